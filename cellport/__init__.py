@@ -1,0 +1,1 @@
+"""Train a single-cell atlas once, ship it as one file, map new cells anywhere."""

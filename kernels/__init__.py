@@ -1,0 +1,1 @@
+"""Numba kernels on plain arrays: no I/O, no ONNX, no torch."""

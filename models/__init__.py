@@ -1,0 +1,1 @@
+"""Torch modules and likelihoods: no I/O, no training loop."""

@@ -1,0 +1,1 @@
+"""Atlas file and query to mapped cells. Never imports torch or onnx."""

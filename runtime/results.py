@@ -1,0 +1,74 @@
+"""What mapping returns: columns by name, in blocks of cells."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+ColumnKind = Literal["category", "float", "bool", "text"]
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """Name and type of one per-cell result (a column of ``obs``).
+
+    Attributes
+    ----------
+    name
+        Name in ``obs``, for example ``cellport_label``.
+    kind
+        ``category`` (int32 codes into `categories`, -1 = missing), ``float`` (float32),
+        ``bool`` or ``text`` (object array of str).
+    categories
+        The category names, for ``category`` only.
+    """
+
+    name: str
+    kind: ColumnKind
+    categories: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """Everything a writer must know before the first block arrives.
+
+    Attributes
+    ----------
+    columns
+        The ``obs`` columns, in order.
+    obsm
+        Name and width of each ``obsm`` matrix.
+    """
+
+    columns: tuple[Column, ...]
+    obsm: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class MappedBlock:
+    """Results for a run of consecutive cells.
+
+    Attributes
+    ----------
+    start
+        Position of the first cell in the query.
+    cell_names
+        [n] object array of str.
+    obs
+        One [n] array a column of the schema, typed as `Column.kind` says.
+    obsm
+        One float32 [n, width] array an ``obsm`` matrix of the schema.
+    """
+
+    start: int
+    cell_names: NDArray[np.object_]
+    obs: dict[str, NDArray[Any]]
+    obsm: dict[str, NDArray[np.float32]]
+
+    @property
+    def n_cells(self) -> int:
+        """Number of cells in the block."""
+        return len(self.cell_names)

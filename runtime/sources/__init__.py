@@ -1,0 +1,1 @@
+"""Where counts come from: one small reader a format behind one block interface."""

@@ -1,0 +1,1 @@
+"""Counts to fitted model to ONNX to atlas file. Needs the ``train`` extra."""
