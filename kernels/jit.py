@@ -1,0 +1,45 @@
+"""How every kernel is compiled, in one place."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+import numba
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+Kernel = TypeVar("Kernel", bound="Callable[..., Any]")
+
+
+def kernel(function: Kernel) -> Kernel:
+    """Compile `function` on first use, cache it on disk, release the GIL in it.
+
+    Kernels are single-threaded (`cellport.kernels.rows.over_rows` runs them on threads) and may
+    fuse a multiply with an add, but never reorder a sum, so that a row gives the same bits
+    whatever block or thread it is in.
+    """
+    return cast("Kernel", numba.njit(cache=True, nogil=True, fastmath={"contract"})(function))
+
+
+def frozen(array: NDArray[Any], dtype: Any = None) -> NDArray[Any]:
+    """Read-only, aligned, native C-order view of `array`; a copy only where none is possible.
+
+    Writable and memory-mapped arrays then have one type for numba, hence one compilation.
+
+    Parameters
+    ----------
+    array
+        Any array.
+    dtype
+        Type to convert to; the array's own when None (float16 becomes float32, which numba needs).
+    """
+    wanted = np.dtype(array.dtype if dtype is None else dtype).newbyteorder("=")
+    if wanted == np.float16:
+        wanted = np.dtype(np.float32)
+    view = np.require(array, dtype=wanted, requirements=["C", "A"]).view()
+    view.flags.writeable = False
+    return view
