@@ -1,0 +1,65 @@
+"""Counts of the panel genes to the standardised input of the network."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+CLIP = 10.0
+
+
+class PanelNormaliser(nn.Module):
+    """Log-normalise raw counts over the genes a query has, and centre them.
+
+    A gene the query did not measure is NaN: it takes no part in the library size and
+    stands at the reference mean. The library size is scaled by the share of a reference
+    cell's counts that lies in the measured genes, so that values keep the reference's scale
+    however many genes are missing.
+
+    Parameters
+    ----------
+    share
+        float [genes], mean share of each gene in a reference cell's panel counts; sums to 1.
+    mean, sd
+        float [genes], of the log-normalised reference.
+    target_sum
+        Counts per cell after normalisation.
+    """
+
+    share: Tensor
+    mean: Tensor
+    sd: Tensor
+
+    def __init__(self, share: Tensor, mean: Tensor, sd: Tensor, target_sum: float = 1e4) -> None:
+        super().__init__()
+        self.target_sum = target_sum
+        self.register_buffer("share", share)
+        self.register_buffer("mean", mean)
+        self.register_buffer("sd", sd)
+
+    @property
+    def cap(self) -> Tensor:
+        """float [genes], the largest log-normalised value let through."""
+        return self.mean + CLIP * self.sd
+
+    def forward(self, counts: Tensor) -> tuple[Tensor, Tensor]:
+        """Normalise.
+
+        Parameters
+        ----------
+        counts
+            float [n, genes], raw counts; NaN where a gene was not measured.
+
+        Returns
+        -------
+        tuple of Tensor
+            Centred values [n, genes] (divide by ``sd`` for unit variance), and the library
+            size over the panel [n, 1].
+        """
+        measured = ~torch.isnan(counts)
+        known = torch.where(measured, counts, torch.zeros_like(counts))
+        library = known.sum(dim=1, keepdim=True)
+        measured_share = measured.to(counts.dtype) @ self.share.unsqueeze(1)
+        scale = self.target_sum * measured_share / library.clamp_min(1e-6)
+        values = torch.minimum(torch.log1p(known * scale), self.cap)
+        return (values - self.mean) * measured.to(counts.dtype), library

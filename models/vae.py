@@ -1,0 +1,221 @@
+"""The model: a variational autoencoder for counts whose encoder never sees the batch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from cellport.models.likelihood import negative_binomial_log_prob, zero_inflated_log_prob
+from cellport.models.normalise import PanelNormaliser
+
+Likelihood = Literal["nb", "zinb"]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelConfig:
+    """Sizes of the model.
+
+    Attributes
+    ----------
+    n_genes, n_batches, n_labels
+        Of the reference; ``n_labels`` is 0 for a reference without labels.
+    n_hidden, n_latent
+        Width of the hidden layers, and of the latent.
+    dropout
+        Probability of dropping a hidden unit in training.
+    likelihood
+        ``nb``, negative binomial, or ``zinb``, its zero-inflated kin.
+    """
+
+    n_genes: int
+    n_batches: int
+    n_labels: int
+    n_hidden: int = 128
+    n_latent: int = 30
+    dropout: float = 0.1
+    likelihood: Likelihood = "nb"
+
+
+class Encoded(NamedTuple):
+    """What the encoder knows of a cell: float [n, latent] twice, and [n, labels]."""
+
+    mean: Tensor
+    log_variance: Tensor
+    logits: Tensor
+
+
+class Losses(NamedTuple):
+    """Mean losses of a minibatch, nats a cell."""
+
+    reconstruction: Tensor
+    kl: Tensor
+    label: Tensor
+
+
+def _layer(n_in: int, n_out: int, dropout: float) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Linear(n_in, n_out), nn.LayerNorm(n_out), nn.ReLU(), nn.Dropout(dropout)
+    )
+
+
+class EncoderTail(nn.Module):
+    """The encoder from the first layer's output on.
+
+    Its input is the first layer's ``n_hidden`` units beside the ``n_labels`` outputs of the
+    linear skip, which share one sparse product with the counts.
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.n_hidden = config.n_hidden
+        self.activate = nn.Sequential(
+            nn.LayerNorm(config.n_hidden), nn.ReLU(), nn.Dropout(config.dropout)
+        )
+        self.hidden = _layer(config.n_hidden, config.n_hidden, config.dropout)
+        self.mean = nn.Linear(config.n_hidden, config.n_latent)
+        self.log_variance = nn.Linear(config.n_hidden, config.n_latent)
+        self.head = nn.Linear(config.n_latent, config.n_labels)
+
+    def forward(self, first: Tensor) -> Encoded:
+        """Encode float [n, n_hidden + n_labels]."""
+        hidden = self.hidden(self.activate(first[:, : self.n_hidden]))
+        mean = self.mean(hidden)
+        log_variance = self.log_variance(hidden).clamp(-10.0, 4.0)
+        logits = self.head(mean) + first[:, self.n_hidden :]
+        return Encoded(mean, log_variance, logits)
+
+
+class Encoder(nn.Module):
+    """Raw counts of the panel genes to latent and label logits; no batch input.
+
+    The label logits are a head on the latent plus a linear skip from the normalised genes:
+    the latent alone loses rare types (scANVI's head has no such skip).
+    """
+
+    def __init__(self, config: ModelConfig, normaliser: PanelNormaliser) -> None:
+        super().__init__()
+        self.normalise = normaliser
+        self.first = nn.Linear(config.n_genes, config.n_hidden)
+        self.skip = nn.Linear(config.n_genes, config.n_labels, bias=False)
+        self.tail = EncoderTail(config)
+        nn.init.zeros_(self.skip.weight)
+
+    def first_layer(self) -> tuple[Tensor, Tensor]:
+        """Weight [genes, n_hidden + n_labels] and bias on centred, unscaled values."""
+        weight = torch.cat([self.first.weight, self.skip.weight]) / self.normalise.sd
+        bias = torch.cat([self.first.bias, self.skip.weight.new_zeros(self.skip.out_features)])
+        return weight.T, bias
+
+    def forward(self, counts: Tensor) -> Encoded:
+        """Encode float [n, genes], raw counts; NaN where a gene was not measured."""
+        values, _ = self.normalise(counts)
+        weight, bias = self.first_layer()
+        encoded: Encoded = self.tail(values @ weight + bias)
+        return encoded
+
+
+class Decoder(nn.Module):
+    """Latent and batch to the mean share of each gene in a cell's counts."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.hidden = _layer(config.n_latent + config.n_batches, config.n_hidden, 0.0)
+        self.share = nn.Linear(config.n_hidden + config.n_batches, config.n_genes)
+        self.log_theta = nn.Parameter(torch.zeros(config.n_genes))
+        self.dropout_logit = (
+            nn.Linear(config.n_hidden + config.n_batches, config.n_genes)
+            if config.likelihood == "zinb"
+            else None
+        )
+
+    def forward(self, latent: Tensor, batch: Tensor, library: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Expected counts.
+
+        Parameters
+        ----------
+        latent
+            float [n, latent].
+        batch
+            float [n, batches], one-hot (or weights, to average over batches).
+        library
+            float [n, 1], counts of the cell over the panel.
+
+        Returns
+        -------
+        tuple
+            Mean of the negative binomial [n, genes], and the zero-inflation logit or None.
+        """
+        hidden = torch.cat([self.hidden(torch.cat([latent, batch], dim=1)), batch], dim=1)
+        mean = torch.softmax(self.share(hidden), dim=1) * library
+        return mean, None if self.dropout_logit is None else self.dropout_logit(hidden)
+
+
+class CountVAE(nn.Module):
+    """Variational autoencoder for counts with a label head.
+
+    References
+    ----------
+    Lopez et al. 2018, Nature Methods (scVI): the count likelihood and the batch in the
+    decoder. Xu et al. 2021, Molecular Systems Biology (scANVI): labels beside the latent.
+    """
+
+    def __init__(self, config: ModelConfig, normaliser: PanelNormaliser) -> None:
+        super().__init__()
+        self.config = config
+        self.encoder = Encoder(config, normaliser)
+        self.decoder = Decoder(config)
+
+    def log_prob(self, counts: Tensor, latent: Tensor, batch: Tensor) -> Tensor:
+        """Log-probability of each cell's counts given its latent, float [n]."""
+        library = counts.sum(dim=1, keepdim=True)
+        mean, dropout_logit = self.decoder(latent, batch, library)
+        theta = self.decoder.log_theta.exp()
+        if dropout_logit is None:
+            return negative_binomial_log_prob(counts, mean, theta).sum(dim=1)
+        return zero_inflated_log_prob(counts, mean, theta, dropout_logit).sum(dim=1)
+
+    def forward(
+        self,
+        degraded: Tensor,
+        counts: Tensor,
+        batch: Tensor,
+        labels: Tensor,
+        label_weight: Tensor,
+    ) -> Losses:
+        """Losses of a minibatch: encode the degraded cells, reconstruct the whole ones.
+
+        Parameters
+        ----------
+        degraded
+            float [n, genes], what the encoder sees (thinned, masked); NaN = not measured.
+        counts
+            float [n, genes], the cells as they were measured.
+        batch
+            float [n, batches], one-hot.
+        labels
+            int64 [n], -1 where unknown.
+        label_weight
+            float [labels], weight of each label in the cross-entropy.
+        """
+        encoded = self.encoder(degraded)
+        spread = (0.5 * encoded.log_variance).exp()
+        latent = encoded.mean + spread * torch.randn_like(spread)
+        reconstruction = -self.log_prob(counts, latent, batch).mean()
+        variance = encoded.log_variance.exp()
+        kl = 0.5 * (encoded.mean.square() + variance - 1 - encoded.log_variance).sum(1).mean()
+        return Losses(reconstruction, kl, _label_loss(encoded.logits, labels, label_weight))
+
+
+def _label_loss(logits: Tensor, labels: Tensor, weight: Tensor) -> Tensor:
+    known = labels >= 0
+    # a where, not an if: the graph must not depend on which cells a minibatch holds
+    if logits.shape[1] == 0:
+        return logits.sum()
+    log_prob = torch.log_softmax(logits, dim=1)
+    target = labels.clamp_min(0)
+    cell_weight = weight[target] * known
+    picked = log_prob.gather(1, target.unsqueeze(1)).squeeze(1)
+    return -(cell_weight * picked).sum() / cell_weight.sum().clamp_min(1e-6)

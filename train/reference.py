@@ -1,0 +1,130 @@
+"""The reference in memory: counts, genes, labels and batches, checked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from cellport.runtime.errors import InputError
+from cellport.runtime.sources import open_source
+
+# obs values that mean "nobody labelled this cell"
+UNLABELLED = frozenset({"", "nan", "na", "n/a", "none", "unknown", "unlabelled", "unlabeled", "unassigned"})
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """Annotated counts to train on.
+
+    Attributes
+    ----------
+    counts
+        float32 CSR [cells, genes], raw counts.
+    gene_columns
+        Candidate gene names, as in `CountSource`.
+    cell_names
+        [cells] object array of str.
+    labels, batches
+        Category names.
+    label, batch
+        int64 [cells], positions in them; label -1 where unknown.
+    description, notes
+        Where the counts came from, in words.
+    """
+
+    counts: sp.csr_matrix
+    gene_columns: dict[str, NDArray[np.object_]]
+    cell_names: NDArray[np.object_]
+    labels: tuple[str, ...]
+    label: NDArray[np.int64]
+    batches: tuple[str, ...]
+    batch: NDArray[np.int64]
+    description: str
+    notes: tuple[str, ...] = ()
+
+    def take(self, rows: NDArray[np.integer]) -> Reference:
+        """Return the given cells only, with the same categories."""
+        return Reference(
+            self.counts[rows], self.gene_columns, self.cell_names[rows], self.labels,
+            self.label[rows], self.batches, self.batch[rows], self.description, self.notes,
+        )  # fmt: skip
+
+
+def read_reference(
+    source: str | Path | Any,
+    labels: str | None = None,
+    batch: str | None = None,
+    layer: str | None = None,
+) -> Reference:
+    """Read a reference: a path, an AnnData, or any source the runtime maps.
+
+    Parameters
+    ----------
+    source
+        What holds the counts.
+    labels, batch
+        Columns of ``obs``; without `batch` all cells are one batch, without `labels` the
+        model has no label head.
+    layer
+        Where the raw counts are; found by itself when None.
+
+    Raises
+    ------
+    InputError
+        The counts are not raw, a column is missing, or the labels are all the same.
+    """
+    opened = open_source(source, layer=layer)
+    try:
+        blocks = list(opened.blocks(4096))
+        counts = sp.vstack(
+            [
+                sp.csr_matrix((b.data, b.indices, b.indptr), shape=(b.n_cells, opened.n_genes))
+                for b in blocks
+            ],
+            format="csr",
+        )
+        counts.sum_duplicates()
+        label_names, label = _codes(opened.obs_column(labels), True) if labels else ((), None)
+        batch_names, batch_code = _codes(opened.obs_column(batch), False) if batch else ((), None)
+        names = opened.cell_names(0, opened.n_cells)
+    finally:
+        opened.close()
+    if labels and len(label_names) < 2:
+        raise InputError(_too_few_labels(opened.description, labels, label_names))
+    n_cells = counts.shape[0]
+    return Reference(
+        counts,
+        dict(opened.gene_columns),
+        names,
+        label_names,
+        label if label is not None else np.full(n_cells, -1),
+        batch_names or ("all",),
+        batch_code if batch_code is not None else np.zeros(n_cells, np.int64),
+        opened.description,
+        tuple(opened.notes),
+    )
+
+
+def _too_few_labels(where: str, column: str, names: Sequence[str]) -> str:
+    found = f"only one value, {names[0]!r}" if names else "no label at all"
+    return (
+        f"{where}: obs column {column!r} holds {found}; a label head needs two or more. "
+        "Name another column, or leave the labels out to train without them."
+    )
+
+
+def _codes(values: NDArray[np.object_], missing_allowed: bool) -> tuple[tuple[str, ...], NDArray[np.int64]]:
+    text = np.asarray([str(v) for v in values], dtype=object)
+    known = np.asarray([not missing_allowed or t.strip().lower() not in UNLABELLED for t in text], dtype=bool)
+    names = sorted(set(text[known]))
+    position = {name: i for i, name in enumerate(names)}
+    codes = np.asarray([position[t] if k else -1 for t, k in zip(text, known, strict=True)], np.int64)
+    return tuple(names), codes
+
+
