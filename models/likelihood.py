@@ -41,6 +41,39 @@ def negative_binomial_log_prob(counts: Tensor, mean: Tensor, theta: Tensor) -> T
     )
 
 
+def negative_binomial_cell_log_prob(counts: Tensor, mean: Tensor, theta: Tensor) -> Tensor:
+    """Log-probability of each cell's counts, summed over genes.
+
+    Equal to ``negative_binomial_log_prob(...).sum(1)``, with the terms that vanish at zero
+    computed at the non-zero counts only: most of a cell is zeros, and the gamma functions
+    and their derivatives are most of the cost of a training step.
+
+    Parameters
+    ----------
+    counts, mean
+        float [n, genes].
+    theta
+        float [genes].
+
+    Returns
+    -------
+    Tensor
+        float [n].
+    """
+    of_zero = -theta * torch.log1p(mean / theta)
+    cell, gene = counts.nonzero(as_tuple=True)
+    count = counts[cell, gene]
+    gene_theta = theta[gene]
+    gene_mean = mean[cell, gene] + _EPS
+    beyond_zero = (
+        count * torch.log(gene_mean / (gene_theta + gene_mean))
+        + torch.lgamma(count + gene_theta)
+        - torch.lgamma(gene_theta)
+        - torch.lgamma(count + 1)
+    )
+    return of_zero.sum(dim=1).index_add(0, cell, beyond_zero)
+
+
 def zero_inflated_log_prob(
     counts: Tensor, mean: Tensor, theta: Tensor, dropout_logit: Tensor
 ) -> Tensor:

@@ -8,7 +8,10 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from cellport.models.likelihood import negative_binomial_log_prob, zero_inflated_log_prob
+from cellport.models.likelihood import (
+    negative_binomial_cell_log_prob,
+    zero_inflated_log_prob,
+)
 from cellport.models.normalise import PanelNormaliser
 
 Likelihood = Literal["nb", "zinb"]
@@ -174,7 +177,7 @@ class CountVAE(nn.Module):
         mean, dropout_logit = self.decoder(latent, batch, library)
         theta = self.decoder.log_theta.exp()
         if dropout_logit is None:
-            return negative_binomial_log_prob(counts, mean, theta).sum(dim=1)
+            return negative_binomial_cell_log_prob(counts, mean, theta)
         return zero_inflated_log_prob(counts, mean, theta, dropout_logit).sum(dim=1)
 
     def forward(

@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import scipy.sparse as sp
 from numpy.typing import NDArray
 
 
@@ -45,14 +46,14 @@ class Degradation:
 
 
 def degrade(
-    counts: NDArray[np.float32], rng: np.random.Generator, how: Degradation
+    counts: sp.csr_matrix, rng: np.random.Generator, how: Degradation
 ) -> NDArray[np.float32]:
     """Thin, mask and rescale a minibatch of counts.
 
     Parameters
     ----------
     counts
-        float32 [n, genes], raw counts.
+        float32 CSR [n, genes], raw counts.
     rng
         Source of randomness; the same state gives the same result.
     how
@@ -67,12 +68,12 @@ def degrade(
     thinned = rng.random(n_cells) < how.thin_share
     kept = np.exp(rng.uniform(np.log(how.thin_lowest), 0.0, n_cells))
     kept = np.where(thinned, kept, 1.0)
-    rows, genes = np.nonzero(counts)
-    values = rng.binomial(np.rint(counts[rows, genes]).astype(np.int64), kept[rows])
+    kept_of_value = np.repeat(kept, np.diff(counts.indptr))
+    values = rng.binomial(np.rint(counts.data).astype(np.int64), kept_of_value)
 
     noise = np.exp(rng.normal(0.0, rng.uniform(0.0, how.gene_noise), n_genes))
-    degraded = np.zeros_like(counts)
-    degraded[rows, genes] = values * noise[genes]
+    noisy = (values * noise[counts.indices]).astype(np.float32)
+    degraded = sp.csr_matrix((noisy, counts.indices, counts.indptr), counts.shape).toarray()
 
     if rng.random() < how.mask_share:
         missing = rng.random(n_genes) < rng.uniform(0.0, how.mask_most)

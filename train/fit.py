@@ -159,8 +159,9 @@ def fit(
         order = np.random.default_rng([config.seed, epoch]).permutation(rows)
         for step, chosen in enumerate(np.array_split(order, steps)):
             rng = np.random.default_rng([config.seed, epoch, step])
-            whole = cells.counts[chosen].toarray()
-            batch = _tensors(cells, chosen, degrade(whole, rng, config.degradation), whole)
+            whole = cells.counts[chosen]
+            degraded = degrade(whole, rng, config.degradation)
+            batch = _tensors(cells, chosen, degraded, whole.toarray())
             losses: Losses = wrapped(*[t.to(fabric.device) for t in batch], weight)
             warmth = min(1.0, (epoch * steps + step + 1) / (config.kl_warmup * epochs * steps))
             loss = losses.reconstruction + warmth * losses.kl + config.label_weight * losses.label
@@ -272,6 +273,7 @@ def _optimiser(model: CountVAE, config: FitConfig) -> torch.optim.Optimizer:
             {"params": skip, "weight_decay": config.skip_weight_decay},
         ],
         lr=config.learning_rate,
+        fused=True,
     )
 
 

@@ -1,0 +1,72 @@
+"""The modules that travel: what an atlas answers, as graphs ready for ONNX."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from cellport.models.vae import CountVAE, Encoded, EncoderTail
+
+ANSWERS = ("latent", "label_prob")
+
+
+class MappingTail(nn.Module):
+    """First layer's output to every answer.
+
+    Parameters
+    ----------
+    tail
+        The encoder from the first layer on.
+    temperature
+        The logits are divided by it, so that probabilities are calibrated.
+
+    References
+    ----------
+    Guo et al. 2017, ICML, "On calibration of modern neural networks" (temperature).
+    """
+
+    def __init__(self, tail: EncoderTail, temperature: float) -> None:
+        super().__init__()
+        self.tail = tail
+        self.temperature = temperature
+
+    def forward(self, hidden: Tensor) -> tuple[Tensor, ...]:
+        """Answer for float [n, hidden]: the latent mean, then label probabilities if any."""
+        encoded: Encoded = self.tail(hidden)
+        if encoded.logits.shape[1] == 0:
+            return (encoded.mean,)
+        return encoded.mean, torch.softmax(encoded.logits / self.temperature, dim=1)
+
+
+class MappingEncoder(nn.Module):
+    """Raw counts of the panel genes to every answer, self-contained."""
+
+    weight: Tensor
+    bias: Tensor
+
+    def __init__(self, model: CountVAE, temperature: float) -> None:
+        super().__init__()
+        self.normalise = model.encoder.normalise
+        weight, bias = model.encoder.first_layer()
+        self.register_buffer("weight", weight.detach().contiguous())
+        self.register_buffer("bias", bias.detach())
+        self.answer = MappingTail(model.encoder.tail, temperature)
+
+    def forward(self, counts: Tensor) -> tuple[Tensor, ...]:
+        """Answer for float [n, genes], raw counts; NaN where a gene was not measured."""
+        values, _ = self.normalise(counts)
+        answers: tuple[Tensor, ...] = self.answer(values @ self.weight + self.bias)
+        return answers
+
+
+class ExpectedCounts(nn.Module):
+    """Latent, batch and library size to the expected counts of every panel gene."""
+
+    def __init__(self, model: CountVAE) -> None:
+        super().__init__()
+        self.decoder = model.decoder
+
+    def forward(self, latent: Tensor, batch: Tensor, library: Tensor) -> Tensor:
+        """Decode float [n, latent], one-hot [n, batches] and [n, 1] to [n, genes]."""
+        mean, dropout_logit = self.decoder(latent, batch, library)
+        return mean if dropout_logit is None else mean * torch.sigmoid(-dropout_logit)

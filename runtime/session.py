@@ -1,0 +1,159 @@
+"""ONNX Runtime sessions: the one place that imports onnxruntime."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import ModuleType
+from typing import Any, Literal
+
+from cellport.runtime.errors import AtlasError, InputError, MissingDependencyError
+
+Device = Literal["auto", "cpu", "cuda"]
+_FATAL_ONLY = 4
+
+
+def onnxruntime() -> ModuleType:
+    """Import onnxruntime, or say which extra brings it.
+
+    Raises
+    ------
+    MissingDependencyError
+        Neither onnxruntime nor onnxruntime-gpu is installed.
+    """
+    try:
+        import onnxruntime as ort
+    except ImportError as error:
+        raise MissingDependencyError(
+            "Mapping needs ONNX Runtime, in one of two builds: pip install 'cellport[cpu]', or "
+            "pip install 'cellport[gpu]' for NVIDIA cards. Never both: they overwrite each other."
+            + ("" if isinstance(error, ModuleNotFoundError) else f" (import failed: {error})")
+        ) from None
+    if not hasattr(ort, "InferenceSession"):
+        raise MissingDependencyError(
+            "The onnxruntime package is broken, as it is after onnxruntime and onnxruntime-gpu "
+            "were both installed: pip uninstall both, then pip install 'cellport[cpu]' or "
+            "'cellport[gpu]'."
+        )
+    return ort
+
+
+def open_session(
+    graph: bytes | memoryview, name: str, device: Device = "auto", threads: int | None = None
+) -> Any:
+    """Open an ONNX graph on the device asked for.
+
+    Parameters
+    ----------
+    graph
+        Serialised model.
+    name
+        For messages.
+    device
+        ``auto`` takes CUDA when this machine can, else the CPU.
+    threads
+        Of the CPU provider; all processors when None.
+
+    Returns
+    -------
+    onnxruntime.InferenceSession
+
+    Raises
+    ------
+    AtlasError
+        onnxruntime cannot load the graph.
+    InputError
+        ``cuda`` was asked for and cannot be had.
+    MissingDependencyError
+        onnxruntime is not installed.
+    """
+    ort = onnxruntime()
+    ort.set_default_logger_severity(_FATAL_ONLY)
+    options = ort.SessionOptions()
+    options.log_severity_level = _FATAL_ONLY
+    options.intra_op_num_threads = threads or available_threads()
+    options.inter_op_num_threads = 1
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    providers = _providers(ort, device)
+    try:
+        with _silent_stderr(enabled=len(providers) > 1):
+            session = ort.InferenceSession(bytes(graph), options, providers=providers)
+    except Exception as error:
+        raise AtlasError(
+            f"{name}: onnxruntime {ort.__version__} cannot load this graph ({_first_line(error)}). "
+            "Get the atlas again, or update onnxruntime."
+        ) from None
+    if device == "cuda" and device_of(session) != "cuda":
+        raise InputError(
+            "--device cuda: ONNX Runtime could not start its CUDA provider here (no usable card, "
+            "driver or CUDA libraries). Use --device auto or cpu."
+        )
+    return session
+
+
+def device_of(session: Any) -> str:
+    """Which device a session runs on: ``cuda`` or ``cpu``."""
+    return "cuda" if session.get_providers()[0] == "CUDAExecutionProvider" else "cpu"
+
+
+def available_threads() -> int:
+    """Processors this process may use; ``OMP_NUM_THREADS`` and its kin lower it."""
+    for name in ("CELLPORT_NUM_THREADS", "OMP_NUM_THREADS"):
+        value = os.environ.get(name, "")
+        if value.isdigit() and int(value) > 0:
+            return int(value)
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _providers(ort: ModuleType, device: Device) -> list[str]:
+    cuda = "CUDAExecutionProvider" in ort.get_available_providers()
+    if device == "cuda" and not cuda:
+        raise InputError(
+            "--device cuda needs the GPU build of ONNX Runtime: pip uninstall onnxruntime, then "
+            "pip install 'cellport[gpu]'."
+        )
+    if device == "cpu" or not cuda:
+        return ["CPUExecutionProvider"]
+    if hasattr(ort, "preload_dlls"):
+        # the CUDA and cuDNN wheels, when installed, lie where the loader does not look
+        with _silent_stderr(enabled=True), _silent_stdout():
+            ort.preload_dlls()
+    return ["CUDAExecutionProvider", "CPUExecutionProvider"]
+
+
+@contextmanager
+def _silent_stderr(*, enabled: bool) -> Iterator[None]:
+    """Hide what the provider's C++ code prints while it falls back to the CPU."""
+    if not enabled:
+        yield
+        return
+    sys.stderr.flush()
+    try:
+        saved = os.dup(2)
+    except OSError:
+        yield
+        return
+    null = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(null, 2)
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
+        os.close(null)
+
+
+@contextmanager
+def _silent_stdout() -> Iterator[None]:
+    from contextlib import redirect_stdout
+
+    with open(os.devnull, "w") as null, redirect_stdout(null):
+        yield
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

@@ -1,0 +1,50 @@
+"""How good labels are: accuracy, macro-F1 and expected calibration error."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.metrics import f1_score
+
+
+def label_scores(
+    truth: NDArray[np.object_], predicted: NDArray[np.object_], prob: NDArray[np.floating]
+) -> dict[str, float]:
+    """Score predicted labels.
+
+    Parameters
+    ----------
+    truth, predicted
+        [cells] label names.
+    prob
+        [cells], probability of the predicted label.
+
+    Returns
+    -------
+    dict
+        ``accuracy``, ``macro_f1`` (mean over the labels in `truth`) and ``ece``.
+    """
+    right = truth == predicted
+    macro = f1_score(truth, predicted, average="macro", labels=np.unique(truth), zero_division=0)
+    return {
+        "accuracy": float(right.mean()),
+        "macro_f1": float(macro),
+        "ece": expected_calibration_error(prob, right),
+    }
+
+
+def expected_calibration_error(
+    prob: NDArray[np.floating], right: NDArray[np.bool_], bins: int = 15
+) -> float:
+    """Mean gap between confidence and accuracy over equal-width bins of confidence.
+
+    References
+    ----------
+    Guo et al. 2017, ICML, "On calibration of modern neural networks".
+    """
+    bin_of = np.clip((np.asarray(prob) * bins).astype(int), 0, bins - 1)
+    gap = 0.0
+    for b in np.unique(bin_of):
+        inside = bin_of == b
+        gap += float(abs(right[inside].mean() - prob[inside].mean()) * inside.mean())
+    return gap
