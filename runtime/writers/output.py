@@ -1,0 +1,228 @@
+"""Write results safely: into a hidden file beside the output, which takes its place when whole."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cellport.runtime.errors import OutputError
+from cellport.runtime.results import MappedBlock, Schema
+from cellport.runtime.sources.block import CountBlock
+from cellport.runtime.writers.h5ad import H5adSink
+from cellport.runtime.writers.parquet import ParquetSink
+from cellport.runtime.writers.text import TextSink
+
+GeneColumns = Mapping[str, NDArray[np.object_]]
+
+FORMATS = (".h5ad", ".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet")
+
+
+class Sink(Protocol):
+    """One open file of one format. It may assume that blocks arrive in order."""
+
+    def write(self, block: MappedBlock, counts: CountBlock | None) -> None:
+        """Add the cells of a block."""
+        ...
+
+    def finish(self, uns: Mapping[str, Any]) -> None:
+        """Write what comes last and close the file."""
+        ...
+
+    def discard(self) -> None:
+        """Close the file, which will be removed; never raises."""
+        ...
+
+
+class ResultWriter:
+    """Writes mapped blocks, in order, to one output file.
+
+    The output appears, or replaces the file that was there, only when `close` has written
+    everything to disk. Leaving a ``with`` block without `close`, by an exception or Ctrl-C,
+    removes what was written. Made by `open_writer`.
+    """
+
+    def __init__(self, path: Path, temporary: Path, sink: Sink, n_cells: int) -> None:
+        self._path = path
+        self._temporary = temporary
+        self._sink = sink
+        self._n_cells = n_cells
+        self._n_written = 0
+        self._open = True
+
+    def write(self, block: MappedBlock, counts: CountBlock | None = None) -> None:
+        """Write the next cells, and their counts where the file holds counts.
+
+        Raises
+        ------
+        OutputError
+            The disk is full or fails.
+        ValueError
+            The block is not the next one.
+        """
+        if block.start != self._n_written or block.start + block.n_cells > self._n_cells:
+            raise ValueError(
+                f"cells {block.start} to {block.start + block.n_cells} cannot follow the first "
+                f"{self._n_written} of {self._n_cells}"
+            )
+        with _plain_errors(self._path):
+            self._sink.write(block, counts)
+        self._n_written += block.n_cells
+
+    def close(self, uns: Mapping[str, Any]) -> None:
+        """Write `uns`, bring everything to disk and put the output in its place.
+
+        Raises
+        ------
+        OutputError
+            The disk is full or fails; nothing is left behind then.
+        ValueError
+            Cells are missing.
+        """
+        if self._n_written != self._n_cells:
+            raise ValueError(f"only {self._n_written} of {self._n_cells} cells were written")
+        try:
+            with _plain_errors(self._path):
+                self._sink.finish(uns)
+                _flush_to_disk(self._temporary)
+                os.replace(self._temporary, self._path)
+                _flush_to_disk(self._path.parent)
+            self._open = False
+        finally:
+            self.abort()
+
+    def abort(self) -> None:
+        """Remove what was written; does nothing after `close`."""
+        if self._open:
+            self._open = False
+            self._sink.discard()
+            self._temporary.unlink(missing_ok=True)
+
+    def __enter__(self) -> ResultWriter:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.abort()
+
+
+def open_writer(
+    path: str | os.PathLike[str],
+    schema: Schema,
+    n_cells: int,
+    *,
+    genes: GeneColumns | None = None,
+    inputs: Sequence[str | os.PathLike[str]] = (),
+) -> ResultWriter:
+    """Open an output file; its extension says the format.
+
+    Parameters
+    ----------
+    path
+        The output: ``.h5ad``, ``.csv``, ``.tsv`` (both also with ``.gz``) or ``.parquet``.
+    schema
+        The columns and matrices that every block will hold.
+    n_cells
+        Number of cells that will be written.
+    genes
+        Gene names and further text columns of ``var``, the index first, each an object array of
+        str [n_genes]: then every block comes with its counts, which become ``X``. Only for
+        ``.h5ad``.
+    inputs
+        Files being read, which the output must not replace.
+
+    Raises
+    ------
+    OutputError
+        The output cannot be written there, or not in that format.
+    MissingDependencyError
+        ``.parquet`` without pyarrow.
+    """
+    target = Path(os.path.realpath(path))
+    form = _format(Path(path), with_counts=genes is not None)
+    _check_place(Path(path), target, inputs)
+    temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
+    with _plain_errors(Path(path)):
+        try:
+            sink: Sink
+            if form == ".h5ad":
+                sink = H5adSink(temporary, schema, n_cells, genes)
+            elif form == ".parquet":
+                sink = ParquetSink(temporary, schema)
+            else:
+                sink = TextSink(temporary, schema, form)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+    return ResultWriter(target, temporary, sink, n_cells)
+
+
+def _format(path: Path, *, with_counts: bool) -> str:
+    name = path.name.lower()
+    form = next((form for form in FORMATS if name.endswith(form)), None)
+    if form is None:
+        raise OutputError(
+            f"Cannot tell the format of the output '{path}' from its name; let it end in "
+            f"{', '.join(FORMATS[:-1])} or {FORMATS[-1]}."
+        )
+    if with_counts and form != ".h5ad":
+        raise OutputError(f"'{path}' cannot hold counts; let the output end in .h5ad.")
+    return form
+
+
+def _check_place(path: Path, target: Path, inputs: Sequence[str | os.PathLike[str]]) -> None:
+    folder = target.parent
+    if target.is_dir():
+        raise OutputError(f"The output '{path}' is a folder; give the name of a file.")
+    if not folder.is_dir():
+        raise OutputError(f"The folder of the output '{path}' does not exist; create it first.")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise OutputError(f"The folder of the output '{path}' is not writable.")
+    if target.exists():
+        if not target.is_file() or not os.access(target, os.W_OK):
+            raise OutputError(f"The output '{path}' exists and cannot be replaced.")
+        for source in inputs:
+            if os.path.exists(source) and os.path.samefile(source, target):
+                raise OutputError(
+                    f"The output '{path}' is also an input; writing would replace it. "
+                    "Give another name."
+                )
+
+
+def _flush_to_disk(path: Path) -> None:
+    if os.name == "nt" and path.is_dir():
+        return
+    handle = os.open(path, os.O_RDWR if path.is_file() else os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextlib.contextmanager
+def _plain_errors(path: Path) -> Iterator[None]:
+    """Turn failures of the disk, as any library words them, into one sentence."""
+    try:
+        yield
+    except (OSError, RuntimeError) as error:
+        text = str(error).lower()
+        number = getattr(error, "errno", None)
+        if number in (errno.ENOSPC, errno.EDQUOT) or "no space left" in text:
+            reason = "the disk is full. Free some space or write elsewhere."
+        elif number in (errno.EACCES, errno.EPERM, errno.EROFS):
+            reason = "the folder is not writable."
+        else:
+            reason = f"the disk reported: {error}."
+        raise OutputError(f"Cannot write '{path}': {reason}") from error
