@@ -1,1 +1,57 @@
-"""Train a single-cell atlas once, ship it as one file, map new cells anywhere."""
+"""Train a single-cell atlas once, ship it as one file, map new cells anywhere.
+
+The names below are loaded on first use, so that ``import cellport`` costs next to nothing and
+mapping never imports PyTorch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from cellport.runtime.atlas import Atlas as Atlas
+    from cellport.runtime.atlas import MapOptions as MapOptions
+    from cellport.runtime.atlas import load_atlas as load_atlas
+    from cellport.runtime.errors import AtlasError as AtlasError
+    from cellport.runtime.errors import CellportError as CellportError
+    from cellport.runtime.errors import InputError as InputError
+    from cellport.runtime.errors import MissingDependencyError as MissingDependencyError
+    from cellport.runtime.errors import OutputError as OutputError
+    from cellport.runtime.errors import TrainingError as TrainingError
+    from cellport.runtime.map_files import map_files as map_files
+    from cellport.runtime.mapping import Mapping as Mapping
+    from cellport.runtime.version import __version__ as __version__
+    from cellport.train.api import train_atlas as train_atlas
+
+_HOME = {
+    "Atlas": "runtime.atlas",
+    "AtlasError": "runtime.errors",
+    "CellportError": "runtime.errors",
+    "InputError": "runtime.errors",
+    "MapOptions": "runtime.atlas",
+    "Mapping": "runtime.mapping",
+    "MissingDependencyError": "runtime.errors",
+    "OutputError": "runtime.errors",
+    "TrainingError": "runtime.errors",
+    "__version__": "runtime.version",
+    "load_atlas": "runtime.atlas",
+    "map_files": "runtime.map_files",
+    "train_atlas": "train.api",
+}
+
+__all__ = sorted(_HOME)  # noqa: PLE0605
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'cellport' has no attribute {name!r}")
+    if name == "train_atlas":
+        from cellport.runtime.extras import require_train
+
+        require_train()
+    return getattr(import_module(f"cellport.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOME])

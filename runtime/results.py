@@ -8,6 +8,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from cellport.runtime.sources.block import CountBlock
+
 ColumnKind = Literal["category", "float", "bool", "text"]
 
 
@@ -61,12 +63,15 @@ class MappedBlock:
         One [n] array a column of the schema, typed as `Column.kind` says.
     obsm
         One float32 [n, width] array an ``obsm`` matrix of the schema.
+    counts
+        The counts that were mapped, when they are to be kept.
     """
 
     start: int
     cell_names: NDArray[np.object_]
     obs: dict[str, NDArray[Any]]
     obsm: dict[str, NDArray[np.float32]]
+    counts: CountBlock | None = None
 
     @property
     def n_cells(self) -> int:

@@ -1,0 +1,5 @@
+"""``python -m cellport``."""
+
+from cellport.cli import main
+
+main()

@@ -1,0 +1,219 @@
+"""The command line: thin commands over the Python API, each import made when it is needed."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cellport.runtime.errors import CellportError
+
+BAD_INPUT = 2
+STOPPED = 130
+
+
+class _Commands(click.Group):
+    """A group that shows errors as one sentence, never as a traceback."""
+
+    def invoke(self, context: click.Context) -> Any:
+        try:
+            return super().invoke(context)
+        except CellportError as error:
+            _fail(str(error), BAD_INPUT)
+        except KeyboardInterrupt:
+            _fail("Stopped; nothing was written.", STOPPED)
+        except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
+            raise
+        except Exception as error:
+            if os.environ.get("CELLPORT_DEBUG"):
+                raise
+            _fail(
+                f"Unexpected error ({type(error).__name__}: {error}). This is a fault in cellport; "
+                "please report it with the output of CELLPORT_DEBUG=1.",
+                1,
+            )
+
+
+def _fail(message: str, code: int) -> None:
+    click.echo(click.style("Error: ", fg="red", bold=True) + message, err=True)
+    sys.exit(code)
+
+
+def _version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if wanted and not context.resilient_parsing:
+        from cellport.runtime.version import __version__
+
+        click.echo(f"cellport {__version__}")
+        context.exit()
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version,
+              help="Show the version.")  # fmt: skip
+def main() -> None:
+    """Train a single-cell atlas once, ship it as one file, map new cells anywhere."""
+
+
+_json = click.option("--json", "as_json", is_flag=True, help="Print a JSON summary on stdout.")
+_device = click.option(
+    "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True
+)
+
+
+@main.command()
+@click.argument("reference", type=click.Path())
+@click.option("-o", "--out", required=True, type=click.Path(), help="The atlas file to write.")
+@click.option("--labels", help="obs column with cell types; without it no labels are learned.")
+@click.option("--batch", help="obs column with batches (donor, study, technology).")
+@click.option("--layer", help="Where the raw counts are: X, raw, or a layer. Found by itself.")
+@click.option("--name", help="Name of the atlas; that of the file by default.")
+@click.option("--licence", default="", help="Licence of the atlas, for its card.")
+@click.option("--organism", type=click.Choice(["human", "mouse"]), help="Seen from the gene names.")
+@click.option("--genes", "n_genes", default=2000, show_default=True, type=click.IntRange(10))
+@click.option("--latent", "n_latent", default=30, show_default=True, type=click.IntRange(2, 512))
+@click.option("--likelihood", type=click.Choice(["nb", "zinb"]), default="nb", show_default=True)
+@click.option("--epochs", type=click.IntRange(1), help="Chosen from the number of cells.")
+@click.option("--batch-size", default=64, show_default=True, type=click.IntRange(2))
+@click.option("--learning-rate", default=3e-3, show_default=True, type=click.FloatRange(1e-6, 1))
+@click.option("--precision", default="32-true", show_default=True,
+              type=click.Choice(["32-true", "bf16-mixed", "16-mixed"]))  # fmt: skip
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(0))
+@_device
+@_json
+def train(reference: str, out: str, as_json: bool, **settings: Any) -> None:
+    """Train on the annotated counts in REFERENCE and write one atlas file.
+
+    A run that was stopped goes on from where it was when the same command is given again.
+    """
+    from cellport import screen
+    from cellport.runtime.extras import require_train
+
+    require_train()
+    from cellport.train.api import train_atlas
+
+    with screen.training() as report:
+        path = train_atlas(reference, out, report=report, **settings)
+    from cellport.runtime.atlas_file import open_atlas_file
+
+    if as_json:
+        _print_json(_info(open_atlas_file(path)))
+    else:
+        screen.atlas(open_atlas_file(path))
+
+
+@main.command("map")
+@click.argument("atlas", type=click.Path())
+@click.argument("query", nargs=-1, required=True, type=click.Path())
+@click.option("-o", "--out", required=True, type=click.Path(),
+              help="Result: .h5ad, .csv, .csv.gz, .tsv or .parquet.")  # fmt: skip
+@click.option("--layer", help="Where the raw counts are: X, raw, or a layer. Found by itself.")
+@_device
+@click.option("--threads", type=click.IntRange(1), help="Processors to use; all by default.")
+@click.option("--block-cells", default=4096, show_default=True, type=click.IntRange(1),
+              help="Most cells in memory at a time.")  # fmt: skip
+@click.option("--minimum-genes", default=0.2, show_default=True, type=click.FloatRange(0, 1),
+              help="Refuse a query with a smaller share of the atlas's genes.")  # fmt: skip
+@click.option("--any-organism", is_flag=True,
+              help="Map even when the gene names look like another organism's.")  # fmt: skip
+@click.option("--fractional-counts", "allow_fractional", is_flag=True,
+              help="Take counts with fractions (RSEM, ambient-corrected) as counts.")  # fmt: skip
+@click.option("--with-counts", is_flag=True, help="Copy the counts into the .h5ad too.")
+@_json
+def map_(
+    atlas: str, query: tuple[str, ...], out: str, with_counts: bool, as_json: bool, **settings: Any
+) -> None:
+    """Map the cells of each QUERY onto ATLAS and write the result."""
+    from cellport import screen
+    from cellport.runtime.atlas import MapOptions, load_atlas
+    from cellport.runtime.map_files import map_files
+
+    opened = load_atlas(atlas)
+    with screen.mapping() as show:
+        summary = map_files(
+            opened,
+            query,
+            out,
+            MapOptions(**settings),
+            with_counts=with_counts,
+            started=show.started,
+            progress=show.cells,
+        )
+    if as_json:
+        _print_json(asdict(summary))
+    else:
+        screen.mapped(summary)
+
+
+@main.command()
+@click.argument("atlas", type=click.Path())
+@_json
+def info(atlas: str, as_json: bool) -> None:
+    """Show what is in an atlas file."""
+    from cellport import screen
+    from cellport.runtime.atlas_file import open_atlas_file
+
+    opened = open_atlas_file(atlas)
+    if as_json:
+        _print_json(_info(opened))
+    else:
+        screen.atlas(opened)
+
+
+@main.command()
+@click.argument("atlas", type=click.Path())
+@_device
+@_json
+def verify(atlas: str, device: Any, as_json: bool) -> None:
+    """Prove that this machine computes the answers ATLAS was published with."""
+    from cellport import screen
+    from cellport.runtime.atlas_file import open_atlas_file
+    from cellport.runtime.verify import verify_atlas
+
+    checks = verify_atlas(open_atlas_file(atlas), device)
+    passed = all(check.passed for check in checks)
+    if as_json:
+        rows = [{**asdict(check), "passed": check.passed} for check in checks]
+        _print_json({"passed": passed, "checks": rows})
+    else:
+        screen.verified(checks)
+    if not passed:
+        sys.exit(1)
+
+
+@main.command()
+@click.option("-o", "--out", default="cellport-demo", show_default=True, type=click.Path())
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(0))
+@_json
+def demo(out: str, seed: int, as_json: bool) -> None:
+    """Train on real lung cells, map those of another technology, and draw them."""
+    from cellport import screen
+    from cellport.runtime.extras import require_train
+
+    require_train()
+    from cellport.demo import run_demo
+
+    result = run_demo(Path(out), seed, screen.training, screen.say)
+    if as_json:
+        _print_json(asdict(result))
+    else:
+        screen.demo(result)
+
+
+def _info(atlas: Any) -> dict[str, Any]:
+    manifest = asdict(atlas.manifest)
+    return {
+        "path": str(atlas.path),
+        "sha256": atlas.sha256,
+        "format_version": atlas.format_version,
+        **manifest,
+        "members": atlas.members,
+    }
+
+
+def _print_json(value: Any) -> None:
+    click.echo(json.dumps(value, indent=1, default=str))

@@ -1,0 +1,134 @@
+"""The demonstration: real lung cells, trained on one technology, mapped from another."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, closing
+from dataclasses import dataclass
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cellport.runtime.atlas import load_atlas
+from cellport.runtime.errors import AtlasError, OutputError
+from cellport.runtime.sources import open_source
+from cellport.runtime.verify import verify_atlas
+
+REFERENCE_TECHNOLOGY = "10x_v2"
+LABELS = "cell_type_coarse"
+
+
+@dataclass(frozen=True, slots=True)
+class DemoResult:
+    """What the demonstration came to.
+
+    Attributes
+    ----------
+    accuracy, macro_f1
+        Of the mapped cells whose type the reference has.
+    by_type
+        Cells called right, and cells, by published type.
+    files
+        What was written.
+    seconds
+        In all.
+    """
+
+    accuracy: float
+    macro_f1: float
+    by_type: dict[str, tuple[int, int]]
+    files: dict[str, str]
+    seconds: float
+
+
+def run_demo(
+    out: Path,
+    seed: int,
+    training: Callable[[], AbstractContextManager[Callable[[Any], None]]],
+    say: Callable[[str], None],
+) -> DemoResult:
+    """Train on the sample's 10x cells, map its Smart-seq2 cells, score and draw them.
+
+    Parameters
+    ----------
+    out
+        Folder for the atlas, the mapped cells and the picture; made when it is not there.
+    seed
+        Of the training.
+    training
+        Opens a progress bar.
+    say
+        Prints a line.
+    """
+    from cellport.picture import draw_labels
+    from cellport.train.api import train_atlas
+    from cellport.train.scores import label_scores
+
+    began = time.perf_counter()
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        reference, query = write_sample(out)
+    except OSError as error:
+        raise OutputError(f"{out} cannot be written: {error.strerror or error}.") from None
+    say(f"Training on lung cells measured with 10x: {reference}")
+    with training() as report:
+        path = train_atlas(
+            reference,
+            out / "lung-demo.cellport",
+            labels=LABELS,
+            batch="donor",
+            licence="MIT",
+            seed=seed,
+            report=report,
+        )
+    atlas = load_atlas(path)
+    if not all(check.passed for check in verify_atlas(atlas.file)):
+        raise AtlasError(f"{path} does not give the answers on this machine that it was made with.")
+    say(f"Mapping lung cells measured with Smart-seq2: {query}")
+    mapping = atlas.map(query)
+    mapping.write(out / "lung_smartseq2_mapped.h5ad")
+
+    truth = published_types(query)
+    known = np.isin(truth, atlas.manifest.labels)
+    found = mapping["cellport_label"]
+    scores = label_scores(truth[known], found[known], mapping["cellport_prob"][known])
+    by_type = {
+        name: (int((found[truth == name] == name).sum()), int((truth == name).sum()))
+        for name in sorted(set(truth))
+    }
+    picture = draw_labels(atlas, mapping, truth, out / "lung_smartseq2_mapped.png")
+    written = {
+        "atlas": path,
+        "mapped cells": out / "lung_smartseq2_mapped.h5ad",
+        "picture": picture,
+    }
+    return DemoResult(
+        accuracy=scores["accuracy"],
+        macro_f1=scores["macro_f1"],
+        by_type=by_type,
+        files={what: str(where) for what, where in written.items()},
+        seconds=round(time.perf_counter() - began, 1),
+    )
+
+
+def write_sample(folder: Path) -> tuple[Path, Path]:
+    """Write the built-in sample as two files, 10x and Smart-seq2 cells."""
+    import anndata
+
+    with as_file(files("cellport") / "demo_data" / "lung_sample.h5ad") as path:
+        sample = anndata.read_h5ad(path)
+    is_reference = (sample.obs["technology"] == REFERENCE_TECHNOLOGY).to_numpy()
+    reference, query = folder / "lung_10x.h5ad", folder / "lung_smartseq2.h5ad"
+    sample[is_reference].copy().write_h5ad(reference, compression="gzip")
+    sample[~is_reference].copy().write_h5ad(query, compression="gzip")
+    return reference, query
+
+
+def published_types(query: Path) -> NDArray[np.object_]:
+    """Type of each cell as its authors published it."""
+    with closing(open_source(query)) as source:
+        return source.obs_column(LABELS)

@@ -1,0 +1,161 @@
+"""What people see in the terminal: progress on stderr, results on stdout."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from cellport.demo import DemoResult
+    from cellport.runtime.atlas import Stream
+    from cellport.runtime.atlas_file import AtlasFile
+    from cellport.runtime.map_files import Summary
+    from cellport.runtime.verify import Check
+    from cellport.train.fit import Progress as TrainingProgress
+
+_MOST_ROWS = 25
+
+
+def say(text: str) -> None:
+    """Print a line of progress."""
+    Console(stderr=True, highlight=False).print(text)
+
+
+@contextmanager
+def training() -> Iterator[Callable[[TrainingProgress], None]]:
+    """Show a bar with the losses while a model trains."""
+    bar = Progress(
+        SpinnerColumn(),
+        TextColumn("training"),
+        BarColumn(),
+        TextColumn("epoch {task.completed:.0f}/{task.total:.0f}  {task.fields[losses]}"),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+    )
+    with bar:
+        task = bar.add_task("training", total=None, losses="reading the reference")
+
+        def report(progress: TrainingProgress) -> None:
+            losses = "  ".join(f"{name} {value:.3g}" for name, value in progress.losses.items())
+            bar.update(task, total=progress.epochs, completed=progress.epoch, losses=losses)
+
+        yield report
+
+
+class MappingView:
+    """A bar in cells and cells per second, and what was found in the queries before it."""
+
+    def __init__(self, bar: Progress) -> None:
+        self._bar = bar
+        self._task = bar.add_task("mapping", total=None, speed="")
+
+    def started(self, streams: list[Stream]) -> None:
+        """Say what will be mapped and how its genes matched."""
+        for stream in streams:
+            report = stream.genes.report()
+            rules = ", ".join(f"{n:,} by {rule}" for rule, n in report["by_rule"].items() if n)
+            say(
+                f"{stream.counts_from}: {stream.n_cells:,} cells; {report['n_matched']:,} of "
+                f"{report['n_panel']:,} atlas genes found in {report['column']!r} ({rules})"
+            )
+            for note in stream.notes:
+                say(f"[yellow]note:[/] {note}")
+        say(f"device: {streams[0].device}")
+        self._bar.update(self._task, total=sum(stream.n_cells for stream in streams))
+
+    def cells(self, done: int) -> None:
+        """Advance to so many cells."""
+        speed = self._bar.tasks[0].speed
+        self._bar.update(
+            self._task, completed=done, speed=f"{speed:,.0f} cells/s" if speed else ""
+        )
+
+
+@contextmanager
+def mapping() -> Iterator[MappingView]:
+    """Show a bar while cells are mapped."""
+    bar = Progress(
+        TextColumn("mapping"),
+        BarColumn(),
+        TextColumn("{task.completed:,.0f} cells  {task.fields[speed]}"),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    )
+    with bar:
+        yield MappingView(bar)
+
+
+def mapped(summary: Summary) -> None:
+    """Print the result of a mapping."""
+    console = Console(highlight=False)
+    if summary.calls:
+        table = Table("call", "cells", "share", title="Cells by call", title_justify="left")
+        for name, number in list(summary.calls.items())[:_MOST_ROWS]:
+            table.add_row(name, f"{number:,}", f"{number / max(summary.n_cells, 1):.1%}")
+        rest = list(summary.calls.values())[_MOST_ROWS:]
+        if rest:
+            table.add_row(f"{len(rest)} more", f"{sum(rest):,}", "")
+        console.print(table)
+        console.print(f"mean probability of the best label: {summary.mean_prob:.2f}")
+    flagged = {name: n for name, n in summary.quality.items() if name != "ok"}
+    if flagged:
+        console.print("flagged: " + ", ".join(f"{n:,} {name}" for name, n in flagged.items()))
+    console.print(f"{summary.n_cells:,} cells in {summary.seconds:.1f} s -> {summary.out}")
+
+
+def atlas(file: AtlasFile) -> None:
+    """Print what is in an atlas."""
+    m, training_facts = file.manifest, file.manifest.training
+    held_out = training_facts.get("held_out", {})
+    table = Table(show_header=False, box=None, title=m.name, title_justify="left")
+    rows = {
+        "file": f"{file.path} ({sum(file.members.values()) / 1e6:.1f} MB)",
+        "sha256": file.sha256,
+        "format": f"{file.format_version}, needs cellport {m.minimum_runtime} or newer",
+        "organism": m.organism or "not stated",
+        "licence": m.licence or "not stated",
+        "trained": f"{m.created} on {training_facts.get('cells', 0):,} cells",
+        "genes": f"{m.n_genes:,}, for example {', '.join(m.symbols[:5])}",
+        "latent": f"{m.n_latent} dimensions",
+        "batches": f"{len(m.batches)}: {', '.join(m.batches[:8])}",
+        "labels": f"{len(m.labels)}: {', '.join(m.labels)}" if m.labels else "none",
+        "thresholds": ", ".join(f"{name} {value:g}" for name, value in m.thresholds.items()),
+    }
+    if "accuracy" in held_out:
+        rows["held out"] = (
+            f"accuracy {held_out['accuracy']:.3f}, macro-F1 {held_out['macro_f1']:.3f}, "
+            f"calibration error {held_out['ece']:.3f} on {held_out['cells']} cells"
+        )
+    for name, value in rows.items():
+        table.add_row(name, value)
+    Console(highlight=False).print(table)
+
+
+def verified(checks: list[Check]) -> None:
+    """Print how each check of an atlas went."""
+    table = Table("check", "largest difference", "")
+    for check in checks:
+        mark = "[green]passed[/]" if check.passed else "[red]FAILED[/]"
+        table.add_row(check.name, f"{check.difference:.1e}", mark)
+    Console(highlight=False).print(table)
+
+
+def demo(result: DemoResult) -> None:
+    """Print how the demonstration went."""
+    console = Console(highlight=False)
+    table = Table("cell type", "cells", "right", title="Smart-seq2 cells, by their published type")
+    for name, (right, number) in result.by_type.items():
+        table.add_row(name, str(number), f"{right / number:.0%}")
+    console.print(table)
+    console.print(
+        f"accuracy {result.accuracy:.3f}, macro-F1 {result.macro_f1:.3f}, "
+        f"{result.seconds:.0f} s in all"
+    )
+    for what, path in result.files.items():
+        console.print(f"{what}: {path}")

@@ -1,0 +1,294 @@
+"""An open atlas: map queries on it, decode its latent."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cellport.runtime.atlas_file import AtlasFile, Manifest, open_atlas_file
+from cellport.runtime.encode import encode_block, query_first_layer, run_graph
+from cellport.runtime.errors import InputError
+from cellport.runtime.genes import GeneMatch, Panel, match_genes
+from cellport.runtime.mapping import Mapping
+from cellport.runtime.prefetch import prefetch
+from cellport.runtime.results import MappedBlock, Schema
+from cellport.runtime.session import Device, available_threads, device_of, open_session
+from cellport.runtime.sources import CountSource, open_source
+from cellport.runtime.transfer import result_schema, transfer_block
+from cellport.runtime.version import __version__
+from cellport.runtime.writers.output import GeneColumns
+
+BLOCK_CELLS = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class MapOptions:
+    """How to map.
+
+    Attributes
+    ----------
+    layer
+        Where the query's raw counts are; found when None.
+    device
+        ``auto``, ``cpu`` or ``cuda``.
+    threads
+        Processors to use; all when None.
+    block_cells
+        Most cells in memory at a time.
+    minimum_genes
+        Refuse a query that has a smaller share of the panel genes.
+    any_organism
+        Map even when the gene names look like another organism's.
+    allow_fractional
+        Take counts with fractions (RSEM, ambient-corrected) as counts.
+    keep_counts
+        Hand each block's counts on with its results.
+    """
+
+    layer: str | None = None
+    device: Device = "auto"
+    threads: int | None = None
+    block_cells: int = BLOCK_CELLS
+    minimum_genes: float = 0.2
+    any_organism: bool = False
+    allow_fractional: bool = False
+    keep_counts: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """A query being mapped, block by block.
+
+    Attributes
+    ----------
+    schema
+        Columns of the result.
+    n_cells
+        In the query.
+    genes
+        Which panel genes the query has.
+    gene_columns
+        The query's own gene names, and further text columns of its ``var``.
+    counts_from
+        File and field that the counts are read from.
+    notes
+        What was repaired, chosen or is doubtful, a sentence each.
+    device
+        ``cpu`` or ``cuda``.
+    blocks
+        The mapped cells, in order; reading happens while it is consumed.
+    """
+
+    schema: Schema
+    n_cells: int
+    genes: GeneMatch
+    gene_columns: GeneColumns
+    counts_from: str
+    notes: tuple[str, ...]
+    device: str
+    blocks: Iterator[MappedBlock]
+
+
+class Atlas:
+    """A reference atlas, ready to map.
+
+    Parameters
+    ----------
+    file
+        The open, checked atlas file.
+    """
+
+    def __init__(self, file: AtlasFile) -> None:
+        self.file = file
+        self._tails: dict[tuple[str, int], Any] = {}
+
+    def __repr__(self) -> str:
+        m = self.manifest
+        return f"Atlas({m.name!r}: {m.n_genes} genes, {len(m.labels)} labels, {m.n_latent}-d latent)"
+
+    @property
+    def manifest(self) -> Manifest:
+        """What the atlas says of itself."""
+        return self.file.manifest
+
+    @property
+    def panel(self) -> Panel:
+        """The genes it reads."""
+        return Panel(self.manifest.symbols, self.manifest.ensembl)
+
+    def map(self, query: Any, options: MapOptions | None = None, **changes: Any) -> Mapping:
+        """Map a query and keep the result in memory.
+
+        Parameters
+        ----------
+        query
+            A path (h5ad, 10x h5, 10x folder, zarr), an AnnData, or a tuple of a matrix
+            [cells, genes] and its gene names (and cell names).
+        options
+            How to map.
+        **changes
+            Single options by name: ``layer="counts"``.
+
+        Returns
+        -------
+        Mapping
+
+        Raises
+        ------
+        InputError
+            The query does not hold raw counts of enough panel genes.
+        """
+        began = time.perf_counter()
+        stream = self.stream(query, options, **changes)
+        mapping = Mapping.from_blocks(stream.schema, stream.blocks, {})
+        return replace(mapping, uns=self.provenance([stream], time.perf_counter() - began))
+
+    def stream(self, query: Any, options: MapOptions | None = None, **changes: Any) -> Stream:
+        """Map a query block by block, in memory that does not grow with its cells.
+
+        Parameters are those of `map`.
+        """
+        how = replace(options or MapOptions(), **changes)
+        if how.block_cells < 1:
+            raise InputError("block_cells must be at least 1.")
+        source = open_source(query, layer=how.layer, threads=how.threads, allow_fractional=how.allow_fractional)
+        try:
+            genes = match_genes(
+                source.gene_columns,
+                self.panel,
+                organism=self.manifest.organism or None,
+                minimum=how.minimum_genes,
+                warn_below=self.manifest.thresholds["low_gene_coverage"],
+                any_organism=how.any_organism,
+                source=source.description,
+            )
+            tail = self._tail(how)
+            blocks = self._mapped(source, genes, tail, how)
+        except BaseException:
+            source.close()
+            raise
+        notes = (*source.notes, *genes.warnings)
+        return Stream(
+            schema=result_schema(self.manifest),
+            n_cells=source.n_cells,
+            genes=genes,
+            gene_columns=source.gene_columns,
+            counts_from=source.description,
+            notes=notes,
+            device=device_of(tail),
+            blocks=blocks,
+        )
+
+    def decode(
+        self,
+        latent: NDArray[np.floating],
+        batch: str | None = None,
+        library: float | NDArray[np.floating] = 1e4,
+    ) -> NDArray[np.float32]:
+        """Expected counts of the panel genes.
+
+        Parameters
+        ----------
+        latent
+            float [n, latent].
+        batch
+            A batch of the reference; the mean over all of them when None.
+        library
+            Counts per cell, one number or [n].
+
+        Returns
+        -------
+        ndarray
+            float32 [n, genes], in the order of ``panel``.
+
+        Raises
+        ------
+        InputError
+            No such batch, or a latent of another width.
+        """
+        latent = np.ascontiguousarray(latent, dtype=np.float32)
+        names = self.manifest.batches
+        if latent.ndim != 2 or latent.shape[1] != self.manifest.n_latent:
+            raise InputError(f"latent must be [cells, {self.manifest.n_latent}], not {latent.shape}.")
+        if batch is not None and batch not in names:
+            raise InputError(f"No batch {batch!r} in this atlas; it has {', '.join(names)}.")
+        chosen = range(len(names)) if batch is None else [names.index(batch)]
+        size = np.broadcast_to(np.asarray(library, np.float32).reshape(-1, 1), (len(latent), 1))
+        total = np.zeros((len(latent), self.manifest.n_genes), np.float32)
+        for code in chosen:
+            one_hot = np.zeros((len(latent), len(names)), np.float32)
+            one_hot[:, code] = 1
+            inputs = {"latent": latent, "batch": one_hot, "library": np.ascontiguousarray(size)}
+            total += run_graph(self._decoder, inputs)["counts"]
+        return total / len(chosen)
+
+    def provenance(self, streams: list[Stream], seconds: float) -> dict[str, Any]:
+        """Return what ``uns["cellport"]`` says of a finished mapping."""
+        import onnxruntime
+
+        first = streams[0]
+        return {
+            "cellport": {
+                "atlas": self.manifest.name,
+                "atlas_sha256": self.file.sha256,
+                "cellport_version": __version__,
+                "onnxruntime_version": onnxruntime.__version__,
+                "device": first.device,
+                "counts_from": [s.counts_from for s in streams],
+                "notes": [note for s in streams for note in s.notes],
+                "genes": first.genes.report(),
+                "thresholds": dict(self.manifest.thresholds),
+                "n_cells": sum(s.n_cells for s in streams),
+                "seconds": round(seconds, 3),
+            }
+        }
+
+    @cached_property
+    def _decoder(self) -> Any:
+        return open_session(self.file.read("decoder.onnx"), "decoder.onnx", device="cpu")
+
+    def _tail(self, how: MapOptions) -> Any:
+        key = (how.device, how.threads or available_threads())
+        if key not in self._tails:
+            graph = self.file.read("encoder_tail.onnx")
+            self._tails[key] = open_session(graph, "encoder_tail.onnx", *key)
+        return self._tails[key]
+
+    def _mapped(
+        self, source: CountSource, genes: GeneMatch, tail: Any, how: MapOptions
+    ) -> Iterator[MappedBlock]:
+        first = query_first_layer(self.file, genes.panel_column, genes.measured)
+        threads = how.threads or available_threads()
+        with closing(source), ThreadPoolExecutor(threads) as pool:
+            for block in prefetch(source.blocks(how.block_cells), 2):
+                answers = encode_block(block, first, tail, threads, pool)
+                names = source.cell_names(block.start, block.start + block.n_cells)
+                mapped = transfer_block(block.start, names, answers, self.manifest, genes.share)
+                yield replace(mapped, counts=block) if how.keep_counts else mapped
+
+
+def load_atlas(path: str | os.PathLike[str]) -> Atlas:
+    """Open an atlas file.
+
+    Parameters
+    ----------
+    path
+        A ``.cellport`` file.
+
+    Raises
+    ------
+    AtlasError
+        No such file, damaged, hostile, or of a newer format.
+    """
+    return Atlas(open_atlas_file(path))
+
+

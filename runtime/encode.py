@@ -1,0 +1,96 @@
+"""Counts of a block of cells to every answer of the atlas: the fast path."""
+
+from __future__ import annotations
+
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cellport.kernels.first_layer import FirstLayer, encode, prepare
+from cellport.runtime.atlas_file import AtlasFile
+from cellport.runtime.errors import AtlasError
+from cellport.runtime.sources.block import CountBlock
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What the encoder says of a block of cells.
+
+    Attributes
+    ----------
+    by_name
+        Outputs of the graph: ``latent`` float32 [n, latent], ``label_prob`` [n, labels], ...
+    library
+        float64 [n], counts over the panel genes.
+    detected
+        int32 [n], panel genes with a count.
+    """
+
+    by_name: dict[str, NDArray[np.float32]]
+    library: NDArray[np.float64]
+    detected: NDArray[np.int32]
+
+
+def query_first_layer(
+    atlas: AtlasFile, panel_column: NDArray[np.int32], measured: NDArray[np.bool_]
+) -> FirstLayer:
+    """Fit the first layer to the genes of one query.
+
+    Missing genes stand at the reference mean and take no part in the library size, which is
+    scaled to the share of a reference cell's counts that the measured genes hold: the same sum
+    as in ``encoder.onnx`` with NaN for the missing genes.
+
+    Parameters
+    ----------
+    atlas
+        The open atlas.
+    panel_column
+        int32 [query genes], position in the panel or -1.
+    measured
+        bool [panel genes], whether the query has the gene.
+    """
+    weight = atlas.array("first_layer_weight")
+    n_genes = atlas.manifest.n_genes
+    mean = np.where(measured, atlas.array("gene_mean"), 0).astype(np.float64)
+    share = atlas.array("gene_share").astype(np.float64)
+    bias = atlas.array("first_layer_bias")
+    if weight.shape != (n_genes, len(bias)) or len(mean) != n_genes or len(share) != n_genes:
+        raise AtlasError(f"{atlas.path.name}: the sizes of its first layer do not fit its genes.")
+    return prepare(
+        panel_column,
+        weight,
+        atlas.array("gene_cap"),
+        (bias - mean @ weight).astype(np.float32),
+        atlas.manifest.target_sum * float(share[measured].sum()),
+    )
+
+
+def encode_block(
+    block: CountBlock, first: FirstLayer, tail: Any, threads: int, pool: Executor | None
+) -> Answers:
+    """Run one block of cells through the first layer and the rest of the encoder.
+
+    Parameters
+    ----------
+    block
+        Raw counts in the query's gene order.
+    first
+        From `query_first_layer`.
+    tail
+        Session of ``encoder_tail.onnx``.
+    threads, pool
+        Over which the first layer is spread; the answers do not depend on them.
+    """
+    hidden, library, detected = encode(
+        first, block.indptr, block.indices, block.data, threads=threads, pool=pool
+    )
+    return Answers(run_graph(tail, {"hidden": hidden}), library, detected)
+
+
+def run_graph(session: Any, inputs: dict[str, NDArray[np.float32]]) -> dict[str, NDArray[Any]]:
+    """Run a session and name its outputs."""
+    names = [output.name for output in session.get_outputs()]
+    return dict(zip(names, session.run(names, inputs), strict=True))

@@ -1,0 +1,167 @@
+"""Map files to one result file, in bounded memory."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cellport.runtime.atlas import Atlas, MapOptions, Stream
+from cellport.runtime.errors import InputError
+from cellport.runtime.results import Column, MappedBlock, Schema
+from cellport.runtime.transfer import QC, UNKNOWN
+from cellport.runtime.writers import open_writer
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What a finished mapping came to.
+
+    Attributes
+    ----------
+    out
+        The file written.
+    n_cells
+        Cells in it.
+    calls
+        Number of cells a call, most first.
+    quality
+        Number of cells a quality flag.
+    mean_prob
+        Mean probability of the best label.
+    genes
+        Gene matching report of each query.
+    counts_from, notes
+        Where counts were read from, and what the user should know.
+    device
+        ``cpu`` or ``cuda``.
+    seconds
+        Of the whole mapping.
+    """
+
+    out: str
+    n_cells: int
+    calls: dict[str, int]
+    quality: dict[str, int]
+    mean_prob: float
+    genes: list[dict[str, Any]]
+    counts_from: list[str]
+    notes: list[str]
+    device: str
+    seconds: float
+
+
+@dataclass(slots=True)
+class _Tally:
+    calls: Counter[str] = field(default_factory=Counter)
+    quality: Counter[str] = field(default_factory=Counter)
+    prob: float = 0.0
+    cells: int = 0
+
+    def add(self, block: MappedBlock, labels: Sequence[str]) -> None:
+        self.cells += block.n_cells
+        quality = np.bincount(block.obs["cellport_qc"], minlength=len(QC))
+        self.quality.update({name: int(n) for name, n in zip(QC, quality, strict=True) if n})
+        if labels:
+            names = (*labels, UNKNOWN)
+            calls = np.bincount(block.obs["cellport_call"], minlength=len(names))
+            self.calls.update({name: int(n) for name, n in zip(names, calls, strict=True) if n})
+            self.prob += float(block.obs["cellport_prob"].sum(dtype=np.float64))
+
+
+def map_files(
+    atlas: Atlas,
+    queries: Sequence[str | os.PathLike[str]],
+    out: str | os.PathLike[str],
+    options: MapOptions | None = None,
+    *,
+    with_counts: bool = False,
+    started: Callable[[list[Stream]], None] | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> Summary:
+    """Map one or more files and write one result.
+
+    Parameters
+    ----------
+    atlas
+        The reference.
+    queries
+        Paths; with several, ``obs["cellport_query"]`` says which a cell came from.
+    out
+        ``.h5ad``, ``.csv`` or ``.parquet``; replaced in one step at the end.
+    options
+        How to map.
+    with_counts
+        Copy the counts into the result too (``.h5ad`` only, one query).
+    started
+        Called once when every query has been opened and checked.
+    progress
+        Called with the number of cells done after each block.
+
+    Raises
+    ------
+    InputError
+        A query cannot be mapped; nothing is written.
+    OutputError
+        The result cannot be written; nothing is left behind.
+    """
+    began = time.perf_counter()
+    if with_counts and len(queries) != 1:
+        raise InputError("Counts can be copied for one query at a time; map the others apart.")
+    how = replace(options or MapOptions(), keep_counts=with_counts)
+    streams = [atlas.stream(query, how) for query in queries]
+    if started is not None:
+        started(streams)
+    names = _distinct_names(queries)
+    schema = streams[0].schema
+    if len(streams) > 1:
+        schema = Schema((*schema.columns, Column("cellport_query", "category", names)), schema.obsm)
+    tally = _Tally()
+    n_cells = sum(stream.n_cells for stream in streams)
+    genes = streams[0].gene_columns if with_counts else None
+    with open_writer(out, schema, n_cells, genes=genes, inputs=queries) as writer:
+        for block in _joined(streams):
+            writer.write(block, block.counts)
+            tally.add(block, atlas.manifest.labels)
+            if progress is not None:
+                progress(tally.cells)
+        writer.close(atlas.provenance(streams, time.perf_counter() - began))
+    return Summary(
+        out=str(out),
+        n_cells=tally.cells,
+        calls=dict(tally.calls.most_common()),
+        quality=dict(tally.quality.most_common()),
+        mean_prob=tally.prob / max(tally.cells, 1),
+        genes=[stream.genes.report() for stream in streams],
+        counts_from=[stream.counts_from for stream in streams],
+        notes=[note for stream in streams for note in stream.notes],
+        device=streams[0].device,
+        seconds=round(time.perf_counter() - began, 3),
+    )
+
+
+def _joined(streams: list[Stream]) -> Iterator[MappedBlock]:
+    offset = 0
+    for code, stream in enumerate(streams):
+        for block in stream.blocks:
+            obs = block.obs
+            if len(streams) > 1:
+                obs = {**obs, "cellport_query": np.full(block.n_cells, code, np.int32)}
+            yield replace(block, start=block.start + offset, obs=obs)
+        offset += stream.n_cells
+
+
+def _distinct_names(queries: Sequence[str | os.PathLike[str]]) -> tuple[str, ...]:
+    short = [Path(query).name for query in queries]
+    if len(set(short)) == len(short):
+        return tuple(short)
+    full = [str(query) for query in queries]
+    if len(set(full)) == len(full):
+        return tuple(full)
+    raise InputError("The same query file was named twice; name each once.")

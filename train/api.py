@@ -1,0 +1,304 @@
+"""Counts in, one atlas file out."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from cellport.models.deploy import ANSWERS, ExpectedCounts, MappingEncoder, MappingTail
+from cellport.models.vae import CountVAE
+from cellport.runtime.atlas_file import Manifest, npy_bytes, write_atlas_file
+from cellport.runtime.errors import OutputError, TrainingError
+from cellport.runtime.session import open_session
+from cellport.runtime.version import __version__
+from cellport.train.calibrate import fit_temperature, hold_out
+from cellport.train.card import write_card
+from cellport.train.export import export_graph
+from cellport.train.fit import FitConfig, Progress, TrainingCells, fit
+from cellport.train.gene_table import name_genes
+from cellport.train.panel import select_panel
+from cellport.train.reference import Reference, read_reference
+from cellport.train.scores import label_scores
+
+# share of the labelled cells kept out of training
+HELD_OUT = 0.1
+_FEWEST_CELLS = 20
+_CANARY_CELLS = 8
+THRESHOLDS = {"call_prob": 0.5, "low_depth": 100.0, "low_gene_coverage": 0.6}
+
+
+@dataclass(frozen=True, slots=True)
+class AtlasConfig:
+    """What to make.
+
+    Attributes
+    ----------
+    labels, batch
+        Columns of ``obs``; None for none.
+    layer
+        Where the raw counts are; found when None.
+    name, licence
+        Of the atlas; the name is that of the file when None.
+    organism
+        ``human`` or ``mouse``; inferred from the gene names when None.
+    n_genes
+        Size of the gene panel.
+    fit
+        How to train.
+    """
+
+    labels: str | None = None
+    batch: str | None = None
+    layer: str | None = None
+    name: str | None = None
+    licence: str = ""
+    organism: str | None = None
+    n_genes: int = 2000
+    fit: FitConfig = FitConfig()
+
+
+def train_atlas(
+    reference: str | os.PathLike[str] | Any,
+    out: str | os.PathLike[str],
+    config: AtlasConfig | None = None,
+    *,
+    report: Callable[[Progress], None] | None = None,
+    **changes: Any,
+) -> Path:
+    """Train on annotated counts and write one atlas file.
+
+    A run that was killed goes on from ``<out>.checkpoint`` when it is started again with the
+    same data and settings.
+
+    Parameters
+    ----------
+    reference
+        A path, an AnnData, or anything else that the runtime maps.
+    out
+        The atlas file; written in one step.
+    config
+        What to make.
+    report
+        Called after each epoch.
+    **changes
+        Single settings by name, of `AtlasConfig` or `FitConfig`: ``labels="cell_type"``,
+        ``seed=1``.
+
+    Returns
+    -------
+    Path
+        Of the atlas.
+
+    Raises
+    ------
+    InputError
+        The reference does not hold raw counts, or lacks a column.
+    TrainingError
+        Too few cells, or training or export failed.
+    OutputError
+        The atlas cannot be written.
+    """
+    how = with_changes(config or AtlasConfig(), changes)
+    out = Path(out)
+    if not out.parent.is_dir():
+        raise OutputError(f"The folder {out.parent} does not exist; make it first.")
+    cells = read_reference(reference, how.labels, how.batch, how.layer)
+    if how.name is None:
+        how = replace(how, name=out.name.removesuffix(".cellport"))
+    manifest, members = build_atlas(cells, how, _checkpoint(out), report)
+    write_atlas_file(out, manifest, members)
+    _checkpoint(out).unlink(missing_ok=True)
+    return out
+
+
+def build_atlas(
+    reference: Reference,
+    how: AtlasConfig,
+    checkpoint: Path | None = None,
+    report: Callable[[Progress], None] | None = None,
+) -> tuple[Manifest, dict[str, bytes]]:
+    """Train, calibrate and export; return the manifest and members of an atlas."""
+    began = time.perf_counter()
+    if reference.counts.shape[0] < _FEWEST_CELLS:
+        raise TrainingError(
+            f"{reference.description} has {reference.counts.shape[0]} cells; "
+            f"training needs at least {_FEWEST_CELLS}."
+        )
+    genes = select_panel(reference.counts, reference.batch, how.n_genes)
+    held_out = hold_out(reference.label, HELD_OUT, np.random.default_rng(how.fit.seed))
+    cells = TrainingCells(
+        counts=reference.counts[:, genes].tocsr(),
+        label=reference.label,
+        batch=reference.batch,
+        n_labels=len(reference.labels),
+        n_batches=len(reference.batches),
+        held_out=held_out,
+    )
+    model = fit(cells, how.fit, checkpoint, report)
+    latent, logits = encode_reference(model, cells)
+    temperature = fit_temperature(logits[held_out], cells.label[held_out])
+    names = name_genes(reference.gene_columns, genes, how.organism)
+    training = {
+        "cells": int(cells.counts.shape[0]),
+        "counts_from": reference.description,
+        "label_column": how.labels or "",
+        "batch_column": how.batch or "",
+        "settings": asdict(how.fit),
+        "temperature": temperature,
+        "cells_by_label": _count(reference.labels, cells.label),
+        "cells_by_batch": _count(reference.batches, cells.batch),
+        "held_out": _held_out_scores(reference, held_out, logits, temperature),
+        "versions": {"cellport": __version__, "torch": torch.__version__},
+        "seconds": round(time.perf_counter() - began, 1),
+    }
+    manifest = Manifest(
+        name=how.name or "atlas",
+        licence=how.licence,
+        organism=names.organism,
+        created=datetime.datetime.now(datetime.UTC).date().isoformat(),
+        symbols=names.symbols,
+        ensembl=names.ensembl,
+        target_sum=model.encoder.normalise.target_sum,
+        n_latent=how.fit.n_latent,
+        labels=reference.labels,
+        batches=reference.batches,
+        parents=("",) * len(reference.labels),
+        thresholds=THRESHOLDS,
+        training=training,
+        minimum_runtime="0.1.0",
+    )
+    members = export_members(model, cells, latent, temperature, how.fit.seed)
+    members["README.md"] = write_card(manifest).encode()
+    return manifest, members
+
+
+def encode_reference(
+    model: CountVAE, cells: TrainingCells
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Latent mean [cells, latent] and label logits [cells, labels] of the reference itself."""
+    latent, logits = [], []
+    with torch.inference_mode():
+        for start in range(0, cells.counts.shape[0], 1024):
+            counts = torch.from_numpy(cells.counts[start : start + 1024].toarray())
+            encoded = model.encoder(counts)
+            latent.append(encoded.mean.numpy())
+            logits.append(encoded.logits.numpy())
+    return np.concatenate(latent), np.concatenate(logits)
+
+
+def export_members(
+    model: CountVAE,
+    cells: TrainingCells,
+    latent: NDArray[np.float32],
+    temperature: float,
+    seed: int,
+) -> dict[str, bytes]:
+    """Graphs and arrays of the atlas, by member name."""
+    encoder = MappingEncoder(model, temperature)
+    outputs = ANSWERS if cells.n_labels else ANSWERS[:1]
+    canary = canary_counts(model, latent, seed)
+    gaps = torch.from_numpy(canary.copy())
+    gaps[::2, ::3] = torch.nan
+    with torch.inference_mode():
+        values, _ = encoder.normalise(gaps)
+        hidden = values @ encoder.weight + encoder.bias
+    rows = np.random.default_rng(seed).integers(0, len(latent), _CANARY_CELLS)
+    batch = torch.eye(cells.n_batches)[torch.from_numpy(cells.batch[rows])]
+    decoder_inputs = {
+        "latent": torch.from_numpy(latent[rows]),
+        "batch": batch,
+        "library": torch.full((_CANARY_CELLS, 1), 1000.0),
+    }
+    graph = export_graph(encoder, {"counts": gaps}, outputs, "encoder.onnx")
+    members = {
+        "encoder.onnx": graph,
+        "encoder_tail.onnx": export_graph(
+            encoder.answer, {"hidden": hidden}, outputs, "encoder_tail.onnx"
+        ),
+        "decoder.onnx": export_graph(
+            ExpectedCounts(model), decoder_inputs, ("counts",), "decoder.onnx"
+        ),
+    }
+    normalise = encoder.normalise
+    arrays = {
+        "first_layer_weight": encoder.weight.numpy(),
+        "first_layer_bias": encoder.bias.numpy(),
+        "gene_mean": normalise.mean.numpy(),
+        "gene_cap": normalise.cap.numpy(),
+        "gene_share": normalise.share.numpy(),
+        "reference_latent": latent,
+        "reference_label": cells.label.astype(np.int32),
+        "reference_batch": cells.batch.astype(np.int32),
+        "canary_counts": canary,
+    }
+    session = open_session(graph, "encoder.onnx", device="cpu")
+    expected = dict(zip(outputs, session.run(None, {"counts": canary}), strict=True))
+    arrays |= {f"canary_{name}": value for name, value in expected.items()}
+    members |= {f"arrays/{name}.npy": npy_bytes(array) for name, array in arrays.items()}
+    return members
+
+
+def canary_counts(model: CountVAE, latent: NDArray[np.float32], seed: int) -> NDArray[np.float32]:
+    """Draw a few cells from the decoder, float32 [8, genes]: like real ones, yet nobody's."""
+    rng = np.random.default_rng(seed)
+    rows = rng.integers(0, len(latent), _CANARY_CELLS)
+    batch = torch.full((_CANARY_CELLS, model.config.n_batches), 1 / model.config.n_batches)
+    library = torch.from_numpy(np.geomspace(300, 20000, _CANARY_CELLS, dtype=np.float32))
+    with torch.inference_mode():
+        mean, _ = model.decoder(torch.from_numpy(latent[rows]), batch, library.unsqueeze(1))
+    return rng.poisson(mean.numpy()).astype(np.float32)
+
+
+def with_changes(config: AtlasConfig, changes: dict[str, Any]) -> AtlasConfig:
+    """Return the settings with some of them changed by name, whichever class they are in."""
+    known = AtlasConfig.__dataclass_fields__
+    of_fit = {name: value for name, value in changes.items() if name not in known}
+    unknown = sorted(set(of_fit) - set(FitConfig.__dataclass_fields__))
+    if unknown:
+        raise TypeError(f"train_atlas has no setting {', '.join(unknown)}")
+    own = {name: value for name, value in changes.items() if name in known}
+    config = replace(config, **own)
+    return replace(config, fit=replace(config.fit, **of_fit))
+
+
+def _held_out_scores(
+    reference: Reference,
+    held_out: NDArray[np.int64],
+    logits: NDArray[np.float32],
+    temperature: float,
+) -> dict[str, Any]:
+    rows = held_out[reference.label[held_out] >= 0]
+    if not len(rows):
+        return {"cells": 0}
+    names = np.asarray(reference.labels, dtype=object)
+    scaled = torch.from_numpy(logits[rows] / temperature)
+    prob = torch.softmax(scaled, dim=1).numpy()
+    truth, best = reference.label[rows], prob.argmax(axis=1)
+    scores: dict[str, Any] = dict(label_scores(names[truth], names[best], prob.max(axis=1)))
+    scores["cells"] = len(rows)
+    scores["by_label"] = {
+        names[code]: {
+            "cells": int((truth == code).sum()),
+            "recall": float((best[truth == code] == code).mean()),
+        }
+        for code in np.unique(truth)
+    }
+    return scores
+
+
+def _count(names: tuple[str, ...], codes: NDArray[np.int64]) -> dict[str, int]:
+    number = np.bincount(codes[codes >= 0], minlength=len(names))
+    return {name: int(n) for name, n in zip(names, number, strict=True)}
+
+
+def _checkpoint(out: Path) -> Path:
+    return out.with_name(f"{out.name}.checkpoint")
