@@ -13,11 +13,130 @@ import numpy as np
 
 from .jit import frozen, kernel
 from .rows import over_rows
+from .vector import LANES, add_weighted_rows, lowest_bit
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from numpy.typing import NDArray
+
+
+TILE = 64
+"""Cells that share one pass over a slice of the weights while it is in the L2 cache."""
+
+
+@kernel
+def _select(genes: Any, counts: Any, in_panel: Any, found: Any, values: Any) -> int:
+    """Copy the genes of the panel and their counts to the front of `found` and `values`."""
+    # Membership of 64 entries becomes a word first: a branch or a store an entry costs more.
+    n = np.uint64(0)
+    size = np.uint64(len(genes))
+    first = np.uint64(0)
+    while first < size:
+        word = np.uint64(0)
+        if size - first >= np.uint64(64):
+            for eighth in range(8):
+                byte = np.uint64(0)
+                for j in range(8):
+                    gene = np.uint32(genes[first + np.uint64(8 * eighth + j)])
+                    byte |= np.uint64(in_panel[gene]) << np.uint64(j)
+                word |= byte << np.uint64(8 * eighth)
+        else:
+            for j in range(size - first):
+                gene = np.uint32(genes[first + np.uint64(j)])
+                word |= np.uint64(in_panel[gene]) << np.uint64(j)
+        while word:
+            at = first + lowest_bit(word)
+            found[n] = genes[at]
+            values[n] = counts[at]
+            n += np.uint64(1)
+            word &= word - np.uint64(1)
+        first += np.uint64(64)
+    return np.int64(n)
+
+
+@kernel
+def _to_columns(genes: Any, panel_column: Any) -> bool:
+    """Replace genes by panel columns in place; tell whether the genes were ascending."""
+    ascending = True
+    previous = -1
+    for k in range(len(genes)):
+        gene = genes[k]
+        ascending &= gene > previous
+        previous = gene
+        genes[k] = panel_column[np.uint32(gene)]
+    return ascending
+
+
+@kernel
+def _merge(columns: Any, values: Any, slot: Any) -> int:
+    """Sum the values of equal columns in place; the number of columns left."""
+    # slot[column] is where the column was put last; checking it there spares clearing slot.
+    n = 0
+    for k in range(len(columns)):
+        column = np.uint32(columns[k])
+        at = slot[column]
+        if at < n and columns[at] == column:
+            values[at] += values[k]
+        else:
+            slot[column] = n
+            columns[n] = column
+            values[n] = values[k]
+            n += 1
+    return n
+
+
+@kernel
+def _sum(values: Any) -> float:
+    # Two chains of additions overlap in the processor; one would wait for itself.
+    even, odd = 0.0, 0.0
+    for k in range(len(values) // 2):
+        even += values[2 * k]
+        odd += values[2 * k + 1]
+    if len(values) % 2:
+        even += values[len(values) - 1]
+    return even + odd
+
+
+@kernel
+def _log1p(x: Any) -> Any:
+    """``log(1 + x)`` in float32 for ``x >= 0``, at most 1 unit in the last place off.
+
+    The method of FreeBSD's and musl's ``log1pf``, without branches so that it vectorises.
+    """
+    one = np.float32(1)
+    u = one + x
+    bits = np.int32(np.float32(u).view(np.int32) + np.int32(0x004AFB0D))
+    exponent = np.int32((bits >> np.int32(23)) - np.int32(127))
+    lost = (one - (u - x) if exponent >= 2 else x - (u - one)) / u
+    mantissa = np.int32((bits & np.int32(0x007FFFFF)) + np.int32(0x3F3504F3))
+    f = mantissa.view(np.float32) - one
+    s = f / (np.float32(2) + f)
+    z = s * s
+    w = z * z
+    even = w * (np.float32(0.40000972152) + w * np.float32(0.24279078841))
+    odd = z * (np.float32(0.66666662693) + w * np.float32(0.28498786688))
+    half = np.float32(0.5) * f * f
+    e = np.float32(exponent)
+    rest = s * (half + even + odd) + (e * np.float32(9.0580006145e-06) + lost)
+    return rest - half + f + e * np.float32(0.69313812256)
+
+
+@kernel
+def _log_normalise(values: Any, columns: Any, cap: Any, scale: Any) -> None:
+    for k in range(len(values)):
+        values[k] = _log1p(values[k] * scale)
+    for k in range(len(values)):
+        values[k] = min(values[k], cap[np.uint32(columns[k])])
+
+
+@kernel
+def _room(indptr: Any, start: int, stop: int) -> int:
+    """Most non-zeros in a tile of rows."""
+    room = 0
+    for first in range(start, stop, TILE):
+        room = max(room, indptr[min(first + TILE, stop)] - indptr[first])
+    return room
 
 
 @kernel
@@ -26,6 +145,7 @@ def first_layer(
     indices: Any,
     data: Any,
     panel_column: Any,
+    in_panel: Any,
     distinct: bool,
     weight: Any,
     cap: Any,
@@ -39,52 +159,42 @@ def first_layer(
 ) -> None:
     """Fill the rows ``start:stop`` of `hidden`, `library` and `detected`; see `encode`."""
     width = hidden.shape[1]
+    room = _room(indptr, start, stop)
+    columns = np.empty(room, np.int32)
+    values = np.empty(room, np.float32)
     slot = np.zeros(len(cap), np.int32)
-    room = 0
-    for i in range(start, stop):
-        room = max(room, indptr[i + 1] - indptr[i])
-    columns = np.empty(room + 1, np.int32)
-    values = np.empty(room + 1, np.float32)
-    for i in range(start, stop):
-        n = 0
-        previous = -1
-        ascending = True
-        for k in range(indptr[i], indptr[i + 1]):
-            gene = indices[k]
-            ascending &= gene > previous
-            previous = gene
-            columns[n] = panel_column[gene]
-            values[n] = data[k]
-            n += columns[n] >= 0
-        if not (distinct and ascending):
-            merged = 0
-            for k in range(n):
-                column = columns[k]
-                at = slot[column]
-                if at < merged and columns[at] == column:
-                    values[at] += values[k]
-                else:
-                    slot[column] = merged
-                    columns[merged] = column
-                    values[merged] = values[k]
-                    merged += 1
-            n = merged
-        total = 0.0
-        positive = 0
-        for k in range(n):
-            total += values[k]
-            positive += values[k] > 0
-        library[i] = total
-        detected[i] = positive
-        hidden[i] = bias
-        if not total > 0:
-            continue
-        scale = np.float32(target / total)
-        for k in range(n):
-            column = columns[k]
-            value = min(np.log1p(values[k] * scale), cap[column])
-            for h in range(width):
-                hidden[i, h] += value * weight[column, h]
+    ends = np.zeros(TILE + 1, np.int64)
+    last = np.empty(LANES, np.float32)
+    for first in range(start, stop, TILE):
+        rows = min(TILE, stop - first)
+        for r in range(rows):
+            i = first + r
+            begin, end = indptr[i], indptr[i + 1]
+            c = columns[ends[r] :]
+            v = values[ends[r] :]
+            n = _select(indices[begin:end], data[begin:end], in_panel, c, v)
+            ascending = _to_columns(c[:n], panel_column)
+            if not (distinct and ascending):
+                n = _merge(c[:n], v[:n], slot)
+            v = v[:n]
+            total = _sum(v)
+            library[i] = total
+            detected[i] = (v > 0).sum()
+            if total > 0:
+                _log_normalise(v, c[:n], cap, np.float32(target / total))
+            else:
+                n = 0
+            ends[r + 1] = ends[r] + n
+        for part in range(len(weight)):
+            low = part * LANES
+            high = min(low + LANES, width)
+            for r in range(rows):
+                out = hidden[first + r, low:high] if high - low == LANES else last
+                add_weighted_rows(
+                    weight[part], columns, values, ends[r], ends[r + 1], bias[low:], out
+                )
+                if high - low < LANES:
+                    hidden[first + r, low:high] = last[: high - low]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +202,12 @@ class FirstLayer:
     """A first layer made ready for one query's gene order; see `prepare`."""
 
     panel_column: NDArray[np.int32]
+    in_panel: NDArray[np.uint8]
     distinct: bool
     weight: NDArray[np.float32]
     cap: NDArray[np.float32]
     bias: NDArray[np.float32]
+    n_hidden: int
     target: float
 
 
@@ -128,13 +240,20 @@ def prepare(
         What `encode` needs.
     """
     panel_column = frozen(panel_column, np.int32)
-    used = panel_column[panel_column >= 0]
+    in_panel = panel_column >= 0
+    used = panel_column[in_panel]
+    n_panel, n_hidden = weight.shape
+    parts = -(-n_hidden // LANES)
+    padded = np.zeros((n_panel, parts * LANES), np.float32)
+    padded[:, :n_hidden] = weight
     return FirstLayer(
         panel_column=panel_column,
+        in_panel=frozen(in_panel, np.uint8),
         distinct=len(np.unique(used)) == len(used),
-        weight=frozen(weight, np.float32),
+        weight=frozen(padded.reshape(n_panel, parts, LANES).transpose(1, 0, 2)),
         cap=frozen(cap, np.float32),
-        bias=frozen(bias, np.float32),
+        bias=frozen(np.pad(bias, (0, parts * LANES - n_hidden)), np.float32),
+        n_hidden=n_hidden,
         target=float(target),
     )
 
@@ -172,7 +291,7 @@ def encode(
         int32 [n_cells], panel genes with a count above 0.
     """
     n_cells = len(indptr) - 1
-    hidden = np.empty((n_cells, len(layer.bias)), np.float32)
+    hidden = np.empty((n_cells, layer.n_hidden), np.float32)
     library = np.empty(n_cells, np.float64)
     detected = np.empty(n_cells, np.int32)
     over_rows(
@@ -181,6 +300,7 @@ def encode(
         frozen(indices),
         frozen(data),
         layer.panel_column,
+        layer.in_panel,
         layer.distinct,
         layer.weight,
         layer.cap,

@@ -20,9 +20,12 @@ def kernel(function: Kernel) -> Kernel:
 
     Kernels are single-threaded (`cellport.kernels.rows.over_rows` runs them on threads) and may
     fuse a multiply with an add, but never reorder a sum, so that a row gives the same bits
-    whatever block or thread it is in.
+    whatever block or thread it is in. Division by zero follows IEEE, as in numpy: a loop that may
+    raise cannot be vectorised. Numba notices a change of the file that a kernel is in, not of the
+    files it imports, so a kernel calls only kernels of its own file.
     """
-    return cast("Kernel", numba.njit(cache=True, nogil=True, fastmath={"contract"})(function))
+    compiled = numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
+    return cast("Kernel", compiled(function))
 
 
 def frozen(array: NDArray[Any], dtype: Any = None) -> NDArray[Any]:
