@@ -44,9 +44,9 @@ class Mapping:
 
     @classmethod
     def from_blocks(
-        cls, schema: Schema, blocks: Iterable[MappedBlock], uns: dict[str, Any]
+        cls, schema: Schema, blocks: Iterable[MappedBlock], uns: dict[str, Any] | None = None
     ) -> Mapping:
-        """Join blocks of consecutive cells; `uns` may be filled while they are read."""
+        """Join blocks of consecutive cells."""
         parts = [no_cells(schema), *blocks]
         return cls(
             schema,
@@ -56,7 +56,7 @@ class Mapping:
                 for column in schema.columns
             },
             {name: np.concatenate([part.obsm[name] for part in parts]) for name in schema.obsm},
-            uns,
+            uns or {},
         )
 
     @property

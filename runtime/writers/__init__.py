@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from cellport.runtime.writers.output import FORMATS, ResultWriter, open_writer
+from cellport.runtime.writers.output import FORMATS, ResultWriter, check_output, open_writer
 
-__all__ = ["FORMATS", "ResultWriter", "open_writer"]
+__all__ = ["FORMATS", "ResultWriter", "check_output", "open_writer"]

@@ -35,7 +35,7 @@ class H5adSink:
         path: Path,
         schema: Schema,
         n_cells: int,
-        genes: Mapping[str, NDArray[np.object_]] | None,
+        counts_genes: NDArray[np.object_] | None,
     ) -> None:
         self._schema = schema
         self._file = h5py.File(path, "x")
@@ -53,16 +53,16 @@ class H5adSink:
             }
             for name in ("layers", "obsp", "varm", "varp"):
                 _mapping(self._file, name)
-            _genes(self._file, genes or {})
+            genes = np.empty(0, object) if counts_genes is None else counts_genes
+            _text(_frame(self._file, "var", []), "_index", genes)
             self._counts = None
-            if genes is not None:
-                n_genes = len(next(iter(genes.values())))
-                self._counts = _CountsSink(self._file, n_cells, n_genes)
+            if counts_genes is not None:
+                self._counts = _CountsSink(self._file, n_cells, len(genes))
         except BaseException:
             self.discard()
             raise
 
-    def write(self, block: MappedBlock, counts: CountBlock | None) -> None:
+    def write(self, block: MappedBlock) -> None:
         """Write a block at its place."""
         rows = slice(block.start, block.start + block.n_cells)
         if block.n_cells:
@@ -72,9 +72,9 @@ class H5adSink:
             for name, dataset in self._obsm.items():
                 dataset[rows] = block.obsm[name]
         if self._counts is not None:
-            if counts is None or counts.n_cells != block.n_cells:
+            if block.counts is None or block.counts.n_cells != block.n_cells:
                 raise ValueError("every block needs its counts")
-            self._counts.write(counts)
+            self._counts.write(block.start, block.counts)
 
     def finish(self, uns: Mapping[str, Any]) -> None:
         """Write ``uns`` and close the file."""
@@ -107,12 +107,10 @@ class _CountsSink:
             compression="gzip", compression_opts=1,
         )  # fmt: skip
 
-    def write(self, counts: CountBlock) -> None:
+    def write(self, start: int, counts: CountBlock) -> None:
         begin = len(self._data)
         end = begin + len(counts.data)
-        self._indptr[counts.start + 1 : counts.start + 1 + counts.n_cells] = (
-            counts.indptr[1:] + begin
-        )
+        self._indptr[start + 1 : start + 1 + counts.n_cells] = counts.indptr[1:] + begin
         for dataset, values in ((self._indices, counts.indices), (self._data, counts.data)):
             dataset.resize(end, axis=0)
             dataset[begin:end] = values
@@ -158,14 +156,6 @@ def _column(obs: h5py.Group, column: Column, n_cells: int) -> h5py.Dataset:
     _text(group, "categories", column.categories)
     smallest = np.min_scalar_type(-max(len(column.categories), 1))
     return _array(group, "codes", n_cells, smallest)
-
-
-def _genes(file: h5py.File, genes: Mapping[str, NDArray[np.object_]]) -> None:
-    index, *others = genes or {"": ()}
-    var = _frame(file, "var", others)
-    _text(var, "_index", genes.get(index, ()))
-    for name in others:
-        _text(var, name, genes[name])
 
 
 def _write_uns(parent: h5py.Group, name: str, value: Any) -> None:

@@ -16,12 +16,9 @@ from numpy.typing import NDArray
 
 from cellport.runtime.errors import OutputError
 from cellport.runtime.results import MappedBlock, Schema
-from cellport.runtime.sources.block import CountBlock
 from cellport.runtime.writers.h5ad import H5adSink
 from cellport.runtime.writers.parquet import ParquetSink
 from cellport.runtime.writers.text import TextSink
-
-GeneColumns = Mapping[str, NDArray[np.object_]]
 
 FORMATS = (".h5ad", ".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet")
 
@@ -29,7 +26,7 @@ FORMATS = (".h5ad", ".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet")
 class Sink(Protocol):
     """One open file of one format. It may assume that blocks arrive in order."""
 
-    def write(self, block: MappedBlock, counts: CountBlock | None) -> None:
+    def write(self, block: MappedBlock) -> None:
         """Add the cells of a block."""
         ...
 
@@ -58,8 +55,8 @@ class ResultWriter:
         self._n_written = 0
         self._open = True
 
-    def write(self, block: MappedBlock, counts: CountBlock | None = None) -> None:
-        """Write the next cells, and their counts where the file holds counts.
+    def write(self, block: MappedBlock) -> None:
+        """Write the next cells, with their counts where the file holds counts.
 
         Raises
         ------
@@ -74,7 +71,7 @@ class ResultWriter:
                 f"{self._n_written} of {self._n_cells}"
             )
         with _plain_errors(self._path):
-            self._sink.write(block, counts)
+            self._sink.write(block)
         self._n_written += block.n_cells
 
     def close(self, uns: Mapping[str, Any]) -> None:
@@ -123,7 +120,7 @@ def open_writer(
     schema: Schema,
     n_cells: int,
     *,
-    genes: GeneColumns | None = None,
+    counts_genes: NDArray[np.object_] | None = None,
     inputs: Sequence[str | os.PathLike[str]] = (),
 ) -> ResultWriter:
     """Open an output file; its extension says the format.
@@ -136,10 +133,9 @@ def open_writer(
         The columns and matrices that every block will hold.
     n_cells
         Number of cells that will be written.
-    genes
-        Gene names and further text columns of ``var``, the index first, each an object array of
-        str [n_genes]: then every block comes with its counts, which become ``X``. Only for
-        ``.h5ad``.
+    counts_genes
+        Names of the query's genes, object array of str [n_genes]: then every block comes with
+        its counts, which become ``X``. Only for ``.h5ad``.
     inputs
         Files being read, which the output must not replace.
 
@@ -150,15 +146,14 @@ def open_writer(
     MissingDependencyError
         ``.parquet`` without pyarrow.
     """
+    form = check_output(path, with_counts=counts_genes is not None, inputs=inputs)
     target = Path(os.path.realpath(path))
-    form = _format(Path(path), with_counts=genes is not None)
-    _check_place(Path(path), target, inputs)
     temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
     with _plain_errors(Path(path)):
         try:
             sink: Sink
             if form == ".h5ad":
-                sink = H5adSink(temporary, schema, n_cells, genes)
+                sink = H5adSink(temporary, schema, n_cells, counts_genes)
             elif form == ".parquet":
                 sink = ParquetSink(temporary, schema)
             else:
@@ -169,8 +164,22 @@ def open_writer(
     return ResultWriter(target, temporary, sink, n_cells)
 
 
-def _format(path: Path, *, with_counts: bool) -> str:
-    name = path.name.lower()
+def check_output(
+    path: str | os.PathLike[str],
+    *,
+    with_counts: bool = False,
+    inputs: Sequence[str | os.PathLike[str]] = (),
+) -> str:
+    """Return the format of an output that can be written, before any work is done for it.
+
+    Parameters are those of `open_writer`.
+
+    Raises
+    ------
+    OutputError
+        The extension says no format, or the place cannot be written to, or is an input.
+    """
+    name = Path(path).name.lower()
     form = next((form for form in FORMATS if name.endswith(form)), None)
     if form is None:
         raise OutputError(
@@ -179,26 +188,27 @@ def _format(path: Path, *, with_counts: bool) -> str:
         )
     if with_counts and form != ".h5ad":
         raise OutputError(f"'{path}' cannot hold counts; let the output end in .h5ad.")
+    target = Path(os.path.realpath(path))
+    if target.is_dir():
+        raise OutputError(f"The output '{path}' is a folder; give the name of a file.")
+    if not target.parent.is_dir():
+        raise OutputError(f"The folder of the output '{path}' does not exist; create it first.")
+    if not os.access(target.parent, os.W_OK | os.X_OK):
+        raise OutputError(f"The folder of the output '{path}' is not writable.")
+    if target.exists():
+        _check_replaceable(path, target, inputs)
     return form
 
 
-def _check_place(path: Path, target: Path, inputs: Sequence[str | os.PathLike[str]]) -> None:
-    folder = target.parent
-    if target.is_dir():
-        raise OutputError(f"The output '{path}' is a folder; give the name of a file.")
-    if not folder.is_dir():
-        raise OutputError(f"The folder of the output '{path}' does not exist; create it first.")
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise OutputError(f"The folder of the output '{path}' is not writable.")
-    if target.exists():
-        if not target.is_file() or not os.access(target, os.W_OK):
-            raise OutputError(f"The output '{path}' exists and cannot be replaced.")
-        for source in inputs:
-            if os.path.exists(source) and os.path.samefile(source, target):
-                raise OutputError(
-                    f"The output '{path}' is also an input; writing would replace it. "
-                    "Give another name."
-                )
+def _check_replaceable(
+    path: str | os.PathLike[str], target: Path, inputs: Sequence[str | os.PathLike[str]]
+) -> None:
+    if not target.is_file() or not os.access(target, os.W_OK):
+        raise OutputError(f"The output '{path}' exists and cannot be replaced.")
+    if any(os.path.exists(source) and os.path.samefile(source, target) for source in inputs):
+        raise OutputError(
+            f"The output '{path}' is also an input, which writing would replace; give another name."
+        )
 
 
 def _flush_to_disk(path: Path) -> None:

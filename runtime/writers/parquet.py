@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from cellport.runtime.errors import MissingDependencyError
 from cellport.runtime.results import Column, MappedBlock, Schema
-from cellport.runtime.sources.block import CountBlock
 from cellport.runtime.writers.flat import CELL, flat_columns, no_cells
 
 _ROW_GROUP_CELLS = 1 << 16
@@ -42,7 +41,7 @@ class ParquetSink:
         self._file = path.open("xb")
         self._writer = pyarrow.parquet.ParquetWriter(self._file, arrow_schema, use_dictionary=text)
 
-    def write(self, block: MappedBlock, counts: CountBlock | None) -> None:
+    def write(self, block: MappedBlock) -> None:
         """Take a block, and write those gathered once they fill a row group."""
         self._waiting.append(self._table(block))
         if sum(table.num_rows for table in self._waiting) >= _ROW_GROUP_CELLS:

@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cellport.runtime.results import Column, MappedBlock, Schema
-from cellport.runtime.sources.block import CountBlock
 from cellport.runtime.writers.flat import flat_columns
 
 _GZIP_LEVEL = 4
@@ -40,7 +39,7 @@ class TextSink:
             self._stream = gzip.GzipFile("", "wb", _GZIP_LEVEL, self._file, mtime=0)
         self._line(self._separator.join(self._quoted(flat_columns(schema))))
 
-    def write(self, block: MappedBlock, counts: CountBlock | None) -> None:
+    def write(self, block: MappedBlock) -> None:
         """Write a line for each cell of the block."""
         if not block.n_cells:
             return
