@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from cellport.runtime.results import Column, MappedBlock, Schema
 from cellport.runtime.sources.block import CountBlock
+from cellport.runtime.writers.patient_file import PatientFile
 
 _COUNTS_CHUNK = 1 << 16
 _TEXT = h5py.string_dtype()
@@ -26,8 +27,8 @@ _TEXT = h5py.string_dtype()
 class H5adSink:
     """An h5ad file being filled.
 
-    ``obs`` and ``obsm`` are allocated whole and left uncompressed, as floats hardly shrink and
-    writing them then costs next to nothing. ``X`` exists only where counts are copied.
+    Nothing is compressed, as anndata itself does by default: floats hardly shrink, and writing
+    then costs next to nothing. ``X`` exists only where counts are copied.
     """
 
     def __init__(
@@ -38,7 +39,8 @@ class H5adSink:
         counts_genes: NDArray[np.object_] | None,
     ) -> None:
         self._schema = schema
-        self._file = h5py.File(path, "x")
+        self._disk = PatientFile(path)
+        self._file = h5py.File(self._disk, "w")
         try:
             _tag(self._file, "anndata", "0.1.0")
             self._obs = _frame(self._file, "obs", [column.name for column in schema.columns])
@@ -58,6 +60,7 @@ class H5adSink:
             self._counts = None
             if counts_genes is not None:
                 self._counts = _CountsSink(self._file, n_cells, len(genes))
+            self._disk.check()
         except BaseException:
             self.discard()
             raise
@@ -75,18 +78,21 @@ class H5adSink:
             if block.counts is None or block.counts.n_cells != block.n_cells:
                 raise ValueError("every block needs its counts")
             self._counts.write(block.start, block.counts)
+        self._disk.check()
 
     def finish(self, uns: Mapping[str, Any]) -> None:
         """Write ``uns`` and close the file."""
         _write_uns(self._file, "uns", uns)
-        # Flushed first, because closing swallows some failures of the disk.
-        self._file.flush()
         self._file.close()
+        self._disk.check()
+        self._disk.close()
 
     def discard(self) -> None:
         """Close the file whatever its state."""
         with contextlib.suppress(Exception):
             self._file.close()
+        with contextlib.suppress(OSError):
+            self._disk.close()
 
 
 class _CountsSink:
@@ -102,10 +108,7 @@ class _CountsSink:
 
     @staticmethod
     def _growing(group: h5py.Group, name: str, dtype: Any) -> h5py.Dataset:
-        return group.create_dataset(
-            name, 0, dtype, maxshape=(None,), chunks=(_COUNTS_CHUNK,), shuffle=True,
-            compression="gzip", compression_opts=1,
-        )  # fmt: skip
+        return group.create_dataset(name, 0, dtype, maxshape=(None,), chunks=(_COUNTS_CHUNK,))
 
     def write(self, start: int, counts: CountBlock) -> None:
         begin = len(self._data)

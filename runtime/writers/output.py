@@ -226,6 +226,10 @@ def _plain_errors(path: Path) -> Iterator[None]:
     """Turn failures of the disk, as any library words them, into one sentence."""
     try:
         yield
+    except UnicodeEncodeError as error:
+        raise OutputError(
+            f"Cannot write '{path}': a name holds bytes that are not text ({error.object!r})."
+        ) from error
     except (OSError, RuntimeError) as error:
         text = str(error).lower()
         number = getattr(error, "errno", None)
