@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, slots=True)
 class CountBlock:
     """Counts of a run of consecutive cells, CSR.
+
+    The arrays may be views of a matrix that somebody else holds: read them, never write.
+    Positions within a cell may come in any order and more than once (they add up), and
+    zeros may be stored.
 
     Attributes
     ----------
@@ -48,7 +54,7 @@ class CountSource(Protocol):
         Shape of the matrix.
     gene_columns
         Candidate gene names, each an object array of str [n_genes]: ``index`` first, then
-        every text column of ``var``.
+        every text column of ``var``. An empty name belongs to no gene (an antibody, say).
     notes
         What was repaired or chosen, one plain sentence each, for the report.
     """
@@ -59,12 +65,22 @@ class CountSource(Protocol):
     gene_columns: Mapping[str, NDArray[np.object_]]
     notes: list[str]
 
-    def blocks(self, block_cells: int, start: int = 0, stop: int | None = None) -> Iterator[CountBlock]:
-        """Yield the cells ``start:stop`` in order, at most `block_cells` a block."""
+    def blocks(
+        self, block_cells: int, start: int = 0, stop: int | None = None
+    ) -> Iterator[CountBlock]:
+        """Yield the cells ``start:stop`` in order, at most `block_cells` a block.
+
+        Deep cells make shorter blocks (see `structure.MAX_NONZEROS`). Structure and values
+        of every block are checked before it leaves.
+        """
         ...
 
     def cell_names(self, start: int, stop: int) -> NDArray[np.object_]:
         """Names of the cells ``start:stop``, object array of str."""
+        ...
+
+    def obs_column(self, name: str) -> NDArray[np.object_]:
+        """Return a whole column of ``obs`` as an object array of str, missing values as ''."""
         ...
 
     def close(self) -> None:

@@ -1,0 +1,161 @@
+"""The AnnData layout, the same in HDF5 (h5ad) and in zarr stores."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from cellport.runtime.errors import InputError
+from cellport.runtime.sources.annotations import (
+    attribute,
+    check_gene_count,
+    is_array,
+    read_frame,
+)
+from cellport.runtime.sources.csc import CscMatrix
+from cellport.runtime.sources.csr import CsrMatrix
+from cellport.runtime.sources.dense import DenseMatrix
+from cellport.runtime.sources.source import Contents, Frame, Matrix, Place, gene_columns
+from cellport.runtime.sources.trouble import damaged, readable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+
+def read_matrix(
+    element: Any, where: str, threads: int, check_array: Callable[[Any, str], None]
+) -> Matrix:
+    """Open a stored matrix: CSR or CSC group, or dense array.
+
+    Parameters
+    ----------
+    element
+        h5py or zarr group or array.
+    where
+        The place in words.
+    threads
+        Threads that read and inflate chunks.
+    check_array
+        Called with every array and its name before it is read; raises when it must not be.
+
+    Raises
+    ------
+    InputError
+        When the encoding is not known or the parts do not fit each other.
+    """
+    with readable(where):
+        if is_array(element):
+            check_array(element, where)
+            return DenseMatrix(where, element)
+        encoding = attribute(element, "encoding-type")
+        if not encoding and "h5sparse_format" in element.attrs:
+            encoding = attribute(element, "h5sparse_format") + "_matrix"
+        if encoding not in ("csr_matrix", "csc_matrix"):
+            raise InputError(
+                f"the encoding '{encoding}' is not one of csr_matrix, csc_matrix, array"
+            )
+        shape = element.attrs.get("shape", element.attrs.get("h5sparse_shape"))
+        if shape is None or len(shape) != 2:
+            raise damaged(where, "its shape is not stored")
+        n_cells, n_genes = int(shape[0]), int(shape[1])
+        for name in ("indptr", "indices", "data"):
+            if name not in element:
+                raise damaged(where, f"its array '{name}' is not there")
+            check_array(element[name], f"{where}, '{name}'")
+        parts = (element["indptr"], element["indices"], element["data"])
+        if encoding == "csc_matrix":
+            return CscMatrix(where, n_cells, n_genes, *parts)
+        return CsrMatrix(where, n_cells, n_genes, *parts, threads)
+
+
+def open_layout(
+    root: Any,
+    title: str,
+    threads: int,
+    close: Callable[[], None],
+    check_array: Callable[[Any, str], None],
+) -> Contents:
+    """Find the matrices and annotations of an AnnData in a group.
+
+    Parameters
+    ----------
+    root
+        h5py or zarr group.
+    title
+        The file in words.
+    threads, check_array
+        See `read_matrix`.
+    close
+        Releases the file.
+
+    Raises
+    ------
+    InputError
+        When there are no cells' or genes' annotations or no matrix at all.
+    """
+    with readable(title):
+        for name in ("obs", "var"):
+            if name not in root:
+                raise InputError(f"{title} has no '{name}'; it is not an AnnData file")
+        cells = read_frame(root["obs"], f"{title}, obs", root)
+        genes = read_frame(root["var"], f"{title}, var", root)
+        elements = _matrix_elements(root)
+        raw_genes = _raw_genes(root)
+    if not elements:
+        raise InputError(f"{title} has no X, no layers and no raw; there are no counts in it.")
+
+    def opener(name: str, element: Any, frame: Callable[[], Frame]) -> Callable[[], Place]:
+        def open_place() -> Place:
+            where = f"{title}, {name}"
+            matrix = read_matrix(element, where, threads, check_array)
+            return fitted_place(name, matrix, cells, frame())
+
+        return open_place
+
+    places: dict[str, Callable[[], Place]] = {}
+    for key, (name, element) in elements.items():
+        if key == "raw" and name == "raw/X":
+            places[key] = opener(
+                name, element, lambda: read_frame(raw_genes, f"{title}, raw/var", root)
+            )
+        else:
+            places[key] = opener(name, element, lambda: genes)
+    return Contents(title, places, cells, close=close)
+
+
+def _matrix_elements(root: Any) -> Mapping[str, tuple[str, Any]]:
+    """Return name in words and element of every matrix, keyed as `Contents.places`."""
+    found: dict[str, tuple[str, Any]] = {}
+    if "X" in root and attribute(root["X"], "encoding-type") != "null":
+        found["X"] = ("X", root["X"])
+    raw = root.get("raw", None)
+    if raw is not None and not is_array(raw) and "X" in raw and "var" in raw:
+        found["raw"] = ("raw/X", raw["X"])
+    elif "raw.X" in root and "raw.var" in root:
+        found["raw"] = ("raw/X", root["raw.X"])
+    for name in root.get("layers", ()):
+        found[name] = (f"layers['{name}']", root["layers"][name])
+    return found
+
+
+def _raw_genes(root: Any) -> Any:
+    if "raw" in root and "var" in root["raw"]:
+        return root["raw"]["var"]
+    return root.get("raw.var", None)
+
+
+def fitted_place(name: str, matrix: Matrix, cells: Frame, genes: Frame) -> Place:
+    """Join a matrix and its genes, checked to fit each other and the cells.
+
+    Raises
+    ------
+    InputError
+        When shapes contradict each other.
+    """
+    check_gene_count(genes.where, genes.length)
+    if matrix.n_cells != cells.length:
+        raise damaged(matrix.where, f"it has {matrix.n_cells} cells and obs has {cells.length}")
+    if matrix.n_genes != genes.length:
+        raise damaged(
+            matrix.where, f"it has {matrix.n_genes} genes and {genes.where} has {genes.length}"
+        )
+    return Place(name, matrix, lambda: gene_columns(genes))

@@ -1,0 +1,192 @@
+"""Reading ``obs`` and ``var`` as AnnData has stored them over the years, from HDF5 or zarr."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from cellport.runtime.errors import InputError
+from cellport.runtime.sources.source import Frame, Text
+from cellport.runtime.sources.structure import MAX_GENES
+from cellport.runtime.sources.trouble import damaged, readable
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+# Elements of h5py and zarr; both are typed too loosely for more.
+Element = Any
+
+
+def is_array(element: Element) -> bool:
+    """Tell arrays from groups, for h5py and zarr alike."""
+    return hasattr(element, "shape") and hasattr(element, "dtype")
+
+
+def attribute(element: Element, name: str) -> str:
+    """Return a text attribute, '' when it is not there."""
+    value = element.attrs.get(name, "")
+    return value.decode() if isinstance(value, bytes) else str(value)
+
+
+def as_text(values: NDArray[Any]) -> Text:
+    """Return any one-dimensional array as an object array of str, missing values as ''."""
+    if values.dtype.kind == "S":
+        values = values.astype(object)
+    if values.dtype.kind == "f":
+        words = ["" if value != value else str(value) for value in values.tolist()]
+    else:
+        words = [_word(value) for value in values.tolist()]
+    text = np.empty(len(words), dtype=object)
+    text[:] = words
+    return text
+
+
+def _word(value: Any) -> str:
+    if isinstance(value, bytes):
+        return value.rstrip(b"\0").decode("utf-8", "replace")
+    if value is None or value != value:
+        return ""
+    return str(value)
+
+
+def read_text(element: Element, start: int, stop: int) -> Text:
+    """Read the rows ``start:stop`` of a column of any AnnData encoding, as text.
+
+    Categories, nullable numbers and strings, fixed-length bytes and plain arrays are known.
+
+    Raises
+    ------
+    InputError
+        When the column has an encoding that is not known, or contradicts itself.
+    """
+    if is_array(element):
+        values = np.asarray(element[start:stop])
+        if "categories" in element.attrs:
+            # anndata 0.7 wrote codes with a reference to their categories.
+            return _from_codes(values, read_whole(element.file[element.attrs["categories"]]))
+        return as_text(values)
+    encoding = attribute(element, "encoding-type")
+    if "codes" in element and "categories" in element:
+        return _from_codes(
+            np.asarray(element["codes"][start:stop]), read_whole(element["categories"])
+        )
+    if "values" in element and "mask" in element:
+        values = as_text(np.asarray(element["values"][start:stop]))
+        values[np.asarray(element["mask"][start:stop]).astype(bool)] = ""
+        return values
+    raise InputError(f"the encoding '{encoding}' of {element.name} is not known")
+
+
+def read_whole(element: Element) -> Text:
+    """Read all rows of a column as text."""
+    return read_text(element, 0, row_count(element))
+
+
+def row_count(element: Element) -> int:
+    """Return how many rows a column has, whatever its encoding."""
+    if not is_array(element):
+        for part in ("codes", "values"):
+            if part in element:
+                return int(element[part].shape[0])
+        raise InputError(f"{element.name} is neither a column nor an array")
+    if len(element.shape) != 1:
+        raise InputError(f"{element.name} has {len(element.shape)} axes instead of one")
+    return int(element.shape[0])
+
+
+def _from_codes(codes: NDArray[Any], categories: Text) -> Text:
+    if codes.dtype.kind not in "iu":
+        raise InputError("codes of categories are not integers")
+    codes = codes.astype(np.int64)
+    if codes.size and (codes.min() < -1 or codes.max() >= len(categories)):
+        raise InputError("a code points beyond the categories")
+    with_missing = np.append(categories, np.array([""], dtype=object))
+    text: Text = with_missing[codes]
+    return text
+
+
+def _holds_text(element: Element) -> bool:
+    if is_array(element):
+        return "categories" in element.attrs or element.dtype.kind in "OSTU"
+    if "codes" in element:
+        return _holds_text(element["categories"])
+    return "values" in element and _holds_text(element["values"])
+
+
+def read_frame(element: Element, where: str, root: Element) -> Frame:
+    """Open a stored ``obs`` or ``var``.
+
+    Parameters
+    ----------
+    element
+        The group, or the compound dataset of files from before anndata 0.7.
+    where
+        The table in words.
+    root
+        The root group, where old files keep categories in ``uns``.
+
+    Raises
+    ------
+    InputError
+        When it has no index, or is implausibly long.
+    """
+    with readable(where):
+        return (
+            _frame_of_records(element, where, root)
+            if is_array(element)
+            else _frame_of_group(element, where)
+        )
+
+
+def _frame_of_group(group: Element, where: str) -> Frame:
+    index = attribute(group, "_index") or ("_index" if "_index" in group else "index")
+    if index not in group:
+        raise damaged(where, f"its index '{index}' is not there")
+    order = [str(name) for name in group.attrs.get("column-order", [])]
+    names = [name for name in order if name in group]
+    hidden = {index, "__categories", *names}
+    names += [name for name in group if name not in hidden]
+    column = group[index]
+    return Frame(
+        where=where,
+        length=row_count(column),
+        index=lambda start, stop: read_text(column, start, stop),
+        columns=tuple(names),
+        text_columns=tuple(name for name in names if _holds_text(group[name])),
+        column=lambda name: read_whole(group[name]),
+    )
+
+
+def _frame_of_records(table: Element, where: str, root: Element) -> Frame:
+    fields = table.dtype.names
+    if not fields:
+        raise InputError(
+            f"{where} is not a table that cellport knows; open the file with a current anndata "
+            "and write it again"
+        )
+    index = next((name for name in ("index", "_index") if name in fields), fields[0])
+    columns = tuple(name for name in fields if name != index)
+
+    def categories(name: str) -> str:
+        key = f"uns/{name}_categories"
+        return key if key in root else ""
+
+    def column(name: str) -> Text:
+        values = np.asarray(table[name])
+        key = categories(name)
+        return _from_codes(values, read_whole(root[key])) if key else as_text(values)
+
+    return Frame(
+        where=where,
+        length=int(table.shape[0]),
+        index=lambda start, stop: as_text(np.asarray(table[start:stop][index])),
+        columns=columns,
+        text_columns=tuple(n for n in columns if categories(n) or table.dtype[n].kind in "OS"),
+        column=column,
+    )
+
+
+def check_gene_count(where: str, n_genes: int) -> None:
+    """Refuse numbers of genes that no real file has, before names are read into memory."""
+    if n_genes > MAX_GENES:
+        raise damaged(where, f"it claims {n_genes} genes; at most {MAX_GENES} are believed")

@@ -1,0 +1,97 @@
+"""Matrices stored with every zero (dense): read in slabs of cells.
+
+Cost: every value of the matrix is read and inflated once, zeros included; memory is one slab.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from cellport.runtime.sources.block import CountBlock
+from cellport.runtime.sources.csr import sample_windows
+from cellport.runtime.sources.source import Sample
+from cellport.runtime.sources.structure import MAX_NONZEROS, Array, as_counts, split
+from cellport.runtime.sources.trouble import cells, damaged, readable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class DenseMatrix:
+    """A dense matrix, cells by genes, on disk or in memory.
+
+    Attributes
+    ----------
+    where
+        File and field in words.
+    values
+        Two-dimensional array of any number type.
+    """
+
+    where: str
+    values: Array
+
+    def __post_init__(self) -> None:
+        if len(self.values.shape) != 2:
+            raise damaged(self.where, f"it has {len(self.values.shape)} axes instead of two")
+
+    @property
+    def n_cells(self) -> int:
+        """Number of rows."""
+        return int(self.values.shape[0])
+
+    @property
+    def n_genes(self) -> int:
+        """Number of columns."""
+        return int(self.values.shape[1])
+
+    def blocks(self, block_cells: int, start: int, stop: int) -> Iterator[CountBlock]:
+        """Yield the cells ``start:stop`` without their zeros.
+
+        Raises
+        ------
+        InputError
+            When the file cannot be read.
+        """
+        slab = slab_cells(self.values, block_cells)
+        for low in range(start, stop, slab):
+            high = min(low + slab, stop)
+            with readable(cells(self.where, low, high)):
+                values = as_counts(np.asarray(self.values[low:high]))
+            yield from split(without_zeros(values, low), block_cells)
+
+    def sample(self) -> Sample:
+        """Read a few cells from all over the matrix."""
+        values, owners = [], []
+        fits = max(1, MAX_NONZEROS // max(1, self.n_genes))
+        for start, stop in sample_windows(self.n_cells):
+            stop = min(stop, start + fits)
+            with readable(cells(self.where, start, stop)):
+                block = without_zeros(as_counts(np.asarray(self.values[start:stop])), start)
+            values.append(block.data)
+            owners.append(np.repeat(np.arange(start, stop), np.diff(block.indptr)))
+        return Sample(np.concatenate(values), np.concatenate(owners))
+
+
+def slab_cells(values: Array, block_cells: int) -> int:
+    """Return how many cells to read at once: whole blocks, and whole chunks where they fit."""
+    most = max(1, MAX_NONZEROS // max(1, values.shape[1]))
+    if most <= block_cells:
+        return most
+    chunks = getattr(values, "chunks", None)
+    rows = int(chunks[0]) if chunks and not isinstance(values, np.ndarray) else 1
+    wanted = max(block_cells, rows)
+    return max(block_cells, min(wanted, most) // block_cells * block_cells)
+
+
+def without_zeros(values: NDArray[np.float32], start: int) -> CountBlock:
+    """Return dense rows as a block that stores what is not zero (NaN is not)."""
+    rows, columns = np.nonzero(values)
+    indptr = np.zeros(len(values) + 1, dtype=np.int64)
+    np.cumsum(np.bincount(rows, minlength=len(values)), out=indptr[1:])
+    return CountBlock(start, indptr, columns.astype(np.int32), values[rows, columns])

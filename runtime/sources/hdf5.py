@@ -1,0 +1,118 @@
+"""Opening HDF5 files and telling what they are: h5ad, 10x, or something to convert first."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import h5py
+from cellport.runtime.errors import InputError, MissingDependencyError
+from cellport.runtime.sources.anndata_layout import open_layout
+from cellport.runtime.sources.tenx_h5 import open_tenx_h5
+from cellport.runtime.sources.trouble import readable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from cellport.runtime.sources.source import Contents
+
+
+def open_hdf5(path: Path, threads: int) -> Contents:
+    """Open a file that begins as HDF5 does, by what it holds and not by its name.
+
+    Raises
+    ------
+    InputError
+        When it is truncated, of a kind to convert first, or of no known kind.
+    """
+    try:
+        file = h5py.File(path, "r")
+    except OSError as error:
+        if "truncated" in str(error):
+            raise InputError(
+                f"{path} is truncated: it is shorter than it says. Download or write it again."
+            ) from error
+        raise InputError(
+            f"{path} is a damaged HDF5 file ({error}). Download or write it again."
+        ) from error
+    try:
+        return _by_content(file, path, threads)
+    except BaseException:
+        file.close()
+        raise
+
+
+def _by_content(file: h5py.File, path: Path, threads: int) -> Contents:
+    title = str(path)
+    with readable(title):
+        names = set(file)
+        convert = _foreign(file, names)
+        tenx = [] if "obs" in names else _tenx_groups(file)
+    if convert:
+        raise InputError(f"{title} is {convert}")
+    if tenx:
+        return open_tenx_h5(file, title, tenx, threads, check_dataset)
+    if "obs" in names or "var" in names:
+        return open_layout(file, title, threads, file.close, _checker(file))
+    raise InputError(
+        f"{title} is HDF5 but neither an h5ad nor a 10x matrix; it holds "
+        f"{', '.join(sorted(names)[:8]) or 'nothing'}."
+    )
+
+
+def _foreign(file: h5py.File, names: set[str]) -> str:
+    """Say what to convert first, '' when the file is none of the known foreign kinds."""
+    if {"row_attrs", "col_attrs"} <= names:
+        return "a loom file; convert it with anndata.io.read_loom(...).write_h5ad(...)."
+    if {"assays", "meta.data"} <= names:
+        return "an h5Seurat file; convert it to h5ad, for example with SeuratDisk::Convert."
+    if "mod" in names and "obs" in names and "X" not in names:
+        return "a MuData file; write its RNA modality alone as h5ad."
+    if "barcode_info" in names or "molecule_info" in names:
+        return "a 10x molecule_info file; use filtered_feature_bc_matrix.h5 beside it."
+    return ""
+
+
+def _tenx_groups(file: h5py.File) -> list[str]:
+    needed = {"barcodes", "data", "indices", "indptr", "shape"}
+    groups = [name for name in file if isinstance(file.get(name), h5py.Group)]
+    return [name for name in groups if needed <= set(file[name])]
+
+
+def _checker(file: h5py.File) -> Callable[[Any, str], None]:
+    def check(dataset: Any, where: str) -> None:
+        if dataset.file.filename != file.filename:
+            raise InputError(f"{where} lies in another file, to which this one links; join them.")
+        check_dataset(dataset, where)
+
+    return check
+
+
+def check_dataset(dataset: Any, where: str) -> None:
+    """Refuse datasets that lead to other files or need a filter that is not installed.
+
+    Raises
+    ------
+    InputError
+        For external and virtual datasets.
+    MissingDependencyError
+        For a compression that HDF5 cannot undo without a plugin.
+    """
+    if dataset.is_virtual or dataset.external:
+        raise InputError(f"{where} keeps its values in other files; write it as one file.")
+    created = dataset.id.get_create_plist()
+    filters = [created.get_filter(i) for i in range(created.get_nfilters())]
+    for number, _, _, name in filters:
+        if not h5py.h5z.filter_avail(number) and not _load_plugins(number):
+            label = name.decode("utf-8", "replace").split("\0")[0] or f"filter {number}"
+            raise MissingDependencyError(
+                f"{where} is compressed with {label}, which needs a plugin: pip install hdf5plugin."
+            )
+
+
+def _load_plugins(number: int) -> bool:
+    try:
+        import hdf5plugin  # noqa: F401
+    except ImportError:
+        return False
+    return bool(h5py.h5z.filter_avail(number))

@@ -1,0 +1,168 @@
+"""Counts that are in memory already: AnnData objects, and matrices with gene names."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from cellport.runtime.errors import InputError
+from cellport.runtime.sources.anndata_layout import fitted_place, read_matrix
+from cellport.runtime.sources.annotations import as_text, is_array
+from cellport.runtime.sources.csc import CscMatrix
+from cellport.runtime.sources.csr import CsrMatrix
+from cellport.runtime.sources.dense import DenseMatrix
+from cellport.runtime.sources.source import Contents, Frame, Matrix, Place, Text
+from cellport.runtime.sources.trouble import damaged, readable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+ANNDATA = "the AnnData object"
+MATRIX = "the matrix in memory"
+
+
+def is_anndata(query: Any) -> bool:
+    """Tell whether an object looks like an AnnData, without importing anndata."""
+    return all(hasattr(query, name) for name in ("obs", "var", "layers", "obs_names"))
+
+
+def open_anndata(adata: Any, threads: int) -> Contents:
+    """Open an AnnData; a backed one is read from its file in blocks, nothing is copied.
+
+    Raises
+    ------
+    InputError
+        When a matrix is of a kind that cannot be read, once it is asked for.
+    """
+    cells = frame_of_pandas(adata.obs, f"{ANNDATA}, obs")
+    genes = frame_of_pandas(adata.var, f"{ANNDATA}, var")
+
+    def opener(name: str, get: Callable[[], Any], frame: Callable[[], Frame]) -> Any:
+        def open_place() -> Place:
+            where = f"{ANNDATA}, {name}"
+            with readable(where):
+                matrix = matrix_of_object(get(), where, threads)
+            return fitted_place(name, matrix, cells, frame())
+
+        return open_place
+
+    places = {}
+    if getattr(adata, "isbacked", False) or adata.X is not None:
+        places["X"] = opener("X", lambda: adata.X, lambda: genes)
+    if adata.raw is not None:
+        places["raw"] = opener(
+            "raw/X",
+            lambda: adata.raw.X,
+            lambda: frame_of_pandas(adata.raw.var, f"{ANNDATA}, raw/var"),
+        )
+    for key in adata.layers:
+        places[key] = opener(f"layers['{key}']", lambda key=key: adata.layers[key], lambda: genes)
+    if not places:
+        raise InputError(f"{ANNDATA} has no X, no layers and no raw; there are no counts in it.")
+    return Contents(ANNDATA, places, cells)
+
+
+def open_arrays(
+    matrix: Any, gene_names: Sequence[str], cell_names: Sequence[str] | None, threads: int
+) -> Contents:
+    """Open a matrix, cells by genes, with the names of its genes.
+
+    Parameters
+    ----------
+    matrix
+        scipy sparse matrix or array (CSR is read as it lies), or dense numpy array.
+    gene_names, cell_names
+        One name a column and, if there are any, a row.
+
+    Raises
+    ------
+    InputError
+        When there is not one name a gene and a cell.
+    """
+    opened = matrix_of_object(matrix, MATRIX, threads)
+    genes = frame_of_names(gene_names, f"{MATRIX}, gene names")
+    if genes.length != opened.n_genes:
+        raise InputError(
+            f"{MATRIX} has {opened.n_genes} columns and there are {genes.length} gene names; "
+            "rows are cells and columns are genes."
+        )
+    if cell_names is None:
+        cells = Frame(
+            f"{MATRIX}, cell names",
+            opened.n_cells,
+            lambda start, stop: as_text(np.arange(start, stop)),
+            (),
+            (),
+            lambda name: as_text(np.empty(0)),
+        )
+    else:
+        cells = frame_of_names(cell_names, f"{MATRIX}, cell names")
+        if cells.length != opened.n_cells:
+            raise InputError(
+                f"{MATRIX} has {opened.n_cells} rows and there are {cells.length} cell names."
+            )
+    place = fitted_place("X", opened, cells, genes)
+    return Contents(MATRIX, {"X": lambda: place}, cells)
+
+
+def matrix_of_object(matrix: Any, where: str, threads: int) -> Matrix:
+    """Open a matrix object without copying it where its kind allows.
+
+    Raises
+    ------
+    InputError
+        When it is of a kind that cannot be read.
+    """
+    if hasattr(matrix, "group") and hasattr(matrix, "format"):
+        return read_matrix(matrix.group, where, threads, lambda array, name: None)
+    if type(matrix).__module__.startswith("dask"):
+        raise InputError(f"{where} is a dask array; call .compute() on it first.")
+    kind = getattr(matrix, "format", "")
+    if hasattr(matrix, "tocsr") and kind not in ("csr", "csc"):
+        matrix, kind = matrix.tocsr(), "csr"
+    if kind in ("csr", "csc"):
+        n_cells, n_genes = (int(n) for n in matrix.shape)
+        parts = (matrix.indptr, matrix.indices, matrix.data)
+        if kind == "csc":
+            return CscMatrix(where, n_cells, n_genes, *parts, strict=False)
+        return CsrMatrix(where, n_cells, n_genes, *parts, threads, strict=False)
+    if isinstance(matrix, np.ndarray):
+        return DenseMatrix(where, np.asarray(matrix))
+    if is_array(matrix):
+        return DenseMatrix(where, matrix)
+    raise InputError(
+        f"{where} is of type {type(matrix).__name__}; give a scipy sparse matrix or a numpy array."
+    )
+
+
+def frame_of_names(names: Sequence[str], where: str) -> Frame:
+    """Wrap a plain list of names as a table without columns."""
+    values = np.empty(len(names), dtype=object)
+    values[:] = list(names)
+    text = as_text(values)
+    return Frame(where, len(text), lambda start, stop: text[start:stop], (), (), lambda name: text)
+
+
+def frame_of_pandas(table: Any, where: str) -> Frame:
+    """Wrap a pandas table, without importing pandas."""
+
+    def text_of(column: Any) -> Text:
+        values = np.array(column, dtype=object)
+        values[np.asarray(column.isna())] = None
+        return as_text(values)
+
+    def holds_text(name: Any) -> bool:
+        dtype = getattr(table[name].dtype, "categories", table[name]).dtype
+        return str(dtype).startswith(("object", "str"))
+
+    names = {str(name): name for name in table.columns}
+    if len(names) != len(table.columns):
+        raise damaged(where, "two of its columns have one name")
+    return Frame(
+        where=where,
+        length=len(table.index),
+        index=lambda start, stop: text_of(table.index[start:stop]),
+        columns=tuple(names),
+        text_columns=tuple(key for key, name in names.items() if holds_text(name)),
+        column=lambda key: text_of(table[names[key]]),
+    )

@@ -1,0 +1,190 @@
+"""Opening whatever somebody brings as a source of raw counts."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cellport.runtime.errors import InputError
+from cellport.runtime.gate import check_block, choose_counts
+from cellport.runtime.sources.memory import is_anndata, open_anndata, open_arrays
+from cellport.runtime.sources.source import Contents, Source
+from cellport.runtime.sources.trouble import near_names
+
+if TYPE_CHECKING:
+    from cellport.runtime.sources.block import CountSource
+
+HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+READABLE = ".h5ad, 10x .h5, a 10x folder with matrix.mtx, or an AnnData zarr store"
+CONVERT = {
+    ".rds": "an R object; convert it to h5ad, for example with zellkonverter::writeH5AD in R",
+    ".rda": "an R workspace; convert it to h5ad, for example with zellkonverter::writeH5AD in R",
+    ".rdata": "an R workspace; convert it to h5ad, for example with zellkonverter::writeH5AD in R",
+    ".loom": "a loom file; convert it with anndata.io.read_loom(...).write_h5ad(...)",
+    ".h5seurat": "an h5Seurat file; convert it to h5ad, for example with SeuratDisk::Convert",
+    ".csv": "a text table; read it with anndata.io.read_csv(...) and write it as h5ad",
+    ".tsv": "a text table; read it with anndata.io.read_csv(...) and write it as h5ad",
+    ".txt": "a text table; read it with anndata.io.read_csv(...) and write it as h5ad",
+    ".zip": "a zip archive; unpack it first",
+    ".tar": "a tar archive; unpack it first",
+    ".tgz": "a tar archive; unpack it first",
+}
+
+
+def open_source(
+    query: Any,
+    *,
+    layer: str | None = None,
+    threads: int | None = None,
+    allow_fractional: bool = False,
+) -> CountSource:
+    """Open a query as raw counts in blocks of cells.
+
+    Parameters
+    ----------
+    query
+        A path (h5ad, 10x ``.h5``, 10x folder or its ``matrix.mtx``, zarr store), an AnnData, or a
+        tuple ``(matrix, gene_names)`` or ``(matrix, gene_names, cell_names)``.
+    layer
+        Where the counts are: a layer's name, ``X`` or ``raw``. By default the raw-count gate
+        finds them (`cellport.runtime.gate.choose_counts`).
+    threads
+        Threads that read and inflate; by default one a processor.
+    allow_fractional
+        Let numbers through that are not whole, such as expected counts.
+
+    Returns
+    -------
+    CountSource
+        To be closed when done. Memory in use grows with the size of the blocks only.
+
+    Raises
+    ------
+    InputError
+        When the query cannot be read, is empty, or holds no raw counts.
+    MissingDependencyError
+        When a package that this format needs is not installed.
+    """
+    contents = _open_contents(query, available_threads() if threads is None else threads)
+    try:
+        choice = choose_counts(contents.title, _non_empty(contents), layer, allow_fractional)
+        matrix = choice.place.matrix
+        return Source(
+            description=matrix.where,
+            n_cells=matrix.n_cells,
+            n_genes=matrix.n_genes,
+            gene_columns=choice.place.genes(),
+            notes=[*contents.notes, *choice.notes],
+            _matrix=matrix,
+            _cells=contents.cells,
+            _check=partial(check_block, allow_fractional=allow_fractional),
+            _close=contents.close,
+        )
+    except BaseException:
+        contents.close()
+        raise
+
+
+def available_threads() -> int:
+    """Return how many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _non_empty(contents: Contents) -> Any:
+    if contents.cells.length == 0:
+        raise InputError(f"{contents.title} has no cells.")
+
+    def checked(opener: Any) -> Any:
+        place = opener()
+        if place.matrix.n_genes == 0:
+            raise InputError(f"{place.matrix.where} has no genes.")
+        return place
+
+    return {key: partial(checked, opener) for key, opener in contents.places.items()}
+
+
+def _open_contents(query: Any, threads: int) -> Contents:
+    if isinstance(query, (str, os.PathLike)):
+        return _open_path(Path(query), threads)
+    if is_anndata(query):
+        return open_anndata(query, threads)
+    if isinstance(query, tuple) and len(query) in (2, 3):
+        return open_arrays(query[0], query[1], query[2] if len(query) == 3 else None, threads)
+    raise InputError(
+        f"a query of type {type(query).__name__} cannot be read; give a path, an AnnData, or a "
+        "tuple of a matrix and its gene names."
+    )
+
+
+def _open_path(path: Path, threads: int) -> Contents:
+    if not path.exists():
+        raise InputError(f"there is no file {path}. {_near_files(path)}".strip())
+    if path.is_dir():
+        return _open_folder(path, threads)
+    try:
+        with path.open("rb") as file:
+            begin = file.read(32)
+    except OSError as error:
+        raise InputError(f"{path} cannot be opened ({error.strerror}).") from error
+    if not begin:
+        raise InputError(f"{path} is an empty file.")
+    if begin.startswith(HDF5_SIGNATURE) or _has_user_block(path):
+        from cellport.runtime.sources.hdf5 import open_hdf5
+
+        return open_hdf5(path, threads)
+    return _open_by_name(path)
+
+
+def _open_folder(path: Path, threads: int) -> Contents:
+    from cellport.runtime.sources.zarr_store import is_zarr, open_zarr
+
+    if is_zarr(path):
+        return open_zarr(path, threads)
+    from cellport.runtime.sources.tenx_mtx import open_tenx_mtx
+
+    return open_tenx_mtx(path)
+
+
+def _open_by_name(path: Path) -> Contents:
+    name = path.name.lower()
+    if name.endswith((".mtx", ".mtx.gz")):
+        from cellport.runtime.sources.tenx_mtx import open_tenx_mtx
+
+        return open_tenx_mtx(path)
+    bare = name.removesuffix(".gz")
+    suffix = Path(bare).suffix
+    if suffix in CONVERT:
+        raise InputError(f"{path} is {CONVERT[suffix]}.")
+    if suffix in (".h5ad", ".h5", ".hdf5"):
+        if bare != name:
+            raise InputError(f"{path} is compressed as a whole; unpack it first: gunzip {path}.")
+        raise InputError(
+            f"{path} is not an HDF5 file, whatever its name says; download or write it again."
+        )
+    raise InputError(f"{path} is of no kind that can be read; give {READABLE}.")
+
+
+def _has_user_block(path: Path) -> bool:
+    """Tell whether the HDF5 signature comes later, behind 512 bytes times a power of two."""
+    with path.open("rb") as file:
+        for offset in (512, 1024, 2048, 4096):
+            file.seek(offset)
+            if file.read(8) == HDF5_SIGNATURE:
+                return True
+    return False
+
+
+def _near_files(path: Path) -> str:
+    if not path.parent.is_dir():
+        return f"There is no folder {path.parent} either."
+    try:
+        names = [entry.name for entry in path.parent.iterdir()]
+    except OSError:
+        return ""
+    near = difflib.get_close_matches(path.name, names, n=3, cutoff=0.6)
+    return near_names(path.name, near) if near else ""

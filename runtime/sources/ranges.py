@@ -1,0 +1,74 @@
+"""Reading matching ranges of two stored arrays: positions and values of non-zeros."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from cellport.runtime.sources.structure import Array, as_counts, as_positions
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+class Pairs(Protocol):
+    """A reader of positions and values, used by one stream from front to back."""
+
+    def read(self, start: int, stop: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+        """Read ``indices[start:stop]`` and ``data[start:stop]``, checked and converted."""
+        ...
+
+    def close(self) -> None:
+        """Release what the reader holds."""
+        ...
+
+
+class PlainPairs:
+    """Pairs read by slicing, one array after the other; works for every kind of array."""
+
+    def __init__(self, indices: Array, data: Array, n_genes: int) -> None:
+        self._indices, self._data, self._n_genes = KeepTail(indices), KeepTail(data), n_genes
+
+    def read(self, start: int, stop: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+        """Read ``indices[start:stop]`` and ``data[start:stop]``, checked and converted."""
+        indices = as_positions(self._indices.read(start, stop), self._n_genes)
+        return indices, as_counts(self._data.read(start, stop))
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+class KeepTail:
+    """A one-dimensional array read from front to back, no compressed chunk inflated twice.
+
+    The chunk in which a range ends is read whole and its rest kept for the next range.
+    """
+
+    def __init__(self, array: Array) -> None:
+        self._array = array
+        chunks = getattr(array, "chunks", None)
+        self._chunk = int(chunks[0]) if chunks and not isinstance(array, np.ndarray) else 1
+        self._kept_start = 0
+        self._kept: NDArray[Any] = np.empty(0, dtype=np.uint8)
+
+    def read(self, start: int, stop: int) -> NDArray[Any]:
+        """Read ``array[start:stop]``."""
+        if self._chunk == 1:
+            return np.asarray(self._array[start:stop])
+        kept_stop = self._kept_start + len(self._kept)
+        if self._kept_start <= start and stop <= kept_stop:
+            return self._kept[start - self._kept_start : stop - self._kept_start]
+        usable = self._kept_start <= start < kept_stop
+        aligned = min(-(-stop // self._chunk) * self._chunk, self._array.shape[0])
+        fresh_start = kept_stop if usable else start
+        fresh = np.asarray(self._array[fresh_start:aligned])
+        pieces = [fresh[: stop - fresh_start]]
+        if usable:
+            pieces.insert(0, self._kept[start - self._kept_start :])
+        self._kept_start, self._kept = stop, fresh[stop - fresh_start :].copy()
+        return np.concatenate(pieces)
+
+
+def open_pairs(indices: Array, data: Array, n_genes: int, threads: int) -> Pairs:
+    """Return the fastest reader that knows how the two arrays are stored."""
+    return PlainPairs(indices, data, n_genes)

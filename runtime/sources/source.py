@@ -1,0 +1,204 @@
+"""The pieces that a format module hands over, and the source that is made from them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+from cellport.runtime.errors import InputError
+from cellport.runtime.sources.trouble import cells, near_names, readable
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from cellport.runtime.sources.block import CountBlock
+
+Text = NDArray[np.object_]
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A few values of a matrix, to judge what it holds.
+
+    Attributes
+    ----------
+    values
+        float32 [n], stored values.
+    cells
+        int64 [n], which cell each value belongs to, when those cells are there whole;
+        None when the values are pieces of genes.
+    """
+
+    values: NDArray[np.float32]
+    cells: NDArray[np.int64] | None
+
+
+class Matrix(Protocol):
+    """A stored matrix that can be streamed by cells."""
+
+    @property
+    def where(self) -> str:
+        """File and field in words."""
+        ...
+
+    @property
+    def n_cells(self) -> int:
+        """Number of rows."""
+        ...
+
+    @property
+    def n_genes(self) -> int:
+        """Number of columns."""
+        ...
+
+    def blocks(self, block_cells: int, start: int, stop: int) -> Iterator[CountBlock]:
+        """Yield the cells ``start:stop``, structure checked, values not."""
+        ...
+
+    def sample(self) -> Sample:
+        """Read a few values from all over the matrix."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """A table of annotations, read on demand.
+
+    Attributes
+    ----------
+    where
+        The table in words, for messages: ``query.h5ad, obs``.
+    length
+        Number of rows.
+    index
+        Reads the names of the rows ``start:stop``.
+    columns, text_columns
+        Names of all columns, and of those that hold text.
+    column
+        Reads a whole column as text.
+    """
+
+    where: str
+    length: int
+    index: Callable[[int, int], Text]
+    columns: tuple[str, ...]
+    text_columns: tuple[str, ...]
+    column: Callable[[str], Text]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One matrix of a container and the genes it is about.
+
+    Attributes
+    ----------
+    name
+        ``X``, ``layers['counts']`` or ``raw/X``.
+    matrix
+        The matrix.
+    genes
+        Reads the candidate gene names (see `CountSource.gene_columns`).
+    """
+
+    name: str
+    matrix: Matrix
+    genes: Callable[[], Mapping[str, Text]]
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """An opened container: its matrices, opened when asked for, and its cells.
+
+    Attributes
+    ----------
+    title
+        The container in words: a path, or ``the AnnData object``.
+    places
+        Openers of the matrices by key: ``X``, a layer's name, ``raw``.
+    cells
+        Annotations of the cells.
+    notes
+        What the report should say about the container.
+    close
+        Releases the file.
+    """
+
+    title: str
+    places: Mapping[str, Callable[[], Place]]
+    cells: Frame
+    notes: tuple[str, ...] = ()
+    close: Callable[[], None] = field(default=lambda: None)
+
+
+def gene_columns(frame: Frame) -> dict[str, Text]:
+    """Return the index and every text column of a ``var`` table."""
+    with readable(frame.where):
+        columns = {"index": frame.index(0, frame.length)}
+        for name in frame.text_columns:
+            if name != "index":
+                columns[name] = frame.column(name)
+    return columns
+
+
+@dataclass(slots=True)
+class Source:
+    """A `CountSource` over one place of a container."""
+
+    description: str
+    n_cells: int
+    n_genes: int
+    gene_columns: Mapping[str, Text]
+    notes: list[str]
+    _matrix: Matrix
+    _cells: Frame
+    _check: Callable[[CountBlock, str], None]
+    _close: Callable[[], None]
+
+    def blocks(
+        self, block_cells: int, start: int = 0, stop: int | None = None
+    ) -> Iterator[CountBlock]:
+        """Yield the cells ``start:stop`` in order, at most `block_cells` a block.
+
+        Raises
+        ------
+        InputError
+            When the file is damaged or a value is no count; the message names the cells.
+        ValueError
+            When the range is not within the matrix.
+        """
+        stop = self.n_cells if stop is None else stop
+        if block_cells < 1 or not 0 <= start <= stop <= self.n_cells:
+            raise ValueError(
+                f"cells {start}:{stop} in blocks of {block_cells} asked of {self.n_cells} cells"
+            )
+        return self._checked_blocks(block_cells, start, stop)
+
+    def _checked_blocks(self, block_cells: int, start: int, stop: int) -> Iterator[CountBlock]:
+        for block in self._matrix.blocks(block_cells, start, stop):
+            self._check(block, self.description)
+            yield block
+
+    def cell_names(self, start: int, stop: int) -> Text:
+        """Names of the cells ``start:stop``, object array of str."""
+        with readable(cells(f"{self._cells.where}, names", start, stop)):
+            return self._cells.index(start, stop)
+
+    def obs_column(self, name: str) -> Text:
+        """Return a whole column of ``obs`` as an object array of str, missing values as ''.
+
+        Raises
+        ------
+        InputError
+            When there is no such column, naming the near ones.
+        """
+        if name not in self._cells.columns:
+            hint = near_names(name, self._cells.columns)
+            raise InputError(f"{self._cells.where} has no column '{name}'. {hint}")
+        with readable(f"{self._cells.where}['{name}']"):
+            return self._cells.column(name)
+
+    def close(self) -> None:
+        """Release the file."""
+        self._close()

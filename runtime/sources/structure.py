@@ -1,0 +1,163 @@
+"""Checks on CSR arrays from files, made before anything indexes with them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from cellport.runtime.errors import InputError
+from cellport.runtime.sources.block import CountBlock
+from cellport.runtime.sources.trouble import cells, damaged, readable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+# Most non-zeros of a block (64 MB of positions and values), unless one cell has more.
+MAX_NONZEROS = 8_000_000
+# More than any transcriptome, peak set or metagenome panel; a file that claims more is hostile.
+MAX_GENES = 10_000_000
+
+
+class Array(Protocol):
+    """What h5py datasets, zarr arrays and numpy arrays have in common."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Extent of each axis."""
+        ...
+
+    @property
+    def dtype(self) -> Any:
+        """Type of the elements."""
+        ...
+
+    def __getitem__(self, key: Any) -> Any:
+        """Read a range as a numpy array."""
+        ...
+
+
+def as_counts(values: NDArray[Any]) -> NDArray[np.float32]:
+    """Return values as float32; what does not fit becomes infinite and fails the gate.
+
+    Raises
+    ------
+    InputError
+        When the values are not numbers.
+    """
+    if values.dtype.kind not in "biuf":
+        raise InputError(f"values of type {values.dtype} are not counts")
+    with np.errstate(over="ignore", invalid="ignore"):
+        return values.astype(np.float32, copy=False)
+
+
+def as_positions(values: NDArray[Any], limit: int) -> NDArray[np.int32]:
+    """Return positions as int32, checked to lie in ``0:limit`` before they are narrowed.
+
+    Raises
+    ------
+    InputError
+        When they are not integers, or one lies outside.
+    """
+    if values.dtype.kind not in "iu":
+        raise InputError(f"positions of type {values.dtype} are not integers")
+    if values.size and (int(values.min()) < 0 or int(values.max()) >= limit):
+        raise InputError(f"a position lies outside 0 to {limit - 1}")
+    return values.astype(np.int32, copy=False)
+
+
+def check_lengths(
+    where: str, indptr: Array, indices: Array, data: Array, n_rows: int, strict: bool
+) -> None:
+    """Check that the three arrays of a compressed matrix fit each other.
+
+    Parameters
+    ----------
+    where
+        The place in words, for messages.
+    n_rows
+        Length of the compressed axis.
+    strict
+        Whether values beyond the last pointer are a fault (files) or spare room (scipy).
+
+    Raises
+    ------
+    InputError
+        When lengths or the first and last pointer contradict each other.
+    """
+    for name, array in (("indptr", indptr), ("indices", indices), ("data", data)):
+        if len(array.shape) != 1:
+            raise damaged(where, f"'{name}' has {len(array.shape)} axes instead of one")
+    if indptr.shape[0] != n_rows + 1:
+        raise damaged(
+            where, f"'indptr' has {indptr.shape[0]} entries where {n_rows + 1} are expected"
+        )
+    stored = data.shape[0]
+    if indices.shape[0] != stored:
+        raise damaged(where, f"'indices' has {indices.shape[0]} entries and 'data' has {stored}")
+    if indptr.dtype.kind not in "iu":
+        raise damaged(where, f"'indptr' holds {indptr.dtype} instead of integers")
+    with readable(f"{where}, 'indptr'"):
+        first, last = int(indptr[0:1][0]), int(indptr[n_rows : n_rows + 1][0])
+    if first != 0 or last > stored or (strict and last != stored):
+        raise damaged(
+            where, f"'indptr' runs from {first} to {last} where 0 to {stored} is expected"
+        )
+
+
+def read_pointers(
+    where: str, indptr: Array, start: int, stop: int, stored: int, row_limit: int
+) -> NDArray[np.int64]:
+    """Read ``indptr[start:stop + 1]``, checked to rise within ``0:stored``.
+
+    Parameters
+    ----------
+    stored
+        Number of stored values.
+    row_limit
+        Most values that one row can have without being absurd.
+
+    Raises
+    ------
+    InputError
+        When pointers fall, leave the range, or a row is absurdly long.
+    """
+    place = cells(where, start, stop)
+    with readable(f"{place}, 'indptr'"):
+        pointers = np.asarray(indptr[start : stop + 1]).astype(np.int64)
+    lengths = np.diff(pointers)
+    if pointers[0] < 0 or pointers[-1] > stored or (lengths < 0).any():
+        raise damaged(place, "'indptr' falls or leaves the stored values")
+    if lengths.size and lengths.max() > row_limit:
+        raise damaged(place, f"one of them has {lengths.max()} values, more than there are genes")
+    return pointers
+
+
+def cut(pointers: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
+    """Cut rows into runs of at most `MAX_NONZEROS` values, at least one row each."""
+    start, n_rows = 0, len(pointers) - 1
+    while start < n_rows:
+        stop = int(np.searchsorted(pointers, pointers[start] + MAX_NONZEROS, side="right")) - 1
+        stop = min(max(stop, start + 1), n_rows)
+        yield start, stop
+        start = stop
+
+
+def row_limit(n_genes: int) -> int:
+    """Return the most stored values that a cell may have: duplicates allowed, absurdity not."""
+    return max(n_genes, MAX_NONZEROS)
+
+
+def split(block: CountBlock, block_cells: int) -> Iterator[CountBlock]:
+    """Yield a large block as blocks of at most `block_cells` cells and `MAX_NONZEROS` values."""
+    for first in range(0, block.n_cells, block_cells):
+        pointers = block.indptr[first : first + block_cells + 1]
+        for start, stop in cut(pointers):
+            low, high = pointers[start], pointers[stop]
+            yield CountBlock(
+                start=block.start + first + start,
+                indptr=pointers[start : stop + 1] - low,
+                indices=block.indices[low:high],
+                data=block.data[low:high],
+            )

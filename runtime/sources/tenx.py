@@ -1,0 +1,41 @@
+"""What both kinds of 10x output have in common: features of several types."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import numpy as np
+from cellport.runtime.errors import InputError
+
+if TYPE_CHECKING:
+    from cellport.runtime.sources.source import Text
+
+EXPRESSION = "Gene Expression"
+
+
+def tenx_gene_columns(
+    title: str, ids: Text, names: Text, types: Text | None
+) -> tuple[dict[str, Text], tuple[str, ...]]:
+    """Return the gene columns of 10x features and a note on those that are no genes.
+
+    Features of other types (antibodies, guides, peaks) get the empty name, so that nothing
+    can match them.
+
+    Raises
+    ------
+    InputError
+        When no feature is a gene.
+    """
+    notes: tuple[str, ...] = ()
+    if types is not None:
+        genes = types == EXPRESSION
+        if not genes.any():
+            kinds = ", ".join(sorted(set(types.tolist()))[:5])
+            raise InputError(f"{title} has no features of type '{EXPRESSION}', only {kinds}.")
+        if not genes.all():
+            others = Counter(types[~genes].tolist())
+            listed = ", ".join(f"{count} {kind}" for kind, count in others.items())
+            notes = (f"Features that are not genes were left out: {listed}.",)
+            ids, names = np.where(genes, ids, ""), np.where(genes, names, "")
+    return {"index": names, "gene_ids": ids, "gene_names": names}, notes

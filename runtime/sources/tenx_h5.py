@@ -1,0 +1,94 @@
+"""10x Genomics ``.h5``: one group ``matrix`` (Cell Ranger 3 and later) or one a genome (2)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from cellport.runtime.errors import InputError
+from cellport.runtime.sources.annotations import (
+    as_text,
+    check_gene_count,
+    read_text,
+    read_whole,
+    row_count,
+)
+from cellport.runtime.sources.csr import CsrMatrix
+from cellport.runtime.sources.source import Contents, Frame, Place, Text
+from cellport.runtime.sources.tenx import tenx_gene_columns
+from cellport.runtime.sources.trouble import damaged, readable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import h5py
+
+
+def open_tenx_h5(
+    file: h5py.File,
+    title: str,
+    groups: list[str],
+    threads: int,
+    check_array: Callable[[Any, str], None],
+) -> Contents:
+    """Open the matrix of a 10x file; it is stored cell by cell, as CSR of cells is.
+
+    Parameters
+    ----------
+    file
+        The open file.
+    title
+        The file in words.
+    groups
+        Names of the groups that hold a matrix.
+    threads
+        Threads that read and inflate chunks.
+    check_array
+        Called with every array and its name before it is read; raises when it must not be.
+
+    Raises
+    ------
+    InputError
+        When there are several genomes, or parts are missing or do not fit each other.
+    """
+    if len(groups) > 1:
+        raise InputError(
+            f"{title} holds several genomes ({', '.join(groups)}); write one of them as its own file."
+        )
+    group = file[groups[0]]
+    where = f"{title}, {groups[0]}"
+    with readable(where):
+        shape = np.asarray(group["shape"][:]).tolist()
+        if len(shape) != 2:
+            raise damaged(where, "its shape is not two numbers")
+        n_genes, n_cells = int(shape[0]), int(shape[1])
+        check_gene_count(where, n_genes)
+        for name in ("indptr", "indices", "data"):
+            check_array(group[name], f"{where}, '{name}'")
+        parts = (group["indptr"], group["indices"], group["data"])
+        matrix = CsrMatrix(where, n_cells, n_genes, *parts, threads)
+        ids, names, types = _features(group)
+        columns, notes = tenx_gene_columns(title, ids, names, types)
+        barcodes = group["barcodes"]
+        if row_count(barcodes) != n_cells:
+            raise damaged(where, f"it has {n_cells} cells and {row_count(barcodes)} barcodes")
+        if not len(ids) == len(names) == n_genes:
+            raise damaged(where, f"it has {n_genes} genes and {len(ids)} features")
+    frame = Frame(
+        where=f"{title}, barcodes",
+        length=n_cells,
+        index=lambda start, stop: read_text(barcodes, start, stop),
+        columns=(),
+        text_columns=(),
+        column=lambda name: as_text(np.empty(0)),
+    )
+    place = Place(groups[0], matrix, lambda: columns)
+    return Contents(title, {"X": lambda: place}, frame, notes, file.close)
+
+
+def _features(group: Any) -> tuple[Text, Text, Text | None]:
+    if "features" in group:
+        features = group["features"]
+        kinds = read_whole(features["feature_type"]) if "feature_type" in features else None
+        return read_whole(features["id"]), read_whole(features["name"]), kinds
+    return read_whole(group["genes"]), read_whole(group["gene_names"]), None

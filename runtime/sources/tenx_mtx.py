@@ -1,0 +1,323 @@
+"""10x Genomics folders: ``matrix.mtx``, ``features.tsv`` or ``genes.tsv``, ``barcodes.tsv``.
+
+Cost: text is parsed from the beginning for every stream of blocks; memory is one block and a
+few pieces of text, plus the barcodes.
+"""
+
+from __future__ import annotations
+
+import gzip
+from contextlib import closing
+from dataclasses import dataclass
+from typing import IO, TYPE_CHECKING
+
+import numpy as np
+from cellport.kernels.triplets import parse_triplets
+from cellport.runtime.errors import InputError
+from cellport.runtime.prefetch import prefetch
+from cellport.runtime.sources.annotations import as_text, check_gene_count
+from cellport.runtime.sources.block import CountBlock
+from cellport.runtime.sources.source import Contents, Frame, Place, Sample, Text
+from cellport.runtime.sources.structure import MAX_NONZEROS, as_positions, cut, row_limit
+from cellport.runtime.sources.tenx import tenx_gene_columns
+from cellport.runtime.sources.trouble import damaged, readable
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+PIECE = 1 << 22
+SAMPLE_CELLS = 256
+FIELDS = {"integer": True, "real": True, "pattern": False}
+
+Triplets = tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float32]]
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """Second line of a MatrixMarket file and where the entries begin."""
+
+    n_genes: int
+    n_cells: int
+    n_entries: int
+    with_values: bool
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class MtxMatrix:
+    """A MatrixMarket file of genes by cells, sorted by cell as Cell Ranger writes it.
+
+    Attributes
+    ----------
+    where
+        The file in words.
+    path
+        The file, gzip-compressed or not.
+    header
+        Its shape.
+    """
+
+    where: str
+    path: Path
+    header: Header
+
+    @property
+    def n_cells(self) -> int:
+        """Number of cells."""
+        return self.header.n_cells
+
+    @property
+    def n_genes(self) -> int:
+        """Number of genes."""
+        return self.header.n_genes
+
+    def blocks(self, block_cells: int, start: int, stop: int) -> Iterator[CountBlock]:
+        """Yield the cells ``start:stop``, structure checked, values not.
+
+        Raises
+        ------
+        InputError
+            When a line is no entry, positions are out of range, entries are not sorted by
+            cell, or there are more or fewer than the file says.
+        """
+        first, held, n_held = start, [_EMPTY], 0
+        with closing(self._entries()) as pieces:
+            for piece in pieces:
+                last = int(piece[0][-1])
+                held.append(_take(piece, (piece[0] >= first) & (piece[0] < stop)))
+                n_held += len(held[-1][0])
+                # The last cell seen may go on in the next piece, so that a block is sure only
+                # when a whole cell lies behind it.
+                if last - first > block_cells or n_held > MAX_NONZEROS:
+                    joined = _join(held)
+                    for block in _runs(joined, first, min(last, stop), block_cells):
+                        end = block.start + block.n_cells
+                        if end < min(last, stop):
+                            yield block
+                            first = end
+                    held = [_take(joined, joined[0] >= first)]
+                    n_held = len(held[0][0])
+                    if n_held > 2 * row_limit(self.n_genes) + PIECE:
+                        raise damaged(self.where, f"cell {first} has more entries than genes")
+                if last >= stop:
+                    break
+        yield from _runs(_join(held), first, stop, block_cells)
+
+    def sample(self) -> Sample:
+        """Read the values of the first cells."""
+        with closing(self.blocks(SAMPLE_CELLS, 0, min(SAMPLE_CELLS, self.n_cells))) as blocks:
+            block = next(blocks)
+        return Sample(block.data, np.repeat(np.arange(block.n_cells), np.diff(block.indptr)))
+
+    def _entries(self) -> Iterator[Triplets]:
+        """Yield cells, genes and values of pieces of the file, checked."""
+        seen, last = 0, 0
+        with closing(prefetch(_lines(self.path, self.header.length, self.where), 2)) as texts:
+            for text in texts:
+                rows, columns, values, fault = parse_triplets(text, self.header.with_values)
+                if fault >= 0:
+                    line = text[fault : fault + 60].split(b"\n")[0].decode("utf-8", "replace")
+                    raise damaged(
+                        self.where,
+                        f"entry {seen + len(rows) + 1} is not 'gene cell count': '{line}'",
+                    )
+                if not len(rows):
+                    continue
+                with readable(f"{self.where}, entries {seen + 1} to {seen + len(rows)}"):
+                    genes = as_positions(rows - 1, self.n_genes)
+                    cells = as_positions(columns - 1, self.n_cells)
+                if cells[0] < last or (np.diff(cells) < 0).any():
+                    raise InputError(
+                        f"{self.where} is not sorted by cell, so it cannot be read in blocks; "
+                        "sort it by its second column, or save it as h5ad."
+                    )
+                seen, last = seen + len(rows), int(cells[-1])
+                yield cells, genes, values
+        if seen != self.header.n_entries:
+            raise damaged(self.where, f"it has {seen} entries and says {self.header.n_entries}")
+
+
+_EMPTY: Triplets = (np.empty(0, np.int32), np.empty(0, np.int32), np.empty(0, np.float32))
+
+
+def _take(entries: Triplets, mask: NDArray[np.bool_]) -> Triplets:
+    return entries[0][mask], entries[1][mask], entries[2][mask]
+
+
+def _join(pieces: list[Triplets]) -> Triplets:
+    cells, genes, values = zip(*pieces, strict=True)
+    return np.concatenate(cells), np.concatenate(genes), np.concatenate(values)
+
+
+def _runs(held: Triplets, first: int, stop: int, block_cells: int) -> Iterator[CountBlock]:
+    """Cut held entries, sorted by cell, into blocks of the cells ``first:stop``."""
+    cells, genes, values = held
+    while first < stop:
+        here = min(first + block_cells, stop)
+        pointers = np.searchsorted(cells, np.arange(first, here + 1)).astype(np.int64)
+        for low, high in cut(pointers):
+            begin, end = pointers[low], pointers[high]
+            yield CountBlock(
+                first + low, pointers[low : high + 1] - begin, genes[begin:end], values[begin:end]
+            )
+        first = here
+
+
+def open_text(path: Path) -> IO[bytes]:
+    """Open a file, through gzip when it begins as gzip does."""
+    with path.open("rb") as file:
+        packed = file.read(2) == b"\x1f\x8b"
+    return gzip.open(path, "rb") if packed else path.open("rb")
+
+
+def _lines(path: Path, skip: int, where: str) -> Iterator[bytes]:
+    """Yield the text behind the header in pieces of whole lines."""
+    with readable(where), open_text(path) as file:
+        file.seek(skip)
+        rest = b""
+        while piece := file.read(PIECE):
+            end = piece.rfind(b"\n") + 1
+            if end:
+                yield rest + piece[:end]
+                rest = b""
+            rest += piece[end:]
+            if len(rest) > 2 * PIECE:
+                raise damaged(where, "one of its lines is longer than 8 MB")
+        if rest:
+            yield rest
+
+
+def read_header(path: Path, where: str) -> Header:
+    """Read the first lines of a MatrixMarket file.
+
+    Raises
+    ------
+    InputError
+        When it is no MatrixMarket file of coordinates, or a symmetric one.
+    """
+    with readable(where), open_text(path) as file:
+        line = file.readline(4096)
+        length = len(line)
+        words = line.decode("utf-8", "replace").lower().split()
+        if len(words) != 5 or words[:2] != ["%%matrixmarket", "matrix"]:
+            raise InputError(f"{where} is not a MatrixMarket file; its first line says otherwise.")
+        if words[2] != "coordinate" or words[3] not in FIELDS or words[4] != "general":
+            raise InputError(
+                f"{where} is '{' '.join(words[2:])}', not 'coordinate integer general'."
+            )
+        while (line := file.readline(1 << 20)).startswith(b"%") or line.strip() == b"" != line:
+            length += len(line)
+        sizes = line.split()
+        if len(sizes) != 3 or not all(size.isdigit() and len(size) < 19 for size in sizes):
+            raise damaged(where, "its shape is not three numbers")
+        genes, cells, entries = (int(size) for size in sizes)
+        return Header(genes, cells, entries, FIELDS[words[3]], length + len(line))
+
+
+def find_parts(path: Path) -> tuple[Path, Path, Path]:
+    """Find matrix, features and barcodes from the folder or from the matrix itself.
+
+    Raises
+    ------
+    InputError
+        When one of them is not there, or several matrices are.
+    """
+    if path.is_dir():
+        found = sorted(
+            p for p in path.iterdir() if p.name.endswith(("matrix.mtx", "matrix.mtx.gz"))
+        )
+        if not found:
+            raise InputError(
+                f"{path} is a folder but neither a 10x one (no matrix.mtx or matrix.mtx.gz) nor a "
+                "zarr store."
+            )
+        if len(found) > 1:
+            names = ", ".join(p.name for p in found[:5])
+            raise InputError(f"{path} holds several matrices ({names}); give one of them.")
+        path = found[0]
+    prefix = path.name.removesuffix(".gz").removesuffix(".mtx").removesuffix("matrix")
+    return path, _beside(path, prefix, ("features", "genes")), _beside(path, prefix, ("barcodes",))
+
+
+def _beside(path: Path, prefix: str, stems: tuple[str, ...]) -> Path:
+    names = [f"{prefix}{stem}.tsv{packed}" for stem in stems for packed in ("", ".gz")]
+    for name in names:
+        if (path.parent / name).is_file():
+            return path.parent / name
+    raise InputError(f"{path} needs one of {', '.join(names)} beside it; there is none.")
+
+
+def open_tenx_mtx(path: Path) -> Contents:
+    """Open a 10x folder, or the matrix in it.
+
+    Raises
+    ------
+    InputError
+        When a part is missing or damaged, or they do not fit each other.
+    """
+    matrix_path, features_path, barcodes_path = find_parts(path)
+    title = str(path)
+    header = read_header(matrix_path, str(matrix_path))
+    check_gene_count(str(matrix_path), header.n_genes)
+    rows = _read_table(features_path)
+    names, offsets = _read_barcodes(barcodes_path)
+    n_names = len(offsets) - 1
+    if len(rows) != header.n_genes or n_names != header.n_cells:
+        turned = (
+            " It seems to be cells by genes; save it as h5ad."
+            if (len(rows) == header.n_cells and n_names == header.n_genes)
+            else ""
+        )
+        raise InputError(
+            f"{matrix_path} is {header.n_genes} genes by {header.n_cells} cells, but there are "
+            f"{len(rows)} features and {n_names} barcodes beside it.{turned}"
+        )
+    columns, notes = _features(str(features_path), rows)
+    frame = Frame(
+        where=str(barcodes_path),
+        length=header.n_cells,
+        index=lambda start, stop: _slice_barcodes(names, offsets, start, stop),
+        columns=(),
+        text_columns=(),
+        column=lambda name: as_text(np.empty(0)),
+    )
+    place = Place("matrix", MtxMatrix(str(matrix_path), matrix_path, header), lambda: columns)
+    return Contents(title, {"X": lambda: place}, frame, notes)
+
+
+def _read_table(path: Path) -> list[list[str]]:
+    with readable(str(path)), open_text(path) as file:
+        lines = file.read().decode("utf-8", "replace").splitlines()
+    return [line.split("\t") for line in lines if line.strip()]
+
+
+def _features(where: str, rows: list[list[str]]) -> tuple[dict[str, Text], tuple[str, ...]]:
+    width = min((len(row) for row in rows), default=1)
+
+    def column(at: int) -> Text:
+        values = np.empty(len(rows), dtype=object)
+        values[:] = [row[at] for row in rows]
+        return values
+
+    ids = column(0)
+    names = column(1) if width > 1 else ids
+    return tenx_gene_columns(where, ids, names, column(2) if width > 2 else None)
+
+
+def _read_barcodes(path: Path) -> tuple[bytes, NDArray[np.int64]]:
+    """Read the barcodes as one run of bytes and where each line begins: a third of the memory."""
+    with readable(str(path)), open_text(path) as file:
+        text = file.read().replace(b"\r", b"").rstrip(b"\n")
+    if not text:
+        return b"", np.zeros(1, np.int64)
+    ends = np.flatnonzero(np.frombuffer(text, np.uint8) == ord("\n"))
+    return text + b"\n", np.concatenate([[0], ends + 1, [len(text) + 1]]).astype(np.int64)
+
+
+def _slice_barcodes(text: bytes, offsets: NDArray[np.int64], start: int, stop: int) -> Text:
+    lines = text[offsets[start] : offsets[stop]].decode("utf-8", "replace").split("\n")[:-1]
+    names = np.empty(stop - start, dtype=object)
+    names[:] = [line.split("\t")[0] for line in lines]
+    return names
