@@ -33,16 +33,17 @@ def training() -> Iterator[Callable[[TrainingProgress], None]]:
         SpinnerColumn(),
         TextColumn("training"),
         BarColumn(),
-        TextColumn("epoch {task.completed:.0f}/{task.total:.0f}  {task.fields[losses]}"),
+        TextColumn("{task.fields[state]}"),
         TimeRemainingColumn(),
         console=Console(stderr=True),
     )
     with bar:
-        task = bar.add_task("training", total=None, losses="reading the reference")
+        task = bar.add_task("training", total=None, state="reading the reference")
 
         def report(progress: TrainingProgress) -> None:
             losses = "  ".join(f"{name} {value:.3g}" for name, value in progress.losses.items())
-            bar.update(task, total=progress.epochs, completed=progress.epoch, losses=losses)
+            state = f"epoch {progress.epoch}/{progress.epochs}  {losses}"
+            bar.update(task, total=progress.epochs, completed=progress.epoch, state=state)
 
         yield report
 

@@ -25,7 +25,6 @@ from cellport.runtime.session import Device, available_threads, device_of, open_
 from cellport.runtime.sources import CountSource, open_source
 from cellport.runtime.transfer import result_schema, transfer_block
 from cellport.runtime.version import __version__
-from cellport.runtime.writers.output import GeneColumns
 
 BLOCK_CELLS = 4096
 
@@ -76,8 +75,8 @@ class Stream:
         In the query.
     genes
         Which panel genes the query has.
-    gene_columns
-        The query's own gene names, and further text columns of its ``var``.
+    gene_names
+        object [query genes], the query's own names, from the column that matched.
     counts_from
         File and field that the counts are read from.
     notes
@@ -91,7 +90,7 @@ class Stream:
     schema: Schema
     n_cells: int
     genes: GeneMatch
-    gene_columns: GeneColumns
+    gene_names: NDArray[np.object_]
     counts_from: str
     notes: tuple[str, ...]
     device: str
@@ -181,7 +180,7 @@ class Atlas:
             schema=result_schema(self.manifest),
             n_cells=source.n_cells,
             genes=genes,
-            gene_columns=source.gene_columns,
+            gene_names=source.gene_columns[genes.column],
             counts_from=source.description,
             notes=notes,
             device=device_of(tail),

@@ -16,7 +16,7 @@ from cellport.runtime.atlas import Atlas, MapOptions, Stream
 from cellport.runtime.errors import InputError
 from cellport.runtime.results import Column, MappedBlock, Schema
 from cellport.runtime.transfer import QC, UNKNOWN
-from cellport.runtime.writers import open_writer
+from cellport.runtime.writers import check_output, open_writer
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +114,7 @@ def map_files(
     began = time.perf_counter()
     if with_counts and len(queries) != 1:
         raise InputError("Counts can be copied for one query at a time; map the others apart.")
+    check_output(out, with_counts=with_counts, inputs=queries)
     how = replace(options or MapOptions(), keep_counts=with_counts)
     streams = [atlas.stream(query, how) for query in queries]
     if started is not None:
@@ -124,10 +125,10 @@ def map_files(
         schema = Schema((*schema.columns, Column("cellport_query", "category", names)), schema.obsm)
     tally = _Tally()
     n_cells = sum(stream.n_cells for stream in streams)
-    genes = streams[0].gene_columns if with_counts else None
-    with open_writer(out, schema, n_cells, genes=genes, inputs=queries) as writer:
+    genes = streams[0].gene_names if with_counts else None
+    with open_writer(out, schema, n_cells, counts_genes=genes, inputs=queries) as writer:
         for block in _joined(streams):
-            writer.write(block, block.counts)
+            writer.write(block)
             tally.add(block, atlas.manifest.labels)
             if progress is not None:
                 progress(tally.cells)

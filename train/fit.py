@@ -175,7 +175,7 @@ def fit(
             fabric.clip_gradients(wrapped, optimiser, max_norm=20.0)
             optimiser.step()
             schedule.step()
-            totals += [float(term) for term in losses]
+            totals += [float(term.detach()) for term in losses]
         held = _held_out_loss(wrapped, cells, config, fabric, weight)
         if held is not None and held <= state.best_loss:
             state = state.better(epoch, held, model)
