@@ -68,6 +68,9 @@ def _fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
     at = 0
     while at < len(message):
         tag, at = _varint(message, at)
+        if tag >= 1 << 32:
+            # protobuf in C++ drops the higher bits, and would see another field than this scan
+            raise ValueError("tag too large")
         number, wire = tag >> 3, tag & 7
         if wire == 0:
             value, at = _varint(message, at)
