@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import math
 import mmap
 import os
 import re
@@ -24,7 +25,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cellport.runtime.errors import AtlasError, OutputError
+from cellport.runtime.errors import AtlasError, OutputError, first_line
 from cellport.runtime.onnx_scan import refuse_external_data
 from cellport.runtime.version import FORMAT_VERSION, __version__
 
@@ -41,11 +42,14 @@ REQUIRED = (
     "arrays/reference_latent.npy",
     "arrays/canary_counts.npy",
 )
+THRESHOLDS = ("call_prob", "low_depth", "low_gene_coverage")
 _NAME = re.compile(r"README\.md|[a-z_]+\.onnx|arrays/[a-z0-9_]+\.npy")
 _SEAL = b"cellport atlas, sha256 of all bytes before these 64: "
 _ALIGN = 64
 _LARGEST_MANIFEST = 64 << 20
 _MOST_MEMBERS = 1000
+_LARGEST_NUMBER = 1e12
+_VERSION = re.compile(r"\d{1,9}(\.\d{1,9}){0,3}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +164,7 @@ def open_atlas_file(path: str | os.PathLike[str]) -> AtlasFile:
     members = _members(data, path)
     text = _json(members.pop(MANIFEST), path)
     version = text.get("format_version")
-    if version not in _READERS:
+    if type(version) is not int or version not in _READERS:
         newer = isinstance(version, int) and version > FORMAT_VERSION
         raise AtlasError(
             f"{path.name} has atlas format {version!r}; this cellport {__version__} reads up to "
@@ -182,7 +186,9 @@ def open_atlas_file(path: str | os.PathLike[str]) -> AtlasFile:
     return AtlasFile(path, found, version, manifest, members)
 
 
-def write_atlas_file(path: str | os.PathLike[str], manifest: Manifest, members: Mapping[str, bytes]) -> str:
+def write_atlas_file(
+    path: str | os.PathLike[str], manifest: Manifest, members: Mapping[str, bytes]
+) -> str:
     """Write an atlas file in one step: it is there whole, or not at all.
 
     Parameters
@@ -256,7 +262,9 @@ def _write_zip(handle: Any, manifest: Manifest, members: Mapping[str, bytes]) ->
 def _check_seal(data: memoryview, path: Path) -> str:
     tail = bytes(data[-64 - len(_SEAL) :])
     if bytes(data[:4]) != b"PK\x03\x04" or not tail.startswith(_SEAL):
-        raise AtlasError(f"{path} is not a whole cellport atlas; it may be cut off, or another file.")
+        raise AtlasError(
+            f"{path} is not a whole cellport atlas; it may be cut off, or another file."
+        )
     whole = hashlib.sha256(data[:-64])
     seal = whole.hexdigest()
     if tail[-64:].decode("latin-1") != seal:
@@ -328,50 +336,57 @@ def _read_npy(data: memoryview, where: str) -> NDArray[Any]:
         if version != (1, 0):
             raise ValueError(f"npy version {version}")
         shape, fortran, dtype = np.lib.format.read_array_header_1_0(head)
-    except (ValueError, SyntaxError, TypeError, KeyError) as error:
-        raise AtlasError(f"{where} is not a valid array: {error}.") from None
-    count = 1
-    for extent in shape:
-        count *= int(extent)
+    except Exception as error:  # noqa: BLE001 - numpy parses the header as Python, and trips in many ways
+        raise AtlasError(f"{where} is not a valid array: {first_line(error)}.") from None
     body = data[head.tell() :]
-    if dtype.kind not in "fiub" or fortran or len(body) != count * dtype.itemsize:
+    plain = dtype.kind in "fiub" and not fortran and all(extent >= 0 for extent in shape)
+    if not plain or len(body) != math.prod(shape) * dtype.itemsize:
         raise AtlasError(f"{where} is not a plain array of numbers of its stated size. Refused.")
-    return np.frombuffer(body, dtype, count).reshape(shape)
+    try:
+        return np.frombuffer(body, dtype).reshape([int(extent) for extent in shape])
+    except ValueError as error:
+        raise AtlasError(f"{where} is not a valid array: {first_line(error)}.") from None
 
 
 def _read_v1(text: dict[str, Any], path: Path) -> Manifest:
-    def field_of(name: str, kind: type | tuple[type, ...]) -> Any:
+    def checked(name: str, kind: type, fits: Callable[[Any], object] = lambda _: True) -> Any:
         value = text.get(name)
-        if not isinstance(value, kind) or isinstance(value, bool):
+        if not isinstance(value, kind) or not fits(value):
             raise AtlasError(f"{path}: field {name!r} of its manifest is missing or malformed.")
         return value
 
     def texts(name: str) -> tuple[str, ...]:
-        value = field_of(name, list)
-        if not all(isinstance(item, str) for item in value):
-            raise AtlasError(f"{path}: field {name!r} of its manifest is malformed.")
-        return tuple(value)
+        return tuple(checked(name, list, lambda items: all(isinstance(i, str) for i in items)))
 
     symbols, ensembl = texts("symbols"), texts("ensembl")
     labels, parents = texts("labels"), texts("parents")
-    if len(symbols) != len(ensembl) or not symbols or len(parents) != len(labels):
+    fitting = len(symbols) == len(ensembl) and len(parents) == len(labels) == len(set(labels))
+    if not symbols or not fitting:
         raise AtlasError(f"{path}: gene or label lists of its manifest do not fit each other.")
     return Manifest(
-        name=field_of("name", str),
-        licence=field_of("licence", str),
-        organism=field_of("organism", str),
-        created=field_of("created", str),
+        name=checked("name", str),
+        licence=checked("licence", str),
+        organism=checked("organism", str),
+        created=checked("created", str),
         symbols=symbols,
         ensembl=ensembl,
-        target_sum=float(field_of("target_sum", (int, float))),
-        n_latent=field_of("n_latent", int),
+        target_sum=checked("target_sum", object, _is_number),
+        n_latent=checked("n_latent", int, _is_number),
         labels=labels,
         batches=texts("batches"),
         parents=parents,
-        thresholds={k: float(v) for k, v in field_of("thresholds", dict).items()},
-        training=field_of("training", dict),
-        minimum_runtime=field_of("minimum_runtime", str),
+        thresholds=checked("thresholds", dict, _are_thresholds),
+        training=checked("training", dict),
+        minimum_runtime=checked("minimum_runtime", str, _VERSION.fullmatch),
     )
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float) and 0 <= value < _LARGEST_NUMBER
+
+
+def _are_thresholds(named: dict[str, Any]) -> bool:
+    return named.keys() >= set(THRESHOLDS) and all(map(_is_number, named.values()))
 
 
 _READERS: dict[Any, Callable[[dict[str, Any], Path], Manifest]] = {1: _read_v1}

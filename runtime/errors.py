@@ -29,3 +29,8 @@ class TrainingError(CellportError):
 
 class MissingDependencyError(CellportError):
     """An optional package that this call needs is not installed."""
+
+
+def first_line(error: Exception) -> str:
+    """Return what another library's error says, short enough for a sentence of ours."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
