@@ -7,9 +7,14 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import ModuleType
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
-from cellport.runtime.errors import AtlasError, InputError, MissingDependencyError
+from cellport.runtime.errors import (
+    AtlasError,
+    InputError,
+    MissingDependencyError,
+    first_line,
+)
 
 Device = Literal["auto", "cpu", "cuda"]
 _FATAL_ONLY = 4
@@ -65,7 +70,7 @@ def open_session(
     AtlasError
         onnxruntime cannot load the graph.
     InputError
-        ``cuda`` was asked for and cannot be had.
+        No such device, or ``cuda`` was asked for and cannot be had.
     MissingDependencyError
         onnxruntime is not installed.
     """
@@ -76,13 +81,15 @@ def open_session(
     options.intra_op_num_threads = threads or available_threads()
     options.inter_op_num_threads = 1
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    # never onnxruntime's own format, which the scan of an atlas does not read
+    options.add_session_config_entry("session.load_model_format", "ONNX")
     providers = _providers(ort, device)
     try:
         with _silent_stderr(enabled=len(providers) > 1):
             session = ort.InferenceSession(bytes(graph), options, providers=providers)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - onnxruntime has a dozen unrelated classes
         raise AtlasError(
-            f"{name}: onnxruntime {ort.__version__} cannot load this graph ({_first_line(error)}). "
+            f"{name}: onnxruntime {ort.__version__} cannot load this graph ({first_line(error)}). "
             "Get the atlas again, or update onnxruntime."
         ) from None
     if device == "cuda" and device_of(session) != "cuda":
@@ -102,7 +109,7 @@ def available_threads() -> int:
     """Processors this process may use; ``OMP_NUM_THREADS`` and its kin lower it."""
     for name in ("CELLPORT_NUM_THREADS", "OMP_NUM_THREADS"):
         value = os.environ.get(name, "")
-        if value.isdigit() and int(value) > 0:
+        if value.isdecimal() and int(value) > 0:
             return int(value)
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
@@ -110,6 +117,8 @@ def available_threads() -> int:
 
 
 def _providers(ort: ModuleType, device: Device) -> list[str]:
+    if device not in get_args(Device):
+        raise InputError(f"There is no device {device!r}; take {', '.join(get_args(Device))}.")
     cuda = "CUDAExecutionProvider" in ort.get_available_providers()
     if device == "cuda" and not cuda:
         raise InputError(
@@ -153,7 +162,3 @@ def _silent_stdout() -> Iterator[None]:
 
     with open(os.devnull, "w") as null, redirect_stdout(null):
         yield
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
