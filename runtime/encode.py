@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from cellport.kernels.first_layer import FirstLayer, encode, prepare
 from cellport.runtime.atlas_file import AtlasFile
-from cellport.runtime.errors import AtlasError
+from cellport.runtime.errors import AtlasError, first_line
 from cellport.runtime.sources.block import CountBlock
 
 
@@ -51,20 +51,28 @@ def query_first_layer(
         int32 [query genes], position in the panel or -1.
     measured
         bool [panel genes], whether the query has the gene.
+
+    Raises
+    ------
+    AtlasError
+        The atlas's arrays do not fit each other.
     """
-    weight = atlas.array("first_layer_weight")
-    n_genes = atlas.manifest.n_genes
-    mean = np.where(measured, atlas.array("gene_mean"), 0).astype(np.float64)
-    share = atlas.array("gene_share").astype(np.float64)
-    bias = atlas.array("first_layer_bias")
-    if weight.shape != (n_genes, len(bias)) or len(mean) != n_genes or len(share) != n_genes:
-        raise AtlasError(f"{atlas.path.name}: the sizes of its first layer do not fit its genes.")
+    weight, bias = atlas.array("first_layer_weight"), atlas.array("first_layer_bias")
+    cap, mean, share = (atlas.array(f"gene_{name}") for name in ("cap", "mean", "share"))
+    # the kernels trust these sizes
+    of_genes = (atlas.manifest.n_genes,)
+    fitting = cap.shape == mean.shape == share.shape == measured.shape == of_genes
+    if not fitting or bias.ndim != 1 or weight.shape != of_genes + bias.shape:
+        raise AtlasError(
+            f"{atlas.path.name}: the sizes of its first layer do not fit its genes; "
+            "get the atlas again."
+        )
     return prepare(
         panel_column,
         weight,
-        atlas.array("gene_cap"),
-        (bias - mean @ weight).astype(np.float32),
-        atlas.manifest.target_sum * float(share[measured].sum()),
+        cap,
+        (bias - np.where(measured, mean, 0).astype(np.float64) @ weight).astype(np.float32),
+        atlas.manifest.target_sum * float(share[measured].sum(dtype=np.float64)),
     )
 
 
@@ -91,6 +99,17 @@ def encode_block(
 
 
 def run_graph(session: Any, inputs: dict[str, NDArray[np.float32]]) -> dict[str, NDArray[Any]]:
-    """Run a session and name its outputs."""
+    """Run a session and name its outputs.
+
+    Raises
+    ------
+    AtlasError
+        The graph does not take these inputs, or fails on them.
+    """
     names = [output.name for output in session.get_outputs()]
-    return dict(zip(names, session.run(names, inputs), strict=True))
+    try:
+        return dict(zip(names, session.run(names, inputs), strict=True))
+    except Exception as error:  # noqa: BLE001 - onnxruntime has a dozen unrelated classes
+        raise AtlasError(
+            f"A graph of the atlas fails on its inputs ({first_line(error)}). Get the atlas again."
+        ) from None

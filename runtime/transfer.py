@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from cellport.runtime.atlas_file import Manifest
 from cellport.runtime.encode import Answers
+from cellport.runtime.errors import AtlasError
 from cellport.runtime.results import Column, MappedBlock, Schema
 
 UNKNOWN = "unknown"
@@ -53,7 +54,13 @@ def transfer_block(
         Of the atlas: labels and thresholds.
     measured_share
         Share of the panel genes that the query has.
+
+    Raises
+    ------
+    AtlasError
+        The encoder does not answer what the manifest says it does.
     """
+    _check_answers(answers, manifest)
     empty = answers.library <= 0
     obs: dict[str, NDArray[Any]] = {}
     if manifest.labels:
@@ -68,6 +75,19 @@ def transfer_block(
         obs["cellport_call"] = np.where(sure, label, unknown).astype(np.int32)
     obs["cellport_qc"] = _quality(answers, empty, manifest, measured_share)
     return MappedBlock(start, cell_names, obs, {"X_cellport": answers.by_name["latent"]})
+
+
+def _check_answers(answers: Answers, manifest: Manifest) -> None:
+    widths = {"latent": manifest.n_latent}
+    if manifest.labels:
+        widths["label_prob"] = len(manifest.labels)
+    for name, width in widths.items():
+        found = answers.by_name.get(name)
+        if found is None or found.shape != (len(answers.library), width):
+            raise AtlasError(
+                f"The encoder of atlas {manifest.name!r} does not answer {name!r} of width "
+                f"{width}, as its manifest says; get the atlas again."
+            )
 
 
 def _quality(

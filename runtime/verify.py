@@ -10,6 +10,7 @@ from scipy.sparse import csr_matrix
 
 from cellport.runtime.atlas_file import AtlasFile
 from cellport.runtime.encode import encode_block, query_first_layer, run_graph
+from cellport.runtime.errors import AtlasError
 from cellport.runtime.session import Device, open_session
 from cellport.runtime.sources.block import CountBlock
 
@@ -52,10 +53,17 @@ def verify_atlas(atlas: AtlasFile, device: Device = "auto") -> list[Check]:
     list of Check
         ``encoder.onnx`` against the stored answers, the fused path against them, and the two
         paths against each other with a third of the genes missing.
+
+    Raises
+    ------
+    AtlasError
+        Members of the atlas do not fit each other.
     """
     encoder = open_session(atlas.read("encoder.onnx"), "encoder.onnx", device)
     tail = open_session(atlas.read("encoder_tail.onnx"), "encoder_tail.onnx", device)
     counts = np.ascontiguousarray(atlas.array("canary_counts"))
+    if counts.ndim != 2 or counts.shape[1] != atlas.manifest.n_genes:
+        raise AtlasError(f"{atlas.path.name}: its canary cells do not fit its genes.")
     everything = np.ones(counts.shape[1], dtype=bool)
     full = run_graph(encoder, {"counts": counts})
     fused = _fused(atlas, tail, counts, everything)
