@@ -141,8 +141,9 @@ def fit(
     rows = np.setdiff1d(np.arange(cells.counts.shape[0]), cells.held_out)
     steps = math.ceil(len(rows) / config.batch_size)
     optimiser = _optimiser(model, config)
+    # the schedule divides by zero when its rise ends on step 0, as it does with 5 steps
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, config.learning_rate, total_steps=epochs * steps + 1, pct_start=0.2
+        optimiser, config.learning_rate, total_steps=max(10, epochs * steps + 1), pct_start=0.2
     )
     wrapped, optimiser = fabric.setup(model, optimiser)
     weight = torch.from_numpy(label_weights(cells.label[rows], cells.n_labels)).to(fabric.device)
@@ -179,7 +180,9 @@ def fit(
         held = _held_out_loss(wrapped, cells, config, fabric, weight)
         if held is not None and held <= state.best_loss:
             state = state.better(epoch, held, model)
-        state = state.after(epoch)
+        stops = held is not None and epoch - state.best_epoch >= patience and warmth >= 1
+        # a run that has stopped early has nothing left to resume
+        state = state.after(epochs - 1 if stops else epoch)
         if checkpoint is not None:
             save_checkpoint(checkpoint, state, model, optimiser, schedule)
         if report is not None:
@@ -187,7 +190,7 @@ def fit(
             if held is not None:
                 named["held_out"] = held
             report(Progress(epoch + 1, epochs, named))
-        if held is not None and epoch - state.best_epoch >= patience and warmth >= 1:
+        if stops:
             break
     if state.best is not None:
         model.load_state_dict(state.best)
@@ -249,8 +252,12 @@ def run_key(cells: TrainingCells, config: FitConfig, epochs: int) -> str:
     """Digest of everything that decides the result, so that only the same run resumes."""
     import hashlib
 
-    digest = hashlib.sha256(repr((config, epochs, cells.counts.shape)).encode())
-    for array in (cells.counts.data, cells.counts.indices, cells.label, cells.batch, cells.held_out):
+    sizes = (cells.counts.shape, cells.n_labels, cells.n_batches)
+    digest = hashlib.sha256(repr((config, epochs, sizes)).encode())
+    counts = cells.counts
+    for array in (
+        counts.data, counts.indices, counts.indptr, cells.label, cells.batch, cells.held_out,
+    ):  # fmt: skip
         digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()
 
