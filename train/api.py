@@ -111,6 +111,8 @@ def train_atlas(
     out = Path(out)
     if not out.parent.is_dir():
         raise OutputError(f"The folder {out.parent} does not exist; make it first.")
+    if not os.access(out.parent, os.W_OK) or out.is_dir():
+        raise OutputError(f"{out} cannot be written; choose another place.")
     cells = read_reference(reference, how.labels, how.batch, how.layer)
     if how.name is None:
         how = replace(how, name=out.name.removesuffix(".cellport"))
@@ -134,6 +136,8 @@ def build_atlas(
             f"training needs at least {_FEWEST_CELLS}."
         )
     genes = select_panel(reference.counts, reference.batch, how.n_genes)
+    if not len(genes):
+        raise TrainingError(f"{reference.description}: no gene was chosen; all counts are zero.")
     held_out = hold_out(reference.label, HELD_OUT, np.random.default_rng(how.fit.seed))
     cells = TrainingCells(
         counts=reference.counts[:, genes].tocsr(),

@@ -49,7 +49,7 @@ def select_panel(
     median = np.where(chosen_in > 0, _nan_median(rank), np.inf)
 
     best = np.lexsort((-scores.max(axis=0), -chosen_in, median))
-    expressed = counts.getnnz(axis=0) > 0
+    expressed = counts.max(axis=0).toarray().ravel() > 0
     best = best[expressed[best]]
     return np.sort(best[:n_genes])
 
