@@ -228,7 +228,8 @@ def _plain_errors(path: Path) -> Iterator[None]:
         yield
     except UnicodeEncodeError as error:
         raise OutputError(
-            f"Cannot write '{path}': a name holds bytes that are not text ({error.object!r})."
+            f"Cannot write '{path}': a name holds bytes that are not text "
+            f"({error.object[max(0, error.start - 20) : error.end]!r})."
         ) from error
     except (OSError, RuntimeError) as error:
         text = str(error).lower()
