@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -64,6 +65,13 @@ def _layer(n_in: int, n_out: int, dropout: float) -> nn.Sequential:
     )
 
 
+def _label_head(n_in: int, n_labels: int, bias: bool = True) -> nn.Linear:
+    with warnings.catch_warnings():
+        # torch warns that a head of no labels has nothing to initialise, as it should not
+        warnings.filterwarnings("ignore", "Initializing zero-element tensors")
+        return nn.Linear(n_in, n_labels, bias=bias)
+
+
 class EncoderTail(nn.Module):
     """The encoder from the first layer's output on.
 
@@ -80,7 +88,7 @@ class EncoderTail(nn.Module):
         self.hidden = _layer(config.n_hidden, config.n_hidden, config.dropout)
         self.mean = nn.Linear(config.n_hidden, config.n_latent)
         self.log_variance = nn.Linear(config.n_hidden, config.n_latent)
-        self.head = nn.Linear(config.n_latent, config.n_labels)
+        self.head = _label_head(config.n_latent, config.n_labels)
 
     def forward(self, first: Tensor) -> Encoded:
         """Encode float [n, n_hidden + n_labels]."""
@@ -102,7 +110,7 @@ class Encoder(nn.Module):
         super().__init__()
         self.normalise = normaliser
         self.first = nn.Linear(config.n_genes, config.n_hidden)
-        self.skip = nn.Linear(config.n_genes, config.n_labels, bias=False)
+        self.skip = _label_head(config.n_genes, config.n_labels, bias=False)
         self.tail = EncoderTail(config)
         nn.init.zeros_(self.skip.weight)
 
