@@ -1,11 +1,17 @@
-"""Shared fixtures: where the real datasets lie."""
+"""Shared fixtures: where the real datasets lie, and a tiny atlas of synthetic cells."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+import scipy.sparse as sp
+from numpy.typing import NDArray
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -16,3 +22,102 @@ def data_dir() -> Path:
     if not path.is_dir():
         pytest.skip(f"real datasets are not at {path}; set CELLPORT_DATA")
     return path
+
+
+@dataclass(frozen=True)
+class TinyCells:
+    """Three well separated cell types in two batches, under the names of real human genes."""
+
+    counts: sp.csr_matrix
+    symbols: NDArray[np.object_]
+    ensembl: NDArray[np.object_]
+    label: NDArray[np.object_]
+    batch: NDArray[np.object_]
+
+    def adata(self) -> Any:
+        import pandas as pd
+        from anndata import AnnData
+
+        obs = pd.DataFrame({"cell_type": self.label, "donor": self.batch})
+        obs.index = pd.Index([f"cell{i}" for i in range(len(obs))])
+        var = pd.DataFrame({"gene_id": self.ensembl}, index=pd.Index(self.symbols))
+        return AnnData(self.counts.copy(), obs=obs, var=var)
+
+
+def _tiny_cells(n_cells: int = 240, n_genes: int = 150, seed: int = 0) -> TinyCells:
+    from cellport.train.gene_table import load_gene_table
+
+    rng = np.random.default_rng(seed)
+    names = sorted(load_gene_table("human").id_of.items())
+    names = [pair for pair in names if pair[0].isalnum()][:: len(names) // (2 * n_genes)][:n_genes]
+    base = rng.gamma(0.7, 2.0, n_genes)
+    of_type = base * np.exp(rng.normal(0, 1.5, (3, n_genes)))
+    of_batch = np.exp(rng.normal(0, 0.2, (2, n_genes)))
+    label, batch = rng.integers(0, 3, n_cells), rng.integers(0, 2, n_cells)
+    depth = rng.lognormal(0, 0.4, (n_cells, 1))
+    counts = rng.poisson(of_type[label] * of_batch[batch] * depth).astype(np.float32)
+    return TinyCells(
+        counts=sp.csr_matrix(counts),
+        symbols=np.array([symbol for symbol, _ in names], object),
+        ensembl=np.array([ensembl for _, ensembl in names], object),
+        label=np.array(["alpha", "beta", "gamma"], object)[label],
+        batch=np.array(["north", "south"], object)[batch],
+    )
+
+
+@pytest.fixture(scope="session")
+def tiny_cells() -> TinyCells:
+    return _tiny_cells()
+
+
+@pytest.fixture(scope="session")
+def tiny_atlas_path(tiny_cells: TinyCells, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An atlas of 100 genes trained for a few epochs on the tiny cells."""
+    from cellport.runtime.atlas_file import write_atlas_file
+    from cellport.train.api import AtlasConfig, build_atlas
+    from cellport.train.fit import FitConfig
+    from cellport.train.reference import Reference
+
+    labels, label = np.unique(tiny_cells.label, return_inverse=True)
+    batches, batch = np.unique(tiny_cells.batch, return_inverse=True)
+    reference = Reference(
+        counts=tiny_cells.counts,
+        gene_columns={"index": tiny_cells.symbols, "gene_id": tiny_cells.ensembl},
+        cell_names=np.array([f"cell{i}" for i in range(len(label))], object),
+        labels=tuple(labels.tolist()),
+        label=label.astype(np.int64),
+        batches=tuple(batches.tolist()),
+        batch=batch.astype(np.int64),
+        description="tiny cells",
+    )
+    how = AtlasConfig(
+        labels="cell_type",
+        batch="donor",
+        name="tiny",
+        n_genes=100,
+        fit=FitConfig(n_latent=8, n_hidden=40, epochs=15, batch_size=32, device="cpu"),
+    )
+    path = tmp_path_factory.mktemp("atlas") / "tiny.cellport"
+    write_atlas_file(path, *build_atlas(reference, how))
+    return path
+
+
+@pytest.fixture(scope="session")
+def tiny_atlas(tiny_atlas_path: Path) -> Any:
+    from cellport.runtime.atlas_file import open_atlas_file
+
+    return open_atlas_file(tiny_atlas_path)
+
+
+@pytest.fixture
+def rewritten_atlas(tiny_atlas: Any, tmp_path: Path) -> Callable[..., Path]:
+    """Write the tiny atlas with some members or manifest fields replaced, sealed and hashed."""
+    from cellport.runtime.atlas_file import write_atlas_file
+
+    def rewrite(members: dict[str, bytes] | None = None, **fields: Any) -> Path:
+        whole = {name: bytes(tiny_atlas.read(name)) for name in tiny_atlas.members}
+        path = tmp_path / "rewritten.cellport"
+        write_atlas_file(path, replace(tiny_atlas.manifest, **fields), whole | (members or {}))
+        return path
+
+    return rewrite

@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from cellport.models.deploy import ExpectedCounts, MappingEncoder, MappingTail
+from cellport.models.normalise import PanelNormaliser
+from cellport.models.vae import CountVAE, ModelConfig
+
+GENES = 9
+
+
+def _model(labels: int = 3, likelihood: str = "nb") -> CountVAE:
+    torch.manual_seed(1)
+    normaliser = PanelNormaliser(
+        torch.full((GENES,), 1 / GENES), torch.rand(GENES), 0.1 + torch.rand(GENES)
+    )
+    config = ModelConfig(GENES, 2, labels, n_hidden=8, n_latent=4, likelihood=likelihood)  # type: ignore[arg-type]
+    return CountVAE(config, normaliser).eval()
+
+
+def _counts() -> torch.Tensor:
+    counts = np.random.default_rng(0).poisson(3, (6, GENES)).astype(np.float32)
+    counts[0] = 0
+    counts[:, 2] = np.nan
+    return torch.from_numpy(counts)
+
+
+@pytest.mark.parametrize("temperature", [1.0, 2.5])
+def test_answers_are_the_latent_mean_and_calibrated_probabilities(temperature: float) -> None:
+    model = _model()
+    latent, prob = MappingEncoder(model, temperature)(_counts())
+    encoded = model.encoder(_counts())
+    torch.testing.assert_close(latent, encoded.mean)
+    torch.testing.assert_close(prob, torch.softmax(encoded.logits / temperature, dim=1))
+
+
+def test_without_labels_there_is_one_answer() -> None:
+    model = _model(labels=0)
+    assert len(MappingEncoder(model, 1.0)(_counts())) == 1
+    assert len(MappingTail(model.encoder.tail, 1.0)(torch.zeros(2, 8))) == 1
+
+
+def test_expected_counts_are_the_decoder_mean() -> None:
+    model = _model()
+    inputs = torch.randn(3, 4), torch.full((3, 2), 0.5), torch.full((3, 1), 100.0)
+    torch.testing.assert_close(ExpectedCounts(model)(*inputs), model.decoder(*inputs)[0])
+
+
+def test_expected_counts_of_zinb_are_lowered_by_its_extra_zeros() -> None:
+    model = _model(likelihood="zinb")
+    inputs = torch.randn(3, 4), torch.full((3, 2), 0.5), torch.full((3, 1), 100.0)
+    mean, logit = model.decoder(*inputs)
+    torch.testing.assert_close(ExpectedCounts(model)(*inputs), mean * (1 - torch.sigmoid(logit)))

@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from cellport.models.normalise import PanelNormaliser
+from cellport.models.vae import CountVAE, Likelihood, ModelConfig
+
+GENES, BATCHES, LABELS = 11, 2, 3
+
+
+def _model(likelihood: Likelihood = "nb", labels: int = LABELS) -> CountVAE:
+    torch.manual_seed(0)
+    normaliser = PanelNormaliser(
+        torch.full((GENES,), 1 / GENES), torch.rand(GENES), 0.1 + torch.rand(GENES)
+    )
+    config = ModelConfig(GENES, BATCHES, labels, n_hidden=16, n_latent=4, likelihood=likelihood)
+    model = CountVAE(config, normaliser)
+    torch.nn.init.normal_(model.encoder.skip.weight)
+    return model
+
+
+def _cells(n: int = 7) -> tuple[torch.Tensor, torch.Tensor]:
+    rng = np.random.default_rng(0)
+    counts = torch.from_numpy(rng.poisson(2, (n, GENES)).astype(np.float32))
+    return counts, torch.eye(BATCHES)[torch.arange(n) % BATCHES]
+
+
+def _label_loss(
+    model: CountVAE, labels: list[int], weight: list[float] | None = None
+) -> torch.Tensor:
+    model.eval()
+    counts, batch = _cells(len(labels))
+    weights = torch.ones(model.config.n_labels) if weight is None else torch.tensor(weight)
+    return model(counts, counts, batch, torch.tensor(labels), weights).label
+
+
+def test_folded_first_layer_is_the_linear_layer_on_standardised_values() -> None:
+    encoder = _model().encoder
+    counts, _ = _cells()
+    counts[:, ::3] = torch.nan
+    values, _ = encoder.normalise(counts)
+    standardised = values / encoder.normalise.sd
+    weight, bias = encoder.first_layer()
+    expected = torch.cat([encoder.first(standardised), encoder.skip(standardised)], dim=1)
+    torch.testing.assert_close(values @ weight + bias, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_encoder_is_its_first_layer_and_its_tail() -> None:
+    encoder = _model().encoder.eval()
+    counts, _ = _cells()
+    values, _ = encoder.normalise(counts)
+    weight, bias = encoder.first_layer()
+    for one, other in zip(encoder(counts), encoder.tail(values @ weight + bias), strict=True):
+        torch.testing.assert_close(one, other)
+
+
+def test_logits_are_the_head_on_the_latent_plus_the_skip_from_the_genes() -> None:
+    encoder = _model().encoder.eval()
+    counts, _ = _cells()
+    encoded = encoder(counts)
+    values, _ = encoder.normalise(counts)
+    expected = encoder.tail.head(encoded.mean) + encoder.skip(values / encoder.normalise.sd)
+    torch.testing.assert_close(encoded.logits, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_label_loss_is_the_weighted_cross_entropy_of_labelled_cells() -> None:
+    model = _model()
+    labels, weight = [0, -1, 2, 1, -1, 2, 0], [0.5, 2.0, 1.0]
+    found = _label_loss(model, labels, weight)
+    logits = model.encoder(_cells()[0]).logits
+    expected = torch.nn.functional.cross_entropy(
+        logits, torch.tensor(labels), torch.tensor(weight), ignore_index=-1
+    )
+    torch.testing.assert_close(found, expected)
+
+
+def test_unlabelled_cells_do_not_move_the_label_head() -> None:
+    model = _model()
+    _label_loss(model, [-1] * 5).backward()
+    assert model.encoder.skip.weight.grad is not None
+    assert not model.encoder.skip.weight.grad.any()
+
+
+def test_all_unlabelled_loss_is_zero_and_finite() -> None:
+    assert _label_loss(_model(), [-1, -1]).item() == 0
+
+
+def test_model_without_labels() -> None:
+    model = _model(labels=0)
+    counts, batch = _cells()
+    losses = model(counts, counts, batch, torch.full((7,), -1), torch.ones(0))
+    assert losses.label.item() == 0
+    sum(losses).backward()
+    assert model.encoder(counts).logits.shape == (7, 0)
+
+
+def test_kl_is_that_of_torch_distributions() -> None:
+    model = _model().eval()
+    counts, batch = _cells()
+    losses = model(counts, counts, batch, torch.zeros(7, dtype=torch.long), torch.ones(LABELS))
+    encoded = model.encoder(counts)
+    posterior = torch.distributions.Normal(encoded.mean, (0.5 * encoded.log_variance).exp())
+    kl = torch.distributions.kl_divergence(posterior, torch.distributions.Normal(0.0, 1.0))
+    torch.testing.assert_close(losses.kl, kl.sum(1).mean())
+
+
+@pytest.mark.parametrize("likelihood", ["nb", "zinb"])
+def test_decoder_mean_sums_to_the_library(likelihood: Likelihood) -> None:
+    model = _model(likelihood)
+    library = torch.tensor([[10.0], [2000.0]])
+    mean, dropout_logit = model.decoder(torch.randn(2, 4), torch.eye(BATCHES), library)
+    torch.testing.assert_close(mean.sum(1, keepdim=True), library)
+    assert (dropout_logit is not None) == (likelihood == "zinb")
+
+
+@pytest.mark.parametrize("likelihood", ["nb", "zinb"])
+def test_every_parameter_learns(likelihood: Likelihood) -> None:
+    model = _model(likelihood)
+    counts, batch = _cells()
+    losses = model(counts, counts, batch, torch.arange(7) % LABELS, torch.ones(LABELS))
+    sum(losses).backward()
+    for name, parameter in model.named_parameters():
+        assert parameter.grad is not None, name
+        assert torch.isfinite(parameter.grad).all(), name
+        assert parameter.grad.any(), name
+
+
+def test_encoder_cannot_see_the_batch() -> None:
+    model = _model().eval()
+    counts, batch = _cells()
+    labels, weight = torch.zeros(7, dtype=torch.long), torch.ones(LABELS)
+    torch.manual_seed(0)
+    one = model(counts, counts, batch, labels, weight)
+    torch.manual_seed(0)
+    other = model(counts, counts, batch.flip(1), labels, weight)
+    assert torch.equal(one.kl, other.kl)
+    assert torch.equal(one.label, other.label)
+    assert not torch.equal(one.reconstruction, other.reconstruction)
