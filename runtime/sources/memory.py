@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -56,7 +57,9 @@ def open_anndata(adata: Any, threads: int) -> Contents:
             lambda: frame_of_pandas(adata.raw.var, f"{ANNDATA}, raw/var"),
         )
     for key in adata.layers:
-        places[key] = opener(f"layers['{key}']", lambda key=key: adata.layers[key], lambda: genes)
+        places[key] = opener(
+            f"layers['{key}']", partial(adata.layers.__getitem__, key), lambda: genes
+        )
     if not places:
         raise InputError(f"{ANNDATA} has no X, no layers and no raw; there are no counts in it.")
     return Contents(ANNDATA, places, cells)

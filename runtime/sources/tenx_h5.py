@@ -53,7 +53,8 @@ def open_tenx_h5(
     """
     if len(groups) > 1:
         raise InputError(
-            f"{title} holds several genomes ({', '.join(groups)}); write one of them as its own file."
+            f"{title} holds several genomes ({', '.join(groups)}); write the one you mean "
+            "as its own file."
         )
     group = file[groups[0]]
     where = f"{title}, {groups[0]}"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import gzip
 from contextlib import closing
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, cast
 
 import numpy as np
 from cellport.kernels.triplets import parse_triplets
@@ -24,7 +24,7 @@ from cellport.runtime.sources.trouble import damaged, readable
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
     from pathlib import Path
 
 PIECE = 1 << 22
@@ -73,7 +73,7 @@ class MtxMatrix:
         """Number of genes."""
         return self.header.n_genes
 
-    def blocks(self, block_cells: int, start: int, stop: int) -> Iterator[CountBlock]:
+    def blocks(self, block_cells: int, start: int, stop: int) -> Generator[CountBlock, None, None]:
         """Yield the cells ``start:stop``, structure checked, values not.
 
         Raises
@@ -111,7 +111,7 @@ class MtxMatrix:
             block = next(blocks)
         return Sample(block.data, np.repeat(np.arange(block.n_cells), np.diff(block.indptr)))
 
-    def _entries(self) -> Iterator[Triplets]:
+    def _entries(self) -> Generator[Triplets, None, None]:
         """Yield cells, genes and values of pieces of the file, checked."""
         seen, last = 0, 0
         with closing(prefetch(_lines(self.path, self.header.length, self.where), 2)) as texts:
@@ -169,7 +169,7 @@ def open_text(path: Path) -> IO[bytes]:
     """Open a file, through gzip when it begins as gzip does."""
     with path.open("rb") as file:
         packed = file.read(2) == b"\x1f\x8b"
-    return gzip.open(path, "rb") if packed else path.open("rb")
+    return cast("IO[bytes]", gzip.open(path, "rb")) if packed else path.open("rb")
 
 
 def _lines(path: Path, skip: int, where: str) -> Iterator[bytes]:

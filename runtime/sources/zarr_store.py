@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from cellport.runtime.errors import MissingDependencyError
 from cellport.runtime.sources.anndata_layout import open_layout
-from cellport.runtime.sources.trouble import readable
+from cellport.runtime.sources.trouble import damaged, readable
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from cellport.runtime.sources.source import Contents
 
+METADATA = ("zarr.json", ".zarray")
 MARKERS = ("zarr.json", ".zgroup", ".zattrs", ".zmetadata")
 
 
@@ -39,8 +41,25 @@ def open_zarr(path: Path, threads: int) -> Contents:
         ) from error
     with readable(str(path)):
         root = zarr.open_group(str(path), mode="r")
-    return open_layout(root, str(path), threads, lambda: None, _nothing_to_check)
+    return open_layout(root, str(path), threads, lambda: None, partial(_check_chunks, path))
 
 
-def _nothing_to_check(array: Any, where: str) -> None:
-    """Zarr arrays cannot lead to other files."""
+def _check_chunks(store: Path, array: Any, where: str) -> None:
+    """Refuse truncated Blosc chunks, which its decompressor reads beyond their end.
+
+    Raises
+    ------
+    InputError
+        When a chunk file is shorter or longer than its header says.
+    """
+    folder = store / str(array.path)
+    metadata = next((p for name in METADATA if (p := folder / name).is_file()), None)
+    text = metadata.read_text(errors="replace") if metadata else ""
+    if '"blosc"' not in text or "sharding_indexed" in text:
+        return
+    for file in folder.rglob("*"):
+        if file.is_file() and not file.name.startswith((".", "zarr.")):
+            with file.open("rb") as chunk:
+                header = chunk.read(16)
+            if int.from_bytes(header[12:16], "little") != file.stat().st_size:
+                raise damaged(where, f"its chunk {file.relative_to(folder)} has lost its end")

@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import sys
+
+import pytest
+from cellport.runtime.errors import InputError, MissingDependencyError
+from cellport.runtime.sources import open_source
+
+zarr = pytest.importorskip("zarr")
+# What anndata and zarr say about formats to come when they write.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:zarr v3 autosharding:UserWarning"),
+    pytest.mark.filterwarnings("ignore:Writing zarr v2:UserWarning"),
+    pytest.mark.filterwarnings("ignore:Consolidated metadata:UserWarning"),
+]
+
+
+@pytest.fixture(params=[2, 3])
+def zarr_format(request):
+    import anndata
+
+    before = anndata.settings.zarr_write_format
+    anndata.settings.zarr_write_format = request.param
+    yield request.param
+    anndata.settings.zarr_write_format = before
+
+
+@pytest.mark.parametrize("kind", ["csr", "csc", "dense"])
+def test_streams_equal_the_matrix(
+    tmp_path, make_anndata, make_counts, check_stream, zarr_format, kind
+):
+    counts = make_counts()
+    stored = {"csr": counts, "csc": counts.tocsc(), "dense": counts.toarray()}[kind]
+    path = tmp_path / "query.zarr"
+    adata = make_anndata(stored)
+    adata.layers["more"] = make_counts(seed=1)
+    adata.raw = adata
+    adata.write_zarr(path)
+    assert (path / "zarr.json").exists() == (zarr_format == 3)
+    source = check_stream(path, counts)
+    assert list(source.gene_columns) == ["index", "gene_ids", "kind"]
+    assert source.gene_columns["index"][3] == "GENE3"
+    assert list(source.cell_names(4, 6)) == ["cell4", "cell5"]
+    assert list(source.obs_column("batch")[:4]) == ["b0", "b1", "b2", "b0"]
+    assert list(source.obs_column("donor")[:2]) == ["d0", "d1"]
+    source.close()
+    check_stream(path, make_counts(seed=1), layer="more").close()
+    check_stream(path, counts, layer="raw").close()
+
+
+@pytest.mark.parametrize("zarr_format", [3], indirect=True)
+def test_small_chunks_and_shards(tmp_path, make_anndata, make_counts, check_stream, zarr_format):
+    counts = make_counts()
+    path = tmp_path / "query.zarr"
+    make_anndata(counts).write_zarr(path)
+    root = zarr.open_group(str(path), mode="r+")
+    for name in ("data", "indices"):
+        values = root["X"][name][:]
+        del root["X"][name]
+        array = root["X"].create_array(
+            name, shape=values.shape, dtype=values.dtype, chunks=(5,), shards=(20,)
+        )
+        array[:] = values
+    zarr.consolidate_metadata(str(path))
+    check_stream(path, counts).close()
+
+
+def test_damaged_stores(tmp_path, make_anndata, make_counts, zarr_format):
+    path = tmp_path / "query.zarr"
+    make_anndata(make_counts()).write_zarr(path)
+    (chunk,) = [p for p in (path / "X" / "data").rglob("*") if p.is_file() and p.name == "0"]
+    whole = chunk.read_bytes()
+    for lost in (1, 3, 50, len(whole)):
+        chunk.write_bytes(whole[:-lost])
+        with pytest.raises(InputError, match=r"query\.zarr, X"):
+            list(open_source(path).blocks(10))
+    (path / "zarr.json").unlink(missing_ok=True)
+    (path / ".zgroup").write_text("{")
+    with pytest.raises(InputError, match=r"query\.zarr"):
+        open_source(path)
+
+
+def test_without_zarr(tmp_path, make_anndata, monkeypatch):
+    path = tmp_path / "query.zarr"
+    make_anndata().write_zarr(path)
+    monkeypatch.setitem(sys.modules, "zarr", None)
+    with pytest.raises(MissingDependencyError, match="pip install zarr"):
+        open_source(path)
