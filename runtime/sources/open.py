@@ -8,8 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cellport.runtime import gate
 from cellport.runtime.errors import InputError
-from cellport.runtime.gate import check_block, choose_counts
 from cellport.runtime.sources.memory import is_anndata, open_anndata, open_arrays
 from cellport.runtime.sources.source import Contents, Source
 from cellport.runtime.sources.trouble import near_names
@@ -70,7 +70,7 @@ def open_source(
     """
     contents = _open_contents(query, available_threads() if threads is None else threads)
     try:
-        choice = choose_counts(contents.title, _non_empty(contents), layer, allow_fractional)
+        choice = gate.choose_counts(contents.title, _non_empty(contents), layer, allow_fractional)
         matrix = choice.place.matrix
         return Source(
             description=matrix.where,
@@ -80,7 +80,7 @@ def open_source(
             notes=[*contents.notes, *choice.notes],
             _matrix=matrix,
             _cells=contents.cells,
-            _check=partial(check_block, allow_fractional=allow_fractional),
+            _check=partial(gate.check_block, allow_fractional=allow_fractional),
             _close=contents.close,
         )
     except BaseException:
