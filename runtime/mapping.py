@@ -153,7 +153,8 @@ class Mapping:
 def _decoded(column: Column, values: NDArray[Any]) -> NDArray[Any]:
     if column.kind != "category":
         return values
-    return np.array([*column.categories, None], object)[values]
+    labels: NDArray[np.object_] = np.array([*column.categories, None], object)[values]
+    return labels
 
 
 def _missing(package: str) -> MissingDependencyError:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from cellport.runtime.results import Column, MappedBlock, Schema
 from cellport.runtime.writers.flat import flat_columns
 
-_GZIP_LEVEL = 4
+_GZIP_LEVEL = 1
 
 
 class TextSink:
@@ -65,12 +65,14 @@ class TextSink:
         self._stream.write(f"{text}\n".encode())
 
     def _column(self, column: Column, values: NDArray[Any]) -> list[str]:
-        if column.kind == "category":
-            return self._categories[column.name][values].tolist()
+        fields: list[str]
         if column.kind == "text":
             return self._quoted(values.tolist())
-        texts = values.astype(str)
-        return np.where(np.isnan(values), "", texts).tolist()
+        if column.kind == "category":
+            fields = self._categories[column.name][values].tolist()
+        else:
+            fields = np.where(np.isnan(values), "", values.astype(str)).tolist()
+        return fields
 
     def _rows(self, values: NDArray[np.float32]) -> list[str]:
         # Nine digits name a float32 exactly, at half the time of the shortest such number.
