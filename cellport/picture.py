@@ -27,6 +27,7 @@ def draw_labels(
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.patheffects import withStroke
     from sklearn.manifold import TSNE
 
     latent = atlas.file.array("reference_latent")
@@ -44,7 +45,8 @@ def draw_labels(
         cells = reference_type == name
         scatter.scatter(*here[cells].T, s=9, color=colour[name], alpha=0.35, linewidths=0)
         x, y = np.median(here[cells], axis=0)
-        scatter.text(x, y, name, fontsize=8, ha="center", va="center", weight="bold")
+        text = scatter.text(x, y, name, fontsize=8, ha="center", va="center", zorder=5)
+        text.set_path_effects([withStroke(linewidth=3, foreground="white")])
     found = mapping["cellport_label"]
     fill = [colour.get(name, "white") for name in found]
     scatter.scatter(*there.T, s=34, c=fill, edgecolors="black", linewidths=0.8)

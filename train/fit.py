@@ -198,9 +198,9 @@ def fit(
 
 
 def default_epochs(n_cells: int, batch_size: int) -> int:
-    """Enough passes for about 3,000 steps, at least 12 and at most 200."""
+    """Enough passes for about 1,000 steps, at least 15 and at most 100."""
     steps = math.ceil(n_cells / batch_size)
-    return int(np.clip(math.ceil(3000 / steps), 12, 200))
+    return int(np.clip(math.ceil(1000 / steps), 15, 100))
 
 
 def build_model(cells: TrainingCells, config: FitConfig) -> CountVAE:
