@@ -40,7 +40,8 @@ def library_size(
     Parameters
     ----------
     indptr, indices, data
-        CSR arrays of the query, checked by `cellport.kernels.check.check_structure`.
+        CSR arrays of the query, checked by `cellport.kernels.check.check_structure`; any numeric
+        types, data taken as float32.
     panel_column
         Integer [n_query_genes], panel position of each query gene or -1.
     threads, pool
@@ -55,8 +56,8 @@ def library_size(
     over_rows(
         _library,
         frozen(indptr, np.int64),
-        frozen(indices),
-        frozen(data),
+        frozen(indices, np.int32),
+        frozen(data, np.float32),
         frozen(panel_column, np.int32),
         library,
         threads=threads,
@@ -120,8 +121,8 @@ def align(
     Parameters
     ----------
     indptr, indices, data
-        CSR arrays of the query, checked by `cellport.kernels.check.check_structure`; indices in
-        any order, the same gene any number of times.
+        CSR arrays of the query, checked by `cellport.kernels.check.check_structure`; any numeric
+        types, data taken as float32; indices in any order, the same gene any number of times.
     panel_column
         Integer [n_query_genes], panel position of each query gene or -1. Query genes with the
         same position are summed.
@@ -141,7 +142,7 @@ def align(
     values = np.empty(room, np.float32)
     packed = np.zeros(len(indptr), np.int64)
     where = {"threads": threads, "pool": pool}
-    query = (frozen(indices), frozen(data), frozen(panel_column, np.int32))
+    query = (frozen(indices, np.int32), frozen(data, np.float32), frozen(panel_column, np.int32))
     over_rows(_align, indptr, *query, n_panel, columns, values, packed[1:], **where)
     np.cumsum(packed, out=packed)
     out_indices = np.empty(packed[-1], np.int32)

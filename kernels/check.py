@@ -76,11 +76,14 @@ def check_structure(indptr: NDArray[Any], indices: NDArray[Any], n_genes: int) -
 
 
 @kernel
-def _impossible(data: Any) -> int:
-    bad = 0
-    for x in data:
-        bad += not (x >= 0 and x < np.inf and x == np.floor(x))
-    return bad
+def _all_counts(data: Any) -> bool:
+    zero, infinity = np.float32(0), np.float32(np.inf)
+    bad = False
+    # An index, not an iterator, and float32 limits: only so does the loop vectorise.
+    for k in range(len(data)):
+        x = data[k]
+        bad |= not ((x >= zero) & (x < infinity) & (x == np.floor(x)))
+    return not bad
 
 
 @kernel
@@ -115,6 +118,6 @@ def check_values(data: NDArray[Any]) -> ValueCounts:
     if data.dtype.kind == "i":
         return ValueCounts(int(np.count_nonzero(data < 0)), 0, 0, 0)
     values = frozen(data)
-    if _impossible(values) == 0:
+    if _all_counts(values):
         return ValueCounts(0, 0, 0, 0)
     return ValueCounts(*_reasons(values))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .jit import frozen, kernel
+from .normalise import log_normalise_row
 from .rows import over_rows
 from .vector import LANES, add_weighted_rows, lowest_bit
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-TILE = 64
+TILE = 32
 """Cells that share one pass over a slice of the weights while it is in the L2 cache."""
 
 
@@ -56,15 +57,15 @@ def _select(genes: Any, counts: Any, in_panel: Any, found: Any, values: Any) -> 
 
 
 @kernel
-def _to_columns(genes: Any, panel_column: Any) -> bool:
-    """Replace genes by panel columns in place; tell whether the genes were ascending."""
+def _to_rows(genes: Any, row: Any) -> bool:
+    """Replace genes by rows of the weights in place; tell whether the genes were ascending."""
     ascending = True
     previous = -1
     for k in range(len(genes)):
         gene = genes[k]
         ascending &= gene > previous
         previous = gene
-        genes[k] = panel_column[np.uint32(gene)]
+        genes[k] = row[np.uint32(gene)]
     return ascending
 
 
@@ -87,7 +88,8 @@ def _merge(columns: Any, values: Any, slot: Any) -> int:
 
 
 @kernel
-def _sum(values: Any) -> float:
+def _library_and_detected(values: Any) -> tuple[float, int]:
+    """Sum of the values, and how many of them are above 0."""
     # Two chains of additions overlap in the processor; one would wait for itself.
     even, odd = 0.0, 0.0
     for k in range(len(values) // 2):
@@ -95,39 +97,10 @@ def _sum(values: Any) -> float:
         odd += values[2 * k + 1]
     if len(values) % 2:
         even += values[len(values) - 1]
-    return even + odd
-
-
-@kernel
-def _log1p(x: Any) -> Any:
-    """``log(1 + x)`` in float32 for ``x >= 0``, at most 1 unit in the last place off.
-
-    The method of FreeBSD's and musl's ``log1pf``, without branches so that it vectorises.
-    """
-    one = np.float32(1)
-    u = one + x
-    bits = np.int32(np.float32(u).view(np.int32) + np.int32(0x004AFB0D))
-    exponent = np.int32((bits >> np.int32(23)) - np.int32(127))
-    lost = (one - (u - x) if exponent >= 2 else x - (u - one)) / u
-    mantissa = np.int32((bits & np.int32(0x007FFFFF)) + np.int32(0x3F3504F3))
-    f = mantissa.view(np.float32) - one
-    s = f / (np.float32(2) + f)
-    z = s * s
-    w = z * z
-    even = w * (np.float32(0.40000972152) + w * np.float32(0.24279078841))
-    odd = z * (np.float32(0.66666662693) + w * np.float32(0.28498786688))
-    half = np.float32(0.5) * f * f
-    e = np.float32(exponent)
-    rest = s * (half + even + odd) + (e * np.float32(9.0580006145e-06) + lost)
-    return rest - half + f + e * np.float32(0.69313812256)
-
-
-@kernel
-def _log_normalise(values: Any, columns: Any, cap: Any, scale: Any) -> None:
+    positive = 0
     for k in range(len(values)):
-        values[k] = _log1p(values[k] * scale)
-    for k in range(len(values)):
-        values[k] = min(values[k], cap[np.uint32(columns[k])])
+        positive += values[k] > 0
+    return even + odd, positive
 
 
 @kernel
@@ -144,8 +117,8 @@ def first_layer(
     indptr: Any,
     indices: Any,
     data: Any,
-    panel_column: Any,
     in_panel: Any,
+    row: Any,
     distinct: bool,
     weight: Any,
     cap: Any,
@@ -173,15 +146,14 @@ def first_layer(
             c = columns[ends[r] :]
             v = values[ends[r] :]
             n = _select(indices[begin:end], data[begin:end], in_panel, c, v)
-            ascending = _to_columns(c[:n], panel_column)
+            ascending = _to_rows(c[:n], row)
             if not (distinct and ascending):
                 n = _merge(c[:n], v[:n], slot)
             v = v[:n]
-            total = _sum(v)
+            total, detected[i] = _library_and_detected(v)
             library[i] = total
-            detected[i] = (v > 0).sum()
             if total > 0:
-                _log_normalise(v, c[:n], cap, np.float32(target / total))
+                log_normalise_row(v, c[:n], cap, np.float32(target / total))
             else:
                 n = 0
             ends[r + 1] = ends[r] + n
@@ -194,15 +166,37 @@ def first_layer(
                     weight[part], columns, values, ends[r], ends[r + 1], bias[low:], out
                 )
                 if high - low < LANES:
-                    hidden[first + r, low:high] = last[: high - low]
+                    for h in range(low, high):
+                        hidden[first + r, h] = last[h - low]
 
 
 @dataclass(frozen=True, slots=True)
 class FirstLayer:
-    """A first layer made ready for one query's gene order; see `prepare`."""
+    """A first layer made ready for one query's gene order; see `prepare`.
 
-    panel_column: NDArray[np.int32]
+    Attributes
+    ----------
+    in_panel
+        uint8 [n_query_genes], 1 for genes of the panel.
+    row
+        int32 [n_query_genes], row of `weight` and `cap`, or -1.
+    distinct
+        Whether no two query genes share a row.
+    weight
+        float32 [parts, n_rows, LANES], the hidden units in parts of `LANES`, padded with 0; only
+        the panel genes that the query has.
+    cap
+        float32 [n_rows].
+    bias
+        float32 [parts * LANES].
+    n_hidden
+        Hidden units before padding.
+    target
+        Counts that a cell is scaled to.
+    """
+
     in_panel: NDArray[np.uint8]
+    row: NDArray[np.int32]
     distinct: bool
     weight: NDArray[np.float32]
     cap: NDArray[np.float32]
@@ -239,19 +233,24 @@ def prepare(
     FirstLayer
         What `encode` needs.
     """
-    panel_column = frozen(panel_column, np.int32)
     in_panel = panel_column >= 0
     used = panel_column[in_panel]
-    n_panel, n_hidden = weight.shape
+    # Weights in the order of the query's genes: a cell then walks through them forwards.
+    panel, first = np.unique(used, return_index=True)
+    panel = panel[np.argsort(first)]
+    rank = np.zeros(len(weight), np.int32)
+    rank[panel] = np.arange(len(panel))
+    rows = np.where(in_panel, rank[panel_column], -1)
+    n_hidden = weight.shape[1]
     parts = -(-n_hidden // LANES)
-    padded = np.zeros((n_panel, parts * LANES), np.float32)
-    padded[:, :n_hidden] = weight
+    padded = np.zeros((len(panel), parts * LANES), np.float32)
+    padded[:, :n_hidden] = weight[panel]
     return FirstLayer(
-        panel_column=panel_column,
         in_panel=frozen(in_panel, np.uint8),
-        distinct=len(np.unique(used)) == len(used),
-        weight=frozen(padded.reshape(n_panel, parts, LANES).transpose(1, 0, 2)),
-        cap=frozen(cap, np.float32),
+        row=frozen(rows, np.int32),
+        distinct=len(panel) == len(used),
+        weight=frozen(padded.reshape(len(panel), parts, LANES).transpose(1, 0, 2)),
+        cap=frozen(cap[panel], np.float32),
         bias=frozen(np.pad(bias, (0, parts * LANES - n_hidden)), np.float32),
         n_hidden=n_hidden,
         target=float(target),
@@ -274,8 +273,8 @@ def encode(
         From `prepare`.
     indptr, indices, data
         CSR counts of the query in its own gene order, checked by
-        `cellport.kernels.check.check_structure`; indices in any order, a gene any number of
-        times in a cell (summed).
+        `cellport.kernels.check.check_structure`; any numeric types (indices are taken as int32,
+        data as float32); indices in any order, a gene any number of times in a cell (summed).
     threads, pool
         As in `cellport.kernels.rows.over_rows`. A cell gives the same bits whatever the threads,
         the block and its place in it.
@@ -297,10 +296,10 @@ def encode(
     over_rows(
         first_layer,
         frozen(indptr, np.int64),
-        frozen(indices),
-        frozen(data),
-        layer.panel_column,
+        frozen(indices, np.int32),
+        frozen(data, np.float32),
         layer.in_panel,
+        layer.row,
         layer.distinct,
         layer.weight,
         layer.cap,

@@ -21,11 +21,14 @@ def kernel(function: Kernel) -> Kernel:
     Kernels are single-threaded (`cellport.kernels.rows.over_rows` runs them on threads) and may
     fuse a multiply with an add, but never reorder a sum, so that a row gives the same bits
     whatever block or thread it is in. Division by zero follows IEEE, as in numpy: a loop that may
-    raise cannot be vectorised. Numba notices a change of the file that a kernel is in, not of the
-    files it imports, so a kernel calls only kernels of its own file.
+    raise cannot be vectorised. Numba recompiles when the file of a kernel changes, not when a file
+    it imports does: touch both when you edit `normalise.py` or `vector.py`.
     """
-    compiled = numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
-    return cast("Kernel", compiled(function))
+    options = {"nogil": True, "error_model": "numpy", "fastmath": {"contract"}}
+    try:
+        return cast("Kernel", numba.njit(cache=True, **options)(function))
+    except RuntimeError:  # no folder for the cache can be written: neither ours nor the user's
+        return cast("Kernel", numba.njit(**options)(function))
 
 
 def frozen(array: NDArray[Any], dtype: Any = None) -> NDArray[Any]:
@@ -43,6 +46,6 @@ def frozen(array: NDArray[Any], dtype: Any = None) -> NDArray[Any]:
     wanted = np.dtype(array.dtype if dtype is None else dtype).newbyteorder("=")
     if wanted == np.float16:
         wanted = np.dtype(np.float32)
-    view = np.require(array, dtype=wanted, requirements=["C", "A"]).view()
+    view = np.require(array, dtype=wanted, requirements=["C", "A"]).view(np.ndarray)
     view.flags.writeable = False
     return view
