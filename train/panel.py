@@ -58,9 +58,12 @@ def standardised_variance(counts: sp.csr_matrix) -> NDArray[np.float64]:
     """Variance of each gene's counts over what its mean predicts, float64 [genes]."""
     n_cells, n_genes = counts.shape
     columns = counts.tocsc().astype(np.float64)
-    mean = np.asarray(columns.mean(axis=0)).ravel()
-    square = np.asarray(columns.multiply(columns).mean(axis=0)).ravel()
-    variance = np.maximum(square - mean**2, 0) * n_cells / max(n_cells - 1, 1)
+    of_gene = np.repeat(np.arange(n_genes), np.diff(columns.indptr))
+    mean = np.bincount(of_gene, columns.data, minlength=n_genes) / n_cells
+    # around the mean: squares of a constant gene would leave a residue that bends the trend
+    square = np.bincount(of_gene, (columns.data - mean[of_gene]) ** 2, minlength=n_genes)
+    square = square + (n_cells - np.diff(columns.indptr)) * mean**2
+    variance = square / max(n_cells - 1, 1)
 
     score = np.zeros(n_genes)
     varies = variance > 0
@@ -72,8 +75,7 @@ def standardised_variance(counts: sp.csr_matrix) -> NDArray[np.float64]:
 
     # clip each count at sqrt(n) standard deviations, as one cell must not make a gene
     highest = mean + sd * np.sqrt(n_cells)
-    clipped = np.minimum(columns.data, np.repeat(highest, np.diff(columns.indptr)))
-    of_gene = np.repeat(np.arange(n_genes), np.diff(columns.indptr))
+    clipped = np.minimum(columns.data, highest[of_gene])
     total = np.bincount(of_gene, clipped, minlength=n_genes)
     total_square = np.bincount(of_gene, clipped**2, minlength=n_genes)
     spread = n_cells * mean**2 + total_square - 2 * total * mean
