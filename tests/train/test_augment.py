@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+import numpy as np
+import scipy.sparse as sp
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cellport.train.augment import Degradation, degrade
+
+NONE = Degradation(thin_share=0, mask_share=0, gene_noise=0)
+THIN = Degradation(thin_share=1, mask_share=0, gene_noise=0)
+
+
+def _counts(seed: int = 0, cells: int = 20, genes: int = 30) -> sp.csr_matrix:
+    return sp.csr_matrix(np.random.default_rng(seed).poisson(4, (cells, genes)).astype(np.float32))
+
+
+@given(seed=st.integers(0, 2**32 - 1))
+@settings(max_examples=30, deadline=None)
+def test_same_generator_same_cells(seed: int) -> None:
+    once, again = (degrade(_counts(), np.random.default_rng(seed), Degradation()) for _ in range(2))
+    np.testing.assert_array_equal(once, again)
+    assert once.dtype == np.float32
+
+
+@given(seed=st.integers(0, 2**32 - 1))
+@settings(max_examples=30, deadline=None)
+def test_never_negative_and_never_from_nothing(seed: int) -> None:
+    counts = _counts(seed)
+    found = degrade(counts, np.random.default_rng(seed), Degradation())
+    assert (found[~np.isnan(found)] >= 0).all()
+    assert not found[(counts.toarray() == 0) & ~np.isnan(found)].any()
+
+
+def test_no_strength_changes_nothing() -> None:
+    counts = _counts()
+    found = degrade(counts, np.random.default_rng(0), NONE)
+    np.testing.assert_array_equal(found, counts.toarray())
+
+
+def test_counts_of_the_reference_are_left_alone() -> None:
+    counts, before = _counts(), _counts()
+    degrade(counts, np.random.default_rng(0), Degradation())
+    np.testing.assert_array_equal(counts.toarray(), before.toarray())
+
+
+@given(seed=st.integers(0, 2**32 - 1))
+@settings(max_examples=30, deadline=None)
+def test_thinning_draws_whole_counts(seed: int) -> None:
+    counts = _counts(seed)
+    found = degrade(counts, np.random.default_rng(seed), THIN)
+    np.testing.assert_array_equal(found, np.rint(found))
+    assert (found <= counts.toarray()).all()
+
+
+def test_thinning_keeps_what_it_says() -> None:
+    counts = sp.csr_matrix(np.full((2000, 20), 50, np.float32))
+    found = degrade(counts, np.random.default_rng(0), THIN)
+    kept = found.sum(1) / 1000
+    assert 0.15 < kept.min() < 0.25
+    assert kept.max() > 0.95
+    # log-uniform on [0.2, 1]
+    np.testing.assert_allclose(kept.mean(), 0.8 / np.log(5), rtol=0.03)
+    some = degrade(counts, np.random.default_rng(0), Degradation(0.3, 0.2, 0, 0, 0, 0))
+    np.testing.assert_allclose((some.sum(1) < 1000).mean(), 0.3, atol=0.04)
+
+
+def test_declared_masks_are_nan_for_every_cell_and_silent_ones_zero() -> None:
+    counts = sp.csr_matrix(np.full((5, 400), 3, np.float32))
+    for declared in (0.0, 1.0):
+        how = Degradation(0, 1, 1, 0.8, declared, 0)
+        found = degrade(counts, np.random.default_rng(4), how)
+        masked = np.isnan(found) if declared else found == 0
+        assert 0 < masked.mean() < 0.85
+        assert (masked == masked[0]).all()
+        assert (found[~masked] == 3).all()
+
+
+def test_noise_is_one_factor_a_gene() -> None:
+    counts = sp.csr_matrix(np.random.default_rng(0).integers(1, 9, (6, 40)).astype(np.float32))
+    found = degrade(counts, np.random.default_rng(0), Degradation(0, 1, 0, 0, 0, 0.3))
+    factor = found / counts.toarray()
+    np.testing.assert_allclose(factor, np.tile(factor[0], (6, 1)), rtol=1e-5)
+    assert factor[0].std() > 0
