@@ -141,11 +141,14 @@ def align(
     columns = np.empty(room, np.int32)
     values = np.empty(room, np.float32)
     packed = np.zeros(len(indptr), np.int64)
-    where = {"threads": threads, "pool": pool}
     query = (frozen(indices, np.int32), frozen(data, np.float32), frozen(panel_column, np.int32))
-    over_rows(_align, indptr, *query, n_panel, columns, values, packed[1:], **where)
+    over_rows(
+        _align, indptr, *query, n_panel, columns, values, packed[1:], threads=threads, pool=pool
+    )
     np.cumsum(packed, out=packed)
     out_indices = np.empty(packed[-1], np.int32)
     out_data = np.empty(packed[-1], np.float32)
-    over_rows(_pack, indptr, columns, values, packed, out_indices, out_data, **where)
+    over_rows(
+        _pack, indptr, columns, values, packed, out_indices, out_data, threads=threads, pool=pool
+    )
     return packed, out_indices, out_data

@@ -70,9 +70,8 @@ def check_structure(indptr: NDArray[Any], indices: NDArray[Any], n_genes: int) -
     int
         0 when all is well, else a key of `STRUCTURE_FAULTS`.
     """
-    if indptr.dtype == np.uint64 and len(indptr) and indptr.max() > np.iinfo(np.int64).max:
-        return 3
-    return int(_structure(frozen(indptr, np.int64), frozen(indices), n_genes))
+    wide = np.uint64 if indptr.dtype == np.uint64 else np.int64
+    return int(_structure(frozen(indptr, wide), frozen(indices), n_genes))
 
 
 @kernel

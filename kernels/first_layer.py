@@ -27,7 +27,7 @@ TILE = 32
 
 
 @kernel
-def _select(genes: Any, counts: Any, in_panel: Any, found: Any, values: Any) -> int:
+def _select(genes: Any, counts: Any, in_panel: Any, found: Any, values: Any) -> Any:
     """Copy the genes of the panel and their counts to the front of `found` and `values`."""
     # Membership of 64 entries becomes a word first: a branch or a store an entry costs more.
     n = np.uint64(0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from llvmlite import ir
+from llvmlite import ir  # type: ignore[import-untyped]
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
@@ -21,11 +21,16 @@ _vector = ir.VectorType(ir.FloatType(), LANES)
 _Typed = tuple[Any, "Callable[..., Any]"]
 
 
+def _intrinsic(function: Callable[..., _Typed]) -> Any:
+    # Callers leave out the first parameter, so the function's own type would mislead.
+    return intrinsic(function)
+
+
 def _vector_at(builder: Any, base: Any, offset: Any) -> Any:
     return builder.bitcast(builder.gep(base, [offset]), _vector.as_pointer())
 
 
-@intrinsic  # type: ignore[misc]
+@_intrinsic
 def add_weighted_rows(
     typing_context: Any,
     table: Any,
@@ -74,7 +79,7 @@ def add_weighted_rows(
     return signature, generate
 
 
-@intrinsic  # type: ignore[misc]
+@_intrinsic
 def lowest_bit(typing_context: Any, word: Any) -> _Typed:
     """Position of the lowest bit that is set in a uint64 that is not 0."""
 

@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import cellport.kernels
+import numpy as np
+import pytest
+from cellport.kernels.jit import frozen
+
+KERNELS = Path(cellport.kernels.__file__).parent
+SCRIPT = """
+import numpy as np
+from frozen_kernels import check
+assert check.check_structure(np.array([0, 1]), np.array([0]), 1) == 0
+print(check._structure.stats.cache_path, sum(check._structure.stats.cache_hits.values()))
+"""
+
+
+@pytest.fixture
+def read_only_install(tmp_path: Path) -> Path:
+    """A copy of the kernels beside which no cache can be made."""
+    copy = tmp_path / "frozen_kernels"
+    shutil.copytree(KERNELS, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    # A file where the folder would be: permissions do not stop every user.
+    (copy / "__pycache__").write_text("")
+    return tmp_path
+
+
+def run(install: Path, home: Path) -> list[str]:
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("NUMBA")}
+    environment |= {"PYTHONPATH": str(install), "PYTHONDONTWRITEBYTECODE": "1"}
+    environment |= {"HOME": str(home), "XDG_CACHE_HOME": str(home), "LOCALAPPDATA": str(home)}
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()
+
+
+def test_read_only_install_caches_in_the_users_folder(read_only_install: Path) -> None:
+    home = read_only_install / "home"
+    home.mkdir()
+    path, hits = run(read_only_install, home)
+    assert Path(path).is_relative_to(home)
+    assert hits == "0"
+    assert run(read_only_install, home) == [path, "1"]
+
+
+def test_kernels_run_where_no_cache_can_be_made(read_only_install: Path) -> None:
+    nowhere = read_only_install / "home"
+    nowhere.write_text("")
+    path, hits = run(read_only_install, nowhere)
+    assert (path, hits) == ("None", "0")
+
+
+def test_frozen_is_a_view_of_what_fits() -> None:
+    array = np.arange(6, dtype=np.float32).reshape(2, 3)
+    view = frozen(array, np.float32)
+    assert np.shares_memory(view, array)
+    assert not view.flags.writeable
+    assert array.flags.writeable
+
+
+def test_frozen_copies_what_does_not_fit() -> None:
+    turned = np.arange(6, dtype=">i4").reshape(2, 3).T
+    fitted = frozen(turned)
+    assert fitted.flags.c_contiguous
+    assert fitted.dtype == np.int32
+    np.testing.assert_array_equal(fitted, turned)
+    assert frozen(np.ones(2, np.float16)).dtype == np.float32
