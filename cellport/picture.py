@@ -11,9 +11,7 @@ from cellport.runtime.atlas import Atlas
 from cellport.runtime.mapping import Mapping
 
 
-def draw_labels(
-    atlas: Atlas, mapping: Mapping, truth: NDArray[np.object_], path: Path
-) -> Path:
+def draw_labels(atlas: Atlas, mapping: Mapping, truth: NDArray[np.object_], path: Path) -> Path:
     """Draw the query on the reference, coloured by type, beside how many were called right.
 
     Parameters

@@ -72,9 +72,7 @@ class MappingView:
     def cells(self, done: int) -> None:
         """Advance to so many cells."""
         speed = self._bar.tasks[0].speed
-        self._bar.update(
-            self._task, completed=done, speed=f"{speed:,.0f} cells/s" if speed else ""
-        )
+        self._bar.update(self._task, completed=done, speed=f"{speed:,.0f} cells/s" if speed else "")
 
 
 @contextmanager

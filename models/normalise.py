@@ -39,7 +39,7 @@ class PanelNormaliser(nn.Module):
 
     @property
     def cap(self) -> Tensor:
-        """float [genes], the largest log-normalised value let through."""
+        """Float [genes], the largest log-normalised value let through."""
         return self.mean + CLIP * self.sd
 
     def forward(self, counts: Tensor) -> tuple[Tensor, Tensor]:

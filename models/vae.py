@@ -142,8 +142,10 @@ class Decoder(nn.Module):
             else None
         )
 
-    def forward(self, latent: Tensor, batch: Tensor, library: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Expected counts.
+    def forward(
+        self, latent: Tensor, batch: Tensor, library: Tensor
+    ) -> tuple[Tensor, Tensor | None]:
+        """Decode to expected counts.
 
         Parameters
         ----------

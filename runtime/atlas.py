@@ -112,7 +112,9 @@ class Atlas:
 
     def __repr__(self) -> str:
         m = self.manifest
-        return f"Atlas({m.name!r}: {m.n_genes} genes, {len(m.labels)} labels, {m.n_latent}-d latent)"
+        return (
+            f"Atlas({m.name!r}: {m.n_genes} genes, {len(m.labels)} labels, {m.n_latent}-d latent)"
+        )
 
     @property
     def manifest(self) -> Manifest:
@@ -159,7 +161,9 @@ class Atlas:
         how = replace(options or MapOptions(), **changes)
         if how.block_cells < 1:
             raise InputError("block_cells must be at least 1.")
-        source = open_source(query, layer=how.layer, threads=how.threads, allow_fractional=how.allow_fractional)
+        source = open_source(
+            query, layer=how.layer, threads=how.threads, allow_fractional=how.allow_fractional
+        )
         try:
             genes = match_genes(
                 source.gene_columns,
@@ -193,7 +197,7 @@ class Atlas:
         batch: str | None = None,
         library: float | NDArray[np.floating] = 1e4,
     ) -> NDArray[np.float32]:
-        """Expected counts of the panel genes.
+        """Return the expected counts of the panel genes.
 
         Parameters
         ----------
@@ -217,7 +221,9 @@ class Atlas:
         latent = np.ascontiguousarray(latent, dtype=np.float32)
         names = self.manifest.batches
         if latent.ndim != 2 or latent.shape[1] != self.manifest.n_latent:
-            raise InputError(f"latent must be [cells, {self.manifest.n_latent}], not {latent.shape}.")
+            raise InputError(
+                f"latent must be [cells, {self.manifest.n_latent}], not {latent.shape}."
+            )
         if batch is not None and batch not in names:
             raise InputError(f"No batch {batch!r} in this atlas; it has {', '.join(names)}.")
         chosen = range(len(names)) if batch is None else [names.index(batch)]
@@ -289,5 +295,3 @@ def load_atlas(path: str | os.PathLike[str]) -> Atlas:
         No such file, damaged, hostile, or of a newer format.
     """
     return Atlas(open_atlas_file(path))
-
-

@@ -6,7 +6,7 @@ import datetime
 import os
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from cellport.models.deploy import ANSWERS, ExpectedCounts, MappingEncoder, MappingTail
+from cellport.models.deploy import ANSWERS, ExpectedCounts, MappingEncoder
 from cellport.models.vae import CountVAE
 from cellport.runtime.atlas_file import Manifest, npy_bytes, write_atlas_file
 from cellport.runtime.errors import OutputError, TrainingError
@@ -63,7 +63,7 @@ class AtlasConfig:
     licence: str = ""
     organism: str | None = None
     n_genes: int = 2000
-    fit: FitConfig = FitConfig()
+    fit: FitConfig = field(default_factory=FitConfig)
 
 
 def train_atlas(

@@ -11,9 +11,7 @@ from scipy.special import log_softmax
 _SPARE = 10
 
 
-def hold_out(
-    label: NDArray[np.int64], share: float, rng: np.random.Generator
-) -> NDArray[np.int64]:
+def hold_out(label: NDArray[np.int64], share: float, rng: np.random.Generator) -> NDArray[np.int64]:
     """Choose cells to keep out of training, the same share of every label.
 
     Parameters
@@ -34,7 +32,7 @@ def hold_out(
     for value in np.unique(label):
         rows = np.flatnonzero(label == value)
         if len(rows) >= _SPARE:
-            chosen.append(rng.choice(rows, int(round(share * len(rows))), replace=False))
+            chosen.append(rng.choice(rows, round(share * len(rows)), replace=False))
     return np.sort(np.concatenate(chosen)) if chosen else np.empty(0, np.int64)
 
 

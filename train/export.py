@@ -97,7 +97,15 @@ def largest_difference(found: NDArray[np.float32], expected: NDArray[np.float32]
 def _without_traces(model: Any) -> Any:
     """Drop the exporter's notes: stack traces with the maker's own file paths."""
     graph = model.graph
-    for item in (model, graph, *graph.node, *graph.input, *graph.output, *graph.value_info, *graph.initializer):
+    for item in (
+        model,
+        graph,
+        *graph.node,
+        *graph.input,
+        *graph.output,
+        *graph.value_info,
+        *graph.initializer,
+    ):
         item.ClearField("metadata_props")
         item.ClearField("doc_string")
     return model
@@ -105,7 +113,7 @@ def _without_traces(model: Any) -> Any:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """The exporter prints and warns about itself; what matters is checked afterwards."""
+    """Hide what the exporter prints of itself; what matters is checked afterwards."""
     loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:

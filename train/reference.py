@@ -15,7 +15,9 @@ from cellport.runtime.errors import InputError
 from cellport.runtime.sources import open_source
 
 # obs values that mean "nobody labelled this cell"
-UNLABELLED = frozenset({"", "nan", "na", "n/a", "none", "unknown", "unlabelled", "unlabeled", "unassigned"})
+UNLABELLED = frozenset(
+    {"", "nan", "na", "n/a", "none", "unknown", "unlabelled", "unlabeled", "unassigned"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,12 +121,16 @@ def _too_few_labels(where: str, column: str, names: Sequence[str]) -> str:
     )
 
 
-def _codes(values: NDArray[np.object_], missing_allowed: bool) -> tuple[tuple[str, ...], NDArray[np.int64]]:
+def _codes(
+    values: NDArray[np.object_], missing_allowed: bool
+) -> tuple[tuple[str, ...], NDArray[np.int64]]:
     text = np.asarray([str(v) for v in values], dtype=object)
-    known = np.asarray([not missing_allowed or t.strip().lower() not in UNLABELLED for t in text], dtype=bool)
+    known = np.asarray(
+        [not missing_allowed or t.strip().lower() not in UNLABELLED for t in text], dtype=bool
+    )
     names = sorted(set(text[known]))
     position = {name: i for i, name in enumerate(names)}
-    codes = np.asarray([position[t] if k else -1 for t, k in zip(text, known, strict=True)], np.int64)
+    codes = np.asarray(
+        [position[t] if k else -1 for t, k in zip(text, known, strict=True)], np.int64
+    )
     return tuple(names), codes
-
-
