@@ -68,5 +68,6 @@ class ExpectedCounts(nn.Module):
 
     def forward(self, latent: Tensor, batch: Tensor, library: Tensor) -> Tensor:
         """Decode float [n, latent], one-hot [n, batches] and [n, 1] to [n, genes]."""
+        mean: Tensor
         mean, dropout_logit = self.decoder(latent, batch, library)
         return mean if dropout_logit is None else mean * torch.sigmoid(-dropout_logit)

@@ -234,7 +234,7 @@ class Atlas:
             one_hot[:, code] = 1
             inputs = {"latent": latent, "batch": one_hot, "library": np.ascontiguousarray(size)}
             total += run_graph(self._decoder, inputs)["counts"]
-        return total / len(chosen)
+        return np.asarray(total / len(chosen), dtype=np.float32)
 
     def provenance(self, streams: list[Stream], seconds: float) -> dict[str, Any]:
         """Return what ``uns["cellport"]`` says of a finished mapping."""

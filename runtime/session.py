@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from types import ModuleType
 from typing import Any, Literal, get_args
 
@@ -29,7 +30,7 @@ def onnxruntime() -> ModuleType:
         Neither onnxruntime nor onnxruntime-gpu is installed.
     """
     try:
-        import onnxruntime as ort
+        ort = import_module("onnxruntime")
     except ImportError as error:
         raise MissingDependencyError(
             "Mapping needs ONNX Runtime, in one of two builds: pip install 'cellport[cpu]', or "

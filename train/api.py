@@ -259,7 +259,7 @@ def canary_counts(model: CountVAE, latent: NDArray[np.float32], seed: int) -> ND
     library = torch.from_numpy(np.geomspace(300, 20000, _CANARY_CELLS, dtype=np.float32))
     with torch.inference_mode():
         mean, _ = model.decoder(torch.from_numpy(latent[rows]), batch, library.unsqueeze(1))
-    return rng.poisson(mean.numpy()).astype(np.float32)
+    return np.asarray(rng.poisson(mean.numpy()), dtype=np.float32)
 
 
 def with_changes(config: AtlasConfig, changes: dict[str, Any]) -> AtlasConfig:

@@ -73,7 +73,9 @@ def degrade(
 
     noise = np.exp(rng.normal(0.0, rng.uniform(0.0, how.gene_noise), n_genes))
     noisy = (values * noise[counts.indices]).astype(np.float32)
-    degraded = sp.csr_matrix((noisy, counts.indices, counts.indptr), counts.shape).toarray()
+    degraded: NDArray[np.float32] = sp.csr_matrix(
+        (noisy, counts.indices, counts.indptr), counts.shape
+    ).toarray()
 
     if rng.random() < how.mask_share:
         missing = rng.random(n_genes) < rng.uniform(0.0, how.mask_most)

@@ -235,8 +235,10 @@ def fit_normaliser(counts: sp.csr_matrix, target_sum: float = 1e4) -> PanelNorma
     sd = np.sqrt(np.maximum(square - mean**2, 0))
     # a gene seen in a handful of cells must not shout, nor one that hardly varies
     sd = np.maximum(sd, np.maximum(0.05, mean / 10))
-    as_tensor = [torch.from_numpy(x.astype(np.float32)) for x in (share / share.sum(), mean, sd)]
-    return PanelNormaliser(*as_tensor, target_sum=target_sum)
+    share_of_panel, mean_value, spread = (
+        torch.from_numpy(values.astype(np.float32)) for values in (share / share.sum(), mean, sd)
+    )
+    return PanelNormaliser(share_of_panel, mean_value, spread, target_sum)
 
 
 def label_weights(label: NDArray[np.int64], n_labels: int) -> NDArray[np.float32]:

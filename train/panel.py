@@ -46,7 +46,7 @@ def select_panel(
     np.put_along_axis(rank, order, np.arange(scores.shape[1], dtype=float)[None, :], axis=1)
     rank[rank >= n_genes] = np.nan
     chosen_in = np.isfinite(rank).sum(axis=0)
-    median = np.where(chosen_in > 0, _nan_median(rank), np.inf)
+    median = _median_of_ranked(rank)
 
     best = np.lexsort((-scores.max(axis=0), -chosen_in, median))
     expressed = counts.max(axis=0).toarray().ravel() > 0
@@ -98,6 +98,8 @@ def _trend(log_mean: NDArray[np.float64], log_variance: NDArray[np.float64]) -> 
     return np.asarray(np.polyval(np.polyfit(log_mean, log_variance, degree), log_mean))
 
 
-def _nan_median(rank: NDArray[np.float64]) -> NDArray[np.float64]:
-    filled = np.ma.masked_invalid(rank)
-    return np.asarray(np.ma.median(filled, axis=0).filled(np.inf), dtype=float)
+def _median_of_ranked(rank: NDArray[np.float64]) -> NDArray[np.float64]:
+    ranked = np.isfinite(rank).any(axis=0)
+    median = np.full(rank.shape[1], np.inf)
+    median[ranked] = np.nanmedian(rank[:, ranked], axis=0)
+    return median
