@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+
 from cellport.runtime.sources.block import CountBlock
 from cellport.runtime.sources.ranges import PlainPairs
 from cellport.runtime.sources.source import Sample

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+
 from cellport.runtime.sources.block import CountBlock
 from cellport.runtime.sources.csr import sample_windows
 from cellport.runtime.sources.source import Sample

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import h5py
+
 from cellport.runtime.errors import InputError, MissingDependencyError
 from cellport.runtime.sources.anndata_layout import open_layout
 from cellport.runtime.sources.tenx_h5 import open_tenx_h5

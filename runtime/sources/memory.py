@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
 from cellport.runtime.errors import InputError
 from cellport.runtime.sources.anndata_layout import fitted_place, read_matrix
 from cellport.runtime.sources.annotations import as_text, is_array

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
+
 from cellport.runtime.sources.structure import Array, as_counts, as_positions
 
 if TYPE_CHECKING:
@@ -71,4 +72,10 @@ class KeepTail:
 
 def open_pairs(indices: Array, data: Array, n_genes: int, threads: int) -> Pairs:
     """Return the fastest reader that knows how the two arrays are stored."""
+    if type(indices).__module__.startswith("h5py"):
+        from cellport.runtime.sources.parallel import open_parallel
+
+        parallel = open_parallel(indices, data, n_genes, threads)
+        if parallel is not None:
+            return parallel
     return PlainPairs(indices, data, n_genes)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
+
 from cellport.runtime.errors import InputError
 from cellport.runtime.sources.block import CountBlock
 from cellport.runtime.sources.trouble import cells, damaged, readable

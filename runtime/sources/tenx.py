@@ -6,6 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 import numpy as np
+
 from cellport.runtime.errors import InputError
 
 if TYPE_CHECKING:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
 from cellport.runtime.errors import InputError
 from cellport.runtime.sources.annotations import (
     as_text,

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, cast
 
 import numpy as np
+from numpy.typing import NDArray
+
 from cellport.kernels.triplets import parse_triplets
 from cellport.runtime.errors import InputError
 from cellport.runtime.prefetch import prefetch
@@ -21,7 +23,6 @@ from cellport.runtime.sources.source import Contents, Frame, Place, Sample, Text
 from cellport.runtime.sources.structure import MAX_NONZEROS, as_positions, cut, row_limit
 from cellport.runtime.sources.tenx import tenx_gene_columns
 from cellport.runtime.sources.trouble import damaged, readable
-from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator

@@ -1,0 +1,154 @@
+"""Where the chunks of an HDF5 dataset lie in its file, so that threads can read them at once."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import h5py
+import numpy as np
+
+from cellport.runtime.errors import InputError
+from cellport.runtime.sources.filters import UNDO, undo_filters
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+# An unchunked dataset is read in pieces of this many bytes; larger chunks are left to h5py.
+PIECE_BYTES = 1 << 20
+MOST_CHUNK_BYTES = 1 << 26
+
+
+@dataclass(frozen=True, slots=True)
+class Chunks:
+    """The chunks of a one-dimensional dataset.
+
+    Attributes
+    ----------
+    dtype
+        Type of the elements, in the byte order of the file.
+    length
+        Elements of the dataset.
+    width
+        Elements of a chunk.
+    offsets, sizes
+        int64 [n_chunks], place and bytes in the file; an offset of -1 marks a chunk that was
+        never written.
+    skipped
+        int64 [n_chunks], filters not applied, as bits.
+    filters
+        Numbers of the filters, in the order in which they were applied.
+    fill
+        Value of chunks that were never written.
+    padded
+        Whether the last chunk is stored with its whole width.
+    """
+
+    dtype: np.dtype[Any]
+    length: int
+    width: int
+    offsets: NDArray[np.int64]
+    sizes: NDArray[np.int64]
+    skipped: NDArray[np.int64]
+    filters: tuple[int, ...]
+    fill: Any
+    padded: bool
+
+    def decode(self, number: int, fetch: Callable[[int, int], bytes]) -> NDArray[Any]:
+        """Read a chunk, without the padding behind the end of the dataset.
+
+        Raises
+        ------
+        InputError
+            When the file ends before the chunk does, or the chunk is damaged.
+        """
+        inside = min(self.width, self.length - number * self.width)
+        if self.offsets[number] < 0:
+            return np.full(inside, self.fill, self.dtype)
+        stored = self.width if self.padded else inside
+        size, expected = int(self.sizes[number]), stored * self.dtype.itemsize
+        if size > 2 * expected + 1024:
+            raise InputError("a chunk is larger than its elements can make it")
+        raw = fetch(int(self.offsets[number]), size)
+        if len(raw) != size:
+            raise InputError("the file ends in the middle of a chunk")
+        skipped = int(self.skipped[number])
+        return undo_filters(raw, self.filters, skipped, expected, self.dtype)[:inside]
+
+
+def locate(dataset: Any) -> Chunks | None:
+    """Find the chunks of a dataset.
+
+    Parameters
+    ----------
+    dataset
+        h5py dataset, or any other array.
+
+    Returns
+    -------
+    Chunks or None
+        None for whatever must be read through h5py: other arrays, files open for writing or not
+        on a disk, and layouts, types and filters that are not known here.
+    """
+    if not isinstance(dataset, h5py.Dataset) or not _plain_file(dataset.file):
+        return None
+    dtype = dataset.dtype
+    if len(dataset.shape) != 1 or dtype.kind not in "iuf" or not dataset.shape[0]:
+        return None
+    if not h5py.h5t.py_create(dtype).equal(dataset.id.get_type()):
+        return None
+    created = dataset.id.get_create_plist()
+    filters = tuple(created.get_filter(i)[0] for i in range(created.get_nfilters()))
+    if any(number not in UNDO for number in filters):
+        return None
+    if created.get_layout() == h5py.h5d.CONTIGUOUS:
+        return _pieces(dataset)
+    if created.get_layout() == h5py.h5d.CHUNKED:
+        return _chunks(dataset, filters)
+    return None
+
+
+def _plain_file(file: h5py.File) -> bool:
+    return (
+        hasattr(os, "pread")
+        and file.driver == "sec2"
+        and file.mode == "r"
+        and file.userblock_size == 0
+    )
+
+
+def _pieces(dataset: h5py.Dataset) -> Chunks | None:
+    base = dataset.id.get_offset()
+    if base is None:
+        return None
+    dtype, length = dataset.dtype, dataset.shape[0]
+    width = PIECE_BYTES // dtype.itemsize
+    starts = np.arange(0, length, width, dtype=np.int64)
+    sizes = np.minimum(width, length - starts) * dtype.itemsize
+    nothing = np.zeros(len(starts), np.int64)
+    return Chunks(
+        dtype, length, width, base + starts * dtype.itemsize, sizes, nothing, (), 0, padded=False
+    )
+
+
+def _chunks(dataset: h5py.Dataset, filters: tuple[int, ...]) -> Chunks | None:
+    dtype, length, width = dataset.dtype, dataset.shape[0], dataset.chunks[0]
+    if width * dtype.itemsize > MOST_CHUNK_BYTES or not hasattr(dataset.id, "chunk_iter"):
+        return None
+    n_chunks = -(-length // width)
+    offsets = np.full(n_chunks, -1, np.int64)
+    sizes, skipped = np.zeros(n_chunks, np.int64), np.zeros(n_chunks, np.int64)
+
+    def note(chunk: Any) -> None:
+        number, beyond = divmod(chunk.chunk_offset[0], width)
+        if beyond or number >= n_chunks:
+            raise InputError("a chunk lies outside the dataset")
+        offsets[number], sizes[number] = chunk.byte_offset, chunk.size
+        skipped[number] = chunk.filter_mask
+
+    dataset.id.chunk_iter(note)
+    fill = dataset.fillvalue
+    return Chunks(dtype, length, width, offsets, sizes, skipped, filters, fill, padded=True)

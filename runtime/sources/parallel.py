@@ -1,0 +1,136 @@
+"""Reading positions and values of non-zeros from HDF5 chunks on several threads.
+
+The HDF5 library reads one chunk at a time and keeps other threads out meanwhile. Here the
+chunks are read straight from the file (`chunks`) and their filters undone (`filters`) on a pool
+of threads, positions and values together, each chunk written where it belongs.
+"""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor, wait
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cellport.runtime.sources.chunks import Chunks, locate
+from cellport.runtime.sources.structure import as_counts, as_positions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import h5py
+    from numpy.typing import NDArray
+
+    Convert = Callable[[NDArray[Any]], NDArray[Any]]
+    Fetch = Callable[[int, int], bytes]
+
+# Bytes that one job reads: enough to hide what it costs to hand it to a thread.
+JOB_BYTES = 1 << 19
+
+
+class ChunkStream:
+    """One array read from front to back, no chunk inflated twice."""
+
+    def __init__(self, chunks: Chunks, fetch: Fetch, convert: Convert) -> None:
+        self._chunks, self._fetch, self._convert = chunks, fetch, convert
+        # Number and elements of the chunk in which the last range, and this one, ended.
+        self._kept: tuple[int, NDArray[Any]] = (-1, np.empty(0, chunks.dtype))
+        self._ended = self._kept
+
+    def jobs(self, start: int, stop: int, out: NDArray[Any]) -> list[Callable[[], None]]:
+        """Return jobs, for any threads in any order, that fill `out` with ``start:stop``."""
+        if start == stop:
+            return []
+        width = self._chunks.width
+        first, last = start // width, (stop - 1) // width
+        step = max(1, JOB_BYTES // (width * self._chunks.dtype.itemsize))
+        return [
+            partial(self._fill, range(low, min(low + step, last + 1)), start, stop, out)
+            for low in range(first, last + 1, step)
+        ]
+
+    def _fill(self, numbers: range, start: int, stop: int, out: NDArray[Any]) -> None:
+        width = self._chunks.width
+        for number in numbers:
+            kept_number, values = self._kept
+            if number != kept_number:
+                values = self._chunks.decode(number, self._fetch)
+            base = number * width
+            low, high = max(start, base), min(stop, base + width)
+            out[low - start : high - start] = self._convert(values[low - base : high - base])
+            if high == stop:
+                self._ended = (number, values)
+
+    def advance(self) -> None:
+        """Keep the chunk in which the range ended, once all of its jobs are done."""
+        self._kept = self._ended
+
+
+class ParallelPairs:
+    """Positions and values read together by a pool of threads."""
+
+    def __init__(self, streams: tuple[ChunkStream, ChunkStream], file: int, threads: int) -> None:
+        self._indices, self._data = streams
+        self._file = file
+        self._pool = ThreadPoolExecutor(threads, "cellport-read") if threads > 1 else None
+
+    def read(self, start: int, stop: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+        """Read ``indices[start:stop]`` and ``data[start:stop]``, checked and converted."""
+        indices, data = np.empty(stop - start, np.int32), np.empty(stop - start, np.float32)
+        jobs = self._indices.jobs(start, stop, indices) + self._data.jobs(start, stop, data)
+        if self._pool is None:
+            for job in jobs:
+                job()
+        else:
+            running = [self._pool.submit(job) for job in jobs]
+            wait(running)
+            for done in running:
+                done.result()
+        self._indices.advance()
+        self._data.advance()
+        return indices, data
+
+    def close(self) -> None:
+        """Stop the threads and release the file."""
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+
+
+def open_parallel(
+    indices: h5py.Dataset, data: h5py.Dataset, n_genes: int, threads: int
+) -> ParallelPairs | None:
+    """Open two datasets for reading by chunks.
+
+    Parameters
+    ----------
+    indices, data
+        Positions and values of one file.
+    n_genes
+        Positions must be below it.
+    threads
+        Size of the pool.
+
+    Returns
+    -------
+    ParallelPairs or None
+        None when one of the two must be read through h5py (see `chunks.locate`).
+    """
+    located = locate(indices), locate(data)
+    if located[0] is None or located[1] is None:
+        return None
+    # A handle of its own stays good when the source is closed while blocks are on their way.
+    file = os.dup(indices.file.id.get_vfd_handle())
+
+    def fetch(offset: int, size: int) -> bytes:
+        return os.pread(file, size, offset)
+
+    streams = (
+        ChunkStream(located[0], fetch, partial(as_positions, limit=n_genes)),
+        ChunkStream(located[1], fetch, as_counts),
+    )
+    return ParallelPairs(streams, file, threads)
