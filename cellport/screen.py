@@ -66,7 +66,8 @@ class MappingView:
             )
             for note in stream.notes:
                 say(f"[yellow]note:[/] {note}")
-        say(f"device: {streams[0].device}")
+        fell_back = streams[0].device == "cpu" and streams[0].gpu_build
+        say(f"device: {streams[0].device}" + (" (no usable CUDA card found)" if fell_back else ""))
         self._bar.update(self._task, total=sum(stream.n_cells for stream in streams))
 
     def cells(self, done: int) -> None:

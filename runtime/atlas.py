@@ -21,7 +21,13 @@ from cellport.runtime.genes import GeneMatch, Panel, match_genes
 from cellport.runtime.mapping import Mapping
 from cellport.runtime.prefetch import prefetch
 from cellport.runtime.results import MappedBlock, Schema
-from cellport.runtime.session import Device, available_threads, device_of, open_session
+from cellport.runtime.session import (
+    Device,
+    available_threads,
+    device_of,
+    has_cuda_provider,
+    open_session,
+)
 from cellport.runtime.sources import CountSource, open_source
 from cellport.runtime.transfer import result_schema, transfer_block
 from cellport.runtime.version import __version__
@@ -83,6 +89,8 @@ class Stream:
         What was repaired, chosen or is doubtful, a sentence each.
     device
         ``cpu`` or ``cuda``.
+    gpu_build
+        Whether ONNX Runtime is the GPU build, which uses the CPU where it finds no card.
     blocks
         The mapped cells, in order; reading happens while it is consumed.
     """
@@ -94,6 +102,7 @@ class Stream:
     counts_from: str
     notes: tuple[str, ...]
     device: str
+    gpu_build: bool
     blocks: Iterator[MappedBlock]
 
 
@@ -188,6 +197,7 @@ class Atlas:
             counts_from=source.description,
             notes=notes,
             device=device_of(tail),
+            gpu_build=has_cuda_provider(),
             blocks=blocks,
         )
 

@@ -6,7 +6,6 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib import import_module
 from types import ModuleType
 from typing import Any, Literal, get_args
 
@@ -30,13 +29,14 @@ def onnxruntime() -> ModuleType:
         Neither onnxruntime nor onnxruntime-gpu is installed.
     """
     try:
-        ort = import_module("onnxruntime")
+        import onnxruntime as installed
     except ImportError as error:
         raise MissingDependencyError(
             "Mapping needs ONNX Runtime, in one of two builds: pip install 'cellport[cpu]', or "
             "pip install 'cellport[gpu]' for NVIDIA cards. Never both: they overwrite each other."
             + ("" if isinstance(error, ModuleNotFoundError) else f" (import failed: {error})")
         ) from None
+    ort: ModuleType = installed
     if not hasattr(ort, "InferenceSession"):
         raise MissingDependencyError(
             "The onnxruntime package is broken, as it is after onnxruntime and onnxruntime-gpu "
@@ -106,6 +106,11 @@ def device_of(session: Any) -> str:
     return "cuda" if session.get_providers()[0] == "CUDAExecutionProvider" else "cpu"
 
 
+def has_cuda_provider() -> bool:
+    """Whether the installed ONNX Runtime is the GPU build."""
+    return "CUDAExecutionProvider" in onnxruntime().get_available_providers()
+
+
 def available_threads() -> int:
     """Processors this process may use; ``OMP_NUM_THREADS`` and its kin lower it."""
     for name in ("CELLPORT_NUM_THREADS", "OMP_NUM_THREADS"):
@@ -120,7 +125,7 @@ def available_threads() -> int:
 def _providers(ort: ModuleType, device: Device) -> list[str]:
     if device not in get_args(Device):
         raise InputError(f"There is no device {device!r}; take {', '.join(get_args(Device))}.")
-    cuda = "CUDAExecutionProvider" in ort.get_available_providers()
+    cuda = has_cuda_provider()
     if device == "cuda" and not cuda:
         raise InputError(
             "--device cuda needs the GPU build of ONNX Runtime: pip uninstall onnxruntime, then "

@@ -16,7 +16,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 FOLDERS = ("cellport", "kernels", "models", "train", "runtime")
 # the data layer of the runtime: what training may use of it
-DATA_LAYER = ("atlas_file", "errors", "genes", "session", "sources", "version")
+DATA_LAYER = ("atlas_file", "errors", "gene_rules", "genes", "session", "sources", "version")
 ALLOWED = {
     "kernels": (),
     "models": (),
