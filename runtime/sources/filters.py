@@ -40,7 +40,10 @@ def inflate(packed: Buffer, size: int, width: int) -> Buffer:
             raise InputError(DAMAGED) from error
         return inflated
     stream = zlib.decompressobj()
-    plain = stream.decompress(packed, size + 1)
+    try:
+        plain = stream.decompress(packed, size + 1)
+    except zlib.error as error:
+        raise InputError(DAMAGED) from error
     if not stream.eof:
         raise InputError(DAMAGED)
     return plain

@@ -6,8 +6,9 @@ import anndata
 import numpy as np
 import pandas as pd
 import pytest
-from cellport.runtime.sources import open_source
 from scipy import sparse
+
+from cellport.runtime.sources import open_source
 
 if TYPE_CHECKING:
     from collections.abc import Callable

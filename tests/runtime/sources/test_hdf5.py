@@ -4,9 +4,10 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import sparse
+
 from cellport.runtime.errors import InputError
 from cellport.runtime.sources import open_source
-from scipy import sparse
 
 
 @pytest.mark.parametrize("kind", ["csr", "csc", "dense"])

@@ -3,9 +3,10 @@ from __future__ import annotations
 import anndata
 import numpy as np
 import pytest
+from scipy import sparse
+
 from cellport.runtime.errors import InputError
 from cellport.runtime.sources import open_source
-from scipy import sparse
 
 
 @pytest.mark.parametrize(

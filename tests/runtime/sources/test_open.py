@@ -3,6 +3,7 @@ from __future__ import annotations
 import gzip
 
 import pytest
+
 from cellport.runtime.errors import InputError
 from cellport.runtime.sources import open_source
 

@@ -4,9 +4,10 @@ import gzip
 
 import numpy as np
 import pytest
+from scipy import io, sparse
+
 from cellport.runtime.errors import InputError
 from cellport.runtime.sources import open_source
-from scipy import io, sparse
 
 
 def write(folder, counts, packed=True, old=False, types=None, prefix="", text=None):

@@ -3,6 +3,7 @@ from __future__ import annotations
 import sys
 
 import pytest
+
 from cellport.runtime.errors import InputError, MissingDependencyError
 from cellport.runtime.sources import open_source
 
