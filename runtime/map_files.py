@@ -14,6 +14,7 @@ import numpy as np
 
 from cellport.runtime.atlas import Atlas, MapOptions, Stream
 from cellport.runtime.errors import InputError
+from cellport.runtime.prefetch import prefetch
 from cellport.runtime.results import Column, MappedBlock, Schema
 from cellport.runtime.transfer import QC, UNKNOWN
 from cellport.runtime.writers import check_output, open_writer
@@ -77,7 +78,7 @@ class _Tally:
 
 def map_files(
     atlas: Atlas,
-    queries: Sequence[str | os.PathLike[str]],
+    queries: Sequence[str | os.PathLike[str]] | str | os.PathLike[str],
     out: str | os.PathLike[str],
     options: MapOptions | None = None,
     *,
@@ -92,7 +93,7 @@ def map_files(
     atlas
         The reference.
     queries
-        Paths; with several, ``obs["cellport_query"]`` says which a cell came from.
+        One path, or several; with several, ``obs["cellport_query"]`` says which a cell came from.
     out
         ``.h5ad``, ``.csv`` or ``.parquet``; replaced in one step at the end.
     options
@@ -112,6 +113,10 @@ def map_files(
         The result cannot be written; nothing is left behind.
     """
     began = time.perf_counter()
+    if isinstance(queries, str | os.PathLike):
+        queries = [queries]
+    if not queries:
+        raise InputError("No query was given; name at least one file.")
     if with_counts and len(queries) != 1:
         raise InputError("Counts can be copied for one query at a time; map the others apart.")
     check_output(out, with_counts=with_counts, inputs=queries)
@@ -127,7 +132,8 @@ def map_files(
     n_cells = sum(stream.n_cells for stream in streams)
     genes = streams[0].gene_names if with_counts else None
     with open_writer(out, schema, n_cells, counts_genes=genes, inputs=queries) as writer:
-        for block in _joined(streams):
+        # mapping goes on in the background while a block is written
+        for block in prefetch(_joined(streams), 1):
             writer.write(block)
             tally.add(block, atlas.manifest.labels)
             if progress is not None:
