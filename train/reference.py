@@ -83,6 +83,11 @@ def read_reference(
     """
     opened = open_source(source, layer=layer)
     try:
+        # a wrong column is found before all counts are read, not after
+        label_names, label = _codes(opened.obs_column(labels), True) if labels else ((), None)
+        batch_names, batch_code = _codes(opened.obs_column(batch), False) if batch else ((), None)
+        if labels and len(label_names) < 2:
+            raise InputError(_too_few_labels(opened.description, labels, label_names))
         blocks = list(opened.blocks(4096))
         counts = sp.vstack(
             [
@@ -92,13 +97,9 @@ def read_reference(
             format="csr",
         )
         counts.sum_duplicates()
-        label_names, label = _codes(opened.obs_column(labels), True) if labels else ((), None)
-        batch_names, batch_code = _codes(opened.obs_column(batch), False) if batch else ((), None)
         names = opened.cell_names(0, opened.n_cells)
     finally:
         opened.close()
-    if labels and len(label_names) < 2:
-        raise InputError(_too_few_labels(opened.description, labels, label_names))
     n_cells = counts.shape[0]
     return Reference(
         counts,
