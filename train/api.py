@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import os
-import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -109,11 +108,13 @@ def train_atlas(
     """
     how = with_changes(config or AtlasConfig(), changes)
     out = Path(out)
-    if not out.parent.is_dir():
-        raise OutputError(f"The folder {out.parent} does not exist; make it first.")
-    if not os.access(out.parent, os.W_OK) or out.is_dir():
-        raise OutputError(f"{out} cannot be written; choose another place.")
+    is_path = isinstance(reference, str | os.PathLike)
+    _check_out(out, Path(reference) if is_path else None)
     cells = read_reference(reference, how.labels, how.batch, how.layer)
+    if is_path:
+        # an atlas is given away; where its maker keeps the data is nobody's business
+        folder = f"{Path(reference).parent}{os.sep}"
+        cells = replace(cells, description=cells.description.removeprefix(folder))
     if how.name is None:
         how = replace(how, name=out.name.removesuffix(".cellport"))
     manifest, members = build_atlas(cells, how, _checkpoint(out), report)
@@ -129,7 +130,6 @@ def build_atlas(
     report: Callable[[Progress], None] | None = None,
 ) -> tuple[Manifest, dict[str, bytes]]:
     """Train, calibrate and export; return the manifest and members of an atlas."""
-    began = time.perf_counter()
     if reference.counts.shape[0] < _FEWEST_CELLS:
         raise TrainingError(
             f"{reference.description} has {reference.counts.shape[0]} cells; "
@@ -162,7 +162,6 @@ def build_atlas(
         "cells_by_batch": _count(reference.batches, cells.batch),
         "held_out": _held_out_scores(reference, held_out, logits, temperature),
         "versions": {"cellport": __version__, "torch": torch.__version__},
-        "seconds": round(time.perf_counter() - began, 1),
     }
     manifest = Manifest(
         name=how.name or "atlas",
@@ -302,6 +301,17 @@ def _held_out_scores(
 def _count(names: tuple[str, ...], codes: NDArray[np.int64]) -> dict[str, int]:
     number = np.bincount(codes[codes >= 0], minlength=len(names))
     return {name: int(n) for name, n in zip(names, number, strict=True)}
+
+
+def _check_out(out: Path, reference: Path | None) -> None:
+    if not out.parent.is_dir():
+        raise OutputError(f"The folder {out.parent} does not exist; make it first.")
+    if not os.access(out.parent, os.W_OK) or (out.exists() and not out.is_file()):
+        raise OutputError(f"{out} cannot be written; choose another place.")
+    if reference is not None and out.exists() and reference.exists() and out.samefile(reference):
+        raise OutputError(
+            f"{out} is the reference itself, which writing would replace; give another name."
+        )
 
 
 def _checkpoint(out: Path) -> Path:
