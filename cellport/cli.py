@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import sys
 from dataclasses import asdict
@@ -26,7 +27,7 @@ class _Commands(click.Group):
         except CellportError as error:
             _fail(str(error), BAD_INPUT)
         except KeyboardInterrupt:
-            _fail("Stopped; nothing was written.", STOPPED)
+            _fail(_stopped(context.invoked_subcommand), STOPPED)
         except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
             raise
         except Exception as error:
@@ -39,8 +40,15 @@ class _Commands(click.Group):
             )
 
 
+def _stopped(command: str | None) -> str:
+    if command in ("train", "demo"):
+        return "Stopped; no atlas was written. The same command goes on from the last epoch."
+    return "Stopped; nothing was written."
+
+
 def _fail(message: str, code: int) -> None:
-    click.echo(click.style("Error: ", fg="red", bold=True) + message, err=True)
+    one_line = " ".join(message.splitlines())
+    click.echo(click.style("Error: ", fg="red", bold=True) + one_line, err=True)
     sys.exit(code)
 
 
@@ -133,6 +141,7 @@ def map_(
     from cellport.runtime.map_files import map_files
 
     opened = load_atlas(atlas)
+    screen.warm_up()
     with screen.mapping() as show:
         summary = map_files(
             opened,
@@ -186,6 +195,15 @@ def verify(atlas: str, device: Any, as_json: bool) -> None:
 
 
 @main.command()
+def warmup() -> None:
+    """Compile the kernels now, so that the first mapping need not wait for it."""
+    from cellport import screen
+    from cellport.kernels.warmup import warmup as compile_kernels
+
+    screen.say(f"Kernels are ready ({compile_kernels():.1f} s).")
+
+
+@main.command()
 @click.option("-o", "--out", default="cellport-demo", show_default=True, type=click.Path())
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0))
 @_json
@@ -216,4 +234,13 @@ def _info(atlas: Any) -> dict[str, Any]:
 
 
 def _print_json(value: Any) -> None:
-    click.echo(json.dumps(value, indent=1, default=str))
+    click.echo(json.dumps(_finite(value), indent=1, default=str, allow_nan=False))
+
+
+def _finite(value: Any) -> Any:
+    """Put None for NaN and infinity, which JSON does not have."""
+    if isinstance(value, dict):
+        return {key: _finite(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -7,8 +7,16 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    ProgressColumn,
+    SpinnerColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
+from rich.text import Text
 
 if TYPE_CHECKING:
     from cellport.demo import DemoResult
@@ -21,21 +29,39 @@ if TYPE_CHECKING:
 _MOST_ROWS = 25
 
 
-def say(text: str) -> None:
+def _console(*, stderr: bool = False) -> Console:
+    # names of files, genes and labels may look like markup, and are not
+    return Console(stderr=stderr, highlight=False, markup=False, emoji=False)
+
+
+def _bar(*columns: ProgressColumn) -> Progress:
+    console = _console(stderr=True)
+    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+
+
+def say(text: str | Text) -> None:
     """Print a line of progress."""
-    Console(stderr=True, highlight=False).print(text)
+    _console(stderr=True).print(text, soft_wrap=True)
+
+
+def warm_up() -> None:
+    """Compile the kernels where that has not been done, and say so: it takes a few seconds."""
+    from cellport.kernels.warmup import is_compiled, warmup
+
+    if not is_compiled():
+        say("Compiling, once for this installation ...")
+        warmup()
 
 
 @contextmanager
 def training() -> Iterator[Callable[[TrainingProgress], None]]:
-    """Show a bar with the losses while a model trains."""
-    bar = Progress(
+    """Show a bar with the losses while a model trains, or ten lines where nobody watches."""
+    bar = _bar(
         SpinnerColumn(),
         TextColumn("training"),
         BarColumn(),
         TextColumn("{task.fields[state]}"),
         TimeRemainingColumn(),
-        console=Console(stderr=True),
     )
     with bar:
         task = bar.add_task("training", total=None, state="reading the reference")
@@ -44,6 +70,9 @@ def training() -> Iterator[Callable[[TrainingProgress], None]]:
             losses = "  ".join(f"{name} {value:.3g}" for name, value in progress.losses.items())
             state = f"epoch {progress.epoch}/{progress.epochs}  {losses}"
             bar.update(task, total=progress.epochs, completed=progress.epoch, state=state)
+            tenth = max(1, progress.epochs // 10)
+            if bar.disable and progress.epoch % tenth == 0:
+                say(f"training: {state}")
 
         yield report
 
@@ -65,7 +94,7 @@ class MappingView:
                 f"{report['n_panel']:,} atlas genes found in {report['column']!r} ({rules})"
             )
             for note in stream.notes:
-                say(f"[yellow]note:[/] {note}")
+                say(Text.assemble(("note:", "yellow"), f" {note}"))
         fell_back = streams[0].device == "cpu" and streams[0].gpu_build
         say(f"device: {streams[0].device}" + (" (no usable CUDA card found)" if fell_back else ""))
         self._bar.update(self._task, total=sum(stream.n_cells for stream in streams))
@@ -79,13 +108,11 @@ class MappingView:
 @contextmanager
 def mapping() -> Iterator[MappingView]:
     """Show a bar while cells are mapped."""
-    bar = Progress(
+    bar = _bar(
         TextColumn("mapping"),
         BarColumn(),
         TextColumn("{task.completed:,.0f} cells  {task.fields[speed]}"),
         TimeRemainingColumn(),
-        console=Console(stderr=True),
-        transient=True,
     )
     with bar:
         yield MappingView(bar)
@@ -93,7 +120,7 @@ def mapping() -> Iterator[MappingView]:
 
 def mapped(summary: Summary) -> None:
     """Print the result of a mapping."""
-    console = Console(highlight=False)
+    console = _console()
     if summary.calls:
         table = Table("call", "cells", "share", title="Cells by call", title_justify="left")
         for name, number in list(summary.calls.items())[:_MOST_ROWS]:
@@ -134,21 +161,21 @@ def atlas(file: AtlasFile) -> None:
         )
     for name, value in rows.items():
         table.add_row(name, value)
-    Console(highlight=False).print(table)
+    _console().print(table)
 
 
 def verified(checks: list[Check]) -> None:
     """Print how each check of an atlas went."""
     table = Table("check", "largest difference", "")
     for check in checks:
-        mark = "[green]passed[/]" if check.passed else "[red]FAILED[/]"
+        mark = Text("passed", "green") if check.passed else Text("FAILED", "red")
         table.add_row(check.name, f"{check.difference:.1e}", mark)
-    Console(highlight=False).print(table)
+    _console().print(table)
 
 
 def demo(result: DemoResult) -> None:
     """Print how the demonstration went."""
-    console = Console(highlight=False)
+    console = _console()
     table = Table("cell type", "cells", "right", title="Smart-seq2 cells, by their published type")
     for name, (right, number) in result.by_type.items():
         table.add_row(name, str(number), f"{right / number:.0%}")

@@ -1,0 +1,97 @@
+"""Make a large query file out of a small real one: cells drawn again and again, with noise.
+
+    python benchmarks/tiled.py --cells 50000 --out query.h5ad
+
+Each cell is a random real cell of the 10x lung sample, thinned at random, so that no two are
+alike; genes without a real counterpart are filled in up to 20,000 and a few random counts put in
+them. About 7 % of the entries are non-zero. Chunks and compression are those of anndata.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import anndata
+import h5py
+import numpy as np
+import scipy.sparse as sp
+from h5py._hl.filters import guess_chunk
+from splits import data_folder
+
+N_GENES = 20_000
+_BLOCK = 2_000
+
+
+def make_file(out: Path, n_cells: int, compression: str | None = "gzip", seed: int = 0) -> int:
+    """Write the file in blocks and return its number of non-zeros."""
+    real, genes = _real_cells()
+    per_cell = 0.78 * real.nnz / real.shape[0] + _EXTRA
+    chunk = guess_chunk((int(n_cells * per_cell),), None, 4)
+    with h5py.File(out, "w") as file:
+        file.attrs.update({"encoding-type": "anndata", "encoding-version": "0.1.0"})
+        matrix = file.create_group("X")
+        matrix.attrs.update({"encoding-type": "csr_matrix", "encoding-version": "0.1.0"})
+        matrix.attrs["shape"] = np.array([n_cells, N_GENES])
+        sizes = {"chunks": chunk, "maxshape": (None,), "compression": compression}
+        data = matrix.create_dataset("data", (0,), np.float32, **sizes)
+        indices = matrix.create_dataset("indices", (0,), np.int32, **sizes)
+        indptr = np.zeros(n_cells + 1, np.int64)
+        for start in range(0, n_cells, _BLOCK):
+            stop = min(start + _BLOCK, n_cells)
+            cells = _noisy(real, stop - start, np.random.default_rng([seed, start]))
+            filled = indptr[start]
+            indptr[start + 1 : stop + 1] = filled + cells.indptr[1:]
+            for dataset, values in ((data, cells.data), (indices, cells.indices)):
+                dataset.resize((filled + len(values),))
+                dataset[filled:] = values
+        matrix.create_dataset("indptr", data=indptr, compression=compression)
+        _names(file, "obs", np.array([f"cell_{i}" for i in range(n_cells)], dtype=object))
+        _names(file, "var", genes)
+    return int(indptr[-1])
+
+
+_EXTRA = 40
+
+
+def _real_cells() -> tuple[sp.csr_matrix, np.ndarray]:
+    cells = anndata.read_h5ad(data_folder() / "human_lung_hlca.h5ad")
+    cells = cells[cells.obs["technology"] == "10x_v2"]
+    extra = [f"filler_{i}" for i in range(N_GENES - cells.n_vars)]
+    return cells.X.tocsr(), np.array([*cells.var_names, *extra], dtype=object)
+
+
+def _noisy(real: sp.csr_matrix, n_cells: int, rng: np.random.Generator) -> sp.csr_matrix:
+    cells = real[rng.integers(0, real.shape[0], n_cells)]
+    kept = np.repeat(rng.uniform(0.3, 1.0, n_cells), np.diff(cells.indptr))
+    cells.data = rng.binomial(cells.data.astype(np.int64), kept).astype(np.float32)
+    cells.eliminate_zeros()
+    rows = np.repeat(np.arange(n_cells), _EXTRA)
+    columns = rng.integers(real.shape[1], N_GENES, n_cells * _EXTRA)
+    extra = sp.csr_matrix((np.ones(len(rows), np.float32), (rows, columns)), (n_cells, N_GENES))
+    cells = sp.csr_matrix((cells.data, cells.indices, cells.indptr), (n_cells, N_GENES)) + extra
+    cells.sort_indices()
+    return cells
+
+
+def _names(file: h5py.File, group: str, names: np.ndarray) -> None:
+    frame = file.create_group(group)
+    frame.attrs.update({"encoding-type": "dataframe", "encoding-version": "0.2.0"})
+    frame.attrs.update({"_index": "_index", "column-order": np.array([], dtype="S")})
+    index = frame.create_dataset("_index", data=names, dtype=h5py.string_dtype())
+    index.attrs.update({"encoding-type": "string-array", "encoding-version": "0.2.0"})
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--cells", type=int, default=50_000)
+    parser.add_argument("--compression", choices=["gzip", "none"], default="gzip")
+    parser.add_argument("--out", type=Path, required=True)
+    options = parser.parse_args()
+    compression = None if options.compression == "none" else "gzip"
+    nonzeros = make_file(options.out, options.cells, compression)
+    print(f"{nonzeros:,} non-zeros, {nonzeros / options.cells / N_GENES:.1%} of the entries")
+
+
+if __name__ == "__main__":
+    main()
