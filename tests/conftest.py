@@ -71,13 +71,28 @@ def tiny_cells() -> TinyCells:
 
 
 @pytest.fixture(scope="session")
-def tiny_atlas_path(tiny_cells: TinyCells, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def tiny_config() -> Any:
+    from cellport.train.api import AtlasConfig
+    from cellport.train.fit import FitConfig
+
+    return AtlasConfig(
+        labels="cell_type",
+        batch="donor",
+        name="tiny",
+        n_genes=100,
+        fit=FitConfig(n_latent=8, n_hidden=40, epochs=15, batch_size=32, device="cpu"),
+    )
+
+
+@pytest.fixture(scope="session")
+def tiny_atlas_path(
+    tiny_cells: TinyCells, tiny_config: Any, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
     """An atlas of 100 genes trained for a few epochs on the tiny cells."""
     import torch
 
     from cellport.runtime.atlas_file import write_atlas_file
-    from cellport.train.api import AtlasConfig, build_atlas
-    from cellport.train.fit import FitConfig
+    from cellport.train.api import build_atlas
     from cellport.train.reference import Reference
 
     labels, label = np.unique(tiny_cells.label, return_inverse=True)
@@ -92,16 +107,9 @@ def tiny_atlas_path(tiny_cells: TinyCells, tmp_path_factory: pytest.TempPathFact
         batch=batch.astype(np.int64),
         description="tiny cells",
     )
-    how = AtlasConfig(
-        labels="cell_type",
-        batch="donor",
-        name="tiny",
-        n_genes=100,
-        fit=FitConfig(n_latent=8, n_hidden=40, epochs=15, batch_size=32, device="cpu"),
-    )
     torch.set_num_threads(1)  # so little work is faster on one
     path = tmp_path_factory.mktemp("atlas") / "tiny.cellport"
-    write_atlas_file(path, *build_atlas(reference, how))
+    write_atlas_file(path, *build_atlas(reference, tiny_config))
     return path
 
 

@@ -1,0 +1,157 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+import torch
+
+from cellport.runtime.atlas_file import AtlasFile, open_atlas_file
+from cellport.runtime.errors import InputError, OutputError, TrainingError
+from cellport.runtime.session import open_session
+from cellport.runtime.verify import verify_atlas
+from cellport.train.api import AtlasConfig, train_atlas, with_changes
+from cellport.train.fit import FitConfig, Progress
+
+TINY = AtlasConfig(
+    n_genes=40, fit=FitConfig(n_latent=4, n_hidden=16, epochs=2, batch_size=64, device="cpu")
+)
+
+
+@pytest.fixture
+def adata(tiny_cells: Any) -> Any:
+    return tiny_cells.adata()
+
+
+class KilledError(Exception):
+    pass
+
+
+def _kill(progress: Progress) -> None:
+    if progress.epoch == 7:
+        raise KilledError
+
+
+def test_killed_run_goes_on_to_the_same_atlas(
+    adata: Any, tiny_config: Any, tiny_atlas: AtlasFile, tmp_path: Path
+) -> None:
+    """From an AnnData in two goes: bit for bit what the fixture got from arrays in one."""
+    out = tmp_path / "blood.cellport"
+    how = replace(tiny_config, name=None)
+    with pytest.raises(KilledError):
+        train_atlas(adata, out, how, licence="CC0", report=_kill)
+    assert [path.name for path in tmp_path.iterdir()] == ["blood.cellport.checkpoint"]
+    seen: list[Progress] = []
+    assert train_atlas(adata, out, how, licence="CC0", report=seen.append) == out
+    assert seen[0].epoch == 8
+    assert [path.name for path in tmp_path.iterdir()] == ["blood.cellport"]
+
+    atlas = open_atlas_file(out)
+    assert atlas.members.keys() == tiny_atlas.members.keys()
+    for name in atlas.members.keys() - {"README.md"}:
+        assert bytes(atlas.read(name)) == bytes(tiny_atlas.read(name)), name
+    assert all(check.passed for check in verify_atlas(atlas, "cpu"))
+    assert atlas.manifest.name == "blood"
+    assert atlas.manifest.licence == "CC0"
+    card = bytes(atlas.read("README.md")).decode()
+    assert "# blood" in card
+    assert "CC0" in card
+
+
+def test_manifest_says_what_the_atlas_is(adata: Any, tiny_atlas: AtlasFile) -> None:
+    manifest = tiny_atlas.manifest
+    assert manifest.organism == "human"
+    assert manifest.labels == ("alpha", "beta", "gamma")
+    assert manifest.batches == ("north", "south")
+    assert manifest.n_genes == 100
+    known = dict(zip(adata.var_names, adata.var["gene_id"], strict=True))
+    assert [known[symbol] for symbol in manifest.symbols] == list(manifest.ensembl)
+    labels = adata.obs["cell_type"].value_counts().to_dict()
+    assert manifest.training["cells_by_label"] == labels
+    assert manifest.training["held_out"]["cells"] > 10
+    assert manifest.training["settings"]["seed"] == 0
+
+
+def test_without_labels_and_with_zero_inflation(adata: Any, tmp_path: Path) -> None:
+    path = train_atlas(adata, tmp_path / "a.cellport", TINY, likelihood="zinb", seed=1)
+    atlas = open_atlas_file(path)
+    assert atlas.manifest.labels == ()
+    assert atlas.manifest.batches == ("all",)
+    assert not atlas.has_array("canary_label_prob")
+    assert all(check.passed for check in verify_atlas(atlas, "cpu"))
+
+
+def test_reference_cells_are_not_in_the_file(adata: Any, tiny_atlas: AtlasFile) -> None:
+    """Canary cells are drawn from the decoder: no person's counts leave with an atlas."""
+    canary = tiny_atlas.array("canary_counts")
+    genes = [list(adata.var_names).index(symbol) for symbol in tiny_atlas.manifest.symbols]
+    reference = {row.tobytes() for row in adata.X[:, genes].toarray()}
+    assert not reference & {row.tobytes() for row in canary}
+
+
+def test_trained_atlas_knows_its_cells(tiny_cells: Any, tiny_atlas: AtlasFile) -> None:
+    genes = [list(tiny_cells.symbols).index(symbol) for symbol in tiny_atlas.manifest.symbols]
+    session = open_session(tiny_atlas.read("encoder.onnx"), "encoder.onnx", "cpu")
+    counts = tiny_cells.counts[:, genes].toarray()
+    latent, prob = session.run(None, {"counts": counts})
+    names = np.asarray(tiny_atlas.manifest.labels, object)
+    assert (names[prob.argmax(1)] == tiny_cells.label).mean() > 0.9
+    np.testing.assert_allclose(tiny_atlas.array("reference_latent"), latent, atol=1e-4)
+    np.testing.assert_allclose(prob.sum(1), 1, rtol=1e-5)
+
+
+def test_decoder_gives_back_the_library(tiny_atlas: AtlasFile) -> None:
+    session = open_session(tiny_atlas.read("decoder.onnx"), "decoder.onnx", "cpu")
+    latent = np.ascontiguousarray(tiny_atlas.array("reference_latent")[:5])
+    inputs = {
+        "latent": latent,
+        "batch": np.eye(2, dtype=np.float32)[[0, 1, 0, 1, 0]],
+        "library": np.geomspace(10, 1000, 5, dtype=np.float32)[:, None],
+    }
+    (counts,) = session.run(None, inputs)
+    np.testing.assert_allclose(counts.sum(1), inputs["library"].ravel(), rtol=1e-4)
+
+
+# bad input
+
+
+def test_too_few_cells(adata: Any, tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="19 cells; training needs at least 20"):
+        train_atlas(adata[:19].copy(), tmp_path / "a.cellport", TINY)
+
+
+def test_counts_that_are_all_zero(adata: Any, tmp_path: Path) -> None:
+    adata.X = sp.csr_matrix(adata.shape, dtype=np.float32)
+    with pytest.raises((TrainingError, InputError), match="zero"):
+        train_atlas(adata, tmp_path / "a.cellport", TINY)
+
+
+def test_places_that_cannot_be_written_are_refused_before_training(
+    adata: Any, tmp_path: Path
+) -> None:
+    with pytest.raises(OutputError, match="does not exist; make it first"):
+        train_atlas(adata, tmp_path / "none" / "a.cellport", TINY, report=_kill)
+    with pytest.raises(OutputError, match="cannot be written"):
+        train_atlas(adata, tmp_path, TINY, report=_kill)
+
+
+def test_unknown_setting_is_named(adata: Any, tmp_path: Path) -> None:
+    with pytest.raises(TypeError, match="no setting lables, sed"):
+        train_atlas(adata, tmp_path / "a.cellport", TINY, sed=1, lables="cell_type")
+
+
+def test_changes_reach_the_class_that_has_them() -> None:
+    found = with_changes(TINY, {"labels": "x", "seed": 3})
+    assert found == replace(TINY, labels="x", fit=replace(TINY.fit, seed=3))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_atlas_trained_on_cuda_verifies(adata: Any, tmp_path: Path) -> None:
+    path = train_atlas(adata, tmp_path / "a.cellport", TINY, labels="cell_type", device="cuda")
+    atlas = open_atlas_file(path)
+    assert all(check.passed for check in verify_atlas(atlas, "cpu"))
+    assert json.dumps(atlas.manifest.training)
