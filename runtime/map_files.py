@@ -119,7 +119,8 @@ def map_files(
         raise InputError("No query was given; name at least one file.")
     if with_counts and len(queries) != 1:
         raise InputError("Counts can be copied for one query at a time; map the others apart.")
-    check_output(out, with_counts=with_counts, inputs=queries)
+    inputs = [*queries, atlas.file.path]
+    check_output(out, with_counts=with_counts, inputs=inputs)
     how = replace(options or MapOptions(), keep_counts=with_counts)
     streams = [atlas.stream(query, how) for query in queries]
     if started is not None:
@@ -131,7 +132,7 @@ def map_files(
     tally = _Tally()
     n_cells = sum(stream.n_cells for stream in streams)
     genes = streams[0].gene_names if with_counts else None
-    with open_writer(out, schema, n_cells, counts_genes=genes, inputs=queries) as writer:
+    with open_writer(out, schema, n_cells, counts_genes=genes, inputs=inputs) as writer:
         # mapping goes on in the background while a block is written
         for block in prefetch(_joined(streams), 1):
             writer.write(block)
