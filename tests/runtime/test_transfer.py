@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from cellport.runtime.atlas_file import AtlasFile, Manifest
+from cellport.runtime.encode import Answers
+from cellport.runtime.errors import AtlasError
+from cellport.runtime.results import MappedBlock
+from cellport.runtime.transfer import QC, UNKNOWN, result_schema, transfer_block
+
+PROB = np.array(
+    [[0.9, 0.05, 0.05], [0.2, 0.5, 0.3], [0.26, 0.25, 0.49], [0.0, 0.0, 1.0]], np.float32
+)
+
+
+@pytest.fixture
+def manifest(tiny_atlas: AtlasFile) -> Manifest:
+    thresholds = {"call_prob": 0.5, "low_depth": 100.0, "low_gene_coverage": 0.6}
+    return replace(tiny_atlas.manifest, thresholds=thresholds)
+
+
+def _answers(library: list[float], prob: np.ndarray | None = PROB, width: int = 8) -> Answers:
+    n = len(library)
+    by_name = {"latent": np.arange(n * width, dtype=np.float32).reshape(n, width)}
+    if prob is not None:
+        by_name["label_prob"] = prob
+    return Answers(by_name, np.array(library), np.ones(n, np.int32))
+
+
+def _transfer(answers: Answers, manifest: Manifest, share: float = 1.0) -> MappedBlock:
+    names = np.array([f"c{i}" for i in range(len(answers.library))], object)
+    return transfer_block(5, names, answers, manifest, share)
+
+
+def _words(block: MappedBlock, manifest: Manifest, name: str) -> list[str]:
+    column = next(c for c in result_schema(manifest).columns if c.name == name)
+    return [column.categories[code] for code in block.obs[name]]
+
+
+def test_labels_calls_and_quality(manifest: Manifest) -> None:
+    block = _transfer(_answers([100, 5000, 99.5, 0]), manifest)
+    assert _words(block, manifest, "cellport_label") == ["alpha", "beta", "gamma", UNKNOWN]
+    assert _words(block, manifest, "cellport_call") == ["alpha", "beta", UNKNOWN, UNKNOWN]
+    assert _words(block, manifest, "cellport_qc") == ["ok", "ok", "low_depth", "empty"]
+    np.testing.assert_array_equal(block.obs["cellport_prob"], np.float32([0.9, 0.5, 0.49, 0]))
+    assert block.start == 5
+    assert list(block.cell_names) == ["c0", "c1", "c2", "c3"]
+
+
+def test_empty_cell_is_unknown_however_sure_the_network_is(manifest: Manifest) -> None:
+    for call_prob in (0.0, 0.5):
+        sure = replace(manifest, thresholds={**manifest.thresholds, "call_prob": call_prob})
+        block = _transfer(_answers([0, 0, 0, 0]), sure, share=0.1)
+        for name in ("cellport_label", "cellport_call"):
+            assert set(_words(block, sure, name)) == {UNKNOWN}
+        assert set(_words(block, sure, "cellport_qc")) == {"empty"}
+        assert not block.obs["cellport_prob"].any()
+        assert np.isfinite(block.obsm["X_cellport"]).all()
+
+
+@pytest.mark.parametrize(("call_prob", "unknown"), [(0.0, 0), (0.5, 1), (0.51, 2), (1.0, 3)])
+def test_calls_honour_the_atlas_s_threshold(
+    manifest: Manifest, call_prob: float, unknown: int
+) -> None:
+    strict = replace(manifest, thresholds={**manifest.thresholds, "call_prob": call_prob})
+    block = _transfer(_answers([1000.0] * 4), strict)
+    assert _words(block, strict, "cellport_call").count(UNKNOWN) == unknown
+    assert UNKNOWN not in _words(block, strict, "cellport_label")
+
+
+@pytest.mark.parametrize(("share", "expected"), [(0.6, "ok"), (0.59, "low_gene_coverage")])
+def test_low_gene_coverage_is_below_its_threshold(
+    manifest: Manifest, share: float, expected: str
+) -> None:
+    block = _transfer(_answers([1000, 50, 0, 100]), manifest, share)
+    assert _words(block, manifest, "cellport_qc") == [expected, "low_depth", "empty", expected]
+
+
+@pytest.mark.parametrize(("low_depth", "low"), [(0.0, 0), (50.0, 1), (1e6, 4)])
+def test_low_depth_honours_the_atlas_s_threshold(
+    manifest: Manifest, low_depth: float, low: int
+) -> None:
+    atlas = replace(manifest, thresholds={**manifest.thresholds, "low_depth": low_depth})
+    block = _transfer(_answers([1000, 10, 50, 100]), atlas)
+    assert _words(block, atlas, "cellport_qc").count("low_depth") == low
+
+
+def test_atlas_without_labels(manifest: Manifest) -> None:
+    bare = replace(manifest, labels=(), parents=())
+    block = _transfer(_answers([1000, 0], prob=None), bare)
+    assert [column.name for column in result_schema(bare).columns] == ["cellport_qc"]
+    assert list(block.obs) == ["cellport_qc"]
+
+
+def test_block_fits_its_schema(manifest: Manifest) -> None:
+    schema = result_schema(manifest)
+    block = _transfer(_answers([1000.0] * 4), manifest)
+    dtypes = {"category": np.int32, "float": np.float32}
+    assert list(block.obs) == [column.name for column in schema.columns]
+    for column in schema.columns:
+        assert block.obs[column.name].dtype == dtypes[column.kind]
+    assert {name: matrix.shape[1] for name, matrix in block.obsm.items()} == schema.obsm
+    assert schema.columns[-1].categories == QC
+
+
+def test_no_cells(manifest: Manifest) -> None:
+    block = _transfer(_answers([], prob=np.empty((0, 3), np.float32)), manifest)
+    assert block.n_cells == 0
+    assert all(len(values) == 0 for values in block.obs.values())
+
+
+@pytest.mark.parametrize(
+    ("answers", "name"),
+    [
+        ({"prob": None}, "label_prob"),
+        ({"prob": PROB[:, :2]}, "label_prob"),
+        ({"prob": np.zeros((4, 4), np.float32)}, "label_prob"),
+        ({"prob": PROB[:3]}, "label_prob"),
+        ({"width": 7}, "latent"),
+    ],
+)
+def test_answers_the_manifest_does_not_promise(
+    manifest: Manifest, answers: dict[str, Any], name: str
+) -> None:
+    with pytest.raises(AtlasError, match=f"does not answer '{name}' of width"):
+        _transfer(_answers([1000.0] * 4, **answers), manifest)
