@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-TILE = 32
+TILE = 128
 """Cells that share one pass over a slice of the weights while it is in the L2 cache."""
 
 
