@@ -130,6 +130,8 @@ def train(reference: str, out: str, as_json: bool, **settings: Any) -> None:
               help="Map even when the gene names look like another organism's.")  # fmt: skip
 @click.option("--fractional-counts", "allow_fractional", is_flag=True,
               help="Take counts with fractions (RSEM, ambient-corrected) as counts.")  # fmt: skip
+@click.option("--neighbors", default=0, type=click.IntRange(0),
+              help="Name so many nearest reference cells of each cell.")  # fmt: skip
 @click.option("--with-counts", is_flag=True, help="Copy the counts into the .h5ad too.")
 @_json
 def map_(

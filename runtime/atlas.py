@@ -19,6 +19,12 @@ from cellport.runtime.encode import encode_block, query_first_layer, run_graph
 from cellport.runtime.errors import InputError
 from cellport.runtime.genes import GeneMatch, Panel, match_genes
 from cellport.runtime.mapping import Mapping
+from cellport.runtime.neighbors import (
+    Neighbors,
+    neighbor_columns,
+    open_neighbors,
+    with_neighbors,
+)
 from cellport.runtime.prefetch import prefetch
 from cellport.runtime.results import MappedBlock, Schema
 from cellport.runtime.session import (
@@ -55,6 +61,8 @@ class MapOptions:
         Map even when the gene names look like another organism's.
     allow_fractional
         Take counts with fractions (RSEM, ambient-corrected) as counts.
+    neighbors
+        Reference cells to name as the nearest of each cell; 0 for none.
     keep_counts
         Hand each block's counts on with its results.
     """
@@ -66,6 +74,7 @@ class MapOptions:
     minimum_genes: float = 0.2
     any_organism: bool = False
     allow_fractional: bool = False
+    neighbors: int = 0
     keep_counts: bool = False
 
 
@@ -184,13 +193,14 @@ class Atlas:
                 source=source.description,
             )
             tail = self._tail(how)
-            blocks = self._mapped(source, genes, tail, how)
+            neighbors = open_neighbors(self.file, how.neighbors) if how.neighbors else None
+            blocks = self._mapped(source, genes, tail, neighbors, how)
         except BaseException:
             source.close()
             raise
         notes = (*source.notes, *genes.warnings)
         return Stream(
-            schema=result_schema(self.manifest),
+            schema=_schema(self.manifest, how),
             n_cells=source.n_cells,
             genes=genes,
             gene_names=source.gene_columns[genes.column],
@@ -279,7 +289,12 @@ class Atlas:
         return self._tails[key]
 
     def _mapped(
-        self, source: CountSource, genes: GeneMatch, tail: Any, how: MapOptions
+        self,
+        source: CountSource,
+        genes: GeneMatch,
+        tail: Any,
+        neighbors: Neighbors | None,
+        how: MapOptions,
     ) -> Iterator[MappedBlock]:
         first = query_first_layer(self.file, genes.panel_column, genes.measured)
         threads = how.threads or available_threads()
@@ -288,7 +303,17 @@ class Atlas:
                 answers = encode_block(block, first, tail, threads, pool)
                 names = source.cell_names(block.start, block.start + block.n_cells)
                 mapped = transfer_block(block.start, names, answers, self.manifest, genes.share)
+                if neighbors is not None:
+                    mapped = with_neighbors(mapped, neighbors, threads, pool)
                 yield replace(mapped, counts=block) if how.keep_counts else mapped
+
+
+def _schema(manifest: Manifest, how: MapOptions) -> Schema:
+    schema = result_schema(manifest)
+    if not how.neighbors:
+        return schema
+    columns, obsm = neighbor_columns(how.neighbors)
+    return Schema((*schema.columns, *columns), {**schema.obsm, **obsm})
 
 
 def load_atlas(path: str | os.PathLike[str]) -> Atlas:

@@ -43,6 +43,8 @@ REQUIRED = (
     "arrays/canary_counts.npy",
 )
 THRESHOLDS = ("call_prob", "low_depth", "low_gene_coverage")
+# from so many reference cells on, neighbours are searched through an index
+EXACT_BELOW = 20_000
 _NAME = re.compile(r"README\.md|[a-z_]+\.onnx|arrays/[a-z0-9_]+\.npy")
 _SEAL = b"cellport atlas, sha256 of all bytes before these 64: "
 _ALIGN = 64

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from cellport.models.deploy import ANSWERS, ExpectedCounts, MappingEncoder
 from cellport.models.vae import CountVAE
-from cellport.runtime.atlas_file import Manifest, npy_bytes, write_atlas_file
+from cellport.runtime.atlas_file import EXACT_BELOW, Manifest, npy_bytes, write_atlas_file
 from cellport.runtime.errors import OutputError, TrainingError
 from cellport.runtime.session import open_session
 from cellport.runtime.version import __version__
@@ -24,6 +24,7 @@ from cellport.train.card import write_card
 from cellport.train.export import export_graph
 from cellport.train.fit import FitConfig, Progress, TrainingCells, fit
 from cellport.train.gene_table import name_genes
+from cellport.train.index import neighbor_centroids
 from cellport.train.panel import select_panel
 from cellport.train.reference import Reference, read_reference
 from cellport.train.scores import label_scores
@@ -180,6 +181,7 @@ def build_atlas(
         minimum_runtime="0.1.0",
     )
     members = export_members(model, cells, latent, temperature, how.fit.seed)
+    members |= reference_members(reference, latent, how.fit.seed)
     members["README.md"] = write_card(manifest).encode()
     return manifest, members
 
@@ -238,9 +240,6 @@ def export_members(
         "gene_mean": normalise.mean.numpy(),
         "gene_cap": normalise.cap.numpy(),
         "gene_share": normalise.share.numpy(),
-        "reference_latent": latent,
-        "reference_label": cells.label.astype(np.int32),
-        "reference_batch": cells.batch.astype(np.int32),
         "canary_counts": canary,
     }
     session = open_session(graph, "encoder.onnx", device="cpu")
@@ -248,6 +247,22 @@ def export_members(
     arrays |= {f"canary_{name}": value for name, value in expected.items()}
     members |= {f"arrays/{name}.npy": npy_bytes(array) for name, array in arrays.items()}
     return members
+
+
+def reference_members(
+    reference: Reference, latent: NDArray[np.float32], seed: int
+) -> dict[str, bytes]:
+    """Arrays of the reference cells themselves, by member name: what a query is compared with."""
+    names = "\n".join(str(name).replace("\n", " ") for name in reference.cell_names)
+    arrays = {
+        "reference_latent": latent,
+        "reference_label": reference.label.astype(np.int32),
+        "reference_batch": reference.batch.astype(np.int32),
+        "reference_names": np.frombuffer(names.encode(), np.uint8),
+    }
+    if len(latent) >= EXACT_BELOW:
+        arrays["neighbor_centroids"] = neighbor_centroids(latent, seed)
+    return {f"arrays/{name}.npy": npy_bytes(array) for name, array in arrays.items()}
 
 
 def canary_counts(model: CountVAE, latent: NDArray[np.float32], seed: int) -> NDArray[np.float32]:
