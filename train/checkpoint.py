@@ -11,6 +11,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from cellport.runtime.errors import OutputError, first_line
+
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
@@ -50,18 +52,29 @@ class Checkpoint:
 def save_checkpoint(
     path: Path, state: Checkpoint, model: nn.Module, optimiser: Any, schedule: Any
 ) -> None:
-    """Write the run's state, replacing the last one in one step."""
+    """Write the run's state, replacing the last one in one step.
+
+    Raises
+    ------
+    OutputError
+        The disk is full or fails.
+    """
     part = path.with_name(path.name + ".part")
-    torch.save(
-        {
-            "state": {name: getattr(state, name) for name in Checkpoint.__dataclass_fields__},
-            "model": model.state_dict(),
-            "optimiser": optimiser.state_dict(),
-            "schedule": schedule.state_dict(),
-        },
-        part,
-    )
-    os.replace(part, path)
+    whole = {
+        "state": {name: getattr(state, name) for name in Checkpoint.__dataclass_fields__},
+        "model": model.state_dict(),
+        "optimiser": optimiser.state_dict(),
+        "schedule": schedule.state_dict(),
+    }
+    try:
+        torch.save(whole, part)
+        os.replace(part, path)
+    except (OSError, RuntimeError) as error:
+        part.unlink(missing_ok=True)
+        raise OutputError(
+            f"The training state cannot be written to {path}: {first_line(error)}. "
+            "Free some space; the same command then goes on from the last state written."
+        ) from None
 
 
 def load_checkpoint(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -71,6 +72,25 @@ class FitConfig:
     precision: str = "32-true"
     degradation: Degradation = field(default_factory=Degradation)
 
+    def __post_init__(self) -> None:
+        """Refuse settings that would quietly mean something else.
+
+        Raises
+        ------
+        TrainingError
+            A setting is not one of its choices, or not positive.
+        """
+        choices = {"likelihood": ("nb", "zinb"), "device": ("auto", "cpu", "cuda")}
+        for name, allowed in choices.items():
+            if getattr(self, name) not in allowed:
+                raise TrainingError(
+                    f"{name} must be {' or '.join(allowed)}, not {getattr(self, name)!r}."
+                )
+        for name in ("n_latent", "n_hidden", "batch_size", "learning_rate", "epochs"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise TrainingError(f"{name} must be above 0, not {value!r}.")
+
 
 @dataclass(frozen=True, slots=True)
 class TrainingCells:
@@ -134,6 +154,16 @@ def fit(
     TrainingError
         The loss is not finite, or CUDA was asked for and is not there.
     """
+    with _torch_threads(config.batch_size * cells.counts.shape[1]):
+        return _fit(cells, config, checkpoint, report)
+
+
+def _fit(
+    cells: TrainingCells,
+    config: FitConfig,
+    checkpoint: Path | None,
+    report: Callable[[Progress], None] | None,
+) -> CountVAE:
     fabric = _fabric(config)
     torch.manual_seed(config.seed)
     model = build_model(cells, config)
@@ -262,6 +292,17 @@ def run_key(cells: TrainingCells, config: FitConfig, epochs: int) -> str:
     ):  # fmt: skip
         digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()
+
+
+@contextmanager
+def _torch_threads(values_a_step: int) -> Iterator[None]:
+    """Use no more threads than a step can feed: on a busy machine idle ones cost the most."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(max(1, min(before, values_a_step // 500_000)))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _fabric(config: FitConfig) -> Fabric:

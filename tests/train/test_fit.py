@@ -284,3 +284,18 @@ def test_label_weights_favour_the_rare_and_average_to_one() -> None:
 @pytest.mark.parametrize(("cells", "epochs"), [(10, 100), (64 * 20, 50), (10_000_000, 15)])
 def test_default_epochs_are_about_a_thousand_steps(cells: int, epochs: int) -> None:
     assert default_epochs(cells, 64) == epochs
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("likelihood", "foo", "nb or zinb"),
+        ("device", "tpu", "auto or cpu or cuda"),
+        ("epochs", 0, "above 0"),
+        ("batch_size", -1, "above 0"),
+        ("learning_rate", float("nan"), "above 0"),
+    ],
+)
+def test_settings_that_mean_nothing_are_refused(name: str, value: object, words: str) -> None:
+    with pytest.raises(TrainingError, match=words):
+        FitConfig(**{name: value})  # type: ignore[arg-type]
