@@ -122,7 +122,7 @@ def train(reference: str, out: str, as_json: bool, **settings: Any) -> None:
 @click.option("--layer", help="Where the raw counts are: X, raw, or a layer. Found by itself.")
 @_device
 @click.option("--threads", type=click.IntRange(1), help="Processors to use; all by default.")
-@click.option("--block-cells", default=4096, show_default=True, type=click.IntRange(1),
+@click.option("--block-cells", default=2048, show_default=True, type=click.IntRange(1),
               help="Most cells in memory at a time.")  # fmt: skip
 @click.option("--minimum-genes", default=0.2, show_default=True, type=click.FloatRange(0, 1),
               help="Refuse a query with a smaller share of the atlas's genes.")  # fmt: skip

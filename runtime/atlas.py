@@ -38,7 +38,7 @@ from cellport.runtime.sources import CountSource, open_source
 from cellport.runtime.transfer import result_schema, transfer_block
 from cellport.runtime.version import __version__
 
-BLOCK_CELLS = 4096
+BLOCK_CELLS = 2048
 
 
 @dataclass(frozen=True, slots=True)
