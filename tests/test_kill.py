@@ -1,0 +1,76 @@
+"""A mapping that is killed at any moment leaves no output that opens."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+
+KILLS = 50
+
+# Forked after the imports, so that the kills fall into the work and not into the start of Python.
+KILLER = """
+import os, random, signal, sys, time
+from pathlib import Path
+from cellport.kernels.warmup import warmup
+from cellport.runtime.atlas import MapOptions, load_atlas
+from cellport.runtime.map_files import map_files
+
+atlas, query, out, kills = Path(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]), int(sys.argv[4])
+warmup()
+
+def start():
+    child = os.fork()
+    if child == 0:
+        map_files(load_atlas(atlas), [query], out, MapOptions(block_cells=512, threads=1))
+        os._exit(0)
+    return child
+
+began = time.perf_counter()
+os.waitpid(start(), 0)
+takes = time.perf_counter() - began
+assert out.exists()
+out.unlink()
+chance = random.Random(0)
+finished = 0
+for _ in range(kills):
+    child = start()
+    time.sleep(chance.uniform(0, 1.1 * takes))
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    if out.exists():
+        import h5py
+        with h5py.File(out) as file:
+            assert file["obsm/X_cellport"].shape[0] == len(file["obs/_index"])
+            assert "cellport" in file["uns"]
+        out.unlink()
+        finished += 1
+    for part in out.parent.glob(f".{out.name}.*"):
+        part.unlink()
+print(kills - finished)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_killed_at_random_moments(tiny_atlas_path: Path, tiny_cells: Any, tmp_path: Path) -> None:
+    import anndata
+
+    counts = sp.vstack([tiny_cells.counts] * 40, format="csr")
+    many = anndata.AnnData(counts)
+    many.obs_names = np.arange(counts.shape[0]).astype(str)
+    many.var_names = tiny_cells.symbols
+    many.write_h5ad(tmp_path / "query.h5ad", compression="gzip")
+    (tmp_path / "out").mkdir()
+    arguments = [tiny_atlas_path, tmp_path / "query.h5ad", tmp_path / "out" / "mapped.h5ad", KILLS]
+    done = subprocess.run(
+        [sys.executable, "-c", KILLER, *map(str, arguments)], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    # most of them were killed before they were done, or the test says nothing
+    assert int(done.stdout) > KILLS / 2
