@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager, closing
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from importlib.resources import as_file, files
 from pathlib import Path
@@ -69,11 +69,9 @@ def run_demo(
     from cellport.train.scores import label_scores
 
     began = time.perf_counter()
-    try:
+    with _writable(out):
         out.mkdir(parents=True, exist_ok=True)
         reference, query = write_sample(out)
-    except OSError as error:
-        raise OutputError(f"{out} cannot be written: {error.strerror or error}.") from None
     say(f"Training on lung cells measured with 10x: {reference}")
     with training() as report:
         path = train_atlas(
@@ -100,7 +98,9 @@ def run_demo(
         name: (int((found[truth == name] == name).sum()), int((truth == name).sum()))
         for name in sorted(set(truth))
     }
-    picture = draw_labels(atlas, mapping, truth, out / "lung_smartseq2_mapped.png")
+    picture = out / "lung_smartseq2_mapped.png"
+    with _writable(out):
+        draw_labels(atlas, mapping, truth, picture)
     written = {
         "atlas": path,
         "mapped cells": out / "lung_smartseq2_mapped.h5ad",
@@ -113,6 +113,14 @@ def run_demo(
         files={what: str(where) for what, where in written.items()},
         seconds=round(time.perf_counter() - began, 1),
     )
+
+
+@contextmanager
+def _writable(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(f"{folder} cannot be written: {error.strerror or error}.") from None
 
 
 def write_sample(folder: Path) -> tuple[Path, Path]:

@@ -11,7 +11,7 @@ from cellport.runtime.atlas import Atlas
 from cellport.runtime.mapping import Mapping
 
 
-def draw_labels(atlas: Atlas, mapping: Mapping, truth: NDArray[np.object_], path: Path) -> Path:
+def draw_labels(atlas: Atlas, mapping: Mapping, truth: NDArray[np.object_], path: Path) -> None:
     """Draw the query on the reference, coloured by type, beside how many were called right.
 
     Parameters
@@ -64,7 +64,6 @@ def draw_labels(atlas: Atlas, mapping: Mapping, truth: NDArray[np.object_], path
     bars.legend(loc="lower right", frameon=False)
     bars.spines[["top", "right"]].set_visible(False)
     figure.savefig(path, dpi=110)
-    return path
 
 
 # Tol's and Okabe-Ito's colours for colour-blind readers, in an order that keeps neighbours apart
