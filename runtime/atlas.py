@@ -236,7 +236,7 @@ class Atlas:
         Raises
         ------
         InputError
-            No such batch, or a latent of another width.
+            No such batch, a latent of another width, or a library of another length.
         """
         latent = np.ascontiguousarray(latent, dtype=np.float32)
         names = self.manifest.batches
@@ -247,7 +247,10 @@ class Atlas:
         if batch is not None and batch not in names:
             raise InputError(f"No batch {batch!r} in this atlas; it has {', '.join(names)}.")
         chosen = range(len(names)) if batch is None else [names.index(batch)]
-        size = np.broadcast_to(np.asarray(library, np.float32).reshape(-1, 1), (len(latent), 1))
+        size = np.asarray(library, np.float32).reshape(-1, 1)
+        if len(size) not in (1, len(latent)):
+            raise InputError(f"library must be one number or {len(latent)}, not {len(size)}.")
+        size = np.broadcast_to(size, (len(latent), 1))
         total = np.zeros((len(latent), self.manifest.n_genes), np.float32)
         for code in chosen:
             one_hot = np.zeros((len(latent), len(names)), np.float32)
