@@ -80,7 +80,9 @@ class CsrMatrix:
             When pointers or positions are out of range or the file cannot be read.
         """
         stored, limit = self.data.shape[0], row_limit(self.n_genes)
-        with closing(open_pairs(self.indices, self.data, self.n_genes, self.threads)) as pairs:
+        with readable(self.where):
+            opened = open_pairs(self.indices, self.data, self.n_genes, self.threads)
+        with closing(opened) as pairs:
             for low in range(start, stop, block_cells):
                 high = min(low + block_cells, stop)
                 pointers = read_pointers(self.where, self.indptr, low, high, stored, limit)

@@ -46,7 +46,9 @@ def readable(where: str) -> Iterator[None]:
     except CellportError:
         raise
     except UNREADABLE as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        # The text of a KeyError comes in quotes; its argument does not.
+        said = str(error.args[0] if isinstance(error, KeyError) and error.args else error)
+        reason = (said.strip().splitlines() or [type(error).__name__])[0]
         raise InputError(
             f"{where} cannot be read ({reason}); the file is damaged, incomplete or not in the "
             "layout that it claims. Copy or write it again."

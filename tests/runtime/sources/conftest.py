@@ -96,12 +96,12 @@ def check_stream() -> Callable[..., None]:
     return check
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_counts() -> Callable[..., sparse.csr_matrix]:
     return random_counts
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_anndata() -> Callable[..., anndata.AnnData]:
     return in_anndata
 
