@@ -4,6 +4,8 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from scipy import sparse
 
 from cellport.runtime.errors import InputError
@@ -23,6 +25,47 @@ def test_streams_equal_the_matrix(
     assert source.description == f"{path}, X"
     assert source.notes == []
     source.close()
+
+
+OPTIONS = [{}, {"compression": "gzip"}, {"compression": "lzf"}, {"fletcher32": True}]
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data())
+def test_any_matrix_comes_back(tmp_path, read_all, data):
+    n_cells, n_genes = data.draw(st.integers(1, 30)), data.draw(st.integers(1, 30))
+    density = data.draw(st.sampled_from([0, 0.05, 0.4, 1]))
+    rng = np.random.default_rng(data.draw(st.integers(0, 99)))
+    counts = sparse.random(n_cells, n_genes, density, format="csr", random_state=rng)
+    counts.data = rng.integers(0, 127, counts.nnz)
+    kind = data.draw(st.sampled_from(["csr", "csc", "dense"]))
+    stored = counts.tocsc() if kind == "csc" else counts
+    path = tmp_path / "any.h5ad"
+    with h5py.File(path, "w") as file:
+        file["obs/_index"] = np.array([f"c{i}" for i in range(n_cells)], "S")
+        file["var/_index"] = np.array([f"g{i}" for i in range(n_genes)], "S")
+        dtype = data.draw(st.sampled_from(["f4", ">f8", "i1", "u2", ">i4", "i8"]))
+        parts = {"X": counts.toarray().astype(dtype)}
+        if kind != "dense":
+            group = file.create_group("X")
+            group.attrs.update({"encoding-type": f"{kind}_matrix", "shape": counts.shape})
+            parts = {
+                "X/data": stored.data.astype(dtype),
+                "X/indices": stored.indices.astype(data.draw(st.sampled_from(["i4", ">i8", "u4"]))),
+                "X/indptr": stored.indptr.astype(data.draw(st.sampled_from(["i4", "i8", "u4"]))),
+            }
+        for name, values in parts.items():
+            options = data.draw(st.sampled_from(OPTIONS if values.size else OPTIONS[:1]))
+            chunks = tuple(data.draw(st.integers(1, n)) for n in values.shape) if options else None
+            file.create_dataset(name, data=values, chunks=chunks, **options)
+    if kind == "dense":
+        counts.eliminate_zeros()
+    source = open_source(path, threads=data.draw(st.integers(1, 3)))
+    indptr, indices, values = read_all(source, data.draw(st.integers(1, 40)))
+    source.close()
+    np.testing.assert_array_equal(indptr, counts.indptr)
+    np.testing.assert_array_equal(indices, counts.indices)
+    np.testing.assert_array_equal(values, counts.data.astype(np.float32))
 
 
 @pytest.mark.parametrize("dtype", ["f4", "f8", "i4", "i8", "u2", "u1", "f2", ">f4", ">i8"])
