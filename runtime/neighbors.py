@@ -136,15 +136,14 @@ def _inverted_lists(latent: NDArray[np.float32], centroids: NDArray[np.float32],
     coarse = faiss.IndexFlatL2(width)
     coarse.add(np.ascontiguousarray(centroids))
     index = faiss.IndexIVFFlat(coarse, width, len(centroids))
-    index.own_fields = True
-    coarse.this.disown()
     index.add(np.ascontiguousarray(latent))
-    index.nprobe = min(_LISTS_PER_SEARCH, len(centroids))
 
     def search(
         query: NDArray[np.float32], threads: int, _: Executor | None
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         faiss.omp_set_num_threads(threads)
+        # the index holds a bare pointer to `coarse`; naming it here keeps it alive
+        index.nprobe = min(_LISTS_PER_SEARCH, coarse.ntotal)
         squared, position = index.search(query, k)
         return position, np.sqrt(squared)
 

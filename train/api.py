@@ -254,7 +254,7 @@ def reference_members(
 ) -> dict[str, bytes]:
     """Arrays of the reference cells themselves, by member name: what a query is compared with."""
     names = "\n".join(str(name).replace("\n", " ") for name in reference.cell_names)
-    arrays = {
+    arrays: dict[str, NDArray[Any]] = {
         "reference_latent": latent,
         "reference_label": reference.label.astype(np.int32),
         "reference_batch": reference.batch.astype(np.int32),

@@ -5,10 +5,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from cellport.kernels.align import align, library_size
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.sparse import csr_matrix
+
+from cellport.kernels.align import align, library_size
 
 seeds = st.integers(0, 2**32)
 ONE_TYPE_EACH = [

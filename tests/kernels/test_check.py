@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from cellport.kernels.check import STRUCTURE_FAULTS, check_structure, check_values
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
+
+from cellport.kernels.check import STRUCTURE_FAULTS, check_structure, check_values
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

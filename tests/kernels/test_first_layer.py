@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from cellport.kernels.first_layer import TILE, encode, encode_first_layer, first_layer, prepare
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from cellport.kernels.first_layer import TILE, encode, encode_first_layer, first_layer, prepare
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -6,9 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-import cellport.kernels
 import numpy as np
 import pytest
+
+import cellport.kernels
 from cellport.kernels.jit import frozen
 
 KERNELS = Path(cellport.kernels.__file__).parent

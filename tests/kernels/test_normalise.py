@@ -3,11 +3,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from cellport.kernels.align import align
-from cellport.kernels.normalise import log_normalise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.sparse import csr_matrix
+
+from cellport.kernels.align import align
+from cellport.kernels.normalise import log_normalise
 
 
 @settings(deadline=None, max_examples=30)

@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from cellport.kernels.rows import over_rows, split_rows
 from hypothesis import given
 from hypothesis import strategies as st
+
+from cellport.kernels.rows import over_rows, split_rows
 
 
 @given(st.lists(st.integers(0, 50), max_size=60), st.integers(1, 9))

@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from cellport.kernels.triplets import parse_triplets
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+
+from cellport.kernels.triplets import parse_triplets
 
 whole = st.integers(0, 10**18 - 1)
 numbers = st.one_of(

@@ -4,10 +4,11 @@ import json
 
 import numpy as np
 import pytest
-from cellport.runtime.errors import InputError
-from cellport.runtime.genes import Panel, infer_organism, match_genes
 from hypothesis import given
 from hypothesis import strategies as st
+
+from cellport.runtime.errors import InputError
+from cellport.runtime.genes import Panel, infer_organism, match_genes
 
 HUMAN = {
     "ACTB": "ENSG00000075624",

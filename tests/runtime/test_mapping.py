@@ -4,6 +4,7 @@ import sys
 
 import numpy as np
 import pytest
+
 from cellport.runtime.errors import InputError, MissingDependencyError, OutputError
 from cellport.runtime.mapping import Mapping
 from cellport.runtime.results import Column, MappedBlock, Schema

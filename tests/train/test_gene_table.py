@@ -4,6 +4,7 @@ import re
 
 import numpy as np
 import pytest
+
 from cellport.runtime.genes import Panel, match_genes
 from cellport.train.gene_table import load_gene_table, name_genes
 

@@ -9,13 +9,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
 from cellport.runtime.errors import MissingDependencyError
 from cellport.runtime.mapping import Mapping
 from cellport.runtime.results import Column, MappedBlock, Schema
 from cellport.runtime.writers import open_writer
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from hypothesis.extra import numpy as arrays
 
 TABLES = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet")
 
@@ -218,6 +219,7 @@ def test_parquet_holds_uns_and_dictionaries(tmp_path, mapping):
 
 def test_parquet_gathers_small_blocks_into_row_groups(tmp_path, mapping, blocks, monkeypatch):
     import pyarrow.parquet
+
     from cellport.runtime.writers import parquet
 
     monkeypatch.setattr(parquet, "_ROW_GROUP_CELLS", 4)

@@ -6,6 +6,7 @@ import os
 import h5py
 import numpy as np
 import pytest
+
 from cellport.runtime.errors import OutputError
 from cellport.runtime.writers import FORMATS, check_output, open_writer
 from cellport.runtime.writers.patient_file import PatientFile

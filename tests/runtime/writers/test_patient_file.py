@@ -4,9 +4,10 @@ import errno
 import io
 
 import pytest
-from cellport.runtime.writers.patient_file import PatientFile
 from hypothesis import given
 from hypothesis import strategies as st
+
+from cellport.runtime.writers.patient_file import PatientFile
 
 steps = st.lists(
     st.one_of(
