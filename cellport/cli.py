@@ -42,7 +42,10 @@ class _Commands(click.Group):
 
 def _stopped(command: str | None) -> str:
     if command in ("train", "demo"):
-        return "Stopped; no atlas was written. The same command goes on from the last epoch."
+        return (
+            "Stopped; no atlas was written. Finished epochs are kept: the same command goes on "
+            "from there."
+        )
     return "Stopped; nothing was written."
 
 
