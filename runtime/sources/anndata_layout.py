@@ -63,7 +63,7 @@ def read_matrix(
             check_array(element[name], f"{where}, '{name}'")
         parts = (element["indptr"], element["indices"], element["data"])
         if encoding == "csc_matrix":
-            return CscMatrix(where, n_cells, n_genes, *parts)
+            return CscMatrix(where, n_cells, n_genes, *parts, threads)
         return CsrMatrix(where, n_cells, n_genes, *parts, threads)
 
 

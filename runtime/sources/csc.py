@@ -3,19 +3,20 @@
 Cost: the cells are cut into super-blocks of at most `SUPER_NONZEROS` values, and each
 super-block takes one scan over all positions and values of the matrix (plus one scan of the
 positions alone at the start, to count the values of every cell, when there is more than one
-super-block). A file of a hundred million non-zeros is scanned about six times. Save large
+super-block). A file of a hundred million non-zeros is scanned ten times. Save large
 files as CSR to have them read once.
 """
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from cellport.runtime.sources.block import CountBlock
-from cellport.runtime.sources.ranges import PlainPairs
+from cellport.runtime.sources.ranges import open_pairs
 from cellport.runtime.sources.source import Sample
 from cellport.runtime.sources.structure import (
     Array,
@@ -32,8 +33,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-SUPER_NONZEROS = 16_000_000
-PIECE = 2_000_000
+SUPER_NONZEROS = 10_000_000
+PIECE = 1_000_000
 SAMPLE_PIECES = 8
 SAMPLE_VALUES = 4_000
 
@@ -50,6 +51,8 @@ class CscMatrix:
         Shape.
     indptr, indices, data
         The three arrays; `indptr` has one pointer a gene, `indices` are positions of cells.
+    threads
+        Threads that read and inflate chunks.
     strict
         Whether values beyond the last pointer are a fault.
     """
@@ -60,6 +63,7 @@ class CscMatrix:
     indptr: Array
     indices: Array
     data: Array
+    threads: int
     strict: bool = True
 
     def __post_init__(self) -> None:
@@ -77,51 +81,55 @@ class CscMatrix:
         """
         stored = self.data.shape[0]
         pointers = read_pointers(self.where, self.indptr, 0, self.n_genes, stored, stored)
-        for low, high in self._super_blocks(int(pointers[-1]), start, stop):
-            yield from split(self._turn(pointers, low, high), block_cells)
+        for low, high, most in self._super_blocks(int(pointers[-1]), start, stop):
+            yield from split(self._turn(pointers, low, high, most), block_cells)
 
-    def _super_blocks(self, stored: int, start: int, stop: int) -> list[tuple[int, int]]:
+    def _super_blocks(self, stored: int, start: int, stop: int) -> list[tuple[int, int, int]]:
+        """Cut ``start:stop`` into runs of cells, each with the most values that it can have."""
         if stored <= SUPER_NONZEROS:
-            return [(start, stop)] if start < stop else []
+            return [(start, stop, stored)] if start < stop else []
+        ends = np.concatenate([[0], np.cumsum(self._values_per_cell(stored))])
+        runs = []
+        while start < stop:
+            before = int(ends[start])
+            high = int(np.searchsorted(ends, before + SUPER_NONZEROS, side="right")) - 1
+            high = min(max(high, start + 1), stop)
+            runs.append((start, high, int(ends[high]) - before))
+            start = high
+        return runs
+
+    def _values_per_cell(self, stored: int) -> NDArray[np.int64]:
         per_cell = np.zeros(self.n_cells, dtype=np.int64)
         for low in range(0, stored, PIECE):
             with readable(f"{self.where}, 'indices'"):
                 piece = np.asarray(self.indices[low : min(low + PIECE, stored)])
                 positions = as_positions(piece, self.n_cells)
             per_cell += np.bincount(positions, minlength=self.n_cells)
-        ends = np.cumsum(per_cell)
-        runs = []
-        while start < stop:
-            before = int(ends[start - 1]) if start else 0
-            high = int(np.searchsorted(ends, before + SUPER_NONZEROS, side="right"))
-            high = min(max(high, start + 1), stop)
-            runs.append((start, high))
-            start = high
-        return runs
+        return per_cell
 
-    def _turn(self, pointers: NDArray[np.int64], low: int, high: int) -> CountBlock:
+    def _turn(self, pointers: NDArray[np.int64], low: int, high: int, most: int) -> CountBlock:
+        """Scan all values and return those of the cells ``low:high``, at most `most`, by cell."""
         from scipy.sparse import csc_array
 
-        rows, values, counts = [], [], np.zeros(self.n_genes, dtype=np.int64)
-        pairs = PlainPairs(self.indices, self.data, self.n_cells)
+        rows, values = np.empty(most, np.int32), np.empty(most, np.float32)
+        counts, n = np.zeros(self.n_genes, dtype=np.int64), 0
         stored = int(pointers[-1])
-        for begin in range(0, stored, PIECE):
-            end = min(begin + PIECE, stored)
-            with readable(f"{self.where}, values {begin} to {end - 1}"):
-                positions, data = pairs.read(begin, end)
-            inside = (positions >= low) & (positions < high)
-            rows.append(positions[inside] - np.int32(low))
-            values.append(data[inside])
-            # Every gene's share of this piece, from the running count of values inside.
-            running = np.concatenate([[0], np.cumsum(inside)])
-            counts += np.diff(running[np.clip(pointers, begin, end) - begin])
-        indptr = np.concatenate([[0], np.cumsum(counts)])
-        empty_rows, empty = np.empty(0, np.int32), np.empty(0, np.float32)
-        parts = (
-            np.concatenate([empty, *values]),
-            np.concatenate([empty_rows, *rows]),
-            indptr,
-        )
+        with readable(self.where):
+            opened = open_pairs(self.indices, self.data, self.n_cells, self.threads)
+        with closing(opened) as pairs:
+            for begin in range(0, stored, PIECE):
+                end = min(begin + PIECE, stored)
+                with readable(f"{self.where}, values {begin} to {end - 1}"):
+                    positions, data = pairs.read(begin, end)
+                inside = (positions >= low) & (positions < high)
+                # Every gene's share of this piece, from the running count of values inside.
+                running = np.concatenate([[0], np.cumsum(inside)])
+                counts += np.diff(running[np.clip(pointers, begin, end) - begin])
+                n_inside = int(running[-1])
+                rows[n : n + n_inside] = positions[inside] - np.int32(low)
+                values[n : n + n_inside] = data[inside]
+                n += n_inside
+        parts = (values[:n], rows[:n], np.concatenate([[0], np.cumsum(counts)]))
         turned = csc_array(parts, shape=(high - low, self.n_genes)).tocsr()
         return CountBlock(
             start=low,

@@ -128,7 +128,7 @@ def matrix_of_object(matrix: Any, where: str, threads: int) -> Matrix:
         n_cells, n_genes = (int(n) for n in matrix.shape)
         parts = (matrix.indptr, matrix.indices, matrix.data)
         if kind == "csc":
-            return CscMatrix(where, n_cells, n_genes, *parts, strict=False)
+            return CscMatrix(where, n_cells, n_genes, *parts, threads, strict=False)
         return CsrMatrix(where, n_cells, n_genes, *parts, threads, strict=False)
     if isinstance(matrix, np.ndarray):
         return DenseMatrix(where, np.asarray(matrix))
