@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
+
 from cellport.kernels.check import check_values
 from cellport.runtime.errors import InputError, MissingDependencyError
 from cellport.runtime.sources.trouble import cells, near_names
@@ -17,9 +18,10 @@ from cellport.runtime.sources.trouble import cells, near_names
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from numpy.typing import NDArray
+
     from cellport.runtime.sources.block import CountBlock
     from cellport.runtime.sources.source import Place, Sample
-    from numpy.typing import NDArray
 
 Content = Literal[
     "counts",

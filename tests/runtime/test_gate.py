@@ -4,13 +4,14 @@ import anndata
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import sparse
+
 from cellport.runtime.errors import InputError
 from cellport.runtime.gate import check_block, classify
 from cellport.runtime.sources import CountBlock, open_source
 from cellport.runtime.sources.source import Sample
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from scipy import sparse
 
 
 @pytest.fixture(scope="module")

@@ -4,9 +4,10 @@ import threading
 import time
 
 import pytest
-from cellport.runtime.prefetch import prefetch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from cellport.runtime.prefetch import prefetch
 
 
 def workers():
