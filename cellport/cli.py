@@ -203,7 +203,7 @@ def verify(atlas: str, device: Any, as_json: bool) -> None:
 def warmup() -> None:
     """Compile the kernels now, so that the first mapping need not wait for it."""
     from cellport import screen
-    from cellport.kernels.warmup import warmup as compile_kernels
+    from cellport.runtime.warmup import warmup as compile_kernels
 
     screen.say(f"Kernels are ready ({compile_kernels():.1f} s).")
 

@@ -46,7 +46,7 @@ def say(text: str | Text) -> None:
 
 def warm_up() -> None:
     """Compile the kernels where that has not been done, and say so: it takes a few seconds."""
-    from cellport.kernels.warmup import is_compiled, warmup
+    from cellport.runtime.warmup import is_compiled, warmup
 
     if not is_compiled():
         say("Compiling, once for this installation ...")
@@ -133,7 +133,8 @@ def mapped(summary: Summary) -> None:
     flagged = {name: n for name, n in summary.quality.items() if name != "ok"}
     if flagged:
         console.print("flagged: " + ", ".join(f"{n:,} {name}" for name, n in flagged.items()))
-    console.print(f"{summary.n_cells:,} cells in {summary.seconds:.1f} s -> {summary.out}")
+    line = f"{summary.n_cells:,} cells in {summary.seconds:.1f} s -> {summary.out}"
+    console.print(line, soft_wrap=True)
 
 
 def atlas(file: AtlasFile) -> None:
@@ -185,4 +186,4 @@ def demo(result: DemoResult) -> None:
         f"{result.seconds:.0f} s in all"
     )
     for what, path in result.files.items():
-        console.print(f"{what}: {path}")
+        console.print(f"{what}: {path}", soft_wrap=True)

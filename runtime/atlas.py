@@ -264,6 +264,7 @@ class Atlas:
         import onnxruntime
 
         first = streams[0]
+        reports = [stream.genes.report() for stream in streams]
         return {
             "cellport": {
                 "atlas": self.manifest.name,
@@ -273,7 +274,9 @@ class Atlas:
                 "device": first.device,
                 "counts_from": [s.counts_from for s in streams],
                 "notes": [note for s in streams for note in s.notes],
-                "genes": first.genes.report(),
+                "genes": reports[0]
+                if len(reports) == 1
+                else {str(i): r for i, r in enumerate(reports)},
                 "thresholds": dict(self.manifest.thresholds),
                 "n_cells": sum(s.n_cells for s in streams),
                 "seconds": round(seconds, 3),

@@ -6,7 +6,16 @@ from importlib.util import find_spec
 
 from cellport.runtime.errors import MissingDependencyError
 
-_TRAINING = ("torch", "onnx", "onnxscript", "lightning_fabric", "sklearn", "skmisc")
+_TRAINING = (
+    "anndata",
+    "lightning_fabric",
+    "matplotlib",
+    "onnx",
+    "onnxscript",
+    "sklearn",
+    "skmisc",
+    "torch",
+)
 
 
 def require_train() -> None:

@@ -93,13 +93,15 @@ def classify(sample: Sample) -> Content:
         return "counts"
     values = values[stored]
     small = bool(values.max() < LARGEST_LOGARITHM)
+    whole = np.count_nonzero(values == np.floor(values)) / len(values)
+    if whole > 0.5:
+        return "fractional"
     if sample.cells is not None:
         owners = np.unique(sample.cells[stored], return_inverse=True)[1]
         if small and _rescaled(np.expm1(values.astype(np.float64)), owners):
             return "log-normalised"
         if _rescaled(values.astype(np.float64), owners):
             return "normalised"
-    whole = np.count_nonzero(values == np.floor(values)) / len(values)
     return "log-normalised" if small and whole < 0.2 else "fractional"
 
 

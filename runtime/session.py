@@ -31,6 +31,8 @@ def onnxruntime() -> ModuleType:
     try:
         import onnxruntime as installed
     except ImportError as error:
+        if isinstance(error.__context__, KeyboardInterrupt):
+            raise KeyboardInterrupt from None
         raise MissingDependencyError(
             "Mapping needs ONNX Runtime, in one of two builds: pip install 'cellport[cpu]', or "
             "pip install 'cellport[gpu]' for NVIDIA cards. Never both: they overwrite each other."

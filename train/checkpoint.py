@@ -70,11 +70,12 @@ def save_checkpoint(
         torch.save(whole, part)
         os.replace(part, path)
     except (OSError, RuntimeError) as error:
-        part.unlink(missing_ok=True)
         raise OutputError(
             f"The training state cannot be written to {path}: {first_line(error)}. "
             "Free some space; the same command then goes on from the last state written."
         ) from None
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def load_checkpoint(

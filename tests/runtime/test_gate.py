@@ -172,3 +172,9 @@ def test_check_block(value, words):
     else:
         with pytest.raises(InputError, match=words):
             check_block(block, "file, X", allow_fractional=True)
+
+
+def test_counts_with_a_few_fractions_are_not_taken_for_normalised(counts):
+    corrected = counts.copy()
+    corrected[::7] += np.where(corrected[::7] > 1, 0.25, 0)
+    assert classify(sample(corrected)) == "fractional"
