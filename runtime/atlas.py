@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from cellport.runtime.atlas_file import AtlasFile, Manifest, open_atlas_file
 from cellport.runtime.encode import encode_block, query_first_layer, run_graph
-from cellport.runtime.errors import InputError
+from cellport.runtime.errors import CellportError, InputError, first_line
 from cellport.runtime.genes import GeneMatch, Panel, match_genes
 from cellport.runtime.mapping import Mapping
 from cellport.runtime.neighbors import (
@@ -34,7 +34,7 @@ from cellport.runtime.session import (
     has_cuda_provider,
     open_session,
 )
-from cellport.runtime.sources import CountSource, open_source
+from cellport.runtime.sources import CountBlock, CountSource, open_source
 from cellport.runtime.transfer import result_schema, transfer_block
 from cellport.runtime.version import __version__
 
@@ -306,12 +306,27 @@ class Atlas:
         threads = how.threads or available_threads()
         with closing(source), ThreadPoolExecutor(threads) as pool:
             for block in prefetch(source.blocks(how.block_cells), 2):
-                answers = encode_block(block, first, tail, threads, pool)
-                names = source.cell_names(block.start, block.start + block.n_cells)
-                mapped = transfer_block(block.start, names, answers, self.manifest, genes.share)
-                if neighbors is not None:
-                    mapped = with_neighbors(mapped, neighbors, threads, pool)
+                with _concerning(block):
+                    answers = encode_block(block, first, tail, threads, pool)
+                    names = source.cell_names(block.start, block.start + block.n_cells)
+                    mapped = transfer_block(block.start, names, answers, self.manifest, genes.share)
+                    if neighbors is not None:
+                        mapped = with_neighbors(mapped, neighbors, threads, pool)
                 yield replace(mapped, counts=block) if how.keep_counts else mapped
+
+
+@contextmanager
+def _concerning(block: CountBlock) -> Iterator[None]:
+    """Say which cells a failure of another library concerns."""
+    try:
+        yield
+    except CellportError:
+        raise
+    except Exception as error:
+        raise CellportError(
+            f"Cells {block.start} to {block.start + block.n_cells - 1} could not be mapped: "
+            f"{type(error).__name__}: {first_line(error)}."
+        ) from error
 
 
 def _schema(manifest: Manifest, how: MapOptions) -> Schema:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from cellport.runtime import gate
 from cellport.runtime.errors import InputError
+from cellport.runtime.session import available_threads
 from cellport.runtime.sources.memory import is_anndata, open_anndata, open_arrays
 from cellport.runtime.sources.source import Contents, Source
 from cellport.runtime.sources.trouble import near_names
@@ -86,13 +87,6 @@ def open_source(
     except BaseException:
         contents.close()
         raise
-
-
-def available_threads() -> int:
-    """Return how many processors this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _non_empty(contents: Contents) -> Any:

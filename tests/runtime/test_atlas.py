@@ -11,7 +11,7 @@ import scipy.sparse as sp
 from numpy.testing import assert_array_equal
 
 from cellport.runtime.atlas import Atlas, MapOptions, load_atlas
-from cellport.runtime.errors import AtlasError, InputError
+from cellport.runtime.errors import AtlasError, CellportError, InputError
 from cellport.runtime.mapping import Mapping
 from cellport.runtime.version import __version__
 
@@ -196,3 +196,26 @@ def test_decode_refuses_what_does_not_fit(atlas: Atlas) -> None:
             atlas.decode(wrong)
     with pytest.raises(InputError, match="library must be one number or 4, not 3"):
         atlas.decode(latent, library=np.ones(3))
+
+
+def test_a_failure_of_the_network_names_the_cells(
+    atlas: Atlas, tiny_cells: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tail = atlas._tail(MapOptions())
+
+    class Failing:
+        seen = 0
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(tail, name)
+
+        def run(self, names: Any, inputs: Any) -> Any:
+            self.seen += 1
+            if self.seen == 3:
+                raise RuntimeError("out of memory")
+            return tail.run(names, inputs)
+
+    failing = Failing()
+    monkeypatch.setattr(atlas, "_tail", lambda how: failing)
+    with pytest.raises(CellportError, match=r"Cells 20 to 29 could not .* out of memory"):
+        atlas.map((tiny_cells.counts, tiny_cells.symbols), block_cells=10)
