@@ -317,16 +317,15 @@ class Atlas:
 
 @contextmanager
 def _concerning(block: CountBlock) -> Iterator[None]:
-    """Say which cells a failure of another library concerns."""
+    """Say which cells a failure concerns."""
+    cells = f"Cells {block.start} to {block.start + block.n_cells - 1}"
     try:
         yield
-    except CellportError:
-        raise
+    except CellportError as error:
+        raise type(error)(f"{cells} could not be mapped. {error}") from error
     except Exception as error:
-        raise CellportError(
-            f"Cells {block.start} to {block.start + block.n_cells - 1} could not be mapped: "
-            f"{type(error).__name__}: {first_line(error)}."
-        ) from error
+        reason = f"{type(error).__name__}: {first_line(error)}"
+        raise CellportError(f"{cells} could not be mapped: {reason}.") from error
 
 
 def _schema(manifest: Manifest, how: MapOptions) -> Schema:

@@ -217,5 +217,5 @@ def test_a_failure_of_the_network_names_the_cells(
 
     failing = Failing()
     monkeypatch.setattr(atlas, "_tail", lambda how: failing)
-    with pytest.raises(CellportError, match=r"Cells 20 to 29 could not .* out of memory"):
+    with pytest.raises(CellportError, match=r"Cells 20 to 29 could not .*out of memory"):
         atlas.map((tiny_cells.counts, tiny_cells.symbols), block_cells=10)
