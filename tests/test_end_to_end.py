@@ -388,8 +388,8 @@ def test_memory_does_not_grow_with_cells(
 # --- Ctrl-C
 
 
-def _interrupt(command: list[str], begun: Callable[[], object]) -> tuple[int, str]:
-    """Press Ctrl-C when a command has begun its work; return its exit code and stderr."""
+def _interrupt(command: list[str], begun: Callable[[], object]) -> tuple[int, str, float]:
+    """Press Ctrl-C when a command has begun its work; return exit code, stderr and seconds."""
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd="/"
     )
@@ -400,11 +400,12 @@ def _interrupt(command: list[str], begun: Callable[[], object]) -> tuple[int, st
             assert time.monotonic() < deadline
             time.sleep(0.005)
         process.send_signal(signal.SIGINT)
+        pressed = time.monotonic()
         stdout, stderr = process.communicate(timeout=60)
     finally:
         process.kill()
     assert stdout == ""
-    return process.returncode, stderr
+    return process.returncode, stderr, time.monotonic() - pressed
 
 
 @pytest.mark.slow
@@ -421,8 +422,10 @@ def test_ctrl_c_while_mapping(
         f"{ENTRY}main()", "map", tiny_atlas_path, many_cells(200_000), "-o", out,
         "--block-cells", 16,
     )  # fmt: skip
-    code, stderr = _interrupt(command, lambda: len(list(folder.iterdir())) > 1)
+    code, stderr, seconds = _interrupt(command, lambda: len(list(folder.iterdir())) > 1)
     assert code == 130, stderr
+    # half a second on an idle machine, and no longer for a larger file
+    assert seconds < 3
     assert "Traceback" not in stderr
     assert stderr.splitlines()[-1] == "Error: Stopped; nothing was written."
     assert list(folder.iterdir()) == [out]
@@ -447,13 +450,11 @@ def test_training_goes_on_after_ctrl_c(
     stopped = tmp_path / "stopped"
     checkpoint = stopped / "tiny.cellport.checkpoint"
     command = script(f"{ENTRY}main()", *arguments("stopped"))
-    code, stderr = _interrupt(command, checkpoint.exists)
+    code, stderr, _ = _interrupt(command, checkpoint.exists)
     assert code == 130, stderr
     assert "Traceback" not in stderr
     assert stderr.splitlines()[-1].startswith("Error: Stopped; no atlas was written.")
-    left = {path.name for path in stopped.iterdir()}
-    assert checkpoint.name in left
-    assert left <= {checkpoint.name, f"{checkpoint.name}.part"}
+    assert [path.name for path in stopped.iterdir()] == [checkpoint.name]
     done = torch.load(checkpoint, weights_only=True)["state"]["epoch"]
     assert 1 <= done < 25
 
