@@ -608,7 +608,7 @@ def test_training_without_its_packages(command: str, reference: Path, atlas_out:
     done = _without("torch,onnx", command, *inputs, "-o", atlas_out)
     assert done.returncode == 2
     assert done.stdout == ""
-    assert done.stderr == "Error: Training needs torch, onnx: pip install 'cellport[train,cpu]'.\n"
+    assert done.stderr == "Error: Training needs onnx, torch: pip install 'cellport[train,cpu]'.\n"
 
 
 def test_mapping_without_onnxruntime(tiny_atlas_path: Path, reference: Path, out: Path) -> None:

@@ -69,7 +69,10 @@ def test_killed_at_random_moments(tiny_atlas_path: Path, tiny_cells: Any, tmp_pa
     (tmp_path / "out").mkdir()
     arguments = [tiny_atlas_path, tmp_path / "query.h5ad", tmp_path / "out" / "mapped.h5ad", KILLS]
     done = subprocess.run(
-        [sys.executable, "-c", KILLER, *map(str, arguments)], capture_output=True, text=True
+        [sys.executable, "-c", KILLER, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        cwd="/",
     )
     assert done.returncode == 0, done.stderr
     # most of them were killed before they were done, or the test says nothing

@@ -243,5 +243,7 @@ def test_writers_are_imported_without_the_libraries_of_others():
         "import sys, cellport.runtime.mapping; "
         "print(*{'pandas', 'anndata', 'pyarrow', 'torch'} & set(sys.modules))"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd="/"
+    )
     assert done.stdout.split() == []
