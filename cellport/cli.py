@@ -145,6 +145,8 @@ def map_(
     from cellport.runtime.atlas import MapOptions, load_atlas
     from cellport.runtime.map_files import map_files
 
+    # threads that inflate come back for the interpreter every 0.1 ms, and would wait 5 for it
+    sys.setswitchinterval(0.0005)
     opened = load_atlas(atlas)
     screen.warm_up()
     with screen.mapping() as show:
