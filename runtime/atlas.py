@@ -305,7 +305,7 @@ class Atlas:
         first = query_first_layer(self.file, genes.panel_column, genes.measured)
         threads = how.threads or available_threads()
         with closing(source), ThreadPoolExecutor(threads) as pool:
-            for block in prefetch(source.blocks(how.block_cells), 2):
+            for block in prefetch(source.blocks(how.block_cells), 1):
                 with _concerning(block):
                     answers = encode_block(block, first, tail, threads, pool)
                     names = source.cell_names(block.start, block.start + block.n_cells)

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 # Bytes that one job reads: enough to hide what it costs to hand it to a thread.
 JOB_BYTES = 1 << 19
+# Elements that an array for a block is a multiple of.
+_ROOM = 1 << 20
 
 
 class ChunkStream:
@@ -68,6 +70,15 @@ class ChunkStream:
         self._kept = self._ended
 
 
+def _room(size: int, dtype: type[np.generic]) -> NDArray[Any]:
+    """Return an empty array, cut from one of few sizes.
+
+    Blocks differ a little in size, and an allocator that is asked for ever new sizes fills the
+    gaps of the old ones badly: memory would creep up over a long file.
+    """
+    return np.empty(-(-size // _ROOM) * _ROOM, dtype)[:size]
+
+
 class ParallelPairs:
     """Positions and values read together by a pool of threads."""
 
@@ -78,7 +89,7 @@ class ParallelPairs:
 
     def read(self, start: int, stop: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
         """Read ``indices[start:stop]`` and ``data[start:stop]``, checked and converted."""
-        indices, data = np.empty(stop - start, np.int32), np.empty(stop - start, np.float32)
+        indices, data = _room(stop - start, np.int32), _room(stop - start, np.float32)
         jobs = self._indices.jobs(start, stop, indices) + self._data.jobs(start, stop, data)
         if self._pool is None:
             for job in jobs:
