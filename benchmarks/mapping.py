@@ -156,8 +156,9 @@ def draw(rows: list[dict[str, object]], path: Path) -> None:
     for axes, key, unit in zip(
         figure.subplots(1, 2, sharey=True), ("seconds", "memory_mb"), ("s", "MB"), strict=True
     ):
+        digits = 1 if unit == "s" else 0
         bars = axes.barh(names, [r[key] for r in shown], color=colours)
-        axes.bar_label(bars, [f"{r[key]:,.0f} {unit}" for r in shown], padding=3)
+        axes.bar_label(bars, [f"{r[key]:,.{digits}f} {unit}" for r in shown], padding=3)
         axes.set_title("whole process, seconds" if unit == "s" else "peak memory, MB", loc="left")
         axes.spines[["top", "right", "bottom"]].set_visible(False)
         axes.set_xticks([])
