@@ -9,6 +9,9 @@ from contextlib import contextmanager
 from types import ModuleType
 from typing import Any, Literal, get_args
 
+import numpy as np
+from numpy.typing import NDArray
+
 from cellport.runtime.errors import (
     AtlasError,
     InputError,
@@ -17,6 +20,8 @@ from cellport.runtime.errors import (
 )
 
 Device = Literal["auto", "cpu", "cuda"]
+# how far two runs of one graph may differ, between machines or from PyTorch
+TOLERANCE = 1e-4
 _FATAL_ONLY = 4
 
 
@@ -106,6 +111,12 @@ def open_session(
 def device_of(session: Any) -> str:
     """Which device a session runs on: ``cuda`` or ``cpu``."""
     return "cuda" if session.get_providers()[0] == "CUDAExecutionProvider" else "cpu"
+
+
+def largest_difference(found: NDArray[np.float32], expected: NDArray[np.float32]) -> float:
+    """Return the largest absolute difference, relative where values exceed 1."""
+    scale = np.maximum(1.0, np.abs(expected))
+    return float(np.max(np.abs(found - expected) / scale, initial=0.0))
 
 
 def has_cuda_provider() -> bool:

@@ -11,10 +11,8 @@ from scipy.sparse import csr_matrix
 from cellport.runtime.atlas_file import AtlasFile
 from cellport.runtime.encode import encode_block, query_first_layer, run_graph
 from cellport.runtime.errors import AtlasError
-from cellport.runtime.session import Device, open_session
+from cellport.runtime.session import TOLERANCE, Device, largest_difference, open_session
 from cellport.runtime.sources.block import CountBlock
-
-TOLERANCE = 1e-4
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,5 +101,4 @@ def _fused(
 def _difference(found: NDArray[np.float32], expected: NDArray[np.float32]) -> float:
     if found.shape != expected.shape or not np.isfinite(found).all():
         return float("inf")
-    scale = np.maximum(1.0, np.abs(expected))
-    return float(np.max(np.abs(found - expected) / scale, initial=0.0))
+    return largest_difference(found, expected)

@@ -9,15 +9,11 @@ import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from cellport.runtime.errors import TrainingError
-from cellport.runtime.session import open_session
-
-TOLERANCE = 1e-4
+from cellport.runtime.session import TOLERANCE, largest_difference, open_session
 
 
 def export_graph(
@@ -86,12 +82,6 @@ def check_graph(
                 f"{name} differs from PyTorch by {worst:.2g} after export (allowed: {TOLERANCE}). "
                 "The atlas was not written; please report the versions of torch and onnxruntime."
             )
-
-
-def largest_difference(found: NDArray[np.float32], expected: NDArray[np.float32]) -> float:
-    """Largest absolute difference, relative where values exceed 1."""
-    scale = np.maximum(1.0, np.abs(expected))
-    return float(np.max(np.abs(found - expected) / scale, initial=0.0))
 
 
 def _without_traces(model: Any) -> Any:
