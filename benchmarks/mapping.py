@@ -71,7 +71,7 @@ def prepare(folder: Path, peers_python: str | None) -> None:
     if not (folder / "lung.cellport").exists():
         from splits import load_split
 
-        split = load_split("lung")
+        split = load_split("lung Smart-seq2")
         cellport.train_atlas(
             split.reference, folder / "lung.cellport", labels=split.labels, batch=split.batch
         )
