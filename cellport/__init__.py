@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from cellport.runtime.errors import TrainingError as TrainingError
     from cellport.runtime.map_files import map_files as map_files
     from cellport.runtime.mapping import Mapping as Mapping
+    from cellport.runtime.report.write import write_report as write_report
     from cellport.runtime.version import __version__ as __version__
     from cellport.train.api import train_atlas as train_atlas
 
@@ -38,6 +39,7 @@ _HOME = {
     "load_atlas": "runtime.atlas",
     "map_files": "runtime.map_files",
     "train_atlas": "train.api",
+    "write_report": "runtime.report.write",
 }
 
 __all__ = sorted(_HOME)

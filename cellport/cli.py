@@ -136,9 +136,16 @@ def train(reference: str, out: str, as_json: bool, **settings: Any) -> None:
 @click.option("--neighbors", default=0, type=click.IntRange(0),
               help="Name so many nearest reference cells of each cell.")  # fmt: skip
 @click.option("--with-counts", is_flag=True, help="Copy the counts into the .h5ad too.")
+@click.option("--report", type=click.Path(), help="Write a page to read in a browser: .html.")
 @_json
 def map_(
-    atlas: str, query: tuple[str, ...], out: str, with_counts: bool, as_json: bool, **settings: Any
+    atlas: str,
+    query: tuple[str, ...],
+    out: str,
+    with_counts: bool,
+    report: str | None,
+    as_json: bool,
+    **settings: Any,
 ) -> None:
     """Map the cells of each QUERY onto ATLAS and write the result."""
     from cellport import screen
@@ -156,6 +163,7 @@ def map_(
             out,
             MapOptions(**settings),
             with_counts=with_counts,
+            report=report,
             started=show.started,
             progress=show.cells,
         )

@@ -135,6 +135,8 @@ def mapped(summary: Summary) -> None:
         console.print("flagged: " + ", ".join(f"{n:,} {name}" for name, n in flagged.items()))
     line = f"{summary.n_cells:,} cells in {summary.seconds:.1f} s -> {summary.out}"
     console.print(line, soft_wrap=True)
+    if summary.report:
+        console.print(f"report: {summary.report}", soft_wrap=True)
 
 
 def atlas(file: AtlasFile) -> None:

@@ -6,18 +6,22 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from cellport.runtime.atlas import Atlas, MapOptions, Stream
-from cellport.runtime.errors import InputError
+from cellport.runtime.errors import InputError, OutputError
 from cellport.runtime.prefetch import prefetch
 from cellport.runtime.results import Column, MappedBlock, Schema
-from cellport.runtime.transfer import QC, UNKNOWN
+from cellport.runtime.transfer import QC
 from cellport.runtime.writers import check_output, open_writer
+
+if TYPE_CHECKING:
+    from cellport.runtime.report import ReportMaker
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +48,8 @@ class Summary:
         ``cpu`` or ``cuda``.
     seconds
         Of the whole mapping.
+    report
+        The HTML page written, if one was asked for.
     """
 
     out: str
@@ -56,6 +62,7 @@ class Summary:
     notes: list[str]
     device: str
     seconds: float
+    report: str | None = None
 
 
 @dataclass(slots=True)
@@ -65,12 +72,11 @@ class _Tally:
     prob: float = 0.0
     cells: int = 0
 
-    def add(self, block: MappedBlock, labels: Sequence[str]) -> None:
+    def add(self, block: MappedBlock, names: Sequence[str]) -> None:
         self.cells += block.n_cells
         quality = np.bincount(block.obs["cellport_qc"], minlength=len(QC))
         self.quality.update({name: int(n) for name, n in zip(QC, quality, strict=True) if n})
-        if labels:
-            names = (*labels, UNKNOWN)
+        if names:
             calls = np.bincount(block.obs["cellport_call"], minlength=len(names))
             self.calls.update({name: int(n) for name, n in zip(names, calls, strict=True) if n})
             self.prob += float(block.obs["cellport_prob"].sum(dtype=np.float64))
@@ -83,6 +89,7 @@ def map_files(
     options: MapOptions | None = None,
     *,
     with_counts: bool = False,
+    report: str | os.PathLike[str] | None = None,
     started: Callable[[list[Stream]], None] | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Summary:
@@ -100,6 +107,8 @@ def map_files(
         How to map.
     with_counts
         Copy the counts into the result too (``.h5ad`` only, one query).
+    report
+        An ``.html`` page to write about the mapping, for people who do not code.
     started
         Called once when every query has been opened and checked.
     progress
@@ -121,6 +130,8 @@ def map_files(
         raise InputError("Counts can be copied for one query at a time; map the others apart.")
     inputs = [*queries, atlas.file.path]
     check_output(out, with_counts=with_counts, inputs=inputs)
+    if report is not None:
+        _check_report(report, out, inputs)
     how = replace(options or MapOptions(), keep_counts=with_counts)
     streams = [atlas.stream(query, how) for query in queries]
     if started is not None:
@@ -129,6 +140,8 @@ def map_files(
     schema = streams[0].schema
     if len(streams) > 1:
         schema = Schema((*schema.columns, Column("cellport_query", "category", names)), schema.obsm)
+    maker = _report_maker(atlas, schema) if report is not None else None
+    calls = next((c.categories for c in schema.columns if c.name == "cellport_call"), ())
     tally = _Tally()
     n_cells = sum(stream.n_cells for stream in streams)
     genes = streams[0].gene_names if with_counts else None
@@ -136,10 +149,14 @@ def map_files(
         # mapping goes on in the background while a block is written
         for block in prefetch(_joined(streams), 1):
             writer.write(block)
-            tally.add(block, atlas.manifest.labels)
+            tally.add(block, calls)
+            if maker is not None:
+                maker.add(block)
             if progress is not None:
                 progress(tally.cells)
-        writer.close(atlas.provenance(streams, time.perf_counter() - began))
+        uns = atlas.provenance(streams, time.perf_counter() - began)
+        with _reported(report, maker, uns, out):
+            writer.close(uns)
     return Summary(
         out=str(out),
         n_cells=tally.cells,
@@ -151,7 +168,40 @@ def map_files(
         notes=[note for stream in streams for note in stream.notes],
         device=streams[0].device,
         seconds=round(time.perf_counter() - began, 3),
+        report=None if report is None else str(report),
     )
+
+
+def _check_report(
+    report: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    inputs: Sequence[str | os.PathLike[str]],
+) -> None:
+    from cellport.runtime.report import check_report
+
+    check_report(report, inputs)
+    if os.path.realpath(report) == os.path.realpath(out):
+        raise OutputError(f"The report '{report}' is also the output; give it another name.")
+
+
+def _report_maker(atlas: Atlas, schema: Schema) -> ReportMaker:
+    from cellport.runtime.report import ReportMaker
+
+    return ReportMaker(atlas, schema)
+
+
+def _reported(
+    report: str | os.PathLike[str] | None,
+    maker: ReportMaker | None,
+    uns: dict[str, Any],
+    out: str | os.PathLike[str],
+) -> AbstractContextManager[None]:
+    """Have the report ready before the result appears: neither appears without the other."""
+    if report is None or maker is None:
+        return nullcontext()
+    from cellport.runtime.report import appearing
+
+    return appearing(report, maker.page(uns, out))
 
 
 def _joined(streams: list[Stream]) -> Iterator[MappedBlock]:

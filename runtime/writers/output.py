@@ -147,8 +147,7 @@ def open_writer(
         ``.parquet`` without pyarrow.
     """
     form = check_output(path, with_counts=counts_genes is not None, inputs=inputs)
-    target = Path(os.path.realpath(path))
-    temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
+    target, temporary = _target_and_temporary(path)
     with _plain_errors(Path(path)):
         try:
             sink: Sink
@@ -162,6 +161,28 @@ def open_writer(
             temporary.unlink(missing_ok=True)
             raise
     return ResultWriter(target, temporary, sink, n_cells)
+
+
+@contextlib.contextmanager
+def whole_file(path: str | os.PathLike[str], data: bytes) -> Iterator[None]:
+    """Write a file aside, and put it in its place when the ``with`` block ends well.
+
+    Raises
+    ------
+    OutputError
+        The disk is full or fails; nothing is left behind then, nor when the block raises.
+    """
+    target, temporary = _target_and_temporary(path)
+    try:
+        with _plain_errors(Path(path)):
+            temporary.write_bytes(data)
+            _flush_to_disk(temporary)
+        yield
+        with _plain_errors(Path(path)):
+            os.replace(temporary, target)
+            _flush_to_disk(target.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def check_output(
@@ -188,6 +209,20 @@ def check_output(
         )
     if with_counts and form != ".h5ad":
         raise OutputError(f"'{path}' cannot hold counts; let the output end in .h5ad.")
+    check_place(path, inputs)
+    return form
+
+
+def check_place(
+    path: str | os.PathLike[str], inputs: Sequence[str | os.PathLike[str]] = ()
+) -> None:
+    """Refuse a place where no file can be written, or that is one of the `inputs`.
+
+    Raises
+    ------
+    OutputError
+        Saying why.
+    """
     target = Path(os.path.realpath(path))
     if target.is_dir():
         raise OutputError(f"The output '{path}' is a folder; give the name of a file.")
@@ -197,7 +232,11 @@ def check_output(
         raise OutputError(f"The folder of the output '{path}' is not writable.")
     if target.exists():
         _check_replaceable(path, target, inputs)
-    return form
+
+
+def _target_and_temporary(path: str | os.PathLike[str]) -> tuple[Path, Path]:
+    target = Path(os.path.realpath(path))
+    return target, target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
 
 
 def _check_replaceable(
