@@ -16,7 +16,10 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 FOLDERS = ("cellport", "kernels", "models", "train", "runtime")
 # the data layer of the runtime: what training may use of it
-DATA_LAYER = ("atlas_file", "errors", "gene_rules", "genes", "session", "sources", "version")
+DATA_LAYER = (
+    "atlas_file", "errors", "gene_rules", "genes", "label_tree", "session", "sources",
+    "thresholds", "version",
+)  # fmt: skip
 ALLOWED = {
     "kernels": (),
     "models": (),

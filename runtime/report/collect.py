@@ -57,6 +57,9 @@ class Findings:
     prob_sum, prob_bins
         Sum of the best label's probability, and int64 [20, 2] cells by probability, called a
         type or not.
+    set_sizes
+        int64 [4], cells by the number of labels in their set: none, one, two, more; None where
+        the atlas gives no sets.
     n_novel, novel_by_label, novelty_bins
         Cells flagged as novel, int64 [labels] and int64 [20] by p-value; None where the atlas
         does not say.
@@ -79,6 +82,7 @@ class Findings:
     quality: dict[str, int]
     prob_sum: float
     prob_bins: NDArray[np.int64]
+    set_sizes: NDArray[np.int64] | None
     n_novel: int | None
     novel_by_label: NDArray[np.int64] | None
     novelty_bins: NDArray[np.int64] | None
@@ -121,6 +125,8 @@ class Collector:
         self._quality = np.zeros(len(QC), np.int64)
         self._prob_sum = 0.0
         self._prob_bins = np.zeros((BINS, 2), np.int64)
+        self._has_sets = "cellport_label_set" in names
+        self._set_sizes = np.zeros(4, np.int64)
         self._novel_by_label = np.zeros(len(self._labels), np.int64)
         self._n_novel = 0
         self._novelty_bins = np.zeros(BINS, np.int64)
@@ -171,6 +177,7 @@ class Collector:
             quality=dict(zip(QC, self._quality.tolist(), strict=True)),
             prob_sum=self._prob_sum,
             prob_bins=self._prob_bins,
+            set_sizes=self._set_sizes if self._has_sets else None,
             n_novel=self._n_novel if self._has_novel else None,
             novel_by_label=self._novel_by_label if self._has_novel else None,
             novelty_bins=self._novelty_bins if self._has_p else None,
@@ -193,6 +200,10 @@ class Collector:
             origin = obs["cellport_query"].astype(np.int64)
             self._by_query += _crossed(origin, outcome, len(self._queries))
         self._prob_sum += float(prob.sum(dtype=np.float64))
+        if self._has_sets:
+            sets = obs["cellport_label_set"].tolist()
+            size = [min(text.count(";") + 1, 3) if text else 0 for text in sets]
+            self._set_sizes += np.bincount(np.array(size, np.int64), minlength=4)
         called = outcome == OUTCOMES.index("sure")
         self._prob_bins += np.stack([_binned(prob[called]), _binned(prob[~called])], axis=1)
 

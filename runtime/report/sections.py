@@ -105,7 +105,20 @@ def confidence_section(c: Contents) -> str:
         ),
         histogram(tens, kinds, ("0 %", "50 %", "100 %"), label),
         f'<ul class="legend">{legend}</ul>',
+        paragraph(_sets(c)),
         paragraph(_held_out(c), "note"),
+    )
+
+
+def _sets(c: Contents) -> str:
+    sizes, level = c.findings.set_sizes, c.manifest.thresholds.get("set_level")
+    if sizes is None or level is None:
+        return ""
+    one, two, more = (percent(n, c.findings.n_cells) for n in sizes[1:].tolist())
+    return (
+        f"The column <code>cellport_label_set</code> names every type a cell may well be, so that "
+        f"the true one is among them for {percent(level, 1)} of cells like the atlas’s own. It "
+        f"holds one type for {one} of your cells, two for {two}, and more for {more}."
     )
 
 
