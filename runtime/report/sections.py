@@ -128,10 +128,11 @@ def _held_out(c: Contents) -> str:
     accuracy, cells = scores.get("accuracy"), scores.get("cells")
     if not isinstance(accuracy, float) or not isinstance(cells, int) or not 0 <= accuracy <= 1:
         return "The atlas does not say how often its labels are right."
+    batches = " of batches" if scores.get("by") == "batch" else ""
     return (
-        f"On {counted(cells, 'reference cell')} kept out of training, {percent(accuracy, 1)} of "
-        "the most likely types were right. Cells of another laboratory, technology or disease are "
-        "harder than that."
+        f"On {counted(cells, 'reference cell')}{batches} kept out of training, "
+        f"{percent(accuracy, 1)} of the most likely types were right. Cells of another "
+        "laboratory, technology or disease are harder than that."
     )
 
 
