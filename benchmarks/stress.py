@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import anndata
 import numpy as np
 import scipy.sparse as sp
+from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
@@ -60,10 +61,11 @@ def degrade(cells: anndata.AnnData, stress: Stress, seed: int = 0) -> anndata.An
     return anndata.AnnData(counts.astype(np.float32), cells.obs.copy(), cells.var.iloc[kept].copy())
 
 
-def present_genes(n_genes: int, missing: float, seed: int) -> np.ndarray:
+def present_genes(n_genes: int, missing: float, seed: int) -> NDArray[np.int64]:
     """Positions of the genes that are left, ascending."""
     order = np.random.default_rng([seed, 2]).permutation(n_genes)
-    return np.sort(order[: round(n_genes * (1 - missing))])
+    kept: NDArray[np.int64] = np.sort(order[: round(n_genes * (1 - missing))])
+    return kept
 
 
 def thin(counts: sp.csr_matrix, depth: int, rng: np.random.Generator) -> sp.csr_matrix:
