@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import datetime
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from cellport.runtime.atlas_file import Manifest
 from cellport.runtime.report.background import Background, Spread, measure_spread
@@ -45,6 +46,20 @@ class Call:
     colour: str
 
 
+class NovelGroup(Protocol):
+    """Cells unlike the atlas that belong together, as whoever finds them describes them."""
+
+    @property
+    def markers(self) -> Sequence[str]:
+        """Genes that set them apart from the type they resemble, best first."""
+        ...
+
+    @property
+    def sentence(self) -> str:
+        """How many cells, what they resemble and how they differ, in plain words."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Contents:
     """What a report is made of.
@@ -63,6 +78,8 @@ class Contents:
         Where the mapped cells were written; None when they were kept in memory.
     made
         The day.
+    groups
+        Of the cells unlike the atlas, where they were looked for.
     """
 
     manifest: Manifest
@@ -71,6 +88,7 @@ class Contents:
     facts: dict[str, Any]
     out: str | None
     made: datetime.date
+    groups: Sequence[NovelGroup] = ()
 
     @property
     def spread(self) -> Spread | None:

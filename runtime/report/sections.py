@@ -26,6 +26,7 @@ from cellport.runtime.report.words import COMPRESSED, SHIFTED
 _ROWS = 40
 _MOST_ROWS = 1000
 _NEAREST = 8
+_MARKERS = 12
 _QUALITY = {
     "ok": "fine",
     "low_depth": "few counts",
@@ -227,8 +228,23 @@ def novelty_section(c: Contents) -> str:
                 "note",
             ),
         ]
-    parts.append(_novel_types(c))
+    parts = [parts[0], _novel_groups(c), *parts[1:], _novel_types(c)]
     return section("novelty", "Cells unlike anything in the atlas", *parts)
+
+
+def _novel_groups(c: Contents) -> str:
+    items = [
+        f"<li>{safe(group.sentence, 600)}{_markers(group.markers)}</li>"
+        for group in c.groups[:_ROWS]
+    ]
+    if not items:
+        return ""
+    return f'<h3>Groups that belong together</h3><ol class="groups">{"".join(items)}</ol>'
+
+
+def _markers(genes: Sequence[str]) -> str:
+    shown = " ".join(f'<span class="gene">{name(gene)}</span>' for gene in genes[:_MARKERS])
+    return f'<div class="markers">{shown}</div>' if shown else ""
 
 
 def _novel_types(c: Contents) -> str:

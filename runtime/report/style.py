@@ -131,6 +131,9 @@ white-space:nowrap;font-weight:600;pointer-events:none;
 text-shadow:0 0 3px var(--card),0 0 3px var(--card),0 0 3px var(--card),0 0 4px var(--card)}
 .names em{font-style:normal;font-weight:500;font-size:11px;color:var(--quiet);margin-right:3px}
 .mapbox .legend li{cursor:default}
+.groups{margin:0 0 12px;padding-left:22px;max-width:80ch}.groups li{margin:0 0 12px}
+.markers{display:flex;flex-wrap:wrap;gap:5px;margin:6px 0 0}
+.gene{font-size:13px;font-style:italic;padding:1px 8px;border-radius:10px;background:var(--track)}
 details{margin:0 0 12px}
 summary{cursor:pointer;color:var(--link);font-size:15px}
 .genes{font-size:14px;overflow-wrap:anywhere;max-width:none}

@@ -16,7 +16,7 @@ from cellport.runtime.errors import OutputError
 from cellport.runtime.mapping import Mapping
 from cellport.runtime.report.background import read_background
 from cellport.runtime.report.collect import Collector
-from cellport.runtime.report.contents import Contents
+from cellport.runtime.report.contents import Contents, NovelGroup
 from cellport.runtime.report.page import render
 from cellport.runtime.results import MappedBlock, Schema
 from cellport.runtime.writers.output import check_place, whole_file
@@ -71,7 +71,12 @@ class ReportMaker:
         """Take in the cells of a block."""
         self._collector.add(block)
 
-    def page(self, uns: dict[str, Any], out: str | os.PathLike[str] | None = None) -> str:
+    def page(
+        self,
+        uns: dict[str, Any],
+        out: str | os.PathLike[str] | None = None,
+        groups: Sequence[NovelGroup] = (),
+    ) -> str:
         """Return the page.
 
         Parameters
@@ -80,6 +85,8 @@ class ReportMaker:
             From `Atlas.provenance`.
         out
             Where the mapped cells are written.
+        groups
+            Of the cells unlike the atlas.
         """
         return render(
             Contents(
@@ -89,6 +96,7 @@ class ReportMaker:
                 facts=uns["cellport"],
                 out=None if out is None else Path(out).name,
                 made=datetime.datetime.now(datetime.UTC).date(),
+                groups=groups,
             )
         )
 
@@ -98,7 +106,12 @@ def appearing(path: str | os.PathLike[str], page: str) -> AbstractContextManager
     return whole_file(path, page.encode("utf-8"))
 
 
-def write_report(atlas: Atlas, mapping: Mapping, path: str | os.PathLike[str]) -> None:
+def write_report(
+    atlas: Atlas,
+    mapping: Mapping,
+    path: str | os.PathLike[str],
+    groups: Sequence[NovelGroup] = (),
+) -> None:
     """Write the report of a mapping kept in memory.
 
     Parameters
@@ -109,6 +122,8 @@ def write_report(atlas: Atlas, mapping: Mapping, path: str | os.PathLike[str]) -
         From `Atlas.map`.
     path
         Of the HTML page, which needs no other file and asks nothing of the network.
+    groups
+        Of the cells unlike the atlas.
 
     Raises
     ------
@@ -127,5 +142,5 @@ def write_report(atlas: Atlas, mapping: Mapping, path: str | os.PathLike[str]) -
                 {name: values[rows] for name, values in mapping.obsm.items()},
             )
         )
-    with appearing(path, maker.page(mapping.uns)):
+    with appearing(path, maker.page(mapping.uns, groups=groups)):
         pass

@@ -3,6 +3,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from itertools import pairwise
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -103,6 +104,19 @@ def test_names_from_files_are_only_text(novel: float | None, made_up: Any) -> No
 def test_any_labels_make_a_page(labels: tuple[str, ...], made_up: Any) -> None:
     cells = made_up.cells(60, labels=labels, novel=0.1)
     check_asks_nothing(render(made_up.contents(cells)), made_up.read).text.encode()
+
+
+def test_groups_unlike_the_atlas(made_up: Any) -> None:
+    group = SimpleNamespace(
+        markers=["GENE<1>", *(f"M{i}" for i in range(50))],
+        sentence="These 84 cells look like <i>nothing</i> in the atlas.",
+    )
+    c = replace(made_up.contents(made_up.cells(300, novel=0.2)), groups=[group])
+    text = check_asks_nothing(render(c), made_up.read).text
+    assert "These 84 cells look like <i>nothing</i> in the atlas" in text
+    assert "GENE<1> M0 M1" in text
+    assert "M20" not in text
+    assert "1 group of cells unlike the atlas: look at their marker genes" in text
 
 
 def test_a_million_cells_of_many_types_stay_small(made_up: Any) -> None:
