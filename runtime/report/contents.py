@@ -107,6 +107,16 @@ class Contents:
         return [_name_and_field(where) for where in self.facts["counts_from"]]
 
     @property
+    def notes(self) -> list[str]:
+        """What was noticed while reading, each once, without the folders of the files."""
+        notes = dict.fromkeys(self.facts["notes"])
+        for where in self.facts["counts_from"]:
+            folder = re.match(r".*[\\/]", where.rpartition(", ")[0] or where)
+            if folder:
+                notes = dict.fromkeys(note.replace(folder[0], "") for note in notes)
+        return list(notes)
+
+    @property
     def query_in_words(self) -> str:
         """Name of the query, or how many there are, as HTML."""
         names = [source for source, _ in self.sources]

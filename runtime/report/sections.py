@@ -102,7 +102,7 @@ def confidence_section(c: Contents) -> str:
             f"Each cell’s most likely type has a probability. The mean is {percent(mean, 1)}, so "
             f"if the atlas judges your data as well as its own, about {percent(mean, 1)} of the "
             f"most likely types are right. {percent(high, found.n_cells)} of the cells are above "
-            "90 %."
+            "90\u00a0%."
         ),
         histogram(tens, kinds, ("0 %", "50 %", "100 %"), label),
         f'<ul class="legend">{legend}</ul>',
@@ -337,7 +337,7 @@ def genes_section(c: Contents) -> str:
     for (source, field), report in zip(c.sources, c.genes, strict=True):
         heading = f"<h3>{name(source)}</h3>" if len(c.genes) > 1 else ""
         parts += [heading, _gene_facts(field, report)]
-    notes = "".join(f"<li>{safe(note, 600)}</li>" for note in dict.fromkeys(c.facts["notes"]))
+    notes = "".join(f"<li>{safe(note, 600)}</li>" for note in c.notes)
     if notes:
         parts.append(f'<h3>Noticed while reading</h3><ul class="plain">{notes}</ul>')
     return section("genes", "Genes", *parts)

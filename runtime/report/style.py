@@ -145,7 +145,8 @@ footer{padding:4px 24px 48px;color:var(--quiet);font-size:14px}
 @media (max-width:760px){main,header,footer{padding-left:14px;padding-right:14px}
 header{padding-top:22px}h1{font-size:24px}.lead{font-size:17px}
 section{padding:16px 14px}.pair{grid-template-columns:minmax(0,1fr)}
-.tiles{grid-template-columns:1fr 1fr}.tiles>div{padding:10px 12px}.tiles dd{font-size:23px}
+.tiles{grid-template-columns:1fr 1fr}.tiles>div:last-child:nth-child(odd){grid-column:1/-1}
+.tiles>div{padding:10px 12px}.tiles dd{font-size:23px}
 .names bdi{display:none}.names em{font-size:12px;font-weight:700;color:var(--ink);margin:0}
 .map path{stroke-width:calc(var(--dot)*.6)}.map path.ref{stroke-width:2px}
 .map path.kn{stroke-width:calc(var(--dot)*.6 + 4px)}

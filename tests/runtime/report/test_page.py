@@ -39,6 +39,13 @@ def test_it_begins_with_what_was_found(made_up: Any) -> None:
     assert "/home/someone" not in render(c)
 
 
+def test_folders_stay_private(made_up: Any) -> None:
+    notes = ["/home/someone/query.h5ad, X lacks genes", "query.h5ad, X lacks genes"]
+    page = render(made_up.contents(made_up.cells(10), {"notes": notes}))
+    assert "someone" not in page
+    assert page.count("query.h5ad, X lacks genes") == 1
+
+
 def test_sections_come_with_their_columns(made_up: Any) -> None:
     def sections(**keywords: Any) -> set[str]:
         page = made_up.page(made_up.contents(made_up.cells(200, **keywords)))
