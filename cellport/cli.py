@@ -81,6 +81,10 @@ _device = click.option(
 @click.option("-o", "--out", required=True, type=click.Path(), help="The atlas file to write.")
 @click.option("--labels", help="obs column with cell types; without it no labels are learned.")
 @click.option("--batch", help="obs column with batches (donor, study, technology).")
+@click.option("--label-tree", multiple=True, metavar="COLUMN",
+              help="obs column with coarser labels to call when unsure; repeatable.")  # fmt: skip
+@click.option("--ontology", type=click.Path(), help="Cell Ontology (.obo) for coarser labels.")
+@click.option("--label-ids", help="obs column with the labels' terms in the ontology.")
 @click.option("--layer", help="Where the raw counts are: X, raw, or a layer. Found by itself.")
 @click.option("--name", help="Name of the atlas; that of the file by default.")
 @click.option("--licence", default="", help="Licence of the atlas, for its card.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from cellport.models.calibrated import calibrated_probabilities
 from cellport.models.vae import CountVAE, Encoded, EncoderTail
 
 ANSWERS = ("latent", "label_prob")
@@ -17,25 +18,23 @@ class MappingTail(nn.Module):
     ----------
     tail
         The encoder from the first layer on.
-    temperature
-        The logits are divided by it, so that probabilities are calibrated.
-
-    References
-    ----------
-    Guo et al. 2017, ICML, "On calibration of modern neural networks" (temperature).
+    temperature, sharpness
+        What calibrates the label probabilities, as `calibrated_probabilities` takes them.
     """
 
-    def __init__(self, tail: EncoderTail, temperature: float) -> None:
+    def __init__(self, tail: EncoderTail, temperature: float, sharpness: float) -> None:
         super().__init__()
         self.tail = tail
         self.temperature = temperature
+        self.sharpness = sharpness
 
     def forward(self, hidden: Tensor) -> tuple[Tensor, ...]:
         """Answer for float [n, hidden]: the latent mean, then label probabilities if any."""
         encoded: Encoded = self.tail(hidden)
         if encoded.logits.shape[1] == 0:
             return (encoded.mean,)
-        return encoded.mean, torch.softmax(encoded.logits / self.temperature, dim=1)
+        prob = calibrated_probabilities(encoded.logits, self.temperature, self.sharpness)
+        return encoded.mean, prob
 
 
 class MappingEncoder(nn.Module):
@@ -44,13 +43,13 @@ class MappingEncoder(nn.Module):
     weight: Tensor
     bias: Tensor
 
-    def __init__(self, model: CountVAE, temperature: float) -> None:
+    def __init__(self, model: CountVAE, temperature: float, sharpness: float) -> None:
         super().__init__()
         self.normalise = model.encoder.normalise
         weight, bias = model.encoder.first_layer()
         self.register_buffer("weight", weight.detach().contiguous())
         self.register_buffer("bias", bias.detach())
-        self.answer = MappingTail(model.encoder.tail, temperature)
+        self.answer = MappingTail(model.encoder.tail, temperature, sharpness)
 
     def forward(self, counts: Tensor) -> tuple[Tensor, ...]:
         """Answer for float [n, genes], raw counts; NaN where a gene was not measured."""

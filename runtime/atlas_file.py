@@ -26,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cellport.runtime.errors import AtlasError, OutputError, first_line
+from cellport.runtime.label_tree import build_tree
 from cellport.runtime.onnx_scan import refuse_external_data
 from cellport.runtime.version import FORMAT_VERSION, __version__
 
@@ -42,7 +43,7 @@ REQUIRED = (
     "arrays/reference_latent.npy",
     "arrays/canary_counts.npy",
 )
-THRESHOLDS = ("call_prob", "low_depth", "low_gene_coverage")
+THRESHOLDS = ("call_prob", "set_level", "low_depth", "low_gene_coverage")
 # from so many reference cells on, neighbours are searched through an index
 EXACT_BELOW = 20_000
 _NAME = re.compile(r"README\.md|[a-z_]+\.onnx|arrays/[a-z0-9_]+\.npy")
@@ -71,7 +72,9 @@ class Manifest:
     labels, batches
         Category names; labels may be empty.
     parents
-        Parent of each label in the label tree; empty for a label at the top.
+        The label tree: parent of each label or group of labels that has one.
+    set_prob
+        Least probability at which each label enters a cell's label set.
     thresholds
         Numbers that decide calls and flags, by name.
     training
@@ -90,7 +93,8 @@ class Manifest:
     n_latent: int
     labels: tuple[str, ...]
     batches: tuple[str, ...]
-    parents: tuple[str, ...]
+    parents: dict[str, str]
+    set_prob: tuple[float, ...]
     thresholds: dict[str, float]
     training: dict[str, Any]
     minimum_runtime: str
@@ -361,10 +365,13 @@ def _read_v1(text: dict[str, Any], path: Path) -> Manifest:
         return tuple(checked(name, list, lambda items: all(isinstance(i, str) for i in items)))
 
     symbols, ensembl = texts("symbols"), texts("ensembl")
-    labels, parents = texts("labels"), texts("parents")
-    fitting = len(symbols) == len(ensembl) and len(parents) == len(labels) == len(set(labels))
+    labels = texts("labels")
+    parents = checked("parents", dict, lambda tree: all(isinstance(i, str) for i in tree.values()))
+    set_prob = tuple(checked("set_prob", list, lambda items: all(map(_is_number, items))))
+    fitting = len(symbols) == len(ensembl) and len(set_prob) == len(labels) == len(set(labels))
     if not symbols or not fitting:
         raise AtlasError(f"{path}: gene or label lists of its manifest do not fit each other.")
+    build_tree(labels, parents)
     return Manifest(
         name=checked("name", str),
         licence=checked("licence", str),
@@ -377,6 +384,7 @@ def _read_v1(text: dict[str, Any], path: Path) -> Manifest:
         labels=labels,
         batches=texts("batches"),
         parents=parents,
+        set_prob=set_prob,
         thresholds=checked("thresholds", dict, _are_thresholds),
         training=checked("training", dict),
         minimum_runtime=checked("minimum_runtime", str, _VERSION.fullmatch),

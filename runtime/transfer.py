@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from cellport.runtime.atlas_file import Manifest
 from cellport.runtime.encode import Answers
 from cellport.runtime.errors import AtlasError
+from cellport.runtime.label_tree import LabelTree, build_tree, call_deepest
 from cellport.runtime.results import Column, MappedBlock, Schema
 
 UNKNOWN = "unknown"
@@ -20,14 +22,19 @@ def result_schema(manifest: Manifest) -> Schema:
     """Name the columns that an atlas gives each cell."""
     columns = []
     if manifest.labels:
-        names = (*manifest.labels, UNKNOWN)
         columns += [
-            Column("cellport_label", "category", names),
+            Column("cellport_label", "category", (*manifest.labels, UNKNOWN)),
             Column("cellport_prob", "float"),
-            Column("cellport_call", "category", names),
+            Column("cellport_call", "category", call_names(manifest)),
+            Column("cellport_label_set", "text"),
         ]
     columns.append(Column("cellport_qc", "category", QC))
     return Schema(tuple(columns), {"X_cellport": manifest.n_latent})
+
+
+def call_names(manifest: Manifest) -> tuple[str, ...]:
+    """Everything a cell can be called: a label, a group of the label tree, or unknown."""
+    return (*_tree(manifest).nodes, UNKNOWN)
 
 
 def transfer_block(
@@ -65,16 +72,64 @@ def transfer_block(
     obs: dict[str, NDArray[Any]] = {}
     if manifest.labels:
         prob = answers.by_name["label_prob"]
-        unknown = len(manifest.labels)
         best = prob.argmax(axis=1)
-        confidence = np.where(empty, 0, prob[np.arange(len(best)), best]).astype(np.float32)
-        label = np.where(empty, unknown, best).astype(np.int32)
-        sure = confidence >= manifest.thresholds["call_prob"]
-        obs["cellport_label"] = label
-        obs["cellport_prob"] = confidence
-        obs["cellport_call"] = np.where(sure, label, unknown).astype(np.int32)
+        confidence = prob[np.arange(len(best)), best]
+        tree = _tree(manifest)
+        called = call_deepest(tree, prob, manifest.thresholds["call_prob"])
+        obs["cellport_label"] = np.where(empty, len(manifest.labels), best).astype(np.int32)
+        obs["cellport_prob"] = np.where(empty, 0, confidence).astype(np.float32)
+        obs["cellport_call"] = np.where(empty, len(tree.nodes), called).astype(np.int32)
+        obs["cellport_label_set"] = label_sets(manifest, prob, empty)
     obs["cellport_qc"] = _quality(answers, empty, manifest, measured_share)
     return MappedBlock(start, cell_names, obs, {"X_cellport": answers.by_name["latent"]})
+
+
+def label_sets(
+    manifest: Manifest, prob: NDArray[np.float32], empty: NDArray[np.bool_]
+) -> NDArray[np.object_]:
+    """Name the labels that each cell may have, at the level the atlas states.
+
+    A label is in the set when its probability reaches what all but ``1 - set_level`` of the
+    held-out cells with that label reached. The most probable label is always in.
+
+    Parameters
+    ----------
+    manifest
+        Of the atlas.
+    prob
+        float32 [cells, labels].
+    empty
+        bool [cells], cells without counts, whose set is empty.
+
+    Returns
+    -------
+    ndarray
+        object [cells] of str, labels joined by ``;``, most probable first.
+
+    References
+    ----------
+    Sadinle, Lei and Wasserman 2019, JASA, "Least ambiguous set-valued classifiers with
+    bounded error levels".
+    """
+    within = prob >= np.asarray(manifest.set_prob, np.float32)
+    best = prob.argmax(axis=1)
+    within[np.arange(len(best)), best] = True
+    names = np.asarray(manifest.labels, object)
+    sets = names[best]
+    for row in np.flatnonzero(within.sum(axis=1) > 1):
+        inside = np.flatnonzero(within[row])
+        sets[row] = ";".join(names[inside[np.argsort(-prob[row, inside], kind="stable")]])
+    sets[empty] = ""
+    return sets
+
+
+def _tree(manifest: Manifest) -> LabelTree:
+    return _built(manifest.labels, tuple(manifest.parents.items()))
+
+
+@lru_cache(maxsize=8)
+def _built(labels: tuple[str, ...], parents: tuple[tuple[str, str], ...]) -> LabelTree:
+    return build_tree(labels, dict(parents))
 
 
 def _check_answers(answers: Answers, manifest: Manifest) -> None:

@@ -19,21 +19,23 @@ from cellport.runtime.atlas_file import EXACT_BELOW, Manifest, npy_bytes, write_
 from cellport.runtime.errors import OutputError, TrainingError
 from cellport.runtime.session import open_session
 from cellport.runtime.version import __version__
-from cellport.train.calibrate import fit_temperature, hold_out
+from cellport.train.calibrate import SET_LEVEL, Calibration, hold_out
 from cellport.train.card import write_card
 from cellport.train.export import export_graph
 from cellport.train.fit import FitConfig, Progress, TrainingCells, fit
 from cellport.train.gene_table import name_genes
 from cellport.train.index import neighbor_centroids
+from cellport.train.label_rules import LabelRules, fit_label_rules
+from cellport.train.label_tree import named_groups
 from cellport.train.panel import select_panel
 from cellport.train.reference import Reference, read_reference
-from cellport.train.scores import label_scores
+from cellport.train.unseen import answers_for_held_out_cells, answers_for_unseen_batches
 
 # share of the labelled cells kept out of training
 HELD_OUT = 0.1
 _FEWEST_CELLS = 20
 _CANARY_CELLS = 8
-THRESHOLDS = {"call_prob": 0.5, "low_depth": 100.0, "low_gene_coverage": 0.6}
+THRESHOLDS = {"set_level": SET_LEVEL, "low_depth": 100.0, "low_gene_coverage": 0.6}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,11 @@ class AtlasConfig:
         ``human`` or ``mouse``; inferred from the gene names when None.
     n_genes
         Size of the gene panel.
+    label_tree
+        Columns of ``obs`` with coarser labels, from which calls back off.
+    ontology, label_ids
+        An OBO file (Cell Ontology) and the column with the labels' terms in it, as another
+        source of coarser labels; both or neither.
     fit
         How to train.
     """
@@ -63,6 +70,9 @@ class AtlasConfig:
     licence: str = ""
     organism: str | None = None
     n_genes: int = 2000
+    label_tree: tuple[str, ...] = ()
+    ontology: str | os.PathLike[str] | None = None
+    label_ids: str | None = None
     fit: FitConfig = field(default_factory=FitConfig)
 
 
@@ -111,7 +121,12 @@ def train_atlas(
     out = Path(out)
     is_path = isinstance(reference, str | os.PathLike)
     _check_out(out, Path(reference) if is_path else None)
-    cells = read_reference(reference, how.labels, how.batch, how.layer)
+    if (how.ontology is None) != (how.label_ids is None):
+        raise TrainingError(
+            "An ontology needs the column with the labels' terms, and it an ontology."
+        )
+    annotations = (*how.label_tree, *([how.label_ids] if how.label_ids else []))
+    cells = read_reference(reference, how.labels, how.batch, how.layer, annotations)
     if is_path:
         # an atlas is given away; where its maker keeps the data is nobody's business
         folder = f"{Path(reference).parent}{os.sep}"
@@ -120,7 +135,8 @@ def train_atlas(
         how = replace(how, name=out.name.removesuffix(".cellport"))
     manifest, members = build_atlas(cells, how, _checkpoint(out), report)
     write_atlas_file(out, manifest, members)
-    _checkpoint(out).unlink(missing_ok=True)
+    for checkpoint in out.parent.glob(f"{_checkpoint(out).name}*"):
+        checkpoint.unlink()
     return out
 
 
@@ -150,7 +166,7 @@ def build_atlas(
     )
     model = fit(cells, how.fit, checkpoint, report)
     latent, logits = encode_reference(model, cells)
-    temperature = fit_temperature(logits[held_out], cells.label[held_out])
+    rules = _label_rules(reference, cells, model, logits, how, checkpoint, report)
     names = name_genes(reference.gene_columns, genes, how.organism)
     training = {
         "cells": int(cells.counts.shape[0]),
@@ -158,10 +174,10 @@ def build_atlas(
         "label_column": how.labels or "",
         "batch_column": how.batch or "",
         "settings": asdict(how.fit),
-        "temperature": temperature,
+        **asdict(rules.calibration),
         "cells_by_label": _count(reference.labels, cells.label),
         "cells_by_batch": _count(reference.batches, cells.batch),
-        "held_out": _held_out_scores(reference, held_out, logits, temperature),
+        "held_out": rules.scores,
         "versions": {"cellport": __version__, "torch": torch.__version__},
     }
     manifest = Manifest(
@@ -175,12 +191,13 @@ def build_atlas(
         n_latent=how.fit.n_latent,
         labels=reference.labels,
         batches=reference.batches,
-        parents=("",) * len(reference.labels),
-        thresholds=THRESHOLDS,
+        parents=rules.parents,
+        set_prob=rules.set_prob,
+        thresholds=THRESHOLDS | {"call_prob": rules.call_prob},
         training=training,
         minimum_runtime="0.1.0",
     )
-    members = export_members(model, cells, latent, temperature, how.fit.seed)
+    members = export_members(model, cells, latent, rules.calibration, how.fit.seed)
     members |= reference_members(reference, latent, how.fit.seed)
     members["README.md"] = write_card(manifest).encode()
     return manifest, members
@@ -204,11 +221,11 @@ def export_members(
     model: CountVAE,
     cells: TrainingCells,
     latent: NDArray[np.float32],
-    temperature: float,
+    calibration: Calibration,
     seed: int,
 ) -> dict[str, bytes]:
     """Graphs and arrays of the atlas, by member name."""
-    encoder = MappingEncoder(model, temperature)
+    encoder = MappingEncoder(model, calibration.temperature, calibration.sharpness)
     outputs = ANSWERS if cells.n_labels else ANSWERS[:1]
     canary = canary_counts(model, latent, seed)
     gaps = torch.from_numpy(canary.copy())
@@ -288,29 +305,25 @@ def with_changes(config: AtlasConfig, changes: dict[str, Any]) -> AtlasConfig:
     return replace(config, fit=replace(config.fit, **of_fit))
 
 
-def _held_out_scores(
+def _label_rules(
     reference: Reference,
-    held_out: NDArray[np.int64],
+    cells: TrainingCells,
+    model: CountVAE,
     logits: NDArray[np.float32],
-    temperature: float,
-) -> dict[str, Any]:
-    rows = held_out[reference.label[held_out] >= 0]
-    if not len(rows):
-        return {"cells": 0}
-    names = np.asarray(reference.labels, dtype=object)
-    scaled = torch.from_numpy(logits[rows] / temperature)
-    prob = torch.softmax(scaled, dim=1).numpy()
-    truth, best = reference.label[rows], prob.argmax(axis=1)
-    scores: dict[str, Any] = dict(label_scores(names[truth], names[best], prob.max(axis=1)))
-    scores["cells"] = len(rows)
-    scores["by_label"] = {
-        names[code]: {
-            "cells": int((truth == code).sum()),
-            "recall": float((best[truth == code] == code).mean()),
-        }
-        for code in np.unique(truth)
-    }
-    return scores
+    how: AtlasConfig,
+    checkpoint: Path | None,
+    report: Callable[[Progress], None] | None,
+) -> LabelRules:
+    if not cells.n_labels:
+        return LabelRules()
+    return fit_label_rules(
+        logits[cells.held_out],
+        cells.label[cells.held_out],
+        answers_for_unseen_batches(cells, how.fit, checkpoint, report),
+        answers_for_held_out_cells(model, cells, how.fit),
+        reference.labels,
+        named_groups(reference, how.label_tree, how.ontology, how.label_ids),
+    )
 
 
 def _count(names: tuple[str, ...], codes: NDArray[np.int64]) -> dict[str, int]:

@@ -123,6 +123,7 @@ class Progress:
     epoch: int
     epochs: int
     losses: dict[str, float]
+    part: str = "model"
 
 
 def fit(

@@ -6,6 +6,7 @@ cross one another.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from scipy.cluster.hierarchy import linkage
 
 from cellport.runtime.errors import InputError
+from cellport.train.reference import Reference
 
 # labels that take this much probability from one another are worth a common name
 CONFUSED = 0.05
@@ -60,6 +62,47 @@ def nested(groups: Iterable[Group], labels: Sequence[str]) -> dict[str, str]:
     return parents
 
 
+def named_groups(
+    reference: Reference,
+    columns: Sequence[str],
+    ontology: str | os.PathLike[str] | None = None,
+    label_ids: str | None = None,
+) -> list[Group]:
+    """Collect the groups that the atlas's maker names.
+
+    Parameters
+    ----------
+    reference
+        With the columns among its annotations.
+    columns
+        With coarser labels.
+    ontology, label_ids
+        An OBO file, and the column with the labels' terms in it.
+
+    Raises
+    ------
+    InputError
+        A column is not coarser than the labels, or the ontology is of no use.
+    """
+    groups: list[Group] = []
+    for column in columns:
+        coarse = reference.annotations[column]
+        groups += groups_of_column(column, coarse, reference.label, reference.labels)
+    if ontology is not None and label_ids is not None:
+        terms = _term_of_label(reference, reference.annotations[label_ids])
+        groups += groups_of_ontology(ontology, terms)
+    return groups
+
+
+def _term_of_label(reference: Reference, terms: NDArray[np.object_]) -> list[str]:
+    """Most frequent term of each label's cells."""
+    found = []
+    for code in range(len(reference.labels)):
+        values, number = np.unique(terms[reference.label == code].astype(str), return_counts=True)
+        found.append(str(values[number.argmax()]) if len(number) else "")
+    return found
+
+
 def groups_of_column(
     column: str,
     coarse: NDArray[np.object_],
@@ -99,7 +142,7 @@ def groups_of_column(
     return [(name, frozenset(codes)) for name, codes in members.items()]
 
 
-def groups_of_ontology(path: str | Path, ids: Sequence[str]) -> list[Group]:
+def groups_of_ontology(path: str | os.PathLike[str], ids: Sequence[str]) -> list[Group]:
     """Group labels under the common ancestors that an OBO file (Cell Ontology) names.
 
     Parameters

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,8 @@ class Reference:
         int64 [cells], positions in them; label -1 where unknown.
     description, notes
         Where the counts came from, in words.
+    annotations
+        object [cells] of str for each further column that was asked for.
     """
 
     counts: sp.csr_matrix
@@ -49,12 +51,14 @@ class Reference:
     batch: NDArray[np.int64]
     description: str
     notes: tuple[str, ...] = ()
+    annotations: dict[str, NDArray[np.object_]] = field(default_factory=dict)
 
     def take(self, rows: NDArray[np.integer]) -> Reference:
         """Return the given cells only, with the same categories."""
         return Reference(
             self.counts[rows], self.gene_columns, self.cell_names[rows], self.labels,
             self.label[rows], self.batches, self.batch[rows], self.description, self.notes,
+            {column: values[rows] for column, values in self.annotations.items()},
         )  # fmt: skip
 
 
@@ -63,6 +67,7 @@ def read_reference(
     labels: str | None = None,
     batch: str | None = None,
     layer: str | None = None,
+    annotations: Sequence[str] = (),
 ) -> Reference:
     """Read a reference: a path, an AnnData, or any source the runtime maps.
 
@@ -75,6 +80,8 @@ def read_reference(
         model has no label head.
     layer
         Where the raw counts are; found by itself when None.
+    annotations
+        Further columns of ``obs`` to keep.
 
     Raises
     ------
@@ -88,6 +95,7 @@ def read_reference(
         batch_names, batch_code = _codes(opened.obs_column(batch), False) if batch else ((), None)
         if labels and len(label_names) < 2:
             raise InputError(_too_few_labels(opened.description, labels, label_names))
+        kept = {column: _texts(opened.obs_column(column)) for column in annotations}
         blocks = list(opened.blocks(4096))
         counts = sp.vstack(
             [
@@ -111,6 +119,7 @@ def read_reference(
         batch_code if batch_code is not None else np.zeros(n_cells, np.int64),
         opened.description,
         tuple(opened.notes),
+        kept,
     )
 
 
@@ -122,10 +131,14 @@ def _too_few_labels(where: str, column: str, names: Sequence[str]) -> str:
     )
 
 
+def _texts(values: NDArray[np.object_]) -> NDArray[np.object_]:
+    return np.asarray([str(v) for v in values], dtype=object)
+
+
 def _codes(
     values: NDArray[np.object_], missing_allowed: bool
 ) -> tuple[tuple[str, ...], NDArray[np.int64]]:
-    text = np.asarray([str(v) for v in values], dtype=object)
+    text = _texts(values)
     known = np.asarray(
         [not missing_allowed or t.strip().lower() not in UNLABELLED for t in text], dtype=bool
     )

@@ -48,3 +48,28 @@ def expected_calibration_error(
         inside = bin_of == b
         gap += float(abs(right[inside].mean() - prob[inside].mean()) * inside.mean())
     return gap
+
+
+def reliability(
+    prob: NDArray[np.floating], right: NDArray[np.bool_], bins: int = 10
+) -> list[dict[str, float]]:
+    """How often labels of each confidence are right: the reliability diagram as a table.
+
+    Returns
+    -------
+    list of dict
+        A bin of equal width each: ``low``, ``high``, ``cells``, mean ``confidence`` and
+        ``accuracy`` (both 0 where the bin is empty).
+    """
+    bin_of = np.clip((np.asarray(prob) * bins).astype(int), 0, bins - 1)
+    return [
+        {
+            "low": b / bins,
+            "high": (b + 1) / bins,
+            "cells": int(inside.sum()),
+            "confidence": float(prob[inside].mean()) if inside.any() else 0.0,
+            "accuracy": float(right[inside].mean()) if inside.any() else 0.0,
+        }
+        for b in range(bins)
+        for inside in [bin_of == b]
+    ]

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from cellport.models.calibrated import calibrated_probabilities
 from cellport.models.deploy import ExpectedCounts, MappingEncoder, MappingTail
 from cellport.models.normalise import PanelNormaliser
 from cellport.models.vae import CountVAE, ModelConfig
@@ -27,19 +28,23 @@ def _counts() -> torch.Tensor:
     return torch.from_numpy(counts)
 
 
-@pytest.mark.parametrize("temperature", [1.0, 2.5])
-def test_answers_are_the_latent_mean_and_calibrated_probabilities(temperature: float) -> None:
+@pytest.mark.parametrize(("temperature", "sharpness"), [(1.0, 1.0), (2.5, 0.5)])
+def test_answers_are_the_latent_mean_and_calibrated_probabilities(
+    temperature: float, sharpness: float
+) -> None:
     model = _model()
-    latent, prob = MappingEncoder(model, temperature)(_counts())
+    latent, prob = MappingEncoder(model, temperature, sharpness)(_counts())
     encoded = model.encoder(_counts())
     torch.testing.assert_close(latent, encoded.mean)
-    torch.testing.assert_close(prob, torch.softmax(encoded.logits / temperature, dim=1))
+    torch.testing.assert_close(
+        prob, calibrated_probabilities(encoded.logits, temperature, sharpness)
+    )
 
 
 def test_without_labels_there_is_one_answer() -> None:
     model = _model(labels=0)
-    assert len(MappingEncoder(model, 1.0)(_counts())) == 1
-    assert len(MappingTail(model.encoder.tail, 1.0)(torch.zeros(2, 8))) == 1
+    assert len(MappingEncoder(model, 1.0, 1.0)(_counts())) == 1
+    assert len(MappingTail(model.encoder.tail, 1.0, 1.0)(torch.zeros(2, 8))) == 1
 
 
 def test_expected_counts_are_the_decoder_mean() -> None:

@@ -26,6 +26,8 @@ from cellport.runtime.atlas_file import (
 )
 from cellport.runtime.version import FORMAT_VERSION
 
+THRESHOLDS = {"call_prob": 0.5, "set_level": 0.9, "low_depth": 100.0, "low_gene_coverage": 0.6}
+
 
 def _manifest(**changes: Any) -> Manifest:
     manifest = Manifest(
@@ -39,8 +41,9 @@ def _manifest(**changes: Any) -> Manifest:
         n_latent=2,
         labels=("B cell", "T cell"),
         batches=("one",),
-        parents=("", ""),
-        thresholds={"call_prob": 0.5, "low_depth": 100.0, "low_gene_coverage": 0.6},
+        parents={"B cell": "lymphocyte", "T cell": "lymphocyte"},
+        set_prob=(0.2, 0.3),
+        thresholds=THRESHOLDS,
         training={"cells": 7, "note": "ä"},
         minimum_runtime="0.1.0",
     )

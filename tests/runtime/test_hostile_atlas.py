@@ -209,7 +209,7 @@ def test_newer_minimum_runtime(newer: str, forged: Callable[..., Path]) -> None:
     _refused(path, f"needs cellport {newer}.*this is {__version__}.*Update")
 
 
-THRESHOLDS = {"call_prob": 0.5, "low_depth": 100.0, "low_gene_coverage": 0.6}
+THRESHOLDS = {"call_prob": 0.5, "set_level": 0.9, "low_depth": 100.0, "low_gene_coverage": 0.6}
 NUMBERS = [None, "1", True, [], float("nan"), float("inf"), -1, 10**400]
 LISTS = [None, "text", {}, [1], [None]]
 
@@ -223,7 +223,9 @@ LISTS = [None, "text", {}, [1], [None]]
         *[("thresholds", {**THRESHOLDS, "call_prob": value}) for value in NUMBERS],
         *[("thresholds", value) for value in (None, [], 1)],
         *[(name, value) for name in ("symbols", "ensembl", "labels") for value in LISTS],
-        *[(name, value) for name in ("parents", "batches") for value in LISTS],
+        *[("batches", value) for value in LISTS],
+        *[("parents", value) for value in (None, [], "text", {"B cell": 1})],
+        *[("set_prob", value) for value in (None, {}, "text", ["1"], [-1, 0], [float("nan")])],
         *[(name, value) for name in ("name", "organism", "created") for value in (None, 1, [])],
         *[("minimum_runtime", value) for value in (None, 1, "", "soon", "9" * 5000, "1.x")],
         *[("training", value) for value in (None, [], 1)],
@@ -242,11 +244,16 @@ def test_malformed_field_is_named(name: str, value: Any, forged: Callable[..., P
         {"symbols": [], "ensembl": []},
         {"labels": ["A"]},
         {"labels": ["A", "A"]},
-        {"parents": []},
+        {"set_prob": [0.5]},
     ],
 )
 def test_lists_that_do_not_fit(fields: dict[str, Any], forged: Callable[..., Path]) -> None:
     _refused(forged(text=fields), "do not fit each other")
+
+
+@pytest.mark.parametrize("parents", [{"B cell": "B cell"}, {"plant": "root"}])
+def test_tree_that_is_none(parents: dict[str, str], forged: Callable[..., Path]) -> None:
+    _refused(forged(text={"parents": parents}), "label tree")
 
 
 @pytest.mark.parametrize("members", [None, [], {}, {"README.md": "x"}])

@@ -114,7 +114,7 @@ def test_counts_are_kept_when_asked_for(
 
 
 def test_an_atlas_without_labels(rewritten_atlas: Any, save: Any, tmp_path: Path) -> None:
-    atlas = load_atlas(rewritten_atlas(labels=(), parents=()))
+    atlas = load_atlas(rewritten_atlas(labels=(), parents={}, set_prob=()))
     summary = map_files(atlas, save(0, 240), tmp_path / "out.h5ad")
     assert isinstance(summary, Summary)
     assert summary.calls == {}

@@ -20,7 +20,9 @@ PROB = np.array(
 @pytest.fixture
 def manifest(tiny_atlas: AtlasFile) -> Manifest:
     thresholds = {"call_prob": 0.5, "low_depth": 100.0, "low_gene_coverage": 0.6}
-    return replace(tiny_atlas.manifest, thresholds=thresholds)
+    return replace(
+        tiny_atlas.manifest, thresholds=thresholds, parents={}, set_prob=(0.05, 0.25, 0.3)
+    )
 
 
 def _answers(library: list[float], prob: np.ndarray | None = PROB, width: int = 8) -> Answers:
@@ -72,6 +74,29 @@ def test_calls_honour_the_atlas_s_threshold(
     assert UNKNOWN not in _words(block, strict, "cellport_label")
 
 
+def test_a_call_backs_off_along_the_tree(manifest: Manifest) -> None:
+    tree = replace(
+        manifest,
+        parents={"beta": "beta or gamma", "gamma": "beta or gamma"},
+        thresholds={**manifest.thresholds, "call_prob": 0.7},
+    )
+    block = _transfer(_answers([1000.0] * 3 + [0.0]), tree)
+    assert _words(block, tree, "cellport_call") == ["alpha", *["beta or gamma"] * 2, UNKNOWN]
+    assert _words(block, tree, "cellport_label") == ["alpha", "beta", "gamma", UNKNOWN]
+
+
+def test_label_sets_hold_every_label_that_reaches_its_threshold(manifest: Manifest) -> None:
+    block = _transfer(_answers([1000.0, 1000.0, 1000.0, 0.0]), manifest)
+    sets = ["alpha", "beta;gamma;alpha", "gamma;alpha;beta", ""]
+    assert block.obs["cellport_label_set"].tolist() == sets
+
+
+def test_the_best_label_is_in_its_set_even_below_the_threshold(manifest: Manifest) -> None:
+    strict = replace(manifest, set_prob=(1.0, 1.0, 1.0))
+    block = _transfer(_answers([1000.0] * 4), strict)
+    assert block.obs["cellport_label_set"].tolist() == ["alpha", "beta", "gamma", "gamma"]
+
+
 @pytest.mark.parametrize(("share", "expected"), [(0.6, "ok"), (0.59, "low_gene_coverage")])
 def test_low_gene_coverage_is_below_its_threshold(
     manifest: Manifest, share: float, expected: str
@@ -90,7 +115,7 @@ def test_low_depth_honours_the_atlas_s_threshold(
 
 
 def test_atlas_without_labels(manifest: Manifest) -> None:
-    bare = replace(manifest, labels=(), parents=())
+    bare = replace(manifest, labels=(), parents={}, set_prob=())
     block = _transfer(_answers([1000, 0], prob=None), bare)
     assert [column.name for column in result_schema(bare).columns] == ["cellport_qc"]
     assert list(block.obs) == ["cellport_qc"]
@@ -99,7 +124,7 @@ def test_atlas_without_labels(manifest: Manifest) -> None:
 def test_block_fits_its_schema(manifest: Manifest) -> None:
     schema = result_schema(manifest)
     block = _transfer(_answers([1000.0] * 4), manifest)
-    dtypes = {"category": np.int32, "float": np.float32}
+    dtypes = {"category": np.int32, "float": np.float32, "text": np.object_}
     assert list(block.obs) == [column.name for column in schema.columns]
     for column in schema.columns:
         assert block.obs[column.name].dtype == dtypes[column.kind]

@@ -4,7 +4,17 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-from cellport.train.calibrate import fit_temperature, hold_out
+from cellport.train.calibrate import (
+    Calibration,
+    balanced,
+    calibrate,
+    call_threshold,
+    fit_sharpness,
+    fit_temperature,
+    hold_out,
+    set_thresholds,
+)
+from cellport.train.unseen import Unseen
 
 
 def _calibrated(n: int = 4000) -> tuple[np.ndarray, np.ndarray]:
@@ -68,3 +78,89 @@ def test_hold_out_spares_nobody_in_a_tiny_reference() -> None:
     rows = hold_out(np.repeat([0, 1], 9), 0.1, np.random.default_rng(0))
     assert rows.dtype == np.int64
     assert len(rows) == 0
+
+
+def _top(n: int = 20_000, odds_factor: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
+    """Probabilities of best labels whose true log-odds are `odds_factor` times theirs."""
+    rng = np.random.default_rng(0)
+    prob = rng.uniform(0.51, 0.999, n)
+    true = 1 / (1 + ((1 - prob) / prob) ** odds_factor)
+    return prob, rng.random(n) < true
+
+
+@pytest.mark.parametrize("factor", [0.3, 0.7])
+def test_sharpness_is_recovered(factor: float) -> None:
+    prob, right = _top(odds_factor=factor)
+    assert fit_sharpness(prob, right, np.ones(len(prob))) == pytest.approx(factor, rel=0.1)
+
+
+def test_sharpness_is_never_above_one_and_needs_cells() -> None:
+    prob, right = _top(odds_factor=2.0)
+    assert fit_sharpness(prob, right, np.ones(len(prob))) == pytest.approx(1, abs=1e-3)
+    assert fit_sharpness(prob[:5], ~right[:5], np.ones(5)) == 1.0
+
+
+def test_every_group_weighs_the_same() -> None:
+    weight = balanced(np.array([0, 0, 0, 1]))
+    assert weight[:3].sum() == pytest.approx(weight[3])
+
+
+def test_unseen_batches_lower_confidence_half_way() -> None:
+    logits, label = _calibrated()
+    wrong = np.random.default_rng(2).integers(0, 4, len(label))
+    truth = np.where(np.arange(len(label)) % 3 == 0, wrong, label)
+    unseen = Unseen(logits * 3, truth, np.zeros(len(label), np.int64), np.zeros(len(label), bool))
+    found = calibrate(logits, label, unseen)
+    whole_way = fit_sharpness(
+        (prob := Calibration(found.temperature).prob(logits * 3)).max(1),
+        prob.argmax(1) == truth,
+        np.ones(len(label)),
+    )
+    assert found.sharpness == pytest.approx(whole_way**0.5, rel=1e-3)
+    assert found.sharpness < 0.8
+    assert calibrate(logits, label, None).sharpness == pytest.approx(0.7)
+
+
+@pytest.mark.parametrize("level", [0.8, 0.9, 0.95])
+def test_sets_cover_new_cells_at_their_level(level: float) -> None:
+    logits, label = _calibrated(20_000)
+    prob = softmax(logits, axis=1)
+    least = np.array(set_thresholds(prob[::2], label[::2], level))
+    held = (prob[1::2] >= least)[np.arange(10_000), label[1::2]]
+    assert held.mean() == pytest.approx(level, abs=0.01)
+    for code in range(4):
+        assert held[label[1::2] == code].mean() == pytest.approx(level, abs=0.025)
+
+
+def test_a_rare_label_takes_the_threshold_of_all() -> None:
+    logits, label = _calibrated()
+    prob = softmax(logits, axis=1)
+    few = np.r_[np.flatnonzero(label != 3), np.flatnonzero(label == 3)[:20]]
+    least = set_thresholds(prob[few], label[few])
+    own = np.sort(prob[few, label[few]])
+    assert least[3] == own[int((len(few) + 1) * 0.1) - 1]
+    assert least[0] != least[3]
+
+
+def test_too_few_cells_for_the_level_let_every_label_in() -> None:
+    assert set_thresholds(np.full((5, 2), 0.5), np.zeros(5, np.int64)) == (0.0, 0.0)
+
+
+@pytest.mark.parametrize("level", [0.75, 0.82])
+def test_calls_are_right_at_their_level(level: float) -> None:
+    logits, label = _calibrated(20_000)
+    prob, labels = softmax(logits, axis=1).astype(np.float32), ("a", "b", "c", "d")
+    threshold = call_threshold(prob, label, labels, {}, level)
+    right, best = prob.argmax(1) == label, prob.max(1)
+    assert 0.5 < threshold < 0.8
+    assert right[best >= threshold].mean() >= level
+    assert right[best >= threshold - 0.011].mean() < level
+    groups = {"a": "x", "b": "x", "c": "x"}
+    assert call_threshold(prob, label, labels, groups, level) < threshold
+
+
+def test_the_call_threshold_stays_in_its_bounds() -> None:
+    logits, label = _calibrated()
+    prob, labels = softmax(logits, axis=1).astype(np.float32), ("a", "b", "c", "d")
+    assert call_threshold(prob, (label + 1) % 4, labels, {}) == 0.8
+    assert call_threshold(prob, prob.argmax(1), labels, {}) == 0.5
