@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.progress import (
@@ -17,6 +17,8 @@ from rich.progress import (
 )
 from rich.table import Table
 from rich.text import Text
+
+from cellport.runtime.thresholds import MEANING
 
 if TYPE_CHECKING:
     from cellport.demo import DemoResult
@@ -142,7 +144,6 @@ def mapped(summary: Summary) -> None:
 def atlas(file: AtlasFile) -> None:
     """Print what is in an atlas."""
     m, training_facts = file.manifest, file.manifest.training
-    held_out = training_facts.get("held_out", {})
     table = Table(show_header=False, box=None, title=m.name, title_justify="left")
     rows = {
         "file": f"{file.path} ({sum(file.members.values()) / 1e6:.1f} MB)",
@@ -150,21 +151,76 @@ def atlas(file: AtlasFile) -> None:
         "format": f"{file.format_version}, needs cellport {m.minimum_runtime} or newer",
         "organism": m.organism or "not stated",
         "licence": m.licence or "not stated",
-        "trained": f"{m.created} on {training_facts.get('cells', 0):,} cells",
+        "trained": f"{m.created} on {_number(training_facts, 'cells') or 0:,.0f} cells",
         "genes": f"{m.n_genes:,}, for example {', '.join(m.symbols[:5])}",
         "latent": f"{m.n_latent} dimensions",
         "batches": f"{len(m.batches)}: {', '.join(m.batches[:8])}",
         "labels": f"{len(m.labels)}: {', '.join(m.labels)}" if m.labels else "none",
-        "thresholds": ", ".join(f"{name} {value:g}" for name, value in m.thresholds.items()),
     }
-    if "accuracy" in held_out:
-        rows["held out"] = (
-            f"accuracy {held_out['accuracy']:.3f}, macro-F1 {held_out['macro_f1']:.3f}, "
-            f"calibration error {held_out['ece']:.3f} on {held_out['cells']} cells"
-        )
-    for name, value in rows.items():
+    groups = dict.fromkeys(m.parents.values()) if any(m.parents) else {}
+    if groups:
+        rows["groups"] = f"{len(groups)}: {', '.join(groups)}"
+    for name, value in [*rows.items(), *_how_good(training_facts)]:
         table.add_row(name, value)
+    for i, (name, number) in enumerate(m.thresholds.items()):
+        meaning = f" ({MEANING[name]})" if name in MEANING else ""
+        table.add_row("" if i else "thresholds", f"{name} {number:g}{meaning}")
     _console().print(table)
+    _reliability(training_facts)
+
+
+def _how_good(training_facts: dict[str, Any]) -> list[tuple[str, str]]:
+    """Rows about held-out cells: what is there of them, for any program may write a manifest."""
+    scores = training_facts.get("held_out")
+    scores = scores if isinstance(scores, dict) else {}
+    rows = []
+    in_words = {"accuracy": "accuracy", "macro_f1": "macro-F1", "ece": "calibration error"}
+    found = {words: _number(scores, key) for key, words in in_words.items()}
+    known = [f"{words} {value:.3f}" for words, value in found.items() if value is not None]
+    if known:
+        of = "cells of unseen batches" if scores.get("by") == "batch" else "cells"
+        rows.append(
+            ("held out", f"{', '.join(known)} on {_number(scores, 'cells') or 0:,.0f} {of}")
+        )
+    named = {key: _number(training_facts, key) for key in ("temperature", "sharpness")}
+    known = [f"{key} {value:.2f}" for key, value in named.items() if value is not None]
+    if known:
+        rows.append(("calibration", f"{', '.join(known)} (1 leaves probabilities as they are)"))
+    sets = scores.get("conformal")
+    sets = sets if isinstance(sets, dict) else {}
+    level, coverage, size = (_number(sets, key) for key in ("level", "coverage", "mean_size"))
+    if level is not None and coverage is not None and size is not None:
+        rows.append(
+            (
+                "label sets",
+                f"hold the true label of {coverage:.1%} of held-out cells (meant: {level:.0%}), "
+                f"{size:.2f} labels on average",
+            )
+        )
+    return rows
+
+
+def _reliability(training_facts: dict[str, Any]) -> None:
+    """Print how often labels were right by their probability, where the atlas says so."""
+    scores = training_facts.get("held_out")
+    bins = scores.get("reliability") if isinstance(scores, dict) else None
+    keys = ("low", "high", "cells", "confidence", "accuracy")
+    table = Table("probability", "cells", "mean", "right", title="Held-out labels by probability")
+    for entry in bins if isinstance(bins, list) else []:
+        values = [_number(entry, key) for key in keys] if isinstance(entry, dict) else []
+        known = [value for value in values if value is not None]
+        if len(known) == len(keys) and known[2]:
+            low, high, cells, confidence, accuracy = known
+            table.add_row(
+                f"{low:.2f} to {high:.2f}", f"{cells:,.0f}", f"{confidence:.2f}", f"{accuracy:.2f}"
+            )
+    if table.row_count:
+        _console().print(table)
+
+
+def _number(facts: dict[str, Any], key: str) -> float | None:
+    value = facts.get(key)
+    return value if type(value) in (int, float) else None
 
 
 def verified(checks: list[Check]) -> None:

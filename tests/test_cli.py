@@ -108,6 +108,38 @@ def test_info(tiny_atlas_path: Path, tiny_atlas: Any) -> None:
         assert text in result.stdout
 
 
+def test_info_tells_how_good_it_is(rewritten_atlas: Any, tiny_atlas: Any) -> None:
+    bins = [
+        {"low": 0.8, "high": 0.9, "cells": 1200, "confidence": 0.85, "accuracy": 0.81},
+        {"low": 0.9, "high": "<1", "cells": 7, "confidence": 0.95, "accuracy": 0.9},
+        "not a bin",
+    ]
+    sets = {"level": 0.9, "coverage": 0.912, "mean_size": 1.25}
+    scores = {"accuracy": 0.9, "cells": 1207, "by": "batch", "ece": None}
+    held_out = {**scores, "reliability": bins, "conformal": sets}
+    training = {
+        **tiny_atlas.manifest.training,
+        "held_out": held_out,
+        "temperature": 1.5,
+        "sharpness": 0.7,
+    }
+    text = " ".join(run("info", rewritten_atlas(training=training)).stdout.split())
+    assert "accuracy 0.900 on 1,207 cells of unseen batches" in text
+    assert "temperature 1.50, sharpness 0.70 (1 leaves" in text
+    assert "91.2% of held-out cells (meant: 90%), 1.25 labels" in text
+    call_prob = tiny_atlas.manifest.thresholds["call_prob"]
+    assert f"call_prob {call_prob:g} (probability from which" in text
+    assert "0.80 to 0.90 │ 1,200 │ 0.85 │ 0.81" in text
+    assert "0.95" not in text
+
+
+@pytest.mark.parametrize("held_out", [None, [], {"accuracy": "good"}, {"reliability": 7}])
+def test_info_of_odd_scores(held_out: Any, rewritten_atlas: Any) -> None:
+    result = run("info", rewritten_atlas(training={"held_out": held_out, "cells": "many"}))
+    assert result.exit_code == 0
+    assert "calibration error" not in result.stdout
+
+
 def test_info_as_json(tiny_atlas_path: Path, tiny_atlas: Any) -> None:
     result = run("info", tiny_atlas_path, "--json")
     assert result.stderr == ""
@@ -195,6 +227,16 @@ def test_map_as_json(tiny_atlas_path: Path, query: Path, tmp_path: Path) -> None
     assert found["counts_from"] == [f"{query}, X"]
     assert found["device"] == "cpu"
     assert 0.5 < found["mean_prob"] <= 1
+
+
+def test_map_with_a_report(tiny_atlas_path: Path, query: Path, tmp_path: Path) -> None:
+    out, report = tmp_path / "out.csv", tmp_path / "report.html"
+    result = run("map", tiny_atlas_path, query, "-o", out, "--report", report)
+    assert result.exit_code == 0, result.stderr
+    assert f"report: {report}" in result.stdout
+    assert "<h1>" in report.read_text("utf-8")
+    found = as_json(run("map", tiny_atlas_path, query, "-o", out, "--report", report, "--json"))
+    assert found["report"] == str(report)
 
 
 def test_json_of_a_refusal_is_empty(tiny_atlas_path: Path, tmp_path: Path) -> None:
