@@ -40,7 +40,7 @@ def write_card(manifest: Manifest) -> str:
         "",
         "## How often its labels are right",
         "",
-        *_accuracy(held_out),
+        *_accuracy(held_out, manifest.labels),
     ]
     if manifest.labels:
         lines += [
@@ -53,7 +53,7 @@ def write_card(manifest: Manifest) -> str:
     return "\n".join([*lines, *_limits(manifest, held_out), ""])
 
 
-def _accuracy(scores: dict[str, Any]) -> list[str]:
+def _accuracy(scores: dict[str, Any], labels: tuple[str, ...]) -> list[str]:
     if "accuracy" not in scores:
         return ["Not measured: no labelled cells could be held out."]
     lines = [
@@ -71,6 +71,9 @@ def _accuracy(scores: dict[str, Any]) -> list[str]:
     few = sum(entry["cells"] < 10 for entry in scores["by_label"].values())
     if few:
         lines += ["", f"Fewer than 10 cells stand behind {few} of these figures."]
+    unmeasured = [label for label in labels if label not in scores["by_label"]]
+    if unmeasured:
+        lines += ["", f"No cells of these labels could be held out: {_some(unmeasured)}."]
     return lines
 
 

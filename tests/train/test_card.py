@@ -95,6 +95,7 @@ def test_names_do_not_break_the_card(tiny_atlas: AtlasFile) -> None:
     assert "| a\\|b # c &lt;script> | 9 | 1.00 |" in card
     assert card.startswith("# x # y\n")
     assert "<script>" not in card
+    assert "No cells of these labels could be held out: alpha, beta, gamma." in card
 
 
 def test_card_of_many_batches_stays_short(tiny_atlas: AtlasFile) -> None:
