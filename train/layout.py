@@ -16,11 +16,17 @@ from sklearn.neighbors import NearestNeighbors
 from torch import Tensor, nn
 
 from cellport.models.layout import LayoutNetwork
+from cellport.models.vae import CountVAE
+from cellport.train.augment import Degradation, degrade
+from cellport.train.fit import FitConfig, TrainingCells
 
 N_NEIGHBORS = 15
 # UMAP's curve 1 / (1 + a d^2b) for spread 1 and min_dist 0.5, scanpy's default
 _A, _B = 0.583, 1.334
+# cells beyond these add time and nothing to the map
 _MOST_CELLS = 20_000
+# cells that miss the same genes
+_CHUNK = 64
 # a map that starts with a fold seldom loses it, so several start and the best goes on
 _STARTS = 4
 _START_SHARE = 0.25
@@ -32,6 +38,37 @@ _LEARNING_RATE = 5e-3
 # of the squared distance of two cells, so that its logarithm is finite
 _LEAST_SQUARE = 1e-3
 _JUDGED = 1000
+
+
+def learn_layout(
+    model: CountVAE, cells: TrainingCells, latent: NDArray[np.float32], config: FitConfig
+) -> tuple[LayoutNetwork, dict[str, float | int]]:
+    """Train the map of a reference and judge it by the cells held out.
+
+    Parameters
+    ----------
+    model
+        Trained, in evaluation mode.
+    cells
+        The reference.
+    latent
+        float32 [cells, latent], of the reference.
+    config
+        How the model was trained: seed and degradation.
+
+    Returns
+    -------
+    tuple
+        The network, and `layout_trust` of the held-out cells.
+    """
+    rng = np.random.default_rng(config.seed)
+    rows = np.setdiff1d(np.arange(len(latent)), cells.held_out)
+    if len(rows) > _MOST_CELLS:
+        rows = np.sort(rng.choice(rows, _MOST_CELLS, replace=False))
+    degraded = _encode_degraded(model, cells, rows, config.degradation, rng)
+    network = fit_layout(latent[rows], degraded, config.seed)
+    unseen = latent[cells.held_out]
+    return network, layout_trust(unseen, place(network, unseen), config.seed)
 
 
 def fit_layout(
@@ -48,7 +85,7 @@ def fit_layout(
         for the cells in half of what the network sees, so that poor cells land where whole
         ones do.
     seed
-        Of the sample of at most 20,000 cells, the weights and the order of training.
+        Of the weights and the order of training.
 
     Returns
     -------
@@ -60,10 +97,6 @@ def fit_layout(
     McInnes, Healy, Melville 2018, arXiv:1802.03426 (UMAP). Sainburg, McInnes, Gentner 2021,
     Neural Computation, "Parametric UMAP embeddings" (the same loss for a network).
     """
-    rng = np.random.default_rng(seed)
-    if len(latent) > _MOST_CELLS:
-        rows = np.sort(rng.choice(len(latent), _MOST_CELLS, replace=False))
-        latent, degraded = latent[rows], degraded[rows]
     graph = neighbor_graph(latent)
     versions = torch.from_numpy(np.stack([latent, degraded]))
     steps = int(np.clip(_PASSES * graph.nnz / _EDGES_A_STEP, _FEWEST_STEPS, _MOST_STEPS))
@@ -71,7 +104,7 @@ def fit_layout(
     starts = [_flat_network(latent, degraded) for _ in range(_STARTS)]
     for start in starts:
         _train(start, versions, graph, int(_START_SHARE * steps))
-    sample = latent[rng.permutation(len(latent))[:_JUDGED]]
+    sample = latent[np.random.default_rng(seed).permutation(len(latent))[:_JUDGED]]
     network = max(starts, key=lambda start: _trust(sample, place(start, sample)))
     _train(network, versions, graph, steps)
     return network.eval()
@@ -114,6 +147,21 @@ def layout_trust(
         "cells": len(rows),
         "trustworthiness": round(_trust(latent[rows], placed[rows]), 4),
     }
+
+
+def _encode_degraded(
+    model: CountVAE,
+    cells: TrainingCells,
+    rows: NDArray[np.int64],
+    degradation: Degradation,
+    rng: np.random.Generator,
+) -> NDArray[np.float32]:
+    latent = []
+    with torch.inference_mode():
+        for start in range(0, len(rows), _CHUNK):
+            counts = degrade(cells.counts[rows[start : start + _CHUNK]], rng, degradation)
+            latent.append(model.encoder(torch.from_numpy(counts)).mean.numpy())
+    return np.concatenate(latent)
 
 
 def _trust(latent: NDArray[np.float32], placed: NDArray[np.float32]) -> float:

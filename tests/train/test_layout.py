@@ -1,15 +1,20 @@
 from __future__ import annotations
 
 import warnings
+from types import SimpleNamespace
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sklearn.manifold import trustworthiness
 
-from cellport.train.layout import fit_layout, layout_trust, neighbor_graph, place
+from cellport.train.fit import FitConfig, TrainingCells
+from cellport.train.layout import fit_layout, layout_trust, learn_layout, neighbor_graph, place
 
 
 def _clusters(n_cells: int, seed: int = 0, width: float = 0.3) -> tuple[NDArray, NDArray]:
@@ -93,17 +98,56 @@ def test_same_seed_same_map() -> None:
     assert np.abs(one - third).max() > 0.1
 
 
-def test_large_reference_is_sampled(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cellport.train.layout._MOST_CELLS", 150)
-    seen: list[int] = []
+class _Encoded(NamedTuple):
+    mean: torch.Tensor
+
+
+@pytest.fixture
+def halving() -> SimpleNamespace:
+    """A model whose latent is half of the counts; NaN is read as 0."""
+    return SimpleNamespace(encoder=lambda counts: _Encoded(counts.nan_to_num() / 2))
+
+
+def _cells(n_cells: int, held_out: int) -> TrainingCells:
+    counts = np.random.default_rng(0).poisson(5, (n_cells, 10)).astype(np.float32)
+    code = np.zeros(n_cells, np.int64)
+    return TrainingCells(sp.csr_matrix(counts), code, code, 0, 1, np.arange(held_out))
+
+
+@pytest.mark.parametrize(("most", "trained"), [(150, 150), (20_000, 160)])
+def test_map_learns_from_a_sample_without_the_held_out_cells(
+    halving: Any, monkeypatch: pytest.MonkeyPatch, most: int, trained: int
+) -> None:
+    monkeypatch.setattr("cellport.train.layout._MOST_CELLS", most)
+    seen: list[NDArray] = []
     monkeypatch.setattr(
         "cellport.train.layout.neighbor_graph",
-        lambda latent: seen.append(len(latent)) or neighbor_graph(latent),
+        lambda latent: seen.append(latent) or neighbor_graph(latent),
     )
-    latent, _ = _clusters(1000)
-    placed = place(fit_layout(latent, latent, seed=0), latent)
-    assert seen == [150]
-    assert trustworthiness(latent, placed, n_neighbors=15) > 0.9
+    cells = _cells(200, held_out=40)
+    latent = cells.counts.toarray() / 2
+    network, scores = learn_layout(halving, cells, latent, FitConfig())
+    (graphed,) = seen
+    assert len(graphed) == trained
+    held_out = {row.tobytes() for row in latent[:40]}
+    assert not held_out & {row.tobytes() for row in graphed}
+    assert scores == layout_trust(latent[:40], place(network, latent[:40]), 0)
+    assert scores["cells"] == 40
+
+
+def test_map_sees_degraded_cells(halving: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[NDArray] = []
+    monkeypatch.setattr(
+        "cellport.train.layout.fit_layout",
+        lambda latent, degraded, seed: seen.append(degraded) or fit_layout(latent, latent, seed),
+    )
+    cells = _cells(100, held_out=0)
+    latent = cells.counts.toarray() / 2
+    _, scores = learn_layout(halving, cells, latent, FitConfig())
+    (degraded,) = seen
+    assert degraded.shape == latent.shape
+    assert degraded.sum() < 0.9 * latent.sum()
+    assert scores == {"cells": 0}
 
 
 @settings(max_examples=30, deadline=None)
