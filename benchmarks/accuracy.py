@@ -289,22 +289,37 @@ def table(scores: Scores, columns: Mapping[str, tuple[str, Iterable[str], Iterab
     return "\n".join(lines)
 
 
+def epochs(rows: list[Row]) -> str:
+    """How long the neural peers were trained, on references and on queries."""
+    lines = []
+    for method in dict.fromkeys(row["method"] for row in rows if row["epochs"]):
+        runs = [row for row in rows if row["method"] == method]
+        built = [row["epochs"] for row in runs]
+        mapped = {row["map_epochs"] for row in runs} - {None}
+        on_query = f", {max(mapped)} on each query" if mapped else ""
+        lines.append(f"{method}: {min(built)}-{max(built)} epochs on a reference{on_query}")
+    return "\n".join(lines)
+
+
 def draw(scores: Scores, path: Path) -> None:
     """Macro-F1 and calibration error of each method, clean and stressed."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    stressed = {m: scores.mean(m, "macro_f1", STRESSED) for m in scores.methods}
-    order = [m for m, value in stressed.items() if value is not None and "(zeros)" not in m]
-    order.sort(key=lambda m: stressed[m] or 0)
+    clean = {m: scores.mean(m, "macro_f1", CLEAN) for m in scores.methods if "(zeros)" not in m}
+    stressed = {m: scores.mean(m, "macro_f1", STRESSED) for m in clean}
+    order = sorted((m for m in clean if clean[m]), key=lambda m: (stressed[m] or 0, clean[m] or 0))
     figure = Figure(figsize=(10, 0.36 * len(order) + 1.3), layout="constrained")
     FigureCanvasAgg(figure)
-    titles = {"macro_f1": "macro-F1 (higher is better)", "ece": "calibration error (lower)"}
+    titles = {
+        "macro_f1": "macro-F1 (higher is better)",
+        "ece": "calibration error (lower is better)",
+    }
     for axes, (name, title) in zip(figure.subplots(1, 2, sharey=True), titles.items(), strict=True):
-        clean = [scores.mean(m, name, CLEAN) for m in order]
-        poor = [scores.mean(m, name, STRESSED) for m in order]
-        axes.hlines(order, clean, poor, color="#bbbbbb", lw=2, zorder=1)
-        axes.scatter(clean, order, color="#0072b2", s=55, label="clean queries", zorder=2)
+        means = [[scores.mean(m, name, c) for m in order] for c in (CLEAN, STRESSED)]
+        good, poor = np.array(means, dtype=float)
+        axes.hlines(order, good, poor, color="#bbbbbb", lw=2, zorder=1)
+        axes.scatter(good, order, color="#0072b2", s=55, label="clean queries", zorder=2)
         axes.scatter(poor, order, color="#d55e00", s=55, marker="D", label="stressed", zorder=2)
         axes.set_title(title, loc="left", fontsize=11)
         axes.spines[["top", "right", "left"]].set_visible(False)
@@ -357,7 +372,7 @@ def main() -> None:
     rows = collect(options.cache, read_rows(options.out))
     write_rows(rows, options.out)
     scores = Scores(rows)
-    print(tables(scores))
+    print(tables(scores), epochs(rows), sep="\n\n")
     draw(scores, HERE.parent / "docs" / "images" / "accuracy.png")
 
 

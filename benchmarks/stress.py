@@ -71,7 +71,7 @@ def present_genes(n_genes: int, missing: float, seed: int) -> NDArray[np.int64]:
 def thin(counts: sp.csr_matrix, depth: int, rng: np.random.Generator) -> sp.csr_matrix:
     """Binomial thinning of each cell to about `depth` counts."""
     total = np.maximum(np.asarray(counts.sum(axis=1)).ravel(), 1)
-    share = np.repeat(np.minimum(depth / total, 1), np.diff(counts.indptr))
+    share: NDArray[np.float64] = np.repeat(np.minimum(depth / total, 1), np.diff(counts.indptr))
     thinned = counts.copy()
     thinned.data = rng.binomial(counts.data.astype(np.int64), share).astype(np.float32)
     thinned.eliminate_zeros()
