@@ -26,14 +26,10 @@ def draw_labels(atlas: Atlas, mapping: Mapping, truth: NDArray[np.object_], path
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
     from matplotlib.patheffects import withStroke
-    from sklearn.manifold import TSNE
 
-    latent = atlas.file.array("reference_latent")
+    here, there = atlas.file.array("reference_umap"), mapping["X_cellport_umap"]
     names = np.asarray(atlas.manifest.labels, dtype=object)
     reference_type = names[atlas.file.array("reference_label")]
-    both = np.concatenate([latent, mapping["X_cellport"]])
-    position = TSNE(init="pca", random_state=0, perplexity=30).fit_transform(both)
-    here, there = position[: len(latent)], position[len(latent) :]
 
     figure = Figure(figsize=(15, 7), layout="constrained")
     FigureCanvasAgg(figure)
@@ -51,7 +47,7 @@ def draw_labels(atlas: Atlas, mapping: Mapping, truth: NDArray[np.object_], path
     scatter.set(
         xticks=[],
         yticks=[],
-        title=f"{len(latent):,} reference cells (dots) and {mapping.n_cells:,} mapped cells "
+        title=f"{len(here):,} reference cells (dots) and {mapping.n_cells:,} mapped cells "
         "(ringed, coloured by the label cellport gave)",
     )
 

@@ -6,9 +6,11 @@ import torch
 from torch import Tensor, nn
 
 from cellport.models.calibrated import calibrated_probabilities
+from cellport.models.layout import LayoutNetwork
 from cellport.models.vae import CountVAE, Encoded, EncoderTail
 
-ANSWERS = ("latent", "label_prob")
+# without labels, all but the last
+ANSWERS = ("latent", "umap", "label_prob")
 
 
 class MappingTail(nn.Module):
@@ -20,21 +22,27 @@ class MappingTail(nn.Module):
         The encoder from the first layer on.
     temperature, sharpness
         What calibrates the label probabilities, as `calibrated_probabilities` takes them.
+    layout
+        Latent to a place on the 2-D map.
     """
 
-    def __init__(self, tail: EncoderTail, temperature: float, sharpness: float) -> None:
+    def __init__(
+        self, tail: EncoderTail, temperature: float, sharpness: float, layout: LayoutNetwork
+    ) -> None:
         super().__init__()
         self.tail = tail
         self.temperature = temperature
         self.sharpness = sharpness
+        self.layout = layout
 
     def forward(self, hidden: Tensor) -> tuple[Tensor, ...]:
-        """Answer for float [n, hidden]: the latent mean, then label probabilities if any."""
+        """Answer for float [n, hidden] what `ANSWERS` names."""
         encoded: Encoded = self.tail(hidden)
+        place: Tensor = self.layout(encoded.mean)
         if encoded.logits.shape[1] == 0:
-            return (encoded.mean,)
+            return encoded.mean, place
         prob = calibrated_probabilities(encoded.logits, self.temperature, self.sharpness)
-        return encoded.mean, prob
+        return encoded.mean, place, prob
 
 
 class MappingEncoder(nn.Module):
@@ -43,13 +51,15 @@ class MappingEncoder(nn.Module):
     weight: Tensor
     bias: Tensor
 
-    def __init__(self, model: CountVAE, temperature: float, sharpness: float) -> None:
+    def __init__(
+        self, model: CountVAE, temperature: float, sharpness: float, layout: LayoutNetwork
+    ) -> None:
         super().__init__()
         self.normalise = model.encoder.normalise
         weight, bias = model.encoder.first_layer()
         self.register_buffer("weight", weight.detach().contiguous())
         self.register_buffer("bias", bias.detach())
-        self.answer = MappingTail(model.encoder.tail, temperature, sharpness)
+        self.answer = MappingTail(model.encoder.tail, temperature, sharpness, layout)
 
     def forward(self, counts: Tensor) -> tuple[Tensor, ...]:
         """Answer for float [n, genes], raw counts; NaN where a gene was not measured."""

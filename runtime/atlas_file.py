@@ -41,6 +41,7 @@ REQUIRED = (
     "arrays/gene_cap.npy",
     "arrays/gene_share.npy",
     "arrays/reference_latent.npy",
+    "arrays/reference_umap.npy",
     "arrays/canary_counts.npy",
 )
 THRESHOLDS = ("call_prob", "set_level", "low_depth", "low_gene_coverage")

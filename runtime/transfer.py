@@ -29,7 +29,7 @@ def result_schema(manifest: Manifest) -> Schema:
             Column("cellport_label_set", "text"),
         ]
     columns.append(Column("cellport_qc", "category", QC))
-    return Schema(tuple(columns), {"X_cellport": manifest.n_latent})
+    return Schema(tuple(columns), {"X_cellport": manifest.n_latent, "X_cellport_umap": 2})
 
 
 def call_names(manifest: Manifest) -> tuple[str, ...]:
@@ -81,7 +81,8 @@ def transfer_block(
         obs["cellport_call"] = np.where(empty, len(tree.nodes), called).astype(np.int32)
         obs["cellport_label_set"] = label_sets(manifest, prob, empty)
     obs["cellport_qc"] = _quality(answers, empty, manifest, measured_share)
-    return MappedBlock(start, cell_names, obs, {"X_cellport": answers.by_name["latent"]})
+    obsm = {"X_cellport": answers.by_name["latent"], "X_cellport_umap": answers.by_name["umap"]}
+    return MappedBlock(start, cell_names, obs, obsm)
 
 
 def label_sets(
@@ -133,7 +134,7 @@ def _built(labels: tuple[str, ...], parents: tuple[tuple[str, str], ...]) -> Lab
 
 
 def _check_answers(answers: Answers, manifest: Manifest) -> None:
-    widths = {"latent": manifest.n_latent}
+    widths = {"latent": manifest.n_latent, "umap": 2}
     if manifest.labels:
         widths["label_prob"] = len(manifest.labels)
     for name, width in widths.items():

@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from cellport.models.deploy import ANSWERS, ExpectedCounts, MappingEncoder
+from cellport.models.layout import LayoutNetwork
 from cellport.models.vae import CountVAE
 from cellport.runtime.atlas_file import EXACT_BELOW, Manifest, npy_bytes, write_atlas_file
 from cellport.runtime.errors import OutputError, TrainingError
@@ -27,6 +28,7 @@ from cellport.train.gene_table import name_genes
 from cellport.train.index import neighbor_centroids
 from cellport.train.label_rules import LabelRules, fit_label_rules
 from cellport.train.label_tree import named_groups
+from cellport.train.layout import learn_layout, place
 from cellport.train.panel import select_panel
 from cellport.train.reference import Reference, read_reference
 from cellport.train.unseen import answers_for_held_out_cells, answers_for_unseen_batches
@@ -167,6 +169,7 @@ def build_atlas(
     model = fit(cells, how.fit, checkpoint, report)
     latent, logits = encode_reference(model, cells)
     rules = _label_rules(reference, cells, model, logits, how, checkpoint, report)
+    layout, layout_scores = learn_layout(model, cells, latent, how.fit)
     names = name_genes(reference.gene_columns, genes, how.organism)
     training = {
         "cells": int(cells.counts.shape[0]),
@@ -178,6 +181,7 @@ def build_atlas(
         "cells_by_label": _count(reference.labels, cells.label),
         "cells_by_batch": _count(reference.batches, cells.batch),
         "held_out": rules.scores,
+        "layout": layout_scores,
         "versions": {"cellport": __version__, "torch": torch.__version__},
     }
     manifest = Manifest(
@@ -197,8 +201,8 @@ def build_atlas(
         training=training,
         minimum_runtime="0.1.0",
     )
-    members = export_members(model, cells, latent, rules.calibration, how.fit.seed)
-    members |= reference_members(reference, latent, how.fit.seed)
+    members = export_members(model, cells, latent, rules.calibration, layout, how.fit.seed)
+    members |= reference_members(reference, latent, place(layout, latent), how.fit.seed)
     members["README.md"] = write_card(manifest).encode()
     return manifest, members
 
@@ -222,11 +226,12 @@ def export_members(
     cells: TrainingCells,
     latent: NDArray[np.float32],
     calibration: Calibration,
+    layout: LayoutNetwork,
     seed: int,
 ) -> dict[str, bytes]:
     """Graphs and arrays of the atlas, by member name."""
-    encoder = MappingEncoder(model, calibration.temperature, calibration.sharpness)
-    outputs = ANSWERS if cells.n_labels else ANSWERS[:1]
+    encoder = MappingEncoder(model, calibration.temperature, calibration.sharpness, layout)
+    outputs = ANSWERS if cells.n_labels else ANSWERS[:-1]
     canary = canary_counts(model, latent, seed)
     gaps = torch.from_numpy(canary.copy())
     gaps[::2, ::3] = torch.nan
@@ -267,12 +272,13 @@ def export_members(
 
 
 def reference_members(
-    reference: Reference, latent: NDArray[np.float32], seed: int
+    reference: Reference, latent: NDArray[np.float32], placed: NDArray[np.float32], seed: int
 ) -> dict[str, bytes]:
     """Arrays of the reference cells themselves, by member name: what a query is compared with."""
     names = "\n".join(str(name).replace("\n", " ") for name in reference.cell_names)
     arrays: dict[str, NDArray[Any]] = {
         "reference_latent": latent,
+        "reference_umap": placed,
         "reference_label": reference.label.astype(np.int32),
         "reference_batch": reference.batch.astype(np.int32),
         "reference_names": np.frombuffer(names.encode(), np.uint8),

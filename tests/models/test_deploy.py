@@ -6,6 +6,7 @@ import torch
 
 from cellport.models.calibrated import calibrated_probabilities
 from cellport.models.deploy import ExpectedCounts, MappingEncoder, MappingTail
+from cellport.models.layout import LayoutNetwork
 from cellport.models.normalise import PanelNormaliser
 from cellport.models.vae import CountVAE, ModelConfig
 
@@ -21,6 +22,12 @@ def _model(labels: int = 3, likelihood: str = "nb") -> CountVAE:
     return CountVAE(config, normaliser).eval()
 
 
+def _layout() -> LayoutNetwork:
+    torch.manual_seed(2)
+    wide = torch.full((4,), 50.0)
+    return LayoutNetwork(torch.zeros(4), torch.tensor(1.0), -wide, wide, torch.rand(4, 2)).eval()
+
+
 def _counts() -> torch.Tensor:
     counts = np.random.default_rng(0).poisson(3, (6, GENES)).astype(np.float32)
     counts[0] = 0
@@ -29,22 +36,30 @@ def _counts() -> torch.Tensor:
 
 
 @pytest.mark.parametrize(("temperature", "sharpness"), [(1.0, 1.0), (2.5, 0.5)])
-def test_answers_are_the_latent_mean_and_calibrated_probabilities(
+def test_answers_are_the_latent_mean_calibrated_probabilities_and_the_place(
     temperature: float, sharpness: float
 ) -> None:
     model = _model()
-    latent, prob = MappingEncoder(model, temperature, sharpness)(_counts())
+    layout = _layout()
+    latent, place, prob = MappingEncoder(model, temperature, sharpness, layout)(_counts())
     encoded = model.encoder(_counts())
     torch.testing.assert_close(latent, encoded.mean)
     torch.testing.assert_close(
         prob, calibrated_probabilities(encoded.logits, temperature, sharpness)
     )
+    torch.testing.assert_close(place, layout(encoded.mean))
 
 
-def test_without_labels_there_is_one_answer() -> None:
-    model = _model(labels=0)
-    assert len(MappingEncoder(model, 1.0, 1.0)(_counts())) == 1
-    assert len(MappingTail(model.encoder.tail, 1.0, 1.0)(torch.zeros(2, 8))) == 1
+def test_without_labels_there_are_no_probabilities() -> None:
+    model, layout = _model(labels=0), _layout()
+    shapes = [
+        [answer.shape[1] for answer in answers]
+        for answers in (
+            MappingEncoder(model, 1.0, 1.0, layout)(_counts()),
+            MappingTail(model.encoder.tail, 1.0, 1.0, layout)(torch.zeros(2, 8)),
+        )
+    ]
+    assert shapes == [[4, 2], [4, 2]]
 
 
 def test_expected_counts_are_the_decoder_mean() -> None:

@@ -25,9 +25,12 @@ def manifest(tiny_atlas: AtlasFile) -> Manifest:
     )
 
 
-def _answers(library: list[float], prob: np.ndarray | None = PROB, width: int = 8) -> Answers:
+def _answers(
+    library: list[float], prob: np.ndarray | None = PROB, width: int = 8, place: int = 2
+) -> Answers:
     n = len(library)
     by_name = {"latent": np.arange(n * width, dtype=np.float32).reshape(n, width)}
+    by_name["umap"] = by_name["latent"][:, 1 : 1 + place]
     if prob is not None:
         by_name["label_prob"] = prob
     return Answers(by_name, np.array(library), np.ones(n, np.int32))
@@ -129,6 +132,7 @@ def test_block_fits_its_schema(manifest: Manifest) -> None:
     for column in schema.columns:
         assert block.obs[column.name].dtype == dtypes[column.kind]
     assert {name: matrix.shape[1] for name, matrix in block.obsm.items()} == schema.obsm
+    assert block.obsm["X_cellport_umap"].tolist() == block.obsm["X_cellport"][:, 1:3].tolist()
     assert schema.columns[-1].categories == QC
 
 
@@ -146,6 +150,7 @@ def test_no_cells(manifest: Manifest) -> None:
         ({"prob": np.zeros((4, 4), np.float32)}, "label_prob"),
         ({"prob": PROB[:3]}, "label_prob"),
         ({"width": 7}, "latent"),
+        ({"place": 3}, "umap"),
     ],
 )
 def test_answers_the_manifest_does_not_promise(

@@ -74,6 +74,7 @@ def test_manifest_says_what_the_atlas_is(adata: Any, tiny_atlas: AtlasFile) -> N
     assert manifest.training["cells_by_label"] == labels
     assert manifest.training["held_out"]["cells"] > 10
     assert manifest.training["settings"]["seed"] == 0
+    assert manifest.training["layout"]["cells"] == 25
 
 
 def test_without_labels_and_with_zero_inflation(adata: Any, tmp_path: Path) -> None:
@@ -97,10 +98,12 @@ def test_trained_atlas_knows_its_cells(tiny_cells: Any, tiny_atlas: AtlasFile) -
     genes = [list(tiny_cells.symbols).index(symbol) for symbol in tiny_atlas.manifest.symbols]
     session = open_session(tiny_atlas.read("encoder.onnx"), "encoder.onnx", "cpu")
     counts = tiny_cells.counts[:, genes].toarray()
-    latent, prob = session.run(None, {"counts": counts})
+    latent, place, prob = session.run(None, {"counts": counts})
     names = np.asarray(tiny_atlas.manifest.labels, object)
     assert (names[prob.argmax(1)] == tiny_cells.label).mean() > 0.9
     np.testing.assert_allclose(tiny_atlas.array("reference_latent"), latent, atol=1e-4)
+    np.testing.assert_allclose(tiny_atlas.array("reference_umap"), place, rtol=1e-4, atol=1e-3)
+    assert np.ptp(place, axis=0).min() > 1
     np.testing.assert_allclose(prob.sum(1), 1, rtol=1e-5)
 
 
