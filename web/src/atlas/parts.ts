@@ -1,0 +1,67 @@
+/** Members of an atlas, fetched from the page's own folder and checked against their hashes. */
+
+import { AtlasError } from "../errors";
+import { type Manifest, readManifest } from "./manifest";
+import { type NpyArray, parseNpy } from "./npy";
+
+export type ReadPart = (name: string) => Promise<Uint8Array>;
+
+export class Parts {
+  constructor(
+    readonly manifest: Manifest,
+    private readonly read: ReadPart,
+  ) {}
+
+  has(name: string): boolean {
+    return name in this.manifest.hashes;
+  }
+
+  async bytes(name: string): Promise<Uint8Array> {
+    if (!this.has(name)) throw new AtlasError(`The atlas has no part ${name}.`);
+    const bytes = await this.read(name);
+    await checkHash(bytes, this.manifest.hashes[name], name);
+    return bytes;
+  }
+
+  async array(name: string): Promise<NpyArray> {
+    return parseNpy(await this.bytes(`arrays/${name}.npy`), `arrays/${name}.npy`);
+  }
+
+  async arrayIfThere(name: string): Promise<NpyArray | null> {
+    return this.has(`arrays/${name}.npy`) ? this.array(name) : null;
+  }
+}
+
+export async function openParts(read: ReadPart): Promise<Parts> {
+  const text = new TextDecoder().decode(await read("manifest.json"));
+  return new Parts(readManifest(text), read);
+}
+
+/** Read parts below a URL, with a sentence when one is not there. */
+export function partsAt(base: URL): ReadPart {
+  return async (name) => {
+    let response: Response;
+    try {
+      response = await fetch(new URL(name, base));
+    } catch {
+      throw new AtlasError(`The atlas part ${name} could not be fetched; check your connection.`);
+    }
+    if (!response.ok) {
+      throw new AtlasError(
+        `The atlas part ${name} is not on this site (HTTP ${response.status}); publish it again.`,
+      );
+    }
+    return new Uint8Array(await response.arrayBuffer());
+  };
+}
+
+async function checkHash(bytes: Uint8Array, expected: string, name: string): Promise<void> {
+  // browsers offer hashing on https and on localhost only
+  const subtle = globalThis.crypto?.subtle;
+  if (!subtle) return;
+  const digest = new Uint8Array(await subtle.digest("SHA-256", bytes as BufferSource));
+  const found = [...digest].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+  if (found !== expected) {
+    throw new AtlasError(`The atlas part ${name} is damaged; reload the page, or publish it again.`);
+  }
+}

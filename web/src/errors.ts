@@ -1,0 +1,58 @@
+/** Something the person who brought the file can act on; its message is a sentence. */
+export class InputError extends Error {
+  override name = "InputError";
+}
+
+/** The atlas itself is damaged or does not fit this page. */
+export class AtlasError extends Error {
+  override name = "AtlasError";
+}
+
+/** One sentence for any failure: never a stack. */
+export function sentence(error: unknown): string {
+  if (error instanceof InputError || error instanceof AtlasError) return error.message;
+  if (isOutOfMemory(error)) {
+    return (
+      "This page ran out of memory. Close other tabs and try again, or map the file with " +
+      "cellport on your computer."
+    );
+  }
+  return `Something failed that should not have: ${firstLine(error)}. Reload the page and try again.`;
+}
+
+export function firstLine(error: unknown): string {
+  const text = error instanceof Error ? error.message : String(error);
+  return text.trim().split("\n")[0].replace(/\.$/, "") || "no reason was given";
+}
+
+/** Run a reading step; whatever its libraries throw becomes a sentence that names the place. */
+export function readable<T>(where: string, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    throw unreadable(where, error);
+  }
+}
+
+export function unreadable(where: string, error: unknown): Error {
+  if (error instanceof AtlasError || isOutOfMemory(error)) return error as Error;
+  if (error instanceof InputError) {
+    return error.message.startsWith(where) ? error : new InputError(`${where}: ${error.message}`);
+  }
+  return new InputError(
+    `${where} cannot be read (${firstLine(error)}); the file is damaged, incomplete or not in the ` +
+      "layout that it claims. Copy or write it again.",
+  );
+}
+
+/** For a file that contradicts itself. */
+export function damaged(where: string, what: string): InputError {
+  return new InputError(`${where}: ${what}. The file is damaged; copy or write it again.`);
+}
+
+function isOutOfMemory(error: unknown): boolean {
+  return (
+    error instanceof Error &&
+    /out of memory|allocation failed|Cannot enlarge memory/i.test(error.message)
+  );
+}

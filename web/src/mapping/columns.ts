@@ -1,0 +1,20 @@
+/** Results of a query: one typed array a column, in the order of `cellport map`. */
+
+export type ResultColumn =
+  | { name: string; kind: "category"; categories: string[]; values: Int32Array }
+  | { name: string; kind: "float"; values: Float32Array }
+  | { name: string; kind: "bool"; values: Uint8Array };
+
+export interface ResultMatrix {
+  name: string;
+  width: number;
+  values: Float32Array;
+}
+
+/** Results of some consecutive cells. */
+export interface MappedBlock {
+  start: number;
+  nCells: number;
+  columns: ResultColumn[];
+  matrices: ResultMatrix[];
+}

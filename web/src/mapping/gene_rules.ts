@@ -1,0 +1,85 @@
+/** The rules by which a gene name of a query reaches a panel gene: by equal keys.
+ *
+ * The same rules, in the same order, as in the Python package (`runtime/gene_rules.py`).
+ */
+
+export type Keys = (string | null)[];
+
+export interface Rule {
+  name: string;
+  panelKeys(symbol: string, ensembl: string): string[];
+  queryKeys(names: readonly string[]): Keys;
+  /** Different names of one key are surely one gene. */
+  sameGene?: boolean;
+}
+
+export const GENOME_PREFIX = /^(GRCh3[78]|hg19|hg38|GRCm3[89]|mm9|mm10|mm39)[_-]+(?=[^\n])/;
+const ID_IN_NAME =
+  /^(?:[^\n]+[_|:; -])?(ENS[A-Z]{0,5}G\p{Nd}{11})(?:\.\p{Nd}+)?(?:[_|:; -][^\n]+)?$/u;
+const ALNUM = /^[\p{L}\p{N}]+$/u;
+
+function unversioned(name: string): string {
+  return name.startsWith("ENS") ? name.split(".", 1)[0] : name;
+}
+
+/** Python's casefold, as far as gene names go: sharp s and its kin become two letters. */
+function fold(name: string): string {
+  return name.toUpperCase().toLowerCase();
+}
+
+function rSymbol(symbol: string): string[] {
+  const name = symbol.replace(/[^A-Za-z0-9]/gu, ".");
+  return name && !/^\p{L}/u.test(name) ? [name, `X${name}`] : [name];
+}
+
+function unprefixed(name: string): string | null {
+  const found = GENOME_PREFIX.exec(name);
+  return found ? unversioned(name.slice(found[0].length)) : null;
+}
+
+function idInName(name: string): string | null {
+  if (!name.includes("ENS") || ALNUM.test(name)) return null;
+  return ID_IN_NAME.exec(name)?.[1] ?? null;
+}
+
+function rKeys(names: readonly string[]): Keys {
+  // make.names leaves no hyphen: where there is one, a dot is a dot.
+  if (names.some((name) => name.includes("-"))) return [];
+  const known = new Set(names);
+  return names.map((name) => {
+    const dot = name.lastIndexOf(".");
+    const stem = dot < 0 ? "" : name.slice(0, dot);
+    const tail = name.slice(dot + 1);
+    return /^\p{Nd}+$/u.test(tail) && known.has(stem) ? null : name.replaceAll("_", ".");
+  });
+}
+
+export const RULES: readonly Rule[] = [
+  { name: "symbol", panelKeys: (symbol) => [symbol], queryKeys: (names) => [...names] },
+  { name: "Ensembl id", panelKeys: (_, id) => [id], queryKeys: (names) => [...names] },
+  {
+    name: "Ensembl id without version",
+    panelKeys: (_, id) => [unversioned(id)],
+    queryKeys: (names) =>
+      names.map((name) =>
+        name.startsWith("ENS") && !name.includes("_") ? unversioned(name) : null,
+      ),
+    sameGene: true,
+  },
+  {
+    name: "letter case",
+    panelKeys: (symbol, id) => [fold(symbol), fold(unversioned(id))],
+    queryKeys: (names) => names.map(fold),
+  },
+  {
+    name: "genome prefix",
+    panelKeys: (symbol, id) => [symbol, unversioned(id)],
+    queryKeys: (names) => names.map(unprefixed),
+  },
+  {
+    name: "Ensembl id within the name",
+    panelKeys: (_, id) => [unversioned(id)],
+    queryKeys: (names) => names.map(idInName),
+  },
+  { name: "R names", panelKeys: rSymbol, queryKeys: rKeys },
+];

@@ -1,0 +1,133 @@
+/** The TypeScript path against the Python runtime, on cells that Python has mapped. */
+
+import { describe, expect, test } from "vitest";
+
+import { openAtlas } from "../src/atlas/atlas";
+import { verifyAtlas } from "../src/atlas/verify";
+import { sentence } from "../src/errors";
+import type { MappedBlock } from "../src/mapping/columns";
+import { classify } from "../src/mapping/gate";
+import { matchGenes, type Panel } from "../src/mapping/genes";
+import type { MapOptions } from "../src/mapping/map_query";
+import { FOLDER, mapFiles, parts, vectors } from "./vectors";
+
+interface MappedCase {
+  name: string;
+  files: string[];
+  options: MapOptions;
+  error: string | null;
+  cells: string[];
+  columns: Record<string, (string | number | boolean)[]>;
+  latent: number[][];
+  notes: string[];
+}
+
+interface GeneCase {
+  name: string;
+  columns: Record<string, string[]>;
+  organism: string | null;
+  error: string | null;
+  match: Record<string, unknown> | null;
+}
+
+interface GateCase {
+  values: number[];
+  cells: number[] | null;
+  content: string;
+}
+
+const given = FOLDER !== "";
+
+describe.skipIf(!given)("cells that Python has mapped", () => {
+  const cases = given ? vectors<MappedCase[]>("mapped.json") : [];
+  for (const expected of cases) {
+    for (const blockCells of [2048, 17]) {
+      test(`${expected.name}, blocks of ${blockCells}`, async () => {
+        if (expected.error !== null) {
+          const said = await mapFiles(expected.files, expected.options, blockCells).catch(sentence);
+          expect(said).toBe(expected.error);
+          return;
+        }
+        const [query, blocks, cells] = await mapFiles(expected.files, expected.options, blockCells);
+        expect(cells).toEqual(expected.cells);
+        expect(query.notes).toEqual(expected.notes);
+        for (const [name, values] of Object.entries(expected.columns)) {
+          compare(name, columnValues(blocks, name), values);
+        }
+        const latent = blocks.flatMap((block) => [...block.matrices[0].values]);
+        compare("latent", latent, expected.latent.flat());
+      });
+    }
+  }
+
+  test("the canary passes, and fails when an answer is another", async () => {
+    const given = await parts();
+    const atlas = await openAtlas(given);
+    expect((await verifyAtlas(atlas, given)).difference).toBeLessThan(1e-3);
+    atlas.layer.bias.data[0] += 0.1;
+    await expect(verifyAtlas(atlas, given)).rejects.toThrow("does not compute the answers");
+  });
+});
+
+describe.skipIf(!given)("decisions that Python has made", () => {
+  const genes = given
+    ? vectors<{ panel: Panel; cases: GeneCase[] }>("genes.json")
+    : { panel: { symbols: [], ensembl: [] }, cases: [] };
+  for (const { name, columns, organism, error, match } of genes.cases) {
+    test(`genes: ${name}`, () => {
+      const matching = () =>
+        matchGenes(new Map(Object.entries(columns)), genes.panel, { organism });
+      if (error !== null) {
+        expect(matching).toThrow(error);
+        return;
+      }
+      const found = matching();
+      expect({
+        panel_column: [...found.panelColumn],
+        column: found.column,
+        organism: found.organism,
+        by_rule: found.byRule,
+        n_duplicated: found.nDuplicated,
+        ambiguous: found.ambiguous,
+        missing: found.missing,
+        warnings: found.warnings,
+      }).toEqual(match);
+    });
+  }
+
+  test("the gate judges values alike", () => {
+    const cases = vectors<GateCase[]>("gate.json");
+    const found = cases.map(({ values, cells }) =>
+      classify({
+        values: Float32Array.from(values),
+        cells: cells && Int32Array.from(cells),
+      }),
+    );
+    expect(found).toEqual(cases.map(({ content }) => content));
+  });
+});
+
+function columnValues(blocks: readonly MappedBlock[], name: string) {
+  return blocks.flatMap((block): (string | number | boolean)[] => {
+    const column = block.columns.find((one) => one.name === name);
+    if (!column) throw new Error(`There is no column ${name}.`);
+    if (column.kind === "bool") return Array.from(column.values, Boolean);
+    if (column.kind === "float") return [...column.values];
+    return Array.from(column.values, (code) => column.categories[code]);
+  });
+}
+
+function compare(
+  name: string,
+  found: (string | number | boolean)[],
+  expected: (string | number | boolean)[],
+): void {
+  expect(found.length, name).toBe(expected.length);
+  const wrong = found.filter((value, i) => {
+    const other = expected[i];
+    return typeof value === "number" && typeof other === "number"
+      ? !(Math.abs(value - other) <= 1e-3 * Math.max(1, Math.abs(other)))
+      : value !== other;
+  });
+  expect(wrong, name).toEqual([]);
+}

@@ -1,0 +1,37 @@
+/** What the Python package computed, to be computed again; written by tests/web/vectors.py. */
+
+import { readFileSync } from "node:fs";
+import { basename, join } from "node:path";
+
+import { File as H5File, ready } from "h5wasm";
+
+import { openAtlas } from "../src/atlas/atlas";
+import { openParts, type Parts } from "../src/atlas/parts";
+import type { MappedBlock } from "../src/mapping/columns";
+import { mapQuery, type MapOptions, openQuery, type Query } from "../src/mapping/map_query";
+import { openFiles } from "../src/sources/open";
+
+export const FOLDER = process.env.CELLPORT_WEB_VECTORS ?? "";
+
+export function vectors<T>(name: string): T {
+  return JSON.parse(readFileSync(join(FOLDER, name), "utf8")) as T;
+}
+
+export async function parts(): Promise<Parts> {
+  return openParts(async (name) => new Uint8Array(readFileSync(join(FOLDER, "atlas", name))));
+}
+
+export async function mapFiles(
+  names: readonly string[],
+  options: MapOptions,
+  blockCells: number,
+): Promise<[Query, MappedBlock[], string[]]> {
+  await ready;
+  const files = names.map((name) => new File([readFileSync(join(FOLDER, name))], basename(name)));
+  const contents = await openFiles(files, () => new H5File(join(FOLDER, names[0]), "r"));
+  const atlas = await openAtlas(await parts());
+  const query = await openQuery(contents, atlas, options);
+  const blocks: MappedBlock[] = [];
+  for await (const [block] of mapQuery(query, atlas, blockCells)) blocks.push(block);
+  return [query, blocks, contents.cells.index(0, contents.cells.length)];
+}

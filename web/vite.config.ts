@@ -1,0 +1,14 @@
+import { defineConfig } from "vitest/config";
+
+// every address is relative: a published site works under any path
+export default defineConfig({
+  base: "./",
+  worker: { format: "es" },
+  build: { target: "es2022", assetsInlineLimit: 0, chunkSizeWarningLimit: 6000 },
+  test: {
+    include: ["tests/**/*.test.ts"],
+    // the build of h5wasm that reads files of the disk
+    alias: [{ find: /^h5wasm$/, replacement: "h5wasm/node" }],
+    testTimeout: 120_000,
+  },
+});
