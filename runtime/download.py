@@ -1,0 +1,311 @@
+"""Fetch one file over HTTP: bounded, resumed after an interruption, whole or not at all."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+from urllib.parse import urlsplit
+
+from cellport.runtime.errors import AtlasError
+from cellport.runtime.version import __version__
+
+SECONDS = 30.0
+_MOST_REDIRECTS = 5
+_ATTEMPTS = 4
+_CHUNK = 1 << 18
+_PAUSE = 0.3
+
+Report = Callable[[int, int | None], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What to fetch.
+
+    Attributes
+    ----------
+    url
+        ``http`` or ``https``.
+    largest
+        Most bytes to take.
+    begins
+        The first bytes of every right file.
+    kind
+        What the file should be, for messages: ``a cellport atlas``.
+    """
+
+    url: str
+    largest: int
+    begins: bytes
+    kind: str
+
+
+class NotThereError(AtlasError):
+    """The server has no such file."""
+
+
+class _InterruptedError(Exception):
+    """The connection ended before the file did."""
+
+
+def check_url(url: str) -> None:
+    """Refuse what is not an ``http`` or ``https`` address.
+
+    Raises
+    ------
+    AtlasError
+        Saying so.
+    """
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname
+    except ValueError:
+        raise AtlasError(f"{url} is not a valid address.") from None
+    if parts.scheme.lower() not in ("http", "https") or not host:
+        raise AtlasError(f"{url} cannot be fetched: only http:// and https:// addresses can.")
+    if any(mark <= " " or mark > "~" for mark in url):
+        raise AtlasError(f"{url!r} is not a valid address: it holds blanks or special characters.")
+
+
+def download(wanted: Wanted, part: Path, report: Report | None = None) -> None:
+    """Fetch a file into `part`, going on from what an interrupted fetch left there.
+
+    What is there is kept when the connection fails, so that the next call goes on from it.
+
+    Parameters
+    ----------
+    wanted
+        What to fetch.
+    part
+        Where to; a ``.json`` beside it remembers which version of which address it is from.
+    report
+        Called with the bytes there are, and those there will be where the server said.
+
+    Raises
+    ------
+    AtlasError
+        The address cannot be reached, sends something else, or more than the bound.
+    """
+    check_url(wanted.url)
+    tries = _ATTEMPTS
+    while True:
+        before = _size(part)
+        try:
+            _attempt(wanted, part, report)
+            return
+        except _InterruptedError as error:
+            # a connection that brought something may be tried again for as long as it does so
+            tries = _ATTEMPTS if _size(part) > before else tries - 1
+            if tries <= 0:
+                raise AtlasError(
+                    f"{wanted.url}: the connection broke ({error}) with {_size(part):,} bytes "
+                    "here. Do the same again to go on from there."
+                ) from None
+            time.sleep(_PAUSE)
+
+
+def fetch_small(url: str, largest: int) -> bytes:
+    """Return a small file.
+
+    Raises
+    ------
+    AtlasError
+        The address cannot be reached, or sends more than `largest` bytes.
+    """
+    check_url(url)
+    with _open(url, {}) as response:
+        try:
+            data: bytes = response.read(largest + 1)
+        except (OSError, http.client.HTTPException) as error:
+            raise AtlasError(f"{url}: the connection broke ({_reason(error)}).") from None
+    if len(data) > largest:
+        raise AtlasError(f"{url} sends more than {largest:,} bytes. Refused.")
+    return data
+
+
+def discard(part: Path) -> None:
+    """Forget what an interrupted fetch left."""
+    for path in (part, _notes(part)):
+        path.unlink(missing_ok=True)
+
+
+@contextmanager
+def one_at_a_time(part: Path) -> Iterator[None]:
+    """Wait while another process writes the same file."""
+    try:
+        import fcntl
+    except ImportError:
+        yield
+        return
+    with part.with_name(f"{part.name}.lock").open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
+def _attempt(wanted: Wanted, part: Path, report: Report | None) -> None:
+    have = _size(part)
+    notes = _read_notes(part) if have else {}
+    headers = {}
+    if have and notes.get("url") == wanted.url:
+        if have == notes.get("total"):
+            return
+        headers["Range"] = f"bytes={have}-"
+        if notes.get("validator"):
+            headers["If-Range"] = str(notes["validator"])
+    try:
+        response = _open(wanted.url, headers)
+    except _RangeRefusedError:
+        discard(part)
+        response = _open(wanted.url, {})
+    with response:
+        start = _start(response, have)
+        length = _length(response)
+        total = None if length is None else start + length
+        if total is not None and total > wanted.largest:
+            raise _too_large(wanted, total)
+        _write_notes(part, wanted.url, _validator(response), total)
+        with part.open("r+b" if start else "wb") as file:
+            file.seek(start)
+            file.truncate()
+            _copy(response, file, start, total, wanted, report)
+
+
+def _copy(
+    response: Any, file: IO[bytes], done: int, total: int | None, wanted: Wanted,
+    report: Report | None,
+) -> None:  # fmt: skip
+    while True:
+        try:
+            chunk = response.read1(_CHUNK)
+        except (OSError, http.client.HTTPException) as error:
+            raise _InterruptedError(_reason(error)) from None
+        if not chunk:
+            break
+        if done == 0 and not chunk.startswith(wanted.begins[: len(chunk)]):
+            kind = response.headers.get_content_type()
+            raise AtlasError(
+                f"{wanted.url} sends {kind}, not {wanted.kind}; is it the address of the file "
+                "itself?"
+            )
+        done += len(chunk)
+        if done > wanted.largest:
+            raise _too_large(wanted, done)
+        file.write(chunk)
+        if report is not None:
+            report(done, total)
+    if total is not None and done < total:
+        raise _InterruptedError(f"{done:,} of {total:,} bytes came")
+    if done == 0:
+        raise AtlasError(f"{wanted.url} sends an empty file, not {wanted.kind}.")
+
+
+def _start(response: Any, have: int) -> int:
+    """Position that the body begins at: `have` where the server goes on, else 0."""
+    if response.status != http.client.PARTIAL_CONTENT:
+        return 0
+    stated = str(response.headers.get("Content-Range", ""))
+    if not stated.startswith(f"bytes {have}-"):
+        raise AtlasError(f"{response.url} answers a request for a part with another part.")
+    return have
+
+
+def _length(response: Any) -> int | None:
+    text = response.headers.get("Content-Length", "")
+    return int(text) if text.isdecimal() else None
+
+
+def _validator(response: Any) -> str:
+    """Return what names this version of the file for If-Range: a strong ETag, or its date."""
+    tag = str(response.headers.get("ETag", ""))
+    return tag if tag.startswith('"') else str(response.headers.get("Last-Modified", ""))
+
+
+class _RangeRefusedError(Exception):
+    """The server does not have the range asked for."""
+
+
+class _Redirects(urllib.request.HTTPRedirectHandler):
+    max_redirections = _MOST_REDIRECTS
+
+    def redirect_request(
+        self, req: Any, fp: Any, code: Any, msg: Any, headers: Any, newurl: str
+    ) -> Any:
+        check_url(newurl)
+        if req.type == "https" and urlsplit(newurl).scheme.lower() != "https":
+            raise AtlasError(f"{req.full_url} leads to an address that is not encrypted. Refused.")
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+def _open(url: str, headers: dict[str, str]) -> Any:
+    agent = {"User-Agent": f"cellport/{__version__}", "Accept-Encoding": "identity"}
+    request = urllib.request.Request(url, headers={**agent, **headers})
+    try:
+        return urllib.request.build_opener(_Redirects).open(request, timeout=SECONDS)
+    except urllib.error.HTTPError as error:
+        error.close()
+        if error.code == http.client.REQUESTED_RANGE_NOT_SATISFIABLE and "Range" in headers:
+            raise _RangeRefusedError from None
+        if error.code >= http.client.INTERNAL_SERVER_ERROR and "Range" in headers:
+            raise _InterruptedError(f"HTTP {error.code}") from None
+        kind = NotThereError if error.code == http.client.NOT_FOUND else AtlasError
+        raise kind(f"{url} cannot be fetched: {_http_reason(error)}.") from None
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        if "Range" in headers:
+            raise _InterruptedError(_reason(error)) from None
+        raise AtlasError(
+            f"{url} cannot be reached ({_reason(error)}). Check the address and the network."
+        ) from None
+
+
+def _http_reason(error: urllib.error.HTTPError) -> str:
+    if error.code == http.client.NOT_FOUND:
+        return "there is no such file on that server (HTTP 404)"
+    if 300 <= error.code < 400:
+        return f"it leads from one address to the next more than {_MOST_REDIRECTS} times"
+    return f"the server answers HTTP {error.code}"
+
+
+def _reason(error: Exception) -> str:
+    inner = getattr(error, "reason", None) or error
+    said = str(getattr(inner, "strerror", None) or inner)
+    return said.splitlines()[0][:200] if said else type(inner).__name__
+
+
+def _too_large(wanted: Wanted, size: int) -> AtlasError:
+    return AtlasError(
+        f"{wanted.url} sends at least {size:,} bytes, more than the {wanted.largest:,} allowed. "
+        "Refused."
+    )
+
+
+def _size(part: Path) -> int:
+    with suppress(OSError):
+        return part.stat().st_size
+    return 0
+
+
+def _notes(part: Path) -> Path:
+    return part.with_name(f"{part.name}.json")
+
+
+def _read_notes(part: Path) -> dict[str, Any]:
+    try:
+        notes = json.loads(_notes(part).read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return notes if isinstance(notes, dict) else {}
+
+
+def _write_notes(part: Path, url: str, validator: str, total: int | None) -> None:
+    temporary = _notes(part).with_suffix(f".{os.getpid()}")
+    temporary.write_text(json.dumps({"url": url, "validator": validator, "total": total}))
+    os.replace(temporary, _notes(part))

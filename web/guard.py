@@ -1,0 +1,174 @@
+"""What every request passes: host, origin and token; and what every answer carries."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import secrets
+import socket
+from collections.abc import Iterable
+from dataclasses import dataclass
+from http.cookies import CookieError, SimpleCookie
+from urllib.parse import parse_qs, urlencode, urlsplit
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+COOKIE = "cellport_token"
+HEALTH = "/api/health"
+POLICY = "; ".join(
+    [
+        "default-src 'self'",
+        "script-src 'self' 'wasm-unsafe-eval'",
+        "worker-src 'self' blob:",
+        "connect-src 'self'",
+        "img-src 'self' data: blob:",
+        "style-src 'self'",
+        "object-src 'none'",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'none'",
+    ]
+)
+_SECURITY = {
+    "Content-Security-Policy": POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Embedder-Policy": "require-corp",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
+}
+_READING = ("GET", "HEAD", "OPTIONS")
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Who may come in.
+
+    Attributes
+    ----------
+    token
+        That every request must bring, empty for none.
+    hosts
+        Names, besides addresses and ``localhost``, under which the server is known. A page of
+        another site cannot reach it under a name of its own then (DNS rebinding).
+    """
+
+    token: str = ""
+    hosts: frozenset[str] = frozenset()
+
+
+def known_hosts(host: str, further: Iterable[str] = ()) -> frozenset[str]:
+    """Return the names that a server bound to `host` answers to."""
+    names = (host, socket.gethostname(), socket.getfqdn(), *further)
+    return frozenset(name.lower().rstrip(".") for name in names if name)
+
+
+class Guard:
+    """ASGI middleware that refuses what `Access` does not admit and adds the security headers."""
+
+    def __init__(self, app: ASGIApp, access: Access) -> None:
+        self._app = app
+        self._access = access
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one connection."""
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
+        if scope["type"] != "http":
+            await send({"type": "websocket.close", "code": 1008})
+            return
+        headers = Headers(scope=scope)
+
+        async def send_secured(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                there = {name.lower() for name, _ in message["headers"]}
+                extra = [(k.lower().encode(), v.encode()) for k, v in _SECURITY.items()]
+                if b"cache-control" not in there:
+                    extra.append((b"cache-control", b"no-store"))
+                message["headers"] = [*message["headers"], *extra]
+            await send(message)
+
+        refused = self._refuse(scope, headers)
+        if refused is not None:
+            await _answer(send_secured, *refused)
+            return
+        if self._access.token and not self._has_token(headers):
+            await self._ask_for_token(scope, send_secured)
+            return
+        await self._app(scope, receive, send_secured)
+
+    def _refuse(self, scope: Scope, headers: Headers) -> tuple[int, str] | None:
+        stated = headers.getlist("host")
+        if len(stated) != 1 or not self._is_known(stated[0]):
+            return 400, (
+                "The server is not known under this host name; use its address, or start it with "
+                "--allow-host NAME."
+            )
+        origin = headers.get("origin")
+        if scope["method"] not in _READING and origin is not None:
+            try:
+                same = urlsplit(origin).netloc.lower() == stated[0].lower()
+            except ValueError:
+                same = False
+            if not same:
+                return 403, "A page of another site may not use this server."
+        return None
+
+    def _is_known(self, stated: str) -> bool:
+        try:
+            name = urlsplit(f"//{stated}").hostname or ""
+        except ValueError:
+            return False
+        name = name.rstrip(".")
+        if name == "localhost" or name in self._access.hosts:
+            return True
+        try:
+            ipaddress.ip_address(name)
+        except ValueError:
+            return False
+        return True
+
+    def _has_token(self, headers: Headers) -> bool:
+        kind, _, given = headers.get("authorization", "").partition(" ")
+        if kind.lower() == "bearer" and self._is_token(given.strip()):
+            return True
+        try:
+            cookie = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
+        except CookieError:
+            return False
+        return cookie is not None and self._is_token(cookie.value)
+
+    def _is_token(self, given: str) -> bool:
+        return secrets.compare_digest(given.encode(), self._access.token.encode())
+
+    async def _ask_for_token(self, scope: Scope, send: Send) -> None:
+        """Let health through; turn ``/?token=`` into a cookie, so that the page need not know."""
+        query = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+        given = query.pop("token", [""])[0]
+        if scope["method"] == "GET" and scope["path"] == "/" and self._is_token(given):
+            rest = urlencode(query, doseq=True)
+            cookie = f"{COOKIE}={self._access.token}; HttpOnly; SameSite=Lax; Path=/"
+            headers = {"location": f"./?{rest}" if rest else "./", "set-cookie": cookie}
+            await _answer(send, 303, "", headers)
+            return
+        sentence = (
+            "This server needs its token: send 'Authorization: Bearer TOKEN', or open the address "
+            "that it printed when it started."
+        )
+        await _answer(send, 401, sentence, {"www-authenticate": "Bearer"})
+
+
+async def _answer(
+    send: Send, status: int, sentence: str, headers: dict[str, str] | None = None
+) -> None:
+    body = json.dumps({"error": sentence}).encode() if sentence else b""
+    whole = {"content-length": str(len(body)), **(headers or {})}
+    if body:
+        whole["content-type"] = "application/json"
+    raw = [(name.encode(), value.encode("latin-1")) for name, value in whole.items()]
+    await send({"type": "http.response.start", "status": status, "headers": raw})
+    await send({"type": "http.response.body", "body": body})
