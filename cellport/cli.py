@@ -184,8 +184,9 @@ def info(atlas: str, as_json: bool) -> None:
     """Show what is in an atlas file."""
     from cellport import screen
     from cellport.runtime.atlas_file import open_atlas_file
+    from cellport.runtime.pull import find_atlas
 
-    opened = open_atlas_file(atlas)
+    opened = open_atlas_file(find_atlas(atlas))
     if as_json:
         _print_json(_info(opened))
     else:
@@ -200,9 +201,10 @@ def verify(atlas: str, device: Any, as_json: bool) -> None:
     """Prove that this machine computes the answers ATLAS was published with."""
     from cellport import screen
     from cellport.runtime.atlas_file import open_atlas_file
+    from cellport.runtime.pull import find_atlas
     from cellport.runtime.verify import verify_atlas
 
-    checks = verify_atlas(open_atlas_file(atlas), device)
+    checks = verify_atlas(open_atlas_file(find_atlas(atlas)), device)
     passed = all(check.passed for check in checks)
     if as_json:
         rows = [{**asdict(check), "passed": check.passed} for check in checks]
@@ -211,6 +213,117 @@ def verify(atlas: str, device: Any, as_json: bool) -> None:
         screen.verified(checks)
     if not passed:
         sys.exit(1)
+
+
+@main.command()
+@click.argument("atlas")
+@click.option("-o", "--out", type=click.Path(), help="Copy it here too: a file or a folder.")
+@click.option("--sha256", help="What the SHA-256 of the file must be.")
+@click.option("--refresh", is_flag=True, help="Ask the address again although it is here.")
+@_json
+def pull(atlas: str, as_json: bool, **settings: Any) -> None:
+    """Fetch ATLAS, a name or an http(s) address, check it and keep it for offline use.
+
+    The address is that of a .cellport file or of a site that cellport publish wrote.
+    """
+    from cellport import screen
+    from cellport.runtime.pull import pull as pull_atlas
+
+    with screen.fetching() as report:
+        pulled = pull_atlas(atlas, report=report, **settings)
+    if as_json:
+        _print_json(asdict(pulled))
+    else:
+        screen.pulled(pulled)
+
+
+@main.command()
+@_json
+def atlases(as_json: bool) -> None:
+    """List the atlases known by name."""
+    from cellport import screen
+    from cellport.runtime.pull import cached
+    from cellport.runtime.registry import known_atlases
+
+    known = [(entry, cached(entry)) for entry in known_atlases().values()]
+    if as_json:
+        _print_json([{**asdict(entry), "here": here} for entry, here in known])
+    else:
+        screen.known(known)
+
+
+@main.command()
+@click.argument("atlas", type=click.Path())
+@click.argument("site", type=click.Path())
+@_json
+def publish(atlas: str, site: str, as_json: bool) -> None:
+    """Write ATLAS and the page that maps cells in the browser to the folder SITE.
+
+    Any file server can serve the folder, under any path.
+    """
+    from cellport import screen
+    from cellport.runtime.pull import find_atlas
+    from cellport.web.publish import publish as publish_site
+
+    published = publish_site(find_atlas(atlas), site)
+    if as_json:
+        _print_json(asdict(published))
+    else:
+        screen.published(published)
+
+
+@main.command()
+@click.argument("atlas", type=click.Path())
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", default=8787, show_default=True, type=click.IntRange(0, 65535))
+@click.option("--token", default="", envvar="CELLPORT_TOKEN", show_envvar=True,
+              help="Secret that requests must bring; made up when --host is public.")  # fmt: skip
+@click.option("--max-upload", default="2GB", show_default=True, help="Largest file to take.")
+@click.option("--jobs", default=2, show_default=True, type=click.IntRange(1, 256),
+              help="Files to map at a time.")  # fmt: skip
+@click.option("--queue", default=256, show_default=True, type=click.IntRange(0, 10_000),
+              help="Further files that may wait.")  # fmt: skip
+@click.option("--seconds", default=900.0, show_default=True, type=click.FloatRange(1),
+              help="Longest time for one file.")  # fmt: skip
+@click.option("--allow-host", "allow_hosts", multiple=True, metavar="NAME",
+              help="Another name of this server, as behind a proxy; repeatable.")  # fmt: skip
+@click.option("--no-page", is_flag=True, help="Serve the API alone.")
+@_json
+def serve(
+    atlas: str,
+    host: str,
+    port: int,
+    token: str,
+    max_upload: str,
+    jobs: int,
+    queue: int,
+    seconds: float,
+    allow_hosts: tuple[str, ...],
+    no_page: bool,
+    as_json: bool,
+) -> None:
+    """Serve the page and an HTTP API that maps files onto ATLAS, on this machine alone.
+
+    The API is described at /api/openapi.json.
+    """
+    from cellport import screen
+    from cellport.runtime.pull import find_atlas
+    from cellport.web.limits import Limits, parse_size
+    from cellport.web.serve import serve as run_server
+
+    path = find_atlas(atlas)
+    limits = Limits(parse_size(max_upload), jobs, queue, seconds)
+    screen.warm_up()
+    run_server(
+        path,
+        host,
+        port,
+        token=token,
+        limits=limits,
+        allow_hosts=allow_hosts,
+        with_page=not no_page,
+        started=lambda at: _print_json(asdict(at)) if as_json else screen.listening(at.url),
+    )
 
 
 @main.command()

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.progress import (
     BarColumn,
+    DownloadColumn,
     Progress,
     ProgressColumn,
     SpinnerColumn,
     TextColumn,
     TimeRemainingColumn,
+    TransferSpeedColumn,
 )
 from rich.table import Table
 from rich.text import Text
@@ -25,8 +27,11 @@ if TYPE_CHECKING:
     from cellport.runtime.atlas import Stream
     from cellport.runtime.atlas_file import AtlasFile
     from cellport.runtime.map_files import Summary
+    from cellport.runtime.pull import Pulled
+    from cellport.runtime.registry import Entry
     from cellport.runtime.verify import Check
     from cellport.train.fit import Progress as TrainingProgress
+    from cellport.web.publish import Published
 
 _MOST_ROWS = 25
 
@@ -118,6 +123,47 @@ def mapping() -> Iterator[MappingView]:
     )
     with bar:
         yield MappingView(bar)
+
+
+@contextmanager
+def fetching() -> Iterator[Callable[[int, int | None], None]]:
+    """Show a bar in bytes while an atlas is fetched."""
+    columns = (TextColumn("fetching"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    with _bar(*columns) as bar:
+        task = bar.add_task("fetching", total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def pulled(atlas: Pulled) -> None:
+    """Print where an atlas is."""
+    how = f"fetched from {atlas.source}" if atlas.fetched else "was here already"
+    console = _console()
+    console.print(f"{atlas.name} ({atlas.size / 1e6:.1f} MB) {how}: {atlas.path}", soft_wrap=True)
+    console.print(f"sha256: {atlas.sha256}", soft_wrap=True)
+
+
+def known(entries: list[tuple[Entry, bool]]) -> None:
+    """Print the atlases known by name."""
+    table = Table("name", "what", "MB", "")
+    for entry, here in entries:
+        state = "in the package" if entry.file else "fetched" if here else "to be fetched"
+        table.add_row(entry.name, entry.description, f"{entry.size / 1e6:.1f}", state)
+    _console().print(table)
+
+
+def published(site: Published) -> None:
+    """Print what a site is made of."""
+    console = _console()
+    console.print(
+        f"{site.atlas}: {site.n_files} files, {site.n_bytes / 1e6:.1f} MB -> {site.folder}",
+        soft_wrap=True,
+    )
+    console.print(f"{site.download}, sha256: {site.sha256}", soft_wrap=True)
+
+
+def listening(url: str) -> None:
+    """Print where the server listens."""
+    say(f"Listening at {url} (API: /api/openapi.json). Ctrl-C stops it.")
 
 
 def mapped(summary: Summary) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-FOLDERS = ("cellport", "kernels", "models", "train", "runtime")
+FOLDERS = ("cellport", "kernels", "models", "train", "runtime", "web")
 # the data layer of the runtime: what training may use of it
 DATA_LAYER = (
     "atlas_file", "errors", "gene_rules", "genes", "label_tree", "session", "sources",
@@ -25,7 +25,8 @@ ALLOWED = {
     "models": (),
     "runtime": ("kernels",),
     "train": ("models", "kernels", *(f"runtime.{name}" for name in DATA_LAYER)),
-    "cellport": ("train", "runtime"),
+    "web": ("runtime",),
+    "cellport": ("train", "runtime", "web"),
 }
 HEAVY = ("torch", "onnx", "pandas", "anndata", "pyarrow", "zarr", "sklearn", "matplotlib")
 
@@ -49,6 +50,8 @@ def _imports(path: Path, package: str) -> Iterator[str]:
 def _files() -> Iterator[tuple[str, Path, str]]:
     for folder in FOLDERS:
         for path in sorted((ROOT / folder).rglob("*.py")):
+            if "node_modules" in path.parts:
+                continue
             below = path.relative_to(ROOT / folder).with_suffix("").parts[:-1]
             top = "cellport" if folder == "cellport" else f"cellport.{folder}"
             yield folder, path, ".".join([top, *below])
