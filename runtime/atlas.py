@@ -337,16 +337,19 @@ def _schema(manifest: Manifest, how: MapOptions) -> Schema:
 
 
 def load_atlas(path: str | os.PathLike[str]) -> Atlas:
-    """Open an atlas file.
+    """Open an atlas.
 
     Parameters
     ----------
     path
-        A ``.cellport`` file.
+        A ``.cellport`` file; or the name or the address of an atlas, which is fetched when it is
+        not here yet.
 
     Raises
     ------
     AtlasError
-        No such file, damaged, hostile, or of a newer format.
+        No such file or name, damaged, hostile, or of a newer format.
     """
-    return Atlas(open_atlas_file(path))
+    from cellport.runtime.pull import find_atlas
+
+    return Atlas(open_atlas_file(find_atlas(path)))
