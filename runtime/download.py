@@ -270,6 +270,8 @@ def _http_reason(error: urllib.error.HTTPError) -> str:
     if error.code == http.client.NOT_FOUND:
         return "there is no such file on that server (HTTP 404)"
     if 300 <= error.code < 400:
+        if "not allowed" in str(error.reason):
+            return "it leads elsewhere, and only http:// and https:// addresses can be fetched"
         return f"it leads from one address to the next more than {_MOST_REDIRECTS} times"
     return f"the server answers HTTP {error.code}"
 
