@@ -18,7 +18,7 @@ interface MappedCase {
   error: string | null;
   cells: string[];
   columns: Record<string, (string | number | boolean)[]>;
-  latent: number[][];
+  matrices: Record<string, number[][]>;
   notes: string[];
 }
 
@@ -54,8 +54,9 @@ describe.skipIf(!given)("cells that Python has mapped", () => {
         for (const [name, values] of Object.entries(expected.columns)) {
           compare(name, columnValues(blocks, name), values);
         }
-        const latent = blocks.flatMap((block) => [...block.matrices[0].values]);
-        compare("latent", latent, expected.latent.flat());
+        for (const [name, values] of Object.entries(expected.matrices)) {
+          compare(name, matrixValues(blocks, name), values.flat());
+        }
       });
     }
   }
@@ -114,6 +115,13 @@ function columnValues(blocks: readonly MappedBlock[], name: string) {
     if (column.kind === "bool") return Array.from(column.values, Boolean);
     if (column.kind === "float") return [...column.values];
     return Array.from(column.values, (code) => column.categories[code]);
+  });
+}
+
+function matrixValues(blocks: readonly MappedBlock[], name: string): number[] {
+  return blocks.flatMap((block) => {
+    const matrix = block.matrices.find((one) => one.name === name);
+    return matrix ? [...matrix.values] : [];
   });
 }
 

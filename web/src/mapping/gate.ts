@@ -155,9 +155,26 @@ async function named(
   const place = opener();
   const content = classify(await place.matrix.sample());
   if (accepted.includes(content)) return { place, notes: notes(new Map(), place, content) };
+  const elsewhere = await firstWithCounts(places, layer);
   throw new InputError(
-    `${title}: ${place.name} holds ${IN_WORDS[content]} instead of raw counts.`,
+    `${title}: ${place.name} holds ${IN_WORDS[content]} instead of raw counts.` +
+      (elsewhere ? ` Raw counts are in ${elsewhere}.` : ""),
   );
+}
+
+async function firstWithCounts(
+  places: ReadonlyMap<string, () => Place>,
+  except: string,
+): Promise<string> {
+  for (const key of order(places).filter((one) => one !== except)) {
+    try {
+      const place = places.get(key)!();
+      if (classify(await place.matrix.sample()) === "counts") return place.name;
+    } catch (error) {
+      if (!(error instanceof InputError)) throw error;
+    }
+  }
+  return "";
 }
 
 function listed(seen: ReadonlyMap<string, string>): string {

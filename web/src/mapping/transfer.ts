@@ -130,6 +130,7 @@ export class Transfer {
     const widths: [string, number][] = [
       ["latent", this.manifest.nLatent],
       ["novelty_score", 1],
+      ["umap", 2],
     ];
     if (this.manifest.labels.length) widths.push(["label_prob", this.manifest.labels.length]);
     for (const [name, width] of widths) {
