@@ -23,7 +23,7 @@ from cellport.train.fit import FitConfig, TrainingCells
 N_NEIGHBORS = 15
 # UMAP's curve 1 / (1 + a d^2b) for spread 1 and min_dist 0.5, scanpy's default
 _A, _B = 0.583, 1.334
-# cells beyond these add time and nothing to the map
+# more cells cost time in the search for neighbours
 _MOST_CELLS = 20_000
 # cells that miss the same genes
 _CHUNK = 64

@@ -88,7 +88,9 @@ def test_places(tiny_atlas: AtlasFile, background: Background) -> None:
     assert variance[0] > variance[1] > latent.var(axis=0).sum() / 16
     expected = np.median((latent @ background.axes)[label == 1], axis=0)
     assert_allclose(background.linear_centre[1], expected, atol=1e-4)
-    assert background.layout is None
+    assert background.layout is not None
+    placed = tiny_atlas.array("reference_umap")
+    assert_allclose(np.sort(background.layout, axis=0), np.sort(placed, axis=0))
 
 
 def test_the_layout_of_the_atlas(rewritten_atlas: Any, tiny_atlas: AtlasFile) -> None:
