@@ -7,10 +7,11 @@ from torch import Tensor, nn
 
 from cellport.models.calibrated import calibrated_probabilities
 from cellport.models.layout import LayoutNetwork
+from cellport.models.novelty import NoveltyScore
 from cellport.models.vae import CountVAE, Encoded, EncoderTail
 
 # without labels, all but the last
-ANSWERS = ("latent", "umap", "label_prob")
+ANSWERS = ("latent", "novelty_score", "umap", "label_prob")
 
 
 class MappingTail(nn.Module):
@@ -22,27 +23,36 @@ class MappingTail(nn.Module):
         The encoder from the first layer on.
     temperature, sharpness
         What calibrates the label probabilities, as `calibrated_probabilities` takes them.
+    novelty
+        Scores how far a cell lies from the reference.
     layout
         Latent to a place on the 2-D map.
     """
 
     def __init__(
-        self, tail: EncoderTail, temperature: float, sharpness: float, layout: LayoutNetwork
+        self,
+        tail: EncoderTail,
+        temperature: float,
+        sharpness: float,
+        novelty: NoveltyScore,
+        layout: LayoutNetwork,
     ) -> None:
         super().__init__()
         self.tail = tail
+        self.novelty = novelty
+        self.layout = layout
         self.temperature = temperature
         self.sharpness = sharpness
-        self.layout = layout
 
     def forward(self, hidden: Tensor) -> tuple[Tensor, ...]:
         """Answer for float [n, hidden] what `ANSWERS` names."""
         encoded: Encoded = self.tail(hidden)
+        score: Tensor = self.novelty(hidden, encoded.mean)
         place: Tensor = self.layout(encoded.mean)
         if encoded.logits.shape[1] == 0:
-            return encoded.mean, place
+            return encoded.mean, score, place
         prob = calibrated_probabilities(encoded.logits, self.temperature, self.sharpness)
-        return encoded.mean, place, prob
+        return encoded.mean, score, place, prob
 
 
 class MappingEncoder(nn.Module):
@@ -52,14 +62,19 @@ class MappingEncoder(nn.Module):
     bias: Tensor
 
     def __init__(
-        self, model: CountVAE, temperature: float, sharpness: float, layout: LayoutNetwork
+        self,
+        model: CountVAE,
+        temperature: float,
+        sharpness: float,
+        novelty: NoveltyScore,
+        layout: LayoutNetwork,
     ) -> None:
         super().__init__()
         self.normalise = model.encoder.normalise
         weight, bias = model.encoder.first_layer()
         self.register_buffer("weight", weight.detach().contiguous())
         self.register_buffer("bias", bias.detach())
-        self.answer = MappingTail(model.encoder.tail, temperature, sharpness, layout)
+        self.answer = MappingTail(model.encoder.tail, temperature, sharpness, novelty, layout)
 
     def forward(self, counts: Tensor) -> tuple[Tensor, ...]:
         """Answer for float [n, genes], raw counts; NaN where a gene was not measured."""

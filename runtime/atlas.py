@@ -25,6 +25,7 @@ from cellport.runtime.neighbors import (
     open_neighbors,
     with_neighbors,
 )
+from cellport.runtime.novelty import read_novelty_table
 from cellport.runtime.prefetch import prefetch
 from cellport.runtime.results import MappedBlock, Schema
 from cellport.runtime.session import (
@@ -303,13 +304,16 @@ class Atlas:
         how: MapOptions,
     ) -> Iterator[MappedBlock]:
         first = query_first_layer(self.file, genes.panel_column, genes.measured)
+        novelty = read_novelty_table(self.file)
         threads = how.threads or available_threads()
         with closing(source), ThreadPoolExecutor(threads) as pool:
             for block in prefetch(source.blocks(how.block_cells), 1):
                 with _concerning(block):
                     answers = encode_block(block, first, tail, threads, pool)
                     names = source.cell_names(block.start, block.start + block.n_cells)
-                    mapped = transfer_block(block.start, names, answers, self.manifest, genes.share)
+                    mapped = transfer_block(
+                        block.start, names, answers, self.manifest, genes.share, novelty
+                    )
                     if neighbors is not None:
                         mapped = with_neighbors(mapped, neighbors, threads, pool)
                 yield replace(mapped, counts=block) if how.keep_counts else mapped

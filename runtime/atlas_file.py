@@ -43,8 +43,13 @@ REQUIRED = (
     "arrays/reference_latent.npy",
     "arrays/reference_umap.npy",
     "arrays/canary_counts.npy",
+    "arrays/label_mean.npy",
+    "arrays/novelty_p.npy",
+    "arrays/novelty_share.npy",
+    "arrays/novelty_depth.npy",
+    "arrays/novelty_score.npy",
 )
-THRESHOLDS = ("call_prob", "set_level", "low_depth", "low_gene_coverage")
+THRESHOLDS = ("call_prob", "set_level", "low_depth", "low_gene_coverage", "novelty_p")
 # from so many reference cells on, neighbours are searched through an index
 EXACT_BELOW = 20_000
 _NAME = re.compile(r"README\.md|[a-z_]+\.onnx|arrays/[a-z0-9_]+\.npy")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 from typing import Any
 
@@ -12,6 +13,7 @@ from cellport.runtime.atlas_file import Manifest
 from cellport.runtime.encode import Answers
 from cellport.runtime.errors import AtlasError
 from cellport.runtime.label_tree import LabelTree, build_tree, call_deepest
+from cellport.runtime.novelty import NoveltyTable, novelty_p_values
 from cellport.runtime.results import Column, MappedBlock, Schema
 
 UNKNOWN = "unknown"
@@ -28,7 +30,11 @@ def result_schema(manifest: Manifest) -> Schema:
             Column("cellport_call", "category", call_names(manifest)),
             Column("cellport_label_set", "text"),
         ]
-    columns.append(Column("cellport_qc", "category", QC))
+    columns += [
+        Column("cellport_novelty_p", "float"),
+        Column("cellport_novel", "bool"),
+        Column("cellport_qc", "category", QC),
+    ]
     return Schema(tuple(columns), {"X_cellport": manifest.n_latent, "X_cellport_umap": 2})
 
 
@@ -43,11 +49,12 @@ def transfer_block(
     answers: Answers,
     manifest: Manifest,
     measured_share: float,
+    novelty: NoveltyTable,
 ) -> MappedBlock:
     """Turn the answers for a block of cells into its result columns.
 
     An empty cell is flagged and called unknown with probability 0, whatever the network makes
-    of it.
+    of it, and it is never novel: nothing is known of it.
 
     Parameters
     ----------
@@ -61,6 +68,8 @@ def transfer_block(
         Of the atlas: labels and thresholds.
     measured_share
         Share of the panel genes that the query has.
+    novelty
+        Of the atlas.
 
     Raises
     ------
@@ -80,6 +89,9 @@ def transfer_block(
         obs["cellport_prob"] = np.where(empty, 0, confidence).astype(np.float32)
         obs["cellport_call"] = np.where(empty, len(tree.nodes), called).astype(np.int32)
         obs["cellport_label_set"] = label_sets(manifest, prob, empty)
+    p = novelty_p_values(novelty, answers.by_name["novelty_score"], answers.library, measured_share)
+    obs["cellport_novelty_p"] = np.where(empty, 1, p).astype(np.float32)
+    obs["cellport_novel"] = obs["cellport_novelty_p"] < manifest.thresholds["novelty_p"]
     obs["cellport_qc"] = _quality(answers, empty, manifest, measured_share)
     obsm = {"X_cellport": answers.by_name["latent"], "X_cellport_umap": answers.by_name["umap"]}
     return MappedBlock(start, cell_names, obs, obsm)
@@ -134,15 +146,19 @@ def _built(labels: tuple[str, ...], parents: tuple[tuple[str, str], ...]) -> Lab
 
 
 def _check_answers(answers: Answers, manifest: Manifest) -> None:
-    widths = {"latent": manifest.n_latent, "umap": 2}
+    shapes: dict[str, tuple[int, ...]] = {
+        "latent": (manifest.n_latent,),
+        "novelty_score": (),
+        "umap": (2,),
+    }
     if manifest.labels:
-        widths["label_prob"] = len(manifest.labels)
-    for name, width in widths.items():
+        shapes["label_prob"] = (len(manifest.labels),)
+    for name, shape in shapes.items():
         found = answers.by_name.get(name)
-        if found is None or found.shape != (len(answers.library), width):
+        if found is None or found.shape != (len(answers.library), *shape):
             raise AtlasError(
                 f"The encoder of atlas {manifest.name!r} does not answer {name!r} of width "
-                f"{width}, as its manifest says; get the atlas again."
+                f"{math.prod(shape)}, as its manifest says; get the atlas again."
             )
 
 

@@ -29,6 +29,7 @@ from cellport.train.index import neighbor_centroids
 from cellport.train.label_rules import LabelRules, fit_label_rules
 from cellport.train.label_tree import named_groups
 from cellport.train.layout import learn_layout, place
+from cellport.train.novelty import Novelty, fit_novelty, label_profiles
 from cellport.train.panel import select_panel
 from cellport.train.reference import Reference, read_reference
 from cellport.train.unseen import answers_for_held_out_cells, answers_for_unseen_batches
@@ -37,7 +38,12 @@ from cellport.train.unseen import answers_for_held_out_cells, answers_for_unseen
 HELD_OUT = 0.1
 _FEWEST_CELLS = 20
 _CANARY_CELLS = 8
-THRESHOLDS = {"set_level": SET_LEVEL, "low_depth": 100.0, "low_gene_coverage": 0.6}
+THRESHOLDS = {
+    "set_level": SET_LEVEL,
+    "low_depth": 100.0,
+    "low_gene_coverage": 0.6,
+    "novelty_p": 0.05,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +207,8 @@ def build_atlas(
         training=training,
         minimum_runtime="0.1.0",
     )
-    members = export_members(model, cells, latent, rules.calibration, layout, how.fit.seed)
+    novelty = fit_novelty(model, cells, how.fit.seed)
+    members = export_members(model, cells, latent, rules.calibration, novelty, layout, how.fit.seed)
     members |= reference_members(reference, latent, place(layout, latent), how.fit.seed)
     members["README.md"] = write_card(manifest).encode()
     return manifest, members
@@ -226,11 +233,14 @@ def export_members(
     cells: TrainingCells,
     latent: NDArray[np.float32],
     calibration: Calibration,
+    novelty: Novelty,
     layout: LayoutNetwork,
     seed: int,
 ) -> dict[str, bytes]:
     """Graphs and arrays of the atlas, by member name."""
-    encoder = MappingEncoder(model, calibration.temperature, calibration.sharpness, layout)
+    encoder = MappingEncoder(
+        model, calibration.temperature, calibration.sharpness, novelty.score, layout
+    )
     outputs = ANSWERS if cells.n_labels else ANSWERS[:-1]
     canary = canary_counts(model, latent, seed)
     gaps = torch.from_numpy(canary.copy())
@@ -263,6 +273,8 @@ def export_members(
         "gene_cap": normalise.cap.numpy(),
         "gene_share": normalise.share.numpy(),
         "canary_counts": canary,
+        "label_mean": label_profiles(cells, normalise.target_sum),
+        **novelty.arrays,
     }
     session = open_session(graph, "encoder.onnx", device="cpu")
     expected = dict(zip(outputs, session.run(None, {"counts": canary}), strict=True))

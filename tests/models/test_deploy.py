@@ -8,6 +8,7 @@ from cellport.models.calibrated import calibrated_probabilities
 from cellport.models.deploy import ExpectedCounts, MappingEncoder, MappingTail
 from cellport.models.layout import LayoutNetwork
 from cellport.models.normalise import PanelNormaliser
+from cellport.models.novelty import Groups, NoveltyScore
 from cellport.models.vae import CountVAE, ModelConfig
 
 GENES = 9
@@ -20,6 +21,13 @@ def _model(labels: int = 3, likelihood: str = "nb") -> CountVAE:
     )
     config = ModelConfig(GENES, 2, labels, n_hidden=8, n_latent=4, likelihood=likelihood)  # type: ignore[arg-type]
     return CountVAE(config, normaliser).eval()
+
+
+def _novelty(labels: int) -> NoveltyScore:
+    def groups(width: int) -> Groups:
+        return Groups(torch.eye(width), torch.zeros(width), torch.randn(2, width), 1.0, 1.0)
+
+    return NoveltyScore(8, groups(8), groups(labels) if labels else None, groups(4)).eval()
 
 
 def _layout() -> LayoutNetwork:
@@ -36,14 +44,19 @@ def _counts() -> torch.Tensor:
 
 
 @pytest.mark.parametrize(("temperature", "sharpness"), [(1.0, 1.0), (2.5, 0.5)])
-def test_answers_are_the_latent_mean_calibrated_probabilities_and_the_place(
+def test_answers_are_the_latent_mean_and_calibrated_probabilities(
     temperature: float, sharpness: float
 ) -> None:
     model = _model()
+    novelty = _novelty(3)
     layout = _layout()
-    latent, place, prob = MappingEncoder(model, temperature, sharpness, layout)(_counts())
+    encoder = MappingEncoder(model, temperature, sharpness, novelty, layout)
+    latent, score, place, prob = encoder(_counts())
     encoded = model.encoder(_counts())
     torch.testing.assert_close(latent, encoded.mean)
+    values, _ = model.encoder.normalise(_counts())
+    weight, bias = model.encoder.first_layer()
+    torch.testing.assert_close(score, novelty(values @ weight + bias, encoded.mean))
     torch.testing.assert_close(
         prob, calibrated_probabilities(encoded.logits, temperature, sharpness)
     )
@@ -51,15 +64,11 @@ def test_answers_are_the_latent_mean_calibrated_probabilities_and_the_place(
 
 
 def test_without_labels_there_are_no_probabilities() -> None:
-    model, layout = _model(labels=0), _layout()
-    shapes = [
-        [answer.shape[1] for answer in answers]
-        for answers in (
-            MappingEncoder(model, 1.0, 1.0, layout)(_counts()),
-            MappingTail(model.encoder.tail, 1.0, 1.0, layout)(torch.zeros(2, 8)),
-        )
-    ]
-    assert shapes == [[4, 2], [4, 2]]
+    model, others = _model(labels=0), (1.0, 1.0, _novelty(0), _layout())
+    whole = MappingEncoder(model, *others)(_counts())
+    tail = MappingTail(model.encoder.tail, *others)(torch.zeros(6, 8))
+    for answers in (whole, tail):
+        assert [tuple(answer.shape) for answer in answers] == [(6, 4), (6,), (6, 2)]
 
 
 def test_expected_counts_are_the_decoder_mean() -> None:

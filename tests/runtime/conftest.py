@@ -26,7 +26,13 @@ from cellport.runtime.atlas_file import (
 )
 from cellport.runtime.version import FORMAT_VERSION
 
-THRESHOLDS = {"call_prob": 0.5, "set_level": 0.9, "low_depth": 100.0, "low_gene_coverage": 0.6}
+THRESHOLDS = {
+    "call_prob": 0.5,
+    "set_level": 0.9,
+    "low_depth": 100.0,
+    "low_gene_coverage": 0.6,
+    "novelty_p": 0.05,
+}
 
 
 def _manifest(**changes: Any) -> Manifest:

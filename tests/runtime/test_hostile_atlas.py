@@ -209,7 +209,13 @@ def test_newer_minimum_runtime(newer: str, forged: Callable[..., Path]) -> None:
     _refused(path, f"needs cellport {newer}.*this is {__version__}.*Update")
 
 
-THRESHOLDS = {"call_prob": 0.5, "set_level": 0.9, "low_depth": 100.0, "low_gene_coverage": 0.6}
+THRESHOLDS = {
+    "call_prob": 0.5,
+    "set_level": 0.9,
+    "low_depth": 100.0,
+    "low_gene_coverage": 0.6,
+    "novelty_p": 0.05,
+}
 NUMBERS = [None, "1", True, [], float("nan"), float("inf"), -1, 10**400]
 LISTS = [None, "text", {}, [1], [None]]
 

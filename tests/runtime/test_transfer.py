@@ -9,6 +9,7 @@ import pytest
 from cellport.runtime.atlas_file import AtlasFile, Manifest
 from cellport.runtime.encode import Answers
 from cellport.runtime.errors import AtlasError
+from cellport.runtime.novelty import NoveltyTable
 from cellport.runtime.results import MappedBlock
 from cellport.runtime.transfer import QC, UNKNOWN, result_schema, transfer_block
 
@@ -16,20 +17,36 @@ PROB = np.array(
     [[0.9, 0.05, 0.05], [0.2, 0.5, 0.3], [0.26, 0.25, 0.49], [0.0, 0.0, 1.0]], np.float32
 )
 
+TABLE = NoveltyTable(
+    p=np.array([1, 0.5, 0.01], np.float32),
+    share=np.array([1], np.float32),
+    depth=np.array([[5]], np.float32),
+    score=np.array([[[0, 1, 2]]], np.float32),
+)
+
 
 @pytest.fixture
 def manifest(tiny_atlas: AtlasFile) -> Manifest:
-    thresholds = {"call_prob": 0.5, "low_depth": 100.0, "low_gene_coverage": 0.6}
+    thresholds = {
+        "call_prob": 0.5, "low_depth": 100.0, "low_gene_coverage": 0.6, "novelty_p": 0.05
+    }  # fmt: skip
     return replace(
         tiny_atlas.manifest, thresholds=thresholds, parents={}, set_prob=(0.05, 0.25, 0.3)
     )
 
 
 def _answers(
-    library: list[float], prob: np.ndarray | None = PROB, width: int = 8, place: int = 2
+    library: list[float],
+    prob: np.ndarray | None = PROB,
+    width: int = 8,
+    scores: int | None = None,
+    place: int = 2,
 ) -> Answers:
     n = len(library)
-    by_name = {"latent": np.arange(n * width, dtype=np.float32).reshape(n, width)}
+    by_name = {
+        "latent": np.arange(n * width, dtype=np.float32).reshape(n, width),
+        "novelty_score": np.arange(n if scores is None else scores, dtype=np.float32),
+    }
     by_name["umap"] = by_name["latent"][:, 1 : 1 + place]
     if prob is not None:
         by_name["label_prob"] = prob
@@ -38,7 +55,7 @@ def _answers(
 
 def _transfer(answers: Answers, manifest: Manifest, share: float = 1.0) -> MappedBlock:
     names = np.array([f"c{i}" for i in range(len(answers.library))], object)
-    return transfer_block(5, names, answers, manifest, share)
+    return transfer_block(5, names, answers, manifest, share, TABLE)
 
 
 def _words(block: MappedBlock, manifest: Manifest, name: str) -> list[str]:
@@ -120,14 +137,21 @@ def test_low_depth_honours_the_atlas_s_threshold(
 def test_atlas_without_labels(manifest: Manifest) -> None:
     bare = replace(manifest, labels=(), parents={}, set_prob=())
     block = _transfer(_answers([1000, 0], prob=None), bare)
-    assert [column.name for column in result_schema(bare).columns] == ["cellport_qc"]
-    assert list(block.obs) == ["cellport_qc"]
+    names = ["cellport_novelty_p", "cellport_novel", "cellport_qc"]
+    assert [column.name for column in result_schema(bare).columns] == names
+    assert list(block.obs) == names
+
+
+def test_strange_cells_are_novel_and_empty_ones_are_not(manifest: Manifest) -> None:
+    block = _transfer(_answers([1000, 1000, 1000, 0]), manifest)
+    np.testing.assert_allclose(block.obs["cellport_novelty_p"], [1, 0.5, 0.01, 1], rtol=1e-6)
+    assert block.obs["cellport_novel"].tolist() == [False, False, True, False]
 
 
 def test_block_fits_its_schema(manifest: Manifest) -> None:
     schema = result_schema(manifest)
     block = _transfer(_answers([1000.0] * 4), manifest)
-    dtypes = {"category": np.int32, "float": np.float32, "text": np.object_}
+    dtypes = {"category": np.int32, "float": np.float32, "text": np.object_, "bool": np.bool_}
     assert list(block.obs) == [column.name for column in schema.columns]
     for column in schema.columns:
         assert block.obs[column.name].dtype == dtypes[column.kind]
@@ -150,6 +174,7 @@ def test_no_cells(manifest: Manifest) -> None:
         ({"prob": np.zeros((4, 4), np.float32)}, "label_prob"),
         ({"prob": PROB[:3]}, "label_prob"),
         ({"width": 7}, "latent"),
+        ({"scores": 3}, "novelty_score"),
         ({"place": 3}, "umap"),
     ],
 )

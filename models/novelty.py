@@ -1,0 +1,108 @@
+"""How far a cell lies from everything in the reference, as one number."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+
+class Groups(NamedTuple):
+    """Groups of reference cells in one layer of the encoder.
+
+    Attributes
+    ----------
+    axes
+        float [width, axes], to coordinates in which groups are round and distances weighted.
+    origin
+        float [axes], middle of the groups in those coordinates.
+    centres
+        float [groups, axes], from there.
+    usual, scale
+        Median squared distance of held-out reference cells to the nearest centre, and the
+        spread of the root of one plus its ratio to that.
+    """
+
+    axes: Tensor
+    origin: Tensor
+    centres: Tensor
+    usual: float
+    scale: float
+
+
+class NoveltyScore(nn.Module):
+    """Distance to the nearest group of reference cells, summed over layers of the encoder.
+
+    A label head pulls cells of a type it has not seen onto the types it knows, so the latent
+    alone misses the nearest relatives of the reference's types. The first layer and the linear
+    skip, which are linear in the genes, still show them apart; the sum finds more than any.
+
+    Parameters
+    ----------
+    n_hidden
+        Width of the first layer.
+    hidden, skip, latent
+        Groups in the first layer, in the linear skip (None without labels) and in the latent.
+
+    References
+    ----------
+    Lee et al. 2018, NeurIPS, "A simple unified framework for detecting out-of-distribution
+    samples and adversarial attacks": Mahalanobis distances to class means, over layers.
+    """
+
+    def __init__(self, n_hidden: int, hidden: Groups, skip: Groups | None, latent: Groups) -> None:
+        super().__init__()
+        self.n_hidden = n_hidden
+        self.hidden = GroupDistance(hidden)
+        self.skip = None if skip is None else GroupDistance(skip)
+        self.latent = GroupDistance(latent)
+
+    def forward(self, first: Tensor, latent: Tensor) -> Tensor:
+        """Score cells, larger for stranger ones.
+
+        Parameters
+        ----------
+        first
+            float [n, n_hidden + n_labels], the first layer before its normalisation, and the
+            linear skip beside it.
+        latent
+            float [n, latent], mean.
+
+        Returns
+        -------
+        Tensor
+            float [n].
+        """
+        score: Tensor = self.hidden(first[:, : self.n_hidden]) + self.latent(latent)
+        if self.skip is not None:
+            score = score + self.skip(first[:, self.n_hidden :])
+        return score
+
+
+class GroupDistance(nn.Module):
+    """Distance to the nearest group, in units of the reference's spread.
+
+    Distances well below the usual one all count about the same.
+    """
+
+    axes: Tensor
+    origin: Tensor
+    centres: Tensor
+
+    def __init__(self, groups: Groups) -> None:
+        super().__init__()
+        self.usual, self.scale = groups.usual, groups.scale
+        for name in ("axes", "origin", "centres"):
+            self.register_buffer(name, getattr(groups, name))
+
+    def forward(self, values: Tensor) -> Tensor:
+        """Distance of float [n, width], float [n]."""
+        # the expanded square needs no array of cells x groups x axes, and double precision
+        at, centres = (values @ self.axes - self.origin).double(), self.centres.double()
+        apart = (
+            at.square().sum(dim=1, keepdim=True) - 2 * at @ centres.T + centres.square().sum(dim=1)
+        )
+        nearest = apart.amin(dim=1).clamp_min(0.0).to(values.dtype)
+        # a root, not a logarithm: its last bit would depend on the cell's place in the block
+        return torch.sqrt(1 + nearest / self.usual) / self.scale

@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+import torch
+
+from cellport.models.novelty import GroupDistance
+from cellport.runtime.novelty import NoveltyTable, novelty_p_values
+from cellport.train.augment import Degradation
+from cellport.train.fit import FitConfig, TrainingCells, fit
+from cellport.train.novelty import Novelty, encode_layers, fit_groups, fit_novelty, label_profiles
+
+CONFIG = FitConfig(n_latent=6, n_hidden=24, epochs=12, batch_size=32, device="cpu")
+GENES = 80
+TYPES = 4
+
+
+def _cells(n: int, types: list[int], seed: int, depth: float = 600) -> tuple[Any, np.ndarray]:
+    profile = np.random.default_rng(7).gamma(0.4, 1.0, (TYPES, GENES))
+    profile /= profile.sum(axis=1, keepdims=True)
+    rng = np.random.default_rng(seed)
+    label = rng.choice(types, n)
+    size = rng.lognormal(np.log(depth), 0.3, (n, 1))
+    return sp.csr_matrix(rng.poisson(profile[label] * size).astype(np.float32)), label
+
+
+@pytest.fixture(scope="module", params=[True, False], ids=["labels", "no labels"])
+def trained(request: pytest.FixtureRequest) -> Any:
+    counts, label = _cells(400, [0, 1, 2], 0)
+    label = label if request.param else np.full(400, -1)
+    cells = TrainingCells(
+        counts=counts,
+        label=label.astype(np.int64),
+        batch=np.zeros(400, np.int64),
+        n_labels=3 if request.param else 0,
+        n_batches=1,
+        held_out=np.arange(0, 400, 4),
+    )
+    model = fit(cells, CONFIG)
+    return model, cells, fit_novelty(model, cells, seed=0)
+
+
+def _p(model: Any, novelty: Novelty, counts: np.ndarray, share: float = 1.0) -> np.ndarray:
+    first, latent, _ = encode_layers(model, counts)
+    with torch.inference_mode():
+        score = novelty.score(torch.from_numpy(first), torch.from_numpy(latent)).numpy()
+    table = NoveltyTable(
+        *(novelty.arrays[f"novelty_{n}"] for n in ("p", "share", "depth", "score"))
+    )
+    return novelty_p_values(table, score, np.nansum(counts, axis=1), share)
+
+
+def test_known_cells_are_usual_and_an_unseen_type_is_not(trained: Any) -> None:
+    model, _, novelty = trained
+    known, strange = _cells(300, [0, 1, 2], 1)[0], _cells(300, [3], 2)[0]
+    p, strange_p = _p(model, novelty, known.toarray()), _p(model, novelty, strange.toarray())
+    assert (p < 0.05).mean() < 0.12
+    assert 0.3 < np.median(p) < 0.7
+    assert (strange_p < 0.05).mean() > 0.8
+
+
+@pytest.mark.parametrize("depth", [120, 300])
+def test_shallow_cells_are_not_novel_for_that(trained: Any, depth: float) -> None:
+    model, _, novelty = trained
+    shallow = _cells(300, [0, 1, 2], 3, depth)[0]
+    assert (_p(model, novelty, shallow.toarray()) < 0.05).mean() < 0.15
+
+
+def test_cells_that_lack_genes_are_not_novel_for_that(trained: Any) -> None:
+    model, _, novelty = trained
+    counts = _cells(300, [0, 1, 2], 4)[0].toarray()
+    counts[:, ::2] = np.nan
+    assert (_p(model, novelty, counts, 0.5) < 0.05).mean() < 0.2
+
+
+def test_the_same_seed_gives_the_same_table(trained: Any) -> None:
+    model, cells, novelty = trained
+    again = fit_novelty(model, cells, seed=0)
+    for name, array in novelty.arrays.items():
+        assert array.dtype == np.float32
+        np.testing.assert_array_equal(again.arrays[name], array)
+
+
+def test_a_reference_too_small_to_spare_cells_has_a_table_too() -> None:
+    counts, label = _cells(25, [0, 1], 5)
+    cells = TrainingCells(
+        counts, label.astype(np.int64), np.zeros(25, np.int64), 2, 1, np.empty(0, np.int64)
+    )
+    config = FitConfig(n_latent=3, n_hidden=8, epochs=1, device="cpu", degradation=Degradation())
+    arrays = fit_novelty(fit(cells, config), cells, seed=0).arrays
+    assert all(np.isfinite(array).all() for array in arrays.values())
+
+
+def test_groups_are_measured_in_their_own_spread() -> None:
+    """A shift of one within-group deviation counts alike along wide and narrow directions."""
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(4000, 2)).astype(np.float32) * np.float32([10, 1])
+    distance = GroupDistance(fit_groups(values, np.zeros(4000, np.int64), values))
+    wide, narrow = distance(torch.tensor([[30.0, 0.0], [0.0, 3.0]]))
+    ratio = ((wide * distance.scale) ** 2 - 1) / ((narrow * distance.scale) ** 2 - 1)
+    # the second direction has the lower weight, 1 / (j + 3), and the ridge of its covariance
+    assert ratio.item() == pytest.approx(4 / 3 * 1.05, rel=0.1)
+
+
+@pytest.mark.parametrize("labelled", [True, False])
+def test_profiles_are_the_mean_log_normalised_cells(labelled: bool) -> None:
+    counts, label = _cells(30, [0, 1, 2], 6)
+    label = np.where(np.arange(30) < 3, -1, label).astype(np.int64)
+    cells = TrainingCells(
+        counts, label, np.zeros(30, np.int64), 3 if labelled else 0, 1, np.empty(0, np.int64)
+    )
+    dense = counts.toarray().astype(np.float64)
+    values = np.log1p(1e4 * dense / dense.sum(axis=1, keepdims=True))
+    expected = (
+        np.stack([values[label == code].mean(axis=0) for code in range(3)])
+        if labelled
+        else values.mean(axis=0, keepdims=True)
+    )
+    np.testing.assert_allclose(label_profiles(cells, 1e4), expected, rtol=1e-5, atol=1e-6)

@@ -1,0 +1,233 @@
+"""Fit the novelty score, and the table that turns it into p-values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.sparse as sp
+import torch
+from numpy.typing import NDArray
+from scipy.cluster.vq import kmeans2
+
+from cellport.models.novelty import GroupDistance, Groups, NoveltyScore
+from cellport.models.vae import CountVAE
+from cellport.train.fit import TrainingCells
+
+P_LEVELS = (1, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.15, 0.1, 0.07, 0.05, 0.03, 0.02, 0.01,
+            0.005, 0.002, 0.001)  # fmt: skip
+SHARES = (0.2, 0.4, 0.6, 0.8, 1.0)
+_BINS = 8
+_MOST_FITTED = 20_000
+_MOST_JUDGED = 2_000
+_COPIES = 4_000
+_FEWEST_HELD_OUT = 30
+_SHALLOWEST = 100.0
+_CHUNK = 1024
+_PROFILED = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Novelty:
+    """What an atlas needs to tell strange cells.
+
+    Attributes
+    ----------
+    score
+        The module that scores them.
+    arrays
+        The table of `cellport.runtime.novelty.NoveltyTable`, by array name.
+    """
+
+    score: NoveltyScore
+    arrays: dict[str, NDArray[np.float32]]
+
+
+def fit_novelty(model: CountVAE, cells: TrainingCells, seed: int) -> Novelty:
+    """Measure the groups of the reference, and how strange its held-out cells look.
+
+    Groups are the labels; without labels, k-means clusters of the latent. The held-out cells
+    are scored as they are and again thinned and with genes missing, so that a shallow query,
+    or one that lacks genes, is compared with reference cells just as poor.
+
+    Parameters
+    ----------
+    model
+        Trained, in evaluation mode.
+    cells
+        What it was trained on, with the cells held out of it; where fewer than 30 were, all
+        cells stand in for them, and p-values of new cells come out somewhat too small.
+    seed
+        Of the choice of cells, and of their thinning.
+    """
+    rng = np.random.default_rng(seed)
+    trained = np.setdiff1d(np.arange(cells.counts.shape[0]), cells.held_out)
+    trained = _some(trained, _MOST_FITTED, rng)
+    first, latent, logits = encode_layers(model, cells.counts[trained])
+    group = _groups(cells.label[trained], latent, logits, seed)
+    enough = len(cells.held_out) >= _FEWEST_HELD_OUT
+    judged = _some(cells.held_out if enough else trained, _MOST_JUDGED, rng)
+    judged_first, judged_latent, _ = encode_layers(model, cells.counts[judged])
+    n = model.config.n_hidden
+    skip = fit_groups(first[:, n:], group, judged_first[:, n:]) if cells.n_labels > 1 else None
+    score = NoveltyScore(
+        n,
+        fit_groups(first[:, :n], group, judged_first[:, :n]),
+        skip,
+        fit_groups(latent, group, judged_latent),
+    ).eval()
+    return Novelty(score, _null_table(model, score, cells.counts[judged], rng))
+
+
+def encode_layers(
+    model: CountVAE, counts: sp.csr_matrix | NDArray[np.float32]
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+    """First layer and skip [n, n_hidden + n_labels], latent mean and logits of cells."""
+    parts = []
+    weight, bias = model.encoder.first_layer()
+    with torch.inference_mode():
+        for start in range(0, counts.shape[0], _CHUNK):
+            some = counts[start : start + _CHUNK]
+            dense = some if isinstance(some, np.ndarray) else some.toarray()
+            values, _ = model.encoder.normalise(torch.from_numpy(dense))
+            first = values @ weight + bias
+            encoded = model.encoder.tail(first)
+            parts.append((first, encoded.mean, encoded.logits))
+    first, latent, logits = (torch.cat(layer).numpy() for layer in zip(*parts, strict=True))
+    return first, latent, logits
+
+
+def fit_groups(
+    values: NDArray[np.float32], group: NDArray[np.int64], judged: NDArray[np.float32]
+) -> Groups:
+    """Whiten one layer within groups, and weigh its principal axes.
+
+    The axes are taken in order of their variance, each whitened given those before it, and the
+    squared distance along the j-th counts 1 / (j + 3): late axes are mostly noise, and their
+    number would drown what the first ones show.
+
+    Parameters
+    ----------
+    values
+        float32 [cells, width].
+    group
+        int64 [cells], 0 to the number of groups - 1, each with a cell.
+    judged
+        float32 [held-out cells, width], which set the unit of the score.
+    """
+    wide = values.astype(np.float64)
+    centres = np.stack([wide[group == code].mean(axis=0) for code in range(group.max() + 1)])
+    variance, axes = np.linalg.eigh(np.cov(wide, rowvar=False))
+    axes = axes[:, variance > 1e-9 * variance[-1]][:, ::-1]
+    within = (wide - centres[group]) @ axes
+    covariance = within.T @ within / len(within)
+    ridge = 1e-3 * covariance.trace() / len(covariance) + 1e-9
+    half = np.linalg.cholesky(covariance + ridge * np.eye(len(covariance)))
+    weight = (np.arange(axes.shape[1]) + 3.0) ** -0.5
+    whiten = np.linalg.solve(half, axes.T).T * weight
+    origin = centres.mean(axis=0) @ whiten
+    fitted = Groups(
+        *(
+            torch.from_numpy(array.astype(np.float32))
+            for array in (whiten, origin, centres @ whiten - origin)
+        ),
+        usual=1.0,
+        scale=1.0,
+    )
+    distance = GroupDistance(fitted)(torch.from_numpy(judged)).numpy().astype(np.float64) ** 2 - 1
+    usual = max(float(np.median(distance)), 1e-6)
+    low, high = np.quantile(np.sqrt(1 + distance / usual), (0.1, 0.9))
+    return fitted._replace(usual=usual, scale=float(max(high - low, 1e-2)))
+
+
+def _groups(
+    label: NDArray[np.int64],
+    latent: NDArray[np.float32],
+    logits: NDArray[np.float32],
+    seed: int,
+) -> NDArray[np.int64]:
+    if logits.shape[1]:
+        # a reference cell without a label is no less a part of the reference
+        code = np.where(label >= 0, label, logits.argmax(axis=1))
+    else:
+        k = int(np.clip(len(latent) // 50, 1, 30))
+        code = kmeans2(latent.astype(np.float64), k, minit="++", seed=seed, missing="warn")[1]
+    group: NDArray[np.int64] = np.unique(code, return_inverse=True)[1]
+    return group
+
+
+def _null_table(
+    model: CountVAE, score: NoveltyScore, counts: sp.csr_matrix, rng: np.random.Generator
+) -> dict[str, NDArray[np.float32]]:
+    copies = max(2, -(-_COPIES // counts.shape[0]))
+    depth, scores = [], []
+    for share in SHARES:
+        library, found = (
+            np.concatenate(part)
+            for part in zip(
+                *(
+                    _judge(model, score, _poorer(counts, share, copy % 2 == 1, rng))
+                    for copy in range(copies)
+                ),
+                strict=True,
+            )
+        )
+        order = np.argsort(library, kind="stable")
+        bins = np.array_split(order, _BINS)
+        depth.append([np.log1p(library[rows]).mean() for rows in bins])
+        scores.append([np.quantile(found[rows], 1 - np.array(P_LEVELS)) for rows in bins])
+    table = {"novelty_p": P_LEVELS, "novelty_share": SHARES,
+             "novelty_depth": depth, "novelty_score": scores}  # fmt: skip
+    return {name: np.asarray(values, dtype=np.float32) for name, values in table.items()}
+
+
+def _poorer(
+    counts: sp.csr_matrix, share: float, thinned: bool, rng: np.random.Generator
+) -> NDArray[np.float32]:
+    """Cells as a shallower query with a share of the genes would hold them; NaN = missing."""
+    values = np.rint(counts.toarray()).astype(np.int64)
+    if thinned:
+        library = np.maximum(values.sum(axis=1, keepdims=True), 1)
+        lowest = np.log(np.minimum(1.0, _SHALLOWEST / library))
+        values = rng.binomial(values, np.exp(lowest * rng.random(library.shape)))
+    poorer: NDArray[np.float32] = values.astype(np.float32)
+    n_genes = counts.shape[1]
+    missing = rng.permutation(n_genes)[: n_genes - max(1, round(share * n_genes))]
+    poorer[:, missing] = np.nan
+    return poorer
+
+
+def _judge(
+    model: CountVAE, score: NoveltyScore, counts: NDArray[np.float32]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    first, latent, _ = encode_layers(model, counts)
+    with torch.inference_mode():
+        found = score(torch.from_numpy(first), torch.from_numpy(latent)).numpy()
+    return np.nansum(counts, axis=1), found
+
+
+def _some(rows: NDArray[np.int64], most: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    return rows if len(rows) <= most else np.sort(rng.choice(rows, most, replace=False))
+
+
+def label_profiles(cells: TrainingCells, target_sum: float) -> NDArray[np.float32]:
+    """Mean log-normalised profile of each label, float32 [labels, genes].
+
+    Without labels there is one row, the mean of all cells.
+    """
+    rows = np.flatnonzero(cells.label >= 0) if cells.n_labels else np.arange(len(cells.label))
+    label = cells.label[rows] if cells.n_labels else np.zeros(len(rows), np.int64)
+    n_labels = max(1, cells.n_labels)
+    n_cells = np.maximum(np.bincount(label, minlength=n_labels), 1)
+    total = np.zeros((n_labels, cells.counts.shape[1]))
+    for start in range(0, len(rows), _PROFILED):
+        some = slice(start, start + _PROFILED)
+        values = cells.counts[rows[some]].astype(np.float64)
+        library = np.maximum(np.asarray(values.sum(axis=1)).ravel(), 1e-6)
+        values.data = np.log1p(
+            values.data * np.repeat(target_sum / library, np.diff(values.indptr))
+        )
+        n = values.shape[0]
+        one_hot = sp.csr_matrix((np.ones(n), (label[some], np.arange(n))), (n_labels, n))
+        total += (one_hot @ values).toarray()
+    return (total / n_cells[:, np.newaxis]).astype(np.float32)
