@@ -21,6 +21,7 @@ from cellport.runtime.transfer import QC
 from cellport.runtime.writers import check_output, open_writer
 
 if TYPE_CHECKING:
+    from cellport.runtime.novel_groups import NovelCells, NovelGroup
     from cellport.runtime.report import ReportMaker
 
 
@@ -132,7 +133,8 @@ def map_files(
     check_output(out, with_counts=with_counts, inputs=inputs)
     if report is not None:
         _check_report(report, out, inputs)
-    how = replace(options or MapOptions(), keep_counts=with_counts)
+    # the genes that set novel cells apart are read from their counts
+    how = replace(options or MapOptions(), keep_counts=with_counts or report is not None)
     streams = [atlas.stream(query, how) for query in queries]
     if started is not None:
         started(streams)
@@ -141,21 +143,24 @@ def map_files(
     if len(streams) > 1:
         schema = Schema((*schema.columns, Column("cellport_query", "category", names)), schema.obsm)
     maker = _report_maker(atlas, schema) if report is not None else None
+    novel = _novel_cells(atlas) if report is not None else None
     calls = next((c.categories for c in schema.columns if c.name == "cellport_call"), ())
     tally = _Tally()
     n_cells = sum(stream.n_cells for stream in streams)
     genes = streams[0].gene_names if with_counts else None
     with open_writer(out, schema, n_cells, counts_genes=genes, inputs=inputs) as writer:
         # mapping goes on in the background while a block is written
-        for block in prefetch(_joined(streams), 1):
+        for stream, block in prefetch(_joined(streams), 1):
             writer.write(block)
             tally.add(block, calls)
             if maker is not None:
                 maker.add(block)
+            if novel is not None:
+                novel.add(block, stream.genes)
             if progress is not None:
                 progress(tally.cells)
         uns = atlas.provenance(streams, time.perf_counter() - began)
-        with _reported(report, maker, uns, out):
+        with _reported(report, maker, uns, out, novel.groups() if novel is not None else ()):
             writer.close(uns)
     return Summary(
         out=str(out),
@@ -190,28 +195,35 @@ def _report_maker(atlas: Atlas, schema: Schema) -> ReportMaker:
     return ReportMaker(atlas, schema)
 
 
+def _novel_cells(atlas: Atlas) -> NovelCells:
+    from cellport.runtime.novel_groups import NovelCells
+
+    return NovelCells(atlas.file)
+
+
 def _reported(
     report: str | os.PathLike[str] | None,
     maker: ReportMaker | None,
     uns: dict[str, Any],
     out: str | os.PathLike[str],
+    groups: Sequence[NovelGroup],
 ) -> AbstractContextManager[None]:
     """Have the report ready before the result appears: neither appears without the other."""
     if report is None or maker is None:
         return nullcontext()
     from cellport.runtime.report import appearing
 
-    return appearing(report, maker.page(uns, out))
+    return appearing(report, maker.page(uns, out, groups))
 
 
-def _joined(streams: list[Stream]) -> Iterator[MappedBlock]:
+def _joined(streams: list[Stream]) -> Iterator[tuple[Stream, MappedBlock]]:
     offset = 0
     for code, stream in enumerate(streams):
         for block in stream.blocks:
             obs = block.obs
             if len(streams) > 1:
                 obs = {**obs, "cellport_query": np.full(block.n_cells, code, np.int32)}
-            yield replace(block, start=block.start + offset, obs=obs)
+            yield stream, replace(block, start=block.start + offset, obs=obs)
         offset += stream.n_cells
 
 
