@@ -1,0 +1,26 @@
+import wasmUrl from "onnxruntime-web/ort-wasm-simd-threaded.wasm?url";
+
+import { openParts, partsAt } from "./atlas/parts";
+import { App, refuse } from "./page/app";
+import { byId } from "./page/dom";
+import { readReference } from "./page/reference";
+import { Mapper } from "./worker/client";
+
+async function start(): Promise<void> {
+  const base = new URL("atlas/", document.baseURI).href;
+  const mapper = new Mapper(base, new URL(wasmUrl, document.baseURI).href);
+  const opening = mapper.open();
+  opening.catch(() => undefined);
+  const parts = await openParts(partsAt(new URL(base)));
+  const app = new App(parts, await readReference(parts), mapper, `${base}README.md`);
+  const { cells, difference } = await opening;
+  const badge = byId("verified");
+  badge.hidden = false;
+  badge.textContent = "Verified on this computer";
+  badge.title =
+    `${cells} test cells of the atlas give the published answers here; ` +
+    `the largest difference is ${difference.toExponential(0)}.`;
+  void app;
+}
+
+start().catch(refuse);

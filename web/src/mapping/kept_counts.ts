@@ -1,0 +1,91 @@
+/** Panel counts of mapped cells, kept in little memory to colour by gene and to compare cells. */
+
+import type { Hidden } from "./first_layer";
+
+// 4 bytes each: at most 160 MB
+const MOST_ENTRIES = 40_000_000;
+const LARGEST = 65_535;
+
+interface KeptBlock {
+  genes: Uint16Array;
+  counts: Uint16Array;
+  ends: Int32Array;
+  /** What each cell's counts are multiplied with before the logarithm. */
+  scale: Float32Array;
+}
+
+export class KeptCounts {
+  private readonly blocks: KeptBlock[] = [];
+  private entries = 0;
+
+  constructor(
+    private readonly target: number,
+    nPanel: number,
+    whole: boolean,
+  ) {
+    this.fits = nPanel <= LARGEST && whole;
+  }
+
+  /** False once there are too many to be kept. */
+  fits: boolean;
+
+  add(encoded: Hidden): void {
+    if (!this.fits) return;
+    this.entries += encoded.genes.length;
+    if (this.entries > MOST_ENTRIES) {
+      this.fits = false;
+      this.blocks.length = 0;
+      return;
+    }
+    this.blocks.push({
+      genes: Uint16Array.from(encoded.genes),
+      counts: Uint16Array.from(encoded.counts, (count) => Math.min(count, LARGEST)),
+      ends: encoded.ends,
+      scale: cellScales(encoded.library, this.target),
+    });
+  }
+
+  /** Log-normalised values of one gene in all cells. */
+  gene(gene: number): Float32Array {
+    const parts = this.blocks.map((block) => geneValues(block, gene));
+    const out = new Float32Array(parts.reduce((n, part) => n + part.length, 0));
+    let at = 0;
+    for (const part of parts) {
+      out.set(part, at);
+      at += part.length;
+    }
+    return out;
+  }
+
+  /** Call with each panel gene of a cell, cells in order, and its log-normalised value. */
+  forEach(visit: (cell: number, gene: number, value: number) => void): void {
+    let first = 0;
+    for (const { genes, counts, ends, scale } of this.blocks) {
+      for (let cell = 0; cell < scale.length; cell++) {
+        for (let k = ends[cell]; k < ends[cell + 1]; k++) {
+          visit(first + cell, genes[k], Math.log1p(counts[k] * scale[cell]));
+        }
+      }
+      first += scale.length;
+    }
+  }
+}
+
+export function cellScales(library: Float64Array, target: number): Float32Array {
+  return Float32Array.from(library, (total) => (total > 0 ? target / total : 0));
+}
+
+/** Log-normalised values of one gene in the cells of a block. */
+export function geneValues(
+  block: { genes: ArrayLike<number>; counts: ArrayLike<number>; ends: Int32Array; scale: Float32Array },
+  gene: number,
+): Float32Array {
+  const { genes, counts, ends, scale } = block;
+  const values = new Float32Array(scale.length);
+  for (let cell = 0; cell < scale.length; cell++) {
+    for (let k = ends[cell]; k < ends[cell + 1]; k++) {
+      if (genes[k] === gene) values[cell] = Math.log1p(counts[k] * scale[cell]);
+    }
+  }
+  return values;
+}

@@ -1,0 +1,301 @@
+/** The page as a whole: what is known, and who is told when it changes. */
+
+import type { Parts } from "../atlas/parts";
+import { sentence } from "../errors";
+import type { MapOptions } from "../mapping/map_query";
+import { grouped } from "../words";
+import type { Mapper } from "../worker/client";
+import type { Finished, Started } from "../worker/messages";
+import { atlasFacts, showAbout } from "./about";
+import { ColourChoice } from "./colour_choice";
+import type { Shading } from "./colouring";
+import { csvParts } from "./csv";
+import { byId, h, save } from "./dom";
+import { Intake } from "./intake";
+import { queryLayer, referenceLayer } from "./layers";
+import { showLegend } from "./legend";
+import { MapView } from "./map_view";
+import { showNotes } from "./notes";
+import { type Reference } from "./reference";
+import { Results } from "./results";
+import { type Selection, showSelection } from "./selection";
+import { cautions, tiles, typeRows } from "./summary";
+import { showTypes } from "./type_table";
+import { ThemeSwitch } from "./theme";
+
+// how often the map is drawn while cells arrive
+const DRAW_EVERY = 700;
+
+export class App {
+  private results: Results | null = null;
+  private finished: Finished | null = null;
+  private selection: Selection | null = null;
+  private chosenCode: number | null = null;
+  private began = 0;
+  private drawn = 0;
+  private readonly theme: ThemeSwitch;
+  private readonly map: MapView;
+  private readonly intake: Intake;
+  private readonly colour: ColourChoice;
+
+  constructor(
+    private readonly parts: Parts,
+    private readonly reference: Reference,
+    private readonly mapper: Mapper,
+    card: string,
+  ) {
+    const { manifest } = parts;
+    document.title = `${manifest.name} · cellport`;
+    byId("atlas-name").textContent = manifest.name;
+    byId("atlas-facts").textContent = atlasFacts(manifest);
+    showAbout(byId("about"), manifest, card);
+    this.theme = new ThemeSwitch(byId<HTMLButtonElement>("theme"), () => this.draw());
+    const overlay = document.querySelector<SVGSVGElement>("#overlay")!;
+    this.map = new MapView(byId<HTMLCanvasElement>("canvas"), overlay, {
+      surrounded: (inside) => this.surround(inside),
+      clicked: (x, y, reach) => this.pick(x, y, reach),
+    });
+    this.colour = new ColourChoice(
+      byId("map-tools"),
+      manifest,
+      mapper,
+      () => this.recoloured(),
+      (error) => this.say(error instanceof Error ? error.message : sentence(error)),
+    );
+    this.addTools();
+    this.intake = new Intake(byId("intake"), {
+      files: (files, options) => void this.mapFiles(files, options),
+      stop: () => void this.stop(),
+      download: () => this.download(null),
+    });
+    this.intake.showEmpty(null);
+    this.map.fit([reference.places]);
+    this.draw();
+  }
+
+  private async mapFiles(files: File[], options: MapOptions): Promise<void> {
+    const main = files.find((file) => /\.mtx(\.gz)?$/i.test(file.name)) ?? files[0];
+    this.forget();
+    this.intake.showProgress(main.name);
+    this.began = performance.now();
+    try {
+      this.finished = await this.mapper.map(files, options, {
+        started: (started) => this.started(main.name, started),
+        block: (block, names) => this.block(block, names),
+      });
+      this.mapped();
+    } catch (error) {
+      this.forget();
+      this.draw();
+      const said = sentence(error);
+      this.intake.showEmpty(said === "Stopped." ? null : said);
+    }
+  }
+
+  private started(name: string, started: Started): void {
+    this.results = new Results(name, started);
+    this.intake.progress(0, started.nCells, 0);
+  }
+
+  private block(...[block, names]: Parameters<Results["add"]>): void {
+    const { results } = this;
+    if (!results) return;
+    results.add(block, names);
+    const now = performance.now();
+    this.intake.progress(results.done, results.nCells, (now - this.began) / 1000);
+    if (now - this.drawn > DRAW_EVERY) this.draw();
+  }
+
+  private mapped(): void {
+    const { results, finished } = this;
+    if (!results || !finished) return;
+    const rows = typeRows(results);
+    const { started, fileName } = results;
+    const all = tiles(results, rows);
+    this.intake.showDone(fileName, all, finished.seconds, started.countsFrom);
+    const novelP = this.parts.manifest.thresholds.novelty_p;
+    const notes = cautions(results, rows, novelP);
+    showNotes(byId("notes"), notes, finished.novelGroups, (group) =>
+      this.choose({ title: `${grouped(group.cells.length)} cells`, cells: group.cells }),
+    );
+    showTypes(byId("types"), rows, results.done, (row) => {
+      const codes = results.category("cellport_call")!.values;
+      this.choose(this.where(row.name, (cell) => codes[cell] === row.code));
+    });
+    this.map.fit([this.reference.places, results.places]);
+    this.colour.offer(results);
+    this.say(`${grouped(results.done)} cells were mapped.`, true);
+    byId("intake").focus({ preventScroll: true });
+  }
+
+  private forget(): void {
+    this.results = null;
+    this.finished = null;
+    this.chosenCode = null;
+    this.colour.reset();
+    this.select(null);
+    byId("types").hidden = true;
+    byId("notes").hidden = true;
+  }
+
+  private async stop(): Promise<void> {
+    try {
+      await this.mapper.stop();
+    } catch (error) {
+      this.intake.showEmpty(sentence(error));
+    }
+  }
+
+  private draw(): void {
+    this.drawn = performance.now();
+    const { results, reference } = this;
+    const { theme } = this.theme;
+    const { labels } = this.parts.manifest;
+    const { byLabel } = this.colour;
+    const shading = this.colour.shading ?? this.arriving();
+    const behind = referenceLayer(reference, labels, shading, byLabel, results !== null, theme);
+    const layers = [behind];
+    if (results && shading) layers.push(queryLayer(results, shading, this.chosen(shading), theme));
+    this.map.show(layers, backgroundOf(byId("canvas")));
+    showLegend(byId("legend"), {
+      shading: shading ?? this.referenceShading(),
+      theme,
+      chosen: this.chosenCode,
+      counted: results ? "your cells" : "reference cells",
+      choose: (code) => this.chooseCode(code),
+    });
+  }
+
+  /** While cells arrive they are coloured by their call. */
+  private arriving(): Shading | null {
+    const call = this.results?.category("cellport_call");
+    if (!call || !this.results) return null;
+    const codes = call.values.subarray(0, this.results.done);
+    return { kind: "category", title: "Call", codes, categories: call.categories };
+  }
+
+  private referenceShading(): Shading | null {
+    const { label } = this.reference;
+    const { labels } = this.parts.manifest;
+    if (!label || !labels.length || this.results) return null;
+    return { kind: "category", title: "Type", codes: Int32Array.from(label), categories: labels };
+  }
+
+  private chosen(shading: Shading): ((cell: number) => boolean) | null {
+    if (this.selection && this.results) {
+      const inside = new Uint8Array(this.results.nCells);
+      for (const cell of this.selection.cells) inside[cell] = 1;
+      return (cell) => inside[cell] === 1;
+    }
+    if (this.chosenCode === null || shading.kind !== "category") return null;
+    return (cell) => shading.codes[cell] === this.chosenCode;
+  }
+
+  private chooseCode(code: number | null): void {
+    const { shading } = this.colour;
+    if (!this.results || shading?.kind !== "category") return;
+    this.chosenCode = code;
+    const found =
+      code === null
+        ? null
+        : this.where(shading.categories[code], (cell) => shading.codes[cell] === code);
+    this.select(found);
+    this.draw();
+  }
+
+  private recoloured(): void {
+    this.chosenCode = null;
+    this.draw();
+  }
+
+  private surround(inside: (x: number, y: number) => boolean): void {
+    if (!this.results) return;
+    const { places } = this.results;
+    const found = this.where("", (cell) => inside(places[2 * cell], places[2 * cell + 1]));
+    if (found.cells.length) this.choose(found);
+    else this.say("None of your cells lies there.");
+  }
+
+  private pick(x: number, y: number, reach: number): void {
+    if (!this.results) return;
+    const { places, done } = this.results;
+    let best = -1;
+    let least = reach * reach;
+    for (let cell = 0; cell < done; cell++) {
+      const apart = (places[2 * cell] - x) ** 2 + (places[2 * cell + 1] - y) ** 2;
+      if (apart < least) [best, least] = [cell, apart];
+    }
+    if (best >= 0) this.choose({ title: "", cells: Int32Array.of(best) });
+    else this.choose(null);
+  }
+
+  private where(name: string, holds: (cell: number) => boolean): Selection {
+    const cells: number[] = [];
+    for (let cell = 0; cell < this.results!.done; cell++) if (holds(cell)) cells.push(cell);
+    const title = `${grouped(cells.length)} cells${name ? `: ${name}` : " selected"}`;
+    return { title, cells: Int32Array.from(cells) };
+  }
+
+  private choose(selection: Selection | null): void {
+    this.chosenCode = null;
+    this.select(selection);
+    this.draw();
+  }
+
+  private select(selection: Selection | null): void {
+    this.selection = selection;
+    showSelection(byId("selection"), this.results, selection, {
+      download: () => this.download(selection),
+      clear: () => this.choose(null),
+    });
+    if (selection) this.say(`${selection.title || "One cell"}.`, true);
+  }
+
+  private download(selection: Selection | null): void {
+    if (!this.results) return;
+    const name = this.results.fileName.replace(/\.(h5ad|h5|hdf5|mtx|mtx\.gz)$/i, "");
+    const ending = selection ? "selected_cells" : "mapped";
+    save(`${name}_${ending}.csv`, csvParts(this.results, selection?.cells), "text/csv");
+  }
+
+  private addTools(): void {
+    const lasso = h(
+      "button",
+      { type: "button", "aria-pressed": "false", title: "Draw a line round cells", id: "lasso" },
+      "Draw round cells",
+    );
+    lasso.addEventListener("click", () => {
+      this.map.drawing = !this.map.drawing;
+      lasso.setAttribute("aria-pressed", String(this.map.drawing));
+    });
+    byId("map-tools").append(h("span", { class: "spacer" }), lasso);
+    const button = (text: string, label: string, act: () => void) =>
+      h("button", { type: "button", "aria-label": label, title: label, onclick: act }, text);
+    byId("zoom").append(
+      button("+", "Zoom in", () => this.map.zoom(1.4)),
+      button("−", "Zoom out", () => this.map.zoom(1 / 1.4)),
+      button("⤢", "Show all", () => this.map.reset()),
+    );
+  }
+
+  /** Tell people who listen to the page, and those who look unless `quietly`. */
+  private say(text: string, quietly = false): void {
+    const live = byId("live");
+    live.classList.toggle("hidden", quietly);
+    live.textContent = text;
+    if (!quietly) setTimeout(() => live.classList.add("hidden"), 6000);
+  }
+}
+
+function backgroundOf(element: HTMLElement): [number, number, number] {
+  const found = /rgba?\((\d+), (\d+), (\d+)/.exec(getComputedStyle(element).backgroundColor);
+  return found ? [Number(found[1]), Number(found[2]), Number(found[3])] : [255, 255, 255];
+}
+
+export function refuse(error: unknown): void {
+  byId("atlas-name").textContent = "This atlas cannot be shown";
+  const said = h("p", { class: "refused", role: "alert" }, sentence(error));
+  byId("intake").replaceChildren(said);
+  byId("map").hidden = true;
+}
+

@@ -1,0 +1,147 @@
+/** What to colour by: answers, columns of the query, genes. */
+
+import type { Manifest } from "../atlas/manifest";
+import { numberShading, type Shading, shadingOf } from "./colouring";
+import { fill, h } from "./dom";
+import type { Results } from "./results";
+import type { Mapper } from "../worker/client";
+
+const TITLES: Record<string, string> = {
+  cellport_call: "Call",
+  cellport_label: "Most probable type",
+  cellport_prob: "Confidence",
+  cellport_novelty_p: "Novelty",
+  cellport_novel: "Unlike the atlas",
+  cellport_qc: "Quality",
+  cellport_cluster: "Cluster",
+  cellport_pseudotime: "Pseudotime",
+};
+// hundreds of values at times; the selection shows them
+const HIDDEN = new Set(["cellport_label_set"]);
+const FIRST = "cellport_call";
+
+/** Which of the choices speak of labels that the reference has too. */
+const OF_LABELS = new Set(["cellport_call", "cellport_label"]);
+
+export class ColourChoice {
+  private readonly select = h("select", { id: "colour", onchange: () => this.chosen() });
+  private readonly gene = h("input", {
+    id: "gene",
+    list: "genes",
+    placeholder: "Gene…",
+    autocomplete: "off",
+    spellcheck: "false",
+    "aria-label": "Colour by gene",
+    onchange: () => this.chosenGene(),
+  });
+  private results: Results | null = null;
+  shading: Shading | null = null;
+  byLabel = true;
+
+  constructor(
+    element: HTMLElement,
+    private readonly manifest: Manifest,
+    private readonly mapper: Mapper,
+    private readonly changed: () => void,
+    private readonly failed: (error: unknown) => void,
+  ) {
+    const names = manifest.symbols.map((symbol, i) => symbol || manifest.ensembl[i]);
+    const list = h("datalist", { id: "genes" }, ...names.map((value) => h("option", { value })));
+    element.append(h("label", { for: "colour" }, "Colour by"), this.select, this.gene, list);
+    this.reset();
+  }
+
+  /** Before a query: the reference's own labels. */
+  reset(): void {
+    this.results = null;
+    this.shading = null;
+    this.byLabel = true;
+    fill(this.select, h("option", {}, "Type"));
+    this.select.disabled = true;
+    this.gene.disabled = true;
+  }
+
+  /** Offer what a query has, once all of it is there. */
+  offer(results: Results): void {
+    this.results = results;
+    const answers = [...results.columns.keys()].filter((name) => !HIDDEN.has(name));
+    const option = (value: string, text: string) => h("option", { value }, text);
+    fill(
+      this.select,
+      h(
+        "optgroup",
+        { label: "Answers" },
+        ...answers.map((name) => option(`answer:${name}`, titleOf(name))),
+      ),
+      results.started.obsColumns.length > 0 &&
+        h(
+          "optgroup",
+          { label: "Columns of your file" },
+          ...results.started.obsColumns.map((name) => option(`column:${name}`, name)),
+        ),
+    );
+    this.select.disabled = false;
+    this.gene.disabled = false;
+    this.gene.value = "";
+    this.select.value = `answer:${answers.includes(FIRST) ? FIRST : answers[0]}`;
+    this.chosen();
+  }
+
+  private chosen(): void {
+    this.gene.value = "";
+    const [kind, ...rest] = this.select.value.split(":");
+    const name = rest.join(":");
+    if (kind === "answer") this.show(this.answer(name), OF_LABELS.has(name));
+    else {
+      this.mapper
+        .column(name)
+        .then((column) => this.show(shadingOf(name, column), false))
+        .catch(this.failed);
+    }
+  }
+
+  private chosenGene(): void {
+    const wanted = this.gene.value.trim().toLowerCase();
+    if (!wanted || !this.results) return;
+    const { symbols, ensembl } = this.manifest;
+    let gene = symbols.findIndex((symbol) => symbol.toLowerCase() === wanted);
+    if (gene < 0) gene = ensembl.findIndex((id) => id.toLowerCase() === wanted);
+    if (gene < 0) return this.failed(new Error(`The atlas's panel has no gene '${this.gene.value}'.`));
+    const name = symbols[gene] || ensembl[gene];
+    if (!this.results.started.measured[gene]) {
+      return this.failed(new Error(`Your file has no gene ${name}.`));
+    }
+    this.mapper
+      .gene(gene)
+      .then((values) => this.show(numberShading(`${name}, log-normalised counts`, values), false))
+      .catch(this.failed);
+  }
+
+  private answer(name: string): Shading {
+    const column = this.results!.columns.get(name)!;
+    const title = titleOf(name);
+    if (column.kind === "category") {
+      return { kind: "category", title, codes: column.values, categories: column.categories };
+    }
+    if (column.kind === "bool") {
+      const codes = Int32Array.from(column.values);
+      return { kind: "category", title, codes, categories: ["like the atlas", "unlike the atlas"] };
+    }
+    if (name === "cellport_novelty_p") {
+      const values = column.values.map((p) => -Math.log10(Math.max(p, 1e-6)));
+      return numberShading("Novelty, −log10 p", values, [0, 6]);
+    }
+    return numberShading(title, column.values, name === "cellport_prob" ? [0, 1] : undefined);
+  }
+
+  private show(shading: Shading, byLabel: boolean): void {
+    this.shading = shading;
+    this.byLabel = byLabel;
+    this.changed();
+  }
+}
+
+function titleOf(name: string): string {
+  const plain = name.replace("cellport_", "").replaceAll("_", " ");
+  return TITLES[name] ?? plain[0].toUpperCase() + plain.slice(1);
+}

@@ -1,0 +1,121 @@
+/** From a chosen column to marks of the cells and a legend. */
+
+import type { Column } from "../sources/source";
+import {
+  categoryMark,
+  type Mark,
+  referenceColour,
+  type Rgb,
+  scaleColour,
+  type Theme,
+  unknownMark,
+} from "./palette";
+
+/** What cells are coloured by. */
+export type Shading =
+  | { kind: "category"; title: string; codes: Int32Array; categories: string[] }
+  | { kind: "number"; title: string; values: Float32Array; range: [number, number] };
+
+export interface Entry {
+  name: string;
+  code: number;
+  mark: Mark;
+  cells: number;
+}
+
+const NO_NAMES = new Set(["unknown", "", "empty"]);
+
+export function shadingOf(title: string, column: Column): Shading {
+  if (column.kind === "number") return numberShading(title, column.values);
+  if (column.kind === "category") {
+    return { kind: "category", title, codes: column.codes, categories: column.categories };
+  }
+  const code = new Map<string, number>();
+  const codes = Int32Array.from(column.values, (value) => {
+    if (!code.has(value)) code.set(value, code.size);
+    return code.get(value)!;
+  });
+  return { kind: "category", title, codes, categories: [...code.keys()] };
+}
+
+export function numberShading(
+  title: string,
+  values: Float32Array,
+  range?: [number, number],
+): Shading {
+  if (range) return { kind: "number", title, values, range };
+  let low = Infinity;
+  let high = -Infinity;
+  for (const value of values) {
+    if (value < low) low = value;
+    if (value > high) high = value;
+  }
+  return { kind: "number", title, values, range: low < high ? [low, high] : [0, Math.max(high, 1)] };
+}
+
+/** Categories that cells have, most frequent first, each with its mark. */
+export function entries(shading: Shading, theme: Theme): Entry[] {
+  if (shading.kind !== "category") return [];
+  const cells = new Float64Array(shading.categories.length);
+  for (const code of shading.codes) if (code >= 0) cells[code]++;
+  const present = shading.categories
+    .map((name, code) => ({ name: name || "(none)", code, cells: cells[code] }))
+    .filter((entry) => entry.cells > 0)
+    .sort((a, b) => b.cells - a.cells || a.code - b.code);
+  let used = 0;
+  return present.map((entry) => {
+    const unnamed = NO_NAMES.has(shading.categories[entry.code]);
+    return { ...entry, mark: unnamed ? unknownMark(theme) : categoryMark(used++, theme) };
+  });
+}
+
+/** Mark of every cell. */
+export function marks(shading: Shading, theme: Theme): (cell: number) => Mark {
+  const nothing = unknownMark(theme);
+  if (shading.kind === "category") {
+    const byCode = new Map(entries(shading, theme).map((entry) => [entry.code, entry.mark]));
+    return (cell) => byCode.get(shading.codes[cell]) ?? nothing;
+  }
+  const [low, high] = shading.range;
+  const ramp = Array.from({ length: 256 }, (_, i) => ({
+    colour: scaleColour(i / 255, theme),
+    shape: 0,
+  }));
+  return (cell) => {
+    const value = shading.values[cell];
+    if (Number.isNaN(value)) return nothing;
+    const share = Math.min(Math.max((value - low) / (high - low || 1), 0), 1);
+    return ramp[Math.round(share * 255)];
+  };
+}
+
+/** Colours of the reference: its labels where the query is coloured by label, else quiet. */
+export function referenceColours(
+  n: number,
+  label: ArrayLike<number> | null,
+  labels: readonly string[],
+  shading: Shading | null,
+  byLabel: boolean,
+  theme: Theme,
+): (cell: number) => Rgb {
+  const quiet = referenceColour(theme);
+  if (!label || label.length !== n || !byLabel) return () => quiet;
+  const mark = new Map<string, Rgb>();
+  if (shading) for (const { name, mark: m } of entries(shading, theme)) mark.set(name, m.colour);
+  else {
+    const all: Shading = {
+      kind: "category",
+      title: "",
+      codes: Int32Array.from(label),
+      categories: [...labels],
+    };
+    for (const { name, mark: m } of entries(all, theme)) mark.set(name, m.colour);
+  }
+  const byCode = labels.map((name) => tinted(mark.get(name) ?? quiet, quiet));
+  return (cell) => byCode[label[cell]] ?? quiet;
+}
+
+function tinted([r, g, b]: Rgb, [qr, qg, qb]: Rgb): Rgb {
+  const mix = (a: number, c: number) => Math.round(0.45 * a + 0.55 * c);
+  return [mix(r, qr), mix(g, qg), mix(b, qb)];
+}

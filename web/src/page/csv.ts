@@ -1,0 +1,56 @@
+/** Results as the table that `cellport map -o results.csv` writes. */
+
+import type { ResultColumn } from "../mapping/columns";
+import type { Results } from "./results";
+
+const ROWS = 4096;
+
+/** Pieces of text; `cells` chooses some of them. */
+export function csvParts(results: Results, cells: ArrayLike<number> | null = null): string[] {
+  const columns = [...results.columns.values()];
+  const matrices = [...results.matrices.values()];
+  const header = ["cell", ...columns.map((column) => column.name)];
+  for (const { name, width } of matrices) {
+    for (let d = 0; d < width; d++) header.push(`${name}_${d}`);
+  }
+  const parts = [`${header.join(",")}\n`];
+  const n = cells ? cells.length : results.done;
+  const writers = columns.map(writer);
+  for (let begin = 0; begin < n; begin += ROWS) {
+    const lines: string[] = [];
+    for (let i = begin; i < Math.min(begin + ROWS, n); i++) {
+      const cell = cells ? cells[i] : i;
+      const fields = [quoted(results.names[cell]), ...writers.map((write) => write(cell))];
+      for (const { width, values } of matrices) {
+        // nine digits name a float32 exactly
+        for (let d = 0; d < width; d++) {
+          fields.push(String(Number(values[cell * width + d].toPrecision(9))));
+        }
+      }
+      lines.push(fields.join(","));
+    }
+    parts.push(`${lines.join("\n")}\n`);
+  }
+  return parts;
+}
+
+function writer(column: ResultColumn): (cell: number) => string {
+  if (column.kind === "bool") return (cell) => (column.values[cell] ? "True" : "False");
+  if (column.kind === "float") return (cell) => shortest(column.values[cell]);
+  const names = column.categories.map(quoted);
+  return (cell) => names[column.values[cell]] ?? "";
+}
+
+/** The fewest digits that give a float32 back. */
+function shortest(value: number): string {
+  if (Number.isNaN(value)) return "";
+  for (let digits = 6; digits < 9; digits++) {
+    const short = Number(value.toPrecision(digits));
+    if (Math.fround(short) === value) return String(short);
+  }
+  return String(Number(value.toPrecision(9)));
+}
+
+function quoted(value: string): string {
+  return /[",\n\r]/.test(value) ? `"${value.replaceAll('"', '""')}"` : value;
+}

@@ -1,0 +1,180 @@
+/** Where a file is dropped or chosen, its progress, and what it came to. */
+
+import type { MapOptions } from "../mapping/map_query";
+import { grouped } from "../words";
+import { fill, h } from "./dom";
+import type { Tile } from "./summary";
+
+export interface IntakeActions {
+  files(files: File[], options: MapOptions): void;
+  stop(): void;
+  download(): void;
+}
+
+export class Intake {
+  private readonly options: HTMLElement;
+  private readonly inputs: { fractional: HTMLInputElement; organism: HTMLInputElement; layer: HTMLInputElement };
+  private readonly picker: HTMLInputElement;
+  private bar: HTMLProgressElement | null = null;
+  private status: HTMLElement | null = null;
+
+  constructor(
+    private readonly element: HTMLElement,
+    private readonly actions: IntakeActions,
+  ) {
+    this.inputs = {
+      fractional: h("input", { type: "checkbox", id: "fractional" }),
+      organism: h("input", { type: "checkbox", id: "organism" }),
+      layer: h("input", { type: "text", id: "layer", placeholder: "found by itself" }),
+    };
+    this.picker = h("input", {
+      type: "file",
+      id: "picker",
+      multiple: true,
+      class: "hidden",
+      tabindex: -1,
+      "aria-label": "File with your cells",
+      onchange: () => this.take(this.picker.files),
+    });
+    this.options = this.optionsForm();
+    this.acceptDrops();
+  }
+
+  /** Wait for a file; `refused` says why the last one was not mapped. */
+  showEmpty(refused: string | null): void {
+    const choose = h(
+      "button",
+      { type: "button", class: "primary", onclick: () => this.picker.click() },
+      "Choose a file",
+    );
+    fill(
+      this.element,
+      h("h2", { id: "intake-title" }, "Map your cells"),
+      refused !== null && h("p", { class: "refused", role: "alert" }, refused),
+      h(
+        "div",
+        { class: "drop" },
+        h("p", {}, h("strong", {}, "Drop a file here"), " or"),
+        choose,
+        h(
+          "p",
+          { class: "quiet" },
+          ".h5ad, 10x .h5, or the three files of a 10x folder (matrix.mtx.gz, features.tsv.gz, barcodes.tsv.gz), with raw counts",
+        ),
+      ),
+      this.picker,
+      this.options,
+      h(
+        "p",
+        { class: "quiet lock" },
+        "Nothing is uploaded: your cells are read and mapped on this computer.",
+      ),
+    );
+    if (refused !== null) choose.focus();
+  }
+
+  showProgress(name: string): void {
+    this.bar = h("progress", { "aria-label": "Progress" });
+    this.status = h("p", { class: "quiet" }, "Opening the file…");
+    fill(
+      this.element,
+      h("h2", { id: "intake-title" }, "Mapping"),
+      h("p", { class: "file" }, name),
+      this.bar,
+      this.status,
+      h("button", { type: "button", onclick: this.actions.stop }, "Stop"),
+    );
+  }
+
+  progress(done: number, all: number, seconds: number): void {
+    if (!this.bar || !this.status) return;
+    this.bar.max = all;
+    this.bar.value = done;
+    const left = done ? (seconds * (all - done)) / done : 0;
+    const wait = left > 5 ? `, about ${Math.ceil(left / 5) * 5} s left` : "";
+    this.status.textContent = `${grouped(done)} of ${grouped(all)} cells${wait}`;
+  }
+
+  showDone(name: string, tiles: readonly Tile[], seconds: number, from: string): void {
+    this.bar = null;
+    fill(
+      this.element,
+      h("h2", { id: "intake-title" }, "Your cells"),
+      h("p", { class: "file" }, name),
+      h(
+        "dl",
+        { class: "tiles" },
+        ...tiles.map(({ value, label }) => h("div", {}, h("dt", {}, label), h("dd", {}, value))),
+      ),
+      h(
+        "p",
+        { class: "quiet" },
+        `Mapped on this computer in ${seconds < 10 ? seconds.toFixed(1) : Math.round(seconds)} s. Counts from ${from}.`,
+      ),
+      h(
+        "div",
+        { class: "actions" },
+        h(
+          "button",
+          { type: "button", class: "primary", onclick: this.actions.download },
+          "Download results (CSV)",
+        ),
+        h("button", { type: "button", onclick: () => this.picker.click() }, "Map another file"),
+      ),
+      this.picker,
+      h(
+        "details",
+        {},
+        h("summary", {}, "Use them in Python"),
+        h(
+          "pre",
+          { tabindex: 0 },
+          "table = pd.read_csv(\n    \"results.csv\",\n    index_col=0,\n    dtype={\"cell\": str},\n)\nadata.obs = adata.obs.join(table)",
+        ),
+      ),
+    );
+  }
+
+  private optionsForm(): HTMLElement {
+    const { fractional, organism, layer } = this.inputs;
+    return h(
+      "details",
+      {},
+      h("summary", {}, "Options"),
+      h("label", {}, fractional, " Accept counts with fractions (RSEM, ambient-corrected)"),
+      h("label", {}, organism, " Map even when the genes look like another organism's"),
+      h("label", { class: "stacked" }, "Where the raw counts are: X, raw, or a layer's name", layer),
+    );
+  }
+
+  private take(list: FileList | null | undefined): void {
+    const files = [...(list ?? [])];
+    this.picker.value = "";
+    if (!files.length) return;
+    this.actions.files(files, {
+      layer: this.inputs.layer.value.trim() || null,
+      allowFractional: this.inputs.fractional.checked,
+      anyOrganism: this.inputs.organism.checked,
+    });
+  }
+
+  /** The whole window takes files, so that a near miss does not open one instead. */
+  private acceptDrops(): void {
+    window.addEventListener("dragover", (event) => {
+      event.preventDefault();
+      document.body.classList.add("dropping");
+    });
+    window.addEventListener("dragleave", (event) => {
+      if (event.relatedTarget === null) document.body.classList.remove("dropping");
+    });
+    window.addEventListener("drop", (event) => {
+      event.preventDefault();
+      document.body.classList.remove("dropping");
+      const files = event.dataTransfer?.files;
+      // a file list dies with its event
+      const copy = new DataTransfer();
+      for (const file of files ?? []) copy.items.add(file);
+      this.take(copy.files);
+    });
+  }
+}

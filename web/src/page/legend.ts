@@ -1,0 +1,57 @@
+/** The legend: categories to choose from, or a scale. */
+
+import { grouped, short } from "../words";
+import { entries, type Shading } from "./colouring";
+import { fill, h } from "./dom";
+import { css, scaleColour, type Theme } from "./palette";
+import { symbol } from "./symbol";
+
+export interface LegendOptions {
+  shading: Shading | null;
+  theme: Theme;
+  chosen: number | null;
+  counted: string;
+  choose(code: number | null): void;
+}
+
+export function showLegend(element: HTMLElement, options: LegendOptions): void {
+  const { shading, theme } = options;
+  if (!shading) return fill(element);
+  if (shading.kind === "number") {
+    return fill(element, h("h3", {}, shading.title), scale(shading.range, theme));
+  }
+  const items = entries(shading, theme).map(({ name, code, mark, cells }) =>
+    h(
+      "li",
+      {},
+      h(
+        "button",
+        {
+          type: "button",
+          "aria-pressed": String(options.chosen === code),
+          onclick: () => options.choose(options.chosen === code ? null : code),
+        },
+        symbol(mark),
+        h("span", { class: "name" }, name),
+        h("span", { class: "quiet number" }, grouped(cells)),
+      ),
+    ),
+  );
+  fill(
+    element,
+    h("h3", {}, shading.title, h("small", {}, options.counted)),
+    h("ul", { class: "entries" }, ...items),
+  );
+}
+
+function scale([low, high]: [number, number], theme: Theme): HTMLElement {
+  const stops = Array.from({ length: 13 }, (_, i) => css(scaleColour(i / 12, theme)));
+  const bar = h("div", { class: "ramp" });
+  bar.style.background = `linear-gradient(to right, ${stops.join(", ")})`;
+  return h(
+    "div",
+    {},
+    bar,
+    h("p", { class: "ends quiet" }, h("span", {}, short(low)), h("span", {}, short(high))),
+  );
+}

@@ -1,0 +1,69 @@
+/** The results of a query, gathered block by block. */
+
+import type { MappedBlock, ResultColumn, ResultMatrix } from "../mapping/columns";
+import type { Started } from "../worker/messages";
+
+export class Results {
+  readonly names: string[] = [];
+  readonly columns = new Map<string, ResultColumn>();
+  readonly matrices = new Map<string, ResultMatrix>();
+  /** Cells mapped so far. */
+  done = 0;
+
+  constructor(
+    readonly fileName: string,
+    readonly started: Started,
+  ) {}
+
+  get nCells(): number {
+    return this.started.nCells;
+  }
+
+  add(block: MappedBlock, names: readonly string[]): void {
+    for (const name of names) this.names.push(name);
+    for (const column of block.columns) this.addColumn(column, block.start);
+    for (const matrix of block.matrices) {
+      const whole = this.matrices.get(matrix.name) ?? {
+        ...matrix,
+        values: new Float32Array(this.nCells * matrix.width),
+      };
+      whole.values.set(matrix.values, block.start * matrix.width);
+      this.matrices.set(matrix.name, whole);
+    }
+    this.done = block.start + block.nCells;
+  }
+
+  private addColumn(part: ResultColumn, start: number): void {
+    const whole = this.columns.get(part.name) ?? emptyColumn(part, this.nCells);
+    whole.values.set(part.values, start);
+    // names of label sets are added as they are met
+    if (whole.kind === "category" && part.kind === "category") whole.categories = part.categories;
+    this.columns.set(part.name, whole);
+  }
+
+  category(name: string): { values: Int32Array; categories: string[] } | null {
+    const column = this.columns.get(name);
+    return column?.kind === "category" ? column : null;
+  }
+
+  float(name: string): Float32Array | null {
+    const column = this.columns.get(name);
+    return column?.kind === "float" ? column.values : null;
+  }
+
+  flag(name: string): Uint8Array | null {
+    const column = this.columns.get(name);
+    return column?.kind === "bool" ? column.values : null;
+  }
+
+  /** x and y of a cell, cell after cell. */
+  get places(): Float32Array {
+    return this.matrices.get("X_cellport_umap")?.values ?? new Float32Array(0);
+  }
+}
+
+function emptyColumn(like: ResultColumn, n: number): ResultColumn {
+  if (like.kind === "category") return { ...like, values: new Int32Array(n) };
+  if (like.kind === "float") return { ...like, values: new Float32Array(n) };
+  return { ...like, values: new Uint8Array(n) };
+}

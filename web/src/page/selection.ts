@@ -1,0 +1,108 @@
+/** The cells behind a point, a line drawn round some, or a row of the table. */
+
+import { grouped, short } from "../words";
+import { fill, h } from "./dom";
+import type { Results } from "./results";
+
+const SHOWN = 50;
+
+export interface Selection {
+  title: string;
+  cells: Int32Array;
+}
+
+export interface SelectionActions {
+  download(): void;
+  clear(): void;
+}
+
+export function showSelection(
+  element: HTMLElement,
+  results: Results | null,
+  selection: Selection | null,
+  actions: SelectionActions,
+): void {
+  element.hidden = !selection || !results;
+  if (!selection || !results) return fill(element);
+  const { cells, title } = selection;
+  const single = cells.length === 1;
+  fill(
+    element,
+    h(
+      "div",
+      { class: "head" },
+      h("h2", { id: "selection-title" }, single ? results.names[cells[0]] : title),
+      h("button", { type: "button", onclick: actions.download }, "Download as CSV"),
+      h("button", { type: "button", class: "plain", onclick: actions.clear }, "Clear"),
+    ),
+    single ? oneCell(results, cells[0]) : manyCells(results, cells),
+  );
+}
+
+function oneCell(results: Results, cell: number): HTMLElement {
+  const facts = [...results.columns.values()].flatMap((column) => {
+    const name = column.name.replace("cellport_", "").replaceAll("_", " ");
+    return [h("dt", {}, name), h("dd", {}, valueOf(results, column.name, cell))];
+  });
+  return h("dl", { class: "facts" }, ...facts);
+}
+
+function manyCells(results: Results, cells: Int32Array): HTMLElement {
+  const wanted = ["cellport_call", "cellport_prob", "cellport_novelty_p", "cellport_qc"];
+  const columns = wanted.filter((name) => results.columns.has(name));
+  const heads = ["Cell", ...columns.map((name) => HEADS[name])];
+  const rows = Array.from(cells.subarray(0, SHOWN), (cell) =>
+    h(
+      "tr",
+      {},
+      h("th", { scope: "row" }, results.names[cell]),
+      ...columns.map((name) => h("td", {}, valueOf(results, name, cell))),
+    ),
+  );
+  return h(
+    "div",
+    {},
+    h("p", { class: "quiet" }, composition(results, cells)),
+    h(
+      "div",
+      { class: "scroll tall", tabindex: 0, role: "region", "aria-label": "Selected cells" },
+      h(
+        "table",
+        {},
+        h("thead", {}, h("tr", {}, ...heads.map((head) => h("th", { scope: "col" }, head)))),
+        h("tbody", {}, ...rows),
+      ),
+    ),
+    cells.length > SHOWN &&
+      h("p", { class: "quiet" }, `The first ${SHOWN} of ${grouped(cells.length)}; the CSV has all.`),
+  );
+}
+
+const HEADS: Record<string, string> = {
+  cellport_call: "Call",
+  cellport_prob: "Confidence",
+  cellport_novelty_p: "Novelty p",
+  cellport_qc: "Quality",
+};
+
+function composition(results: Results, cells: Int32Array): string {
+  const call = results.category("cellport_call");
+  if (!call) return `${grouped(cells.length)} cells.`;
+  const counts = new Map<string, number>();
+  for (const cell of cells) {
+    const name = call.categories[call.values[cell]];
+    counts.set(name, (counts.get(name) ?? 0) + 1);
+  }
+  const sorted = [...counts].sort((a, b) => b[1] - a[1]);
+  const shown = sorted.slice(0, 6).map(([name, n]) => `${grouped(n)} ${name}`);
+  const rest = sorted.length - shown.length;
+  return `${shown.join(", ")}${rest > 0 ? ` and ${rest} more types` : ""}.`;
+}
+
+function valueOf(results: Results, name: string, cell: number): string {
+  const column = results.columns.get(name);
+  if (!column) return "";
+  if (column.kind === "bool") return column.values[cell] ? "yes" : "no";
+  if (column.kind === "float") return short(column.values[cell]);
+  return (column.categories[column.values[cell]] ?? "").replaceAll(";", ", ") || "–";
+}

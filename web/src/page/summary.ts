@@ -1,0 +1,88 @@
+/** What a mapping came to, in numbers and in plain words. */
+
+import { QC, UNKNOWN } from "../mapping/transfer";
+import { grouped, percent } from "../words";
+import type { Results } from "./results";
+
+export interface TypeRow {
+  name: string;
+  code: number;
+  cells: number;
+  prob: number;
+  novel: number;
+}
+
+/** Cells, mean confidence and novel cells of each call, most frequent first. */
+export function typeRows(results: Results): TypeRow[] {
+  const call = results.category("cellport_call");
+  const prob = results.float("cellport_prob");
+  const novel = results.flag("cellport_novel");
+  if (!call || !prob) return [];
+  const rows = call.categories.map((name, code) => ({ name, code, cells: 0, prob: 0, novel: 0 }));
+  for (let cell = 0; cell < results.done; cell++) {
+    const row = rows[call.values[cell]];
+    row.cells++;
+    row.prob += prob[cell];
+    row.novel += novel?.[cell] ?? 0;
+  }
+  return rows
+    .filter((row) => row.cells > 0)
+    .map((row) => ({ ...row, prob: row.prob / row.cells }))
+    .sort((a, b) => b.cells - a.cells);
+}
+
+export interface Tile {
+  value: string;
+  label: string;
+}
+
+export function tiles(results: Results, rows: readonly TypeRow[]): Tile[] {
+  const n = Math.max(1, results.done);
+  const { nMatched, nPanel } = results.started;
+  const found: Tile[] = [{ value: grouped(results.done), label: "cells" }];
+  if (rows.length) {
+    const unknown = rows.find((row) => row.name === UNKNOWN)?.cells ?? 0;
+    const prob = rows.reduce((sum, row) => sum + row.prob * row.cells, 0) / n;
+    found.push({ value: percent(1 - unknown / n), label: "called a type or group" });
+    found.push({ value: percent(prob), label: "mean confidence" });
+  }
+  const novel = countOf(results.flag("cellport_novel"));
+  found.push({ value: percent(novel / n), label: "unlike the atlas" });
+  found.push({ value: percent(nMatched / nPanel), label: "of the atlas's genes found" });
+  return found;
+}
+
+/** Sentences to look at first: of the gate, the genes, and the results. */
+export function cautions(results: Results, rows: readonly TypeRow[], novelP: number): string[] {
+  const n = Math.max(1, results.done);
+  const said = [...results.started.notes];
+  const quality = results.category("cellport_qc");
+  const cells = (name: string) => {
+    const code = QC.indexOf(name);
+    return quality ? quality.values.reduce((sum, v) => sum + Number(v === code), 0) : 0;
+  };
+  const empty = cells("empty");
+  const low = cells("low_depth");
+  if (empty) said.push(`${grouped(empty)} cells have no counts in the atlas's genes: unknown.`);
+  if (low > 0.1 * n) {
+    said.push(`${grouped(low)} cells have few counts (${percent(low / n)}); their labels are less sure.`);
+  }
+  const unknown = rows.find((row) => row.name === UNKNOWN)?.cells ?? 0;
+  if (unknown > 0.3 * n) {
+    said.push(
+      `${percent(unknown / n)} of the cells are sure of no type. Is this the tissue the atlas is of?`,
+    );
+  }
+  const novel = countOf(results.flag("cellport_novel"));
+  if (novel > Math.max(10, 3 * novelP * n)) {
+    said.push(
+      `${grouped(novel)} cells look unlike the atlas (${percent(novel / n)}); of cells like the ` +
+        `reference, ${percent(novelP)} would. Another technology can also be the reason.`,
+    );
+  }
+  return said;
+}
+
+function countOf(flags: Uint8Array | null): number {
+  return flags ? flags.reduce((sum, flag) => sum + flag, 0) : 0;
+}

@@ -1,0 +1,39 @@
+/** What the page and its worker say to each other. */
+
+import type { Verification } from "../atlas/verify";
+import type { MappedBlock } from "../mapping/columns";
+import type { MapOptions } from "../mapping/map_query";
+import type { NovelGroup } from "../mapping/novel_groups";
+import type { Column } from "../sources/source";
+
+export type Ask =
+  | { kind: "open"; base: string; wasmUrl: string }
+  | { kind: "map"; files: File[]; options: MapOptions }
+  | { kind: "gene"; gene: number }
+  | { kind: "column"; name: string };
+
+/** What is known of a query before its first cell is mapped. */
+export interface Started {
+  nCells: number;
+  nMatched: number;
+  nPanel: number;
+  countsFrom: string;
+  notes: string[];
+  obsColumns: string[];
+  /** [panel], 1 where the query has the gene. */
+  measured: Uint8Array;
+}
+
+export interface Finished {
+  seconds: number;
+  novelGroups: NovelGroup[];
+}
+
+export type Answer =
+  | { kind: "opened"; verification: Verification }
+  | { kind: "started"; started: Started }
+  | { kind: "block"; block: MappedBlock; names: string[] }
+  | { kind: "mapped"; finished: Finished }
+  | { kind: "gene"; values: Float32Array }
+  | { kind: "column"; column: Column }
+  | { kind: "failed"; sentence: string };

@@ -1,0 +1,158 @@
+/** The worker: holds the atlas and the query, reads and maps. The page stays free meanwhile. */
+
+import { File as H5File, ready as hdf5Ready } from "h5wasm";
+
+import { type Atlas, openAtlas } from "../atlas/atlas";
+import { openParts, type Parts, partsAt } from "../atlas/parts";
+import { verifyAtlas } from "../atlas/verify";
+import { InputError, sentence } from "../errors";
+import type { MappedBlock } from "../mapping/columns";
+import { encode } from "../mapping/first_layer";
+import { cellScales, geneValues, KeptCounts } from "../mapping/kept_counts";
+import {
+  BLOCK_CELLS,
+  checkedBlocks,
+  mapQuery,
+  type MapOptions,
+  openQuery,
+  type Query,
+} from "../mapping/map_query";
+import { novelGroups, type NovelGroup } from "../mapping/novel_groups";
+import { openFiles } from "../sources/open";
+import type { Answer, Ask } from "./messages";
+
+const MOUNT = "/query";
+// progress several times a second, even on small machines
+const PAGE_BLOCK = BLOCK_CELLS / 2;
+
+let parts: Parts;
+let atlas: Atlas;
+let query: Query | null = null;
+let kept: KeptCounts | null = null;
+
+function say(answer: Answer, transfer: Transferable[] = []): void {
+  self.postMessage(answer, { transfer });
+}
+
+self.onmessage = (event: MessageEvent<Ask>) => {
+  respond(event.data).catch((error: unknown) => {
+    say({ kind: "failed", sentence: sentence(error) });
+  });
+};
+
+async function respond(ask: Ask): Promise<void> {
+  switch (ask.kind) {
+    case "open":
+      parts = await openParts(partsAt(new URL(ask.base)));
+      atlas = await openAtlas(parts, ask.wasmUrl);
+      return say({ kind: "opened", verification: await verifyAtlas(atlas, parts) });
+    case "map":
+      return map(ask.files, ask.options);
+    case "gene":
+      return say({ kind: "gene", values: await geneOfQuery(ask.gene) });
+    case "column":
+      return say({ kind: "column", column: opened().contents.cells.column(ask.name) });
+  }
+}
+
+async function map(files: readonly File[], options: MapOptions): Promise<void> {
+  const began = performance.now();
+  query?.contents.close();
+  query = null;
+  const contents = await openFiles(files, await mountedHdf5());
+  query = await openQuery(contents, atlas, options);
+  const { genes, place } = query;
+  say({
+    kind: "started",
+    started: {
+      nCells: place.matrix.nCells,
+      nMatched: genes.nMatched,
+      nPanel: genes.measured.length,
+      countsFrom: place.matrix.where,
+      notes: query.notes,
+      obsColumns: contents.cells.columns,
+      measured: genes.measured,
+    },
+  });
+  kept = new KeptCounts(query.first.target, genes.measured.length, !options.allowFractional);
+  const novel = new NovelInputs(place.matrix.nCells);
+  for await (const [block, encoded] of mapQuery(query, atlas, PAGE_BLOCK)) {
+    kept.add(encoded);
+    novel.add(block);
+    const names = contents.cells.index(block.start, block.start + block.nCells);
+    const buffers = [...block.columns, ...block.matrices].map((one) => one.values.buffer);
+    say({ kind: "block", block, names }, buffers as ArrayBuffer[]);
+  }
+  const novelGroups = await novel.groups(query, kept);
+  say({
+    kind: "mapped",
+    finished: { seconds: (performance.now() - began) / 1000, novelGroups },
+  });
+}
+
+/** Mounts a file so that only the ranges that are asked for are read. */
+async function mountedHdf5(): Promise<(file: File) => H5File> {
+  const { FS } = await hdf5Ready;
+  return (file) => {
+    if (FS.analyzePath(MOUNT).exists) FS.unmount(MOUNT);
+    else FS.mkdir(MOUNT);
+    FS.mount(FS.filesystems.WORKERFS, { files: [file] }, MOUNT);
+    return new H5File(`${MOUNT}/${file.name}`, "r");
+  };
+}
+
+/** Values of a gene: of the counts that were kept, or by reading the file once more. */
+async function geneOfQuery(gene: number): Promise<Float32Array> {
+  if (kept?.fits) return kept.gene(gene);
+  const { first, place } = opened();
+  const values = new Float32Array(place.matrix.nCells);
+  for await (const block of checkedBlocks(opened(), PAGE_BLOCK)) {
+    const encoded = encode(first, block);
+    const scale = cellScales(encoded.library, first.target);
+    values.set(geneValues({ ...encoded, scale }, gene), block.start);
+  }
+  return values;
+}
+
+function opened(): Query {
+  if (!query) throw new InputError("No file is open; choose one first.");
+  return query;
+}
+
+/** What the search for groups of novel cells needs of the results. */
+class NovelInputs {
+  private readonly label: Int32Array;
+  private readonly novel: Uint8Array;
+  private readonly latent: Float32Array;
+
+  constructor(nCells: number) {
+    this.label = new Int32Array(nCells);
+    this.novel = new Uint8Array(nCells);
+    this.latent = new Float32Array(nCells * atlas.manifest.nLatent);
+  }
+
+  add({ start, columns, matrices }: MappedBlock): void {
+    for (const { name, values } of columns) {
+      if (name === "cellport_label") this.label.set(values, start);
+      if (name === "cellport_novel") this.novel.set(values, start);
+    }
+    const latent = matrices.find(({ name }) => name === "X_cellport");
+    if (latent) this.latent.set(latent.values, start * latent.width);
+  }
+
+  async groups({ genes }: Query, counts: KeptCounts): Promise<NovelGroup[]> {
+    if (!this.novel.includes(1)) return [];
+    const label = await parts.arrayIfThere("reference_label");
+    return novelGroups({
+      manifest: atlas.manifest,
+      labelMean: (await parts.array("label_mean")).data as Float32Array,
+      referenceLatent: (await parts.array("reference_latent")).data as Float32Array,
+      referenceLabel: label?.data ?? null,
+      label: this.label,
+      novel: this.novel,
+      latent: this.latent,
+      measured: genes.measured,
+      counts,
+    });
+  }
+}
