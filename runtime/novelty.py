@@ -13,11 +13,6 @@ from cellport.runtime.errors import AtlasError
 ARRAYS = ("novelty_p", "novelty_share", "novelty_depth", "novelty_score")
 
 
-# the tail of the scores is taken as exponential from this p on
-_TAIL_FROM = 0.05
-_LOWEST_LOG_P = -60.0
-
-
 @dataclass(frozen=True, slots=True)
 class NoveltyTable:
     """Scores that held-out reference cells reach, by depth and by share of genes measured.
@@ -25,7 +20,8 @@ class NoveltyTable:
     Attributes
     ----------
     p
-        float32 [levels], descending from 1: share of held-out cells at or above a score.
+        float32 [levels], descending from 1: share of held-out cells at or above a score;
+        extrapolated where it is below what their number can show.
     share
         float32 [shares], ascending shares of the panel genes measured.
     depth
@@ -91,8 +87,7 @@ def novelty_p_values(
     -------
     ndarray
         float32 [n], at most 1. Depths and shares outside the table are taken as its nearest
-        ones. Beyond the last score of the table p falls exponentially, as it did on the way
-        there: an extrapolation, which ranks the strangest cells and promises nothing.
+        ones.
     """
     below, above, weight = _between(table.share, np.array([measured_share]))
     lower = _at_share(table, int(below[0]), score, library)
@@ -107,21 +102,10 @@ def _at_share(
     table: NoveltyTable, row: int, score: NDArray[np.floating], library: NDArray[np.floating]
 ) -> NDArray[np.float64]:
     log_p = np.log(table.p.astype(np.float64))
-    by_bin = np.stack([_log_p(score, levels, log_p) for levels in table.score[row]])
+    by_bin = np.stack([np.interp(score, levels, log_p) for levels in table.score[row]])
     below, above, weight = _between(table.depth[row], np.log1p(library))
     cell = np.arange(len(score))
     return np.exp((1 - weight) * by_bin[below, cell] + weight * by_bin[above, cell])
-
-
-def _log_p(
-    score: NDArray[np.floating], levels: NDArray[np.float32], log_p: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    tail = int(np.searchsorted(-log_p, -np.log(_TAIL_FROM)))
-    tail = min(tail, len(levels) - 2)
-    slope = (log_p[-1] - log_p[tail]) / max(levels[-1] - levels[tail], 1e-3)
-    beyond = np.maximum(score - levels[-1], 0)
-    found: NDArray[np.float64] = np.interp(score, levels, log_p) + slope * beyond
-    return np.maximum(found, _LOWEST_LOG_P)
 
 
 def _between(

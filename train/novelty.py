@@ -16,6 +16,8 @@ from cellport.train.fit import TrainingCells
 
 P_LEVELS = (1, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.15, 0.1, 0.07, 0.05, 0.03, 0.02, 0.01,
             0.005, 0.002, 0.001)  # fmt: skip
+# beyond those levels, ones that are extrapolated from the scores between 0.05 and 0.001
+_TAIL_LEVELS = (1e-4, 1e-6, 1e-9, 1e-13, 1e-18, 1e-25, 1e-36)
 SHARES = (0.2, 0.4, 0.6, 0.8, 1.0)
 _BINS = 8
 _MOST_FITTED = 20_000
@@ -175,10 +177,25 @@ def _null_table(
         order = np.argsort(library, kind="stable")
         bins = np.array_split(order, _BINS)
         depth.append([np.log1p(library[rows]).mean() for rows in bins])
-        scores.append([np.quantile(found[rows], 1 - np.array(P_LEVELS)) for rows in bins])
-    table = {"novelty_p": P_LEVELS, "novelty_share": SHARES,
+        scores.append(
+            _with_tail(np.stack([np.quantile(found[r], 1 - np.array(P_LEVELS)) for r in bins]))
+        )
+    table = {"novelty_p": (*P_LEVELS, *_TAIL_LEVELS), "novelty_share": SHARES,
              "novelty_depth": depth, "novelty_score": scores}  # fmt: skip
     return {name: np.asarray(values, dtype=np.float32) for name, values in table.items()}
+
+
+def _with_tail(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Append to [bins, levels] the scores at which a power law reaches the tail's levels.
+
+    The tail ranks the strangest cells and promises nothing. All depths share one: each has too
+    few cells for its own, and a query far from the reference would be ranked by their noise.
+    """
+    start, end = (scores[:, P_LEVELS.index(level)] for level in (0.05, 0.001))
+    slope = float(np.median(np.log(end / start))) / np.log(0.05 / 0.001)
+    exponent = float(np.clip(slope, 1e-3, 1.0))
+    drawn = (0.001 / np.array(_TAIL_LEVELS)) ** exponent
+    return np.column_stack([scores, scores[:, -1:] * drawn])
 
 
 def _poorer(

@@ -76,6 +76,14 @@ def test_cells_that_lack_genes_are_not_novel_for_that(trained: Any) -> None:
     assert (_p(model, novelty, counts, 0.5) < 0.05).mean() < 0.2
 
 
+def test_the_strangest_cells_are_told_apart(trained: Any) -> None:
+    model, _, novelty = trained
+    strange = _cells(200, [3], 2, 2000)[0].toarray()
+    p = _p(model, novelty, strange)
+    assert len(np.unique(p)) > 150
+    assert p.min() < 1e-4
+
+
 def test_the_same_seed_gives_the_same_table(trained: Any) -> None:
     model, cells, novelty = trained
     again = fit_novelty(model, cells, seed=0)
