@@ -89,29 +89,30 @@ export function marks(shading: Shading, theme: Theme): (cell: number) => Mark {
   };
 }
 
-/** Colours of the reference: its labels where the query is coloured by label, else quiet. */
-export function referenceColours(
+/** Marks of the reference: its labels where the query is coloured by label, else quiet. */
+export function referenceMarks(
   n: number,
   label: ArrayLike<number> | null,
   labels: readonly string[],
   shading: Shading | null,
   byLabel: boolean,
+  behind: boolean,
   theme: Theme,
-): (cell: number) => Rgb {
-  const quiet = referenceColour(theme);
+): (cell: number) => Mark {
+  const quiet: Mark = { colour: referenceColour(theme), shape: 0 };
   if (!label || label.length !== n || !byLabel) return () => quiet;
-  const mark = new Map<string, Rgb>();
-  if (shading) for (const { name, mark: m } of entries(shading, theme)) mark.set(name, m.colour);
-  else {
-    const all: Shading = {
-      kind: "category",
-      title: "",
-      codes: Int32Array.from(label),
-      categories: [...labels],
-    };
-    for (const { name, mark: m } of entries(all, theme)) mark.set(name, m.colour);
-  }
-  const byCode = labels.map((name) => tinted(mark.get(name) ?? quiet, quiet));
+  const own: Shading = {
+    kind: "category",
+    title: "",
+    codes: Int32Array.from(label),
+    categories: [...labels],
+  };
+  const mark = new Map(entries(shading ?? own, theme).map((entry) => [entry.name, entry.mark]));
+  const byCode = labels.map((name) => {
+    const found = mark.get(name);
+    if (!found || !behind) return found ?? quiet;
+    return { colour: tinted(found.colour, quiet.colour), shape: 0 };
+  });
   return (cell) => byCode[label[cell]] ?? quiet;
 }
 

@@ -1,6 +1,6 @@
 /** Reference and query as points to draw. */
 
-import { marks, referenceColours, type Shading } from "./colouring";
+import { marks, referenceMarks, type Shading } from "./colouring";
 import type { Theme } from "./palette";
 import type { Reference } from "./reference";
 import type { Results } from "./results";
@@ -18,13 +18,17 @@ export function referenceLayer(
   theme: Theme,
 ): Layer {
   const { n, places, label } = reference;
-  const colour = referenceColours(n, label, labels, shading, byLabel, theme);
+  const mark = referenceMarks(n, label, labels, shading, byLabel, hasQuery, theme);
   const colours = new Uint8Array(4 * n);
+  const shapes = new Uint8Array(n);
   for (let cell = 0; cell < n; cell++) {
-    colours.set(colour(cell), 4 * cell);
-    colours[4 * cell + 3] = hasQuery ? 150 : 235;
+    const { colour, shape } = mark(cell);
+    colours.set(colour, 4 * cell);
+    colours[4 * cell + 3] = hasQuery ? 170 : 255;
+    shapes[cell] = shape;
   }
-  return { places, colours, shapes: new Uint8Array(n), n, size: pointSize(n) - 1, rim: false };
+  const size = pointSize(n) * (hasQuery ? 0.75 : 1);
+  return { places, colours, shapes, n, size, rim: false };
 }
 
 /** The query; cells that are not among the chosen ones fade, and are drawn first. */
@@ -49,7 +53,7 @@ export function queryLayer(
     colours[4 * at + 3] = chosen && !chosen(cell) ? FAINT : 255;
     shapes[at] = shape;
   }
-  const size = pointSize(n) + (n < 20_000 ? 3 : 1);
+  const size = pointSize(n) + (n < 20_000 ? 2.4 : 0);
   return { places, colours, shapes, n, size, rim: n < 20_000 };
 }
 
@@ -73,5 +77,5 @@ function divisor(a: number, b: number): number {
 }
 
 function pointSize(n: number): number {
-  return Math.min(6.5, Math.max(2.4, 15 / Math.log10(Math.max(n, 10) + 10) ** 1));
+  return Math.min(9, Math.max(3, 20 / Math.log10(n + 10)));
 }

@@ -13,7 +13,7 @@ void main() {
 }`;
 
 const FRAGMENT = `#version 300 es
-precision mediump float;
+precision highp float;
 in vec4 tone; flat in int kind;
 uniform vec3 background; uniform float size; uniform float rim;
 out vec4 pixel;
@@ -42,6 +42,10 @@ interface Buffers {
 
 /** The plot, or null where the browser has no WebGL 2. */
 export function openWebgl(canvas: HTMLCanvasElement): Scatter | null {
+  // tried elsewhere first: a canvas that once gave a WebGL context gives no other
+  const trial = document.createElement("canvas").getContext("webgl2");
+  if (!trial || !compiled(trial)) return null;
+  trial.getExtension("WEBGL_lose_context")?.loseContext();
   const gl = canvas.getContext("webgl2", { antialias: false, preserveDrawingBuffer: true });
   const program = gl && compiled(gl);
   return program ? new WebglScatter(canvas, gl, program) : null;
@@ -49,14 +53,32 @@ export function openWebgl(canvas: HTMLCanvasElement): Scatter | null {
 
 class WebglScatter implements Scatter {
   private layers: Buffers[] = [];
+  private last: Parameters<Scatter["draw"]> | null = null;
 
   constructor(
     private readonly canvas: HTMLCanvasElement,
     private readonly gl: WebGL2RenderingContext,
-    private readonly program: WebGLProgram,
+    private program: WebGLProgram,
   ) {
+    this.blend();
+    canvas.addEventListener("webglcontextlost", (event) => event.preventDefault());
+    canvas.addEventListener("webglcontextrestored", () => this.restore());
+  }
+
+  private blend(): void {
+    const { gl } = this;
     gl.enable(gl.BLEND);
     gl.blendFuncSeparate(gl.SRC_ALPHA, gl.ONE_MINUS_SRC_ALPHA, gl.ONE, gl.ONE);
+  }
+
+  /** A graphics driver that was restarted has forgotten everything. */
+  private restore(): void {
+    const program = compiled(this.gl);
+    if (!program) return;
+    this.program = program;
+    this.blend();
+    this.layers = this.layers.map(({ layer }) => this.upload(layer));
+    if (this.last) this.draw(...this.last);
   }
 
   setLayers(layers: readonly Layer[]): void {
@@ -70,6 +92,7 @@ class WebglScatter implements Scatter {
 
   draw(view: View, [r, g, b]: readonly [number, number, number]): void {
     const { gl, canvas, program } = this;
+    this.last = [view, [r, g, b]];
     const ratio = fitCanvas(canvas);
     gl.viewport(0, 0, canvas.width, canvas.height);
     gl.clearColor(r / 255, g / 255, b / 255, 1);

@@ -1,0 +1,104 @@
+/** One visit to a published site with a real browser; says what happened as JSON.
+ *
+ * node visit.mjs PLAN.json: {url, chromium, profile, width, height, dark, webgl, files, out,
+ * steps}. Files named in `steps` end up in the folder `out`.
+ */
+
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+
+import { chromium } from "playwright-core";
+
+const plan = JSON.parse(readFileSync(process.argv[2], "utf8"));
+const flags = [
+  "--headless", "--no-sandbox", "--disable-quic", "--no-first-run", "--disable-sync",
+  "--disable-background-networking", "--disable-component-update",
+  ...(plan.webgl ? ["--use-angle=swiftshader", "--enable-unsafe-swiftshader"] : ["--disable-gpu"]),
+]; // prettier-ignore
+
+const context = await chromium.launchPersistentContext(plan.profile, {
+  executablePath: plan.chromium,
+  args: flags,
+  viewport: { width: plan.width, height: plan.height },
+  colorScheme: plan.dark ? "dark" : "light",
+  acceptDownloads: true,
+});
+const requests = [];
+const said = [];
+context.on("request", (request) => requests.push(request.url()));
+context.on("weberror", (error) => said.push(String(error.error())));
+context.on("console", (message) => {
+  if (["error", "warning"].includes(message.type())) said.push(message.text());
+});
+const page = context.pages()[0] ?? (await context.newPage());
+page.setDefaultTimeout(plan.timeout ?? 120_000);
+const values = {};
+
+const actions = {
+  verified: () => page.waitForSelector("#verified:not([hidden])"),
+  choose: async (files) => page.setInputFiles("#picker", files),
+  drop: async (files) => {
+    const transfer = await page.evaluateHandle(() => new DataTransfer());
+    for (const file of files) {
+      const bytes = readFileSync(file).toString("base64");
+      await transfer.evaluate(
+        (held, [text, name]) => {
+          const raw = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+          held.items.add(new File([raw], name));
+        },
+        [bytes, file.split("/").pop()],
+      );
+    }
+    await page.dispatchEvent(".drop", "drop", { dataTransfer: transfer });
+  },
+  mapped: () => page.waitForSelector(".tiles"),
+  refused: async (name) => {
+    values[name] = await page.locator(".refused").innerText();
+  },
+  shot: (name) => page.screenshot({ path: join(plan.out, name), fullPage: true }),
+  download: async (name) => {
+    const [download] = await Promise.all([
+      page.waitForEvent("download"),
+      page.click("text=Download results"),
+    ]);
+    await download.saveAs(join(plan.out, name));
+  },
+  select: ([selector, label]) => page.selectOption(selector, { label }),
+  type: async ([selector, text]) => {
+    await page.fill(selector, text);
+    await page.press(selector, "Enter");
+  },
+  click: (selector) => page.click(selector),
+  press: (key) => page.keyboard.press(key),
+  text: async ([name, selector]) => {
+    values[name] = await page.locator(selector).innerText();
+  },
+  count: async ([name, selector]) => {
+    values[name] = await page.locator(selector).count();
+  },
+  lasso: async () => {
+    const box = await page.locator("#canvas").boundingBox();
+    const at = ([x, y]) => [box.x + box.width * x, box.y + box.height * y];
+    await page.mouse.move(...at([0.01, 0.01]));
+    await page.mouse.down();
+    for (const corner of [[0.99, 0.01], [0.99, 0.99], [0.01, 0.99], [0.01, 0.02]]) {
+      await page.mouse.move(...at(corner), { steps: 4 });
+    }
+    await page.mouse.up();
+  },
+  evaluate: async ([name, code]) => {
+    values[name] = await page.evaluate(code);
+  },
+  wait: (milliseconds) => page.waitForTimeout(milliseconds),
+};
+
+let failed = null;
+try {
+  await page.goto(plan.url);
+  for (const [action, argument] of plan.steps) await actions[action](argument);
+} catch (error) {
+  failed = String(error);
+  await page.screenshot({ path: join(plan.out, "failed.png"), fullPage: true });
+}
+await context.close();
+console.log(JSON.stringify({ failed, requests, said, values }));
