@@ -64,7 +64,7 @@ def batch_folds(batch: NDArray[np.int64], folds: int = FOLDS) -> NDArray[np.int6
     """
     cells = np.bincount(batch)
     fold_of = np.zeros(len(cells), np.int64)
-    load = np.zeros(min(folds, np.count_nonzero(cells)), np.int64)
+    load = np.zeros(min(folds, int(np.count_nonzero(cells))), np.int64)
     for code in np.argsort(-cells, kind="stable"):
         fold_of[code] = load.argmin()
         load[fold_of[code]] += cells[code]
