@@ -163,7 +163,7 @@ def create_app(
 
 
 def _add_api(app: FastAPI, atlas: AtlasFile, jobs: Jobs) -> None:
-    @app.get("/api/health")
+    @app.get("/api/health", openapi_extra={"security": []})
     async def health() -> Health:
         """Tell that the server works and how many files it is working on."""
         most = jobs.limits.jobs + jobs.limits.queue

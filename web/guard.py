@@ -96,7 +96,8 @@ class Guard:
         if refused is not None:
             await _answer(send_secured, *refused)
             return
-        if self._access.token and not self._has_token(headers):
+        health = scope["path"] == HEALTH and scope["method"] in _READING
+        if self._access.token and not health and not self._has_token(headers):
             await self._ask_for_token(scope, send_secured)
             return
         await self._app(scope, receive, send_secured)
@@ -146,7 +147,7 @@ class Guard:
         return secrets.compare_digest(given.encode(), self._access.token.encode())
 
     async def _ask_for_token(self, scope: Scope, send: Send) -> None:
-        """Let health through; turn ``/?token=`` into a cookie, so that the page need not know."""
+        """Turn ``/?token=`` into a cookie, so that the page need not know."""
         query = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
         given = query.pop("token", [""])[0]
         if scope["method"] == "GET" and scope["path"] == "/" and self._is_token(given):

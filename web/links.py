@@ -35,23 +35,28 @@ def refuse_links(path: str) -> None:
 def _look(root: Any, path: str) -> None:
     seen = 0
 
-    def visit(name: bytes, info: Any) -> None:
+    def complaint(name: bytes, info: Any) -> str | None:
         nonlocal seen
         seen += 1
         where = f"{path}, {name.decode('utf-8', 'replace')}"
         if seen > _MOST_LINKS:
-            raise InputError(f"{path} holds more than {_MOST_LINKS:,} groups and arrays. Refused.")
-        if info.type not in (h5py.h5l.TYPE_HARD, h5py.h5l.TYPE_SOFT):
-            raise InputError(f"{where} links to another file; write it as one file.")
-        if info.type == h5py.h5l.TYPE_HARD:
-            _check_values(h5py.h5o.open(root, name), where)
+            return f"{path} holds more than {_MOST_LINKS:,} groups and arrays. Refused."
+        if info.type == h5py.h5l.TYPE_SOFT:
+            return None
+        if info.type != h5py.h5l.TYPE_HARD:
+            return f"{where} links to another file; write it as one file."
+        if _lies_elsewhere(h5py.h5o.open(root, name)):
+            return f"{where} keeps its values in other files; write it as one file."
+        return None
 
-    root.links.visit(visit, info=True)
+    # the walk ends at the first complaint; an exception may not pass through the library
+    found = root.links.visit(complaint, info=True)
+    if found is not None:
+        raise InputError(found)
 
 
-def _check_values(item: Any, where: str) -> None:
+def _lies_elsewhere(item: Any) -> bool:
     if not isinstance(item, h5py.h5d.DatasetID):
-        return
+        return False
     created = item.get_create_plist()
-    if created.get_layout() == h5py.h5d.VIRTUAL or created.get_external_count():
-        raise InputError(f"{where} keeps its values in other files; write it as one file.")
+    return bool(created.get_layout() == h5py.h5d.VIRTUAL or created.get_external_count())

@@ -8,10 +8,14 @@ from __future__ import annotations
 
 import os
 import signal
+import traceback
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
+
+import numpy as np
+from scipy.sparse import csr_matrix
 
 from cellport.runtime.atlas import Atlas, MapOptions, load_atlas
 from cellport.runtime.errors import CellportError, InputError, MissingDependencyError
@@ -45,12 +49,28 @@ class Outcome:
 
 
 def start(atlas: str, threads: int, largest_result: int) -> None:
-    """Open the atlas, once for the life of the process."""
+    """Open the atlas, once for the life of the process, and map a little with it.
+
+    So the first file does not wait for compiled code and graphs to be loaded.
+
+    Raises
+    ------
+    AtlasError
+        The atlas cannot be used here.
+    """
     # Ctrl-C in a terminal reaches all; the server decides when its workers end
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _state["atlas"] = load_atlas(atlas)
     _state["threads"] = threads
     _state["largest_result"] = largest_result
+    panel = _state["atlas"].panel
+    names = np.array(
+        [symbol or ensembl for symbol, ensembl in zip(panel.symbols, panel.ensembl, strict=True)],
+        object,
+    )
+    canary = csr_matrix(_state["atlas"].file.array("canary_counts"))
+    with suppress(InputError):
+        _state["atlas"].map((canary, names), device="cpu", threads=threads)
 
 
 def ready() -> bool:
@@ -82,6 +102,10 @@ def map_upload(folder: str, form: Format, settings: dict[str, Any]) -> Outcome:
         return Outcome(None, _without_path(str(error), folder), fault)
     except MemoryError:
         return Outcome(None, f"{UPLOAD} needs more memory than the server gives to one file.")
+    except Exception as error:  # noqa: BLE001 - the process serves the next job too
+        traceback.print_exc()
+        said = f"Unexpected error ({type(error).__name__}); this is a fault in cellport."
+        return Outcome(None, said, users_fault=False)
     finally:
         os.chdir("/")
     return Outcome(asdict(summary))
