@@ -39,6 +39,9 @@ export interface Hidden {
   ends: Int32Array;
 }
 
+// counts below have their logarithm computed once a cell
+const TABLED = 64;
+
 /** Fit the first layer to the genes of one query. */
 export function prepare(
   arrays: LayerArrays,
@@ -73,13 +76,15 @@ export function prepare(
 
 /** Apply the first layer to raw counts; a cell without counts in the panel gets the bias. */
 export function encode(layer: FirstLayer, block: CountBlock): Hidden {
-  const { nHidden, weight, cap, bias } = layer;
+  const { nHidden, cap, bias } = layer;
   const hidden = new Float32Array(block.nCells * nHidden);
   const library = new Float64Array(block.nCells);
   const ends = new Int32Array(block.nCells + 1);
   const genes = new Int32Array(block.data.length);
   const counts = new Float32Array(block.data.length);
+  const values = new Float64Array(Math.max(1, block.data.length));
   const slot = new Int32Array(cap.length);
+  const logarithms = new Logarithms();
   const sum = new Float64Array(nHidden);
   let n = 0;
   for (let cell = 0; cell < block.nCells; cell++) {
@@ -89,16 +94,33 @@ export function encode(layer: FirstLayer, block: CountBlock): Hidden {
     let total = 0;
     for (let k = first; k < n; k++) total += counts[k];
     library[cell] = total;
-    const scale = total > 0 ? layer.target / total : 0;
-    sum.set(bias);
+    logarithms.start(total > 0 ? layer.target / total : 0);
     for (let k = first; k < n; k++) {
-      const gene = genes[k];
-      const value = Math.min(Math.log1p(counts[k] * scale), cap[gene]);
-      addRow(sum, weight, gene * nHidden, value);
+      values[k - first] = Math.min(logarithms.of(counts[k]), cap[genes[k]]);
     }
+    sum.set(bias);
+    addRows(sum, layer.weight, genes.subarray(first, n), values);
     hidden.set(sum, cell * nHidden);
   }
   return { hidden, library, genes: genes.slice(0, n), counts: counts.slice(0, n), ends };
+}
+
+/** log1p(count * scale) of one cell; most counts are small and come again and again. */
+class Logarithms {
+  private readonly known = new Float64Array(TABLED);
+  private scale = 0;
+
+  start(scale: number): void {
+    this.scale = scale;
+    this.known.fill(-1);
+  }
+
+  of(count: number): number {
+    if (count >= TABLED || count !== Math.floor(count)) return Math.log1p(count * this.scale);
+    const found = this.known[count];
+    if (found >= 0) return found;
+    return (this.known[count] = Math.log1p(count * this.scale));
+  }
 }
 
 /** Write a cell's panel genes and their summed counts from `first` on; return where they end. */
@@ -130,6 +152,42 @@ function select(
   return n;
 }
 
-function addRow(sum: Float64Array, weight: Float32Array, row: number, value: number): void {
-  for (let h = 0; h < sum.length; h++) sum[h] += value * weight[row + h];
+/** Add rows of the weights times values to `sum`: four at a time, at half the time of one. */
+function addRows(
+  sum: Float64Array,
+  weight: Float32Array,
+  rows: Int32Array,
+  values: Float64Array,
+): void {
+  const width = sum.length;
+  let k = 0;
+  for (; k + 3 < rows.length; k += 4) {
+    const a = rows[k] * width;
+    const b = rows[k + 1] * width;
+    const c = rows[k + 2] * width;
+    addFour(sum, weight, a, b, c, rows[k + 3] * width, values, k);
+  }
+  for (; k < rows.length; k++) {
+    const row = rows[k] * width;
+    for (let h = 0; h < width; h++) sum[h] += values[k] * weight[row + h];
+  }
+}
+
+function addFour(
+  sum: Float64Array,
+  weight: Float32Array,
+  a: number,
+  b: number,
+  c: number,
+  d: number,
+  values: Float64Array,
+  k: number,
+): void {
+  const va = values[k];
+  const vb = values[k + 1];
+  const vc = values[k + 2];
+  const vd = values[k + 3];
+  for (let h = 0; h < sum.length; h++) {
+    sum[h] += va * weight[a + h] + vb * weight[b + h] + vc * weight[c + h] + vd * weight[d + h];
+  }
 }

@@ -58,6 +58,7 @@ export class App {
     this.colour = new ColourChoice(
       byId("map-tools"),
       manifest,
+      reference.order,
       mapper,
       () => this.recoloured(),
       (error) => this.say(error instanceof Error ? error.message : sentence(error)),
@@ -153,7 +154,7 @@ export class App {
     const { labels } = this.parts.manifest;
     const { byLabel } = this.colour;
     const shading = this.colour.shading ?? this.arriving();
-    const behind = referenceLayer(reference, labels, shading, byLabel, results !== null, theme);
+    const behind = referenceLayer(reference, labels, byLabel, results !== null, theme);
     const layers = [behind];
     if (results && shading) layers.push(queryLayer(results, shading, this.chosen(shading), theme));
     this.map.show(layers, backgroundOf(byId("canvas")));
@@ -171,14 +172,16 @@ export class App {
     const call = this.results?.category("cellport_call");
     if (!call || !this.results) return null;
     const codes = call.values.subarray(0, this.results.done);
-    return { kind: "category", title: "Call", codes, categories: call.categories };
+    const fixed = this.reference.order;
+    return { kind: "category", title: "Call", codes, categories: call.categories, fixed };
   }
 
   private referenceShading(): Shading | null {
-    const { label } = this.reference;
+    const { label, order: fixed } = this.reference;
     const { labels } = this.parts.manifest;
     if (!label || !labels.length || this.results) return null;
-    return { kind: "category", title: "Type", codes: Int32Array.from(label), categories: labels };
+    const codes = Int32Array.from(label);
+    return { kind: "category", title: "Type", codes, categories: labels, fixed };
   }
 
   private chosen(shading: Shading): ((cell: number) => boolean) | null {

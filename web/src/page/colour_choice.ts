@@ -41,6 +41,7 @@ export class ColourChoice {
   constructor(
     element: HTMLElement,
     private readonly manifest: Manifest,
+    private readonly labelOrder: readonly string[],
     private readonly mapper: Mapper,
     private readonly changed: () => void,
     private readonly failed: (error: unknown) => void,
@@ -121,7 +122,9 @@ export class ColourChoice {
     const column = this.results!.columns.get(name)!;
     const title = titleOf(name);
     if (column.kind === "category") {
-      return { kind: "category", title, codes: column.values, categories: column.categories };
+      const fixed = OF_LABELS.has(name) ? this.labelOrder : undefined;
+      const { categories } = column;
+      return { kind: "category", title, codes: column.values, categories, fixed };
     }
     if (column.kind === "bool") {
       const codes = Int32Array.from(column.values);

@@ -13,7 +13,14 @@ import {
 
 /** What cells are coloured by. */
 export type Shading =
-  | { kind: "category"; title: string; codes: Int32Array; categories: string[] }
+  | {
+      kind: "category";
+      title: string;
+      codes: Int32Array;
+      categories: string[];
+      /** Names whose marks are the same whatever the query: the atlas's labels. */
+      fixed?: readonly string[];
+    }
   | { kind: "number"; title: string; values: Float32Array; range: [number, number] };
 
 export interface Entry {
@@ -62,10 +69,12 @@ export function entries(shading: Shading, theme: Theme): Entry[] {
     .map((name, code) => ({ name: name || "(none)", code, cells: cells[code] }))
     .filter((entry) => entry.cells > 0)
     .sort((a, b) => b.cells - a.cells || a.code - b.code);
-  let used = 0;
+  const fixed = new Map(shading.fixed?.map((name, n) => [name, n]));
+  let used = fixed.size;
   return present.map((entry) => {
     const unnamed = NO_NAMES.has(shading.categories[entry.code]);
-    return { ...entry, mark: unnamed ? unknownMark(theme) : categoryMark(used++, theme) };
+    if (unnamed) return { ...entry, mark: unknownMark(theme) };
+    return { ...entry, mark: categoryMark(fixed.get(entry.name) ?? used++, theme) };
   });
 }
 
@@ -94,24 +103,16 @@ export function referenceMarks(
   n: number,
   label: ArrayLike<number> | null,
   labels: readonly string[],
-  shading: Shading | null,
   byLabel: boolean,
+  fixed: readonly string[],
   behind: boolean,
   theme: Theme,
 ): (cell: number) => Mark {
   const quiet: Mark = { colour: referenceColour(theme), shape: 0 };
   if (!label || label.length !== n || !byLabel) return () => quiet;
-  const own: Shading = {
-    kind: "category",
-    title: "",
-    codes: Int32Array.from(label),
-    categories: [...labels],
-  };
-  const mark = new Map(entries(shading ?? own, theme).map((entry) => [entry.name, entry.mark]));
   const byCode = labels.map((name) => {
-    const found = mark.get(name);
-    if (!found || !behind) return found ?? quiet;
-    return { colour: tinted(found.colour, quiet.colour), shape: 0 };
+    const found = categoryMark(fixed.indexOf(name), theme);
+    return behind ? { colour: tinted(found.colour, quiet.colour), shape: 0 } : found;
   });
   return (cell) => byCode[label[cell]] ?? quiet;
 }

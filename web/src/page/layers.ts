@@ -12,13 +12,12 @@ const FAINT = 28;
 export function referenceLayer(
   reference: Reference,
   labels: readonly string[],
-  shading: Shading | null,
   byLabel: boolean,
   hasQuery: boolean,
   theme: Theme,
 ): Layer {
   const { n, places, label } = reference;
-  const mark = referenceMarks(n, label, labels, shading, byLabel, hasQuery, theme);
+  const mark = referenceMarks(n, label, labels, byLabel, reference.order, hasQuery, theme);
   const colours = new Uint8Array(4 * n);
   const shapes = new Uint8Array(n);
   for (let cell = 0; cell < n; cell++) {

@@ -8,6 +8,8 @@ export interface Reference {
   places: Float32Array;
   /** Position in the atlas's labels, -1 for none. */
   label: ArrayLike<number> | null;
+  /** The atlas's labels, most frequent first: the order in which they get their marks. */
+  order: string[];
 }
 
 export async function readReference(parts: Parts): Promise<Reference> {
@@ -19,5 +21,14 @@ export async function readReference(parts: Parts): Promise<Reference> {
   if (width !== 2 || (label && label.data.length !== n)) {
     throw new AtlasError("The atlas's 2-D map does not fit its cells; publish it again.");
   }
-  return { n, places: Float32Array.from(umap.data), label: label?.data ?? null };
+  const { labels } = parts.manifest;
+  const cells = new Float64Array(labels.length);
+  label?.data.forEach((code: number) => cells[code]++);
+  const order = labels.map((_, code) => code).sort((a, b) => cells[b] - cells[a] || a - b);
+  return {
+    n,
+    places: Float32Array.from(umap.data),
+    label: label?.data ?? null,
+    order: order.map((code) => labels[code]),
+  };
 }
