@@ -1,0 +1,334 @@
+"""Unseen cell types: each type of each dataset left out of the reference, the query holding it.
+
+    python benchmarks/novelty.py --peers-python PEERS/bin/python
+
+For each type, a reference is made of some batches without it. Two queries hold it: cells of the
+same batches that were kept out of training ("within"), and the other batches ("across").
+Measured is how well a score tells the unseen type from the known ones (area under the ROC curve),
+the share of unseen cells found where 5 % of the known ones are called novel too, and, for
+cellport, the share of known cells with a p-value below 0.05 when they are whole, thinned, or lack
+half the genes. Peers run in an environment of their own (see ``peers_novelty.py``). Models and
+peers' scores are kept in ``benchmarks/cache``; the table is rebuilt from
+``benchmarks/results/novelty.json`` with ``--table``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import anndata
+import numpy as np
+import scipy.sparse as sp
+import torch
+from numpy.typing import NDArray
+from sklearn.metrics import roc_auc_score
+from splits import data_folder
+
+from cellport.models.vae import CountVAE
+from cellport.runtime.novelty import NoveltyTable, novelty_p_values
+from cellport.train.fit import FitConfig, TrainingCells, default_epochs, fit, run_key
+from cellport.train.novelty import Novelty, encode_layers, fit_novelty
+from cellport.train.panel import select_panel
+
+HERE = Path(__file__).parent
+RESULT = HERE / "results" / "novelty.json"
+OURS = "cellport"
+FAMILIES = ("celltypist", "symphony", "scvi")
+WITHIN, HELD_OUT = 0.15, 0.1
+FEWEST_REFERENCE, FEWEST_QUERY = 20, 10
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A dataset, its label column, the batch a cell is from, and whether that is reference."""
+
+    file: str
+    label: str
+    batch: str
+    reference: Callable[[Any], NDArray[np.bool_]]
+    others: Callable[[Any], NDArray[np.bool_]]
+
+
+def _kang(obs: Any, first: bool) -> NDArray[np.bool_]:
+    donors = sorted(set(obs.loc[obs["batch"] == "ctrl", "donor"].astype(str)))
+    chosen = donors[:5] if first else donors[5:]
+    return ((obs["batch"] == "ctrl") & obs["donor"].isin(chosen)).to_numpy()
+
+
+def _is(column: str, value: str) -> Callable[[Any], NDArray[np.bool_]]:
+    return lambda obs: obs[column].str.startswith(value).to_numpy()
+
+
+def _not(column: str, value: str) -> Callable[[Any], NDArray[np.bool_]]:
+    return lambda obs: ~obs[column].str.startswith(value).to_numpy()
+
+
+DATASETS = {
+    "kang": Dataset(
+        "kang2018_pbmc_ctrl12k_stim806", "cell_type", "donor",
+        lambda obs: _kang(obs, True), lambda obs: _kang(obs, False),
+    ),
+    "pbmc": Dataset(
+        "pbmc_3studies_labelled", "cell_type", "batch",
+        _not("batch", "Zheng"), _is("batch", "Zheng"),
+    ),
+    "lung": Dataset(
+        "human_lung_hlca", "cell_type_coarse", "donor",
+        _is("batch", "HLCA_10x_v2"), _not("batch", "HLCA_10x_v2"),
+    ),
+    "cell lines": Dataset(
+        "cell_lines_3technologies", "cell_type", "batch",
+        _not("batch", "CEL"), _is("batch", "CEL"),
+    ),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Case:
+    """A type left out: rows of its reference and of both queries, the unseen type in these."""
+
+    dataset: str
+    unseen: str
+    cells: anndata.AnnData
+    label: NDArray[np.object_]
+    batch: NDArray[np.object_]
+    reference: NDArray[np.int64]
+    held_out: NDArray[np.bool_]
+    queries: dict[str, NDArray[np.int64]]
+
+    @property
+    def folder(self) -> Path:
+        """Where what was computed is kept."""
+        name = f"{self.dataset}-{self.unseen}".replace("/", "_").replace(" ", "_")
+        return HERE / "cache" / "novelty" / name
+
+
+def cases(names: list[str], only: str | None) -> Iterator[Case]:
+    """Yield every type with at least 20 cells in the reference batches, and 10 in a query."""
+    for name in names:
+        how = DATASETS[name]
+        cells = anndata.read_h5ad(data_folder() / f"{how.file}.h5ad")
+        label = cells.obs[how.label].astype(str).to_numpy(dtype=object)
+        batch = cells.obs[how.batch].astype(str).to_numpy(dtype=object)
+        own, others = how.reference(cells.obs), how.others(cells.obs)
+        for unseen in sorted(set(label[own])):
+            if (own & (label == unseen)).sum() >= FEWEST_REFERENCE and only in (None, unseen):
+                yield _case(name, unseen, cells, label, batch, own, others)
+
+
+def _case(
+    name: str, unseen: str, cells: Any, label: Any, batch: Any, own: Any, others: Any
+) -> Case:
+    rng = np.random.default_rng(0)
+    known = label != unseen
+    role = np.where(own & known, 1, 0)
+    for code in np.unique(label[own & known].astype(str)):
+        rows = rng.permutation(np.flatnonzero(own & (label == code)))
+        within, held_out = round(WITHIN * len(rows)), round((WITHIN + HELD_OUT) * len(rows))
+        role[rows[:within]] = 3
+        role[rows[within:held_out]] = 2
+    trained = np.flatnonzero((role == 1) | (role == 2))
+    seen = np.isin(label, np.unique(label[trained].astype(str)))
+    queries = {
+        "within": np.flatnonzero((role == 3) | (own & ~known)),
+        "across": np.flatnonzero(others & (seen | ~known)),
+    }
+    enough = {where: rows for where, rows in queries.items() if _counts_fit(label[rows], unseen)}
+    return Case(name, unseen, cells, label, batch, trained, role[trained] == 2, enough)
+
+
+def _counts_fit(label: NDArray[np.object_], unseen: str) -> bool:
+    return min((label == unseen).sum(), (label != unseen).sum()) >= FEWEST_QUERY
+
+
+def run_ours(case: Case, seed: int) -> tuple[dict[str, Any], NDArray[np.int64]]:
+    """Scores of cellport for both queries, its false-novel rates, and the panel."""
+    codes = np.unique(case.batch[case.reference].astype(str), return_inverse=True)[1]
+    counts = case.cells.X.tocsr().astype(np.float32)
+    panel = select_panel(counts[case.reference], codes)
+    names, label = np.unique(case.label[case.reference].astype(str), return_inverse=True)
+    cells = TrainingCells(
+        counts=counts[case.reference][:, panel].tocsr(),
+        label=label.astype(np.int64),
+        batch=codes.astype(np.int64),
+        n_labels=len(names),
+        n_batches=int(codes.max()) + 1,
+        held_out=np.flatnonzero(case.held_out),
+    )
+    model = _trained(cells, FitConfig(seed=seed), case.folder)
+    novelty = fit_novelty(model, cells, seed)
+    found: dict[str, Any] = {}
+    for where, rows in case.queries.items():
+        query = counts[rows][:, panel].tocsr()
+        known = query[case.label[rows] != case.unseen]
+        found[where] = {
+            "p": p_values(model, novelty, query.toarray()).tolist(),
+            "false_novel": {
+                name: round(float((p_values(model, novelty, poorer(known)) < 0.05).mean()), 4)
+                for name, poorer in STRESS.items()
+            },
+        }
+    return found, panel
+
+
+def _trained(cells: TrainingCells, config: FitConfig, folder: Path) -> CountVAE:
+    key = run_key(cells, config, default_epochs(cells.counts.shape[0], config.batch_size))
+    path = folder / f"{key[:16]}.pt"
+    if path.exists():
+        model: CountVAE = torch.load(path, weights_only=False)
+        return model
+    folder.mkdir(parents=True, exist_ok=True)
+    model = fit(cells, config)
+    torch.save(model, path)
+    return model
+
+
+def p_values(model: CountVAE, novelty: Novelty, counts: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Novelty p-values of dense counts, NaN where a gene was not measured."""
+    first, latent, _ = encode_layers(model, counts)
+    with torch.inference_mode():
+        score = novelty.score(torch.from_numpy(first), torch.from_numpy(latent)).numpy()
+    parts = ("p", "share", "depth", "score")
+    table = NoveltyTable(*(novelty.arrays[f"novelty_{part}"] for part in parts))
+    share = float(np.isfinite(counts[0]).mean())
+    return novelty_p_values(table, score, np.nansum(counts, axis=1), share)
+
+
+def _thinned(depth: int) -> Callable[[sp.csr_matrix], NDArray[np.float32]]:
+    def thin(counts: sp.csr_matrix) -> NDArray[np.float32]:
+        whole = np.rint(counts.toarray()).astype(np.int64)
+        kept = np.minimum(1, depth / np.maximum(whole.sum(axis=1, keepdims=True), 1))
+        drawn: NDArray[np.float32] = np.random.default_rng(depth).binomial(whole, kept)
+        return drawn.astype(np.float32)
+
+    return thin
+
+
+def _half_the_genes(counts: sp.csr_matrix) -> NDArray[np.float32]:
+    values: NDArray[np.float32] = counts.toarray()
+    values[:, np.random.default_rng(0).random(values.shape[1]) < 0.5] = np.nan
+    return values
+
+
+STRESS: dict[str, Callable[[sp.csr_matrix], NDArray[np.float32]]] = {
+    "whole": lambda counts: counts.toarray(),
+    "1,000 UMI": _thinned(1000),
+    "300 UMI": _thinned(300),
+    "half the genes": _half_the_genes,
+}
+
+
+def write_for_peers(case: Case, panel: NDArray[np.int64]) -> None:
+    """Leave the reference and the queries where ``peers_novelty.py`` finds them."""
+    chosen = np.isin(np.arange(case.cells.n_vars), panel)
+    parts = {"reference": case.reference, **case.queries}
+    for name, rows in parts.items():
+        part = anndata.AnnData(case.cells.X[rows])
+        part.var_names = case.cells.var_names
+        part.obs_names = case.cells.obs_names[rows]
+        part.var["panel"] = chosen
+        part.obs["label"], part.obs["batch"] = case.label[rows], case.batch[rows]
+        part.write_h5ad(case.folder / f"{name}.h5ad")
+
+
+def judged(case: Case, where: str, strange: NDArray[np.floating]) -> dict[str, float]:
+    """Area under the ROC curve, and recall where 5 % of the known cells are called novel."""
+    unseen = case.label[case.queries[where]] == case.unseen
+    limit = np.quantile(strange[~unseen], 0.95)
+    return {
+        "auroc": round(float(roc_auc_score(unseen, strange)), 4),
+        "recall": round(float((strange[unseen] > limit).mean()), 4),
+    }
+
+
+def run(names: list[str], only: str | None, seed: int, peers: str | None) -> None:
+    """Measure what the result does not hold yet."""
+    runs = json.loads(RESULT.read_text())["runs"] if RESULT.exists() else []
+    for case in cases(names, only):
+        if not case.queries:
+            continue
+        found, panel = run_ours(case, seed)
+        # 1 - p would round the strangest to the same
+        scores = {OURS: {where: -np.log(np.array(one["p"])) for where, one in found.items()}}
+        if peers is not None:
+            for family in FAMILIES:
+                scores |= _peer(case, panel, family, peers)
+        runs = [r for r in runs if (r["dataset"], r["unseen"]) != (case.dataset, case.unseen)]
+        for where, rows in case.queries.items():
+            row = {
+                "dataset": case.dataset,
+                "unseen": case.unseen,
+                "query": where,
+                "unseen_cells": int((case.label[rows] == case.unseen).sum()),
+                "known_cells": int((case.label[rows] != case.unseen).sum()),
+                "false_novel": found[where]["false_novel"],
+                "methods": {name: judged(case, where, s[where]) for name, s in scores.items()},
+            }
+            runs.append(row)
+            print(json.dumps(row), flush=True)
+        RESULT.write_text(json.dumps({"runs": runs}, indent=1) + "\n")
+
+
+def _peer(
+    case: Case, panel: NDArray[np.int64], family: str, python: str
+) -> dict[str, dict[str, NDArray[np.floating]]]:
+    out = case.folder / f"{family}.json"
+    if not out.exists():
+        write_for_peers(case, panel)
+        command = [python, str(HERE / "peers_novelty.py"), family, str(case.folder), *case.queries]
+        subprocess.run(command, check=True)
+        for name in ("reference", *case.queries):
+            (case.folder / f"{name}.h5ad").unlink()
+    found = json.loads(out.read_text())
+    return {found["method"]: {where: np.array(s) for where, s in found["scores"].items()}}
+
+
+def table(runs: list[dict[str, Any]]) -> str:
+    """Set the result in Markdown: one line a case, then means."""
+    methods = list(runs[0]["methods"])
+    lines = [
+        "| dataset | unseen type | query | " + " | ".join(methods) + " |",
+        "| --- | --- | --- |" + " ---: |" * len(methods),
+    ]
+    for r in runs:
+        cells = [f"{r['methods'][m]['auroc']:.2f}" for m in methods]
+        lines.append(f"| {r['dataset']} | {r['unseen']} | {r['query']} | {' | '.join(cells)} |")
+    for what, name in (("auroc", "mean area"), ("recall", "mean recall at 5 %")):
+        for where in ("within", "across", None):
+            some = [r for r in runs if where in (None, r["query"])]
+            mean = [np.mean([r["methods"][m][what] for r in some]) for m in methods]
+            cells = [f"**{value:.3f}**" for value in mean]
+            lines.append(f"| **{name}** | | {where or 'both'} | {' | '.join(cells)} |")
+    lines += ["", "| known cells with p < 0.05 | within | across |", "| --- | ---: | ---: |"]
+    for stress in STRESS:
+        rates = [
+            np.mean([r["false_novel"][stress] for r in runs if r["query"] == where])
+            for where in ("within", "across")
+        ]
+        lines.append(f"| {stress} | {rates[0]:.3f} | {rates[1]:.3f} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Run what is asked for and print the table."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--dataset", action="append", choices=list(DATASETS), help="all by default")
+    parser.add_argument("--type", help="leave out this type only")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--peers-python", help="of the peers' environment; ours alone by default")
+    parser.add_argument("--table", action="store_true", help="only print the table of the result")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    if not options.table:
+        run(options.dataset or list(DATASETS), options.type, options.seed, options.peers_python)
+    print(table(json.loads(RESULT.read_text())["runs"]))
+
+
+if __name__ == "__main__":
+    main()
