@@ -85,6 +85,10 @@ _device = click.option(
               help="obs column with coarser labels to call when unsure; repeatable.")  # fmt: skip
 @click.option("--ontology", type=click.Path(), help="Cell Ontology (.obo) for coarser labels.")
 @click.option("--label-ids", help="obs column with the labels' terms in the ontology.")
+@click.option("--root", multiple=True, metavar="LABEL",
+              help="Label at which a trajectory starts; repeatable.")  # fmt: skip
+@click.option("--root-cell", multiple=True, metavar="NAME",
+              help="Cell at which a trajectory starts; repeatable.")  # fmt: skip
 @click.option("--layer", help="Where the raw counts are: X, raw, or a layer. Found by itself.")
 @click.option("--name", help="Name of the atlas; that of the file by default.")
 @click.option("--licence", default="", help="Licence of the atlas, for its card.")

@@ -8,10 +8,21 @@ from torch import Tensor, nn
 from cellport.models.calibrated import calibrated_probabilities
 from cellport.models.layout import LayoutNetwork
 from cellport.models.novelty import NoveltyScore
+from cellport.models.structure import StructureHead
 from cellport.models.vae import CountVAE, Encoded, EncoderTail
 
-# without labels, all but the last
 ANSWERS = ("latent", "novelty_score", "umap", "label_prob")
+STRUCTURE_ANSWERS = (
+    "cluster_prob", "edge_prob", "edge_fraction", "pseudotime", "pseudotime_sd", "fate_prob",
+)  # fmt: skip
+
+
+def answer_names(has_labels: bool, has_trajectory: bool) -> tuple[str, ...]:
+    """Names of the answers, in order."""
+    return (
+        *(ANSWERS if has_labels else ANSWERS[:-1]),
+        *(STRUCTURE_ANSWERS if has_trajectory else STRUCTURE_ANSWERS[:1]),
+    )
 
 
 class MappingTail(nn.Module):
@@ -27,6 +38,8 @@ class MappingTail(nn.Module):
         Scores how far a cell lies from the reference.
     layout
         Latent to a place on the 2-D map.
+    structure
+        Latent to clusters and a place on the trajectory.
     """
 
     def __init__(
@@ -36,23 +49,25 @@ class MappingTail(nn.Module):
         sharpness: float,
         novelty: NoveltyScore,
         layout: LayoutNetwork,
+        structure: StructureHead,
     ) -> None:
         super().__init__()
         self.tail = tail
+        self.structure = structure
         self.novelty = novelty
         self.layout = layout
         self.temperature = temperature
         self.sharpness = sharpness
 
     def forward(self, hidden: Tensor) -> tuple[Tensor, ...]:
-        """Answer for float [n, hidden] what `ANSWERS` names."""
+        """Answer for float [n, hidden] what `answer_names` names."""
         encoded: Encoded = self.tail(hidden)
         score: Tensor = self.novelty(hidden, encoded.mean)
         place: Tensor = self.layout(encoded.mean)
         if encoded.logits.shape[1] == 0:
-            return encoded.mean, score, place
+            return encoded.mean, score, place, *self.structure(encoded.mean)
         prob = calibrated_probabilities(encoded.logits, self.temperature, self.sharpness)
-        return encoded.mean, score, place, prob
+        return encoded.mean, score, place, prob, *self.structure(encoded.mean)
 
 
 class MappingEncoder(nn.Module):
@@ -68,13 +83,16 @@ class MappingEncoder(nn.Module):
         sharpness: float,
         novelty: NoveltyScore,
         layout: LayoutNetwork,
+        structure: StructureHead,
     ) -> None:
         super().__init__()
         self.normalise = model.encoder.normalise
         weight, bias = model.encoder.first_layer()
         self.register_buffer("weight", weight.detach().contiguous())
         self.register_buffer("bias", bias.detach())
-        self.answer = MappingTail(model.encoder.tail, temperature, sharpness, novelty, layout)
+        self.answer = MappingTail(
+            model.encoder.tail, temperature, sharpness, novelty, layout, structure
+        )
 
     def forward(self, counts: Tensor) -> tuple[Tensor, ...]:
         """Answer for float [n, genes], raw counts; NaN where a gene was not measured."""

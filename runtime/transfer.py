@@ -15,6 +15,7 @@ from cellport.runtime.errors import AtlasError
 from cellport.runtime.label_tree import LabelTree, build_tree, call_deepest
 from cellport.runtime.novelty import NoveltyTable, novelty_p_values
 from cellport.runtime.results import Column, MappedBlock, Schema
+from cellport.runtime.structure import structure_answers, structure_names
 
 UNKNOWN = "unknown"
 QC = ("ok", "empty", "low_depth", "low_gene_coverage")
@@ -35,7 +36,9 @@ def result_schema(manifest: Manifest) -> Schema:
         Column("cellport_novel", "bool"),
         Column("cellport_qc", "category", QC),
     ]
-    return Schema(tuple(columns), {"X_cellport": manifest.n_latent, "X_cellport_umap": 2})
+    structure = structure_names(manifest)
+    obsm = {"X_cellport": manifest.n_latent, "X_cellport_umap": 2, **structure.obsm}
+    return Schema((*columns, *structure.columns), obsm)
 
 
 def call_names(manifest: Manifest) -> tuple[str, ...]:
@@ -94,7 +97,8 @@ def transfer_block(
     obs["cellport_novel"] = obs["cellport_novelty_p"] < manifest.thresholds["novelty_p"]
     obs["cellport_qc"] = _quality(answers, empty, manifest, measured_share)
     obsm = {"X_cellport": answers.by_name["latent"], "X_cellport_umap": answers.by_name["umap"]}
-    return MappedBlock(start, cell_names, obs, obsm)
+    more_obs, more_obsm = structure_answers(structure_names(manifest), answers.by_name, empty)
+    return MappedBlock(start, cell_names, obs | more_obs, obsm | more_obsm)
 
 
 def label_sets(
@@ -127,8 +131,8 @@ def label_sets(
     within = prob >= np.asarray(manifest.set_prob, np.float32)
     best = prob.argmax(axis=1)
     within[np.arange(len(best)), best] = True
-    names = np.asarray(manifest.labels, object)
-    sets = names[best]
+    names: NDArray[np.object_] = np.asarray(manifest.labels, object)
+    sets: NDArray[np.object_] = names[best]
     for row in np.flatnonzero(within.sum(axis=1) > 1):
         inside = np.flatnonzero(within[row])
         sets[row] = ";".join(names[inside[np.argsort(-prob[row, inside], kind="stable")]])
@@ -153,6 +157,7 @@ def _check_answers(answers: Answers, manifest: Manifest) -> None:
     }
     if manifest.labels:
         shapes["label_prob"] = (len(manifest.labels),)
+    shapes |= structure_names(manifest).shapes
     for name, shape in shapes.items():
         found = answers.by_name.get(name)
         if found is None or found.shape != (len(answers.library), *shape):

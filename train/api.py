@@ -13,8 +13,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from cellport.models.deploy import ANSWERS, ExpectedCounts, MappingEncoder
+from cellport.models.deploy import ExpectedCounts, MappingEncoder, answer_names
 from cellport.models.layout import LayoutNetwork
+from cellport.models.structure import StructureHead
 from cellport.models.vae import CountVAE
 from cellport.runtime.atlas_file import EXACT_BELOW, Manifest, npy_bytes, write_atlas_file
 from cellport.runtime.errors import OutputError, TrainingError
@@ -32,6 +33,7 @@ from cellport.train.layout import learn_layout, place
 from cellport.train.novelty import Novelty, fit_novelty, label_profiles
 from cellport.train.panel import select_panel
 from cellport.train.reference import Reference, read_reference
+from cellport.train.structure import Annotated, RootChoice, fit_structure
 from cellport.train.unseen import answers_for_held_out_cells, answers_for_unseen_batches
 
 # share of the labelled cells kept out of training
@@ -67,6 +69,9 @@ class AtlasConfig:
     ontology, label_ids
         An OBO file (Cell Ontology) and the column with the labels' terms in it, as another
         source of coarser labels; both or neither.
+    root, root_cell
+        Labels, and names of cells, at which trajectories start; one trajectory for each. Without
+        any, there is one where most cells form a continuum, and its start is proposed.
     fit
         How to train.
     """
@@ -81,6 +86,8 @@ class AtlasConfig:
     label_tree: tuple[str, ...] = ()
     ontology: str | os.PathLike[str] | None = None
     label_ids: str | None = None
+    root: tuple[str, ...] = ()
+    root_cell: tuple[str, ...] = ()
     fit: FitConfig = field(default_factory=FitConfig)
 
 
@@ -176,6 +183,9 @@ def build_atlas(
     latent, logits = encode_reference(model, cells)
     rules = _label_rules(reference, cells, model, logits, how, checkpoint, report)
     layout, layout_scores = learn_layout(model, cells, latent, how.fit)
+    known = Annotated(reference.label, reference.labels, reference.cell_names, held_out)
+    roots = RootChoice(tuple(how.root), tuple(how.root_cell))
+    structure = fit_structure(model, latent, known, roots, how.fit.seed)
     names = name_genes(reference.gene_columns, genes, how.organism)
     training = {
         "cells": int(cells.counts.shape[0]),
@@ -188,6 +198,7 @@ def build_atlas(
         "cells_by_batch": _count(reference.batches, cells.batch),
         "held_out": rules.scores,
         "layout": layout_scores,
+        "structure": structure.summary,
         "versions": {"cellport": __version__, "torch": torch.__version__},
     }
     manifest = Manifest(
@@ -208,7 +219,9 @@ def build_atlas(
         minimum_runtime="0.1.0",
     )
     novelty = fit_novelty(model, cells, how.fit.seed)
-    members = export_members(model, cells, latent, rules.calibration, novelty, layout, how.fit.seed)
+    members = export_members(
+        model, cells, latent, rules.calibration, novelty, layout, structure.head, how.fit.seed
+    )
     members |= reference_members(reference, latent, place(layout, latent), how.fit.seed)
     members["README.md"] = write_card(manifest).encode()
     return manifest, members
@@ -235,13 +248,14 @@ def export_members(
     calibration: Calibration,
     novelty: Novelty,
     layout: LayoutNetwork,
+    structure: StructureHead,
     seed: int,
 ) -> dict[str, bytes]:
     """Graphs and arrays of the atlas, by member name."""
     encoder = MappingEncoder(
-        model, calibration.temperature, calibration.sharpness, novelty.score, layout
+        model, calibration.temperature, calibration.sharpness, novelty.score, layout, structure
     )
-    outputs = ANSWERS if cells.n_labels else ANSWERS[:-1]
+    outputs = answer_names(cells.n_labels > 0, structure.has_trajectory)
     canary = canary_counts(model, latent, seed)
     gaps = torch.from_numpy(canary.copy())
     gaps[::2, ::3] = torch.nan

@@ -9,6 +9,7 @@ from cellport.models.deploy import ExpectedCounts, MappingEncoder, MappingTail
 from cellport.models.layout import LayoutNetwork
 from cellport.models.normalise import PanelNormaliser
 from cellport.models.novelty import Groups, NoveltyScore
+from cellport.models.structure import GaussianMixture, StructureHead
 from cellport.models.vae import CountVAE, ModelConfig
 
 GENES = 9
@@ -36,6 +37,12 @@ def _layout() -> LayoutNetwork:
     return LayoutNetwork(torch.zeros(4), torch.tensor(1.0), -wide, wide, torch.rand(4, 2)).eval()
 
 
+def _structure() -> StructureHead:
+    """Three clusters, no trajectory."""
+    torch.manual_seed(3)
+    return StructureHead(GaussianMixture(torch.randn(4, 3), torch.zeros(3)), None).eval()
+
+
 def _counts() -> torch.Tensor:
     counts = np.random.default_rng(0).poisson(3, (6, GENES)).astype(np.float32)
     counts[0] = 0
@@ -49,9 +56,9 @@ def test_answers_are_the_latent_mean_and_calibrated_probabilities(
 ) -> None:
     model = _model()
     novelty = _novelty(3)
-    layout = _layout()
-    encoder = MappingEncoder(model, temperature, sharpness, novelty, layout)
-    latent, score, place, prob = encoder(_counts())
+    layout, structure = _layout(), _structure()
+    encoder = MappingEncoder(model, temperature, sharpness, novelty, layout, structure)
+    latent, score, place, prob, cluster = encoder(_counts())
     encoded = model.encoder(_counts())
     torch.testing.assert_close(latent, encoded.mean)
     values, _ = model.encoder.normalise(_counts())
@@ -61,14 +68,15 @@ def test_answers_are_the_latent_mean_and_calibrated_probabilities(
         prob, calibrated_probabilities(encoded.logits, temperature, sharpness)
     )
     torch.testing.assert_close(place, layout(encoded.mean))
+    torch.testing.assert_close(cluster, structure(encoded.mean)[0])
 
 
 def test_without_labels_there_are_no_probabilities() -> None:
-    model, others = _model(labels=0), (1.0, 1.0, _novelty(0), _layout())
+    model, others = _model(labels=0), (1.0, 1.0, _novelty(0), _layout(), _structure())
     whole = MappingEncoder(model, *others)(_counts())
     tail = MappingTail(model.encoder.tail, *others)(torch.zeros(6, 8))
     for answers in (whole, tail):
-        assert [tuple(answer.shape) for answer in answers] == [(6, 4), (6,), (6, 2)]
+        assert [tuple(answer.shape) for answer in answers] == [(6, 4), (6,), (6, 2), (6, 3)]
 
 
 def test_expected_counts_are_the_decoder_mean() -> None:

@@ -1,0 +1,72 @@
+"""Which cells of the reference hang together, and which of these lie along a continuum."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
+from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
+from scipy.spatial.distance import cdist
+from sklearn.cluster import KMeans
+
+_CENTRES = 20
+# cells in the middle of an edge, per cell at its thinner end, for each width of a centre
+_LEAST_BRIDGE = 0.045
+_MIDDLE, _END = 0.32, 0.34
+
+
+def connected_groups(latent: NDArray[np.floating], seed: int) -> NDArray[np.int64]:
+    """Find the groups of cells between which there is a gap, and number them, largest first.
+
+    Centres of the cells are joined by a minimum spanning tree. An edge of it is cut where its
+    middle is empty beside its ends: the longer the edge, the fewer cells are enough of a gap.
+
+    Parameters
+    ----------
+    latent
+        float [cells, latent].
+    seed
+        Of k-means.
+
+    Returns
+    -------
+    ndarray
+        int64 [cells].
+    """
+    n_centres = int(np.clip(len(latent) // 20, 1, _CENTRES))
+    if n_centres < 2:
+        return np.zeros(len(latent), np.int64)
+    means = KMeans(n_centres, n_init=4, random_state=seed).fit(latent)
+    centre, nearest = means.cluster_centers_, means.labels_
+    width = np.sqrt((np.linalg.norm(latent - centre[nearest], axis=1) ** 2).mean()) + 1e-12
+    tree = minimum_spanning_tree(cdist(centre, centre) + 1e-12)
+    kept = [
+        (start, end)
+        for start, end in np.argwhere(tree.toarray() > 0)
+        if bridge(latent[(nearest == start) | (nearest == end)], centre[start], centre[end])
+        >= _LEAST_BRIDGE * np.linalg.norm(centre[start] - centre[end]) / width
+    ]
+    pairs = np.array(kept, np.int64).reshape(-1, 2)
+    graph = csr_matrix((np.ones(len(pairs)), pairs.T), (n_centres, n_centres))
+    group = connected_components(graph, directed=False)[1][nearest]
+    order = np.argsort(-np.bincount(group), kind="stable")
+    return np.asarray(np.argsort(order)[group], np.int64)
+
+
+def bridge(
+    latent: NDArray[np.floating], start: NDArray[np.floating], end: NDArray[np.floating]
+) -> float:
+    """Density in the middle between two centres, over that at the emptier of the two.
+
+    Parameters
+    ----------
+    latent
+        float [cells, latent], of the cells nearest to either.
+    start, end
+        float [latent].
+    """
+    along = end - start
+    way = (latent - start) @ along / max(along @ along, 1e-300)
+    middle = np.abs(way - 0.5) < _MIDDLE / 2
+    ends = min((np.abs(way - at) < _END / 2).sum() for at in (0, 1))
+    return float(middle.sum() / _MIDDLE / (max(ends, 1) / _END))

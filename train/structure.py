@@ -1,0 +1,390 @@
+"""Clusters, trajectories and fates of a reference, learned for cells it has not seen."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from cellport.models.structure import StructureHead, Trajectory
+from cellport.models.vae import CountVAE
+from cellport.runtime.errors import TrainingError
+from cellport.train.backbone import Floats, Tree, fit_backbone
+from cellport.train.clusters import cluster_mixture, leiden
+from cellport.train.components import connected_groups
+from cellport.train.lineages import Lineages, read_lineages
+from cellport.train.trajectory import (
+    Curve,
+    fit_curve,
+    gaussian_mixture,
+    pooled_covariance,
+)
+
+_MOST_CELLS = 20_000
+# without a root being named, a trajectory needs this share of the cells in one group
+_MOST_OF_ALL = 2 / 3
+_FEWEST_CELLS = 100
+# and to be no mere ball: measured .001-.01 on continua, .03-.07 on single cell lines
+_SLOWEST = 0.02
+_FEWEST_HELD_OUT = 30
+_CHUNK = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class RootChoice:
+    """Where trajectories start.
+
+    Attributes
+    ----------
+    labels
+        A label for each trajectory.
+    cells
+        Names of reference cells, one for each further trajectory.
+    """
+
+    labels: tuple[str, ...] = ()
+    cells: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.labels or self.cells)
+
+
+@dataclass(frozen=True, slots=True)
+class Annotated:
+    """What is known of the reference cells besides their latent.
+
+    Attributes
+    ----------
+    label
+        int64 [cells], positions in `labels`, -1 where unknown.
+    labels
+        Their names.
+    names
+        object [cells].
+    held_out
+        int64, cells that the model was not trained on.
+    """
+
+    label: NDArray[np.int64]
+    labels: tuple[str, ...]
+    names: NDArray[np.object_]
+    held_out: NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Structure:
+    """What an atlas needs to place cells among clusters and on trajectories.
+
+    Attributes
+    ----------
+    head
+        The module that does so.
+    summary
+        What was found and how, for the manifest: ``cluster_names``, and with a trajectory
+        ``edges`` and ``terminal_states``, in the order of the head's answers.
+    """
+
+    head: StructureHead
+    summary: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A trajectory: the cells on it (positions), its parts, and names of its milestones."""
+
+    rows: NDArray[np.int64]
+    tree: Tree
+    space: Floats
+    curve: Curve
+    lineages: Lineages
+    names: list[str]
+    root_from: str
+
+
+def fit_structure(
+    model: CountVAE,
+    latent: NDArray[np.float32],
+    cells: Annotated,
+    roots: RootChoice | None = None,
+    seed: int = 0,
+) -> Structure:
+    """Cluster the reference and, where its cells lie along a continuum, fit a trajectory.
+
+    A trajectory is fitted for each root that is named. Without any, one is fitted only when
+    two thirds of the cells hang together, and starts at the end of the backbone where the
+    decoder spreads expression over most genes.
+
+    Parameters
+    ----------
+    model
+        Trained, in evaluation mode.
+    latent
+        float32 [cells, latent], of the reference.
+    cells
+        What is known of them.
+    roots
+        Where trajectories start.
+    seed
+        Of a sample of at most 20,000 cells, k-means and Leiden.
+
+    Raises
+    ------
+    TrainingError
+        A root is no label or cell of the reference, or among too few cells.
+    """
+    roots = roots or RootChoice()
+    _check_roots(roots, cells)
+    rows = _sampled(cells, seed)
+    sample = latent[rows]
+    cluster = leiden(sample, seed) if len(rows) > 2 else np.zeros(len(rows), np.int64)
+    mixture = cluster_mixture(sample, cluster)
+    names = [str(code) for code in range(cluster.max() + 1)]
+    summary: dict[str, Any] = {"cluster_names": names}
+    group = connected_groups(sample, seed)
+    found = _trajectories(model, latent, rows, group, cells, roots, seed)
+    if not found:
+        summary["trajectory"] = (
+            "none: the cells do not hang together as one continuum; name a root to have one"
+        )
+        return Structure(StructureHead(mixture, None).eval(), summary)
+    trajectory = _joined(found, sample, cluster, latent[cells.held_out])
+    offset, edges, terminals = 0, [], []
+    all_names = _unique([name for part in found for name in part.names])
+    for part in found:
+        own = all_names[offset : offset + len(part.names)]
+        edges += [f"{own[start]} -> {own[end]}" for start, end in part.lineages.edges]
+        terminals += [own[end] for end in part.lineages.terminal]
+        offset += len(own)
+    summary |= {
+        "trajectory": "a tree; a cycle would be cut open",
+        "roots": [part.root_from for part in found],
+        "edges": edges,
+        "terminal_states": terminals,
+        "cells_on_trajectory": round(sum(len(part.rows) for part in found) / len(rows), 4),
+        "stray": round(trajectory.stray, 4),
+    }
+    return Structure(StructureHead(mixture, trajectory).eval(), summary)
+
+
+def _check_roots(roots: RootChoice, cells: Annotated) -> None:
+    for label in roots.labels:
+        if label not in cells.labels:
+            raise TrainingError(
+                f"--root {label!r} is not a label of the reference; it has "
+                f"{', '.join(cells.labels) or 'none'}."
+            )
+    for name in roots.cells:
+        if not (cells.names == name).any():
+            raise TrainingError(f"--root-cell {name!r} is not the name of a reference cell.")
+
+
+def _sampled(cells: Annotated, seed: int) -> NDArray[np.int64]:
+    """Cells to learn from; root cells are not needed among them."""
+    rows = np.setdiff1d(np.arange(len(cells.label)), cells.held_out)
+    if len(rows) > _MOST_CELLS:
+        rows = np.sort(np.random.default_rng(seed).choice(rows, _MOST_CELLS, replace=False))
+    return rows
+
+
+def _trajectories(
+    model: CountVAE,
+    latent: NDArray[np.float32],
+    rows: NDArray[np.int64],
+    group: NDArray[np.int64],
+    cells: Annotated,
+    roots: RootChoice,
+    seed: int,
+) -> list[_Found]:
+    """Fit the trajectory of each group that has a root, or of the one that is most of all."""
+    wanted: dict[int, tuple[str, str]] = {}
+    for label in roots.labels:
+        inside = cells.label[rows] == cells.labels.index(label)
+        wanted.setdefault(int(np.bincount(group[inside], minlength=1).argmax()), ("label", label))
+    for name in roots.cells:
+        place = latent[np.flatnonzero(cells.names == name)[0]]
+        nearest = ((latent[rows] - place) ** 2).sum(axis=1).argmin()
+        wanted.setdefault(int(group[nearest]), ("cell", name))
+    if not roots and (group == 0).mean() >= _MOST_OF_ALL and (group == 0).sum() >= _FEWEST_CELLS:
+        wanted[0] = ("", "")
+    found = []
+    for code, (kind, name) in sorted(wanted.items()):
+        inside = np.flatnonzero(group == code)
+        if len(inside) < _FEWEST_CELLS:
+            raise TrainingError(
+                f"The cells around the root {name!r} are only {len(inside)}; a trajectory needs "
+                f"{_FEWEST_CELLS}."
+            )
+        part = latent[rows[inside]]
+        tree, diffused = fit_backbone(part, seed)
+        if not kind and diffused.slowest > _SLOWEST:
+            continue
+        space = diffused.space
+        root, how = _root(model, tree, space, part, cells, rows[inside], latent, kind, name)
+        curve = fit_curve(tree, space, part)
+        lineages = read_lineages(tree, curve, root)
+        near = _nearest(tree, space)
+        names = [_common(cells, rows[inside][near == v]) for v in lineages.milestones]
+        found.append(_Found(inside, tree, space, curve, lineages, names, f"{names[0]} ({how})"))
+    return found
+
+
+def _root(
+    model: CountVAE,
+    tree: Tree,
+    space: Floats,
+    part: NDArray[np.float32],
+    cells: Annotated,
+    rows: NDArray[np.int64],
+    latent: NDArray[np.float32],
+    kind: str,
+    name: str,
+) -> tuple[int, str]:
+    """Vertex at which to start, and how it was chosen."""
+    near = _nearest(tree, space)
+    if kind == "cell":
+        place = latent[np.flatnonzero(cells.names == name)[0]]
+        around = np.argsort(((part - place) ** 2).sum(axis=1))[:15]
+        return Counter(near[around].tolist()).most_common(1)[0][0], f"the cell {name}"
+    if kind == "label":
+        share = _by_vertex(cells.label[rows] == cells.labels.index(name), near, len(tree.vertex))
+        return _deepest(tree, share >= share.max() / 2), f"the label {name}"
+    spread = _by_vertex(expression_spread(model, part), near, len(tree.vertex))
+    leaves = np.flatnonzero(tree.degree == 1)
+    return int(leaves[spread[leaves].argmax()]), "proposed: expression spread over most genes"
+
+
+def expression_spread(model: CountVAE, latent: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Entropy of the expected expression of each cell, nats, float32 [cells].
+
+    Cells early in development express more genes more evenly. Decoded, the entropy does not
+    depend on how deep a cell was sequenced.
+
+    References
+    ----------
+    Teschendorff, Enver 2017, Nature Communications (entropy and potency); Gulati et al. 2020,
+    Science (CytoTRACE).
+    """
+    n_batches = model.config.n_batches
+    entropy = []
+    with torch.inference_mode():
+        for start in range(0, len(latent), _CHUNK):
+            some = torch.from_numpy(latent[start : start + _CHUNK])
+            batch = torch.full((len(some), n_batches), 1 / n_batches)
+            share, _ = model.decoder(some, batch, torch.ones(len(some), 1))
+            entropy.append(-(share * (share + 1e-12).log()).sum(dim=1))
+    return np.asarray(torch.cat(entropy).numpy(), np.float32)
+
+
+def _deepest(tree: Tree, inside: NDArray[np.bool_]) -> int:
+    """Of some vertices, the one with most edges between it and any other vertex."""
+    depth = np.where(inside, len(inside), 0)
+    for _ in range(len(inside)):
+        for start, end in tree.edges:
+            depth[start] = min(depth[start], depth[end] + 1)
+            depth[end] = min(depth[end], depth[start] + 1)
+    # an end of the tree, where there is a choice
+    return int(np.lexsort((tree.degree, -depth))[0])
+
+
+def _joined(
+    found: list[_Found],
+    sample: NDArray[np.float32],
+    cluster: NDArray[np.int64],
+    held_out: NDArray[np.float32],
+) -> Trajectory:
+    """Put the trajectories side by side, and components for the cells on none of them."""
+    off = np.setdiff1d(np.arange(len(sample)), np.concatenate([part.rows for part in found]))
+    means = [part.curve.mean for part in found]
+    number = [part.curve.cells for part in found]
+    about = [part.curve.mean[part.curve.point_of_cell] for part in found]
+    inside = [sample[part.rows] for part in found]
+    for code in np.unique(cluster[off]):
+        here = off[cluster[off] == code]
+        means.append(sample[here].mean(axis=0, dtype=np.float64, keepdims=True))
+        number.append(np.array([float(len(here))]))
+    mean = np.concatenate(means)
+    on_curve = np.concatenate(inside)
+    covariance = pooled_covariance(on_curve, np.concatenate(about))
+    n_points = sum(len(part.curve.mean) for part in found)
+    longest = max(part.lineages.time.max() for part in found)
+    edge = _blocks([np.eye(len(part.lineages.edges))[part.lineages.edge] for part in found])
+    fate = _blocks([part.lineages.fate for part in found])
+    fraction = np.concatenate([part.lineages.fraction for part in found])
+    time = np.concatenate([part.lineages.time for part in found]) / longest
+
+    def padded(values: Floats) -> torch.Tensor:
+        rest = np.zeros((len(mean) - n_points, *values.shape[1:]))
+        return torch.from_numpy(np.concatenate([values, rest]).astype(np.float32))
+
+    return Trajectory(
+        gaussian_mixture(mean, np.concatenate(number), covariance),
+        padded(edge),
+        padded(fraction),
+        padded(time),
+        padded(fate),
+        stray(mean, n_points, on_curve, held_out, covariance) / longest,
+    )
+
+
+def stray(
+    mean: Floats,
+    n_points: int,
+    trained: NDArray[np.float32],
+    held_out: NDArray[np.float32],
+    covariance: Floats,
+) -> float:
+    """Root mean square distance of cells from the place on the trajectory that they are given.
+
+    How far cells lie beside it says how far they may be off along it, which nothing else in the
+    reference can tell (VITAE counts this projection error as uncertainty too). Of held-out
+    cells, where there are enough.
+    """
+    cells = held_out if len(held_out) >= _FEWEST_HELD_OUT else trained
+    weight = np.linalg.solve(covariance, mean.T)
+    closeness = cells.astype(np.float64) @ weight - 0.5 * (mean.T * weight).sum(axis=0)
+    nearest = closeness.argmax(axis=1)
+    on = nearest < n_points
+    if not on.any():
+        return stray(mean, n_points, trained, trained[:0], covariance)
+    return float(np.sqrt(((cells[on] - mean[nearest[on]]) ** 2).sum(axis=1).mean()))
+
+
+def _blocks(parts: list[Floats]) -> Floats:
+    from scipy.linalg import block_diag
+
+    return np.asarray(block_diag(*parts), np.float64)
+
+
+def _nearest(tree: Tree, space: Floats) -> NDArray[np.int64]:
+    from scipy.spatial.distance import cdist
+
+    return np.asarray(cdist(space, tree.vertex).argmin(axis=1))
+
+
+def _by_vertex(
+    values: NDArray[Any], near: NDArray[np.int64], n_vertices: int
+) -> NDArray[np.float64]:
+    """Mean of the cells nearest to each vertex; 0 where there is none."""
+    number = np.bincount(near, minlength=n_vertices)
+    return np.asarray(np.bincount(near, values.astype(np.float64), n_vertices) / (number + 1e-9))
+
+
+def _common(cells: Annotated, rows: NDArray[np.int64]) -> str:
+    """Most common label of some cells."""
+    label = cells.label[rows]
+    label = label[label >= 0]
+    return cells.labels[np.bincount(label).argmax()] if len(label) else "state"
+
+
+def _unique(names: list[str]) -> list[str]:
+    """Tell names that come again apart: Ductal, Ductal 2."""
+    seen: Counter[str] = Counter()
+    unique = []
+    for name in names:
+        seen[name] += 1
+        unique.append(name if seen[name] == 1 else f"{name} {seen[name]}")
+    return unique

@@ -1,0 +1,149 @@
+"""A backbone to points in the latent: what the structure module answers from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
+from scipy.sparse.csgraph import shortest_path
+
+from cellport.models.structure import GaussianMixture
+from cellport.train.backbone import Floats, Tree, project
+
+# points of all edges together, and the width of the smoothing between them
+_POINTS = 64
+_WIDTH = 1.5
+_SHRINKAGE = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """Points on the edges of a tree.
+
+    Attributes
+    ----------
+    edge, fraction
+        int64 and float [points], where each point lies.
+    length
+        float [edges], in the latent.
+    mean
+        float [points, latent].
+    cells
+        float [points], how many cells each point stands for.
+    point_of_cell
+        int64 [cells], the nearest point.
+    """
+
+    edge: NDArray[np.int64]
+    fraction: Floats
+    length: Floats
+    mean: Floats
+    cells: Floats
+    point_of_cell: NDArray[np.int64]
+
+
+def fit_curve(tree: Tree, space: Floats, latent: NDArray[np.floating]) -> Curve:
+    """Lay points along the tree and average the latent of the cells around each.
+
+    Parameters
+    ----------
+    tree
+        In `space`.
+    space
+        float [cells, dimensions].
+    latent
+        float [cells, latent], of the same cells.
+    """
+    on = project(tree, space)
+    length = _lengths(tree, space, latent)
+    n_points = np.maximum(1, np.round(_POINTS * length / length.sum())).astype(np.int64)
+    edge = np.repeat(np.arange(len(length)), n_points)
+    first = np.concatenate([[0], np.cumsum(n_points)[:-1]])
+    fraction = (np.arange(len(edge)) - first[edge] + 0.5) / n_points[edge]
+    step = np.minimum((on.fraction * n_points[on.edge]).astype(np.int64), n_points[on.edge] - 1)
+    point_of_cell = first[on.edge] + step
+    apart = _between_points(tree, length, edge, fraction)
+    near = np.exp(-0.5 * (apart / (_WIDTH * length.sum() / _POINTS)) ** 2)
+    member = csr_matrix(
+        (np.ones(len(latent)), (point_of_cell, np.arange(len(latent)))), (len(edge), len(latent))
+    )
+    cells = near @ np.asarray(member.sum(axis=1)).ravel()
+    mean = near @ (member @ latent.astype(np.float64)) / np.maximum(cells, 1e-9)[:, None]
+    cells = cells / near.sum(axis=1)
+    return Curve(edge, fraction, length, mean, cells, point_of_cell)
+
+
+def distance_from(tree: Tree, curve: Curve, root: int) -> Floats:
+    """Way along the tree from a vertex to each point, float [points], in units of the latent."""
+    at_vertex = _between_vertices(tree, curve.length)[root]
+    start, end = at_vertex[tree.edges].T
+    return np.asarray(start[curve.edge] * (1 - curve.fraction) + end[curve.edge] * curve.fraction)
+
+
+def pooled_covariance(latent: NDArray[np.floating], mean: Floats) -> Floats:
+    """Covariance of the cells about their means, shrunk, float [latent, latent]."""
+    apart = latent.astype(np.float64) - mean
+    covariance = apart.T @ apart / len(apart)
+    least = max(np.trace(covariance) / len(covariance), 1e-6)
+    return np.asarray((1 - _SHRINKAGE) * covariance + _SHRINKAGE * least * np.eye(len(covariance)))
+
+
+def gaussian_mixture(mean: Floats, cells: Floats, covariance: Floats) -> GaussianMixture:
+    """Weights and bias of the posterior of components with one covariance.
+
+    Parameters
+    ----------
+    mean
+        float [components, latent].
+    cells
+        float [components], how common each is.
+    covariance
+        float [latent, latent].
+    """
+    weight = np.linalg.solve(covariance, mean.T)
+    prior = np.log(np.maximum(cells / cells.sum(), 1e-6))
+    bias = prior - 0.5 * (mean.T * weight).sum(axis=0)
+    return GaussianMixture(
+        torch.from_numpy(weight.astype(np.float32)), torch.from_numpy(bias.astype(np.float32))
+    )
+
+
+def _lengths(tree: Tree, space: Floats, latent: NDArray[np.floating]) -> Floats:
+    """Length of each edge between the mean latents around its vertices."""
+    on = project(tree, space)
+    nearest = np.where(on.fraction < 0.5, tree.edges[on.edge, 0], tree.edges[on.edge, 1])
+    total = np.zeros((len(tree.vertex), latent.shape[1]))
+    np.add.at(total, nearest, latent)
+    number = np.bincount(nearest, minlength=len(total))
+    mean = total / np.maximum(number, 1)[:, None]
+    length = np.linalg.norm(mean[tree.edges[:, 0]] - mean[tree.edges[:, 1]], axis=1)
+    empty = (number[tree.edges] == 0).any(axis=1)
+    length[empty] = np.median(length[~empty]) if (~empty).any() else 1.0
+    return np.maximum(length, 1e-6)
+
+
+def _between_vertices(tree: Tree, length: Floats) -> Floats:
+    n = len(tree.vertex)
+    graph = csr_matrix((length, tree.edges.T), (n, n))
+    return np.asarray(shortest_path(graph, directed=False))
+
+
+def _between_points(
+    tree: Tree, length: Floats, edge: NDArray[np.int64], fraction: Floats
+) -> Floats:
+    apart = _between_vertices(tree, length)
+    to_ends = np.stack([fraction, 1 - fraction], axis=1) * length[edge, None]
+    ends = tree.edges[edge]
+    through = np.stack(
+        [
+            to_ends[:, a][:, None] + apart[np.ix_(ends[:, a], ends[:, b])] + to_ends[:, b][None]
+            for a in (0, 1)
+            for b in (0, 1)
+        ]
+    ).min(axis=0)
+    same = edge[:, None] == edge[None]
+    direct = np.abs(fraction[:, None] - fraction[None]) * length[edge][:, None]
+    return np.asarray(np.where(same, direct, through))
