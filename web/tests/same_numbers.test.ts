@@ -6,10 +6,8 @@ import { openAtlas } from "../src/atlas/atlas";
 import { verifyAtlas } from "../src/atlas/verify";
 import { sentence } from "../src/errors";
 import type { MappedBlock } from "../src/mapping/columns";
-import { classify } from "../src/mapping/gate";
-import { matchGenes, type Panel } from "../src/mapping/genes";
 import type { MapOptions } from "../src/mapping/map_query";
-import { FOLDER, mapFiles, parts, vectors } from "./vectors";
+import { has, mapFiles, parts, vectors } from "./vectors";
 
 interface MappedCase {
   name: string;
@@ -22,21 +20,7 @@ interface MappedCase {
   notes: string[];
 }
 
-interface GeneCase {
-  name: string;
-  columns: Record<string, string[]>;
-  organism: string | null;
-  error: string | null;
-  match: Record<string, unknown> | null;
-}
-
-interface GateCase {
-  values: number[];
-  cells: number[] | null;
-  content: string;
-}
-
-const given = FOLDER !== "";
+const given = has("mapped.json");
 
 describe.skipIf(!given)("cells that Python has mapped", () => {
   const cases = given ? vectors<MappedCase[]>("mapped.json") : [];
@@ -70,51 +54,13 @@ describe.skipIf(!given)("cells that Python has mapped", () => {
   });
 });
 
-describe.skipIf(!given)("decisions that Python has made", () => {
-  const genes = given
-    ? vectors<{ panel: Panel; cases: GeneCase[] }>("genes.json")
-    : { panel: { symbols: [], ensembl: [] }, cases: [] };
-  for (const { name, columns, organism, error, match } of genes.cases) {
-    test(`genes: ${name}`, () => {
-      const matching = () =>
-        matchGenes(new Map(Object.entries(columns)), genes.panel, { organism });
-      if (error !== null) {
-        expect(matching).toThrow(error);
-        return;
-      }
-      const found = matching();
-      expect({
-        panel_column: [...found.panelColumn],
-        column: found.column,
-        organism: found.organism,
-        by_rule: found.byRule,
-        n_duplicated: found.nDuplicated,
-        ambiguous: found.ambiguous,
-        missing: found.missing,
-        warnings: found.warnings,
-      }).toEqual(match);
-    });
-  }
-
-  test("the gate judges values alike", () => {
-    const cases = vectors<GateCase[]>("gate.json");
-    const found = cases.map(({ values, cells }) =>
-      classify({
-        values: Float32Array.from(values),
-        cells: cells && Int32Array.from(cells),
-      }),
-    );
-    expect(found).toEqual(cases.map(({ content }) => content));
-  });
-});
-
 function columnValues(blocks: readonly MappedBlock[], name: string) {
   return blocks.flatMap((block): (string | number | boolean)[] => {
     const column = block.columns.find((one) => one.name === name);
     if (!column) throw new Error(`There is no column ${name}.`);
     if (column.kind === "bool") return Array.from(column.values, Boolean);
     if (column.kind === "float") return [...column.values];
-    return Array.from(column.values, (code) => column.categories[code]);
+    return Array.from(column.values, (code) => column.categories[code] ?? "");
   });
 }
 

@@ -1,6 +1,6 @@
-/** What the Python package computed, to be computed again; written by tests/web/vectors.py. */
+/** What the Python package computed, to be computed again; written by tests/web/test_app*.py. */
 
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { basename, join } from "node:path";
 
 import { File as H5File, ready } from "h5wasm";
@@ -11,7 +11,11 @@ import type { MappedBlock } from "../src/mapping/columns";
 import { mapQuery, type MapOptions, openQuery, type Query } from "../src/mapping/map_query";
 import { openFiles } from "../src/sources/open";
 
-export const FOLDER = process.env.CELLPORT_WEB_VECTORS ?? "";
+const FOLDER = process.env.CELLPORT_WEB_VECTORS ?? "";
+
+export function has(name: string): boolean {
+  return FOLDER !== "" && existsSync(join(FOLDER, name));
+}
 
 export function vectors<T>(name: string): T {
   return JSON.parse(readFileSync(join(FOLDER, name), "utf8")) as T;

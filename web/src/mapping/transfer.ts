@@ -8,18 +8,21 @@ import { AtlasError } from "../errors";
 import type { MappedBlock, ResultColumn, ResultMatrix } from "./columns";
 import { buildTree, callDeepest, type LabelTree } from "./label_tree";
 import { noveltyP, type NoveltyTable } from "./novelty";
+import {
+  argmax,
+  structureAnswers,
+  type StructureNames,
+  structureNames,
+  structureWidths,
+} from "./structure";
 import type { Answers } from "./tail";
 
 export const UNKNOWN = "unknown";
 export const QC = ["ok", "empty", "low_depth", "low_gene_coverage"];
 
-/** Outputs of the graph that become matrices, and under which name. */
-const MATRICES: Record<string, string> = { latent: "X_cellport", umap: "X_cellport_umap" };
-/** Outputs that become columns by the rules below. */
-const READ = ["label_prob", "novelty_score", "latent"];
-
 export class Transfer {
   private readonly tree: LabelTree;
+  private readonly structure: StructureNames;
   private readonly setProb: Float32Array;
   /** Label sets met so far; blocks name them by position. */
   private readonly sets = new Map<string, number>([["", 0]]);
@@ -30,6 +33,7 @@ export class Transfer {
     private readonly measuredShare: number,
   ) {
     this.tree = buildTree(manifest.labels, manifest.parents);
+    this.structure = structureNames(manifest);
     this.setProb = Float32Array.from(manifest.setProb);
   }
 
@@ -41,12 +45,13 @@ export class Transfer {
     if (this.manifest.labels.length) columns.push(...this.labelColumns(library, answers));
     columns.push(...this.noveltyColumns(library, answers));
     columns.push(this.quality(library));
-    const matrices: ResultMatrix[] = [];
-    for (const [name, { width, data }] of answers) {
-      if (name in MATRICES) matrices.push({ name: MATRICES[name], width, values: data });
-      else if (!READ.includes(name)) columns.push(...further(name, width, data, library));
-    }
-    return { start, nCells, columns, matrices };
+    const matrices: ResultMatrix[] = [
+      matrix("X_cellport", answers.get("latent")!),
+      matrix("X_cellport_umap", answers.get("umap")!),
+    ];
+    const [more, moreMatrices] = structureAnswers(this.structure, answers, library);
+    columns.push(...more);
+    return { start, nCells, columns, matrices: [...matrices, ...moreMatrices] };
   }
 
   private labelColumns(library: Float64Array, answers: Answers): ResultColumn[] {
@@ -131,6 +136,7 @@ export class Transfer {
       ["latent", this.manifest.nLatent],
       ["novelty_score", 1],
       ["umap", 2],
+      ...structureWidths(this.structure),
     ];
     if (this.manifest.labels.length) widths.push(["label_prob", this.manifest.labels.length]);
     for (const [name, width] of widths) {
@@ -144,27 +150,6 @@ export class Transfer {
   }
 }
 
-/** Any other answer: one number a cell stays a number, several become the most likely group. */
-function further(
-  name: string,
-  width: number,
-  data: Float32Array,
-  library: Float64Array,
-): ResultColumn[] {
-  if (width === 1) {
-    const values = Float32Array.from(library, (counts, i) => (counts > 0 ? data[i] : NaN));
-    return [{ name: `cellport_${name}`, kind: "float", values }];
-  }
-  const values = Int32Array.from(library, (counts, cell) =>
-    counts > 0 ? argmax(data.subarray(cell * width, (cell + 1) * width)) : -1,
-  );
-  const group = name.replace(/_(prob|posterior)$/, "");
-  const categories = Array.from({ length: width }, (_, i) => String(i));
-  return [{ name: `cellport_${group}`, kind: "category", categories, values }];
-}
-
-function argmax(values: Float32Array): number {
-  let best = 0;
-  for (let i = 1; i < values.length; i++) if (values[i] > values[best]) best = i;
-  return best;
+function matrix(name: string, answer: { width: number; data: Float32Array }): ResultMatrix {
+  return { name, width: answer.width, values: answer.data };
 }

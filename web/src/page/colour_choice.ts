@@ -15,6 +15,9 @@ const TITLES: Record<string, string> = {
   cellport_qc: "Quality",
   cellport_cluster: "Cluster",
   cellport_pseudotime: "Pseudotime",
+  cellport_pseudotime_sd: "Pseudotime, standard deviation",
+  cellport_edge: "Edge of the trajectory",
+  cellport_edge_fraction: "Way along the edge",
 };
 // hundreds of values at times; the selection shows them
 const HIDDEN = new Set(["cellport_label_set"]);

@@ -22,9 +22,8 @@ export function csvParts(results: Results, cells: ArrayLike<number> | null = nul
       const cell = cells ? cells[i] : i;
       const fields = [quoted(results.names[cell]), ...writers.map((write) => write(cell))];
       for (const { width, values } of matrices) {
-        // nine digits name a float32 exactly
         for (let d = 0; d < width; d++) {
-          fields.push(String(Number(values[cell * width + d].toPrecision(9))));
+          fields.push(nineDigits(values[cell * width + d]));
         }
       }
       lines.push(fields.join(","));
@@ -48,7 +47,12 @@ function shortest(value: number): string {
     const short = Number(value.toPrecision(digits));
     if (Math.fround(short) === value) return String(short);
   }
-  return String(Number(value.toPrecision(9)));
+  return nineDigits(value);
+}
+
+/** Nine digits name a float32 exactly. */
+function nineDigits(value: number): string {
+  return Number.isNaN(value) ? "nan" : String(Number(value.toPrecision(9)));
 }
 
 function quoted(value: string): string {

@@ -35,13 +35,18 @@ export async function openFiles(
   }
   const [file] = files;
   if (!file.size) throw new InputError(`${file.name} is an empty file.`);
-  if (await beginsAsHdf5(file)) return byContent(mounted(file, openHdf5), file.name);
+  if (await beginsAsHdf5(file)) {
+    const [opened, names] = mounted(file, openHdf5);
+    return byContent(opened, names, file.name);
+  }
   throw new InputError(notReadable(file.name));
 }
 
-function mounted(file: File, openHdf5: (file: File) => H5File): H5File {
+function mounted(file: File, openHdf5: (file: File) => H5File): [H5File, string[]] {
   try {
-    return openHdf5(file);
+    const opened = openHdf5(file);
+    // a file that could not be opened says so only when it is asked something
+    return [opened, opened.keys()];
   } catch {
     throw new InputError(
       `${file.name} is a damaged or truncated HDF5 file. Download or write it again.`,
@@ -49,9 +54,8 @@ function mounted(file: File, openHdf5: (file: File) => H5File): H5File {
   }
 }
 
-function byContent(file: H5File, title: string): Contents {
+function byContent(file: H5File, names: string[], title: string): Contents {
   try {
-    const names = file.keys();
     const convert = foreign(names);
     if (convert) throw new InputError(`${title} is ${convert}`);
     const tenx = names.includes("obs") ? [] : tenxGroups(file);

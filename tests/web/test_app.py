@@ -1,4 +1,4 @@
-"""The page's TypeScript against the Python runtime: the same cells, genes, values and answers."""
+"""The page: the numbers of the Python runtime, and a visit with a real browser."""
 
 from __future__ import annotations
 
@@ -7,7 +7,11 @@ import json
 import os
 import shutil
 import subprocess
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +25,8 @@ import scipy.sparse as sp
 from cellport.demo import LABELS, write_sample
 from cellport.runtime.atlas import Atlas, load_atlas
 from cellport.runtime.errors import InputError
-from cellport.runtime.gate import classify
-from cellport.runtime.genes import Panel, match_genes
-from cellport.runtime.sources.source import Sample
-from cellport.web.site import manifest_bytes
+from cellport.web.publish import publish
+from cellport.web.site import PAGE, manifest_bytes
 
 WEB = Path(__file__).resolve().parents[2] / "web"
 PLAIN = {"layer": None, "allowFractional": False, "anyOrganism": False}
@@ -59,11 +61,9 @@ def lung(folder: Path) -> tuple[Atlas, Any]:
 def test_python_and_the_page_agree(folder: Path, lung: tuple[Atlas, Any]) -> None:
     atlas, query = lung
     write_parts(atlas, folder / "atlas")
-    write_json(folder / "mapped.json", list(mapped_cases(atlas, query, folder)))
-    write_json(folder / "genes.json", gene_cases(atlas))
-    write_json(folder / "gate.json", list(gate_cases()))
+    (folder / "mapped.json").write_text(json.dumps(list(mapped_cases(atlas, query, folder))))
     done = subprocess.run(
-        ["npx", "--no-install", "vitest", "run", "--reporter=dot"],
+        ["npx", "--no-install", "vitest", "run", "same_numbers", "--reporter=dot"],
         cwd=WEB,
         env={**os.environ, "CELLPORT_WEB_VECTORS": str(folder), "NO_COLOR": "1", "CI": "1"},
         capture_output=True,
@@ -74,8 +74,152 @@ def test_python_and_the_page_agree(folder: Path, lung: tuple[Atlas, Any]) -> Non
     assert "skipped" not in done.stdout, done.stdout
 
 
-def write_json(path: Path, value: Any) -> None:
-    path.write_text(json.dumps(value, allow_nan=True).replace("NaN", "null"))
+@pytest.fixture(scope="module")
+def site(folder: Path, lung: tuple[Atlas, Any]) -> Iterator[str]:
+    """A published site behind a plain file server, some folders down."""
+    if shutil.which("chromium") is None or not (PAGE / "index.html").is_file():
+        pytest.skip("the visit needs chromium, and the built page: npm run build in web/")
+    root = folder / "server" / "some" / "where"
+    root.mkdir(parents=True)
+    publish(lung[0].file.path, root / "lung")
+    with served(folder / "server") as address:
+        yield f"{address}/some/where/lung/"
+
+
+def test_a_visit_gives_what_map_gives(
+    folder: Path, lung: tuple[Atlas, Any], site: str, tmp_path: Path
+) -> None:
+    atlas, query = lung
+    gene = next(name for name in atlas.manifest.symbols if name)
+    out = visit(
+        site,
+        tmp_path,
+        ["verified"],
+        ["drop", [str(query)]],
+        ["mapped"],
+        ["download", "page.csv"],
+        ["text", ["types", "#types"]],
+        ["select", ["#colour", "cell_type_coarse"]],
+        ["wait", 500],
+        ["text", ["own column", "#legend"]],
+        ["type", ["#gene", gene.lower()]],
+        ["wait", 500],
+        ["text", ["gene", "#legend"]],
+        ["click", "#lasso"],
+        ["lasso"],
+        ["text", ["selected", "#selection h2"]],
+    )
+    mapped = atlas.map(query)
+    found = pd.read_csv(tmp_path / "page.csv", index_col=0, keep_default_na=False)
+    mapped.write(tmp_path / "map.csv")
+    expected = pd.read_csv(tmp_path / "map.csv", index_col=0, keep_default_na=False)
+    pd.testing.assert_frame_equal(found, expected, check_exact=False, rtol=1e-3, atol=1e-3)
+    for name in set(mapped["cellport_call"]):
+        assert name in out["values"]["types"]
+    assert "endothelial" in out["values"]["own column"]
+    assert out["values"]["gene"].startswith(gene)
+    assert out["values"]["selected"] == f"{len(found)} cells selected"
+
+
+def test_nothing_is_asked_of_another_host_and_nothing_fails(
+    site: str, lung: tuple[Atlas, Any], tmp_path: Path
+) -> None:
+    out = visit(site, tmp_path, ["verified"], ["choose", [str(lung[1])]], ["mapped"], webgl=True)
+    origin = site.split("/some/")[0]
+    for address in out["requests"]:
+        assert address.removeprefix("blob:").startswith(origin), address
+    said = [line for line in out["said"] if "GPU stall" not in line]
+    assert said == []
+
+
+def test_a_narrow_dark_screen_shows_everything(
+    site: str, lung: tuple[Atlas, Any], tmp_path: Path
+) -> None:
+    out = visit(
+        site,
+        tmp_path,
+        ["verified"],
+        ["choose", [str(lung[1])]],
+        ["mapped"],
+        ["evaluate", ["width", "document.documentElement.scrollWidth"]],
+        ["evaluate", ["theme", "document.documentElement.dataset.theme"]],
+        width=390,
+        height=844,
+        dark=True,
+    )
+    assert out["values"] == {"width": 390, "theme": "dark"}
+
+
+def test_faults_are_sentences_and_the_page_goes_on(
+    folder: Path, site: str, lung: tuple[Atlas, Any], tmp_path: Path
+) -> None:
+    cells = anndata.read_h5ad(lung[1])
+    cells.X = sp.csr_matrix(cells.X).astype(np.float32).log1p()
+    cells.write_h5ad(tmp_path / "logged.h5ad")
+    whole = lung[1].read_bytes()
+    (tmp_path / "cut.h5ad").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "words.h5ad").write_text("these are no cells")
+    out = visit(
+        site,
+        tmp_path,
+        ["verified"],
+        *(
+            step
+            for name in ("logged.h5ad", "cut.h5ad", "words.h5ad")
+            for step in (["choose", [str(tmp_path / name)]], ["wait", 1500], ["refused", name])
+        ),
+        ["choose", [str(lung[1])]],
+        ["mapped"],
+    )
+    said = out["values"]
+    assert "holds log-normalised values" in said["logged.h5ad"]
+    assert "damaged or truncated" in said["cut.h5ad"]
+    assert "is not an HDF5 file" in said["words.h5ad"]
+
+
+def visit(site: str, tmp_path: Path, *steps: list[Any], **changes: Any) -> dict[str, Any]:
+    plan = {
+        "url": site,
+        "chromium": shutil.which("chromium"),
+        "profile": str(tmp_path / "profile"),
+        "out": str(tmp_path),
+        "width": 1440,
+        "height": 900,
+        "dark": False,
+        "webgl": False,
+        "steps": list(steps),
+        **changes,
+    }
+    (tmp_path / "plan.json").write_text(json.dumps(plan))
+    done = subprocess.run(
+        ["node", "tests/visit.mjs", str(tmp_path / "plan.json")],
+        cwd=WEB,
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert done.returncode == 0, done.stderr
+    out: dict[str, Any] = json.loads(done.stdout)
+    assert out["failed"] is None, out
+    return out
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@contextmanager
+def served(folder: Path) -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder)))
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
 
 
 def write_parts(atlas: Atlas, folder: Path) -> None:
@@ -135,7 +279,7 @@ def variants(cells: Any) -> Iterator[tuple[str, Any, dict[str, Any]]]:
     yield "repeated_genes", anndata.AnnData(both, obs=cells.obs, var=twice), PLAIN
     mouse = changed()
     mouse.var_names = [name.capitalize() for name in mouse.var_names]
-    yield "mouse", mouse[:, :].copy(), PLAIN
+    yield "mouse", mouse, PLAIN
     yield "any_organism", mouse, {**PLAIN, "anyOrganism": True}
 
 
@@ -159,7 +303,7 @@ def mapped_case(
     for column in stream.schema.columns:
         values = np.concatenate([block.obs[column.name] for block in blocks])
         if column.kind == "category":
-            values = np.array(column.categories, object)[values]
+            values = np.array([*column.categories, ""], object)[values]
         columns[column.name] = values.tolist()
     return {
         **case,
@@ -206,101 +350,3 @@ def write_tenx_mtx(cells: Any, folder: Path) -> list[str]:
     with gzip.open(folder / "matrix.mtx.gz", "wb") as file:
         scipy.io.mmwrite(file, sp.coo_matrix(sp.csr_matrix(cells.X.astype(np.int32))).T)
     return ["matrix.mtx.gz", "features.tsv", "barcodes.tsv.gz"]
-
-
-def gene_cases(atlas: Atlas) -> dict[str, Any]:
-    """Names of the panel's genes, spoilt in many ways at random, and what Python made of them."""
-    symbols = (*atlas.manifest.symbols[:160], "", "MATR3", "HLA-A", "7SK", "straße")
-    ensembl = (*atlas.manifest.ensembl[:160], "ENSG00000000003", "", "ENSG00000206503", "", "")
-    panel = Panel(symbols, ensembl)
-    rng = np.random.default_rng(1)
-    cases = [
-        gene_case(panel, f"spoilt {seed}", spoilt_names(panel, rng), organism)
-        for seed in range(40)
-        for organism in ("human", None)
-    ]
-    mouse = {"index": [f"Gene{chr(97 + i % 26)}{chr(97 + i // 26)}" for i in range(300)]}
-    cases += [
-        gene_case(panel, "mouse", mouse, "human"),
-        gene_case(panel, "R names", {"index": [s.replace("-", ".") for s in symbols]}, None),
-        gene_case(panel, "nothing", {"index": []}, None),
-    ]
-    return {"panel": {"symbols": symbols, "ensembl": ensembl}, "cases": cases}
-
-
-def spoilt_names(panel: Panel, rng: np.random.Generator) -> dict[str, list[str]]:
-    spoil = [
-        lambda s, e: s,
-        lambda s, e: e,
-        lambda s, e: f"{e}.{rng.integers(1, 20)}",
-        lambda s, e: s.lower(),
-        lambda s, e: f"GRCh38_{s}",
-        lambda s, e: f"hg19-{e}.3",
-        lambda s, e: f"{e}_{s}",
-        lambda s, e: f"{s}|{e}.7",
-        lambda s, e: f"{s}.1",
-        lambda s, e: f"{s}-1",
-        lambda s, e: s.replace("-", "."),
-        lambda s, e: f"X{s}",
-        lambda s, e: "",
-        lambda s, e: f"LOC{rng.integers(1000)}",
-    ]
-    chosen = rng.choice(len(spoil), rng.integers(1, 5))
-    columns = {}
-    for column in ("index", "gene_ids")[: rng.integers(1, 3)]:
-        genes = rng.integers(0, panel.n_genes, rng.integers(100, 400))
-        columns[column] = [
-            spoil[rng.choice(chosen)](panel.symbols[gene], panel.ensembl[gene]) for gene in genes
-        ]
-    length = min(map(len, columns.values()))
-    return {column: names[:length] for column, names in columns.items()}
-
-
-def gene_case(
-    panel: Panel, name: str, columns: dict[str, list[str]], organism: str | None
-) -> dict[str, Any]:
-    case = {"name": name, "columns": columns, "organism": organism, "error": None, "match": None}
-    arrays = {column: np.array(names, object) for column, names in columns.items()}
-    try:
-        match = match_genes(arrays, panel, organism=organism)
-    except InputError as error:
-        return {**case, "error": str(error)}
-    found = {
-        "panel_column": match.panel_column.tolist(),
-        "column": match.column,
-        "organism": match.organism,
-        "by_rule": match.by_rule,
-        "n_duplicated": match.n_duplicated,
-        "ambiguous": match.ambiguous,
-        "missing": match.missing,
-        "warnings": match.warnings,
-    }
-    return {**case, "match": found}
-
-
-def gate_cases() -> Iterator[dict[str, Any]]:
-    rng = np.random.default_rng(2)
-    for _ in range(30):
-        counts = rng.poisson(rng.gamma(0.5, 2, 40), (12, 40)).astype(np.float64)
-        total = np.maximum(counts.sum(axis=1, keepdims=True), 1)
-        for values in (
-            counts,
-            counts + rng.random() * (rng.random(counts.shape) < 0.3),
-            counts / total * 1e4,
-            np.log1p(counts / total * 1e4),
-            np.log1p(counts * rng.random((12, 1)) * 9),
-            (counts - counts.mean(axis=0)) / 3,
-            counts * 0,
-            rng.random(counts.shape),
-            counts + 1e300,
-        ):
-            with np.errstate(over="ignore"):
-                kept = values.astype(np.float32)
-            rows = np.repeat(np.arange(12), 40)
-            for cells in (rows, None):
-                sample = Sample(kept.ravel(), cells)
-                yield {
-                    "values": [v if np.isfinite(v) else 1e300 for v in kept.ravel().tolist()],
-                    "cells": None if cells is None else cells.tolist(),
-                    "content": classify(sample),
-                }

@@ -1,0 +1,99 @@
+/** Gene matching and the raw-count gate against the Python runtime. */
+
+import { describe, expect, test } from "vitest";
+
+import { classify } from "../src/mapping/gate";
+import { matchGenes, type Panel } from "../src/mapping/genes";
+import { structureAnswers, structureNames } from "../src/mapping/structure";
+import { has, vectors } from "./vectors";
+
+interface GeneCase {
+  name: string;
+  columns: Record<string, string[]>;
+  organism: string | null;
+  error: string | null;
+  match: Record<string, unknown> | null;
+}
+
+interface GateCase {
+  values: number[];
+  cells: number[] | null;
+  content: string;
+}
+
+interface StructureCase {
+  training: Record<string, unknown>;
+  library: number[];
+  answers: Record<string, { width: number; data: number[] }>;
+  columns: Record<string, (string | number | null)[]>;
+  fate: (number | null)[] | null;
+}
+
+const given = has("genes.json");
+
+describe.skipIf(!given)("decisions that Python has made", () => {
+  const genes = given
+    ? vectors<{ panel: Panel; cases: GeneCase[] }>("genes.json")
+    : { panel: { symbols: [], ensembl: [] }, cases: [] };
+  for (const { name, columns, organism, error, match } of genes.cases) {
+    test(`genes: ${name}`, () => {
+      const matching = () =>
+        matchGenes(new Map(Object.entries(columns)), genes.panel, { organism });
+      if (error !== null) {
+        expect(matching).toThrow(error);
+        return;
+      }
+      const found = matching();
+      expect({
+        panel_column: [...found.panelColumn],
+        column: found.column,
+        organism: found.organism,
+        by_rule: found.byRule,
+        n_duplicated: found.nDuplicated,
+        ambiguous: found.ambiguous,
+        missing: found.missing,
+        warnings: found.warnings,
+      }).toEqual(match);
+    });
+  }
+
+  test("clusters, edges and pseudotime are read alike", () => {
+    for (const expected of vectors<StructureCase[]>("structure.json")) {
+      const answers = new Map(
+        Object.entries(expected.answers).map(([name, { width, data }]) => [
+          name,
+          { width, data: Float32Array.from(data) },
+        ]),
+      );
+      const names = structureNames({ name: "", training: expected.training });
+      const [columns, matrices] = structureAnswers(
+        names,
+        answers,
+        Float64Array.from(expected.library),
+      );
+      const found = columns.map((column) => [
+        column.name,
+        column.kind === "category"
+          ? Array.from(column.values, (code) => column.categories[code] ?? null)
+          : Array.from(column.values, orNull),
+      ]);
+      expect(Object.fromEntries(found)).toEqual(expected.columns);
+      expect(matrices.length ? Array.from(matrices[0].values, orNull) : null).toEqual(expected.fate);
+    }
+  });
+
+  test("the gate judges values alike", () => {
+    const cases = vectors<GateCase[]>("gate.json");
+    const found = cases.map(({ values, cells }) =>
+      classify({
+        values: Float32Array.from(values),
+        cells: cells && Int32Array.from(cells),
+      }),
+    );
+    expect(found).toEqual(cases.map(({ content }) => content));
+  });
+});
+
+function orNull(value: number): number | null {
+  return Number.isNaN(value) ? null : value;
+}
