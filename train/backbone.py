@@ -6,6 +6,7 @@ branches that the cells have. A tree cannot hold a circle: a cycle is cut where 
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +16,7 @@ from scipy.sparse.csgraph import minimum_spanning_tree
 from scipy.sparse.linalg import eigsh
 from scipy.spatial.distance import cdist
 from sklearn.cluster import KMeans
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.neighbors import NearestNeighbors
 
 _NEIGHBORS = 30
@@ -136,7 +138,7 @@ def grow_tree(space: Floats, seed: int) -> Tree:
     """
     n_cells, n_dimensions = space.shape
     n_vertices = int(np.clip(n_cells // 20, 2, _VERTICES))
-    vertex = KMeans(n_vertices, n_init=4, random_state=seed).fit(space).cluster_centers_
+    vertex = centres(space, n_vertices, seed)
     width = (cdist(space, vertex).min(axis=1) ** 2).mean() / n_dimensions
     for _ in range(_ITERATIONS):
         edges = _spanning_tree(vertex)
@@ -150,6 +152,13 @@ def grow_tree(space: Floats, seed: int) -> Tree:
         vertex = np.linalg.solve(np.diag(share.sum(axis=0) + 1e-9) + pull, share.T @ space)
         width = max((share * cdist(space, vertex) ** 2).sum() / space.size, 1e-9)
     return Tree(vertex, _spanning_tree(vertex))
+
+
+def centres(values: NDArray[np.floating], number: int, seed: int) -> NDArray[np.floating]:
+    """Centres of k-means, float [number, dimensions]; some coincide where cells do."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return KMeans(number, n_init=4, random_state=seed).fit(values).cluster_centers_
 
 
 def prune(tree: Tree, space: Floats) -> Tree:

@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
 from scipy.spatial.distance import cdist
-from sklearn.cluster import KMeans
+
+from cellport.train.backbone import centres
 
 _CENTRES = 20
 # cells in the middle of an edge, per cell at its thinner end, for each width of a centre
@@ -36,8 +37,8 @@ def connected_groups(latent: NDArray[np.floating], seed: int) -> NDArray[np.int6
     n_centres = int(np.clip(len(latent) // 20, 1, _CENTRES))
     if n_centres < 2:
         return np.zeros(len(latent), np.int64)
-    means = KMeans(n_centres, n_init=4, random_state=seed).fit(latent)
-    centre, nearest = means.cluster_centers_, means.labels_
+    centre = centres(latent, n_centres, seed)
+    nearest = cdist(latent, centre).argmin(axis=1)
     width = np.sqrt((np.linalg.norm(latent - centre[nearest], axis=1) ** 2).mean()) + 1e-12
     tree = minimum_spanning_tree(cdist(centre, centre) + 1e-12)
     kept = [

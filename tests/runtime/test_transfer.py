@@ -31,7 +31,11 @@ def manifest(tiny_atlas: AtlasFile) -> Manifest:
         "call_prob": 0.5, "low_depth": 100.0, "low_gene_coverage": 0.6, "novelty_p": 0.05
     }  # fmt: skip
     return replace(
-        tiny_atlas.manifest, thresholds=thresholds, parents={}, set_prob=(0.05, 0.25, 0.3)
+        tiny_atlas.manifest,
+        thresholds=thresholds,
+        parents={},
+        set_prob=(0.05, 0.25, 0.3),
+        training={},
     )
 
 
