@@ -84,7 +84,7 @@ def structure_names(manifest: Manifest) -> StructureNames:
     """
     stated = manifest.training.get("structure", {})
     keys = ("cluster_names", "edges", "terminal_states")
-    lists = [stated.get(key, []) for key in keys] if isinstance(stated, dict) else [None]
+    lists: list[Any] = [stated.get(key, []) for key in keys] if isinstance(stated, dict) else [None]
     for names in lists:
         texts = isinstance(names, list | tuple) and all(isinstance(name, str) for name in names)
         if not texts or len(set(names)) != len(names):

@@ -154,11 +154,12 @@ def grow_tree(space: Floats, seed: int) -> Tree:
     return Tree(vertex, _spanning_tree(vertex))
 
 
-def centres(values: NDArray[np.floating], number: int, seed: int) -> NDArray[np.floating]:
+def centres(values: NDArray[np.floating], number: int, seed: int) -> Floats:
     """Centres of k-means, float [number, dimensions]; some coincide where cells do."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        return KMeans(number, n_init=4, random_state=seed).fit(values).cluster_centers_
+        found = KMeans(number, n_init=4, random_state=seed).fit(values).cluster_centers_
+    return np.asarray(found, np.float64)
 
 
 def prune(tree: Tree, space: Floats) -> Tree:

@@ -78,7 +78,8 @@ def read_lineages(tree: Tree, curve: Curve, root: int) -> Lineages:
     edge = segment_of[curve.edge]
     edges = np.array(segments, np.int64).reshape(-1, 2)
     terminal = np.setdiff1d(edges[:, 1], edges[:, 0])
-    fate = _fates(edges, terminal, np.bincount(edge, curve.cells, len(edges)))[edge]
+    cells = np.bincount(edge, curve.cells, len(edges)).astype(np.float64)
+    fate = _fates(edges, terminal, cells)[edge]
     return Lineages(milestones, edges, terminal, edge, _way(edge, time, curve), time, fate)
 
 

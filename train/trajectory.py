@@ -122,7 +122,7 @@ def _lengths(tree: Tree, space: Floats, latent: NDArray[np.floating]) -> Floats:
     length = np.linalg.norm(mean[tree.edges[:, 0]] - mean[tree.edges[:, 1]], axis=1)
     empty = (number[tree.edges] == 0).any(axis=1)
     length[empty] = np.median(length[~empty]) if (~empty).any() else 1.0
-    return np.maximum(length, 1e-6)
+    return np.asarray(np.maximum(length, 1e-6))
 
 
 def _between_vertices(tree: Tree, length: Floats) -> Floats:
