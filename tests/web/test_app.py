@@ -25,6 +25,7 @@ import scipy.sparse as sp
 from cellport.demo import LABELS, write_sample
 from cellport.runtime.atlas import Atlas, load_atlas
 from cellport.runtime.errors import InputError
+from cellport.runtime.novel_groups import NovelCells
 from cellport.web.publish import publish
 from cellport.web.site import PAGE, manifest_bytes
 
@@ -267,6 +268,9 @@ def variants(cells: Any) -> Iterator[tuple[str, Any, dict[str, Any]]]:
     fractional.data[::9] += 0.25
     yield "fractional_refused", changed(fractional), PLAIN
     yield "fractional", changed(fractional), {**PLAIN, "allowFractional": True}
+    strange = cells.X.toarray()
+    strange[:40] = strange[:40, rng.permutation(cells.n_vars)]
+    yield "strange_cells", changed(sp.csr_matrix(strange)), PLAIN
     empty = cells.X.tolil()
     empty[3], empty[11, 200:] = 0, 0
     yield "empty_cells", changed(sp.csr_matrix(empty)), PLAIN
@@ -295,26 +299,35 @@ def mapped_case(
             layer=options["layer"],
             allow_fractional=options["allowFractional"],
             any_organism=options["anyOrganism"],
+            keep_counts=True,
         )
         blocks = list(stream.blocks)
     except InputError as error:
         return {**case, "error": str(error).replace(where, "")}
+    novel = NovelCells(atlas.file)
+    for block in blocks:
+        novel.add(block, stream.genes)
     columns = {}
     for column in stream.schema.columns:
         values = np.concatenate([block.obs[column.name] for block in blocks])
         if column.kind == "category":
             values = np.array([*column.categories, ""], object)[values]
-        columns[column.name] = values.tolist()
+        columns[column.name] = [None if value != value else value for value in values.tolist()]
     return {
         **case,
         "cells": [cell for block in blocks for cell in block.cell_names],
         "columns": columns,
         "matrices": {
-            key: np.concatenate([block.obsm[key] for block in blocks]).tolist()
+            key: nulled(np.concatenate([block.obsm[key] for block in blocks]))
             for key in stream.schema.obsm
         },
         "notes": [note.replace(where, "") for note in stream.notes],
+        "novel": [group.sentence for group in novel.groups()],
     }
+
+
+def nulled(values: Any) -> list[float | None]:
+    return [None if value != value else value for value in values.ravel().tolist()]
 
 
 def write_tenx_h5(cells: Any, folder: Path) -> str:

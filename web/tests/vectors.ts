@@ -8,7 +8,9 @@ import { File as H5File, ready } from "h5wasm";
 import { openAtlas } from "../src/atlas/atlas";
 import { openParts, type Parts } from "../src/atlas/parts";
 import type { MappedBlock } from "../src/mapping/columns";
+import { KeptCounts } from "../src/mapping/kept_counts";
 import { mapQuery, type MapOptions, openQuery, type Query } from "../src/mapping/map_query";
+import { NovelCells } from "../src/mapping/novel_cells";
 import { openFiles } from "../src/sources/open";
 
 const FOLDER = process.env.CELLPORT_WEB_VECTORS ?? "";
@@ -25,17 +27,37 @@ export async function parts(): Promise<Parts> {
   return openParts(async (name) => new Uint8Array(readFileSync(join(FOLDER, "atlas", name))));
 }
 
+export interface Mapped {
+  query: Query;
+  blocks: MappedBlock[];
+  cells: string[];
+  novel: string[];
+}
+
 export async function mapFiles(
   names: readonly string[],
   options: MapOptions,
   blockCells: number,
-): Promise<[Query, MappedBlock[], string[]]> {
+): Promise<Mapped> {
   await ready;
   const files = names.map((name) => new File([readFileSync(join(FOLDER, name))], basename(name)));
   const contents = await openFiles(files, () => new H5File(join(FOLDER, names[0]), "r"));
-  const atlas = await openAtlas(await parts());
+  const given = await parts();
+  const atlas = await openAtlas(given);
   const query = await openQuery(contents, atlas, options);
+  const kept = new KeptCounts(query.first.target, query.genes.measured.length, true);
+  const cells = new NovelCells(query.place.matrix.nCells, atlas.manifest);
   const blocks: MappedBlock[] = [];
-  for await (const [block] of mapQuery(query, atlas, blockCells)) blocks.push(block);
-  return [query, blocks, contents.cells.index(0, contents.cells.length)];
+  for await (const [block, encoded] of mapQuery(query, atlas, blockCells)) {
+    blocks.push(block);
+    kept.add(encoded);
+    cells.add(block);
+  }
+  const groups = await cells.groups(given, query.genes.measured, kept);
+  return {
+    query,
+    blocks,
+    cells: contents.cells.index(0, contents.cells.length),
+    novel: groups.map((group) => group.sentence),
+  };
 }

@@ -38,7 +38,7 @@ const NAMED = 4;
 const MOST_LINKED = 2_000;
 // two groups are one when their cells lie no further apart than this, in mean distances between
 // reference cells of one type
-const APART = 1.5;
+const APART = 2.5;
 
 export function novelGroups(input: NovelInput): NovelGroup[] {
   const { manifest, label, novel } = input;

@@ -6,7 +6,6 @@ import { type Atlas, openAtlas } from "../atlas/atlas";
 import { openParts, type Parts, partsAt } from "../atlas/parts";
 import { verifyAtlas } from "../atlas/verify";
 import { InputError, sentence } from "../errors";
-import type { MappedBlock } from "../mapping/columns";
 import { encode } from "../mapping/first_layer";
 import { cellScales, geneValues, KeptCounts } from "../mapping/kept_counts";
 import {
@@ -17,7 +16,7 @@ import {
   openQuery,
   type Query,
 } from "../mapping/map_query";
-import { novelGroups, type NovelGroup } from "../mapping/novel_groups";
+import { NovelCells } from "../mapping/novel_cells";
 import { openFiles } from "../sources/open";
 import type { Answer, Ask } from "./messages";
 
@@ -75,7 +74,7 @@ async function map(files: readonly File[], options: MapOptions): Promise<void> {
     },
   });
   kept = new KeptCounts(query.first.target, genes.measured.length, !options.allowFractional);
-  const novel = new NovelInputs(place.matrix.nCells);
+  const novel = new NovelCells(place.matrix.nCells, atlas.manifest);
   for await (const [block, encoded] of mapQuery(query, atlas, PAGE_BLOCK)) {
     kept.add(encoded);
     novel.add(block);
@@ -83,7 +82,7 @@ async function map(files: readonly File[], options: MapOptions): Promise<void> {
     const buffers = [...block.columns, ...block.matrices].map((one) => one.values.buffer);
     say({ kind: "block", block, names }, buffers as ArrayBuffer[]);
   }
-  const novelGroups = await novel.groups(query, kept);
+  const novelGroups = await novel.groups(parts, genes.measured, kept);
   say({
     kind: "mapped",
     finished: { seconds: (performance.now() - began) / 1000, novelGroups },
@@ -117,42 +116,4 @@ async function geneOfQuery(gene: number): Promise<Float32Array> {
 function opened(): Query {
   if (!query) throw new InputError("No file is open; choose one first.");
   return query;
-}
-
-/** What the search for groups of novel cells needs of the results. */
-class NovelInputs {
-  private readonly label: Int32Array;
-  private readonly novel: Uint8Array;
-  private readonly latent: Float32Array;
-
-  constructor(nCells: number) {
-    this.label = new Int32Array(nCells);
-    this.novel = new Uint8Array(nCells);
-    this.latent = new Float32Array(nCells * atlas.manifest.nLatent);
-  }
-
-  add({ start, columns, matrices }: MappedBlock): void {
-    for (const { name, values } of columns) {
-      if (name === "cellport_label") this.label.set(values, start);
-      if (name === "cellport_novel") this.novel.set(values, start);
-    }
-    const latent = matrices.find(({ name }) => name === "X_cellport");
-    if (latent) this.latent.set(latent.values, start * latent.width);
-  }
-
-  async groups({ genes }: Query, counts: KeptCounts): Promise<NovelGroup[]> {
-    if (!this.novel.includes(1)) return [];
-    const label = await parts.arrayIfThere("reference_label");
-    return novelGroups({
-      manifest: atlas.manifest,
-      labelMean: (await parts.array("label_mean")).data as Float32Array,
-      referenceLatent: (await parts.array("reference_latent")).data as Float32Array,
-      referenceLabel: label?.data ?? null,
-      label: this.label,
-      novel: this.novel,
-      latent: this.latent,
-      measured: genes.measured,
-      counts,
-    });
-  }
 }

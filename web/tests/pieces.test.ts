@@ -1,0 +1,111 @@
+/** Pieces that need no atlas. */
+
+import { describe, expect, test } from "vitest";
+
+import { parseNpy } from "../src/atlas/npy";
+import { averageLinkage } from "../src/mapping/linkage";
+import { buildTree, callDeepest } from "../src/mapping/label_tree";
+import { csvParts } from "../src/page/csv";
+import { isInside } from "../src/page/map_view";
+import { Results } from "../src/page/results";
+import { parseTriplets } from "../src/sources/triplets";
+import { split, withoutZeros } from "../src/sources/source";
+
+const bytes = (text: string) => new TextEncoder().encode(text);
+
+test("arrays of numbers are read, others refused", () => {
+  const header = "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 1), }";
+  const file = (text: string, body: Uint8Array) =>
+    Uint8Array.from([0x93, ...bytes("NUMPY"), 1, 0, text.length, 0, ...bytes(text), ...body]);
+  const body = new Uint8Array(Float32Array.of(1.5, -2).buffer);
+  expect(parseNpy(file(header, body), "a")).toEqual({
+    shape: [2, 1],
+    data: Float32Array.of(1.5, -2),
+  });
+  expect(() => parseNpy(file(header, body.subarray(1)), "a")).toThrow("size");
+  expect(() => parseNpy(file(header.replace("<f4", "|O"), body), "a")).toThrow("plain array");
+  expect(() => parseNpy(bytes("no array"), "a")).toThrow("begin");
+});
+
+test("entries of a matrix are read, and the line named that is none", () => {
+  const good = parseTriplets(bytes("1 2 3\n\n 4\t5 1.5e1\r\n6 7 -1\n"), true);
+  expect([good.n, good.fault]).toEqual([3, -1]);
+  expect([...good.values.subarray(0, 3)]).toEqual([3, 15, -1]);
+  expect([...good.columns.subarray(0, 3)]).toEqual([2, 5, 7]);
+  const text = "1 2 3\n1 two 3\n";
+  expect(parseTriplets(bytes(text), true).fault).toBe(6);
+  expect(parseTriplets(bytes("1 2 3 4\n"), true).fault).toBe(0);
+  expect(parseTriplets(bytes("1 2\n"), true).fault).toBe(0);
+});
+
+test("blocks cut smaller hold the same values", () => {
+  const dense = Float32Array.from({ length: 60 }, (_, i) => (i % 3 ? 0 : i));
+  const whole = withoutZeros(dense, 6, 0);
+  const parts = [...split(whole, 3)];
+  expect(parts.map((part) => part.start)).toEqual([0, 3, 6, 9]);
+  expect(parts.flatMap((part) => [...part.data])).toEqual([...whole.data]);
+  expect(parts.every((part) => part.indptr[0] === 0)).toBe(true);
+});
+
+describe("average linkage", () => {
+  const values = Float32Array.of(0, 0.1, 5, 5.2, 5.1, 20);
+  const rows = [0, 1, 2, 3, 4, 5];
+  test("joins what lies closer than the cut", () => {
+    expect([...averageLinkage(values, rows, 1, 1)]).toEqual([0, 0, 1, 1, 1, 2]);
+    expect([...averageLinkage(values, rows, 1, 6)]).toEqual([0, 0, 0, 0, 0, 1]);
+    expect([...averageLinkage(values, rows, 1, 100)]).toEqual([0, 0, 0, 0, 0, 0]);
+    expect([...averageLinkage(values, [3], 1, 1)]).toEqual([0]);
+  });
+  test("is by the mean distance, not the nearest", () => {
+    // a chain: neighbours are 1 apart, its two halves 2.5 on average or more
+    const chain = Float32Array.from({ length: 8 }, (_, i) => i);
+    const joined = averageLinkage(chain, [0, 1, 2, 3, 4, 5, 6, 7], 1, 2.2);
+    expect(new Set(joined).size).toBeGreaterThan(1);
+  });
+});
+
+test("calls go as deep as they are sure", () => {
+  const tree = buildTree(["B", "NK", "T"], { NK: "NK / T", T: "NK / T" });
+  const call = (prob: number[], best: number) =>
+    [...tree.nodes, "unknown"][callDeepest(tree, Float32Array.from(prob), best, 0.5)];
+  expect(call([0.1, 0.1, 0.8], 2)).toBe("T");
+  expect(call([0.3, 0.3, 0.4], 2)).toBe("NK / T");
+  expect(call([0.4, 0.3, 0.3], 0)).toBe("unknown");
+  expect(() => buildTree(["a"], { a: "b", b: "a" })).toThrow("its own ancestor");
+});
+
+test("a line round cells holds those inside", () => {
+  const outline: [number, number][] = [[0, 0], [4, 0], [4, 4], [2, 1], [0, 4]]; // prettier-ignore
+  expect(isInside(outline, 1, 1)).toBe(true);
+  expect(isInside(outline, 2, 3)).toBe(false);
+  expect(isInside(outline, 5, 1)).toBe(false);
+});
+
+test("the table quotes names, leaves missing values empty, and gives floats back", () => {
+  const results = new Results("a.h5ad", {
+    nCells: 2,
+    nMatched: 1,
+    nPanel: 1,
+    countsFrom: "X",
+    notes: [],
+    obsColumns: [],
+    measured: Uint8Array.of(1),
+  });
+  results.add(
+    {
+      start: 0,
+      nCells: 2,
+      columns: [
+        { name: "call", kind: "category", categories: ['T, "naive"'], values: Int32Array.of(0, -1) },
+        { name: "prob", kind: "float", values: Float32Array.of(0.1, NaN) },
+        { name: "novel", kind: "bool", values: Uint8Array.of(1, 0) },
+      ],
+      matrices: [{ name: "X", width: 1, values: Float32Array.of(1 / 3, NaN) }],
+    },
+    ["one", "two"],
+  );
+  expect(csvParts(results).join("")).toBe(
+    'cell,call,prob,novel,X_0\none,"T, ""naive""",0.1,True,0.333333343\ntwo,,,False,nan\n',
+  );
+  expect(csvParts(results, [1]).join("").split("\n")[1]).toBe("two,,,False,nan");
+});
