@@ -66,7 +66,7 @@ class Jobs:
     def close(self) -> None:
         """End the workers and remove every file."""
         if self._pool is not None:
-            self._pool.stop()
+            self._pool.stop()  # type: ignore[no-untyped-call]
             self._pool.join()
             self._pool = None
         if self._base is not None:
