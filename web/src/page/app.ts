@@ -23,8 +23,10 @@ import { cautions, tiles, typeRows } from "./summary";
 import { showTypes } from "./type_table";
 import { ThemeSwitch } from "./theme";
 
-// how often the map is drawn while cells arrive
+// while cells arrive the map is drawn after so many milliseconds and such a share of the cells:
+// where graphics are done in software, drawing takes time from mapping
 const DRAW_EVERY = 700;
+const DRAW_SHARE = 1 / 12;
 
 export class App {
   private results: Results | null = null;
@@ -33,6 +35,7 @@ export class App {
   private chosenCode: number | null = null;
   private began = 0;
   private drawn = 0;
+  private drawnCells = 0;
   private readonly theme: ThemeSwitch;
   private readonly map: MapView;
   private readonly intake: Intake;
@@ -104,7 +107,8 @@ export class App {
     results.add(block, names);
     const now = performance.now();
     this.intake.progress(results.done, results.nCells, (now - this.began) / 1000);
-    if (now - this.drawn > DRAW_EVERY) this.draw();
+    const more = results.done - this.drawnCells;
+    if (now - this.drawn > DRAW_EVERY && more > DRAW_SHARE * results.nCells) this.draw();
   }
 
   private mapped(): void {
@@ -150,6 +154,7 @@ export class App {
   private draw(): void {
     this.drawn = performance.now();
     const { results, reference } = this;
+    this.drawnCells = results?.done ?? 0;
     const { theme } = this.theme;
     const { labels } = this.parts.manifest;
     const { byLabel } = this.colour;

@@ -112,6 +112,7 @@ export class ColourChoice {
     if (gene < 0) gene = ensembl.findIndex((id) => id.toLowerCase() === wanted);
     if (gene < 0) return this.failed(new Error(`The atlas's panel has no gene '${this.gene.value}'.`));
     const name = symbols[gene] || ensembl[gene];
+    this.select.selectedIndex = -1;
     if (!this.results.started.measured[gene]) {
       return this.failed(new Error(`Your file has no gene ${name}.`));
     }

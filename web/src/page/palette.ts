@@ -16,7 +16,7 @@ const REFERENCE: Record<Theme, Rgb> = { light: rgb("#c3c9d2"), dark: rgb("#4a526
 // viridis, without the ends that fade into white or black
 const SCALE: Record<Theme, Rgb[]> = {
   light: ["#440154", "#443983", "#31688e", "#21918c", "#35b779", "#90d743", "#d8d017"].map(rgb),
-  dark: ["#5b3a8c", "#4a5aa5", "#3a82a8", "#2ba59f", "#4fc885", "#a3e04b", "#fde725"].map(rgb),
+  dark: ["#7351b8", "#5368b4", "#3a82a8", "#2ba59f", "#4fc885", "#a3e04b", "#fde725"].map(rgb),
 };
 
 export type Theme = "light" | "dark";
