@@ -36,9 +36,9 @@ const CLEAR = 0.5;
 const COMMON = 0.25;
 const NAMED = 4;
 const MOST_LINKED = 2_000;
-// two groups are one when their cells lie no further apart than this, in mean distances between
+// as in runtime/novel_groups.py: two groups are one when their cells lie no further apart than this, in mean distances between
 // reference cells of one type
-const APART = 2.5;
+const APART = 1.25;
 
 export function novelGroups(input: NovelInput): NovelGroup[] {
   const { manifest, label, novel } = input;
