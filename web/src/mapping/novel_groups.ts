@@ -36,8 +36,8 @@ const CLEAR = 0.5;
 const COMMON = 0.25;
 const NAMED = 4;
 const MOST_LINKED = 2_000;
-// as in runtime/novel_groups.py: two groups are one when their cells lie no further apart than this, in mean distances between
-// reference cells of one type
+// as `_APART` in runtime/novel_groups.py: two groups are one when their cells lie no further apart
+// than this, in mean distances between reference cells of one type
 const APART = 1.25;
 
 export function novelGroups(input: NovelInput): NovelGroup[] {
