@@ -27,9 +27,8 @@ _MARKERS = 10
 _NAMED = 4
 # linkage is quadratic in memory
 _MOST_LINKED = 2_000
-# two groups are one when their cells lie no further apart than this, in mean distances
-# between reference cells of one type
-_APART = 2.5
+# groups are one when their cells lie closer, in distances between neighbouring types, than this
+_APART = 0.7
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +139,7 @@ class NovelCells:
         novel, known = self._novel, self._known
         if len(novel.label) < SMALLEST_GROUP:
             return ()
-        group = group_latents(novel.latent, type_spread(self._atlas))
+        group = group_latents(novel.latent, type_distance(self._atlas))
         shift = np.zeros(manifest.n_genes)
         if len(known.label):
             of_label = np.bincount(known.label, minlength=len(means)) / len(known.label)
@@ -183,29 +182,28 @@ class NovelCells:
         )
 
 
-def group_latents(latent: NDArray[np.float32], spread: float) -> NDArray[np.int64]:
-    """Group cells whose latents lie about as close as those of one type.
+def group_latents(latent: NDArray[np.float32], distance: float) -> NDArray[np.int64]:
+    """Group cells whose latents lie closer together than neighbouring types do.
 
     Parameters
     ----------
     latent
         float32 [n, latent].
-    spread
-        Root mean square distance of reference cells to the centre of their type.
+    distance
+        Between neighbouring types of the reference, from `type_distance`.
 
     Returns
     -------
     ndarray
-        int64 [n], group of each cell: average linkage of up to 2,000 of them, cut at 2.5 times
-        the mean distance between cells of one type; the others join the nearest centre.
+        int64 [n], group of each cell: average linkage of up to 2,000 of them, cut at 0.7 of the
+        distance; the others join the nearest centre.
     """
     from scipy.cluster.hierarchy import fcluster, linkage
 
     if len(latent) < 2:
         return np.zeros(len(latent), np.int64)
     linked = latent[:: -(-len(latent) // _MOST_LINKED)].astype(np.float64)
-    tree = linkage(linked, "average")
-    code = fcluster(tree, _APART * np.sqrt(2) * spread, "distance") - 1
+    code = fcluster(linkage(linked, "average"), _APART * distance, "distance") - 1
     if len(linked) == len(latent):
         return np.asarray(code, dtype=np.int64)
     centres = np.stack([linked[code == one].mean(axis=0) for one in range(code.max() + 1)])
@@ -213,21 +211,23 @@ def group_latents(latent: NDArray[np.float32], spread: float) -> NDArray[np.int6
     return np.asarray(apart.argmin(axis=1), dtype=np.int64)
 
 
-def type_spread(atlas: AtlasFile) -> float:
-    """Root mean square distance of reference cells to the centre of their type.
+def type_distance(atlas: AtlasFile) -> float:
+    """Median distance in the latent from the centre of a type to the nearest other one.
 
-    Without labels a type is taken to be half as wide as the whole reference.
+    With fewer than two types it is the root mean square distance of the cells to their middle.
     """
     latent = atlas.array("reference_latent").astype(np.float64)
-    label = atlas.array("reference_label") if atlas.has_array("reference_label") else None
-    if label is None or not (label >= 0).any():
-        return float(0.5 * np.sqrt(((latent - latent.mean(axis=0)) ** 2).sum(axis=1).mean()))
-    latent, label = latent[label >= 0], label[label >= 0]
-    n = np.maximum(np.bincount(label), 1)
-    square = np.bincount(label, (latent**2).sum(axis=1)).sum()
-    for column in latent.T:
-        square -= float((np.bincount(label, column) ** 2 / n).sum())
-    return float(np.sqrt(max(square, 0.0) / len(label)))
+    label = atlas.array("reference_label") if atlas.has_array("reference_label") else np.array([-1])
+    types = np.unique(label[label >= 0])
+    if len(types) < 2:
+        return float(np.sqrt(((latent - latent.mean(axis=0)) ** 2).sum(axis=1).mean()))
+    n_cells = np.bincount(label[label >= 0])[types]
+    total = [np.bincount(label[label >= 0], column[label >= 0])[types] for column in latent.T]
+    centres = (np.array(total) / n_cells).T
+    square = (centres**2).sum(axis=1)
+    apart = square[:, np.newaxis] + square - 2 * centres @ centres.T
+    np.fill_diagonal(apart, np.inf)
+    return float(np.sqrt(np.maximum(np.median(apart.min(axis=1)), 0)))
 
 
 class _Kept:

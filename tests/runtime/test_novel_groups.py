@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,14 +10,14 @@ import pytest
 import scipy.sparse as sp
 
 from cellport.runtime import novel_groups
-from cellport.runtime.atlas_file import AtlasFile
+from cellport.runtime.atlas_file import AtlasFile, npy_bytes, open_atlas_file
 from cellport.runtime.genes import GeneMatch
 from cellport.runtime.novel_groups import (
     NovelCells,
     NovelGroup,
     group_latents,
     panel_values,
-    type_spread,
+    type_distance,
 )
 from cellport.runtime.results import MappedBlock
 from cellport.runtime.sources.block import CountBlock
@@ -137,17 +138,28 @@ def test_latents_far_apart_are_grouped_apart() -> None:
     centre = np.repeat(np.array([[0, 0], [30, 0], [0, 30]]), 1500, axis=0)
     latent = (centre + rng.normal(size=centre.shape)).astype(np.float32)
     order = rng.permutation(len(latent))
-    group = group_latents(latent[order], np.sqrt(2))
+    group = group_latents(latent[order], 15.0)
     for code in range(3):
         assert len(np.unique(group[order // 1500 == code])) == 1
     assert len(np.unique(group)) == 3
 
 
-def test_spread_of_types(tiny_atlas: AtlasFile) -> None:
+def test_distance_between_neighbouring_types(tiny_atlas: AtlasFile) -> None:
     latent, label = tiny_atlas.array("reference_latent"), tiny_atlas.array("reference_label")
     centres = np.stack([latent[label == code].mean(axis=0) for code in range(3)])
-    expected = np.sqrt(((latent - centres[label]) ** 2).sum(axis=1).mean())
-    assert type_spread(tiny_atlas) == pytest.approx(expected, rel=1e-4)
+    apart = np.linalg.norm(centres[:, None] - centres, axis=2) + np.diag([np.inf] * 3)
+    expected = np.median(apart.min(axis=1))
+    assert type_distance(tiny_atlas) == pytest.approx(expected, rel=1e-4)
+
+
+def test_distance_without_types(
+    tiny_atlas: AtlasFile, rewritten_atlas: Callable[..., Path]
+) -> None:
+    latent, label = tiny_atlas.array("reference_latent"), tiny_atlas.array("reference_label")
+    unlabelled = npy_bytes(np.full_like(label, -1))
+    atlas = open_atlas_file(rewritten_atlas({"arrays/reference_label.npy": unlabelled}))
+    expected = np.sqrt(latent.var(axis=0, dtype=np.float64).sum())
+    assert type_distance(atlas) == pytest.approx(expected, rel=1e-5)
 
 
 def test_values_are_normalised_over_the_genes_that_match() -> None:
@@ -180,9 +192,11 @@ def test_the_report_tells_of_the_groups(
     from cellport.runtime.map_files import map_files
 
     query = tiny_cells.adata()
-    rng = np.random.default_rng(0)
-    odd = rng.permutation(query.X.toarray()[:120].T).T
-    query.X = sp.csr_matrix(np.vstack([odd, query.X.toarray()[120:]]))
+    # one type with its genes shuffled: a type that no reference holds
+    counts = query.X.toarray()
+    alpha = counts[tiny_cells.label == "alpha"]
+    counts[: len(alpha)] = alpha[:, np.random.default_rng(0).permutation(counts.shape[1])]
+    query.X = sp.csr_matrix(counts)
     query.write_h5ad(tmp_path / "query.h5ad")
     map_files(
         load_atlas(tiny_atlas_path), tmp_path / "query.h5ad", tmp_path / "out.h5ad",
