@@ -1,9 +1,9 @@
 """How strange other tools find query cells; run by ``novelty.py``.
 
-    python peers_novelty.py FAMILY FOLDER QUERY ...
+    python peers_novelty.py FAMILY FOLDER ...
 
-The folder holds ``reference.h5ad`` (label, batch, and the gene panel in ``var``) and
-``QUERY.h5ad`` files, and gets ``FAMILY.json``: scores, larger for stranger cells. Runs in an
+A folder holds ``reference.h5ad`` (label, batch, and the gene panel in ``var``) and query files
+beside it, and gets ``FAMILY.json``: scores by query, larger for stranger cells. Runs in an
 environment of its own with scanpy, scvi-tools, symphonypy, harmonypy and celltypist; imports
 nothing of cellport.
 """
@@ -27,7 +27,7 @@ warnings.simplefilter("ignore")
 
 N_NEIGHBORS = 15
 # of 128 cells each, so that all cases train in minutes
-SCVI_STEPS = 600
+SCVI_STEPS = 400
 
 
 def celltypist(reference):
@@ -87,15 +87,18 @@ FAMILIES = {"celltypist": celltypist, "symphony": symphony, "scvi": scvi}
 
 
 def main() -> None:
-    family, folder, *queries = sys.argv[1:]
-    method, score = FAMILIES[family](anndata.read_h5ad(Path(folder) / "reference.h5ad"))
-    scores = {}
-    for query in queries:
-        found = score(anndata.read_h5ad(Path(folder) / f"{query}.h5ad"))
-        scores[query] = np.nan_to_num(np.asarray(found, dtype=float), nan=1e9).tolist()
-    out = Path(folder) / f"{family}.json"
-    out.with_suffix(".partial").write_text(json.dumps({"method": method, "scores": scores}))
-    out.with_suffix(".partial").replace(out)
+    family, *folders = sys.argv[1:]
+    for folder in map(Path, folders):
+        method, score = FAMILIES[family](anndata.read_h5ad(folder / "reference.h5ad"))
+        scores = {}
+        for path in sorted(folder.glob("*.h5ad")):
+            if path.stem != "reference":
+                found = np.asarray(score(anndata.read_h5ad(path)), dtype=float)
+                scores[path.stem] = np.nan_to_num(found, nan=1e9).tolist()
+        partial = folder / f"{family}.partial"
+        partial.write_text(json.dumps({"method": method, "scores": scores}))
+        partial.replace(folder / f"{family}.json")
+        print(family, folder.name, flush=True)
 
 
 if __name__ == "__main__":
