@@ -105,7 +105,10 @@ def _at_share(
     by_bin = np.stack([np.interp(score, levels, log_p) for levels in table.score[row]])
     below, above, weight = _between(table.depth[row], np.log1p(library))
     cell = np.arange(len(score))
-    return np.exp((1 - weight) * by_bin[below, cell] + weight * by_bin[above, cell])
+    p: NDArray[np.float64] = np.exp(
+        (1 - weight) * by_bin[below, cell] + weight * by_bin[above, cell]
+    )
+    return p
 
 
 def _between(

@@ -129,10 +129,9 @@ def fit_groups(
     whiten = np.linalg.solve(half, axes.T).T * weight
     origin = centres.mean(axis=0) @ whiten
     fitted = Groups(
-        *(
-            torch.from_numpy(array.astype(np.float32))
-            for array in (whiten, origin, centres @ whiten - origin)
-        ),
+        axes=torch.from_numpy(whiten.astype(np.float32)),
+        origin=torch.from_numpy(origin.astype(np.float32)),
+        centres=torch.from_numpy((centres @ whiten - origin).astype(np.float32)),
         usual=1.0,
         scale=1.0,
     )
