@@ -36,9 +36,9 @@ const CLEAR = 0.5;
 const COMMON = 0.25;
 const NAMED = 4;
 const MOST_LINKED = 2_000;
-// as `_APART` in runtime/novel_groups.py: two groups are one when their cells lie no further apart
-// than this, in mean distances between reference cells of one type
-const APART = 1.25;
+// as `_APART` in runtime/novel_groups.py: groups are one when their cells lie closer, in distances
+// between neighbouring types, than this
+const APART = 0.7;
 
 export function novelGroups(input: NovelInput): NovelGroup[] {
   const { manifest, label, novel } = input;
@@ -57,7 +57,7 @@ export function novelGroups(input: NovelInput): NovelGroup[] {
     cells.push(cell);
   }
   if (cells.length < SMALLEST_GROUP) return [];
-  const group = groupLatents(input.latent, cells, manifest.nLatent, typeSpread(input));
+  const group = groupLatents(input.latent, cells, manifest.nLatent, typeDistance(input));
   const members = Array.from({ length: Math.max(...group) + 1 }, () => [] as number[]);
   cells.forEach((cell, i) => members[group[i]].push(cell));
   const found = members.filter((rows) => {
@@ -77,11 +77,11 @@ function groupLatents(
   latent: Float32Array,
   cells: readonly number[],
   width: number,
-  spread: number,
+  distance: number,
 ): Int32Array {
   const step = Math.ceil(cells.length / MOST_LINKED);
   const linked = cells.filter((_, i) => i % step === 0);
-  const code = averageLinkage(latent, linked, width, APART * Math.SQRT2 * spread);
+  const code = averageLinkage(latent, linked, width, APART * distance);
   if (linked.length === cells.length) return code;
   const n = Math.max(...code) + 1;
   const centres = Array.from({ length: n }, () => new Float64Array(width));
@@ -103,32 +103,53 @@ function groupLatents(
   });
 }
 
-/** Root mean square distance of reference cells to the centre of their type. */
-function typeSpread({ manifest, referenceLatent, referenceLabel }: NovelInput): number {
+/**
+ * Median distance from the centre of a type to the nearest other one; with fewer than two types the
+ * root mean square distance of the cells to their middle.
+ */
+function typeDistance({ manifest, referenceLatent, referenceLabel }: NovelInput): number {
   const width = manifest.nLatent;
-  const n = referenceLatent.length / width;
-  const labelled = referenceLabel !== null && manifest.labels.length > 0;
-  const groups = labelled ? manifest.labels.length : 1;
-  const sizes = new Float64Array(groups);
-  const sums = new Float64Array(groups * width);
-  let square = 0;
-  for (let cell = 0; cell < n; cell++) {
-    const code = labelled ? referenceLabel[cell] : 0;
+  const labels = referenceLabel === null ? 0 : manifest.labels.length;
+  const centres = labels < 2 ? [] : typeCentres(referenceLatent, referenceLabel!, labels, width);
+  if (centres.length < 2) return spreadAroundMiddle(referenceLatent, width);
+  const nearest = centres.map((one, i) =>
+    Math.min(...centres.map((other, j) => (i === j ? Infinity : squareDistance(one, other)))),
+  );
+  nearest.sort((x, y) => x - y);
+  const middle = nearest.length >> 1;
+  const odd = nearest.length % 2 === 1;
+  return Math.sqrt(odd ? nearest[middle] : (nearest[middle - 1] + nearest[middle]) / 2);
+}
+
+function typeCentres(
+  latent: Float32Array,
+  label: ArrayLike<number>,
+  labels: number,
+  width: number,
+): Float64Array[] {
+  const sizes = new Float64Array(labels);
+  const centres = Array.from({ length: labels }, () => new Float64Array(width));
+  for (let cell = 0; cell < label.length; cell++) {
+    const code = label[cell];
     if (code < 0) continue;
     sizes[code]++;
-    for (let d = 0; d < width; d++) {
-      const value = referenceLatent[cell * width + d];
-      sums[code * width + d] += value;
-      square += value * value;
-    }
+    for (let d = 0; d < width; d++) centres[code][d] += latent[cell * width + d];
   }
-  let known = 0;
-  for (let g = 0; g < groups; g++) {
-    known += sizes[g];
-    for (let d = 0; d < width; d++) square -= sums[g * width + d] ** 2 / Math.max(1, sizes[g]);
-  }
-  const spread = Math.sqrt(Math.max(square, 0) / Math.max(1, known));
-  return labelled ? spread : 0.5 * spread;
+  centres.forEach((centre, g) => centre.forEach((sum, d) => (centre[d] = sum / sizes[g])));
+  return centres.filter((_, g) => sizes[g] > 0);
+}
+
+function squareDistance(one: Float64Array, other: Float64Array): number {
+  return one.reduce((sum, value, d) => sum + (value - other[d]) ** 2, 0);
+}
+
+function spreadAroundMiddle(latent: Float32Array, width: number): number {
+  const n = latent.length / width;
+  const middle = new Float64Array(width);
+  for (let i = 0; i < latent.length; i++) middle[i % width] += latent[i] / n;
+  let square = 0;
+  for (let i = 0; i < latent.length; i++) square += (latent[i] - middle[i % width]) ** 2 / n;
+  return Math.sqrt(square);
 }
 
 function describe(input: NovelInput, groups: readonly number[][]): NovelGroup[] {
