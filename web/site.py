@@ -11,7 +11,7 @@ from cellport.runtime.atlas_file import MANIFEST, AtlasFile
 from cellport.runtime.errors import AtlasError, MissingDependencyError
 
 PAGE = Path(__file__).parent / "dist"
-BUILD = "npm ci --prefix web && npm run build --prefix web"
+BUILD = "npm install --prefix web && npm run build --prefix web"
 
 
 def built_page() -> Path:

@@ -36,7 +36,7 @@ PLAIN = {"layer": None, "allowFractional": False, "anyOrganism": False}
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if shutil.which("node") is None or not (WEB / "node_modules").is_dir():
-        pytest.skip("the page's tests need node, and `npm ci` in web/")
+        pytest.skip("the page's tests need node, and `npm install` in web/")
     return tmp_path_factory.mktemp("vectors")
 
 

@@ -24,7 +24,7 @@ WEB = Path(__file__).resolve().parents[2] / "web"
 
 def test_genes_and_raw_counts_are_judged_alike(tiny_cells: Any, tmp_path: Path) -> None:
     if shutil.which("node") is None or not (WEB / "node_modules").is_dir():
-        pytest.skip("the page's tests need node, and `npm ci` in web/")
+        pytest.skip("the page's tests need node, and `npm install` in web/")
     (tmp_path / "genes.json").write_text(json.dumps(gene_cases(tiny_cells)))
     (tmp_path / "structure.json").write_text(json.dumps(list(structure_cases())))
     (tmp_path / "gate.json").write_text(json.dumps(list(gate_cases())))

@@ -207,7 +207,7 @@ def test_without_the_page_it_says_how_to_build_it(
 ) -> None:
     monkeypatch.setattr(site, "PAGE", tmp_path / "dist")
     with pytest.raises(
-        MissingDependencyError, match="npm ci --prefix web && npm run build --prefix web"
+        MissingDependencyError, match="npm install --prefix web && npm run build --prefix web"
     ):
         publish(tiny_atlas.path, tmp_path / "site")
     assert not (tmp_path / "site").exists()
