@@ -75,7 +75,7 @@ def training() -> Iterator[Callable[[TrainingProgress], None]]:
 
         def report(progress: TrainingProgress) -> None:
             losses = "  ".join(f"{name} {value:.3g}" for name, value in progress.losses.items())
-            state = f"epoch {progress.epoch}/{progress.epochs}  {losses}"
+            state = f"{progress.part}, epoch {progress.epoch}/{progress.epochs}  {losses}"
             bar.update(task, total=progress.epochs, completed=progress.epoch, state=state)
             tenth = max(1, progress.epochs // 10)
             if bar.disable and progress.epoch % tenth == 0:

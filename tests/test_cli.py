@@ -377,8 +377,8 @@ def test_training_tells_a_log_file_now_and_then(
     result = run("train", query, "-o", tmp_path / "a.cellport")
     lines = result.stderr.splitlines()
     assert len(lines) == 10
-    assert lines[0] == "training: epoch 2/20  reconstruction 50  kl 1"
-    assert lines[-1] == "training: epoch 20/20  reconstruction 5  kl 1"
+    assert lines[0] == "training: model, epoch 2/20  reconstruction 50  kl 1"
+    assert lines[-1] == "training: model, epoch 20/20  reconstruction 5  kl 1"
 
 
 # --- what should not happen

@@ -70,7 +70,7 @@ def _assert_equal_answers(found: Answers, bare: Any, dense: np.ndarray) -> None:
     names = [output.name for output in bare.get_outputs()]
     expected = dict(zip(names, bare.run(None, {"counts": dense}), strict=True))
     assert found.by_name.keys() == expected.keys()
-    assert list(expected) == ["latent", "novelty_score", "umap", "label_prob"]
+    assert list(expected) == ["latent", "novelty_score", "umap", "label_prob", "cluster_prob"]
     for name, answer in expected.items():
         assert np.isfinite(answer).all()
         np.testing.assert_allclose(found.by_name[name], answer, rtol=TOLERANCE, atol=TOLERANCE)

@@ -29,7 +29,7 @@ def test_good_atlas_passes_every_check(tiny_atlas: AtlasFile) -> None:
     assert {check.name for check in checks} == {
         f"{what}, {name}"
         for what in ("encoder.onnx", "fused path", "both paths, a third of the genes missing")
-        for name in ("latent", "novelty_score", "umap", "label_prob")
+        for name in ("latent", "novelty_score", "umap", "label_prob", "cluster_prob")
     }
     assert all(check.passed for check in checks)
     assert any(check.difference > 0 for check in checks)
