@@ -40,7 +40,7 @@ class Limits:
     @property
     def held(self) -> int:
         """Most bytes of all uploads that lie on the disk at a time."""
-        return 4 * self.max_upload
+        return max(4 * self.max_upload, 10**8)
 
     @property
     def result(self) -> int:
