@@ -345,6 +345,7 @@ def test_empty_cells_are_kept_and_flagged(
     for column in ("cellport_label", "cellport_call"):
         np.testing.assert_array_equal(found.obs[column] == "unknown", empty)
     assert (found.obs["cellport_prob"][empty] == 0).all()
+    np.testing.assert_array_equal(found.obs.pop("cellport_cluster").isna(), empty)
     assert not found.obs.isna().any(axis=None)
     assert np.isfinite(found.obsm["X_cellport"]).all()
     out.unlink()

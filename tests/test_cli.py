@@ -174,10 +174,10 @@ def test_verify(tiny_atlas_path: Path) -> None:
     result = run("verify", tiny_atlas_path)
     assert result.exit_code == 0
     assert "FAILED" not in result.stdout
-    assert result.stdout.count("passed") == 6
+    assert result.stdout.count("passed") == 15
     found = as_json(run("verify", tiny_atlas_path, "--json"))
     assert found["passed"] is True
-    assert len(found["checks"]) == 6
+    assert len(found["checks"]) == 15
     assert all(check["passed"] for check in found["checks"])
 
 

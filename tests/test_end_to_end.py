@@ -92,8 +92,8 @@ def test_encoder_on_raw_counts_gives_what_mapping_gives(
         bytes(atlas.file.read("encoder.onnx")), providers=["CPUExecutionProvider"]
     )
     names = [output.name for output in session.get_outputs()]
-    assert names == ["latent", "novelty_score", "umap", "label_prob"]
-    latent, _, place, prob = session.run(None, {"counts": counts})
+    assert names == ["latent", "novelty_score", "umap", "label_prob", "cluster_prob"]
+    latent, _, place, prob, _ = session.run(None, {"counts": counts})
     np.testing.assert_allclose(expected["X_cellport"], latent, atol=1e-4)
     np.testing.assert_allclose(expected["X_cellport_umap"], place, rtol=1e-4, atol=1e-3)
     np.testing.assert_allclose(expected["cellport_prob"], prob.max(axis=1), atol=1e-4)

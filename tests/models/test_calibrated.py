@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -14,6 +14,7 @@ LOGITS = arrays(np.float32, (4, 5), elements=st.floats(-60, 60, width=32))
 
 
 @given(LOGITS, st.floats(1, 10), st.floats(0.1, 1))
+@settings(deadline=None)
 def test_rows_sum_to_one_and_keep_their_order(
     logits: np.ndarray, temperature: float, sharpness: float
 ) -> None:
@@ -25,6 +26,7 @@ def test_rows_sum_to_one_and_keep_their_order(
 
 
 @given(LOGITS, st.floats(1, 10))
+@settings(deadline=None)
 def test_sharpness_of_one_is_plain_temperature(logits: np.ndarray, temperature: float) -> None:
     tensor = torch.from_numpy(logits)
     found = calibrated_probabilities(tensor, temperature, 1.0)

@@ -97,7 +97,7 @@ def test_a_stream_says_all_before_it_maps(atlas: Atlas, query: Path) -> None:
     assert stream.counts_from == f"{query}, X"
     assert [column.name for column in stream.schema.columns] == [
         "cellport_label", "cellport_prob", "cellport_call", "cellport_label_set",
-        "cellport_novelty_p", "cellport_novel", "cellport_qc",
+        "cellport_novelty_p", "cellport_novel", "cellport_qc", "cellport_cluster",
     ]  # fmt: skip
     blocks = list(stream.blocks)
     assert [(block.start, block.n_cells) for block in blocks] == [(0, 100), (100, 100), (200, 40)]

@@ -120,7 +120,9 @@ def test_an_atlas_without_labels(rewritten_atlas: Any, save: Any, tmp_path: Path
     assert summary.calls == {}
     assert summary.mean_prob == 0
     found = anndata.read_h5ad(tmp_path / "out.h5ad")
-    assert list(found.obs) == ["cellport_novelty_p", "cellport_novel", "cellport_qc"]
+    assert list(found.obs) == [
+        "cellport_novelty_p", "cellport_novel", "cellport_qc", "cellport_cluster",
+    ]  # fmt: skip
     assert found.obsm["X_cellport"].shape == (240, 8)
 
 
