@@ -172,14 +172,58 @@ class Atlas:
         mapping = Mapping.from_blocks(stream.schema, stream.blocks, {})
         return replace(mapping, uns=self.provenance([stream], time.perf_counter() - began))
 
-    def stream(self, query: Any, options: MapOptions | None = None, **changes: Any) -> Stream:
+    def stream(
+        self,
+        query: Any,
+        options: MapOptions | None = None,
+        *,
+        cells: tuple[int, int] | None = None,
+        **changes: Any,
+    ) -> Stream:
         """Map a query block by block, in memory that does not grow with its cells.
 
-        Parameters are those of `map`.
+        Parameters are those of `map`, and
+
+        Parameters
+        ----------
+        cells
+            Map the cells ``start:stop`` alone. Where the counts are and which genes there are is
+            decided on the whole query all the same.
         """
         how = replace(options or MapOptions(), **changes)
         if how.block_cells < 1:
             raise InputError("block_cells must be at least 1.")
+        source, genes = self.open_query(query, how)
+        try:
+            tail = self._tail(how)
+            neighbors = open_neighbors(self.file, how.neighbors) if how.neighbors else None
+            start, stop = cells or (0, source.n_cells)
+            counts = source.blocks(how.block_cells, start, stop)
+            blocks = self._mapped(source, counts, genes, tail, neighbors, how)
+        except BaseException:
+            source.close()
+            raise
+        notes = (*source.notes, *genes.warnings)
+        return Stream(
+            schema=_schema(self.manifest, how),
+            n_cells=stop - start,
+            genes=genes,
+            gene_names=source.gene_columns[genes.column],
+            counts_from=source.description,
+            notes=notes,
+            device=device_of(tail),
+            gpu_build=has_cuda_provider(),
+            blocks=blocks,
+        )
+
+    def open_query(self, query: Any, how: MapOptions) -> tuple[CountSource, GeneMatch]:
+        """Find a query's counts and match its genes, and map nothing yet.
+
+        Raises
+        ------
+        InputError
+            The query does not hold raw counts of enough panel genes.
+        """
         source = open_source(
             query, layer=how.layer, threads=how.threads, allow_fractional=how.allow_fractional
         )
@@ -193,24 +237,10 @@ class Atlas:
                 any_organism=how.any_organism,
                 source=source.description,
             )
-            tail = self._tail(how)
-            neighbors = open_neighbors(self.file, how.neighbors) if how.neighbors else None
-            blocks = self._mapped(source, genes, tail, neighbors, how)
         except BaseException:
             source.close()
             raise
-        notes = (*source.notes, *genes.warnings)
-        return Stream(
-            schema=_schema(self.manifest, how),
-            n_cells=source.n_cells,
-            genes=genes,
-            gene_names=source.gene_columns[genes.column],
-            counts_from=source.description,
-            notes=notes,
-            device=device_of(tail),
-            gpu_build=has_cuda_provider(),
-            blocks=blocks,
-        )
+        return source, genes
 
     def decode(
         self,
@@ -298,6 +328,7 @@ class Atlas:
     def _mapped(
         self,
         source: CountSource,
+        counts: Iterator[CountBlock],
         genes: GeneMatch,
         tail: Any,
         neighbors: Neighbors | None,
@@ -307,7 +338,8 @@ class Atlas:
         novelty = read_novelty_table(self.file)
         threads = how.threads or available_threads()
         with closing(source), ThreadPoolExecutor(threads) as pool:
-            for block in prefetch(source.blocks(how.block_cells), 1):
+            # one thread is one processor: nothing goes on beside it
+            for block in prefetch(counts, 1) if threads > 1 else counts:
                 with _concerning(block):
                     answers = encode_block(block, first, tail, threads, pool)
                     names = source.cell_names(block.start, block.start + block.n_cells)

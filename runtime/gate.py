@@ -56,8 +56,9 @@ SAME_TOTAL = 0.02
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The place that holds the counts, and what the report should say about it."""
+    """The place that holds the counts, the key that names it, and what to report about it."""
 
+    key: str
     place: Place
     notes: tuple[str, ...]
 
@@ -151,7 +152,7 @@ def choose_counts(
     if layer is not None:
         return _named(title, places, layer, (*accepted, "empty"))
     seen: dict[str, str] = {}
-    empty: Place | None = None
+    empty: tuple[str, Place] | None = None
     for key in _order(places):
         try:
             place = places[key]()
@@ -162,13 +163,14 @@ def choose_counts(
             seen[key] = f"cannot be read ({error})"
             continue
         if content in accepted:
-            return Choice(place, _notes(seen, place, content))
+            return Choice(key, place, _notes(seen, place, content))
         if content == "empty" and empty is None:
-            empty = place
+            empty = key, place
         seen[place.name] = f"holds {IN_WORDS[content]}"
     if empty is not None:
-        seen.pop(empty.name)
-        return Choice(empty, _notes(seen, empty, "empty"))
+        key, place = empty
+        seen.pop(place.name)
+        return Choice(key, place, _notes(seen, place, "empty"))
     raise InputError(
         f"{title} holds no raw counts: {_listed(seen)}. "
         "Raw counts are needed; use the file from before normalisation."
@@ -194,7 +196,7 @@ def _named(
     place = places[layer]()
     content = classify(place.matrix.sample())
     if content in accepted:
-        return Choice(place, _notes({}, place, content))
+        return Choice(layer, place, _notes({}, place, content))
     found = ""
     for key in _order(places):
         try:

@@ -57,6 +57,10 @@ class CountSource(Protocol):
         every text column of ``var``. An empty name belongs to no gene (an antibody, say).
     notes
         What was repaired or chosen, one plain sentence each, for the report.
+    layer
+        Name under which the same matrix can be asked for again.
+    seekable
+        Whether cells from the middle can be read without reading all before them.
     """
 
     description: str
@@ -64,6 +68,8 @@ class CountSource(Protocol):
     n_genes: int
     gene_columns: Mapping[str, NDArray[np.object_]]
     notes: list[str]
+    layer: str
+    seekable: bool
 
     def blocks(
         self, block_cells: int, start: int = 0, stop: int | None = None

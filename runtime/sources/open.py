@@ -79,6 +79,8 @@ def open_source(
             n_genes=matrix.n_genes,
             gene_columns=choice.place.genes(),
             notes=[*contents.notes, *choice.notes],
+            layer=choice.key,
+            seekable=getattr(matrix, "seekable", True),
             _matrix=matrix,
             _cells=contents.cells,
             _check=partial(gate.check_block, allow_fractional=allow_fractional),

@@ -152,6 +152,8 @@ class Source:
     n_genes: int
     gene_columns: Mapping[str, Text]
     notes: list[str]
+    layer: str
+    seekable: bool
     _matrix: Matrix
     _cells: Frame
     _check: Callable[[CountBlock, str], None]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import gzip
 from contextlib import closing
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING, cast
+from typing import IO, TYPE_CHECKING, ClassVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,11 +58,14 @@ class MtxMatrix:
         The file, gzip-compressed or not.
     header
         Its shape.
+    seekable
+        Text is parsed from the beginning.
     """
 
     where: str
     path: Path
     header: Header
+    seekable: ClassVar[bool] = False
 
     @property
     def n_cells(self) -> int:

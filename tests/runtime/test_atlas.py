@@ -71,6 +71,21 @@ def test_repairs_are_noted(atlas: Atlas, tiny_cells: Any) -> None:
     assert "raw counts were found in layers['counts']" in note
 
 
+@pytest.mark.parametrize("threads", [1, 2])
+def test_some_cells_of_a_query_are_mapped_as_in_the_whole(
+    atlas: Atlas, query: Path, threads: int
+) -> None:
+    whole = atlas.map(query)
+    stream = atlas.stream(query, cells=(50, 171), block_cells=16, threads=threads)
+    assert stream.n_cells == 121
+    blocks = list(stream.blocks)
+    assert blocks[0].start == 50
+    part = Mapping.from_blocks(stream.schema, blocks)
+    assert part.cell_names.tolist() == whole.cell_names[50:171].tolist()
+    for name in (*whole.obs, *whole.obsm):
+        assert_array_equal(part[name], whole[name][50:171], err_msg=name)
+
+
 def test_options_one_by_one_or_together(atlas: Atlas, tiny_cells: Any) -> None:
     adata = tiny_cells.adata()
     adata.layers["soup"] = adata.X.copy()

@@ -115,6 +115,19 @@ def test_spliced_counts_are_never_chosen_unasked(counts):
     assert opened(query, layer="spliced") == ("layers['spliced']", [])
 
 
+def test_the_matrix_found_can_be_asked_for_by_its_key(counts):
+    nothing = sparse.csr_matrix(counts.shape)
+    for query, key in (
+        (adata(counts), "X"),
+        (adata(scaled(counts), {"umi": counts}), "umi"),
+        (adata(scaled(counts), raw=counts), "raw"),
+        (adata(nothing), "X"),
+    ):
+        found = open_source(query)
+        assert found.layer == key
+        assert open_source(query, layer=key).description == found.description
+
+
 def test_empty_x_gives_way_to_counts(counts):
     nothing = sparse.csr_matrix(counts.shape)
     assert opened(adata(nothing, {"counts": counts}))[0] == "layers['counts']"

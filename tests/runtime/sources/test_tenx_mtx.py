@@ -81,6 +81,13 @@ def test_scipy_writes_what_is_read(tmp_path, make_counts, check_stream):
     check_stream(folder / "matrix.mtx", counts)
 
 
+def test_text_is_read_from_its_beginning(tmp_path, make_counts, make_anndata):
+    counts = make_counts()
+    write(tmp_path, counts)
+    assert not open_source(tmp_path).seekable
+    assert open_source(make_anndata(counts)).seekable
+
+
 def test_prefix_of_public_archives(tmp_path, make_counts, check_stream):
     counts = make_counts()
     folder = write(tmp_path / "out", counts, prefix="GSM1_lung_")
