@@ -9,6 +9,7 @@ from typing import Any
 
 from cellport.runtime.atlas_file import MANIFEST, AtlasFile
 from cellport.runtime.errors import AtlasError, MissingDependencyError
+from cellport.runtime.version import __version__
 
 PAGE = Path(__file__).parent / "dist"
 BUILD = "npm install --prefix web && npm run build --prefix web"
@@ -39,10 +40,15 @@ def page_files(page: Path) -> list[str]:
 
 
 def read_manifest(atlas: AtlasFile) -> dict[str, Any]:
-    """Return the manifest as it stands in the file, with ``parts``: the sorted other members."""
+    """Return the manifest as it stands in the file, and what a page cannot see of the file.
+
+    That is ``parts``, the sorted other members; ``sha256`` of the whole file; and
+    ``cellport_version``, which writes the site.
+    """
     with zipfile.ZipFile(atlas.path) as archive:
         text: dict[str, Any] = json.loads(archive.read(MANIFEST))
-    return {**text, "parts": sorted(atlas.members)}
+    seen = {"sha256": atlas.sha256, "cellport_version": __version__}
+    return {**text, **seen, "parts": sorted(atlas.members)}
 
 
 def manifest_bytes(atlas: AtlasFile) -> bytes:

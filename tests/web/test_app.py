@@ -73,6 +73,25 @@ def test_python_and_the_page_agree(folder: Path, lung: tuple[Atlas, Any]) -> Non
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "skipped" not in done.stdout, done.stdout
+    atlas.map(folder / "empty_cells.h5ad").write(folder / "python.h5ad")
+    assert_same_h5ad(folder / "page.h5ad", folder / "python.h5ad")
+
+
+def assert_same_h5ad(page: Path, python: Path) -> None:
+    """Both open without a word, and hold the same but for what names the machine."""
+    found, expected = anndata.read_h5ad(page), anndata.read_h5ad(python)
+    assert found.shape == expected.shape
+    pd.testing.assert_frame_equal(found.obs, expected.obs, check_exact=False, rtol=1e-3, atol=1e-3)
+    assert list(found.obsm) == list(expected.obsm)
+    for name, values in expected.obsm.items():
+        assert found.obsm[name].dtype == values.dtype
+        np.testing.assert_allclose(found.obsm[name], values, rtol=1e-3, atol=1e-3)
+    said, wanted = found.uns["cellport"], expected.uns["cellport"]
+    assert said.keys() == wanted.keys()
+    assert said["device"] == "browser"
+    machine = ("device", "onnxruntime_version", "seconds", "counts_from")
+    for key in wanted.keys() - machine:
+        np.testing.assert_equal(said[key], wanted[key], key)
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +117,8 @@ def test_a_visit_gives_what_map_gives(
         ["verified"],
         ["drop", [str(query)]],
         ["mapped"],
-        ["download", "page.csv"],
+        ["download", ["page.csv", "Download results"]],
+        ["download", ["page.h5ad", "Download for scanpy"]],
         ["text", ["types", "#types"]],
         ["select", ["#colour", "cell_type_coarse"]],
         ["wait", 500],
@@ -115,6 +135,8 @@ def test_a_visit_gives_what_map_gives(
     mapped.write(tmp_path / "map.csv")
     expected = pd.read_csv(tmp_path / "map.csv", index_col=0, keep_default_na=False)
     pd.testing.assert_frame_equal(found, expected, check_exact=False, rtol=1e-3, atol=1e-3)
+    mapped.write(tmp_path / "map.h5ad")
+    assert_same_h5ad(tmp_path / "page.h5ad", tmp_path / "map.h5ad")
     for name in set(mapped["cellport_call"]):
         assert name in out["values"]["types"]
     assert "endothelial" in out["values"]["own column"]

@@ -20,6 +20,7 @@ import pytest
 from cellport.runtime.atlas_file import open_atlas_file
 from cellport.runtime.errors import AtlasError, MissingDependencyError, OutputError
 from cellport.runtime.pull import pull
+from cellport.runtime.version import __version__
 from cellport.web import publish as publishing
 from cellport.web import site
 from cellport.web.publish import publish
@@ -57,6 +58,8 @@ def test_site_holds_the_page_and_every_part(tiny_atlas: Any, page: Path, tmp_pat
         manifest = json.loads(archive.read("manifest.json"))
     assert json.loads((folder / "atlas/manifest.json").read_text()) == {
         **manifest,
+        "sha256": tiny_atlas.sha256,
+        "cellport_version": __version__,
         "parts": sorted(tiny_atlas.members),
     }
     whole = (folder / "atlas/tiny.cellport").read_bytes()

@@ -5,11 +5,12 @@ import { describe, expect, test } from "vitest";
 import { parseNpy } from "../src/atlas/npy";
 import { averageLinkage } from "../src/mapping/linkage";
 import { buildTree, callDeepest } from "../src/mapping/label_tree";
-import { csvParts } from "../src/page/csv";
+import { csvParts } from "../src/writers/csv";
 import { isInside } from "../src/page/map_view";
 import { Results } from "../src/page/results";
 import { parseTriplets } from "../src/sources/triplets";
 import { split, withoutZeros } from "../src/sources/source";
+import { started } from "./vectors";
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 
@@ -82,15 +83,7 @@ test("a line round cells holds those inside", () => {
 });
 
 test("the table quotes names, leaves missing values empty, and gives floats back", () => {
-  const results = new Results("a.h5ad", {
-    nCells: 2,
-    nMatched: 1,
-    nPanel: 1,
-    countsFrom: "X",
-    notes: [],
-    obsColumns: [],
-    measured: Uint8Array.of(1),
-  });
+  const results = new Results("a.h5ad", started(2));
   results.add(
     {
       start: 0,

@@ -1,5 +1,9 @@
 /** The TypeScript path against the Python runtime, on cells that Python has mapped. */
 
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+
+import { File as H5File } from "h5wasm";
 import { describe, expect, test } from "vitest";
 
 import { openAtlas } from "../src/atlas/atlas";
@@ -7,7 +11,11 @@ import { verifyAtlas } from "../src/atlas/verify";
 import { sentence } from "../src/errors";
 import type { MappedBlock } from "../src/mapping/columns";
 import type { MapOptions } from "../src/mapping/map_query";
-import { has, mapFiles, parts, vectors } from "./vectors";
+import { DEFAULTS as PLAIN } from "../src/mapping/map_query";
+import { provenance } from "../src/mapping/provenance";
+import { Results } from "../src/page/results";
+import { beginning, writeH5ad } from "../src/writers/h5ad";
+import { FOLDER, has, mapFiles, parts, started, vectors } from "./vectors";
 
 type Value = string | number | boolean | null;
 
@@ -49,6 +57,21 @@ describe.skipIf(!given)("cells that Python has mapped", () => {
       });
     }
   }
+
+  test("an h5ad for Python to read", async () => {
+    const { query, blocks, cells } = await mapFiles(["empty_cells.h5ad"], PLAIN, 60);
+    const results = new Results("cells.h5ad", started(cells.length));
+    for (const block of blocks) {
+      results.add(block, cells.slice(block.start, block.start + block.nCells));
+    }
+    const path = join(FOLDER, "page.h5ad");
+    writeFileSync(path, beginning());
+    const file = new H5File(path, "a");
+    const uns = provenance(query, (await parts()).manifest, 1.5);
+    const [columns, matrices] = [[...results.columns.values()], [...results.matrices.values()]];
+    await writeH5ad(file, { names: cells, columns, matrices, uns });
+    file.close();
+  });
 
   test("the canary passes, and fails when an answer is another", async () => {
     const given = await parts();

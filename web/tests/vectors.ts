@@ -12,8 +12,9 @@ import { KeptCounts } from "../src/mapping/kept_counts";
 import { mapQuery, type MapOptions, openQuery, type Query } from "../src/mapping/map_query";
 import { NovelCells } from "../src/mapping/novel_cells";
 import { openFiles } from "../src/sources/open";
+import type { Started } from "../src/worker/messages";
 
-const FOLDER = process.env.CELLPORT_WEB_VECTORS ?? "";
+export const FOLDER = process.env.CELLPORT_WEB_VECTORS ?? "";
 
 export function has(name: string): boolean {
   return FOLDER !== "" && existsSync(join(FOLDER, name));
@@ -25,6 +26,19 @@ export function vectors<T>(name: string): T {
 
 export async function parts(): Promise<Parts> {
   return openParts(async (name) => new Uint8Array(readFileSync(join(FOLDER, "atlas", name))));
+}
+
+/** A query of which nothing matters but its length. */
+export function started(nCells: number): Started {
+  return {
+    nCells,
+    nMatched: 1,
+    nPanel: 1,
+    countsFrom: "X",
+    notes: [],
+    obsColumns: [],
+    measured: Uint8Array.of(1),
+  };
 }
 
 export interface Mapped {

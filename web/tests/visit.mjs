@@ -56,11 +56,8 @@ const actions = {
     values[name] = await page.locator(".refused").innerText();
   },
   shot: (name) => page.screenshot({ path: join(plan.out, name), fullPage: true }),
-  download: async (name) => {
-    const [download] = await Promise.all([
-      page.waitForEvent("download"),
-      page.click("text=Download results"),
-    ]);
+  download: async ([name, text]) => {
+    const [download] = await Promise.all([page.waitForEvent("download"), page.click(`text=${text}`)]);
     await download.saveAs(join(plan.out, name));
   },
   select: ([selector, label]) => page.selectOption(selector, { label }),

@@ -18,6 +18,10 @@ export interface Manifest {
   training: Record<string, unknown>;
   /** SHA-256 of each member, hexadecimal. */
   hashes: Record<string, string>;
+  /** SHA-256 of the whole atlas file. */
+  sha256: string;
+  /** Version of cellport that wrote the site. */
+  cellportVersion: string;
 }
 
 const FORMAT = 1;
@@ -61,6 +65,8 @@ export function readManifest(text: string): Manifest {
     thresholds: field("thresholds", (v) => isRecord(v) && THRESHOLDS.every((t) => isNumber(v[t]))),
     training: field("training", isRecord),
     hashes: hashes(field("members", isRecord)),
+    sha256: text_("sha256"),
+    cellportVersion: text_("cellport_version"),
   };
   if (
     manifest.symbols.length === 0 ||

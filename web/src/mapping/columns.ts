@@ -1,7 +1,14 @@
 /** Results of a query: one typed array a column, in the order of `cellport map`. */
 
 export type ResultColumn =
-  | { name: string; kind: "category"; categories: string[]; values: Int32Array }
+  | {
+      name: string;
+      kind: "category";
+      categories: string[];
+      values: Int32Array;
+      /** Whether a cell may have any text, so that the categories are only those met. */
+      free?: boolean;
+    }
   | { name: string; kind: "float"; values: Float32Array }
   | { name: string; kind: "bool"; values: Uint8Array };
 

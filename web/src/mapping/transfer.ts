@@ -92,6 +92,7 @@ export class Transfer {
         kind: "category",
         categories: [...this.sets.keys()],
         values: set,
+        free: true,
       },
     ];
   }

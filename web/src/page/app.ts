@@ -9,7 +9,7 @@ import type { Finished, Started } from "../worker/messages";
 import { atlasFacts, showAbout } from "./about";
 import { ColourChoice } from "./colour_choice";
 import type { Shading } from "./colouring";
-import { csvParts } from "./csv";
+import { csvParts } from "../writers/csv";
 import { byId, h, save } from "./dom";
 import { Intake } from "./intake";
 import { queryLayer, referenceLayer } from "./layers";
@@ -70,7 +70,8 @@ export class App {
     this.intake = new Intake(byId("intake"), {
       files: (files, options) => void this.mapFiles(files, options),
       stop: () => void this.stop(),
-      download: () => this.download(null),
+      downloadTable: () => this.downloadTable(null),
+      downloadH5ad: () => void this.downloadH5ad(),
     });
     this.intake.showEmpty(null);
     this.map.fit([reference.places]);
@@ -253,17 +254,32 @@ export class App {
   private select(selection: Selection | null): void {
     this.selection = selection;
     showSelection(byId("selection"), this.results, selection, {
-      download: () => this.download(selection),
+      download: () => this.downloadTable(selection),
       clear: () => this.choose(null),
     });
     if (selection) this.say(`${selection.title || "One cell"}.`, true);
   }
 
-  private download(selection: Selection | null): void {
-    if (!this.results) return;
-    const name = this.results.fileName.replace(/\.(h5ad|h5|hdf5|mtx|mtx\.gz)$/i, "");
+  private downloadTable(selection: Selection | null): void {
+    const { results } = this;
+    if (!results) return;
     const ending = selection ? "selected_cells" : "mapped";
-    save(`${name}_${ending}.csv`, csvParts(this.results, selection?.cells), "text/csv");
+    const parts = csvParts(results, selection?.cells);
+    save(`${results.title}_${ending}.csv`, parts, "text/csv");
+  }
+
+  private async downloadH5ad(): Promise<void> {
+    const { results } = this;
+    if (!results) return;
+    const { names, title } = results;
+    const columns = [...results.columns.values()];
+    const matrices = [...results.matrices.values()];
+    try {
+      const bytes = await this.mapper.h5ad({ names, columns, matrices });
+      save(`${title}_mapped.h5ad`, [bytes], "application/x-hdf5");
+    } catch (error) {
+      this.say(sentence(error));
+    }
   }
 
   private addTools(): void {

@@ -8,7 +8,8 @@ import type { Tile } from "./summary";
 export interface IntakeActions {
   files(files: File[], options: MapOptions): void;
   stop(): void;
-  download(): void;
+  downloadTable(): void;
+  downloadH5ad(): void;
 }
 
 export class Intake {
@@ -116,8 +117,13 @@ export class Intake {
         { class: "actions" },
         h(
           "button",
-          { type: "button", class: "primary", onclick: this.actions.download },
+          { type: "button", class: "primary", onclick: this.actions.downloadTable },
           "Download results (CSV)",
+        ),
+        h(
+          "button",
+          { type: "button", onclick: this.actions.downloadH5ad },
+          "Download for scanpy (.h5ad)",
         ),
         h("button", { type: "button", onclick: () => this.picker.click() }, "Map another file"),
       ),

@@ -15,6 +15,11 @@ export class Results {
     readonly started: Started,
   ) {}
 
+  /** The file's name without its kind. */
+  get title(): string {
+    return this.fileName.replace(/\.(h5ad|h5|hdf5|mtx|mtx\.gz)$/i, "");
+  }
+
   get nCells(): number {
     return this.started.nCells;
   }

@@ -5,6 +5,7 @@ import { InputError } from "../errors";
 import type { MappedBlock } from "../mapping/columns";
 import type { MapOptions } from "../mapping/map_query";
 import type { Column } from "../sources/source";
+import type { Outcome } from "../writers/h5ad";
 import type { Answer, Ask, Finished, Started } from "./messages";
 import workerUrl from "./worker?worker&url";
 
@@ -60,6 +61,15 @@ export class Mapper {
       if (answer.kind === "column") column = answer.column;
       return answer.kind === "column";
     }).then(() => column);
+  }
+
+  /** Results as the bytes of an h5ad. */
+  h5ad(results: Omit<Outcome, "uns">): Promise<Uint8Array<ArrayBuffer>> {
+    let bytes: Uint8Array<ArrayBuffer>;
+    return this.ask({ kind: "h5ad", results }, (answer) => {
+      if (answer.kind === "h5ad") bytes = answer.bytes;
+      return answer.kind === "h5ad";
+    }).then(() => bytes);
   }
 
   /** Stop whatever is going on, and be ready for another file. */

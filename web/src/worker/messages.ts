@@ -5,12 +5,14 @@ import type { MappedBlock } from "../mapping/columns";
 import type { MapOptions } from "../mapping/map_query";
 import type { NovelGroup } from "../mapping/novel_groups";
 import type { Column } from "../sources/source";
+import type { Outcome } from "../writers/h5ad";
 
 export type Ask =
   | { kind: "open"; base: string; wasmUrl: string }
   | { kind: "map"; files: File[]; options: MapOptions }
   | { kind: "gene"; gene: number }
-  | { kind: "column"; name: string };
+  | { kind: "column"; name: string }
+  | { kind: "h5ad"; results: Omit<Outcome, "uns"> };
 
 /** What is known of a query before its first cell is mapped. */
 export interface Started {
@@ -36,4 +38,5 @@ export type Answer =
   | { kind: "mapped"; finished: Finished }
   | { kind: "gene"; values: Float32Array }
   | { kind: "column"; column: Column }
+  | { kind: "h5ad"; bytes: Uint8Array<ArrayBuffer> }
   | { kind: "failed"; sentence: string };

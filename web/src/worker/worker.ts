@@ -17,10 +17,13 @@ import {
   type Query,
 } from "../mapping/map_query";
 import { NovelCells } from "../mapping/novel_cells";
+import { provenance } from "../mapping/provenance";
 import { openFiles } from "../sources/open";
+import { beginning, type Outcome, writeH5ad } from "../writers/h5ad";
 import type { Answer, Ask } from "./messages";
 
 const MOUNT = "/query";
+const RESULT = "/result.h5ad";
 // progress several times a second, even on small machines
 const PAGE_BLOCK = BLOCK_CELLS / 2;
 
@@ -28,6 +31,7 @@ let parts: Parts;
 let atlas: Atlas;
 let query: Query | null = null;
 let kept: KeptCounts | null = null;
+let uns: Outcome["uns"] = {};
 
 function say(answer: Answer, transfer: Transferable[] = []): void {
   self.postMessage(answer, { transfer });
@@ -51,6 +55,10 @@ async function respond(ask: Ask): Promise<void> {
       return say({ kind: "gene", values: await geneOfQuery(ask.gene) });
     case "column":
       return say({ kind: "column", column: opened().contents.cells.column(ask.name) });
+    case "h5ad": {
+      const bytes = await h5adOf(ask.results);
+      return say({ kind: "h5ad", bytes }, [bytes.buffer]);
+    }
   }
 }
 
@@ -83,10 +91,9 @@ async function map(files: readonly File[], options: MapOptions): Promise<void> {
     say({ kind: "block", block, names }, buffers as ArrayBuffer[]);
   }
   const novelGroups = await novel.groups(parts, genes.measured, kept);
-  say({
-    kind: "mapped",
-    finished: { seconds: (performance.now() - began) / 1000, novelGroups },
-  });
+  const seconds = (performance.now() - began) / 1000;
+  uns = provenance(query, atlas.manifest, seconds);
+  say({ kind: "mapped", finished: { seconds, novelGroups } });
 }
 
 /** Mounts a file so that only the ranges that are asked for are read. */
@@ -111,6 +118,23 @@ async function geneOfQuery(gene: number): Promise<Float32Array> {
     values.set(geneValues({ ...encoded, scale }, gene), block.start);
   }
   return values;
+}
+
+async function h5adOf(results: Omit<Outcome, "uns">): Promise<Uint8Array<ArrayBuffer>> {
+  const { FS } = await hdf5Ready;
+  FS.writeFile(RESULT, beginning());
+  try {
+    const file = new H5File(RESULT, "a");
+    try {
+      await writeH5ad(file, { ...results, uns });
+    } finally {
+      file.close();
+    }
+    // a copy of its own, that can be handed over
+    return new Uint8Array(FS.readFile(RESULT));
+  } finally {
+    FS.unlink(RESULT);
+  }
 }
 
 function opened(): Query {

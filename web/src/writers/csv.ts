@@ -1,7 +1,7 @@
 /** Results as the table that `cellport map -o results.csv` writes. */
 
 import type { ResultColumn } from "../mapping/columns";
-import type { Results } from "./results";
+import type { Results } from "../page/results";
 
 const ROWS = 4096;
 
