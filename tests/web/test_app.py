@@ -129,6 +129,13 @@ def test_a_visit_gives_what_map_gives(
         ["click", "#lasso"],
         ["lasso"],
         ["text", ["selected", "#selection h2"]],
+        ["focus", "#canvas"],
+        ["press", "Escape"],
+        ["count", ["after escape", "#selection:not([hidden])"]],
+        ["click", "#types tbody button >> nth=0"],
+        ["click", "#selection tbody button >> nth=0"],
+        ["text", ["one cell", "#selection"]],
+        ["text", ["about", "#about"]],
     )
     mapped = atlas.map(query)
     found = pd.read_csv(tmp_path / "page.csv", index_col=0, keep_default_na=False)
@@ -142,6 +149,9 @@ def test_a_visit_gives_what_map_gives(
     assert "endothelial" in out["values"]["own column"]
     assert out["values"]["gene"].startswith(gene)
     assert out["values"]["selected"] == f"{len(found)} cells selected"
+    assert out["values"]["after escape"] == 0
+    assert "Possible types" in out["values"]["one cell"]
+    assert "Trajectory" in out["values"]["about"]
 
 
 def test_nothing_is_asked_of_another_host_and_nothing_fails(

@@ -29,7 +29,7 @@ def test_genes_and_raw_counts_are_judged_alike(tiny_cells: Any, tmp_path: Path) 
     (tmp_path / "structure.json").write_text(json.dumps(list(structure_cases())))
     (tmp_path / "gate.json").write_text(json.dumps(list(gate_cases())))
     done = subprocess.run(
-        ["npx", "--no-install", "vitest", "run", "same_decisions", "--reporter=dot"],
+        ["npx", "--no-install", "vitest", "run", "same_decisions", "pieces", "--reporter=dot"],
         cwd=WEB,
         env={**os.environ, "CELLPORT_WEB_VECTORS": str(tmp_path), "NO_COLOR": "1", "CI": "1"},
         capture_output=True,

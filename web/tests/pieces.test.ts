@@ -2,12 +2,16 @@
 
 import { describe, expect, test } from "vitest";
 
+import type { Manifest } from "../src/atlas/manifest";
 import { parseNpy } from "../src/atlas/npy";
+import type { ResultColumn } from "../src/mapping/columns";
 import { averageLinkage } from "../src/mapping/linkage";
 import { buildTree, callDeepest } from "../src/mapping/label_tree";
 import { csvParts } from "../src/writers/csv";
+import { filesOf } from "../src/page/dropped";
 import { isInside } from "../src/page/map_view";
 import { Results } from "../src/page/results";
+import { coursesOf } from "../src/page/trajectory";
 import { parseTriplets } from "../src/sources/triplets";
 import { split, withoutZeros } from "../src/sources/source";
 import { started } from "./vectors";
@@ -101,4 +105,57 @@ test("the table quotes names, leaves missing values empty, and gives floats back
     'cell,call,prob,novel,X_0\none,"T, ""naive""",0.1,True,0.333333343\ntwo,,,False,nan\n',
   );
   expect(csvParts(results, [1]).join("").split("\n")[1]).toBe("two,,,False,nan");
+});
+
+describe("what is dropped", () => {
+  const file = (name: string) =>
+    ({ name, isFile: true, file: (done: (file: File) => void) => done(new File(["x"], name)) }) as unknown;
+  const folder = (name: string, inside: unknown[]) =>
+    ({
+      name,
+      createReader: () => {
+        const batches = [inside.slice(0, 2), inside.slice(2)];
+        return { readEntries: (done: (some: unknown) => void) => done(batches.shift() ?? []) };
+      },
+    }) as FileSystemDirectoryEntry;
+
+  test("a 10x folder gives its three files", async () => {
+    const names = ["notes.txt", "s1_matrix.mtx.gz", "s1_features.tsv.gz", "s1_barcodes.tsv.gz"];
+    const found = await filesOf(folder("sample", names.map(file)));
+    expect(found.map(({ name }) => name)).toEqual(names.slice(1));
+  });
+
+  test("other folders are refused with what to do", async () => {
+    await expect(filesOf(folder("a.zarr", []))).rejects.toThrow("read_zarr(...).write_h5ad(...)");
+    await expect(filesOf(folder("a", [file(".zgroup")]))).rejects.toThrow("is a zarr store");
+    await expect(filesOf(folder("a", [file("b.txt")]))).rejects.toThrow("holds no matrix.mtx.gz");
+  });
+});
+
+test("without the atlas's own, a trajectory runs through the cells on it", () => {
+  const n = 60;
+  const results = new Results("a.h5ad", started(n));
+  // cells along x of the edge a -> b, and two on the edge b -> c, too few for a line
+  const edge = Int32Array.from({ length: n }, (_, i) => (i < n - 2 ? 0 : 1));
+  const fraction = Float32Array.from({ length: n }, (_, i) => (i % 58) / 57);
+  const places = Float32Array.from({ length: 2 * n }, (_, k) => (k % 2 ? 3 : 10 * fraction[k >> 1]));
+  const edges = ["a -> b", "b -> c"];
+  const block = {
+    start: 0,
+    nCells: n,
+    columns: [
+      { name: "cellport_edge", kind: "category", categories: edges, values: edge },
+      { name: "cellport_edge_fraction", kind: "float", values: fraction },
+    ] as ResultColumn[],
+    matrices: [{ name: "X_cellport_umap", width: 2, values: places }],
+  };
+  results.add(block, []);
+  const training = { structure: { cluster_names: ["0"], edges, terminal_states: ["c"] } };
+  const courses = coursesOf(results, { name: "atlas", training } as unknown as Manifest);
+  expect(courses.map(({ from, to }) => [from, to])).toEqual([["a", "b"]]);
+  const { points } = courses[0];
+  expect(points[0]).toBeLessThan(1);
+  expect(points[8]).toBeCloseTo(5, 1);
+  expect(points[16]).toBeGreaterThan(9);
+  expect([...points].filter((_, k) => k % 2).every((y) => Math.abs(y - 3) < 1e-4)).toBe(true);
 });

@@ -67,6 +67,7 @@ const actions = {
   },
   click: (selector) => page.click(selector),
   press: (key) => page.keyboard.press(key),
+  focus: (selector) => page.focus(selector),
   text: async ([name, selector]) => {
     values[name] = await page.locator(selector).innerText();
   },
@@ -74,6 +75,7 @@ const actions = {
     values[name] = await page.locator(selector).count();
   },
   lasso: async () => {
+    await page.locator("#canvas").scrollIntoViewIfNeeded();
     const box = await page.locator("#canvas").boundingBox();
     const at = ([x, y]) => [box.x + box.width * x, box.y + box.height * y];
     await page.mouse.move(...at([0.01, 0.01]));

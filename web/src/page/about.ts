@@ -1,6 +1,7 @@
 /** What the atlas says of itself, briefly; the card says the rest. */
 
 import type { Manifest } from "../atlas/manifest";
+import { structureNames } from "../mapping/structure";
 import { grouped, percent } from "../words";
 import { fill, h } from "./dom";
 
@@ -22,12 +23,26 @@ export function atlasFacts(manifest: Manifest): string {
     .join(" · ");
 }
 
+/** From where to where it leads; or that there is none, and why. */
+function trajectoryFacts(manifest: Manifest): string {
+  const { edges, terminals } = structureNames(manifest);
+  const stated = (manifest.training.structure ?? {}) as { trajectory?: unknown; roots?: unknown };
+  if (!edges.length) {
+    return typeof stated.trajectory === "string"
+      ? stated.trajectory
+      : "none: the atlas places cells among types and clusters only";
+  }
+  const roots = Array.isArray(stated.roots) ? stated.roots.join(", ") : "its root";
+  return `from ${roots} to ${terminals.join(", ")}`;
+}
+
 export function showAbout(element: HTMLElement, manifest: Manifest, card: string): void {
   const { training } = manifest;
   const heldOut = (training.held_out ?? {}) as HeldOut;
   const facts: [string, string][] = [
     ["Trained on", `${grouped(Number(training.cells) || 0)} cells, ${manifest.created}`],
-    ["Labels", manifest.labels.join(", ")],
+    ["Labels", manifest.labels.join(", ") || "none"],
+    ["Trajectory", trajectoryFacts(manifest)],
     ["Licence", manifest.licence || "not stated"],
   ];
   if (heldOut.accuracy !== undefined && heldOut.cells) {

@@ -22,6 +22,9 @@ import { type Selection, showSelection } from "./selection";
 import { cautions, tiles, typeRows } from "./summary";
 import { showTypes } from "./type_table";
 import { ThemeSwitch } from "./theme";
+import { titleOf } from "./titles";
+import { addTools, type Tools } from "./tools";
+import { coursesOf, TrajectoryLines } from "./trajectory";
 
 // while cells arrive the map is drawn after so many milliseconds and such a share of the cells:
 // where graphics are done in software, drawing takes time from mapping
@@ -38,6 +41,8 @@ export class App {
   private drawnCells = 0;
   private readonly theme: ThemeSwitch;
   private readonly map: MapView;
+  private readonly lines: TrajectoryLines;
+  private readonly tools: Tools;
   private readonly intake: Intake;
   private readonly colour: ColourChoice;
 
@@ -57,7 +62,10 @@ export class App {
     this.map = new MapView(byId<HTMLCanvasElement>("canvas"), overlay, {
       surrounded: (inside) => this.surround(inside),
       clicked: (x, y, reach) => this.pick(x, y, reach),
+      cleared: () => this.choose(null),
+      drawn: (place) => this.lines.draw(place),
     });
+    this.lines = new TrajectoryLines(overlay);
     this.colour = new ColourChoice(
       byId("map-tools"),
       manifest,
@@ -66,14 +74,16 @@ export class App {
       () => this.recoloured(),
       (error) => this.say(error instanceof Error ? error.message : sentence(error)),
     );
-    this.addTools();
+    this.tools = addTools(byId("map-tools"), byId("zoom"), this.map);
     this.intake = new Intake(byId("intake"), {
       files: (files, options) => void this.mapFiles(files, options),
+      refused: (error) => this.intake.showEmpty(sentence(error)),
       stop: () => void this.stop(),
       downloadTable: () => this.downloadTable(null),
       downloadH5ad: () => void this.downloadH5ad(),
     });
     this.intake.showEmpty(null);
+    this.showCourses();
     this.map.fit([reference.places]);
     this.draw();
   }
@@ -121,14 +131,18 @@ export class App {
     this.intake.showDone(fileName, all, finished.seconds, started.countsFrom);
     const novelP = this.parts.manifest.thresholds.novelty_p;
     const notes = cautions(results, rows, novelP);
-    showNotes(byId("notes"), notes, finished.novelGroups, (group) =>
-      this.choose({ title: `${grouped(group.cells.length)} cells`, cells: group.cells }),
-    );
+    showNotes(byId("notes"), notes, finished.novelGroups, (group) => {
+      this.choose({ title: `${grouped(group.cells.length)} cells`, cells: group.cells });
+      reveal();
+    });
     showTypes(byId("types"), rows, results.done, (row) => {
       const codes = results.category("cellport_call")!.values;
       this.choose(this.where(row.name, (cell) => codes[cell] === row.code));
+      reveal();
     });
     this.map.fit([this.reference.places, results.places]);
+    this.tools.lasso.disabled = false;
+    this.showCourses();
     this.colour.offer(results);
     this.say(`${grouped(results.done)} cells were mapped.`, true);
     byId("intake").focus({ preventScroll: true });
@@ -140,8 +154,19 @@ export class App {
     this.chosenCode = null;
     this.colour.reset();
     this.select(null);
+    this.tools.lasso.disabled = true;
+    this.map.drawing = false;
+    this.showCourses();
     byId("types").hidden = true;
     byId("notes").hidden = true;
+  }
+
+  /** The trajectory as the atlas holds it, else through the cells that were mapped. */
+  private showCourses(): void {
+    const { results, reference, parts } = this;
+    const courses = reference.courses ?? (results ? coursesOf(results, parts.manifest) : []);
+    this.lines.show(courses);
+    this.tools.trajectory.hidden = !courses.length;
   }
 
   private async stop(): Promise<void> {
@@ -179,7 +204,8 @@ export class App {
     if (!call || !this.results) return null;
     const codes = call.values.subarray(0, this.results.done);
     const fixed = this.reference.order;
-    return { kind: "category", title: "Call", codes, categories: call.categories, fixed };
+    const { categories } = call;
+    return { kind: "category", title: titleOf("cellport_call"), codes, categories, fixed };
   }
 
   private referenceShading(): Shading | null {
@@ -187,7 +213,7 @@ export class App {
     const { labels } = this.parts.manifest;
     if (!label || !labels.length || this.results) return null;
     const codes = Int32Array.from(label);
-    return { kind: "category", title: "Type", codes, categories: labels, fixed };
+    return { kind: "category", title: titleOf("cellport_call"), codes, categories: labels, fixed };
   }
 
   private chosen(shading: Shading): ((cell: number) => boolean) | null {
@@ -256,6 +282,7 @@ export class App {
     showSelection(byId("selection"), this.results, selection, {
       download: () => this.downloadTable(selection),
       clear: () => this.choose(null),
+      choose: (cell) => this.choose({ title: "", cells: Int32Array.of(cell) }),
     });
     if (selection) this.say(`${selection.title || "One cell"}.`, true);
   }
@@ -282,26 +309,6 @@ export class App {
     }
   }
 
-  private addTools(): void {
-    const lasso = h(
-      "button",
-      { type: "button", "aria-pressed": "false", title: "Draw a line round cells", id: "lasso" },
-      "Draw round cells",
-    );
-    lasso.addEventListener("click", () => {
-      this.map.drawing = !this.map.drawing;
-      lasso.setAttribute("aria-pressed", String(this.map.drawing));
-    });
-    byId("map-tools").append(h("span", { class: "spacer" }), lasso);
-    const button = (text: string, label: string, act: () => void) =>
-      h("button", { type: "button", "aria-label": label, title: label, onclick: act }, text);
-    byId("zoom").append(
-      button("+", "Zoom in", () => this.map.zoom(1.4)),
-      button("−", "Zoom out", () => this.map.zoom(1 / 1.4)),
-      button("⤢", "Show all", () => this.map.reset()),
-    );
-  }
-
   /** Tell people who listen to the page, and those who look unless `quietly`. */
   private say(text: string, quietly = false): void {
     const live = byId("live");
@@ -309,6 +316,11 @@ export class App {
     live.textContent = text;
     if (!quietly) setTimeout(() => live.classList.add("hidden"), 6000);
   }
+}
+
+/** Where cells were chosen in a list below, bring the map into sight. */
+function reveal(): void {
+  byId("map").scrollIntoView({ block: "nearest" });
 }
 
 function backgroundOf(element: HTMLElement): [number, number, number] {

@@ -1,27 +1,17 @@
 /** What to colour by: answers, columns of the query, genes. */
 
 import type { Manifest } from "../atlas/manifest";
+import { structureNames } from "../mapping/structure";
 import { numberShading, type Shading, shadingOf } from "./colouring";
 import { fill, h } from "./dom";
 import type { Results } from "./results";
+import { titleOf } from "./titles";
 import type { Mapper } from "../worker/client";
 
-const TITLES: Record<string, string> = {
-  cellport_call: "Call",
-  cellport_label: "Most probable type",
-  cellport_prob: "Confidence",
-  cellport_novelty_p: "Novelty",
-  cellport_novel: "Unlike the atlas",
-  cellport_qc: "Quality",
-  cellport_cluster: "Cluster",
-  cellport_pseudotime: "Pseudotime",
-  cellport_pseudotime_sd: "Pseudotime, standard deviation",
-  cellport_edge: "Edge of the trajectory",
-  cellport_edge_fraction: "Way along the edge",
-};
 // hundreds of values at times; the selection shows them
 const HIDDEN = new Set(["cellport_label_set"]);
 const FIRST = "cellport_call";
+const FATE = "X_cellport_fate";
 
 /** Which of the choices speak of labels that the reference has too. */
 const OF_LABELS = new Set(["cellport_call", "cellport_label"]);
@@ -37,6 +27,7 @@ export class ColourChoice {
     "aria-label": "Colour by gene",
     onchange: () => this.chosenGene(),
   });
+  private readonly fates: readonly string[];
   private results: Results | null = null;
   shading: Shading | null = null;
   byLabel = true;
@@ -49,6 +40,7 @@ export class ColourChoice {
     private readonly changed: () => void,
     private readonly failed: (error: unknown) => void,
   ) {
+    this.fates = structureNames(manifest).terminals;
     const names = manifest.symbols.map((symbol, i) => symbol || manifest.ensembl[i]);
     const list = h("datalist", { id: "genes" }, ...names.map((value) => h("option", { value })));
     element.append(h("label", { for: "colour" }, "Colour by"), this.select, this.gene, list);
@@ -60,7 +52,7 @@ export class ColourChoice {
     this.results = null;
     this.shading = null;
     this.byLabel = true;
-    fill(this.select, h("option", {}, "Type"));
+    fill(this.select, h("option", {}, titleOf(FIRST)));
     this.select.disabled = true;
     this.gene.disabled = true;
   }
@@ -72,10 +64,13 @@ export class ColourChoice {
     const option = (value: string, text: string) => h("option", { value }, text);
     fill(
       this.select,
+      // shown while a gene is typed in beside it
+      h("option", { value: "gene", hidden: true }, "Gene"),
       h(
         "optgroup",
         { label: "Answers" },
         ...answers.map((name) => option(`answer:${name}`, titleOf(name))),
+        ...this.fates.map((name, i) => option(`fate:${i}`, `Fate: ${name}`)),
       ),
       results.started.obsColumns.length > 0 &&
         h(
@@ -96,6 +91,7 @@ export class ColourChoice {
     const [kind, ...rest] = this.select.value.split(":");
     const name = rest.join(":");
     if (kind === "answer") this.show(this.answer(name), OF_LABELS.has(name));
+    else if (kind === "fate") this.show(this.fate(Number(name)), false);
     else {
       this.mapper
         .column(name)
@@ -112,13 +108,15 @@ export class ColourChoice {
     if (gene < 0) gene = ensembl.findIndex((id) => id.toLowerCase() === wanted);
     if (gene < 0) return this.failed(new Error(`The atlas's panel has no gene '${this.gene.value}'.`));
     const name = symbols[gene] || ensembl[gene];
-    this.select.selectedIndex = -1;
     if (!this.results.started.measured[gene]) {
       return this.failed(new Error(`Your file has no gene ${name}.`));
     }
     this.mapper
       .gene(gene)
-      .then((values) => this.show(numberShading(`${name}, log-normalised counts`, values), false))
+      .then((values) => {
+        this.select.value = "gene";
+        this.show(numberShading(`${name}, log-normalised counts`, values), false);
+      })
       .catch(this.failed);
   }
 
@@ -136,9 +134,16 @@ export class ColourChoice {
     }
     if (name === "cellport_novelty_p") {
       const values = column.values.map((p) => -Math.log10(Math.max(p, 1e-6)));
-      return numberShading("Novelty, −log10 p", values, [0, 6]);
+      return numberShading("Novelty p, as −log10", values, [0, 6]);
     }
     return numberShading(title, column.values, name === "cellport_prob" ? [0, 1] : undefined);
+  }
+
+  /** Probability that a cell ends in one of the terminal states. */
+  private fate(state: number): Shading {
+    const { values, width } = this.results!.matrices.get(FATE)!;
+    const prob = Float32Array.from({ length: values.length / width }, (_, i) => values[i * width + state]);
+    return numberShading(`Probability of ending as ${this.fates[state]}`, prob, [0, 1]);
   }
 
   private show(shading: Shading, byLabel: boolean): void {
@@ -146,9 +151,4 @@ export class ColourChoice {
     this.byLabel = byLabel;
     this.changed();
   }
-}
-
-function titleOf(name: string): string {
-  const plain = name.replace("cellport_", "").replaceAll("_", " ");
-  return TITLES[name] ?? plain[0].toUpperCase() + plain.slice(1);
 }

@@ -3,10 +3,20 @@
 import type { MapOptions } from "../mapping/map_query";
 import { grouped } from "../words";
 import { fill, h } from "./dom";
+import { droppedFiles } from "./dropped";
 import type { Tile } from "./summary";
+
+const PYTHON = `mapped = anndata.read_h5ad(
+    "..._mapped.h5ad"
+)
+adata.obs = adata.obs.join(mapped.obs)
+adata.obsm["X_cellport"] = (
+    mapped.obsm["X_cellport"]
+)`;
 
 export interface IntakeActions {
   files(files: File[], options: MapOptions): void;
+  refused(error: unknown): void;
   stop(): void;
   downloadTable(): void;
   downloadH5ad(): void;
@@ -35,7 +45,7 @@ export class Intake {
       class: "hidden",
       tabindex: -1,
       "aria-label": "File with your cells",
-      onchange: () => this.take(this.picker.files),
+      onchange: () => this.take([...(this.picker.files ?? [])]),
     });
     this.options = this.optionsForm();
     this.acceptDrops();
@@ -135,7 +145,7 @@ export class Intake {
         h(
           "pre",
           { tabindex: 0 },
-          "table = pd.read_csv(\n    \"results.csv\",\n    index_col=0,\n    dtype={\"cell\": str},\n)\nadata.obs = adata.obs.join(table)",
+          PYTHON,
         ),
       ),
     );
@@ -153,8 +163,7 @@ export class Intake {
     );
   }
 
-  private take(list: FileList | null | undefined): void {
-    const files = [...(list ?? [])];
+  private take(files: File[]): void {
     this.picker.value = "";
     if (!files.length) return;
     this.actions.files(files, {
@@ -176,11 +185,8 @@ export class Intake {
     window.addEventListener("drop", (event) => {
       event.preventDefault();
       document.body.classList.remove("dropping");
-      const files = event.dataTransfer?.files;
-      // a file list dies with its event
-      const copy = new DataTransfer();
-      for (const file of files ?? []) copy.items.add(file);
-      this.take(copy.files);
+      if (!event.dataTransfer) return;
+      droppedFiles(event.dataTransfer).then((files) => this.take(files), this.actions.refused);
     });
   }
 }

@@ -8,6 +8,10 @@ export interface MapListener {
   surrounded(inside: (x: number, y: number) => boolean): void;
   /** A click, with how far away a cell may be, both on the map. */
   clicked(x: number, y: number, reach: number): void;
+  /** The selection is to be given up. */
+  cleared(): void;
+  /** It was drawn; `place` says where a point of the map is on the screen. */
+  drawn(place: (x: number, y: number) => [number, number]): void;
 }
 
 const REACH = 12;
@@ -27,6 +31,8 @@ export class MapView {
   private moved = false;
   private asked = false;
   private drawing_ = false;
+  /** Told when `drawing` is set. */
+  drawingChanged: (on: boolean) => void = () => undefined;
 
   constructor(
     private readonly canvas: HTMLCanvasElement,
@@ -35,6 +41,7 @@ export class MapView {
   ) {
     this.scatter = openScatter(canvas);
     this.lasso = document.createElementNS("http://www.w3.org/2000/svg", "polyline");
+    this.lasso.setAttribute("class", "lasso");
     overlay.append(this.lasso);
     canvas.addEventListener("pointerdown", this.down);
     canvas.addEventListener("pointermove", this.move);
@@ -53,6 +60,7 @@ export class MapView {
   set drawing(on: boolean) {
     this.drawing_ = on;
     this.canvas.classList.toggle("drawing", on);
+    this.drawingChanged(on);
   }
 
   show(layers: readonly Layer[], background: Rgb): void {
@@ -99,6 +107,7 @@ export class MapView {
     requestAnimationFrame(() => {
       this.asked = false;
       this.scatter.draw(this.view, this.background);
+      this.listener.drawn((x, y) => this.onScreen(x, y));
     });
   }
 
@@ -122,6 +131,14 @@ export class MapView {
     return [
       view.x + (px - canvas.clientWidth / 2) / view.scale,
       view.y - (py - canvas.clientHeight / 2) / view.scale,
+    ];
+  }
+
+  private onScreen(x: number, y: number): [number, number] {
+    const { view, canvas } = this;
+    return [
+      (x - view.x) * view.scale + canvas.clientWidth / 2,
+      (view.y - y) * view.scale + canvas.clientHeight / 2,
     ];
   }
 
@@ -186,6 +203,10 @@ export class MapView {
       "=": () => this.zoom(1.3),
       "-": () => this.zoom(1 / 1.3),
       "0": () => this.reset(),
+      Escape: () => {
+        this.drawing = false;
+        this.listener.cleared();
+      },
       Enter: () => this.listener.clicked(this.view.x, this.view.y, REACH / this.view.scale),
     };
     const act = moves[event.key];

@@ -2,6 +2,7 @@
 
 import type { Parts } from "../atlas/parts";
 import { AtlasError } from "../errors";
+import { type Course, readCourses } from "./trajectory";
 
 export interface Reference {
   n: number;
@@ -10,12 +11,15 @@ export interface Reference {
   label: ArrayLike<number> | null;
   /** The atlas's labels, most frequent first: the order in which they get their marks. */
   order: string[];
+  /** The trajectory as the atlas holds it, null where it does not. */
+  courses: Course[] | null;
 }
 
 export async function readReference(parts: Parts): Promise<Reference> {
-  const [umap, label] = await Promise.all([
+  const [umap, label, courses] = await Promise.all([
     parts.array("reference_umap"),
     parts.arrayIfThere("reference_label"),
+    readCourses(parts),
   ]);
   const [n, width] = umap.shape;
   if (width !== 2 || (label && label.data.length !== n)) {
@@ -30,5 +34,6 @@ export async function readReference(parts: Parts): Promise<Reference> {
     places: Float32Array.from(umap.data),
     label: label?.data ?? null,
     order: order.map((code) => labels[code]),
+    courses,
   };
 }

@@ -3,8 +3,11 @@
 import { grouped, short } from "../words";
 import { fill, h } from "./dom";
 import type { Results } from "./results";
+import { titleOf } from "./titles";
 
 const SHOWN = 50;
+const TYPES = 6;
+const COLUMNS = ["cellport_call", "cellport_prob"];
 
 export interface Selection {
   title: string;
@@ -14,6 +17,8 @@ export interface Selection {
 export interface SelectionActions {
   download(): void;
   clear(): void;
+  /** Look at one cell. */
+  choose(cell: number): void;
 }
 
 export function showSelection(
@@ -28,40 +33,50 @@ export function showSelection(
   const single = cells.length === 1;
   fill(
     element,
+    h("h2", { id: "selection-title" }, single ? results.names[cells[0]] : title),
+    ...(single ? [oneCell(results, cells[0])] : manyCells(results, cells, actions)),
     h(
       "div",
-      { class: "head" },
-      h("h2", { id: "selection-title" }, single ? results.names[cells[0]] : title),
+      { class: "actions" },
       h("button", { type: "button", onclick: actions.download }, "Download as CSV"),
       h("button", { type: "button", class: "plain", onclick: actions.clear }, "Clear"),
     ),
-    single ? oneCell(results, cells[0]) : manyCells(results, cells),
   );
 }
 
 function oneCell(results: Results, cell: number): HTMLElement {
-  const facts = [...results.columns.values()].flatMap((column) => {
-    const name = column.name.replace("cellport_", "").replaceAll("_", " ");
-    return [h("dt", {}, name), h("dd", {}, valueOf(results, column.name, cell))];
-  });
-  return h("dl", { class: "facts" }, ...facts);
+  const facts = [...results.columns.keys()].flatMap((name) => [
+    h("dt", {}, titleOf(name)),
+    h("dd", {}, valueOf(results, name, cell)),
+  ]);
+  return h("dl", { class: "facts narrow" }, ...facts);
 }
 
-function manyCells(results: Results, cells: Int32Array): HTMLElement {
-  const wanted = ["cellport_call", "cellport_prob", "cellport_novelty_p", "cellport_qc"];
-  const columns = wanted.filter((name) => results.columns.has(name));
-  const heads = ["Cell", ...columns.map((name) => HEADS[name])];
+function manyCells(results: Results, cells: Int32Array, actions: SelectionActions): HTMLElement[] {
+  const columns = COLUMNS.filter((name) => results.columns.has(name));
   const rows = Array.from(cells.subarray(0, SHOWN), (cell) =>
     h(
       "tr",
       {},
-      h("th", { scope: "row" }, results.names[cell]),
+      h(
+        "th",
+        { scope: "row" },
+        h(
+          "button",
+          {
+            type: "button",
+            class: "link",
+            title: results.names[cell],
+            onclick: () => actions.choose(cell),
+          },
+          results.names[cell],
+        ),
+      ),
       ...columns.map((name) => h("td", {}, valueOf(results, name, cell))),
     ),
   );
-  return h(
-    "div",
-    {},
+  const more = cells.length > SHOWN;
+  return [
     h("p", { class: "quiet" }, composition(results, cells)),
     h(
       "div",
@@ -69,21 +84,17 @@ function manyCells(results: Results, cells: Int32Array): HTMLElement {
       h(
         "table",
         {},
-        h("thead", {}, h("tr", {}, ...heads.map((head) => h("th", { scope: "col" }, head)))),
+        h(
+          "thead",
+          {},
+          h("tr", {}, ...["Cell", ...columns.map(titleOf)].map((head) => h("th", { scope: "col" }, head))),
+        ),
         h("tbody", {}, ...rows),
       ),
     ),
-    cells.length > SHOWN &&
-      h("p", { class: "quiet" }, `The first ${SHOWN} of ${grouped(cells.length)}; the CSV has all.`),
-  );
+    ...(more ? [h("p", { class: "quiet" }, `The first ${SHOWN}; the CSV has all.`)] : []),
+  ];
 }
-
-const HEADS: Record<string, string> = {
-  cellport_call: "Call",
-  cellport_prob: "Confidence",
-  cellport_novelty_p: "Novelty p",
-  cellport_qc: "Quality",
-};
 
 function composition(results: Results, cells: Int32Array): string {
   const call = results.category("cellport_call");
@@ -94,7 +105,7 @@ function composition(results: Results, cells: Int32Array): string {
     counts.set(name, (counts.get(name) ?? 0) + 1);
   }
   const sorted = [...counts].sort((a, b) => b[1] - a[1]);
-  const shown = sorted.slice(0, 6).map(([name, n]) => `${grouped(n)} ${name}`);
+  const shown = sorted.slice(0, TYPES).map(([name, n]) => `${grouped(n)} ${name}`);
   const rest = sorted.length - shown.length;
   return `${shown.join(", ")}${rest > 0 ? ` and ${rest} more types` : ""}.`;
 }

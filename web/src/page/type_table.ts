@@ -3,6 +3,7 @@
 import { grouped, percent } from "../words";
 import { fill, h } from "./dom";
 import type { TypeRow } from "./summary";
+import { titleOf } from "./titles";
 
 export function showTypes(
   element: HTMLElement,
@@ -31,7 +32,7 @@ export function showTypes(
         ),
       ),
       h("td", { class: "number" }, grouped(row.cells)),
-      h("td", { class: "number" }, share(row.cells / nCells)),
+      h("td", { class: "number share" }, share(row.cells / nCells)),
       h("td", { class: "wide" }, bar(row.cells / most, "count")),
       h("td", { class: "number" }, percent(row.prob)),
       h("td", { class: "wide" }, bar(row.prob, "sure")),
@@ -53,9 +54,9 @@ export function showTypes(
           h(
             "tr",
             {},
-            h("th", { scope: "col" }, "Call"),
+            h("th", { scope: "col" }, titleOf("cellport_call")),
             h("th", { scope: "col", class: "number" }, "Cells"),
-            h("th", { scope: "col", class: "number" }, "Share"),
+            h("th", { scope: "col", class: "number share" }, "Share"),
             h("th", { class: "wide", "aria-hidden": "true" }),
             h("th", { scope: "col", class: "number" }, "Confidence"),
             h("th", { class: "wide", "aria-hidden": "true" }),

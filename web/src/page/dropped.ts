@@ -1,0 +1,50 @@
+/** Files among what was dropped, folders looked into. */
+
+import { InputError } from "../errors";
+
+const TENX = /(matrix\.mtx|(features|genes|barcodes)\.tsv)(\.gz)?$/i;
+const ZARR = /^(zarr\.json|\.zgroup|\.zattrs|\.zmetadata)$/;
+
+/** Files as they are; of a folder the three of a 10x matrix. */
+export async function droppedFiles(transfer: DataTransfer): Promise<File[]> {
+  // both lists die with their event, so everything is taken from them before anything is awaited
+  const files = [...transfer.files];
+  const entries = [...transfer.items].map((item) => item.webkitGetAsEntry());
+  const folders = entries.filter((entry) => entry?.isDirectory) as FileSystemDirectoryEntry[];
+  if (!folders.length) return files;
+  if (entries.length > 1) throw new InputError("Drop one folder at a time, or the files alone.");
+  return filesOf(folders[0]);
+}
+
+/** The files of a 10x folder; any other folder is refused. */
+export async function filesOf(folder: FileSystemDirectoryEntry): Promise<File[]> {
+  const inside = await listed(folder);
+  if (/\.zarr$/i.test(folder.name) || inside.some(({ name }) => ZARR.test(name))) {
+    throw new InputError(
+      `${folder.name} is a zarr store, a folder of very many files, which this page cannot read. ` +
+        "Map it with cellport on your computer, or write it as one file: " +
+        "anndata.read_zarr(...).write_h5ad(...).",
+    );
+  }
+  const wanted = inside.filter(({ isFile, name }) => isFile && TENX.test(name));
+  if (!wanted.length) {
+    throw new InputError(
+      `The folder ${folder.name} holds no matrix.mtx.gz; drop the folder that holds it, beside ` +
+        "features.tsv.gz and barcodes.tsv.gz, or a file.",
+    );
+  }
+  return Promise.all(
+    wanted.map((entry) => new Promise<File>((...both) => (entry as FileSystemFileEntry).file(...both))),
+  );
+}
+
+/** Everything that lies in a folder; browsers hand it over in batches. */
+async function listed(folder: FileSystemDirectoryEntry): Promise<FileSystemEntry[]> {
+  const reader = folder.createReader();
+  const found: FileSystemEntry[] = [];
+  for (;;) {
+    const some = await new Promise<FileSystemEntry[]>((...both) => reader.readEntries(...both));
+    if (!some.length) return found;
+    found.push(...some);
+  }
+}

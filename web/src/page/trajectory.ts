@@ -1,0 +1,141 @@
+/** The trajectory as lines over the map, from milestone to milestone. */
+
+import type { Manifest } from "../atlas/manifest";
+import type { Parts } from "../atlas/parts";
+import { AtlasError } from "../errors";
+import { structureNames } from "../mapping/structure";
+import type { Results } from "./results";
+
+/** Course of an edge on the map: x and y, point after point. */
+export interface Course {
+  from: string;
+  to: string;
+  points: Float32Array;
+}
+
+const POINTS = 9;
+// width of the kernel in which cells are averaged, as a share of the edge
+const WIDTH = 0.08;
+// an edge with fewer cells has no course that could be trusted
+const FEWEST = 5;
+
+/** Courses that the atlas holds; null where it holds none, as one without a trajectory. */
+export async function readCourses(parts: Parts): Promise<Course[] | null> {
+  const edges = endsOf(parts.manifest);
+  const path = edges.length ? await parts.arrayIfThere("trajectory_path") : null;
+  if (!path) return null;
+  const [n, points, width] = path.shape;
+  if (n !== edges.length || width !== 2) {
+    throw new AtlasError("The course of the atlas's trajectory does not fit it; publish it again.");
+  }
+  const places = Float32Array.from(path.data);
+  return edges.map(([from, to], edge) => ({
+    from,
+    to,
+    points: places.subarray(2 * points * edge, 2 * points * (edge + 1)),
+  }));
+}
+
+/** Courses through the cells of a query, for atlases that do not hold their own. */
+export function coursesOf(results: Results, manifest: Manifest): Course[] {
+  const edge = results.category("cellport_edge");
+  const fraction = results.float("cellport_edge_fraction");
+  if (!edge || !fraction) return [];
+  return endsOf(manifest).flatMap(([from, to], number) => {
+    const cells: number[] = [];
+    for (let cell = 0; cell < results.done; cell++) if (edge.values[cell] === number) cells.push(cell);
+    if (cells.length < FEWEST) return [];
+    return [{ from, to, points: smoothed(cells, fraction, results.places) }];
+  });
+}
+
+function smoothed(cells: readonly number[], fraction: Float32Array, places: Float32Array) {
+  const points = new Float32Array(2 * POINTS);
+  for (let k = 0; k < POINTS; k++) {
+    let [x, y, weight] = [0, 0, 0];
+    for (const cell of cells) {
+      const apart = (fraction[cell] - k / (POINTS - 1)) / WIDTH;
+      // never quite nothing, so that a stretch without cells has a place too
+      const near = Math.exp(-0.5 * apart * apart) + 1e-12;
+      x += near * places[2 * cell];
+      y += near * places[2 * cell + 1];
+      weight += near;
+    }
+    points.set([x / weight, y / weight], 2 * k);
+  }
+  return points;
+}
+
+function endsOf(manifest: Manifest): [string, string][] {
+  return structureNames(manifest).edges.map((name) => {
+    const [from, ...to] = name.split(" -> ");
+    return [from, to.join(" -> ")];
+  });
+}
+
+/** Draws courses into an SVG, again for every view of the map. */
+export class TrajectoryLines {
+  private courses: readonly Course[] = [];
+  private readonly group = svg("g", "trajectory");
+
+  constructor(overlay: SVGSVGElement) {
+    overlay.append(this.group);
+  }
+
+  show(courses: readonly Course[]): void {
+    this.courses = courses;
+  }
+
+  /** Draw where `place` says that a point of the map is on the screen. */
+  draw(place: (x: number, y: number) => [number, number]): void {
+    const parts: SVGElement[] = [];
+    const ends = new Map<string, [number, number]>();
+    for (const { from, to, points } of this.courses) {
+      const line: [number, number][] = [];
+      for (let k = 0; k < points.length; k += 2) line.push(place(points[k], points[k + 1]));
+      const d = smooth(line);
+      parts.push(svg("path", "halo", { d }), svg("path", "course", { d }));
+      parts.push(arrow(line));
+      ends.set(from, line[0]);
+      ends.set(to, line[line.length - 1]);
+    }
+    for (const [name, [x, y]] of ends) {
+      parts.push(svg("circle", "milestone", { cx: x, cy: y, r: 5 }));
+      const label = svg("text", "milestone", { x: x + 9, y: y + 4 });
+      label.textContent = name;
+      parts.push(label);
+    }
+    this.group.replaceChildren(...parts);
+  }
+}
+
+/** A curve through all points of a line (Catmull and Rom's, as cubic Béziers). */
+function smooth(line: readonly [number, number][]): string {
+  const at = (k: number) => line[Math.min(Math.max(k, 0), line.length - 1)];
+  const text = (x: number, y: number) => `${x.toFixed(1)} ${y.toFixed(1)}`;
+  const beside = (k: number, side: number) => {
+    const [[x, y], [beforeX, beforeY], [afterX, afterY]] = [at(k), at(k - 1), at(k + 1)];
+    return text(x + (side * (afterX - beforeX)) / 6, y + (side * (afterY - beforeY)) / 6);
+  };
+  const pieces = line.slice(1).map((end, k) => `C${beside(k, 1)} ${beside(k + 1, -1)} ${text(...end)}`);
+  return `M${text(...line[0])}${pieces.join("")}`;
+}
+
+/** A small triangle half way, pointing ahead. */
+function arrow(line: readonly [number, number][]): SVGElement {
+  const middle = line.length >> 1;
+  const [x, y] = line[middle];
+  const [before, after] = [line[middle - 1], line[Math.min(middle + 1, line.length - 1)]];
+  const angle = (Math.atan2(after[1] - before[1], after[0] - before[0]) * 180) / Math.PI;
+  return svg("path", "arrow", {
+    d: "M-5-6 7 0-5 6z",
+    transform: `translate(${x.toFixed(1)} ${y.toFixed(1)}) rotate(${angle.toFixed(0)})`,
+  });
+}
+
+function svg(tag: string, kind: string, attributes: Record<string, string | number> = {}) {
+  const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  element.setAttribute("class", kind);
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, String(value));
+  return element;
+}
