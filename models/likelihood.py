@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 from torch.nn.functional import softplus
@@ -41,37 +43,69 @@ def negative_binomial_log_prob(counts: Tensor, mean: Tensor, theta: Tensor) -> T
     )
 
 
-def negative_binomial_cell_log_prob(counts: Tensor, mean: Tensor, theta: Tensor) -> Tensor:
-    """Log-probability of each cell's counts, summed over genes.
+def softmax_negative_binomial(logits: Tensor, log_theta: Tensor, counts: Tensor) -> Tensor:
+    """Log-probability of each cell's counts, its total spread over genes by a softmax.
 
-    Equal to ``negative_binomial_log_prob(...).sum(1)``, with the terms that vanish at zero
-    computed at the non-zero counts only: most of a cell is zeros, and the gamma functions
-    and their derivatives are most of the cost of a training step.
+    Equal to ``negative_binomial_log_prob(counts, mean, theta).sum(1)`` where the mean is
+    ``softmax(logits) * counts.sum(1)``, with the derivatives written out and the terms that
+    vanish at zero computed at the non-zero counts only: left to autograd, this is most of the
+    cost of a training step.
 
     Parameters
     ----------
-    counts, mean
+    logits
         float [n, genes].
-    theta
-        float [genes].
+    log_theta
+        float [genes], logarithm of the inverse dispersion.
+    counts
+        float [n, genes], counts (0, 1, 2, ...).
 
     Returns
     -------
     Tensor
-        float [n].
+        float [n], float32 at least.
     """
-    of_zero = -theta * torch.log1p(mean / theta)
-    cell, gene = counts.nonzero(as_tuple=True)
-    count = counts[cell, gene]
-    gene_theta = theta[gene]
-    gene_mean = mean[cell, gene] + _EPS
-    beyond_zero = (
-        count * torch.log(gene_mean / (gene_theta + gene_mean))
-        + torch.lgamma(count + gene_theta)
-        - torch.lgamma(gene_theta)
-        - torch.lgamma(count + 1)
+    # half precision will do for the network, not for counts
+    exact = torch.promote_types(logits.dtype, torch.float32)
+    log_prob: Tensor = _SoftmaxNegativeBinomial.apply(  # type: ignore[no-untyped-call]
+        logits.to(exact), log_theta.to(exact), counts.to(exact)
     )
-    return of_zero.sum(dim=1).index_add(0, cell, beyond_zero)
+    return log_prob
+
+
+class _SoftmaxNegativeBinomial(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, logits: Tensor, log_theta: Tensor, counts: Tensor) -> Tensor:
+        theta = log_theta.exp()
+        share = torch.softmax(logits, dim=1)
+        mean = share * counts.sum(dim=1, keepdim=True)
+        # of the logarithm of the probability by that of the mean
+        slope = (counts - mean).div_(mean + theta).mul_(theta)
+        log_ratio = torch.log1p(mean / theta)
+
+        filled = counts.view(-1).nonzero().squeeze(1)
+        cell, gene = filled // counts.shape[1], filled % counts.shape[1]
+        count, at_theta = counts.view(-1)[filled], theta[gene]
+        at_mean = mean.view(-1)[filled] + _EPS
+        beyond_zero = (
+            count * torch.log(at_mean / (at_theta + at_mean))
+            + torch.lgamma(count + at_theta)
+            - torch.lgamma(theta)[gene]
+            - torch.lgamma(count + 1)
+        )
+        ctx.save_for_backward(theta, share, slope, log_ratio, cell, gene, count)
+        return (-(log_ratio @ theta)).index_add_(0, cell, beyond_zero)
+
+    @staticmethod
+    def backward(ctx: Any, *outer: Tensor) -> tuple[Tensor, Tensor, None]:
+        theta, share, slope, log_ratio, cell, gene, count = ctx.saved_tensors
+        (of_cell,) = outer
+        at_theta = theta[gene]
+        beyond_zero = torch.digamma(count + at_theta) - torch.digamma(theta)[gene]
+        of_theta = -(of_cell @ log_ratio) - (of_cell @ slope) / theta
+        of_theta.index_add_(0, gene, beyond_zero * of_cell[cell])
+        of_logits = (slope - share * slope.sum(dim=1, keepdim=True)).mul_(of_cell.unsqueeze(1))
+        return of_logits, of_theta * theta, None
 
 
 def zero_inflated_log_prob(

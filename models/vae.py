@@ -9,10 +9,8 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from cellport.models.likelihood import (
-    negative_binomial_cell_log_prob,
-    zero_inflated_log_prob,
-)
+from cellport.models.draws import CellDropout, Share, draw
+from cellport.models.likelihood import softmax_negative_binomial, zero_inflated_log_prob
 from cellport.models.normalise import PanelNormaliser
 
 Likelihood = Literal["nb", "zinb"]
@@ -52,7 +50,7 @@ class Encoded(NamedTuple):
 
 
 class Losses(NamedTuple):
-    """Mean losses of a minibatch, nats a cell."""
+    """Mean losses of a minibatch, nats a cell; of a share of one, what it adds to them."""
 
     reconstruction: Tensor
     kl: Tensor
@@ -61,7 +59,7 @@ class Losses(NamedTuple):
 
 def _layer(n_in: int, n_out: int, dropout: float) -> nn.Sequential:
     return nn.Sequential(
-        nn.Linear(n_in, n_out), nn.LayerNorm(n_out), nn.ReLU(), nn.Dropout(dropout)
+        nn.Linear(n_in, n_out), nn.LayerNorm(n_out), nn.ReLU(), CellDropout(dropout)
     )
 
 
@@ -83,7 +81,7 @@ class EncoderTail(nn.Module):
         super().__init__()
         self.n_hidden = config.n_hidden
         self.activate = nn.Sequential(
-            nn.LayerNorm(config.n_hidden), nn.ReLU(), nn.Dropout(config.dropout)
+            nn.LayerNorm(config.n_hidden), nn.ReLU(), CellDropout(config.dropout)
         )
         self.hidden = _layer(config.n_hidden, config.n_hidden, config.dropout)
         self.mean = nn.Linear(config.n_hidden, config.n_latent)
@@ -123,8 +121,9 @@ class Encoder(nn.Module):
     def forward(self, counts: Tensor) -> Encoded:
         """Encode float [n, genes], raw counts; NaN where a gene was not measured."""
         values, _ = self.normalise(counts)
-        weight, bias = self.first_layer()
-        encoded: Encoded = self.tail(values @ weight + bias)
+        standardised = values / self.normalise.sd
+        first = torch.cat([self.first(standardised), self.skip(standardised)], dim=1)
+        encoded: Encoded = self.tail(first)
         return encoded
 
 
@@ -141,6 +140,10 @@ class Decoder(nn.Module):
             if config.likelihood == "zinb"
             else None
         )
+
+    def hide(self, latent: Tensor, batch: Tensor) -> Tensor:
+        """Hidden layer beside the batch, float [n, n_hidden + batches]."""
+        return torch.cat([self.hidden(torch.cat([latent, batch], dim=1)), batch], dim=1)
 
     def forward(
         self, latent: Tensor, batch: Tensor, library: Tensor
@@ -161,7 +164,7 @@ class Decoder(nn.Module):
         tuple
             Mean of the negative binomial [n, genes], and the zero-inflation logit or None.
         """
-        hidden = torch.cat([self.hidden(torch.cat([latent, batch], dim=1)), batch], dim=1)
+        hidden = self.hide(latent, batch)
         mean = torch.softmax(self.share(hidden), dim=1) * library
         return mean, None if self.dropout_logit is None else self.dropout_logit(hidden)
 
@@ -183,12 +186,14 @@ class CountVAE(nn.Module):
 
     def log_prob(self, counts: Tensor, latent: Tensor, batch: Tensor) -> Tensor:
         """Log-probability of each cell's counts given its latent, float [n]."""
+        log_theta = self.decoder.log_theta
+        if self.config.likelihood == "nb":
+            logits = self.decoder.share(self.decoder.hide(latent, batch))
+            return softmax_negative_binomial(logits, log_theta, counts)
         library = counts.sum(dim=1, keepdim=True)
         mean, dropout_logit = self.decoder(latent, batch, library)
-        theta = self.decoder.log_theta.exp()
-        if dropout_logit is None:
-            return negative_binomial_cell_log_prob(counts, mean, theta)
-        return zero_inflated_log_prob(counts, mean, theta, dropout_logit).sum(dim=1)
+        assert dropout_logit is not None
+        return zero_inflated_log_prob(counts, mean, log_theta.exp(), dropout_logit).sum(dim=1)
 
     def forward(
         self,
@@ -197,6 +202,7 @@ class CountVAE(nn.Module):
         batch: Tensor,
         labels: Tensor,
         label_weight: Tensor,
+        share: Share | None = None,
     ) -> Losses:
         """Losses of a minibatch: encode the degraded cells, reconstruct the whole ones.
 
@@ -211,24 +217,45 @@ class CountVAE(nn.Module):
         labels
             int64 [n], -1 where unknown.
         label_weight
-            float [labels], weight of each label in the cross-entropy.
+            float [n], weight of each cell in the cross-entropy, over the sum of the weights of
+            the minibatch; see `cell_weights`.
+        share
+            Which cells of the minibatch these are; all of them when None. The losses of its
+            shares add up to those of the minibatch.
         """
+        for module in self.modules():
+            if isinstance(module, CellDropout):
+                module.share = share
         encoded = self.encoder(degraded)
         spread = (0.5 * encoded.log_variance).exp()
-        latent = encoded.mean + spread * torch.randn_like(spread)
-        reconstruction = -self.log_prob(counts, latent, batch).mean()
+        latent = encoded.mean + spread * draw(torch.randn, spread, share)
+        total = len(counts) if share is None else share.total
+        reconstruction = -self.log_prob(counts, latent, batch).sum() / total
         variance = encoded.log_variance.exp()
-        kl = 0.5 * (encoded.mean.square() + variance - 1 - encoded.log_variance).sum(1).mean()
+        kl = 0.5 * (encoded.mean.square() + variance - 1 - encoded.log_variance).sum() / total
         return Losses(reconstruction, kl, _label_loss(encoded.logits, labels, label_weight))
 
 
+def cell_weights(labels: Tensor, weight: Tensor) -> Tensor:
+    """Weight of each cell of a minibatch in the label loss, float [n], sum 1 (or 0).
+
+    Parameters
+    ----------
+    labels
+        int64 [n], -1 where unknown.
+    weight
+        float [labels], weight of each label.
+    """
+    if not len(weight):
+        return weight.new_zeros(len(labels))
+    of_cell = weight[labels.clamp_min(0)] * (labels >= 0)
+    return of_cell / of_cell.sum().clamp_min(1e-6)
+
+
 def _label_loss(logits: Tensor, labels: Tensor, weight: Tensor) -> Tensor:
-    known = labels >= 0
     # a where, not an if: the graph must not depend on which cells a minibatch holds
     if logits.shape[1] == 0:
         return logits.sum()
     log_prob = torch.log_softmax(logits, dim=1)
-    target = labels.clamp_min(0)
-    cell_weight = weight[target] * known
-    picked = log_prob.gather(1, target.unsqueeze(1)).squeeze(1)
-    return -(cell_weight * picked).sum() / cell_weight.sum().clamp_min(1e-6)
+    picked = log_prob.gather(1, labels.clamp_min(0).unsqueeze(1)).squeeze(1)
+    return -(weight * picked).sum()

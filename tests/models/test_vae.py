@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from cellport.models.draws import Share
 from cellport.models.normalise import PanelNormaliser
-from cellport.models.vae import CountVAE, Likelihood, ModelConfig
+from cellport.models.vae import CountVAE, Likelihood, Losses, ModelConfig, cell_weights
 
 GENES, BATCHES, LABELS = 11, 2, 3
 
@@ -33,7 +34,18 @@ def _label_loss(
     model.eval()
     counts, batch = _cells(len(labels))
     weights = torch.ones(model.config.n_labels) if weight is None else torch.tensor(weight)
-    return model(counts, counts, batch, torch.tensor(labels), weights).label
+    return _losses(model, counts, batch, torch.tensor(labels), weights).label
+
+
+def _losses(
+    model: CountVAE,
+    counts: torch.Tensor,
+    batch: torch.Tensor,
+    labels: torch.Tensor,
+    weight: torch.Tensor,
+) -> Losses:
+    losses: Losses = model(counts, counts, batch, labels, cell_weights(labels, weight))
+    return losses
 
 
 def test_folded_first_layer_is_the_linear_layer_on_standardised_values() -> None:
@@ -90,7 +102,7 @@ def test_all_unlabelled_loss_is_zero_and_finite() -> None:
 def test_model_without_labels() -> None:
     model = _model(labels=0)
     counts, batch = _cells()
-    losses = model(counts, counts, batch, torch.full((7,), -1), torch.ones(0))
+    losses = _losses(model, counts, batch, torch.full((7,), -1), torch.ones(0))
     assert losses.label.item() == 0
     sum(losses).backward()
     assert model.encoder(counts).logits.shape == (7, 0)
@@ -99,7 +111,7 @@ def test_model_without_labels() -> None:
 def test_kl_is_that_of_torch_distributions() -> None:
     model = _model().eval()
     counts, batch = _cells()
-    losses = model(counts, counts, batch, torch.zeros(7, dtype=torch.long), torch.ones(LABELS))
+    losses = _losses(model, counts, batch, torch.zeros(7, dtype=torch.long), torch.ones(LABELS))
     encoded = model.encoder(counts)
     posterior = torch.distributions.Normal(encoded.mean, (0.5 * encoded.log_variance).exp())
     kl = torch.distributions.kl_divergence(posterior, torch.distributions.Normal(0.0, 1.0))
@@ -119,7 +131,7 @@ def test_decoder_mean_sums_to_the_library(likelihood: Likelihood) -> None:
 def test_every_parameter_learns(likelihood: Likelihood) -> None:
     model = _model(likelihood)
     counts, batch = _cells()
-    losses = model(counts, counts, batch, torch.arange(7) % LABELS, torch.ones(LABELS))
+    losses = _losses(model, counts, batch, torch.arange(7) % LABELS, torch.ones(LABELS))
     sum(losses).backward()
     for name, parameter in model.named_parameters():
         assert parameter.grad is not None, name
@@ -132,9 +144,37 @@ def test_encoder_cannot_see_the_batch() -> None:
     counts, batch = _cells()
     labels, weight = torch.zeros(7, dtype=torch.long), torch.ones(LABELS)
     torch.manual_seed(0)
-    one = model(counts, counts, batch, labels, weight)
+    one = _losses(model, counts, batch, labels, weight)
     torch.manual_seed(0)
-    other = model(counts, counts, batch.flip(1), labels, weight)
+    other = _losses(model, counts, batch.flip(1), labels, weight)
     assert torch.equal(one.kl, other.kl)
     assert torch.equal(one.label, other.label)
     assert not torch.equal(one.reconstruction, other.reconstruction)
+
+
+@pytest.mark.parametrize("likelihood", ["nb", "zinb"])
+@pytest.mark.parametrize("cut", [1, 3, 6])
+def test_shares_of_a_minibatch_add_up_to_it(likelihood: Likelihood, cut: int) -> None:
+    """With dropout and noise: losses and gradients do not depend on who has which cells."""
+    model = _model(likelihood).train()
+    counts, batch = _cells()
+    labels, weight = torch.tensor([0, -1, 2, 1, -1, 2, 0]), torch.tensor([0.5, 2.0, 1.0])
+    of_cell = cell_weights(labels, weight)
+
+    def run(shares: list[Share | None]) -> tuple[torch.Tensor, list[torch.Tensor]]:
+        model.zero_grad()
+        parts = []
+        for share in shares:
+            rows = slice(None) if share is None else slice(share.start, share.stop)
+            torch.manual_seed(5)
+            cells = (counts[rows], counts[rows], batch[rows], labels[rows], of_cell[rows])
+            parts.append(torch.stack(model(*cells, share)))
+        total = torch.stack(parts).sum(0)
+        total.sum().backward()
+        return total.detach(), [p.grad.clone() for p in model.parameters() if p.grad is not None]
+
+    whole, gradient = run([None])
+    shared, sum_of_gradients = run([Share(0, cut, 7), Share(cut, 7, 7)])
+    torch.testing.assert_close(shared, whole)
+    for one, other in zip(gradient, sum_of_gradients, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-6)

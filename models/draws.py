@@ -1,0 +1,62 @@
+"""Random numbers for cells that do not depend on how a minibatch is shared among processes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """The cells ``start:stop`` of a minibatch of `total`."""
+
+    start: int
+    stop: int
+    total: int
+
+
+def draw(random: Callable[..., Tensor], like: Tensor, share: Share | None) -> Tensor:
+    """Draw for a share of a minibatch what it would get in the whole one.
+
+    Every process draws for all cells, from the same state, and keeps its own: that costs
+    little where a cell needs few numbers.
+
+    Parameters
+    ----------
+    random
+        ``torch.rand`` or ``torch.randn``.
+    like
+        float [n, width], the cells of the share.
+    share
+        Which they are; all of the minibatch when None.
+    """
+    to: dict[str, Any] = {"dtype": like.dtype, "device": like.device}
+    if share is None:
+        return random(like.shape, **to)
+    return random(share.total, like.shape[1], **to)[share.start : share.stop]
+
+
+class CellDropout(nn.Module):
+    """Dropout whose mask a cell keeps when processes share its minibatch.
+
+    Parameters
+    ----------
+    p
+        Probability of dropping a unit in training.
+    """
+
+    def __init__(self, p: float) -> None:
+        super().__init__()
+        self.p = p
+        self.share: Share | None = None
+
+    def forward(self, values: Tensor) -> Tensor:
+        """Drop units of float [n, width]."""
+        if not self.training or not self.p:
+            return values
+        kept = draw(torch.rand, values, self.share) >= self.p
+        return values * kept / (1 - self.p)
