@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import scipy.sparse as sp
 import torch
 from torch import nn
 
 from cellport.runtime.errors import OutputError, first_line
+
+if TYPE_CHECKING:
+    from cellport.train.fit import FitConfig, TrainingCells
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,14 +29,18 @@ class Checkpoint:
     ----------
     key
         Digest of data and settings; another run never resumes from this one.
-    epoch
-        Epochs done.
+    epoch, step
+        Epochs done, and minibatches done of the next one.
+    totals
+        Sums of the losses over those minibatches.
     best_loss, best_epoch, best
         The best held-out loss, its epoch, and the weights then.
     """
 
     key: str
     epoch: int = 0
+    step: int = 0
+    totals: tuple[float, ...] = ()
     best_loss: float = float("inf")
     best_epoch: int = 0
     best: dict[str, Any] | None = None
@@ -46,7 +57,26 @@ class Checkpoint:
 
     def after(self, epoch: int) -> Checkpoint:
         """Return this state after `epoch` (counted from 0)."""
-        return replace(self, epoch=epoch + 1)
+        return replace(self, epoch=epoch + 1, step=0, totals=())
+
+    def within(self, epoch: int, step: int, totals: Iterable[float]) -> Checkpoint:
+        """Return this state within `epoch`, after `step` (both counted from 0)."""
+        return replace(self, epoch=epoch, step=step + 1, totals=tuple(map(float, totals)))
+
+
+def run_key(cells: TrainingCells, config: FitConfig, epochs: int) -> str:
+    """Digest of everything that decides the result, so that only the same run resumes."""
+    sizes = (cells.counts.shape, cells.n_labels, cells.n_batches)
+    digest = hashlib.sha256(repr((config, epochs, sizes)).encode())
+    counts: Any = cells.counts
+    if sp.issparse(counts):
+        for array in (counts.data, counts.indices, counts.indptr):
+            digest.update(np.ascontiguousarray(array).tobytes())
+    else:
+        digest.update(counts.digest.encode())
+    for array in (cells.label, cells.batch, cells.held_out):
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
 
 
 def save_checkpoint(
@@ -78,20 +108,21 @@ def save_checkpoint(
         part.unlink(missing_ok=True)
 
 
-def load_checkpoint(
-    path: Path, fresh: Checkpoint, model: nn.Module, optimiser: Any, schedule: Any
-) -> Checkpoint:
-    """Restore a run in place; return `fresh` when there is none, or it is of another run."""
+def read_checkpoint(path: Path, key: str) -> dict[str, Any] | None:
+    """Return what was saved of the run with this key; None where there is nothing of it."""
     if not path.exists():
-        return fresh
+        return None
     try:
-        saved = torch.load(path, map_location="cpu", weights_only=True)
+        saved: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         state = Checkpoint(**saved["state"])
     except Exception:  # noqa: BLE001 - whatever is wrong with it, the run can start afresh
-        return fresh
-    if state.key != fresh.key:
-        return fresh
+        return None
+    return saved if state.key == key else None
+
+
+def restore(saved: dict[str, Any], model: nn.Module, optimiser: Any, schedule: Any) -> Checkpoint:
+    """Put a run back where it was saved, and return its state."""
     model.load_state_dict(saved["model"])
     optimiser.load_state_dict(saved["optimiser"])
     schedule.load_state_dict(saved["schedule"])
-    return state
+    return Checkpoint(**saved["state"])

@@ -3,24 +3,37 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
 import torch
 from lightning_fabric import Fabric
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
-from cellport.models.normalise import PanelNormaliser
-from cellport.models.vae import CountVAE, Likelihood, Losses, ModelConfig
+from cellport.models.vae import CountVAE, Likelihood, Losses, ModelConfig, cell_weights
 from cellport.runtime.errors import TrainingError
 from cellport.train.augment import Degradation, degrade
-from cellport.train.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from cellport.train.checkpoint import (
+    Checkpoint,
+    read_checkpoint,
+    restore,
+    run_key,
+    save_checkpoint,
+)
+from cellport.train.feed import PanelCounts, minibatches
+from cellport.train.normaliser import fit_normaliser
+from cellport.train.ranks import added_up, ask, connect, share_of
+
+# how often a long epoch is saved, and shown
+_SAVE_SECONDS = 60.0
+_SHOW_SECONDS = 2.0
+_CHUNK = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +112,7 @@ class TrainingCells:
     Attributes
     ----------
     counts
-        float32 CSR [cells, panel genes], raw counts.
+        float32 [cells, panel genes], raw counts: a CSR matrix, or on disk.
     label, batch
         int64 [cells]; label -1 where unknown.
     n_labels, n_batches
@@ -108,7 +121,7 @@ class TrainingCells:
         int64, rows kept out of training, for early stopping and calibration.
     """
 
-    counts: sp.csr_matrix
+    counts: PanelCounts
     label: NDArray[np.int64]
     batch: NDArray[np.int64]
     n_labels: int
@@ -118,11 +131,24 @@ class TrainingCells:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """State of the loop after an epoch, for a progress bar."""
+    """State of the loop, for a progress bar.
+
+    Attributes
+    ----------
+    epoch, epochs
+        Epochs done, and their number.
+    losses
+        Means over the last epoch, or over what is done of the next.
+    within
+        Share of the next epoch that is done.
+    part
+        Which model is trained.
+    """
 
     epoch: int
     epochs: int
     losses: dict[str, float]
+    within: float = 0.0
     part: str = "model"
 
 
@@ -134,6 +160,9 @@ def fit(
 ) -> CountVAE:
     """Train the model; continue from `checkpoint` when it holds this very run.
 
+    Where torchrun started several processes, this is called in the first of them, while the
+    others are in `follow`.
+
     Parameters
     ----------
     cells
@@ -141,9 +170,9 @@ def fit(
     config
         How to train.
     checkpoint
-        File for the state after each epoch; None to keep none.
+        File for the state after each epoch, and each minute; None to keep none.
     report
-        Called after each epoch.
+        Called after each epoch, and each few seconds.
 
     Returns
     -------
@@ -155,77 +184,172 @@ def fit(
     TrainingError
         The loss is not finite, or CUDA was asked for and is not there.
     """
-    with _torch_threads(config.batch_size * cells.counts.shape[1]):
-        return _fit(cells, config, checkpoint, report)
+    fabric = connect(config.device, config.precision)
+    fabric.broadcast((cells, config))
+    return _fit(fabric, cells, config, checkpoint, report)
+
+
+def follow(config: FitConfig) -> None:
+    """Take part in every `fit` of the first process, until it calls `dismiss`."""
+    fabric = connect(config.device, config.precision)
+    while (job := ask(fabric)) is not None:
+        _fit(fabric, *job)
+
+
+def dismiss(config: FitConfig) -> None:
+    """Let the processes that `follow` go."""
+    connect(config.device, config.precision).broadcast(None)
 
 
 def _fit(
+    fabric: Fabric,
     cells: TrainingCells,
     config: FitConfig,
-    checkpoint: Path | None,
-    report: Callable[[Progress], None] | None,
+    checkpoint: Path | None = None,
+    report: Callable[[Progress], None] | None = None,
 ) -> CountVAE:
-    fabric = _fabric(config)
-    torch.manual_seed(config.seed)
-    model = build_model(cells, config)
-    epochs = config.epochs or default_epochs(cells.counts.shape[0], config.batch_size)
-    rows = np.setdiff1d(np.arange(cells.counts.shape[0]), cells.held_out)
-    steps = math.ceil(len(rows) / config.batch_size)
-    optimiser = _optimiser(model, config)
-    # the schedule divides by zero when its rise ends on step 0, as it does with 5 steps
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, config.learning_rate, total_steps=max(10, epochs * steps + 1), pct_start=0.2
-    )
-    wrapped, optimiser = fabric.setup(model, optimiser)
-    weight = torch.from_numpy(label_weights(cells.label[rows], cells.n_labels)).to(fabric.device)
+    with _torch_threads(config.batch_size * cells.counts.shape[1]):
+        run = _Run(fabric, cells, config)
+        run.resume(checkpoint)
+        while run.state.epoch < run.epochs:
+            run.train_epoch(checkpoint, report)
+        if run.state.best is not None:
+            run.model.load_state_dict(run.state.best)
+        return run.model.cpu().eval()
 
-    state = Checkpoint.start(run_key(cells, config, epochs))
-    if checkpoint is not None:
-        state = load_checkpoint(checkpoint, state, model, optimiser, schedule)
-    patience = max(5, math.ceil(config.patience * epochs))
 
-    for epoch in range(state.epoch, epochs):
-        torch.manual_seed(config.seed * 1_000_003 + epoch)
-        wrapped.train()
-        totals = np.zeros(3)
-        order = np.random.default_rng([config.seed, epoch]).permutation(rows)
-        for step, chosen in enumerate(np.array_split(order, steps)):
-            rng = np.random.default_rng([config.seed, epoch, step])
-            whole = cells.counts[chosen]
-            degraded = degrade(whole, rng, config.degradation)
-            batch = _tensors(cells, chosen, degraded, whole.toarray())
-            losses: Losses = wrapped(*[t.to(fabric.device) for t in batch], weight)
-            warmth = min(1.0, (epoch * steps + step + 1) / (config.kl_warmup * epochs * steps))
-            loss = losses.reconstruction + warmth * losses.kl + config.label_weight * losses.label
-            if not torch.isfinite(loss):
-                raise TrainingError(
-                    f"The loss became {loss.item()} in epoch {epoch + 1}; "
-                    "try a smaller learning rate (--learning-rate)."
-                )
-            optimiser.zero_grad()
-            fabric.backward(loss)
-            fabric.clip_gradients(wrapped, optimiser, max_norm=20.0)
-            optimiser.step()
-            schedule.step()
-            totals += [float(term.detach()) for term in losses]
-        held = _held_out_loss(wrapped, cells, config, fabric, weight)
-        if held is not None and held <= state.best_loss:
-            state = state.better(epoch, held, model)
-        stops = held is not None and epoch - state.best_epoch >= patience and warmth >= 1
+class _Run:
+    """A training run and where it stands."""
+
+    def __init__(self, fabric: Fabric, cells: TrainingCells, config: FitConfig) -> None:
+        self.fabric, self.cells, self.config = fabric, cells, config
+        torch.manual_seed(config.seed)
+        n_cells = cells.counts.shape[0]
+        self.model = build_model(cells, config)
+        self.epochs = config.epochs or default_epochs(n_cells, config.batch_size)
+        self.rows = np.setdiff1d(np.arange(n_cells), cells.held_out)
+        self.steps = math.ceil(len(self.rows) / config.batch_size)
+        optimiser = _optimiser(self.model, config)
+        # the schedule divides by zero when its rise ends on step 0, as it does with 5 steps
+        total_steps = max(10, self.epochs * self.steps + 1)
+        self.schedule = torch.optim.lr_scheduler.OneCycleLR(
+            optimiser, config.learning_rate, total_steps=total_steps, pct_start=0.2
+        )
+        self.wrapped, self.optimiser = fabric.setup(self.model, optimiser)
+        label = cells.label[self.rows]
+        self.label_weight = torch.from_numpy(label_weights(label, cells.n_labels))
+        self.state = Checkpoint.start(run_key(cells, config, self.epochs))
+
+    def resume(self, checkpoint: Path | None) -> None:
+        """Go on from what the first process finds in its checkpoint."""
+        saved = None if checkpoint is None else read_checkpoint(checkpoint, self.state.key)
+        saved = self.fabric.broadcast(saved)
+        if saved is not None:
+            self.state = restore(saved, self.model, self.optimiser, self.schedule)
+
+    def train_epoch(
+        self, checkpoint: Path | None, report: Callable[[Progress], None] | None
+    ) -> None:
+        """Train the rest of the epoch that the run stands in, and judge the model."""
+        epoch, config = self.state.epoch, self.config
+        self.wrapped.train()
+        totals = np.zeros(len(Losses._fields)) + (self.state.totals or 0.0)
+        saved = shown = time.monotonic()
+        todo = minibatches(
+            self.cells.counts, self.rows, self.steps, [config.seed, epoch], self.state.step
+        )
+        for step, (chosen, whole) in enumerate(todo, start=self.state.step):
+            totals += self._train_step(epoch, step, chosen, whole)
+            now = time.monotonic()
+            if checkpoint is not None and now > saved + _SAVE_SECONDS:
+                self.state = self.state.within(epoch, step, totals)
+                self._save(checkpoint)
+                saved = now
+            if report is not None and now > shown + _SHOW_SECONDS:
+                losses = dict(zip(Losses._fields, totals / (step + 1), strict=True))
+                report(Progress(epoch, self.epochs, losses, (step + 1) / self.steps))
+                shown = now
+        held = self._held_out_loss()
+        if held is not None and held <= self.state.best_loss:
+            self.state = self.state.better(epoch, held, self.model)
+        patience = max(5, math.ceil(config.patience * self.epochs))
+        waited = held is not None and epoch - self.state.best_epoch >= patience
         # a run that has stopped early has nothing left to resume
-        state = state.after(epochs - 1 if stops else epoch)
+        stops = waited and self._warmth(epoch, self.steps - 1) >= 1
+        self.state = self.state.after(self.epochs - 1 if stops else epoch)
         if checkpoint is not None:
-            save_checkpoint(checkpoint, state, model, optimiser, schedule)
+            self._save(checkpoint)
         if report is not None:
-            named = dict(zip(Losses._fields, totals / steps, strict=True))
+            named = dict(zip(Losses._fields, totals / self.steps, strict=True))
             if held is not None:
                 named["held_out"] = held
-            report(Progress(epoch + 1, epochs, named))
-        if stops:
-            break
-    if state.best is not None:
-        model.load_state_dict(state.best)
-    return model.cpu().eval()
+            report(Progress(epoch + 1, self.epochs, named))
+
+    def _train_step(
+        self, epoch: int, step: int, chosen: NDArray[np.int64], whole: sp.csr_matrix
+    ) -> NDArray[np.float64]:
+        """Take a step and return the losses of the whole minibatch."""
+        config = self.config
+        rng = np.random.default_rng([config.seed, epoch, step])
+        torch.manual_seed(int(rng.integers(1 << 62)))
+        losses = self._losses(chosen, whole, degrade(whole, rng, config.degradation))
+        warmth = self._warmth(epoch, step)
+        loss = losses.reconstruction + warmth * losses.kl + config.label_weight * losses.label
+        total = added_up(self.fabric, torch.stack([*losses, loss]).detach())
+        *parts, value = total.tolist()
+        if not math.isfinite(value):
+            raise TrainingError(
+                f"The loss became {value} in epoch {epoch + 1}; "
+                "try a smaller learning rate (--learning-rate)."
+            )
+        self.optimiser.zero_grad()
+        # gradients are averaged over processes, and each has a part of the sum
+        self.fabric.backward(loss * self.fabric.world_size)
+        self.fabric.clip_gradients(self.wrapped, self.optimiser, max_norm=20.0)
+        self.optimiser.step()
+        self.schedule.step()
+        return np.asarray(parts)
+
+    def _warmth(self, epoch: int, step: int) -> float:
+        warm_up = self.config.kl_warmup * self.epochs * self.steps
+        return min(1.0, (epoch * self.steps + step + 1) / warm_up)
+
+    def _losses(
+        self, chosen: NDArray[np.int64], whole: sp.csr_matrix, degraded: NDArray[np.float32]
+    ) -> Losses:
+        """Losses of this process's share of a minibatch."""
+        cells, share = self.cells, share_of(self.fabric, len(chosen))
+        own = slice(None) if share is None else slice(share.start, share.stop)
+        label = torch.from_numpy(cells.label[chosen])
+        batch = nn.functional.one_hot(torch.from_numpy(cells.batch[chosen[own]]), cells.n_batches)
+        tensors = (
+            torch.from_numpy(degraded[own]),
+            torch.from_numpy(whole[own].toarray()),
+            batch.float(),
+            label[own],
+            cell_weights(label, self.label_weight)[own],
+        )
+        losses: Losses = self.wrapped(*[t.to(self.fabric.device) for t in tensors], share)
+        return losses
+
+    def _held_out_loss(self) -> float | None:
+        held_out, config = self.cells.held_out, self.config
+        if not len(held_out):
+            return None
+        self.wrapped.eval()
+        torch.manual_seed(config.seed)
+        total = torch.zeros((), device=self.fabric.device)
+        with torch.no_grad():
+            for start in range(0, len(held_out), _CHUNK):
+                chosen = held_out[start : start + _CHUNK]
+                whole = self.cells.counts[chosen]
+                losses = self._losses(chosen, whole, whole.toarray())
+                loss = losses.reconstruction + losses.kl + config.label_weight * losses.label
+                total += loss * len(chosen)
+        return float(added_up(self.fabric, total)) / len(held_out)
+
+    def _save(self, checkpoint: Path) -> None:
+        save_checkpoint(checkpoint, self.state, self.model, self.optimiser, self.schedule)
 
 
 def default_epochs(n_cells: int, batch_size: int) -> int:
@@ -254,24 +378,6 @@ def build_model(cells: TrainingCells, config: FitConfig) -> CountVAE:
     return model
 
 
-def fit_normaliser(counts: sp.csr_matrix, target_sum: float = 1e4) -> PanelNormaliser:
-    """Measure mean share, mean and spread of each gene over the reference cells."""
-    library = np.maximum(np.asarray(counts.sum(axis=1), dtype=np.float64).ravel(), 1e-6)
-    shares = sp.diags(1.0 / library) @ counts.astype(np.float64)
-    share = np.asarray(shares.mean(axis=0)).ravel()
-    logged = (shares * target_sum).tocsr()
-    logged.data = np.log1p(logged.data)
-    mean = np.asarray(logged.mean(axis=0)).ravel()
-    square = np.asarray(logged.multiply(logged).mean(axis=0)).ravel()
-    sd = np.sqrt(np.maximum(square - mean**2, 0))
-    # a gene seen in a handful of cells must not shout, nor one that hardly varies
-    sd = np.maximum(sd, np.maximum(0.05, mean / 10))
-    share_of_panel, mean_value, spread = (
-        torch.from_numpy(values.astype(np.float32)) for values in (share / share.sum(), mean, sd)
-    )
-    return PanelNormaliser(share_of_panel, mean_value, spread, target_sum)
-
-
 def label_weights(label: NDArray[np.int64], n_labels: int) -> NDArray[np.float32]:
     """1 / sqrt(frequency) of each label, mean 1 over labelled cells, float32 [labels]."""
     number = np.bincount(label[label >= 0], minlength=n_labels)
@@ -279,20 +385,6 @@ def label_weights(label: NDArray[np.int64], n_labels: int) -> NDArray[np.float32
     if number.sum():
         weight *= number.sum() / (weight * number).sum()
     return weight.astype(np.float32)
-
-
-def run_key(cells: TrainingCells, config: FitConfig, epochs: int) -> str:
-    """Digest of everything that decides the result, so that only the same run resumes."""
-    import hashlib
-
-    sizes = (cells.counts.shape, cells.n_labels, cells.n_batches)
-    digest = hashlib.sha256(repr((config, epochs, sizes)).encode())
-    counts = cells.counts
-    for array in (
-        counts.data, counts.indices, counts.indptr, cells.label, cells.batch, cells.held_out,
-    ):  # fmt: skip
-        digest.update(np.ascontiguousarray(array).tobytes())
-    return digest.hexdigest()
 
 
 @contextmanager
@@ -306,15 +398,6 @@ def _torch_threads(values_a_step: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _fabric(config: FitConfig) -> Fabric:
-    if config.device == "cuda" and not torch.cuda.is_available():
-        raise TrainingError("--device cuda: torch finds no CUDA device here; use --device cpu.")
-    cuda = config.device == "cuda" or (config.device == "auto" and torch.cuda.is_available())
-    fabric = Fabric(accelerator="cuda" if cuda else "cpu", devices=1, precision=config.precision)  # type: ignore[arg-type]
-    fabric.launch()
-    return fabric
-
-
 def _optimiser(model: CountVAE, config: FitConfig) -> torch.optim.Optimizer:
     skip = list(model.encoder.skip.parameters())
     others = [p for p in model.parameters() if all(p is not s for s in skip)]
@@ -326,41 +409,3 @@ def _optimiser(model: CountVAE, config: FitConfig) -> torch.optim.Optimizer:
         lr=config.learning_rate,
         fused=True,
     )
-
-
-def _tensors(
-    cells: TrainingCells,
-    rows: NDArray[np.integer],
-    degraded: NDArray[np.float32],
-    whole: NDArray[np.float32],
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    batch = nn.functional.one_hot(torch.from_numpy(cells.batch[rows]), cells.n_batches)
-    return (
-        torch.from_numpy(degraded),
-        torch.from_numpy(whole),
-        batch.float(),
-        torch.from_numpy(cells.label[rows]),
-    )
-
-
-def _held_out_loss(
-    model: Any, cells: TrainingCells, config: FitConfig, fabric: Fabric, weight: Tensor
-) -> float | None:
-    if not len(cells.held_out):
-        return None
-    model.eval()
-    torch.manual_seed(config.seed)
-    total = 0.0
-    with torch.no_grad():
-        for chosen in _chunks(cells.held_out, 1024):
-            whole = cells.counts[chosen].toarray()
-            batch = _tensors(cells, chosen, whole, whole)
-            losses: Losses = model(*[t.to(fabric.device) for t in batch], weight)
-            loss = losses.reconstruction + losses.kl + config.label_weight * losses.label
-            total += float(loss) * len(chosen)
-    return total / len(cells.held_out)
-
-
-def _chunks(rows: NDArray[np.int64], size: int) -> Iterator[NDArray[np.int64]]:
-    for start in range(0, len(rows), size):
-        yield rows[start : start + size]

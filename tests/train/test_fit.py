@@ -19,7 +19,6 @@ from cellport.train.fit import (
     TrainingCells,
     default_epochs,
     fit,
-    fit_normaliser,
     label_weights,
 )
 
@@ -132,7 +131,7 @@ def test_empty_cells_and_silent_genes_train() -> None:
 def _with_losses(monkeypatch: pytest.MonkeyPatch, losses: list[float]) -> None:
     """Make the held-out loss of epoch 0, 1, ... what is listed."""
     left = list(losses)
-    monkeypatch.setattr(fit_module, "_held_out_loss", lambda *_: left.pop(0))
+    monkeypatch.setattr(fit_module._Run, "_held_out_loss", lambda _: left.pop(0))
 
 
 def test_early_stopping_returns_the_best_weights(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -252,24 +251,6 @@ def test_trains_and_resumes_on_cuda(tmp_path: Path, precision: str) -> None:
     assert [progress.epoch for progress in seen] == list(range(4, 9))
     assert seen[-1].losses["held_out"] < seen[0].losses["held_out"]
     assert {value.device.type for value in model.state_dict().values()} == {"cpu"}
-
-
-def test_normaliser_measures_the_reference() -> None:
-    counts = _cells().counts
-    dense = counts.toarray().astype(float)
-    normaliser = fit_normaliser(counts)
-    share = dense / dense.sum(1, keepdims=True)
-    logged = np.log1p(1e4 * share)
-    np.testing.assert_allclose(normaliser.share.numpy(), share.mean(0), rtol=1e-5)
-    np.testing.assert_allclose(normaliser.mean.numpy(), logged.mean(0), rtol=1e-5)
-    expected = np.maximum(logged.std(0), np.maximum(0.05, logged.mean(0) / 10))
-    np.testing.assert_allclose(normaliser.sd.numpy(), expected, rtol=1e-4)
-
-
-def test_normaliser_survives_empty_cells_and_silent_genes() -> None:
-    normaliser = fit_normaliser(sp.csr_matrix(np.array([[0, 0, 0], [4, 0, 1]], np.float32)))
-    np.testing.assert_allclose(normaliser.share.numpy(), [0.8, 0, 0.2])
-    assert (normaliser.sd > 0).all()
 
 
 def test_label_weights_favour_the_rare_and_average_to_one() -> None:

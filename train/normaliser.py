@@ -1,0 +1,34 @@
+"""Measure a reference for the normalisation that the model carries."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from cellport.models.normalise import PanelNormaliser
+from cellport.train.feed import PanelCounts
+
+_CHUNK = 20_000
+
+
+def fit_normaliser(counts: PanelCounts, target_sum: float = 1e4) -> PanelNormaliser:
+    """Measure mean share, mean and spread of each gene over the reference cells."""
+    n_cells, n_genes = counts.shape
+    share, mean, square = np.zeros((3, n_genes))
+    for start in range(0, n_cells, _CHUNK):
+        some = counts[start : start + _CHUNK].astype(np.float64)
+        library = np.maximum(np.asarray(some.sum(axis=1)).ravel(), 1e-6)
+        some.data /= np.repeat(library, np.diff(some.indptr))
+        share += np.asarray(some.sum(axis=0)).ravel()
+        some.data = np.log1p(some.data * target_sum)
+        mean += np.asarray(some.sum(axis=0)).ravel()
+        some.data *= some.data
+        square += np.asarray(some.sum(axis=0)).ravel()
+    share, mean, square = share / n_cells, mean / n_cells, square / n_cells
+    sd = np.sqrt(np.maximum(square - mean**2, 0))
+    # a gene seen in a handful of cells must not shout, nor one that hardly varies
+    sd = np.maximum(sd, np.maximum(0.05, mean / 10))
+    share_of_panel, mean_value, spread = (
+        torch.from_numpy(values.astype(np.float32)) for values in (share / share.sum(), mean, sd)
+    )
+    return PanelNormaliser(share_of_panel, mean_value, spread, target_sum)
