@@ -23,8 +23,9 @@ class Degradation:
     ----------
     thin_share
         Share of the cells that are thinned.
-    thin_lowest
-        Smallest share of a cell's counts that is kept (log-uniform up to 1).
+    thin_least
+        Counts down to which they are thinned (log-uniform up to what the cell has): as many as
+        the panel gets of a very shallow cell, however deep the reference is.
     mask_share
         Share of the minibatches that miss genes.
     mask_most
@@ -38,7 +39,7 @@ class Degradation:
     """
 
     thin_share: float = 0.5
-    thin_lowest: float = 0.2
+    thin_least: float = 30.0
     mask_share: float = 0.75
     mask_most: float = 0.8
     mask_declared: float = 0.5
@@ -66,7 +67,9 @@ def degrade(
     """
     n_cells, n_genes = counts.shape
     thinned = rng.random(n_cells) < how.thin_share
-    kept = np.exp(rng.uniform(np.log(how.thin_lowest), 0.0, n_cells))
+    library = np.asarray(counts.sum(axis=1), dtype=np.float64).ravel()
+    lowest = np.minimum(how.thin_least / np.maximum(library, 1.0), 1.0)
+    kept = np.exp(rng.uniform(np.log(lowest), 0.0))
     kept = np.where(thinned, kept, 1.0)
     kept_of_value = np.repeat(kept, np.diff(counts.indptr))
     values = rng.binomial(np.rint(counts.data).astype(np.int64), kept_of_value)

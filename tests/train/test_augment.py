@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -55,14 +56,29 @@ def test_thinning_draws_whole_counts(seed: int) -> None:
 
 def test_thinning_keeps_what_it_says() -> None:
     counts = sp.csr_matrix(np.full((2000, 20), 50, np.float32))
-    found = degrade(counts, np.random.default_rng(0), THIN)
+    found = degrade(counts, np.random.default_rng(0), Degradation(1, 200, 0, 0, 0, 0))
     kept = found.sum(1) / 1000
     assert 0.15 < kept.min() < 0.25
     assert kept.max() > 0.95
     # log-uniform on [0.2, 1]
     np.testing.assert_allclose(kept.mean(), 0.8 / np.log(5), rtol=0.03)
-    some = degrade(counts, np.random.default_rng(0), Degradation(0.3, 0.2, 0, 0, 0, 0))
+    some = degrade(counts, np.random.default_rng(0), Degradation(0.3, 200, 0, 0, 0, 0))
     np.testing.assert_allclose((some.sum(1) < 1000).mean(), 0.3, atol=0.04)
+
+
+@pytest.mark.parametrize("depth", [100, 1_000_000])
+def test_thinning_goes_as_low_however_deep_the_reference(depth: int) -> None:
+    counts = sp.csr_matrix(np.full((1000, 10), depth / 10, np.float32))
+    found = degrade(counts, np.random.default_rng(0), THIN).sum(1)
+    assert 15 < found.min() < 45
+    assert found.max() > 0.9 * depth
+
+
+def test_cells_shallower_than_the_least_are_not_thinned() -> None:
+    counts = sp.csr_matrix(np.array([[2, 3, 0], [0, 0, 0]], np.float32))
+    np.testing.assert_array_equal(
+        degrade(counts, np.random.default_rng(0), THIN), counts.toarray()
+    )
 
 
 def test_declared_masks_are_nan_for_every_cell_and_silent_ones_zero() -> None:
