@@ -35,6 +35,9 @@ _SAVE_SECONDS = 60.0
 _SHOW_SECONDS = 2.0
 _CHUNK = 1024
 
+# the loss of fewer held-out cells is too noisy to stop by, or to choose weights by
+_FEWEST_JUDGES = 30
+
 
 @dataclass(frozen=True, slots=True)
 class FitConfig:
@@ -177,7 +180,8 @@ def fit(
     Returns
     -------
     CountVAE
-        The best model on the held-out cells, on the CPU, in evaluation mode.
+        The best model on the held-out cells, where there are 30 or more, else the last one; on
+        the CPU, in evaluation mode.
 
     Raises
     ------
@@ -270,10 +274,11 @@ class _Run:
                 report(Progress(epoch, self.epochs, losses, (step + 1) / self.steps))
                 shown = now
         held = self._held_out_loss()
-        if held is not None and held <= self.state.best_loss:
+        judged = held is not None and len(self.cells.held_out) >= _FEWEST_JUDGES
+        if held is not None and judged and held <= self.state.best_loss:
             self.state = self.state.better(epoch, held, self.model)
         patience = max(5, math.ceil(config.patience * self.epochs))
-        waited = held is not None and epoch - self.state.best_epoch >= patience
+        waited = judged and epoch - self.state.best_epoch >= patience
         # a run that has stopped early has nothing left to resume
         stops = waited and self._warmth(epoch, self.steps - 1) >= 1
         self.state = self.state.after(self.epochs - 1 if stops else epoch)
@@ -353,9 +358,9 @@ class _Run:
 
 
 def default_epochs(n_cells: int, batch_size: int) -> int:
-    """Enough passes for about 1,000 steps, at least 15 and at most 100."""
+    """Enough passes for about 1,000 steps, at least 15 and at most 400."""
     steps = math.ceil(n_cells / batch_size)
-    return int(np.clip(math.ceil(1000 / steps), 15, 100))
+    return int(np.clip(math.ceil(1000 / steps), 15, 400))
 
 
 def build_model(cells: TrainingCells, config: FitConfig) -> CountVAE:
@@ -379,9 +384,9 @@ def build_model(cells: TrainingCells, config: FitConfig) -> CountVAE:
 
 
 def label_weights(label: NDArray[np.int64], n_labels: int) -> NDArray[np.float32]:
-    """1 / sqrt(frequency) of each label, mean 1 over labelled cells, float32 [labels]."""
+    """Frequency of each label to the power -3/4, mean 1 over labelled cells, float32 [labels]."""
     number = np.bincount(label[label >= 0], minlength=n_labels)
-    weight = 1 / np.sqrt(np.maximum(number, 1))
+    weight = np.maximum(number, 1) ** -0.75
     if number.sum():
         weight *= number.sum() / (weight * number).sum()
     return weight.astype(np.float32)
