@@ -76,9 +76,7 @@ def test_thinning_goes_as_low_however_deep_the_reference(depth: int) -> None:
 
 def test_cells_shallower_than_the_least_are_not_thinned() -> None:
     counts = sp.csr_matrix(np.array([[2, 3, 0], [0, 0, 0]], np.float32))
-    np.testing.assert_array_equal(
-        degrade(counts, np.random.default_rng(0), THIN), counts.toarray()
-    )
+    np.testing.assert_array_equal(degrade(counts, np.random.default_rng(0), THIN), counts.toarray())
 
 
 def test_declared_masks_are_nan_for_every_cell_and_silent_ones_zero() -> None:
