@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from cellport.runtime.atlas import Atlas as Atlas
     from cellport.runtime.atlas import MapOptions as MapOptions
     from cellport.runtime.atlas import load_atlas as load_atlas
+    from cellport.runtime.cluster.run import map_dask as map_dask
     from cellport.runtime.errors import AtlasError as AtlasError
     from cellport.runtime.errors import CellportError as CellportError
     from cellport.runtime.errors import InputError as InputError
@@ -37,6 +38,7 @@ _HOME = {
     "TrainingError": "runtime.errors",
     "__version__": "runtime.version",
     "load_atlas": "runtime.atlas",
+    "map_dask": "runtime.cluster.run",
     "map_files": "runtime.map_files",
     "train_atlas": "train.api",
     "write_report": "runtime.report.write",

@@ -26,8 +26,8 @@ class _Commands(click.Group):
             return super().invoke(context)
         except CellportError as error:
             _fail(str(error), BAD_INPUT)
-        except KeyboardInterrupt:
-            _fail(_stopped(context.invoked_subcommand), STOPPED)
+        except KeyboardInterrupt as stopped:
+            _fail(str(stopped) or _stopped(context.invoked_subcommand), STOPPED)
         except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
             raise
         except Exception as error:
@@ -129,7 +129,7 @@ def train(reference: str, out: str, as_json: bool, **settings: Any) -> None:
 @click.argument("atlas", type=click.Path())
 @click.argument("query", nargs=-1, required=True, type=click.Path())
 @click.option("-o", "--out", required=True, type=click.Path(),
-              help="Result: .h5ad, .csv, .csv.gz, .tsv or .parquet.")  # fmt: skip
+              help="Result: .h5ad, .zarr, .csv, .csv.gz, .tsv or .parquet.")  # fmt: skip
 @click.option("--layer", help="Where the raw counts are: X, raw, or a layer. Found by itself.")
 @_device
 @click.option("--threads", type=click.IntRange(1), help="Processors to use; all by default.")
@@ -145,6 +145,12 @@ def train(reference: str, out: str, as_json: bool, **settings: Any) -> None:
               help="Name so many nearest reference cells of each cell.")  # fmt: skip
 @click.option("--with-counts", is_flag=True, help="Copy the counts into the .h5ad too.")
 @click.option("--report", type=click.Path(), help="Write a page to read in a browser: .html.")
+@click.option("--dask", "cluster", metavar="local|ADDRESS",
+              help="Map on a Dask cluster; the result is a folder of Parquet files.")  # fmt: skip
+@click.option("--workers", type=click.IntRange(1),
+              help="Processes of --dask local; one a processor by default.")  # fmt: skip
+@click.option("--part-cells", type=click.IntRange(1),
+              help="Cells a file of that folder; 50,000 by default.")  # fmt: skip
 @_json
 def map_(
     atlas: str,
@@ -152,6 +158,9 @@ def map_(
     out: str,
     with_counts: bool,
     report: str | None,
+    cluster: str | None,
+    workers: int | None,
+    part_cells: int | None,
     as_json: bool,
     **settings: Any,
 ) -> None:
@@ -164,17 +173,26 @@ def map_(
     sys.setswitchinterval(0.0005)
     opened = load_atlas(atlas)
     screen.warm_up()
-    with screen.mapping() as show:
-        summary = map_files(
-            opened,
-            query,
-            out,
-            MapOptions(**settings),
-            with_counts=with_counts,
-            report=report,
-            started=show.started,
-            progress=show.cells,
-        )
+    options = MapOptions(**settings)
+    if cluster:
+        from cellport.on_cluster import map_on_cluster, refuse_options
+
+        refuse_options(with_counts, report)
+        summary = map_on_cluster(opened, query, out, options, cluster, workers, part_cells)
+    elif workers or part_cells:
+        raise click.UsageError("--workers and --part-cells belong to --dask.")
+    else:
+        with screen.mapping() as show:
+            summary = map_files(
+                opened,
+                query,
+                out,
+                options,
+                with_counts=with_counts,
+                report=report,
+                started=show.started,
+                progress=show.cells,
+            )
     if as_json:
         _print_json(asdict(summary))
     else:

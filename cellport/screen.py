@@ -26,7 +26,9 @@ if TYPE_CHECKING:
     from cellport.demo import DemoResult
     from cellport.runtime.atlas import Stream
     from cellport.runtime.atlas_file import AtlasFile
+    from cellport.runtime.cluster.plan import Plan
     from cellport.runtime.map_files import Summary
+    from cellport.runtime.provenance import QueryFacts
     from cellport.runtime.pull import Pulled
     from cellport.runtime.registry import Entry
     from cellport.runtime.verify import Check
@@ -93,18 +95,26 @@ class MappingView:
 
     def started(self, streams: list[Stream]) -> None:
         """Say what will be mapped and how its genes matched."""
-        for stream in streams:
-            report = stream.genes.report()
-            rules = ", ".join(f"{n:,} by {rule}" for rule, n in report["by_rule"].items() if n)
-            say(
-                f"{stream.counts_from}: {stream.n_cells:,} cells; {report['n_matched']:,} of "
-                f"{report['n_panel']:,} atlas genes found in {report['column']!r} ({rules})"
-            )
-            for note in stream.notes:
-                say(Text.assemble(("note:", "yellow"), f" {note}"))
+        self._found([stream.facts for stream in streams])
         fell_back = streams[0].device == "cpu" and streams[0].gpu_build
         say(f"device: {streams[0].device}" + (" (no usable CUDA card found)" if fell_back else ""))
-        self._bar.update(self._task, total=sum(stream.n_cells for stream in streams))
+
+    def planned(self, plan: Plan) -> None:
+        """Say the same of a mapping on a cluster."""
+        self._found([query.facts for query in plan.queries])
+        say(f"{plan.n_cells:,} cells in {sum(1 for _ in plan.parts()):,} parts")
+
+    def _found(self, queries: list[QueryFacts]) -> None:
+        for query in queries:
+            report = query.genes
+            rules = ", ".join(f"{n:,} by {rule}" for rule, n in report["by_rule"].items() if n)
+            say(
+                f"{query.counts_from}: {query.n_cells:,} cells; {report['n_matched']:,} of "
+                f"{report['n_panel']:,} atlas genes found in {report['column']!r} ({rules})"
+            )
+            for note in query.notes:
+                say(Text.assemble(("note:", "yellow"), f" {note}"))
+        self._bar.update(self._task, total=sum(query.n_cells for query in queries))
 
     def cells(self, done: int) -> None:
         """Advance to so many cells."""
@@ -182,6 +192,9 @@ def mapped(summary: Summary) -> None:
     if flagged:
         console.print("flagged: " + ", ".join(f"{n:,} {name}" for name, n in flagged.items()))
     line = f"{summary.n_cells:,} cells in {summary.seconds:.1f} s -> {summary.out}"
+    if summary.parts is not None:
+        kept = f", {summary.parts_kept:,} of them there before" if summary.parts_kept else ""
+        line += f" ({summary.parts:,} parts{kept})"
     console.print(line, soft_wrap=True)
     if summary.report:
         console.print(f"report: {summary.report}", soft_wrap=True)

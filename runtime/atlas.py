@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
@@ -27,6 +27,7 @@ from cellport.runtime.neighbors import (
 )
 from cellport.runtime.novelty import read_novelty_table
 from cellport.runtime.prefetch import prefetch
+from cellport.runtime.provenance import QueryFacts, provenance
 from cellport.runtime.results import MappedBlock, Schema
 from cellport.runtime.session import (
     Device,
@@ -37,7 +38,6 @@ from cellport.runtime.session import (
 )
 from cellport.runtime.sources import CountBlock, CountSource, open_source
 from cellport.runtime.transfer import result_schema, transfer_block
-from cellport.runtime.version import __version__
 
 BLOCK_CELLS = 2048
 
@@ -115,6 +115,11 @@ class Stream:
     gpu_build: bool
     blocks: Iterator[MappedBlock]
 
+    @property
+    def facts(self) -> QueryFacts:
+        """What the result says of the query."""
+        return QueryFacts(self.counts_from, self.n_cells, self.notes, self.genes.report())
+
 
 class Atlas:
     """A reference atlas, ready to map.
@@ -128,6 +133,7 @@ class Atlas:
     def __init__(self, file: AtlasFile) -> None:
         self.file = file
         self._tails: dict[tuple[str, int], Any] = {}
+        self._neighbors: dict[int, Neighbors] = {}
 
     def __repr__(self) -> str:
         m = self.manifest
@@ -196,7 +202,7 @@ class Atlas:
         source, genes = self.open_query(query, how)
         try:
             tail = self._tail(how)
-            neighbors = open_neighbors(self.file, how.neighbors) if how.neighbors else None
+            neighbors = self._nearest(how.neighbors) if how.neighbors else None
             start, stop = cells or (0, source.n_cells)
             counts = source.blocks(how.block_cells, start, stop)
             blocks = self._mapped(source, counts, genes, tail, neighbors, how)
@@ -290,29 +296,12 @@ class Atlas:
             total += run_graph(self._decoder, inputs)["counts"]
         return np.asarray(total / len(chosen), dtype=np.float32)
 
-    def provenance(self, streams: list[Stream], seconds: float) -> dict[str, Any]:
+    def provenance(self, streams: Sequence[Stream], seconds: float) -> dict[str, Any]:
         """Return what ``uns["cellport"]`` says of a finished mapping."""
         import onnxruntime
 
-        first = streams[0]
-        reports = [stream.genes.report() for stream in streams]
-        return {
-            "cellport": {
-                "atlas": self.manifest.name,
-                "atlas_sha256": self.file.sha256,
-                "cellport_version": __version__,
-                "onnxruntime_version": onnxruntime.__version__,
-                "device": first.device,
-                "counts_from": [s.counts_from for s in streams],
-                "notes": [note for s in streams for note in s.notes],
-                "genes": reports[0]
-                if len(reports) == 1
-                else {str(i): r for i, r in enumerate(reports)},
-                "thresholds": dict(self.manifest.thresholds),
-                "n_cells": sum(s.n_cells for s in streams),
-                "seconds": round(seconds, 3),
-            }
-        }
+        facts, device = [stream.facts for stream in streams], streams[0].device
+        return provenance(self.file, facts, device, onnxruntime.__version__, seconds)
 
     @cached_property
     def _decoder(self) -> Any:
@@ -324,6 +313,11 @@ class Atlas:
             graph = self.file.read("encoder_tail.onnx")
             self._tails[key] = open_session(graph, "encoder_tail.onnx", *key)
         return self._tails[key]
+
+    def _nearest(self, k: int) -> Neighbors:
+        if k not in self._neighbors:
+            self._neighbors[k] = open_neighbors(self.file, k)
+        return self._neighbors[k]
 
     def _mapped(
         self,

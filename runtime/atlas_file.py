@@ -172,8 +172,23 @@ def open_atlas_file(path: str | os.PathLike[str]) -> AtlasFile:
             data = memoryview(mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ))
     except (OSError, ValueError) as error:
         raise AtlasError(f"{path} cannot be read: {error}.") from None
+    return _checked(data, path, path)
+
+
+def atlas_from_bytes(data: bytes, path: str | os.PathLike[str]) -> AtlasFile:
+    """Open and check an atlas that is in memory; `path` says where it came from.
+
+    Raises
+    ------
+    AtlasError
+        Not an atlas, damaged, hostile, or of a newer format.
+    """
+    return _checked(memoryview(data), Path(path), io.BytesIO(data))
+
+
+def _checked(data: memoryview, path: Path, file: Path | io.BytesIO) -> AtlasFile:
     found = _check_seal(data, path)
-    members = _members(data, path)
+    members = _members(data, path, file)
     text = _json(members.pop(MANIFEST), path)
     version = text.get("format_version")
     if type(version) is not int or version not in _READERS:
@@ -285,9 +300,9 @@ def _check_seal(data: memoryview, path: Path) -> str:
     return whole.hexdigest()
 
 
-def _members(data: memoryview, path: Path) -> dict[str, memoryview]:
+def _members(data: memoryview, path: Path, file: Path | io.BytesIO) -> dict[str, memoryview]:
     try:
-        with zipfile.ZipFile(path) as archive:
+        with zipfile.ZipFile(file) as archive:
             infos = archive.infolist()
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
         raise AtlasError(f"{path} is not a valid zip: {error}.") from None

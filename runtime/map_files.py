@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import os
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from cellport.runtime.atlas import Atlas, MapOptions, Stream
 from cellport.runtime.errors import InputError, OutputError
 from cellport.runtime.prefetch import prefetch
-from cellport.runtime.results import Column, MappedBlock, Schema
-from cellport.runtime.transfer import QC
+from cellport.runtime.queries import distinct_names, with_query, with_query_schema
+from cellport.runtime.results import MappedBlock, Schema
+from cellport.runtime.tally import Tally
 from cellport.runtime.writers import check_output, open_writer
 
 if TYPE_CHECKING:
@@ -51,6 +48,8 @@ class Summary:
         Of the whole mapping.
     report
         The HTML page written, if one was asked for.
+    parts, parts_kept
+        Of a mapping on a cluster: files of the dataset, and those of them that were there before.
     """
 
     out: str
@@ -64,23 +63,8 @@ class Summary:
     device: str
     seconds: float
     report: str | None = None
-
-
-@dataclass(slots=True)
-class _Tally:
-    calls: Counter[str] = field(default_factory=Counter)
-    quality: Counter[str] = field(default_factory=Counter)
-    prob: float = 0.0
-    cells: int = 0
-
-    def add(self, block: MappedBlock, names: Sequence[str]) -> None:
-        self.cells += block.n_cells
-        quality = np.bincount(block.obs["cellport_qc"], minlength=len(QC))
-        self.quality.update({name: int(n) for name, n in zip(QC, quality, strict=True) if n})
-        if names:
-            calls = np.bincount(block.obs["cellport_call"], minlength=len(names))
-            self.calls.update({name: int(n) for name, n in zip(names, calls, strict=True) if n})
-            self.prob += float(block.obs["cellport_prob"].sum(dtype=np.float64))
+    parts: int | None = None
+    parts_kept: int | None = None
 
 
 def map_files(
@@ -138,14 +122,12 @@ def map_files(
     streams = [atlas.stream(query, how) for query in queries]
     if started is not None:
         started(streams)
-    names = _distinct_names(queries)
-    schema = streams[0].schema
-    if len(streams) > 1:
-        schema = Schema((*schema.columns, Column("cellport_query", "category", names)), schema.obsm)
+    names = distinct_names(queries)
+    schema = with_query_schema(streams[0].schema, names)
     maker = _report_maker(atlas, schema) if report is not None else None
     novel = _novel_cells(atlas) if report is not None else None
     calls = next((c.categories for c in schema.columns if c.name == "cellport_call"), ())
-    tally = _Tally()
+    tally = Tally()
     n_cells = sum(stream.n_cells for stream in streams)
     genes = streams[0].gene_names if with_counts else None
     with open_writer(out, schema, n_cells, counts_genes=genes, inputs=inputs) as writer:
@@ -220,18 +202,6 @@ def _joined(streams: list[Stream]) -> Iterator[tuple[Stream, MappedBlock]]:
     offset = 0
     for code, stream in enumerate(streams):
         for block in stream.blocks:
-            obs = block.obs
-            if len(streams) > 1:
-                obs = {**obs, "cellport_query": np.full(block.n_cells, code, np.int32)}
-            yield stream, replace(block, start=block.start + offset, obs=obs)
+            placed = replace(block, start=block.start + offset)
+            yield stream, with_query(placed, code) if len(streams) > 1 else placed
         offset += stream.n_cells
-
-
-def _distinct_names(queries: Sequence[str | os.PathLike[str]]) -> tuple[str, ...]:
-    short = [Path(query).name for query in queries]
-    if len(set(short)) == len(short):
-        return tuple(short)
-    full = [str(query) for query in queries]
-    if len(set(full)) == len(full):
-        return tuple(full)
-    raise InputError("The same query file was named twice; name each once.")

@@ -28,7 +28,18 @@ ALLOWED = {
     "web": ("runtime",),
     "cellport": ("train", "runtime", "web"),
 }
-HEAVY = ("torch", "onnx", "pandas", "anndata", "pyarrow", "zarr", "sklearn", "matplotlib")
+HEAVY = (
+    "torch",
+    "onnx",
+    "pandas",
+    "anndata",
+    "pyarrow",
+    "zarr",
+    "sklearn",
+    "matplotlib",
+    "dask",
+    "distributed",
+)
 
 
 def _imports(path: Path, package: str) -> Iterator[str]:

@@ -17,6 +17,7 @@ from cellport.runtime import atlas_file
 from cellport.runtime.atlas_file import (
     MANIFEST,
     AtlasFile,
+    atlas_from_bytes,
     npy_bytes,
     open_atlas_file,
     write_atlas_file,
@@ -224,3 +225,18 @@ def test_the_trained_atlas_opens(
     again = open_atlas_file(rewritten_atlas())
     assert again.sha256 == tiny_atlas.sha256
     assert set(atlas_file.REQUIRED) <= set(tiny_atlas.members)
+
+
+def test_an_atlas_in_memory_is_checked_like_one_on_disk(small: Path):
+    data = small.read_bytes()
+    opened = atlas_from_bytes(data, "from/elsewhere.cellport")
+    on_disk = open_atlas_file(small)
+    assert (opened.sha256, opened.manifest, opened.members) == (
+        on_disk.sha256,
+        on_disk.manifest,
+        on_disk.members,
+    )
+    for name in opened.members:
+        assert bytes(opened.read(name)) == bytes(on_disk.read(name))
+    with pytest.raises(AtlasError, match=r"from/elsewhere\.cellport is damaged"):
+        atlas_from_bytes(data[:500] + b"?" + data[501:], "from/elsewhere.cellport")

@@ -1,0 +1,237 @@
+"""The folder that a mapping on a cluster fills: Parquet parts and a manifest.
+
+Names that begin with ``_`` or ``.`` are left out by whatever reads a folder of Parquet files.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from cellport.runtime.cluster.plan import Part, Plan
+from cellport.runtime.errors import OutputError
+from cellport.runtime.tally import Tally
+from cellport.runtime.writers.output import FORMATS, whole_file
+
+MANIFEST = "_manifest.json"
+FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A part that is on disk.
+
+    Attributes
+    ----------
+    part
+        Which.
+    sha256, size
+        Of the file.
+    tally
+        What is in it.
+    device, onnxruntime
+        That mapped it: ``cpu`` or ``cuda``, and the version.
+    kept
+        Whether it was there before.
+    """
+
+    part: Part
+    sha256: str
+    size: int
+    tally: Tally
+    device: str
+    onnxruntime: str
+    kept: bool
+
+
+def check_folder(out: str | os.PathLike[str], inputs: Sequence[str]) -> Path:
+    """Return the absolute path of a folder that can take the dataset, made if it is not there.
+
+    Raises
+    ------
+    OutputError
+        It cannot.
+    """
+    folder = Path(os.path.realpath(out))
+    if folder.name.lower().endswith(tuple(form for form in FORMATS if form != ".parquet")):
+        raise OutputError(
+            f"On a cluster the output is a folder of Parquet files; '{out}' is named like a file."
+        )
+    if folder.exists() and not folder.is_dir():
+        raise OutputError(f"The output '{out}' is a file; on a cluster it is a folder.")
+    if any(folder == Path(os.path.realpath(path)) for path in inputs):
+        raise OutputError(f"The output '{out}' is also an input; give another name.")
+    try:
+        folder.mkdir(exist_ok=True)
+    except FileNotFoundError:
+        raise OutputError(
+            f"The folder of the output '{out}' does not exist; create it first."
+        ) from None
+    except OSError as error:
+        raise OutputError(f"'{out}' cannot be made: {error.strerror}.") from None
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise OutputError(f"The folder '{out}' is not writable.")
+    return folder
+
+
+def begin(folder: Path, plan: Plan) -> dict[str, str]:
+    """Make sure that a folder is empty or holds an unfinished or finished run of this very plan.
+
+    Returns
+    -------
+    dict
+        SHA-256 of the parts that a finished run wrote, by file name.
+
+    Raises
+    ------
+    OutputError
+        It holds something else; the message says what differs.
+    """
+    there = read_manifest(folder)
+    if there is not None and there.get("key") != plan.key:
+        raise OutputError(
+            f"'{folder}' holds the results of another mapping ({_difference(there, plan)}); give "
+            "an empty folder, or the same atlas, options and queries to go on with that one."
+        )
+    known = {MANIFEST, *(part.file for part in plan.parts())} if there is not None else set()
+    strange = sorted(
+        name for name in os.listdir(folder) if name not in known and not name.startswith(".")
+    )
+    if strange:
+        raise OutputError(
+            f"'{folder}' holds '{strange[0]}', which is no part of this mapping; give an empty "
+            "folder."
+        )
+    if there is None:
+        write_manifest(folder, plan, None, None)
+        return {}
+    parts: list[dict[str, Any]] = there["parts"] if there.get("complete") else []
+    return {part["file"]: part["sha256"] for part in parts}
+
+
+def read_manifest(folder: Path) -> dict[str, Any] | None:
+    """Read the manifest; None where there is none.
+
+    Raises
+    ------
+    OutputError
+        It is damaged.
+    """
+    try:
+        text: Any = json.loads((folder / MANIFEST).read_bytes())
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise OutputError(
+            f"'{folder / MANIFEST}' cannot be read ({error}); give an empty folder."
+        ) from None
+    if not isinstance(text, dict) or text.get("format") != FORMAT:
+        raise OutputError(f"'{folder / MANIFEST}' is of no known format; give an empty folder.")
+    return text
+
+
+def write_manifest(
+    folder: Path, plan: Plan, written: Sequence[Written] | None, uns: dict[str, Any] | None
+) -> None:
+    """Write the manifest in one step: at the start without, at the end with what was written."""
+    done = {one.part.file: one for one in written or ()}
+    manifest = {
+        "format": FORMAT,
+        "complete": written is not None,
+        "key": plan.key,
+        "n_cells": plan.n_cells,
+        **asdict(plan),
+        "parts": [_line(plan, part, done.get(part.file)) for part in plan.parts()],
+        "uns": uns or {},
+    }
+    text = json.dumps(manifest, indent=1, allow_nan=False)
+    with whole_file(folder / MANIFEST, text.encode()):
+        pass
+
+
+def _line(plan: Plan, part: Part, written: Written | None) -> dict[str, Any]:
+    line = {
+        "file": part.file,
+        "query": plan.queries[part.query].path,
+        "start": part.start,
+        "stop": part.stop,
+    }
+    if written is not None:
+        line |= {"rows": written.tally.cells, "size": written.size, "sha256": written.sha256}
+    return line
+
+
+def _difference(there: dict[str, Any], plan: Plan) -> str:
+    own = json.loads(json.dumps(asdict(plan)))
+    words = {
+        "atlas_sha256": "another atlas",
+        "cellport": "another version of cellport",
+        "options": "other options",
+        "part_cells": "parts of another size",
+        "queries": "other or changed queries",
+        "atlas": "another atlas",
+    }
+    return next(said for name, said in words.items() if there.get(name) != own[name])
+
+
+def sweep(folder: Path) -> None:
+    """Remove the hidden beginnings of files that killed processes left."""
+    for left in folder.glob(".*.part"):
+        left.unlink(missing_ok=True)
+
+
+def facts_of_part(
+    key: str, part: Part, tally: Tally, device: str, onnxruntime: str
+) -> dict[str, Any]:
+    """Return what a part says of itself, in the metadata of its file."""
+    return {
+        "plan": key,
+        **asdict(part),
+        "tally": tally.plain(),
+        "device": device,
+        "onnxruntime": onnxruntime,
+    }
+
+
+def read_part(folder: Path, key: str, part: Part, sha256: str | None) -> Written | None:
+    """Return a part that is there and right; None when it has to be written.
+
+    Parameters
+    ----------
+    folder
+        Of the dataset.
+    key
+        Of the plan.
+    part
+        Which.
+    sha256
+        What the file must hash to, where that is known.
+    """
+    import pyarrow
+    import pyarrow.parquet
+
+    path = folder / part.file
+    try:
+        metadata = pyarrow.parquet.read_metadata(path)
+        said = json.loads(metadata.metadata[b"cellport"])["cellport"]
+        found = digest(path)
+    except (OSError, pyarrow.ArrowInvalid, KeyError, TypeError, ValueError):
+        return None
+    same = {**asdict(part), "plan": key}
+    if metadata.num_rows != part.stop - part.start or not same.items() <= said.items():
+        return None
+    if sha256 is not None and found != sha256:
+        return None
+    size, tally = path.stat().st_size, Tally.from_plain(said["tally"])
+    return Written(part, found, size, tally, said["device"], said["onnxruntime"], kept=True)
+
+
+def digest(path: Path) -> str:
+    """Return the SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

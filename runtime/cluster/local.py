@@ -1,0 +1,89 @@
+"""A client for a mapping from the command line: of a cluster that is there, or of one made here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from cellport.runtime.cluster.run import require_dask
+from cellport.runtime.errors import CellportError, InputError
+from cellport.runtime.session import available_threads
+
+LOCAL = "local"
+# seconds that a scheduler and its first worker may take to answer
+PATIENCE = 30
+
+
+@contextmanager
+def connected(where: str, workers: int | None, threads: int | None) -> Iterator[Any]:
+    """Yield a client.
+
+    Parameters
+    ----------
+    where
+        ``local`` starts worker processes here, which end with the ``with`` block; anything else
+        is the address of a scheduler.
+    workers
+        Processes to start; by default as many as there are processors for their threads.
+    threads
+        Of each of them; one by default.
+
+    Raises
+    ------
+    InputError
+        `workers` with a cluster that is there already.
+    CellportError
+        No scheduler answers there, or it has no workers.
+    MissingDependencyError
+        distributed is not installed.
+    """
+    require_dask()
+    if where == LOCAL:
+        with _started(workers or max(1, available_threads() // (threads or 1))) as client:
+            yield client
+        return
+    if workers is not None:
+        raise InputError("--workers starts processes here: leave it out, or take --dask local.")
+    with _joined(where) as client:
+        yield client
+
+
+@contextmanager
+def _started(workers: int) -> Iterator[Any]:
+    import logging
+
+    from distributed import Client, LocalCluster
+
+    # one task at a time in each process; its kernels have the threads
+    cluster = LocalCluster(
+        n_workers=workers,
+        threads_per_worker=1,
+        processes=True,
+        dashboard_address="127.0.0.1:0",
+        silence_logs=logging.CRITICAL,
+        preload=["cellport.runtime.cluster.interrupts"],
+    )
+    with cluster, Client(cluster) as client:
+        yield client
+
+
+@contextmanager
+def _joined(address: str) -> Iterator[Any]:
+    from distributed import Client
+
+    try:
+        client = Client(address, timeout=PATIENCE)
+    except (OSError, TimeoutError, ValueError) as error:
+        raise CellportError(
+            f"No Dask scheduler answers at '{address}' ({error}); give local, or an address such "
+            "as tcp://HOST:8786."
+        ) from None
+    with client:
+        try:
+            client.wait_for_workers(1, timeout=PATIENCE)
+        except TimeoutError:
+            raise CellportError(
+                f"The Dask scheduler at '{address}' has no workers; start some."
+            ) from None
+        yield client

@@ -1,0 +1,180 @@
+"""What a mapping on a cluster is made of: queries, ranges of their cells, and a key for both."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from cellport.runtime.atlas import MapOptions
+from cellport.runtime.errors import InputError
+from cellport.runtime.provenance import QueryFacts
+
+PART_CELLS = 50_000
+# options that decide how fast cells are mapped, never what comes out
+_NO_MATTER = ("threads", "block_cells", "keep_counts")
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """By what a file or folder is known again.
+
+    Attributes
+    ----------
+    size
+        Bytes of all files.
+    mtime_ns
+        When the newest was changed, nanoseconds since 1970.
+    files
+        Number of files.
+    """
+
+    size: int
+    mtime_ns: int
+    files: int
+
+
+def stamp(path: str) -> Stamp:
+    """Take the stamp of a query: of one file, or of everything in a folder.
+
+    Raises
+    ------
+    InputError
+        It is not there, or cannot be looked at.
+    """
+    try:
+        found = os.stat(path)
+        if not os.path.isdir(path):
+            return Stamp(found.st_size, found.st_mtime_ns, 1)
+        size, newest, files = 0, found.st_mtime_ns, 0
+        for folder, _, names in os.walk(path):
+            newest = max(newest, os.stat(folder).st_mtime_ns)
+            for name in names:
+                inside = os.stat(os.path.join(folder, name))
+                size, newest = size + inside.st_size, max(newest, inside.st_mtime_ns)
+            files += len(names)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}.") from None
+    return Stamp(size, newest, files)
+
+
+@dataclass(frozen=True, slots=True)
+class QueryPlan:
+    """A query as it was found before the mapping, and what was decided on the whole of it.
+
+    Attributes
+    ----------
+    path
+        Absolute.
+    stamp
+        Of the file or folder.
+    layer
+        Where its counts are.
+    seekable
+        Whether a range of its cells can be read without reading all before it.
+    facts
+        What the result says of it.
+    """
+
+    path: str
+    stamp: Stamp
+    layer: str
+    seekable: bool
+    facts: QueryFacts
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A range of a query's cells, which become one file.
+
+    Attributes
+    ----------
+    number
+        Position among all parts.
+    query
+        Position of the query.
+    start, stop
+        The cells.
+    """
+
+    number: int
+    query: int
+    start: int
+    stop: int
+
+    @property
+    def file(self) -> str:
+        """Name of the file."""
+        return f"part-{self.number:05d}.parquet"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything that decides what will be in the dataset.
+
+    Attributes
+    ----------
+    atlas, atlas_sha256
+        Name and hash of the atlas.
+    cellport
+        Version that maps.
+    options
+        How to map; see `deciding_options`.
+    part_cells
+        Most cells of a part.
+    queries
+        In the order of the dataset.
+    """
+
+    atlas: str
+    atlas_sha256: str
+    cellport: str
+    options: dict[str, Any]
+    part_cells: int
+    queries: tuple[QueryPlan, ...]
+
+    @property
+    def n_cells(self) -> int:
+        """Of all queries."""
+        return sum(query.facts.n_cells for query in self.queries)
+
+    @property
+    def key(self) -> str:
+        """Hash of all of it: the same for the same results."""
+        text = json.dumps(asdict(self), sort_keys=True, ensure_ascii=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def parts(self) -> Iterator[Part]:
+        """Cut the queries into parts, in order; one that has to be read through is one part."""
+        number = 0
+        for position, query in enumerate(self.queries):
+            n_cells = query.facts.n_cells
+            step = self.part_cells if query.seekable else n_cells
+            for start in range(0, n_cells, step):
+                yield Part(number, position, start, min(start + step, n_cells))
+                number += 1
+
+
+def deciding_options(options: MapOptions) -> dict[str, Any]:
+    """Return the options on which results depend."""
+    return {name: value for name, value in asdict(options).items() if name not in _NO_MATTER}
+
+
+def absolute(query: Any) -> str:
+    """Return the absolute path of a query.
+
+    Raises
+    ------
+    InputError
+        The query is no path: other processes have to find it.
+    """
+    if not isinstance(query, str | os.PathLike):
+        raise InputError(
+            f"A query of type {type(query).__name__} cannot be mapped on a cluster; give the path "
+            "of a file that every worker can read."
+        )
+    return str(Path(query).absolute())

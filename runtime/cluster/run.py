@@ -1,0 +1,268 @@
+"""Map files on a Dask cluster: plan, hand out ranges of cells, gather what was written."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from cellport.runtime.atlas import Atlas, MapOptions, load_atlas
+from cellport.runtime.cluster.dataset import Written, begin, check_folder, sweep, write_manifest
+from cellport.runtime.cluster.plan import PART_CELLS, Plan, QueryPlan, absolute, deciding_options
+from cellport.runtime.errors import CellportError, InputError, MissingDependencyError, first_line
+from cellport.runtime.map_files import Summary
+from cellport.runtime.provenance import provenance
+from cellport.runtime.queries import distinct_names
+from cellport.runtime.tally import Tally
+from cellport.runtime.version import __version__
+
+if TYPE_CHECKING:
+    from cellport.runtime.cluster.worker import Run
+
+T = TypeVar("T")
+
+# how often Dask tries a task again that failed for another reason than its input
+_RETRIES = 2
+_GO_ON = "Parts that are done are kept: the same call goes on from there."
+
+
+def map_dask(
+    atlas: Atlas | str | os.PathLike[str],
+    sources: Sequence[str | os.PathLike[str]] | str | os.PathLike[str],
+    client: Any,
+    out: str | os.PathLike[str],
+    options: MapOptions | None = None,
+    *,
+    part_cells: int = PART_CELLS,
+    planned: Callable[[Plan], None] | None = None,
+    progress: Callable[[int], None] | None = None,
+    **changes: Any,
+) -> Summary:
+    """Map files on a Dask cluster to a folder of Parquet files.
+
+    Each task maps a range of one file's cells and writes one part, whole or not at all. A worker
+    that is lost costs a retry. The same call again writes what is missing and changes nothing
+    else. The results are those of `map_files`, bit for bit.
+
+    Parameters
+    ----------
+    atlas
+        The reference, or its path. Workers get it from here.
+    sources
+        Paths that every worker can read.
+    client
+        A ``distributed.Client``.
+    out
+        Folder that every worker can write to; made if it is not there. Read it with
+        ``pandas.read_parquet(out)``.
+    options
+        How to map. ``threads`` are those of one task, by default one: Dask runs a task on each
+        thread of a worker.
+    part_cells
+        Cells of a part.
+    planned
+        Called once when every query has been opened and checked.
+    progress
+        Called with the number of cells done after each part.
+    **changes
+        Single options by name: ``layer="counts"``.
+
+    Raises
+    ------
+    InputError
+        A query cannot be mapped.
+    OutputError
+        The folder cannot be written, or holds something else.
+    CellportError
+        The cluster cannot go on.
+    MissingDependencyError
+        distributed or pyarrow is not installed.
+    """
+    began = time.perf_counter()
+    require_dask()
+    if part_cells < 1:
+        raise InputError("part_cells must be at least 1.")
+    if isinstance(sources, str | os.PathLike):
+        sources = [sources]
+    paths = [absolute(source) for source in sources]
+    if not paths:
+        raise InputError("No query was given; name at least one file.")
+    opened = atlas if isinstance(atlas, Atlas) else load_atlas(atlas)
+    how = replace(options or MapOptions(), **changes)
+    names = distinct_names(paths)
+    folder = check_folder(out, [*paths, str(opened.file.path)])
+    with _shared(client, _run(opened, how, names, folder)) as shared:
+        queries = _looked_at(client, shared, paths)
+        sha256 = opened.file.sha256
+        plan = Plan(
+            opened.manifest.name, sha256, __version__, deciding_options(how), part_cells, queries
+        )
+        known = begin(folder, plan)
+        if planned is not None:
+            planned(plan)
+        written = _mapped(client, shared, plan, known, progress)
+    return _finished(opened, plan, folder, out, written, began)
+
+
+def require_dask() -> None:
+    """Raise MissingDependencyError when a package that this needs is not installed."""
+    from importlib.util import find_spec
+
+    missing = [name for name in ("distributed", "pyarrow") if find_spec(name) is None]
+    if missing:
+        raise MissingDependencyError(
+            f"Mapping on a cluster needs {' and '.join(missing)}: pip install 'cellport[dask]'."
+        )
+
+
+def _run(atlas: Atlas, how: MapOptions, names: tuple[str, ...], folder: Path) -> Run:
+    from cellport.runtime.cluster.worker import Run
+
+    path = atlas.file.path.absolute()
+    data = path.read_bytes()
+    return Run(__version__, str(path), atlas.file.sha256, data, how, names, str(folder))
+
+
+@contextmanager
+def _shared(client: Any, run: Run) -> Iterator[str]:
+    """Give every worker what the tasks share, under a name that is this run's alone."""
+    from cellport.runtime.cluster.worker import RunPlugin
+
+    name = f"cellport-{secrets.token_hex(8)}"
+    try:
+        client.register_plugin(RunPlugin(name, run))
+    except Exception as error:
+        raise CellportError(
+            f"The workers cannot load cellport {__version__} ({first_line(error)}); install the "
+            "same version on every worker."
+        ) from error
+    try:
+        yield name
+    finally:
+        # nothing is lost when the cluster is gone already
+        with suppress(Exception):
+            client.unregister_worker_plugin(name)
+
+
+def _looked_at(client: Any, shared: str, paths: Sequence[str]) -> tuple[QueryPlan, ...]:
+    from cellport.runtime.cluster.worker import look_at
+
+    futures = client.map(look_at, [shared] * len(paths), paths, pure=False, retries=_RETRIES)
+    found: dict[int, QueryPlan] = dict(_answers(client, futures, lambda i: paths[i]))
+    return tuple(found[position] for position in range(len(paths)))
+
+
+def _mapped(
+    client: Any,
+    shared: str,
+    plan: Plan,
+    known: dict[str, str],
+    progress: Callable[[int], None] | None,
+) -> list[Written]:
+    from cellport.runtime.cluster.worker import map_part
+
+    parts, key = list(plan.parts()), plan.key
+    futures = client.map(
+        map_part,
+        [shared] * len(parts),
+        [key] * len(parts),
+        [plan.queries[part.query] for part in parts],
+        parts,
+        [known.get(part.file) for part in parts],
+        pure=False,
+        retries=_RETRIES,
+    )
+
+    def place(position: int) -> str:
+        part = parts[position]
+        return f"{plan.queries[part.query].path}, cells {part.start} to {part.stop - 1}"
+
+    found: dict[int, Written] = {}
+    done = 0
+    for position, written in _answers(client, futures, place):
+        found[position] = written
+        done += written.tally.cells
+        if progress is not None:
+            progress(done)
+    return [found[position] for position in range(len(parts))]
+
+
+def _answers(
+    client: Any, futures: list[Any], place: Callable[[int], str]
+) -> Iterator[tuple[int, Any]]:
+    """Yield positions and results as they come; at the first failure, cancel the others."""
+    from distributed import as_completed
+
+    position = {future.key: i for i, future in enumerate(futures)}
+    try:
+        for future in as_completed(futures):
+            at = position[future.key]
+            answer = _result(future, place(at))
+            if isinstance(answer, CellportError):
+                raise answer
+            yield at, answer
+    except BaseException:
+        with suppress(Exception):
+            client.cancel(futures, force=True)
+        raise
+
+
+def _result(future: Any, place: str) -> Any:
+    from concurrent.futures import CancelledError
+
+    from distributed import KilledWorker
+
+    try:
+        return future.result()
+    except KilledWorker:
+        raise CellportError(
+            f"{place}: every worker that mapped them died, most likely for lack of memory. Give "
+            f"the workers more memory or fewer threads. {_GO_ON}"
+        ) from None
+    except CancelledError:
+        raise CellportError(f"{place}: the Dask scheduler was lost. {_GO_ON}") from None
+    except Exception as error:
+        raise CellportError(
+            f"{place}: failed {_RETRIES + 1} times ({type(error).__name__}: {first_line(error)}). "
+            f"{_GO_ON}"
+        ) from error
+
+
+def _finished(
+    atlas: Atlas,
+    plan: Plan,
+    folder: Path,
+    out: str | os.PathLike[str],
+    written: list[Written],
+    began: float,
+) -> Summary:
+    """Write the manifest of what is complete now, and sum up."""
+    facts = [query.facts for query in plan.queries]
+    devices, versions = ({one.device for one in written}, {one.onnxruntime for one in written})
+    device = ", ".join(sorted(devices))
+    seconds = time.perf_counter() - began
+    version = ", ".join(sorted(versions))
+    write_manifest(folder, plan, written, provenance(atlas.file, facts, device, version, seconds))
+    sweep(folder)
+    total = Tally()
+    for one in written:
+        total.join(one.tally)
+    return Summary(
+        out=str(out),
+        n_cells=total.cells,
+        calls=dict(total.calls.most_common()),
+        quality=dict(total.quality.most_common()),
+        mean_prob=total.prob / max(total.cells, 1),
+        genes=[query.genes for query in facts],
+        counts_from=[query.counts_from for query in facts],
+        notes=[note for query in facts for note in query.notes],
+        device=device,
+        seconds=round(seconds, 3),
+        parts=len(written),
+        parts_kept=sum(one.kept for one in written),
+    )

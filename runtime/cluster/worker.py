@@ -1,0 +1,211 @@
+"""What runs in a worker: looking at queries, and mapping a range of cells to a part.
+
+Everything that the tasks of a run have in common travels once to each worker, as a plugin of
+Dask's; a worker that joins later, or takes the place of one that was lost, gets it too.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from distributed import WorkerPlugin, get_worker
+
+from cellport.runtime.atlas import Atlas, MapOptions
+from cellport.runtime.atlas_file import atlas_from_bytes, open_atlas_file
+from cellport.runtime.cluster.dataset import (
+    MANIFEST,
+    Written,
+    digest,
+    facts_of_part,
+    read_part,
+)
+from cellport.runtime.cluster.plan import Part, QueryPlan, stamp
+from cellport.runtime.errors import AtlasError, CellportError, InputError, OutputError
+from cellport.runtime.provenance import QueryFacts
+from cellport.runtime.queries import with_query, with_query_schema
+from cellport.runtime.session import onnxruntime
+from cellport.runtime.tally import Tally
+from cellport.runtime.version import __version__
+from cellport.runtime.writers import open_writer
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What all tasks of one run share.
+
+    Attributes
+    ----------
+    version
+        Of cellport where the run was started.
+    atlas_path, atlas_sha256
+        The atlas file; opened where it lies when the worker sees it there.
+    atlas_bytes
+        Its contents, for workers that do not.
+    options
+        How to map.
+    names
+        Of the queries, for the column that tells them apart.
+    folder
+        Of the dataset.
+    """
+
+    version: str
+    atlas_path: str
+    atlas_sha256: str
+    atlas_bytes: bytes
+    options: MapOptions
+    names: tuple[str, ...]
+    folder: str
+
+
+class RunPlugin(WorkerPlugin):  # type: ignore[misc]
+    """A run as a worker knows it: its atlas is opened by the first task and kept."""
+
+    def __init__(self, name: str, run: Run) -> None:
+        self.name = name
+        self.run = run
+
+    def setup(self, worker: Any) -> None:
+        """Make ready in the worker; Dask calls this before any task."""
+        self._lock = threading.Lock()
+        self._atlas: Atlas | None = None
+
+    @property
+    def atlas(self) -> Atlas:
+        """The open atlas.
+
+        Raises
+        ------
+        CellportError
+            This worker has another version of cellport, or the atlas is damaged.
+        """
+        with self._lock:
+            if self._atlas is None:
+                self._atlas = _open(self.run)
+                self.run = replace(self.run, atlas_bytes=b"")
+            return self._atlas
+
+
+def _open(run: Run) -> Atlas:
+    if run.version != __version__:
+        raise CellportError(
+            f"The worker {get_worker().address} has cellport {__version__} and this run is of "
+            f"{run.version}; install the same version everywhere."
+        )
+    try:
+        file = open_atlas_file(run.atlas_path)
+    except AtlasError:
+        file = None
+    if file is None or file.sha256 != run.atlas_sha256:
+        file = atlas_from_bytes(run.atlas_bytes, run.atlas_path)
+    return Atlas(file)
+
+
+def look_at(name: str, path: str) -> QueryPlan | CellportError:
+    """Open a query, find its counts and match its genes; as a task.
+
+    Parameters
+    ----------
+    name
+        Of the run's plugin.
+    path
+        Of the query.
+    """
+    return _answered(lambda: _looked_at(_plugin(name), path))
+
+
+def map_part(
+    name: str, key: str, query: QueryPlan, part: Part, sha256: str | None
+) -> Written | CellportError:
+    """Map a range of cells and write its part, unless that is there already; as a task.
+
+    Parameters
+    ----------
+    name
+        Of the run's plugin.
+    key
+        Of the plan.
+    query, part
+        What to map.
+    sha256
+        Hash of the part, where a finished run has written it.
+    """
+    return _answered(lambda: _mapped(_plugin(name), key, query, part, sha256))
+
+
+def _answered(work: Callable[[], T]) -> T | CellportError:
+    """Return what cannot be helped as an answer, so that only other failures are tried again."""
+    try:
+        return work()
+    except CellportError as error:
+        return error
+
+
+def _plugin(name: str) -> RunPlugin:
+    plugin: RunPlugin = get_worker().plugins[name]
+    return plugin
+
+
+def _looked_at(plugin: RunPlugin, path: str) -> QueryPlan:
+    before = stamp(path)
+    source, genes = plugin.atlas.open_query(path, _options(plugin.run))
+    try:
+        notes = (*source.notes, *genes.warnings)
+        facts = QueryFacts(source.description, source.n_cells, notes, genes.report())
+        return QueryPlan(path, before, source.layer, source.seekable, facts)
+    finally:
+        source.close()
+
+
+def _mapped(
+    plugin: RunPlugin, key: str, query: QueryPlan, part: Part, sha256: str | None
+) -> Written:
+    run, atlas = plugin.run, plugin.atlas
+    folder = Path(run.folder)
+    if not (folder / MANIFEST).is_file():
+        raise OutputError(
+            f"The worker {get_worker().address} does not see the output '{folder}'; it must lie "
+            "where every worker can write."
+        )
+    there = read_part(folder, key, part, sha256)
+    if there is not None:
+        return there
+    _unchanged(query)
+    how = replace(_options(run), layer=query.layer)
+    try:
+        stream = atlas.stream(query.path, how, cells=(part.start, part.stop))
+        schema = with_query_schema(stream.schema, run.names)
+        calls = next((c.categories for c in schema.columns if c.name == "cellport_call"), ())
+        tally, version = Tally(), onnxruntime().__version__
+        with open_writer(folder / part.file, schema, stream.n_cells) as writer:
+            for block in stream.blocks:
+                tally.add(block, calls)
+                placed = replace(block, start=block.start - part.start)
+                writer.write(with_query(placed, part.query) if len(run.names) > 1 else placed)
+            _unchanged(query)
+            writer.close({"cellport": facts_of_part(key, part, tally, stream.device, version)})
+    except CellportError as error:
+        place = f"{query.path}, cells {part.start} to {part.stop - 1}"
+        raise type(error)(f"{place}: {error}") from error
+    path = folder / part.file
+    size = path.stat().st_size
+    return Written(part, digest(path), size, tally, stream.device, version, kept=False)
+
+
+def _options(run: Run) -> MapOptions:
+    # one kernel thread a task: Dask runs one task on each thread of the worker
+    return replace(run.options, threads=run.options.threads or 1, keep_counts=False)
+
+
+def _unchanged(query: QueryPlan) -> None:
+    if stamp(query.path) != query.stamp:
+        raise InputError(
+            f"{query.path} has changed since the mapping began, or is another file on the worker "
+            f"{get_worker().address}; map to an empty folder."
+        )

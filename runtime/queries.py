@@ -1,0 +1,44 @@
+"""Several queries in one result: the column that says which of them a cell came from."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from cellport.runtime.errors import InputError
+from cellport.runtime.results import Column, MappedBlock, Schema
+
+QUERY = "cellport_query"
+
+
+def distinct_names(queries: Sequence[str | os.PathLike[str]]) -> tuple[str, ...]:
+    """Return the shortest names that tell the queries apart: file names, or else paths.
+
+    Raises
+    ------
+    InputError
+        One query was named twice.
+    """
+    short = [Path(query).name for query in queries]
+    if len(set(short)) == len(short):
+        return tuple(short)
+    full = [str(query) for query in queries]
+    if len(set(full)) == len(full):
+        return tuple(full)
+    raise InputError("The same query file was named twice; name each once.")
+
+
+def with_query_schema(schema: Schema, names: tuple[str, ...]) -> Schema:
+    """Add the column to a schema, unless there is one query only."""
+    if len(names) < 2:
+        return schema
+    return Schema((*schema.columns, Column(QUERY, "category", names)), schema.obsm)
+
+
+def with_query(block: MappedBlock, code: int) -> MappedBlock:
+    """Add the column to a block of one query's cells."""
+    return replace(block, obs={**block.obs, QUERY: np.full(block.n_cells, code, np.int32)})

@@ -1,0 +1,232 @@
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas
+import pytest
+from pandas.testing import assert_frame_equal
+
+from cellport.runtime.atlas import Atlas, load_atlas
+from cellport.runtime.cluster import run
+from cellport.runtime.cluster.dataset import MANIFEST
+from cellport.runtime.cluster.run import map_dask
+from cellport.runtime.errors import (
+    CellportError,
+    InputError,
+    MissingDependencyError,
+    OutputError,
+)
+from cellport.runtime.map_files import map_files
+
+Save = Callable[..., Path]
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.glob("part-*")}
+
+
+def single(atlas: Atlas, queries: list[Path], folder: Path, **changes: Any) -> pandas.DataFrame:
+    out = folder / "single.parquet"
+    map_files(atlas, queries, out, replace(run.MapOptions(), **changes))
+    return pandas.read_parquet(out)
+
+
+def test_results_are_those_of_one_process_bit_for_bit(
+    client: Any, atlas: Atlas, save: Save, tmp_path: Path
+) -> None:
+    queries = [save(0, 100), save(100, 240)]
+    said: list[Any] = []
+    summary = map_dask(
+        atlas,
+        queries,
+        client,
+        tmp_path / "out",
+        part_cells=33,
+        neighbors=2,
+        planned=said.append,
+        progress=said.append,
+    )
+    expected = single(atlas, queries, tmp_path, neighbors=2, threads=2, block_cells=50)
+    assert_frame_equal(pandas.read_parquet(tmp_path / "out"), expected, check_exact=True)
+    assert len(list(said[0].parts())) == 9
+    assert (said[1:], said[-1]) == (sorted(said[1:]), 240)
+    assert (summary.parts, summary.parts_kept, summary.n_cells) == (9, 0, 240)
+    assert summary.calls == expected["cellport_call"].value_counts()[list(summary.calls)].to_dict()
+    assert summary.mean_prob == pytest.approx(expected["cellport_prob"].mean(), rel=1e-5)
+    manifest = json.loads((tmp_path / "out" / MANIFEST).read_text())
+    assert manifest["uns"]["cellport"]["atlas_sha256"] == atlas.file.sha256
+    assert manifest["uns"]["cellport"]["n_cells"] == 240
+    assert sum(part["rows"] for part in manifest["parts"]) == 240
+
+
+def test_the_same_call_again_changes_nothing_and_fills_gaps(
+    client: Any, atlas: Atlas, save: Save, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    query = save(0, 100)
+
+    def mapped() -> Any:
+        return map_dask(atlas, query, client, out, part_cells=20)
+
+    mapped()
+    before = contents(out)
+    times = {path: path.stat().st_mtime_ns for path in out.glob("part-*")}
+    assert mapped().parts_kept == 5
+    assert {path: path.stat().st_mtime_ns for path in out.glob("part-*")} == times
+    (out / "part-00002.parquet").unlink()
+    with (out / "part-00003.parquet").open("r+b") as damaged:
+        damaged.seek(100)
+        damaged.write(b"damage")
+    shutil.copy(out / "part-00001.parquet", out / "part-00004.parquet")
+    assert mapped().parts_kept == 2
+    assert contents(out) == before
+
+
+def test_lost_workers_cost_retries_and_no_cell(
+    client: Any, atlas: Atlas, save: Save, tmp_path: Path
+) -> None:
+    queries = [save(0, 240)]
+    killed: list[int] = []
+
+    def kill(done: int) -> None:
+        if len(killed) < 3 and done >= 30 * (len(killed) + 1):
+            pids = client.run(os.getpid).values()
+            killed.append(next(pid for pid in pids if pid not in killed))
+            os.kill(killed[-1], signal.SIGKILL)
+
+    map_dask(atlas, queries, client, tmp_path / "out", part_cells=10, progress=kill)
+    assert len(killed) == 3
+    found = pandas.read_parquet(tmp_path / "out")
+    assert_frame_equal(found, single(atlas, queries, tmp_path), check_exact=True)
+    assert not list((tmp_path / "out").glob(".*"))
+
+
+def test_what_was_decided_on_the_whole_file_holds_for_every_range(
+    client: Any, atlas: Atlas, save: Save, tmp_path: Path
+) -> None:
+    def without_counts_in_x(adata: Any) -> None:
+        adata.layers["umi"] = adata.X.copy()
+        adata.X = adata.X.log1p()
+
+    queries = [save(0, 240, without_counts_in_x), save(0, 50)]
+    summary = map_dask(atlas, queries, client, tmp_path / "out", part_cells=50)
+    assert summary.counts_from == [f"{queries[0]}, layers['umi']", f"{queries[1]}, X"]
+    assert "found in layers['umi']" in summary.notes[0]
+    expected = single(atlas, queries, tmp_path)
+    assert_frame_equal(pandas.read_parquet(tmp_path / "out"), expected, check_exact=True)
+
+
+def test_a_bad_cell_is_named_once_and_the_rest_is_kept(
+    client: Any, atlas: Atlas, save: Save, tmp_path: Path
+) -> None:
+    def spoil(adata: Any) -> None:
+        adata.X.data[adata.X.indptr[150]] = 0.5
+
+    query = save(0, 240, spoil)
+    with pytest.raises(InputError) as caught:
+        map_dask(atlas, query, client, tmp_path / "out", part_cells=120, block_cells=60)
+    assert str(caught.value).startswith(f"{query}, cells 120 to 239: ")
+    assert "cells 120 to 179" in str(caught.value)
+    assert "not whole" in str(caught.value)
+    assert not (tmp_path / "out" / "part-00001.parquet").exists()
+    assert json.loads((tmp_path / "out" / MANIFEST).read_text())["complete"] is False
+
+
+def test_other_failures_are_tried_again_and_then_told(
+    client: Any, atlas: Atlas, save: Save, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    query = save(0, 20)
+
+    def change_the_query(_: Any) -> None:
+        os.utime(query, ns=(0, 7))
+
+    with pytest.raises(InputError, match="has changed since the mapping began"):
+        map_dask(atlas, query, client, out, planned=change_the_query)
+    assert not list(out.glob("part-*"))
+
+    def in_the_way(_: Any) -> None:
+        (out / "part-00000.parquet").mkdir()
+
+    with pytest.raises(OutputError, match=r"holds the results of another mapping"):
+        map_dask(atlas, query, client, out)
+    shutil.rmtree(out)
+    with pytest.raises(OutputError, match=r"cells 0 to 19: The output .* is a folder"):
+        map_dask(atlas, query, client, out, planned=in_the_way)
+
+
+def test_workers_need_not_see_the_atlas_file(
+    client: Any, tiny_atlas_path: Path, save: Save, tmp_path: Path
+) -> None:
+    query = save(0, 40)
+    path = tmp_path / "moved.cellport"
+    shutil.copy(tiny_atlas_path, path)
+    atlas = load_atlas(path)
+
+    def hide(_: Any) -> None:
+        path.rename(tmp_path / "elsewhere")
+
+    expected = single(atlas, [query], tmp_path)
+    # a worker opens the atlas with its first task; here that is before the file is gone or after
+    map_dask(atlas, query, client, tmp_path / "out", part_cells=10, planned=hide)
+    assert_frame_equal(pandas.read_parquet(tmp_path / "out"), expected, check_exact=True)
+
+
+def test_a_10x_folder_is_one_part(
+    client: Any, atlas: Atlas, tiny_cells: Any, tmp_path: Path
+) -> None:
+    from scipy.io import mmwrite
+
+    folder = tmp_path / "tenx"
+    folder.mkdir()
+    counts = tiny_cells.counts[:50]
+    mmwrite(folder / "matrix.mtx", counts.T.astype(np.int64), field="integer")
+    genes = zip(tiny_cells.ensembl, tiny_cells.symbols, strict=True)
+    (folder / "features.tsv").write_text("".join(f"{i}\t{s}\tGene Expression\n" for i, s in genes))
+    (folder / "barcodes.tsv").write_text("".join(f"cell{i}\n" for i in range(50)))
+    summary = map_dask(atlas, folder, client, tmp_path / "out", part_cells=10)
+    assert summary.parts == 1
+    expected = single(atlas, [folder], tmp_path)
+    assert_frame_equal(pandas.read_parquet(tmp_path / "out"), expected, check_exact=True)
+
+
+def test_what_cannot_be_mapped_on_a_cluster(
+    client: Any, atlas: Atlas, save: Save, tmp_path: Path, tiny_cells: Any
+) -> None:
+    query, out = save(0, 20), tmp_path / "out"
+    with pytest.raises(InputError, match="No query was given"):
+        map_dask(atlas, [], client, out)
+    with pytest.raises(InputError, match="part_cells must be at least 1"):
+        map_dask(atlas, query, client, out, part_cells=0)
+    with pytest.raises(InputError, match="type AnnData cannot be mapped on a cluster"):
+        map_dask(atlas, [tiny_cells.adata()], client, out)
+    with pytest.raises(InputError, match="named twice"):
+        map_dask(atlas, [query, query], client, out)
+    with pytest.raises(InputError, match=r"no_such\.h5ad cannot be read"):
+        map_dask(atlas, [query, tmp_path / "no_such.h5ad"], client, out)
+    assert os.listdir(out) == []
+
+
+def test_workers_of_another_version_are_refused(
+    client: Any, atlas: Atlas, save: Save, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run, "__version__", "0.0.0")
+    with pytest.raises(CellportError, match=r"and this run is of 0\.0\.0; install the same"):
+        map_dask(atlas, save(0, 20), client, tmp_path / "out")
+
+
+def test_without_distributed_the_extra_is_named(
+    atlas: Atlas, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(MissingDependencyError, match=r"pip install 'cellport\[dask\]'"):
+        map_dask(atlas, "query.h5ad", None, tmp_path / "out")
