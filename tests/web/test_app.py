@@ -189,6 +189,7 @@ def test_faults_are_sentences_and_the_page_goes_on(
     cells = anndata.read_h5ad(lung[1])
     cells.X = sp.csr_matrix(cells.X).astype(np.float32).log1p()
     cells.write_h5ad(tmp_path / "logged.h5ad")
+    cells.write_h5ad(tmp_path / "packed.h5ad", compression="lzf")
     whole = lung[1].read_bytes()
     (tmp_path / "cut.h5ad").write_bytes(whole[: len(whole) // 2])
     (tmp_path / "words.h5ad").write_text("these are no cells")
@@ -198,7 +199,7 @@ def test_faults_are_sentences_and_the_page_goes_on(
         ["verified"],
         *(
             step
-            for name in ("logged.h5ad", "cut.h5ad", "words.h5ad")
+            for name in ("logged.h5ad", "packed.h5ad", "cut.h5ad", "words.h5ad")
             for step in (["choose", [str(tmp_path / name)]], ["wait", 1500], ["refused", name])
         ),
         ["choose", [str(lung[1])]],
@@ -206,6 +207,9 @@ def test_faults_are_sentences_and_the_page_goes_on(
     )
     said = out["values"]
     assert "holds log-normalised values" in said["logged.h5ad"]
+    assert 'lzf, which this page cannot undo. Write the file again with compression="gzip"' in (
+        said["packed.h5ad"]
+    )
     assert "damaged or truncated" in said["cut.h5ad"]
     assert "is not an HDF5 file" in said["words.h5ad"]
 
