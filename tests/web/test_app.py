@@ -207,8 +207,9 @@ def test_faults_are_sentences_and_the_page_goes_on(
     )
     said = out["values"]
     assert "holds log-normalised values" in said["logged.h5ad"]
-    assert 'lzf, which this page cannot undo. Write the file again with compression="gzip"' in (
-        said["packed.h5ad"]
+    assert (
+        'lzf, which this page cannot undo. Write the file again with compression="gzip"'
+        in (said["packed.h5ad"])
     )
     assert "damaged or truncated" in said["cut.h5ad"]
     assert "is not an HDF5 file" in said["words.h5ad"]
