@@ -41,7 +41,7 @@ class Trajectory:
     fate
         float [points, terminal states], rows sum to 1.
     stray
-        How far cells stray from the trajectory, in units of pseudotime.
+        float [points], standard deviation of the pseudotime that a point stands for.
     """
 
     mixture: GaussianMixture
@@ -49,7 +49,7 @@ class Trajectory:
     fraction: Tensor
     pseudotime: Tensor
     fate: Tensor
-    stray: float
+    stray: Tensor
 
 
 class StructureHead(nn.Module):
@@ -76,6 +76,7 @@ class StructureHead(nn.Module):
     fraction: Tensor
     pseudotime: Tensor
     fate: Tensor
+    stray: Tensor
 
     def __init__(self, clusters: GaussianMixture, trajectory: Trajectory | None) -> None:
         super().__init__()
@@ -86,9 +87,8 @@ class StructureHead(nn.Module):
             return
         self.register_buffer("point_weight", trajectory.mixture.weight)
         self.register_buffer("point_bias", trajectory.mixture.bias)
-        for name in ("edge", "fraction", "pseudotime", "fate"):
+        for name in ("edge", "fraction", "pseudotime", "fate", "stray"):
             self.register_buffer(name, getattr(trajectory, name))
-        self.stray = trajectory.stray
 
     def forward(self, latent: Tensor) -> tuple[Tensor, ...]:
         """Answer for float [n, latent].
@@ -112,5 +112,5 @@ class StructureHead(nn.Module):
         time = on @ self.pseudotime
         # about the mean, not the difference of two large numbers
         apart = self.pseudotime.unsqueeze(0) - time.unsqueeze(1)
-        sd = ((on * apart.square()).sum(dim=1) + self.stray**2).sqrt()
+        sd = (on * (apart.square() + self.stray.square())).sum(dim=1).sqrt()
         return cluster, edge, fraction.clamp(0.0, 1.0), time, sd, on @ self.fate

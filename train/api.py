@@ -33,7 +33,8 @@ from cellport.train.layout import learn_layout, place
 from cellport.train.novelty import Novelty, fit_novelty, label_profiles
 from cellport.train.panel import select_panel
 from cellport.train.reference import Reference, read_reference
-from cellport.train.structure import Annotated, RootChoice, fit_structure
+from cellport.train.roots import RootChoice
+from cellport.train.structure import Annotated, fit_structure
 from cellport.train.unseen import answers_for_held_out_cells, answers_for_unseen_batches
 
 # share of the labelled cells kept out of training

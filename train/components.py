@@ -11,6 +11,7 @@ from scipy.spatial.distance import cdist
 from cellport.train.backbone import centres
 
 _CENTRES = 20
+_VOTES = 9
 # cells in the middle of an edge, per cell at its thinner end, for each width of a centre
 _LEAST_BRIDGE = 0.045
 _MIDDLE, _END = 0.32, 0.34
@@ -21,6 +22,8 @@ def connected_groups(latent: NDArray[np.floating], seed: int) -> NDArray[np.int6
 
     Centres of the cells are joined by a minimum spanning tree. An edge of it is cut where its
     middle is empty beside its ends: the longer the edge, the fewer cells are enough of a gap.
+    Where a cut falls depends on the centres, so there is a vote: what hangs together with most
+    choices of them stays together.
 
     Parameters
     ----------
@@ -34,6 +37,16 @@ def connected_groups(latent: NDArray[np.floating], seed: int) -> NDArray[np.int6
     ndarray
         int64 [cells].
     """
+    votes = np.stack([_groups(latent, seed + number) for number in range(_VOTES)], axis=1)
+    kinds, of_cell = np.unique(votes, axis=0, return_inverse=True)
+    together = (kinds[:, None] == kinds[None]).mean(axis=2) > 0.5
+    group = connected_components(csr_matrix(together), directed=False)[1][of_cell.ravel()]
+    order = np.argsort(-np.bincount(group), kind="stable")
+    return np.asarray(np.argsort(order)[group], np.int64)
+
+
+def _groups(latent: NDArray[np.floating], seed: int) -> NDArray[np.int64]:
+    """Find groups with one choice of centres."""
     n_centres = int(np.clip(len(latent) // 20, 1, _CENTRES))
     if n_centres < 2:
         return np.zeros(len(latent), np.int64)
@@ -49,9 +62,7 @@ def connected_groups(latent: NDArray[np.floating], seed: int) -> NDArray[np.int6
     ]
     pairs = np.array(kept, np.int64).reshape(-1, 2)
     graph = csr_matrix((np.ones(len(pairs)), pairs.T), (n_centres, n_centres))
-    group = connected_components(graph, directed=False)[1][nearest]
-    order = np.argsort(-np.bincount(group), kind="stable")
-    return np.asarray(np.argsort(order)[group], np.int64)
+    return np.asarray(connected_components(graph, directed=False)[1][nearest], np.int64)
 
 
 def bridge(

@@ -13,16 +13,19 @@ from numpy.typing import NDArray
 from cellport.models.structure import StructureHead, Trajectory
 from cellport.models.vae import CountVAE
 from cellport.runtime.errors import TrainingError
-from cellport.train.backbone import Floats, Tree, fit_backbone
+from cellport.train.backbone import Floats
 from cellport.train.clusters import cluster_mixture, leiden
 from cellport.train.components import connected_groups
-from cellport.train.lineages import Lineages, read_lineages
-from cellport.train.trajectory import (
-    Curve,
-    fit_curve,
-    gaussian_mixture,
-    pooled_covariance,
+from cellport.train.consensus import Consensus, fit_consensus
+from cellport.train.roots import (
+    RootChoice,
+    RootRule,
+    among_cells,
+    at_an_end,
+    at_label,
+    expression_spread,
 )
+from cellport.train.trajectory import gaussian_mixture, pooled_covariance, posterior
 
 _MOST_CELLS = 20_000
 # without a root being named, a trajectory needs this share of the cells in one group
@@ -32,25 +35,6 @@ _FEWEST_CELLS = 100
 _SLOWEST = 0.02
 _FEWEST_HELD_OUT = 30
 _CHUNK = 1024
-
-
-@dataclass(frozen=True, slots=True)
-class RootChoice:
-    """Where trajectories start.
-
-    Attributes
-    ----------
-    labels
-        A label for each trajectory.
-    cells
-        Names of reference cells, one for each further trajectory.
-    """
-
-    labels: tuple[str, ...] = ()
-    cells: tuple[str, ...] = ()
-
-    def __bool__(self) -> bool:
-        return bool(self.labels or self.cells)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,13 +78,10 @@ class Structure:
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """A trajectory: the cells on it (positions), its parts, and names of its milestones."""
+    """A trajectory: positions of the cells on it, what was fitted, and names of its milestones."""
 
     rows: NDArray[np.int64]
-    tree: Tree
-    space: Floats
-    curve: Curve
-    lineages: Lineages
+    fitted: Consensus
     names: list[str]
     root_from: str
 
@@ -156,8 +137,8 @@ def fit_structure(
     all_names = _unique([name for part in found for name in part.names])
     for part in found:
         own = all_names[offset : offset + len(part.names)]
-        edges += [f"{own[start]} -> {own[end]}" for start, end in part.lineages.edges]
-        terminals += [own[end] for end in part.lineages.terminal]
+        edges += [f"{own[start]} -> {own[end]}" for start, end in part.fitted.lineages.edges]
+        terminals += [own[end] for end in part.fitted.lineages.terminal]
         offset += len(own)
     summary |= {
         "trajectory": "a tree; a cycle would be cut open",
@@ -165,7 +146,7 @@ def fit_structure(
         "edges": edges,
         "terminal_states": terminals,
         "cells_on_trajectory": round(sum(len(part.rows) for part in found) / len(rows), 4),
-        "stray": round(trajectory.stray, 4),
+        "stray": round(float(trajectory.stray.square().mean().sqrt()), 4),
     }
     return Structure(StructureHead(mixture, trajectory).eval(), summary)
 
@@ -219,75 +200,44 @@ def _trajectories(
                 f"{_FEWEST_CELLS}."
             )
         part = latent[rows[inside]]
-        tree, diffused = fit_backbone(part, seed)
-        if not kind and diffused.slowest > _SLOWEST:
+        rule, how = _root(model, part, cells, rows[inside], latent, kind, name, seed)
+        fitted = fit_consensus(part, rule, seed)
+        if not kind and fitted.slowest > _SLOWEST:
             continue
-        space = diffused.space
-        root, how = _root(model, tree, space, part, cells, rows[inside], latent, kind, name)
-        curve = fit_curve(tree, space, part)
-        lineages = read_lineages(tree, curve, root)
-        near = _nearest(tree, space)
-        names = [_common(cells, rows[inside][near == v]) for v in lineages.milestones]
-        found.append(_Found(inside, tree, space, curve, lineages, names, f"{names[0]} ({how})"))
+        names = [_common(cells, rows[inside[near]]) for near in fitted.around]
+        found.append(_Found(inside, fitted, names, f"{names[0]} ({how})"))
     return found
 
 
 def _root(
     model: CountVAE,
-    tree: Tree,
-    space: Floats,
     part: NDArray[np.float32],
     cells: Annotated,
     rows: NDArray[np.int64],
     latent: NDArray[np.float32],
     kind: str,
     name: str,
-) -> tuple[int, str]:
-    """Vertex at which to start, and how it was chosen."""
-    near = _nearest(tree, space)
-    if kind == "cell":
-        place = latent[np.flatnonzero(cells.names == name)[0]]
-        around = np.argsort(((part - place) ** 2).sum(axis=1))[:15]
-        return Counter(near[around].tolist()).most_common(1)[0][0], f"the cell {name}"
+    seed: int,
+) -> tuple[RootRule, str]:
+    """How to find the root of a backbone, in rule and in words."""
     if kind == "label":
-        share = _by_vertex(cells.label[rows] == cells.labels.index(name), near, len(tree.vertex))
-        return _deepest(tree, share >= share.max() / 2), f"the label {name}"
-    spread = _by_vertex(expression_spread(model, part), near, len(tree.vertex))
-    leaves = np.flatnonzero(tree.degree == 1)
-    return int(leaves[spread[leaves].argmax()]), "proposed: expression spread over most genes"
+        return at_label(cells.label[rows] == cells.labels.index(name)), f"the label {name}"
+    if kind == "cell":
+        square = ((part - latent[np.flatnonzero(cells.names == name)[0]]) ** 2).sum(axis=1)
+        return among_cells(_least(square)), f"the cell {name}"
+    # one proposal for all fits, or they would not start at the same end
+    spread = expression_spread(model, part)
+    end = fit_consensus(part, at_an_end(spread), seed, n_fits=1).around[0]
+    inside = np.zeros(len(part), bool)
+    inside[end] = True
+    return among_cells(inside), "proposed: expression spread over most genes"
 
 
-def expression_spread(model: CountVAE, latent: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Entropy of the expected expression of each cell, nats, float32 [cells].
-
-    Cells early in development express more genes more evenly. Decoded, the entropy does not
-    depend on how deep a cell was sequenced.
-
-    References
-    ----------
-    Teschendorff, Enver 2017, Nature Communications (entropy and potency); Gulati et al. 2020,
-    Science (CytoTRACE).
-    """
-    n_batches = model.config.n_batches
-    entropy = []
-    with torch.inference_mode():
-        for start in range(0, len(latent), _CHUNK):
-            some = torch.from_numpy(latent[start : start + _CHUNK])
-            batch = torch.full((len(some), n_batches), 1 / n_batches)
-            share, _ = model.decoder(some, batch, torch.ones(len(some), 1))
-            entropy.append(-(share * (share + 1e-12).log()).sum(dim=1))
-    return np.asarray(torch.cat(entropy).numpy(), np.float32)
-
-
-def _deepest(tree: Tree, inside: NDArray[np.bool_]) -> int:
-    """Of some vertices, the one with most edges between it and any other vertex."""
-    depth = np.where(inside, len(inside), 0)
-    for _ in range(len(inside)):
-        for start, end in tree.edges:
-            depth[start] = min(depth[start], depth[end] + 1)
-            depth[end] = min(depth[end], depth[start] + 1)
-    # an end of the tree, where there is a choice
-    return int(np.lexsort((tree.degree, -depth))[0])
+def _least(values: NDArray[np.floating]) -> NDArray[np.bool_]:
+    """Mark the hundredth of some values that are least, and at least 15 of them."""
+    inside = np.zeros(len(values), bool)
+    inside[np.argsort(values)[: max(15, len(values) // 100)]] = True
+    return inside
 
 
 def _joined(
@@ -298,10 +248,11 @@ def _joined(
 ) -> Trajectory:
     """Put the trajectories side by side, and components for the cells on none of them."""
     off = np.setdiff1d(np.arange(len(sample)), np.concatenate([part.rows for part in found]))
-    means = [part.curve.mean for part in found]
-    number = [part.curve.cells for part in found]
-    about = [part.curve.mean[part.curve.point_of_cell] for part in found]
-    inside = [sample[part.rows] for part in found]
+    fits = [part.fitted for part in found]
+    means = [fit.curve.mean for fit in fits]
+    number = [part.fitted.curve.cells * len(part.rows) / len(part.fitted.rows) for part in found]
+    about = [fit.curve.mean[fit.curve.point_of_cell] for fit in fits]
+    inside = [sample[part.rows[part.fitted.rows]] for part in found]
     for code in np.unique(cluster[off]):
         here = off[cluster[off] == code]
         means.append(sample[here].mean(axis=0, dtype=np.float64, keepdims=True))
@@ -309,12 +260,16 @@ def _joined(
     mean = np.concatenate(means)
     on_curve = np.concatenate(inside)
     covariance = pooled_covariance(on_curve, np.concatenate(about))
-    n_points = sum(len(part.curve.mean) for part in found)
-    longest = max(part.lineages.time.max() for part in found)
-    edge = _blocks([np.eye(len(part.lineages.edges))[part.lineages.edge] for part in found])
-    fate = _blocks([part.lineages.fate for part in found])
-    fraction = np.concatenate([part.lineages.fraction for part in found])
-    time = np.concatenate([part.lineages.time for part in found]) / longest
+    n_points = sum(len(fit.curve.mean) for fit in fits)
+    longest = max(fit.longest for fit in fits)
+    edge = _blocks([np.eye(len(fit.lineages.edges))[fit.lineages.edge] for fit in fits])
+    fate = _blocks([fit.lineages.fate for fit in fits])
+    fraction = np.concatenate([fit.lineages.fraction for fit in fits])
+    # all trajectories on one scale: the longest way takes 1
+    scale = [fit.longest / longest for fit in fits]
+    time = np.concatenate([fit.lineages.time * s for fit, s in zip(fits, scale, strict=True)])
+    doubt = np.concatenate([fit.doubt * s for fit, s in zip(fits, scale, strict=True)])
+    beside = stray(mean, n_points, on_curve, held_out, covariance) / longest
 
     def padded(values: Floats) -> torch.Tensor:
         rest = np.zeros((len(mean) - n_points, *values.shape[1:]))
@@ -326,7 +281,7 @@ def _joined(
         padded(fraction),
         padded(time),
         padded(fate),
-        stray(mean, n_points, on_curve, held_out, covariance) / longest,
+        padded(np.sqrt(beside**2 + doubt**2)),
     )
 
 
@@ -337,40 +292,26 @@ def stray(
     held_out: NDArray[np.float32],
     covariance: Floats,
 ) -> float:
-    """Root mean square distance of cells from the place on the trajectory that they are given.
+    """How far cells lie from the place on the trajectory that they are given, in one direction.
 
     How far cells lie beside it says how far they may be off along it, which nothing else in the
-    reference can tell (VITAE counts this projection error as uncertainty too). Of held-out
-    cells, where there are enough.
+    reference can tell (VITAE counts this projection error as uncertainty too). Pseudotime is one
+    direction, so it is the root mean square distance in one: that in which it is largest. Of
+    held-out cells, where there are enough.
     """
     cells = held_out if len(held_out) >= _FEWEST_HELD_OUT else trained
-    weight = np.linalg.solve(covariance, mean.T)
-    closeness = cells.astype(np.float64) @ weight - 0.5 * (mean.T * weight).sum(axis=0)
-    nearest = closeness.argmax(axis=1)
+    nearest = posterior(cells, mean, np.ones(len(mean)), covariance).argmax(axis=1)
     on = nearest < n_points
     if not on.any():
         return stray(mean, n_points, trained, trained[:0], covariance)
-    return float(np.sqrt(((cells[on] - mean[nearest[on]]) ** 2).sum(axis=1).mean()))
+    beside = cells[on] - mean[nearest[on]]
+    return float(np.linalg.norm(beside, 2) / np.sqrt(len(beside)))
 
 
 def _blocks(parts: list[Floats]) -> Floats:
     from scipy.linalg import block_diag
 
     return np.asarray(block_diag(*parts), np.float64)
-
-
-def _nearest(tree: Tree, space: Floats) -> NDArray[np.int64]:
-    from scipy.spatial.distance import cdist
-
-    return np.asarray(cdist(space, tree.vertex).argmin(axis=1))
-
-
-def _by_vertex(
-    values: NDArray[Any], near: NDArray[np.int64], n_vertices: int
-) -> NDArray[np.float64]:
-    """Mean of the cells nearest to each vertex; 0 where there is none."""
-    number = np.bincount(near, minlength=n_vertices)
-    return np.asarray(np.bincount(near, values.astype(np.float64), n_vertices) / (number + 1e-9))
 
 
 def _common(cells: Annotated, rows: NDArray[np.int64]) -> str:

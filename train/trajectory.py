@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import shortest_path
+from scipy.special import softmax
 
 from cellport.models.structure import GaussianMixture
 from cellport.train.backbone import Floats, Tree, project
@@ -109,6 +110,15 @@ def gaussian_mixture(mean: Floats, cells: Floats, covariance: Floats) -> Gaussia
     return GaussianMixture(
         torch.from_numpy(weight.astype(np.float32)), torch.from_numpy(bias.astype(np.float32))
     )
+
+
+def posterior(
+    latent: NDArray[np.floating], mean: Floats, cells: Floats, covariance: Floats
+) -> Floats:
+    """Posterior of the components of `gaussian_mixture`, float [cells, components]."""
+    mixture = gaussian_mixture(mean, cells, covariance)
+    weight, bias = (part.numpy().astype(np.float64) for part in (mixture.weight, mixture.bias))
+    return np.asarray(softmax(latent @ weight + bias, axis=1))
 
 
 def _lengths(tree: Tree, space: Floats, latent: NDArray[np.floating]) -> Floats:

@@ -25,7 +25,7 @@ def _line() -> StructureHead:
         torch.cat([x % 1, padding]),
         torch.cat([x / 2, padding]),
         torch.cat([torch.ones(41), padding]).unsqueeze(1),
-        stray=0.02,
+        stray=torch.full((42,), 0.02),
     )
     return StructureHead(_mixture(torch.tensor([[0.0, 0.0], [2.0, 0.0]])), trajectory).eval()
 

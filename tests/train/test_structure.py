@@ -9,7 +9,8 @@ from scipy.stats import spearmanr
 from cellport.models.normalise import PanelNormaliser
 from cellport.models.vae import CountVAE, ModelConfig
 from cellport.runtime.errors import TrainingError
-from cellport.train.structure import Annotated, RootChoice, Structure, fit_structure
+from cellport.train.roots import RootChoice
+from cellport.train.structure import Annotated, Structure, fit_structure
 
 DIMENSIONS = 8
 LABELS = ("stem", "middle", "left", "right", "other")
