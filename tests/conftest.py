@@ -13,6 +13,8 @@ import pytest
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+# as cellport does; some tests import onnxruntime before it
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 

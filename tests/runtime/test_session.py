@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
 
 from cellport.runtime import session as session_module
+from cellport.runtime.atlas_file import open_atlas_file
 from cellport.runtime.errors import AtlasError, InputError, MissingDependencyError
 from cellport.runtime.session import available_threads, device_of, onnxruntime, open_session
 
@@ -144,3 +147,21 @@ def test_threads_follow_the_environment(
         monkeypatch.setenv(name, value)
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     assert available_threads() == (threads or allowed)
+
+
+def test_nothing_is_reported_to_the_maker_of_onnxruntime(
+    tmp_path: Path, tiny_atlas_path: Path
+) -> None:
+    """Where it would, it keeps an identifier in the home and a file among the temporary ones."""
+    code = (
+        "import sys, cellport\ncellport.load_atlas(sys.argv[1]).decode([[0.0] * int(sys.argv[2])])"
+    )
+    n_latent = open_atlas_file(tiny_atlas_path).manifest.n_latent
+    gone = ("ORT_DISABLE_TELEMETRY", "XDG_CACHE_HOME", "CI")
+    environment = {name: value for name, value in os.environ.items() if name not in gone}
+    subprocess.run(
+        [sys.executable, "-c", code, str(tiny_atlas_path), str(n_latent)],
+        env={**environment, "HOME": str(tmp_path), "TMPDIR": str(tmp_path)},
+        check=True,
+    )
+    assert list(tmp_path.rglob("*")) == []
