@@ -15,7 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cellport.runtime.atlas_file import AtlasFile, Manifest, open_atlas_file
-from cellport.runtime.encode import encode_block, query_first_layer, run_graph
+from cellport.runtime.corrected import (
+    CORRECTED,
+    Correction,
+    check_batch,
+    names_or_file,
+    prepare_correction,
+)
+from cellport.runtime.decode import decode_latent
+from cellport.runtime.encode import encode_block, query_first_layer
 from cellport.runtime.errors import CellportError, InputError, first_line
 from cellport.runtime.genes import GeneMatch, Panel, match_genes
 from cellport.runtime.mapping import Mapping
@@ -37,6 +45,14 @@ from cellport.runtime.session import (
     open_session,
 )
 from cellport.runtime.sources import CountBlock, CountSource, open_source
+from cellport.runtime.trajectory import (
+    LineageGene,
+    Trajectory,
+    gene_changes,
+    panel_names,
+    read_trajectory,
+    require_trajectory,
+)
 from cellport.runtime.transfer import result_schema, transfer_block
 
 BLOCK_CELLS = 2048
@@ -66,6 +82,11 @@ class MapOptions:
         Reference cells to name as the nearest of each cell; 0 for none.
     keep_counts
         Hand each block's counts on with its results.
+    corrected_expression
+        Genes whose expression is decoded for each cell: names, or one text in which commas part
+        them, or a file with one a line.
+    corrected_batch
+        Batch of the reference that the cells are decoded in; the mean over all when None.
     """
 
     layer: str | None = None
@@ -77,6 +98,8 @@ class MapOptions:
     allow_fractional: bool = False
     neighbors: int = 0
     keep_counts: bool = False
+    corrected_expression: str | Sequence[str] = ()
+    corrected_batch: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +124,8 @@ class Stream:
         ``cpu`` or ``cuda``.
     gpu_build
         Whether ONNX Runtime is the GPU build, which uses the CPU where it finds no card.
+    correction
+        Of expression, where it was asked for.
     blocks
         The mapped cells, in order; reading happens while it is consumed.
     """
@@ -113,6 +138,7 @@ class Stream:
     notes: tuple[str, ...]
     device: str
     gpu_build: bool
+    correction: Correction | None
     blocks: Iterator[MappedBlock]
 
     @property
@@ -134,6 +160,7 @@ class Atlas:
         self.file = file
         self._tails: dict[tuple[str, int], Any] = {}
         self._neighbors: dict[int, Neighbors] = {}
+        self._corrections: dict[tuple[tuple[str, ...], str | None], Correction] = {}
 
     def __repr__(self) -> str:
         m = self.manifest
@@ -202,16 +229,19 @@ class Atlas:
         source, genes = self.open_query(query, how)
         try:
             tail = self._tail(how)
+            correction = self._correction(how)
             neighbors = self._nearest(how.neighbors) if how.neighbors else None
             start, stop = cells or (0, source.n_cells)
             counts = source.blocks(how.block_cells, start, stop)
-            blocks = self._mapped(source, counts, genes, tail, neighbors, how)
+            blocks = self._mapped(source, counts, genes, tail, neighbors, correction, how)
         except BaseException:
             source.close()
             raise
         notes = (*source.notes, *genes.warnings)
+        if correction is not None:
+            notes = (*notes, *correction.notes(len(self.manifest.batches)))
         return Stream(
-            schema=_schema(self.manifest, how),
+            schema=_schema(self.manifest, how, correction),
             n_cells=stop - start,
             genes=genes,
             gene_names=source.gene_columns[genes.column],
@@ -219,6 +249,7 @@ class Atlas:
             notes=notes,
             device=device_of(tail),
             gpu_build=has_cuda_provider(),
+            correction=correction,
             blocks=blocks,
         )
 
@@ -275,33 +306,46 @@ class Atlas:
         InputError
             No such batch, a latent of another width, or a library of another length.
         """
-        latent = np.ascontiguousarray(latent, dtype=np.float32)
-        names = self.manifest.batches
-        if latent.ndim != 2 or latent.shape[1] != self.manifest.n_latent:
-            raise InputError(
-                f"latent must be [cells, {self.manifest.n_latent}], not {latent.shape}."
-            )
-        if batch is not None and batch not in names:
-            raise InputError(f"No batch {batch!r} in this atlas; it has {', '.join(names)}.")
-        chosen = range(len(names)) if batch is None else [names.index(batch)]
-        size = np.asarray(library, np.float32).reshape(-1, 1)
-        if len(size) not in (1, len(latent)):
-            raise InputError(f"library must be one number or {len(latent)}, not {len(size)}.")
-        size = np.broadcast_to(size, (len(latent), 1))
-        total = np.zeros((len(latent), self.manifest.n_genes), np.float32)
-        for code in chosen:
-            one_hot = np.zeros((len(latent), len(names)), np.float32)
-            one_hot[:, code] = 1
-            inputs = {"latent": latent, "batch": one_hot, "library": np.ascontiguousarray(size)}
-            total += run_graph(self._decoder, inputs)["counts"]
-        return np.asarray(total / len(chosen), dtype=np.float32)
+        return decode_latent(self._decoder, self.manifest, latent, batch, library)
+
+    @cached_property
+    def trajectory(self) -> Trajectory | None:
+        """Where the reference's cells go, and expression along it.
+
+        None for an atlas without a trajectory, or made before atlases described it.
+        """
+        return read_trajectory(self.file)
+
+    def lineage_genes(self, lineage: str | None = None) -> list[LineageGene]:
+        """Rank the panel genes by how much they change along each lineage.
+
+        Parameters
+        ----------
+        lineage
+            The terminal state of one lineage; all of them when None.
+
+        Returns
+        -------
+        list of LineageGene
+            Those of one lineage together, the most changed first; ``pandas.DataFrame`` makes a
+            table of it.
+
+        Raises
+        ------
+        InputError
+            The atlas does not describe a trajectory, or has no such lineage.
+        """
+        found = require_trajectory(self.trajectory, self.manifest)
+        return gene_changes(found, panel_names(self.manifest), lineage)
 
     def provenance(self, streams: Sequence[Stream], seconds: float) -> dict[str, Any]:
         """Return what ``uns["cellport"]`` says of a finished mapping."""
         import onnxruntime
 
-        facts, device = [stream.facts for stream in streams], streams[0].device
-        return provenance(self.file, facts, device, onnxruntime.__version__, seconds)
+        facts, first = [stream.facts for stream in streams], streams[0]
+        return provenance(
+            self.file, facts, first.device, onnxruntime.__version__, seconds, first.correction
+        )
 
     @cached_property
     def _decoder(self) -> Any:
@@ -319,6 +363,22 @@ class Atlas:
             self._neighbors[k] = open_neighbors(self.file, k)
         return self._neighbors[k]
 
+    def _correction(self, how: MapOptions) -> Correction | None:
+        wanted = how.corrected_expression
+        genes = names_or_file(wanted) if isinstance(wanted, str) else tuple(wanted)
+        if not genes and not wanted:
+            if how.corrected_batch is not None:
+                raise InputError("A batch to correct to needs genes; name those to correct.")
+            return None
+        key = genes, how.corrected_batch
+        if key not in self._corrections:
+            check_batch(how.corrected_batch, self.manifest.batches)
+            latent = self.file.array("reference_latent")
+            self._corrections[key] = prepare_correction(
+                self.panel, *key, latent, self.manifest.batches, self.decode
+            )
+        return self._corrections[key]
+
     def _mapped(
         self,
         source: CountSource,
@@ -326,6 +386,7 @@ class Atlas:
         genes: GeneMatch,
         tail: Any,
         neighbors: Neighbors | None,
+        correction: Correction | None,
         how: MapOptions,
     ) -> Iterator[MappedBlock]:
         first = query_first_layer(self.file, genes.panel_column, genes.measured)
@@ -342,6 +403,8 @@ class Atlas:
                     )
                     if neighbors is not None:
                         mapped = with_neighbors(mapped, neighbors, threads, pool)
+                    if correction is not None:
+                        mapped = correction.added(mapped)
                 yield replace(mapped, counts=block) if how.keep_counts else mapped
 
 
@@ -358,12 +421,15 @@ def _concerning(block: CountBlock) -> Iterator[None]:
         raise CellportError(f"{cells} could not be mapped: {reason}.") from error
 
 
-def _schema(manifest: Manifest, how: MapOptions) -> Schema:
+def _schema(manifest: Manifest, how: MapOptions, correction: Correction | None) -> Schema:
     schema = result_schema(manifest)
-    if not how.neighbors:
+    if how.neighbors:
+        columns, obsm = neighbor_columns(how.neighbors)
+        schema = Schema((*schema.columns, *columns), {**schema.obsm, **obsm})
+    if correction is None:
         return schema
-    columns, obsm = neighbor_columns(how.neighbors)
-    return Schema((*schema.columns, *columns), {**schema.obsm, **obsm})
+    obsm = {**schema.obsm, CORRECTED: len(correction.genes)}
+    return Schema(schema.columns, obsm, {CORRECTED: correction.flat_names})
 
 
 def load_atlas(path: str | os.PathLike[str]) -> Atlas:

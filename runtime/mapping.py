@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from cellport.runtime.errors import InputError, MissingDependencyError
 from cellport.runtime.results import Column, MappedBlock, Schema
 from cellport.runtime.writers import open_writer
-from cellport.runtime.writers.flat import CELL, matrix_columns, no_cells
+from cellport.runtime.writers.flat import CELL, no_cells
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +86,8 @@ class Mapping:
             pandas is not installed.
         """
         frame = self._obs_frame()
-        for name, width in self.schema.obsm.items():
-            frame[matrix_columns(name, width)] = self.obsm[name]
+        for name in self.schema.obsm:
+            frame[self.schema.flat_names(name)] = self.obsm[name]
         return frame
 
     def to_anndata(self, onto: Any = None) -> Any:

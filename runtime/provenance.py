@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from cellport.runtime.atlas_file import AtlasFile
+from cellport.runtime.corrected import Correction
+from cellport.runtime.trajectory import read_trajectory
 from cellport.runtime.version import __version__
 
 
@@ -38,9 +40,16 @@ def provenance(
     device: str,
     onnxruntime_version: str,
     seconds: float,
+    correction: Correction | None = None,
 ) -> dict[str, Any]:
     """Return ``uns`` for queries mapped on an atlas."""
     reports = [query.genes for query in queries]
+    more: dict[str, Any] = {}
+    trajectory = read_trajectory(atlas)
+    if trajectory is not None:
+        more["trajectory"] = trajectory.in_brief()
+    if correction is not None:
+        more["corrected"] = correction.in_brief()
     return {
         "cellport": {
             "atlas": atlas.manifest.name,
@@ -56,5 +65,6 @@ def provenance(
             "thresholds": dict(atlas.manifest.thresholds),
             "n_cells": sum(query.n_cells for query in queries),
             "seconds": round(seconds, 3),
+            **more,
         }
     }

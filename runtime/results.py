@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -43,10 +43,18 @@ class Schema:
         The ``obs`` columns, in order.
     obsm
         Name and width of each ``obsm`` matrix.
+    obsm_columns
+        Names that the columns of some of these matrices have in a table; the others are numbered.
     """
 
     columns: tuple[Column, ...]
     obsm: dict[str, int]
+    obsm_columns: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def flat_names(self, matrix: str) -> list[str]:
+        """Names of the columns that a matrix spreads over: ``X_cellport_0``, ``X_cellport_1``."""
+        numbered = [f"{matrix}_{dimension}" for dimension in range(self.obsm[matrix])]
+        return list(self.obsm_columns.get(matrix, numbered))
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from cellport.runtime.atlas_file import EXACT_BELOW, Manifest, npy_bytes, write_
 from cellport.runtime.errors import OutputError, TrainingError
 from cellport.runtime.session import open_session
 from cellport.runtime.version import __version__
+from cellport.train.along import along_trajectory
 from cellport.train.calibrate import SET_LEVEL, Calibration, hold_out
 from cellport.train.card import write_card
 from cellport.train.export import export_graph
@@ -223,7 +224,10 @@ def build_atlas(
     members = export_members(
         model, cells, latent, rules.calibration, novelty, layout, structure.head, how.fit.seed
     )
-    members |= reference_members(reference, latent, place(layout, latent), how.fit.seed)
+    placed = place(layout, latent)
+    members |= reference_members(reference, latent, placed, how.fit.seed)
+    along = along_trajectory(model, structure.head, structure.summary, latent, placed)
+    members |= {f"arrays/{name}.npy": npy_bytes(array) for name, array in along.items()}
     members["README.md"] = write_card(manifest).encode()
     return manifest, members
 

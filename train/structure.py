@@ -133,17 +133,20 @@ def fit_structure(
         )
         return Structure(StructureHead(mixture, None).eval(), summary)
     trajectory = _joined(found, sample, cluster, latent[cells.held_out])
-    offset, edges, terminals = 0, [], []
+    offset, edges, ends, terminals = 0, [], [], []
     all_names = _unique([name for part in found for name in part.names])
     for part in found:
         own = all_names[offset : offset + len(part.names)]
         edges += [f"{own[start]} -> {own[end]}" for start, end in part.fitted.lineages.edges]
+        ends += (part.fitted.lineages.edges + offset).tolist()
         terminals += [own[end] for end in part.fitted.lineages.terminal]
         offset += len(own)
     summary |= {
         "trajectory": "a tree; a cycle would be cut open",
         "roots": [part.root_from for part in found],
+        "milestones": all_names,
         "edges": edges,
+        "edge_ends": ends,
         "terminal_states": terminals,
         "cells_on_trajectory": round(sum(len(part.rows) for part in found) / len(rows), 4),
         "stray": round(float(trajectory.stray.square().mean().sqrt()), 4),

@@ -9,16 +9,11 @@ from cellport.runtime.results import MappedBlock, Schema
 CELL = "cell"
 
 
-def matrix_columns(name: str, width: int) -> list[str]:
-    """Names of the columns that a matrix spreads over: ``X_cellport_0``, ``X_cellport_1``, ..."""
-    return [f"{name}_{dimension}" for dimension in range(width)]
-
-
 def flat_columns(schema: Schema) -> list[str]:
     """Names of all columns of the table, in order."""
     names = [CELL, *(column.name for column in schema.columns)]
-    for name, width in schema.obsm.items():
-        names += matrix_columns(name, width)
+    for name in schema.obsm:
+        names += schema.flat_names(name)
     return names
 
 

@@ -144,3 +144,32 @@ def small(tmp_path: Path) -> Path:
     path = tmp_path / "small.cellport"
     write_atlas_file(path, _manifest(), _members())
     return path
+
+
+def _path_arrays(n_genes: int) -> dict[str, Any]:
+    """A fork: a stem, and two arms of the same length."""
+    rng = np.random.default_rng(0)
+    stem = np.column_stack([np.linspace(0, 4, 9), np.zeros(9)])
+    arm = np.column_stack([np.linspace(4, 8, 9), np.linspace(0, 3, 9)])
+    return {
+        "trajectory_ends": np.array([[0, 1], [1, 2], [1, 3]], np.int32),
+        "trajectory_path": np.stack([stem, arm, arm * [1, -1]]).astype(np.float32),
+        "trajectory_share": np.full((3, 10), 1 / 30, np.float32),
+        "trajectory_bound": np.array([0.3, 0.3], np.float32),
+        "lineage_edges": np.array([[1, 1, 0], [1, 0, 1]], np.uint8),
+        "lineage_time": np.array([[0, 1], [0, 0.9]], np.float32),
+        "lineage_expression": rng.gamma(1, 5, (2, 16, n_genes)).astype(np.float32),
+    }
+
+
+@pytest.fixture(scope="session")
+def made_up_path() -> Any:
+    """A trajectory that nobody trained: what the manifest says of it, and its arrays."""
+    summary = {
+        "cluster_names": ["0", "1"],
+        "milestones": ["stem", "fork", "left", "right"],
+        "edges": ["stem -> fork", "fork -> left", "fork -> right"],
+        "edge_ends": [[0, 1], [1, 2], [1, 3]],
+        "terminal_states": ["left", "right"],
+    }
+    return SimpleNamespace(summary=summary, arrays=_path_arrays)
