@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from cellport.runtime.errors import TrainingError as TrainingError
     from cellport.runtime.map_files import map_files as map_files
     from cellport.runtime.mapping import Mapping as Mapping
+    from cellport.runtime.paga import add_paga as add_paga
     from cellport.runtime.report.write import write_report as write_report
     from cellport.runtime.version import __version__ as __version__
     from cellport.train.api import train_atlas as train_atlas
@@ -37,6 +38,7 @@ _HOME = {
     "OutputError": "runtime.errors",
     "TrainingError": "runtime.errors",
     "__version__": "runtime.version",
+    "add_paga": "runtime.paga",
     "load_atlas": "runtime.atlas",
     "map_dask": "runtime.cluster.run",
     "map_files": "runtime.map_files",

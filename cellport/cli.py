@@ -145,6 +145,13 @@ def train(reference: str, out: str, as_json: bool, **settings: Any) -> None:
               help="Name so many nearest reference cells of each cell.")  # fmt: skip
 @click.option("--with-counts", is_flag=True, help="Copy the counts into the .h5ad too.")
 @click.option("--report", type=click.Path(), help="Write a page to read in a browser: .html.")
+@click.option("--lineage-genes", type=click.Path(),
+              help="Write how genes change along each lineage: .csv or .tsv.")  # fmt: skip
+@click.option("--corrected-expression", default="", metavar="GENES",
+              help="Add the expression of these genes, freed from batches: names with commas "
+                   "between, or a file with one a line.")  # fmt: skip
+@click.option("--corrected-batch", metavar="NAME",
+              help="As if all cells came from this batch; the mean of all by default.")  # fmt: skip
 @click.option("--dask", "cluster", metavar="local|ADDRESS",
               help="Map on a Dask cluster; the result is a folder of Parquet files.")  # fmt: skip
 @click.option("--workers", type=click.IntRange(1),
@@ -158,6 +165,7 @@ def map_(
     out: str,
     with_counts: bool,
     report: str | None,
+    lineage_genes: str | None,
     cluster: str | None,
     workers: int | None,
     part_cells: int | None,
@@ -177,7 +185,7 @@ def map_(
     if cluster:
         from cellport.on_cluster import map_on_cluster, refuse_options
 
-        refuse_options(with_counts, report)
+        refuse_options(with_counts, report, lineage_genes)
         summary = map_on_cluster(opened, query, out, options, cluster, workers, part_cells)
     elif workers or part_cells:
         raise click.UsageError("--workers and --part-cells belong to --dask.")
@@ -190,6 +198,7 @@ def map_(
                 options,
                 with_counts=with_counts,
                 report=report,
+                lineage_genes=lineage_genes,
                 started=show.started,
                 progress=show.cells,
             )

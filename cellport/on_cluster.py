@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from cellport.runtime.map_files import Summary
 
 
-def refuse_options(with_counts: bool, report: str | None) -> None:
+def refuse_options(with_counts: bool, report: str | None, lineage_genes: str | None) -> None:
     """Refuse what a folder of Parquet files cannot hold, or many processes cannot make.
 
     Raises
@@ -28,6 +28,8 @@ def refuse_options(with_counts: bool, report: str | None) -> None:
         raise InputError("--with-counts needs an .h5ad output; leave it or --dask out.")
     if report is not None:
         raise InputError("--report is written by one process; leave it or --dask out.")
+    if lineage_genes is not None:
+        raise InputError("--lineage-genes is written by one process; leave it or --dask out.")
 
 
 def map_on_cluster(

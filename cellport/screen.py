@@ -198,6 +198,8 @@ def mapped(summary: Summary) -> None:
     console.print(line, soft_wrap=True)
     if summary.report:
         console.print(f"report: {summary.report}", soft_wrap=True)
+    if summary.lineage_genes:
+        console.print(f"genes along the lineages: {summary.lineage_genes}", soft_wrap=True)
 
 
 def atlas(file: AtlasFile) -> None:

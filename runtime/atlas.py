@@ -229,7 +229,7 @@ class Atlas:
         source, genes = self.open_query(query, how)
         try:
             tail = self._tail(how)
-            correction = self._correction(how)
+            correction = self.correction(how)
             neighbors = self._nearest(how.neighbors) if how.neighbors else None
             start, stop = cells or (0, source.n_cells)
             counts = source.blocks(how.block_cells, start, stop)
@@ -308,6 +308,29 @@ class Atlas:
         """
         return decode_latent(self._decoder, self.manifest, latent, batch, library)
 
+    def correction(self, how: MapOptions) -> Correction | None:
+        """Prepare what `MapOptions.corrected_expression` asks for; None where it asks nothing.
+
+        Raises
+        ------
+        InputError
+            A gene or the batch is not in the atlas, or a batch was named without genes.
+        """
+        wanted = how.corrected_expression
+        genes = names_or_file(wanted) if isinstance(wanted, str) else tuple(wanted)
+        if not genes and not wanted:
+            if how.corrected_batch is not None:
+                raise InputError("A batch to correct to needs genes; name those to correct.")
+            return None
+        key = genes, how.corrected_batch
+        if key not in self._corrections:
+            check_batch(how.corrected_batch, self.manifest.batches)
+            latent = self.file.array("reference_latent")
+            self._corrections[key] = prepare_correction(
+                self.panel, *key, latent, self.manifest.batches, self.decode
+            )
+        return self._corrections[key]
+
     @cached_property
     def trajectory(self) -> Trajectory | None:
         """Where the reference's cells go, and expression along it.
@@ -362,22 +385,6 @@ class Atlas:
         if k not in self._neighbors:
             self._neighbors[k] = open_neighbors(self.file, k)
         return self._neighbors[k]
-
-    def _correction(self, how: MapOptions) -> Correction | None:
-        wanted = how.corrected_expression
-        genes = names_or_file(wanted) if isinstance(wanted, str) else tuple(wanted)
-        if not genes and not wanted:
-            if how.corrected_batch is not None:
-                raise InputError("A batch to correct to needs genes; name those to correct.")
-            return None
-        key = genes, how.corrected_batch
-        if key not in self._corrections:
-            check_batch(how.corrected_batch, self.manifest.batches)
-            latent = self.file.array("reference_latent")
-            self._corrections[key] = prepare_correction(
-                self.panel, *key, latent, self.manifest.batches, self.decode
-            )
-        return self._corrections[key]
 
     def _mapped(
         self,

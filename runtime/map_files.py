@@ -18,6 +18,7 @@ from cellport.runtime.tally import Tally
 from cellport.runtime.writers import check_output, open_writer
 
 if TYPE_CHECKING:
+    from cellport.runtime.lineage_counts import LineageCounts, QueryLineages
     from cellport.runtime.novel_groups import NovelCells, NovelGroup
     from cellport.runtime.report import ReportMaker
 
@@ -46,8 +47,8 @@ class Summary:
         ``cpu`` or ``cuda``.
     seconds
         Of the whole mapping.
-    report
-        The HTML page written, if one was asked for.
+    report, lineage_genes
+        The HTML page and the table of genes written, where they were asked for.
     parts, parts_kept
         Of a mapping on a cluster: files of the dataset, and those of them that were there before.
     """
@@ -63,6 +64,7 @@ class Summary:
     device: str
     seconds: float
     report: str | None = None
+    lineage_genes: str | None = None
     parts: int | None = None
     parts_kept: int | None = None
 
@@ -75,6 +77,7 @@ def map_files(
     *,
     with_counts: bool = False,
     report: str | os.PathLike[str] | None = None,
+    lineage_genes: str | os.PathLike[str] | None = None,
     started: Callable[[list[Stream]], None] | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Summary:
@@ -94,6 +97,9 @@ def map_files(
         Copy the counts into the result too (``.h5ad`` only, one query).
     report
         An ``.html`` page to write about the mapping, for people who do not code.
+    lineage_genes
+        A ``.csv`` or ``.tsv`` to write how each gene changes along each lineage, in the atlas and
+        in the queries' own counts.
     started
         Called once when every query has been opened and checked.
     progress
@@ -102,7 +108,8 @@ def map_files(
     Raises
     ------
     InputError
-        A query cannot be mapped; nothing is written.
+        A query cannot be mapped, or genes along lineages were asked of an atlas without any;
+        nothing is written.
     OutputError
         The result cannot be written; nothing is left behind.
     """
@@ -117,8 +124,11 @@ def map_files(
     check_output(out, with_counts=with_counts, inputs=inputs)
     if report is not None:
         _check_report(report, out, inputs)
-    # the genes that set novel cells apart are read from their counts
-    how = replace(options or MapOptions(), keep_counts=with_counts or report is not None)
+    if lineage_genes is not None:
+        _check_lineage_genes(atlas, lineage_genes, inputs, out)
+    # genes of novel cells and along lineages are read from the counts
+    keep = with_counts or report is not None or lineage_genes is not None
+    how = replace(options or MapOptions(), keep_counts=keep)
     streams = [atlas.stream(query, how) for query in queries]
     if started is not None:
         started(streams)
@@ -126,6 +136,8 @@ def map_files(
     schema = with_query_schema(streams[0].schema, names)
     maker = _report_maker(atlas, schema) if report is not None else None
     novel = _novel_cells(atlas) if report is not None else None
+    wanted = report is not None or lineage_genes is not None
+    lineages = _lineage_counts(atlas) if wanted else None
     calls = next((c.categories for c in schema.columns if c.name == "cellport_call"), ())
     tally = Tally()
     n_cells = sum(stream.n_cells for stream in streams)
@@ -139,10 +151,18 @@ def map_files(
                 maker.add(block)
             if novel is not None:
                 novel.add(block, stream.genes)
+            if lineages is not None:
+                lineages.add(block, stream.genes)
             if progress is not None:
                 progress(tally.cells)
         uns = atlas.provenance(streams, time.perf_counter() - began)
-        with _reported(report, maker, uns, out, novel.groups() if novel is not None else ()):
+        query = lineages.found() if lineages is not None else None
+        groups = novel.groups() if novel is not None else ()
+        # none of the files appears without the others
+        with (
+            _reported(report, maker, uns, out, groups, query),
+            _tabulated(lineage_genes, atlas, query),
+        ):
             writer.close(uns)
     return Summary(
         out=str(out),
@@ -156,6 +176,7 @@ def map_files(
         device=streams[0].device,
         seconds=round(time.perf_counter() - began, 3),
         report=None if report is None else str(report),
+        lineage_genes=None if lineage_genes is None else str(lineage_genes),
     )
 
 
@@ -189,13 +210,50 @@ def _reported(
     uns: dict[str, Any],
     out: str | os.PathLike[str],
     groups: Sequence[NovelGroup],
+    query: QueryLineages | None,
 ) -> AbstractContextManager[None]:
-    """Have the report ready before the result appears: neither appears without the other."""
+    """Have the report ready before the result appears."""
     if report is None or maker is None:
         return nullcontext()
     from cellport.runtime.report import appearing
 
-    return appearing(report, maker.page(uns, out, groups))
+    return appearing(report, maker.page(uns, out, groups, query))
+
+
+def _check_lineage_genes(
+    atlas: Atlas,
+    table: str | os.PathLike[str],
+    inputs: Sequence[str | os.PathLike[str]],
+    out: str | os.PathLike[str],
+) -> None:
+    from cellport.runtime.lineage_counts import check_table
+    from cellport.runtime.trajectory import require_trajectory
+
+    require_trajectory(atlas.trajectory, atlas.manifest)
+    check_table(table, inputs)
+    if os.path.realpath(table) == os.path.realpath(out):
+        raise OutputError(f"The table of genes '{table}' is also the output; give another name.")
+
+
+def _lineage_counts(atlas: Atlas) -> LineageCounts | None:
+    if atlas.trajectory is None:
+        return None
+    from cellport.runtime.lineage_counts import LineageCounts
+
+    return LineageCounts(atlas.file, atlas.trajectory)
+
+
+def _tabulated(
+    table: str | os.PathLike[str] | None, atlas: Atlas, query: QueryLineages | None
+) -> AbstractContextManager[None]:
+    """Have the table of genes ready before the result appears."""
+    if table is None or query is None or atlas.trajectory is None:
+        return nullcontext()
+    from cellport.runtime.lineage_counts import gene_table
+    from cellport.runtime.writers.output import whole_file
+
+    separator = "\t" if str(table).lower().endswith(".tsv") else ","
+    return whole_file(table, gene_table(atlas.file, atlas.trajectory, query, separator))
 
 
 def _joined(streams: list[Stream]) -> Iterator[tuple[Stream, MappedBlock]]:

@@ -36,7 +36,7 @@ def with_query_schema(schema: Schema, names: tuple[str, ...]) -> Schema:
     """Add the column to a schema, unless there is one query only."""
     if len(names) < 2:
         return schema
-    return Schema((*schema.columns, Column(QUERY, "category", names)), schema.obsm)
+    return replace(schema, columns=(*schema.columns, Column(QUERY, "category", names)))
 
 
 def with_query(block: MappedBlock, code: int) -> MappedBlock:

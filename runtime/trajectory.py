@@ -94,9 +94,9 @@ class Trajectory:
         """Return what ``uns["cellport"]`` of a mapping holds of it."""
         return {
             "milestones": list(self.milestones),
-            "positions": self.positions,
+            "positions": self.positions.tolist(),
             "edges": list(self.edges),
-            "edge_ends": np.asarray(self.ends),
+            "edge_ends": self.ends.tolist(),
             "roots": list(self.roots),
             "terminal_states": list(self.terminals),
         }

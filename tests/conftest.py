@@ -134,3 +134,50 @@ def rewritten_atlas(tiny_atlas: Any, tmp_path: Path) -> Callable[..., Path]:
         return path
 
     return rewrite
+
+
+def _tiny_fork(n_cells: int = 400, seed: int = 0) -> Any:
+    """Cells along a stem that forks, under the names of real human genes, as AnnData."""
+    cells = _tiny_cells(n_cells, 120, seed=3)
+    rng = np.random.default_rng(0)
+    wave = rng.normal(0, 1.2, (3, 120))
+    base = rng.gamma(0.7, 2.0, 120)
+    rng = np.random.default_rng(seed)
+    way, arm = rng.uniform(0, 1, n_cells), rng.integers(0, 2, n_cells)
+    beyond = np.maximum(way - 0.5, 0)[:, None]
+    level = way[:, None] * wave[0] + 3 * beyond * np.where(arm[:, None], wave[1], wave[2])
+    adata = cells.adata()
+    adata.X = sp.csr_matrix(rng.poisson(base * np.exp(1.5 * level)).astype(np.float32))
+    adata.obs["cell_type"] = np.select(
+        [way < 0.3, way < 0.6, arm == 0], ["stem", "mid", "left"], "right"
+    )
+    return adata
+
+
+@pytest.fixture(scope="session")
+def tiny_fork() -> Any:
+    """How to draw cells along a fork; equal seeds give equal cells."""
+    return _tiny_fork
+
+
+@pytest.fixture(scope="session")
+def tiny_path_atlas(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An atlas of cells along a fork, trained for a few epochs: it has a trajectory."""
+    import torch
+
+    from cellport.train.api import train_atlas
+
+    torch.set_num_threads(1)
+    return train_atlas(
+        _tiny_fork(),
+        tmp_path_factory.mktemp("path") / "fork.cellport",
+        labels="cell_type",
+        batch="donor",
+        root=("stem",),
+        n_genes=100,
+        n_latent=8,
+        n_hidden=40,
+        epochs=15,
+        batch_size=32,
+        device="cpu",
+    )

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from cellport.runtime.atlas import Atlas, MapOptions, load_atlas
 from cellport.runtime.cluster.dataset import Written, begin, check_folder, sweep, write_manifest
 from cellport.runtime.cluster.plan import PART_CELLS, Plan, QueryPlan, absolute, deciding_options
+from cellport.runtime.corrected import Correction
 from cellport.runtime.errors import CellportError, InputError, MissingDependencyError, first_line
 from cellport.runtime.map_files import Summary
 from cellport.runtime.provenance import provenance
@@ -94,6 +95,10 @@ def map_dask(
         raise InputError("No query was given; name at least one file.")
     opened = atlas if isinstance(atlas, Atlas) else load_atlas(atlas)
     how = replace(options or MapOptions(), **changes)
+    correction = opened.correction(how)
+    if correction is not None:
+        # workers need not see a file of names
+        how = replace(how, corrected_expression=correction.genes)
     names = distinct_names(paths)
     folder = check_folder(out, [*paths, str(opened.file.path)])
     with _shared(client, _run(opened, how, names, folder)) as shared:
@@ -106,7 +111,7 @@ def map_dask(
         if planned is not None:
             planned(plan)
         written = _mapped(client, shared, plan, known, progress)
-    return _finished(opened, plan, folder, out, written, began)
+    return _finished(opened, correction, plan, folder, out, written, began)
 
 
 def require_dask() -> None:
@@ -235,6 +240,7 @@ def _result(future: Any, place: str) -> Any:
 
 def _finished(
     atlas: Atlas,
+    correction: Correction | None,
     plan: Plan,
     folder: Path,
     out: str | os.PathLike[str],
@@ -247,7 +253,8 @@ def _finished(
     device = ", ".join(sorted(devices))
     seconds = time.perf_counter() - began
     version = ", ".join(sorted(versions))
-    write_manifest(folder, plan, written, provenance(atlas.file, facts, device, version, seconds))
+    uns = provenance(atlas.file, facts, device, version, seconds, correction)
+    write_manifest(folder, plan, written, uns)
     sweep(folder)
     total = Tally()
     for one in written:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cellport.runtime.report.markup import counted, percent, safe
+from cellport.runtime.report.path_charts import Ways
 
 WIDTH = 1000
 _TALLEST, _FLATTEST = 760, 480
@@ -140,8 +141,14 @@ def gauge(value: float, low: float, high: float, words: tuple[str, str, str]) ->
     )
 
 
-def scatter(reference: Dots, query: Sequence[Dots], places: Sequence[Place], label: str) -> str:
-    """Return the map: reference cells, query cells on top, names of the types.
+def scatter(
+    reference: Dots,
+    query: Sequence[Dots],
+    places: Sequence[Place],
+    label: str,
+    ways: Ways | None = None,
+) -> str:
+    """Return the map: reference cells, query cells on top, a trajectory, names of the places.
 
     Dots are subpaths of no length with round ends, about ten bytes each.
     """
@@ -160,6 +167,9 @@ def scatter(reference: Dots, query: Sequence[Dots], places: Sequence[Place], lab
     n_query = sum(len(dots.at) for dots in query)
     size = 9 if n_query <= 400 else 7 if n_query <= 1500 else 5
     layers = [_path(placed(reference.at), "ref"), *(_path(placed(d.at), d.kind) for d in query)]
+    if ways is not None:
+        path = placed(ways.path.reshape(-1, 2)).reshape(ways.path.shape)
+        layers.append(ways.moved(path, placed(ways.stops)).svg())
     names = _apart([(place, placed(place.at)) for place in places], height)
     overlay = "".join(
         f'<span style="left:{100 * at[0] / WIDTH:.2f}%;top:{100 * at[1] / height:.2f}%">'

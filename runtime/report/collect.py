@@ -29,11 +29,14 @@ class Sample:
         int64 [k], codes of the calls; -1 without labels.
     novel
         bool [k].
+    time
+        float32 [k], pseudotime; NaN off the trajectory and without one.
     """
 
     point: NDArray[np.float32]
     call: NDArray[np.int64]
     novel: NDArray[np.bool_]
+    time: NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +142,7 @@ class Collector:
             "point": np.empty((0, schema.obsm[self._place]), np.float32),
             "call": np.empty(0, np.int64),
             "novel": np.empty(0, np.bool_),
+            "time": np.empty(0, np.float32),
         }
 
     def add(self, block: MappedBlock) -> None:
@@ -159,7 +163,9 @@ class Collector:
         self._latent_cells += len(latent)
         self._latent_sum += latent.sum(axis=0)
         self._latent_squares += (latent**2).sum(axis=0)
-        self._choose(block.start, call, block.obsm[self._place], novel)
+        time = obs.get("cellport_pseudotime", np.full(n, np.nan, np.float32))
+        point = block.obsm[self._place]
+        self._choose(block.start, {"point": point, "call": call, "novel": novel, "time": time})
 
     def findings(self) -> Findings:
         """Return what was found in all the blocks."""
@@ -184,7 +190,7 @@ class Collector:
             latent_cells=self._latent_cells,
             latent_sum=self._latent_sum,
             latent_squares=self._latent_squares,
-            sample=Sample(kept["point"], kept["call"], kept["novel"]),
+            sample=Sample(kept["point"], kept["call"], kept["novel"], kept["time"]),
             in_layout=self._place == LAYOUT,
         )
 
@@ -207,23 +213,15 @@ class Collector:
         called = outcome == OUTCOMES.index("sure")
         self._prob_bins += np.stack([_binned(prob[called]), _binned(prob[~called])], axis=1)
 
-    def _choose(
-        self,
-        start: int,
-        call: NDArray[np.int64],
-        point: NDArray[np.float32],
-        novel: NDArray[np.bool_],
-    ) -> None:
+    def _choose(self, start: int, of_cells: dict[str, NDArray[Any]]) -> None:
         """Keep the cells whose positions have the smallest hashes so far."""
-        position = np.arange(start, start + len(call), dtype=np.int64)
+        n_cells = len(of_cells["call"])
+        position = np.arange(start, start + n_cells, dtype=np.int64)
         hashed = spread_out(position)
         if len(self._hash) == self._sampled:
             rows = np.flatnonzero(hashed < self._hash.max())
         else:
-            rows = np.arange(len(call))
-        found: dict[str, NDArray[Any]] = {
-            "position": position, "point": point, "call": call, "novel": novel,
-        }  # fmt: skip
+            rows = np.arange(n_cells)
         joined = np.concatenate([self._hash, hashed[rows]])
         best = np.arange(len(joined))
         if len(joined) > self._sampled:
@@ -231,7 +229,7 @@ class Collector:
         self._hash = joined[best]
         self._kept = {
             name: np.concatenate([self._kept[name], values[rows]])[best]
-            for name, values in found.items()
+            for name, values in {"position": position, **of_cells}.items()
         }
 
 

@@ -9,10 +9,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from cellport.runtime.atlas_file import Manifest
+from cellport.runtime.lineage_counts import QueryLineages
 from cellport.runtime.report.background import Background, Spread, measure_spread
 from cellport.runtime.report.collect import OUTCOMES, Findings
 from cellport.runtime.report.markup import name
+from cellport.runtime.report.path_collect import PathFindings
+from cellport.runtime.trajectory import Trajectory, panel_names
 
 COLOURS = 8
 _FIELD = re.compile(r"(.*), (X|raw|raw/X|layers\[.*)")
@@ -80,6 +86,12 @@ class Contents:
         The day.
     groups
         Of the cells unlike the atlas, where they were looked for.
+    path
+        What the cells came to by cluster and place on the trajectory.
+    trajectory
+        Of the atlas, where it describes one.
+    query_lineages
+        The query's own expression along it, where its counts were at hand.
     """
 
     manifest: Manifest
@@ -89,6 +101,14 @@ class Contents:
     out: str | None
     made: datetime.date
     groups: Sequence[NovelGroup] = ()
+    path: PathFindings | None = None
+    trajectory: Trajectory | None = None
+    query_lineages: QueryLineages | None = None
+
+    @property
+    def gene_names(self) -> NDArray[np.object_]:
+        """Names of the panel genes, object [genes]."""
+        return panel_names(self.manifest)
 
     @property
     def spread(self) -> Spread | None:

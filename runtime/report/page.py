@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from cellport.runtime.report.cluster_section import cluster_section
 from cellport.runtime.report.contents import Contents
 from cellport.runtime.report.made import made_section
 from cellport.runtime.report.map_section import map_section
 from cellport.runtime.report.markup import counted, name, number, percent, safe
+from cellport.runtime.report.path_section import lineage_genes_section, path_section
 from cellport.runtime.report.sections import (
     confidence_section,
     genes_section,
@@ -37,6 +39,9 @@ def render(c: Contents) -> str:
         labels_section(c),
         _pair(confidence_section(c), unsure_section(c)),
         queries_section(c),
+        path_section(c),
+        lineage_genes_section(c),
+        cluster_section(c),
         novelty_section(c),
         _pair(spread_section(c), quality_section(c)),
         genes_section(c),

@@ -10,15 +10,29 @@ _LIGHT = (
 _DARK = (
     "#4da3e8", "#f08a3c", "#2fbf8f", "#e07ab0", "#d3c04a", "#8fd3f5", "#b79af0", "#ff7a85",
 )  # fmt: skip
+# plasma (van der Walt and Smith), even steps of lightness for every kind of sight: without its
+# yellow on white paper, without its dark blue on a dark screen
+_TIMES_LIGHT = (
+    "#0d0887", "#3c049b", "#6100a7", "#8606a6", "#a62098", "#c03a83", "#d5536f", "#e76e5b",
+    "#f58c46", "#fcad32",
+)  # fmt: skip
+_TIMES_DARK = (
+    "#8f0da4", "#a72197", "#bb3488", "#cc4778", "#da5b69", "#e76f5a", "#f1844b", "#f99d3a",
+    "#fdb92c", "#f9dc24",
+)  # fmt: skip
 
 
 def style() -> str:
     """Return the style sheet."""
-    light = "".join(f"--k{i}:{colour};" for i, colour in enumerate(_LIGHT))
-    dark = "".join(f"--k{i}:{colour};" for i, colour in enumerate(_DARK))
+    light, dark = (
+        "".join(f"--{kind}{i}:{colour};" for kind, of in pair for i, colour in enumerate(of))
+        for pair in ((("k", _LIGHT), ("t", _TIMES_LIGHT)), (("k", _DARK), ("t", _TIMES_DARK)))
+    )
+    times = [f"t{i}" for i in range(len(_TIMES_LIGHT))]
     kinds = [*(f"k{i}" for i in range(len(_LIGHT))), "kx", "ku"]
     colours = "".join(
-        f".{kind}{{background:var(--{kind})}}path.{kind}{{stroke:var(--{kind})}}" for kind in kinds
+        f".{kind}{{background:var(--{kind})}}path.{kind}{{stroke:var(--{kind})}}"
+        for kind in (*kinds, *times)
     )
     # pointing at an entry of the legend fades the other cells
     points = "".join(
@@ -131,6 +145,29 @@ white-space:nowrap;font-weight:600;pointer-events:none;
 text-shadow:0 0 3px var(--card),0 0 3px var(--card),0 0 3px var(--card),0 0 4px var(--card)}
 .names em{font-style:normal;font-weight:500;font-size:11px;color:var(--quiet);margin-right:3px}
 .mapbox .legend li{cursor:default}
+.map path.wayback{stroke:var(--card);stroke-width:8px;stroke-opacity:.85}
+.map path.way{stroke:var(--ink);stroke-width:3.5px;stroke-linejoin:round}
+.map path.tip{fill:var(--ink);stroke:var(--card);stroke-width:1.5px;stroke-linejoin:round}
+.map path.stop{stroke:var(--ink);stroke-width:17px}
+.map path.inner{stroke:var(--card);stroke-width:10px}
+.map path.root{stroke:var(--t0);stroke-width:10px}
+.pathbox .names span{transform:translate(-50%,-170%)}
+.timekey{display:flex;align-items:center;gap:10px;font-size:14px;margin:0 0 10px}
+.timekey b{display:flex;flex:0 1 260px;height:12px;border-radius:4px;overflow:hidden}
+.timekey i{flex:1}
+.figures{display:grid;grid-template-columns:repeat(auto-fill,minmax(220px,1fr));gap:16px 22px;
+margin:10px 0 12px}
+figure{margin:0;min-width:0;break-inside:avoid}
+figcaption{font-size:14px;font-weight:600}
+figure p{font-size:13px;color:var(--quiet);margin:3px 0 0;line-height:1.4}
+svg.small{display:block;width:100%;height:84px;margin:3px 0 0}
+svg.small path{fill:none;vector-effect:non-scaling-stroke;stroke-linejoin:round;
+stroke-linecap:round}
+svg.small path.bar{fill:var(--sure);stroke:none}
+svg.small path.base{stroke:var(--line);stroke-width:1px}
+svg.small path.line{stroke:var(--ink);stroke-width:2px}
+svg.small path.dots{stroke:var(--k1);stroke-width:7px}
+.clusters td:last-child,.clusters th:last-child{text-align:left;padding-left:14px}
 .groups{margin:0 0 12px;padding-left:22px;max-width:80ch}.groups li{margin:0 0 12px}
 .markers{display:flex;flex-wrap:wrap;gap:5px;margin:6px 0 0}
 .gene{font-size:13px;font-style:italic;padding:1px 8px;border-radius:10px;background:var(--track)}
@@ -151,6 +188,9 @@ section{padding:16px 14px}.pair{grid-template-columns:minmax(0,1fr)}
 .map path{stroke-width:calc(var(--dot)*.6)}.map path.ref{stroke-width:2px}
 .map path.kn{stroke-width:calc(var(--dot)*.6 + 4px)}
 .map path.kn2{stroke-width:calc(var(--dot)*.6 + 2px)}
+.map path.wayback{stroke-width:5px}.map path.way{stroke-width:2.5px}
+.map path.stop{stroke-width:11px}.map path.inner,.map path.root{stroke-width:6px}
+.figures{grid-template-columns:repeat(auto-fill,minmax(140px,1fr));gap:12px 16px}
 .types th:first-child{width:48%}.types td:nth-child(2){width:18%}
 table{font-size:14px}th,td{padding:6px 4px}.bars{gap:2px}.bars b{font-size:10px}}
 @media print{:root{color-scheme:light}body{background:#fff;font-size:11pt}

@@ -236,6 +236,12 @@ def first_look(c: Contents) -> list[str]:
         steps.append(
             '<a href="#unsure">Cells without a label</a>: see which types they came closest to.'
         )
+    if c.path is not None and c.path.edges and c.path.n_on:
+        steps.append(
+            f'<a href="#path">How far along are they?</a> {percent(c.path.n_on, found.n_cells)} of '
+            "your cells lie on the path that the atlas’s cells form; see where, what they are "
+            "bound for, and which genes change."
+        )
     if found.labels:
         where = f"in {name(c.out)}" if c.out else "of the result"
         steps.append(

@@ -13,12 +13,15 @@ import numpy as np
 
 from cellport.runtime.atlas import Atlas
 from cellport.runtime.errors import OutputError
+from cellport.runtime.lineage_counts import QueryLineages
 from cellport.runtime.mapping import Mapping
 from cellport.runtime.report.background import read_background
 from cellport.runtime.report.collect import Collector
 from cellport.runtime.report.contents import Contents, NovelGroup
 from cellport.runtime.report.page import render
+from cellport.runtime.report.path_collect import PathCollector
 from cellport.runtime.results import MappedBlock, Schema
+from cellport.runtime.structure import structure_names
 from cellport.runtime.writers.output import check_place, whole_file
 
 _ROWS = 65_536
@@ -64,18 +67,22 @@ class ReportMaker:
 
     def __init__(self, atlas: Atlas, schema: Schema) -> None:
         self._manifest = atlas.manifest
+        self._trajectory = atlas.trajectory
         self._background = read_background(atlas.file)
         self._collector = Collector(schema)
+        self._path = PathCollector(schema, structure_names(atlas.manifest).terminals)
 
     def add(self, block: MappedBlock) -> None:
         """Take in the cells of a block."""
         self._collector.add(block)
+        self._path.add(block)
 
     def page(
         self,
         uns: dict[str, Any],
         out: str | os.PathLike[str] | None = None,
         groups: Sequence[NovelGroup] = (),
+        query_lineages: QueryLineages | None = None,
     ) -> str:
         """Return the page.
 
@@ -87,6 +94,8 @@ class ReportMaker:
             Where the mapped cells are written.
         groups
             Of the cells unlike the atlas.
+        query_lineages
+            The query's own expression along the trajectory.
         """
         return render(
             Contents(
@@ -97,6 +106,9 @@ class ReportMaker:
                 out=None if out is None else Path(out).name,
                 made=datetime.datetime.now(datetime.UTC).date(),
                 groups=groups,
+                path=self._path.findings(),
+                trajectory=self._trajectory,
+                query_lineages=query_lineages,
             )
         )
 

@@ -48,7 +48,7 @@ def test_reads_what_was_written(described: Callable[..., Any], made_up_path: Any
     assert (np.diff(found.steps, axis=1) > 0).all()
     assert (found.steps[:, 0] > found.time[:, 0]).all()
     assert (found.steps[:, -1] < found.time[:, 1]).all()
-    assert found.in_brief()["edge_ends"].tolist() == made_up_path.summary["edge_ends"]
+    assert found.in_brief()["edge_ends"] == made_up_path.summary["edge_ends"]
 
 
 def test_an_atlas_without_a_trajectory_has_none(tiny_atlas: Any) -> None:

@@ -13,13 +13,17 @@ import numpy as np
 import pytest
 
 from cellport.runtime.atlas_file import Manifest
+from cellport.runtime.lineage_counts import QueryLineages
 from cellport.runtime.report.background import Background
 from cellport.runtime.report.collect import Collector
 from cellport.runtime.report.contents import Contents
 from cellport.runtime.report.page import render
+from cellport.runtime.report.path_collect import PathCollector
 from cellport.runtime.results import Column, MappedBlock, Schema
+from cellport.runtime.trajectory import Trajectory
 from cellport.runtime.transfer import QC, UNKNOWN
 
+STATES = ("left", "right", "up")
 LABELS = ("B cell", "T cell", "monocyte")
 VOID = {"meta", "br", "hr", "wbr", "path"}
 
@@ -53,6 +57,9 @@ def _cells(
     layout: bool = False,
     quality: tuple[float, ...] = (0.9, 0.02, 0.05, 0.03),
     sure: float = 0.8,
+    clusters: tuple[str, ...] = (),
+    edges: tuple[str, ...] = (),
+    states: int = 0,
 ) -> Cells:
     rng = np.random.default_rng(seed)
     columns, obs = [], {}
@@ -85,6 +92,23 @@ def _cells(
     obsm = {"X_cellport": rng.normal(size=(n, 4)).astype(np.float32)}
     if layout:
         obsm["X_cellport_umap"] = rng.normal(size=(n, 2)).astype(np.float32)
+    if clusters:
+        columns.append(Column("cellport_cluster", "category", clusters))
+        obs["cellport_cluster"] = rng.integers(-1, len(clusters), n).astype(np.int32)
+    if edges:
+        columns += [
+            Column("cellport_edge", "category", edges),
+            Column("cellport_edge_fraction", "float"),
+            Column("cellport_pseudotime", "float"),
+            Column("cellport_pseudotime_sd", "float"),
+        ]
+        edge = rng.integers(-1, len(edges), n).astype(np.int32)
+        obs["cellport_edge"] = edge
+        for name in ("edge_fraction", "pseudotime", "pseudotime_sd"):
+            values = np.where(edge < 0, np.nan, rng.random(n))
+            obs[f"cellport_{name}"] = values.astype(np.float32)
+        fate = rng.dirichlet(np.full(states, 0.2), n).astype(np.float32)
+        obsm["X_cellport_fate"] = np.where(edge[:, None] < 0, np.nan, fate)
     schema = Schema(tuple(columns), {name: m.shape[1] for name, m in obsm.items()})
     return Cells(schema, obs, obsm)
 
@@ -107,7 +131,12 @@ def _background(labels: tuple[str, ...] = LABELS, layout: bool = False) -> Backg
 
 
 def _contents(
-    small: Manifest, cells: Cells, facts: dict[str, Any] | None = None, **manifest: Any
+    small: Manifest,
+    cells: Cells,
+    facts: dict[str, Any] | None = None,
+    trajectory: Trajectory | None = None,
+    query_lineages: QueryLineages | None = None,
+    **manifest: Any,
 ) -> Contents:
     names = {column.name: column.categories for column in cells.schema.columns}
     labels = names.get("cellport_label", ())[:-1]
@@ -119,6 +148,9 @@ def _contents(
     }  # fmt: skip
     collector = Collector(cells.schema)
     collector.add(cells.block(0, cells.n))
+    states = cells.obsm.get("X_cellport_fate", np.zeros((0, 0))).shape[1]
+    path = PathCollector(cells.schema, STATES[:states])
+    path.add(cells.block(0, cells.n))
     stated = {
         "atlas": "small", "atlas_sha256": "ab" * 32, "cellport_version": "0.1.0",
         "onnxruntime_version": "1.20", "device": "cpu", "notes": [],
@@ -139,6 +171,9 @@ def _contents(
         facts={**stated, **(facts or {})},
         out="mapped.h5ad",
         made=datetime.date(2026, 3, 4),
+        path=path.findings(),
+        trajectory=trajectory,
+        query_lineages=query_lineages,
     )
 
 
