@@ -90,7 +90,7 @@ def map_files(
     queries
         One path, or several; with several, ``obs["cellport_query"]`` says which a cell came from.
     out
-        ``.h5ad``, ``.csv`` or ``.parquet``; replaced in one step at the end.
+        ``.h5ad``, ``.zarr``, ``.csv`` or ``.parquet``; replaced in one step at the end.
     options
         How to map.
     with_counts

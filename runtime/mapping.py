@@ -125,7 +125,7 @@ class Mapping:
         return onto
 
     def write(self, path: str | os.PathLike[str]) -> None:
-        """Write the results to ``.h5ad``, ``.csv``, ``.tsv`` or ``.parquet``.
+        """Write the results to ``.h5ad``, ``.zarr``, ``.csv``, ``.tsv`` or ``.parquet``.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""Write results safely: into a hidden file beside the output, which takes its place when whole."""
+"""Write results safely: to a hidden place beside the output, which it takes when whole."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import secrets
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -16,11 +17,13 @@ from numpy.typing import NDArray
 
 from cellport.runtime.errors import OutputError
 from cellport.runtime.results import MappedBlock, Schema
+from cellport.runtime.sources.zarr_store import is_zarr
 from cellport.runtime.writers.h5ad import H5adSink
 from cellport.runtime.writers.parquet import ParquetSink
 from cellport.runtime.writers.text import TextSink
+from cellport.runtime.writers.zarr_store import ZarrSink
 
-FORMATS = (".h5ad", ".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet")
+FORMATS = (".h5ad", ".zarr", ".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet")
 
 
 class Sink(Protocol):
@@ -89,8 +92,8 @@ class ResultWriter:
         try:
             with _plain_errors(self._path):
                 self._sink.finish(uns)
-                _flush_to_disk(self._temporary)
-                os.replace(self._temporary, self._path)
+                _flush_all(self._temporary)
+                _put_in_place(self._temporary, self._path)
                 _flush_to_disk(self._path.parent)
             self._open = False
         finally:
@@ -101,7 +104,7 @@ class ResultWriter:
         if self._open:
             self._open = False
             self._sink.discard()
-            self._temporary.unlink(missing_ok=True)
+            _remove(self._temporary)
 
     def __enter__(self) -> ResultWriter:
         return self
@@ -128,7 +131,8 @@ def open_writer(
     Parameters
     ----------
     path
-        The output: ``.h5ad``, ``.csv``, ``.tsv`` (both also with ``.gz``) or ``.parquet``.
+        The output: ``.h5ad``, ``.zarr``, ``.csv``, ``.tsv`` (both also with ``.gz``) or
+        ``.parquet``.
     schema
         The columns and matrices that every block will hold.
     n_cells
@@ -144,7 +148,7 @@ def open_writer(
     OutputError
         The output cannot be written there, or not in that format.
     MissingDependencyError
-        ``.parquet`` without pyarrow.
+        ``.parquet`` without pyarrow, or ``.zarr`` without zarr.
     """
     form = check_output(path, with_counts=counts_genes is not None, inputs=inputs)
     target, temporary = _target_and_temporary(path)
@@ -153,12 +157,14 @@ def open_writer(
             sink: Sink
             if form == ".h5ad":
                 sink = H5adSink(temporary, schema, n_cells, counts_genes)
+            elif form == ".zarr":
+                sink = ZarrSink(temporary, schema, n_cells)
             elif form == ".parquet":
                 sink = ParquetSink(temporary, schema)
             else:
                 sink = TextSink(temporary, schema, form)
         except BaseException:
-            temporary.unlink(missing_ok=True)
+            _remove(temporary)
             raise
     return ResultWriter(target, temporary, sink, n_cells)
 
@@ -209,7 +215,10 @@ def check_output(
         )
     if with_counts and form != ".h5ad":
         raise OutputError(f"'{path}' cannot hold counts; let the output end in .h5ad.")
-    check_place(path, inputs)
+    if form == ".zarr":
+        _check_store(path, inputs)
+    else:
+        check_place(path, inputs)
     return form
 
 
@@ -226,12 +235,28 @@ def check_place(
     target = Path(os.path.realpath(path))
     if target.is_dir():
         raise OutputError(f"The output '{path}' is a folder; give the name of a file.")
+    _check_parent(path, target)
+    if target.exists():
+        _check_replaceable(path, target, inputs)
+
+
+def _check_store(path: str | os.PathLike[str], inputs: Sequence[str | os.PathLike[str]]) -> None:
+    target = Path(os.path.realpath(path))
+    _check_parent(path, target)
+    if not target.exists():
+        return
+    if not is_zarr(target):
+        raise OutputError(f"The output '{path}' exists and is no zarr store; give another name.")
+    if not os.access(target, os.W_OK | os.X_OK):
+        raise OutputError(f"The output '{path}' exists and cannot be replaced.")
+    _check_no_input(path, target, inputs)
+
+
+def _check_parent(path: str | os.PathLike[str], target: Path) -> None:
     if not target.parent.is_dir():
         raise OutputError(f"The folder of the output '{path}' does not exist; create it first.")
     if not os.access(target.parent, os.W_OK | os.X_OK):
         raise OutputError(f"The folder of the output '{path}' is not writable.")
-    if target.exists():
-        _check_replaceable(path, target, inputs)
 
 
 def _target_and_temporary(path: str | os.PathLike[str]) -> tuple[Path, Path]:
@@ -244,10 +269,47 @@ def _check_replaceable(
 ) -> None:
     if not target.is_file() or not os.access(target, os.W_OK):
         raise OutputError(f"The output '{path}' exists and cannot be replaced.")
+    _check_no_input(path, target, inputs)
+
+
+def _check_no_input(
+    path: str | os.PathLike[str], target: Path, inputs: Sequence[str | os.PathLike[str]]
+) -> None:
     if any(os.path.exists(source) and os.path.samefile(source, target) for source in inputs):
         raise OutputError(
             f"The output '{path}' is also an input, which writing would replace; give another name."
         )
+
+
+def _put_in_place(temporary: Path, target: Path) -> None:
+    """Move a file or folder to its place; a folder that is there makes room for it first."""
+    if not target.is_dir():
+        os.replace(temporary, target)
+        return
+    old = temporary.with_suffix(".old")
+    os.replace(target, old)
+    try:
+        os.replace(temporary, target)
+    except BaseException:
+        os.replace(old, target)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _flush_all(path: Path) -> None:
+    """Bring a file, or a folder and all that is in it, to disk."""
+    for folder, _, names in os.walk(path):
+        for name in (*names, "."):
+            _flush_to_disk(Path(folder, name))
+    if not path.is_dir():
+        _flush_to_disk(path)
 
 
 def _flush_to_disk(path: Path) -> None:

@@ -67,7 +67,7 @@ def read_h5ad(path: Path):
 
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Observation names are not unique")
-        return anndata.read_h5ad(path)
+        return anndata.read_zarr(path) if path.suffix == ".zarr" else anndata.read_h5ad(path)
 
 
 def read_table(path: Path):
@@ -85,10 +85,11 @@ def read_table(path: Path):
     )
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=40)
+@pytest.mark.parametrize("form", [".h5ad", ".zarr"])
 @given(mapping=mappings())
-def test_anndata_reads_back_every_value(mapping, tmp_path_factory):
-    path = tmp_path_factory.mktemp("h5ad") / "out.h5ad"
+def test_anndata_reads_back_every_value(form, mapping, tmp_path_factory):
+    path = tmp_path_factory.mktemp("anndata") / f"out{form}"
     mapping.write(path)
     found = read_h5ad(path)
     assert found.shape == (mapping.n_cells, 0)
@@ -125,9 +126,10 @@ def test_pandas_reads_back_every_value(form, mapping, tmp_path_factory):
         np.testing.assert_array_equal(found[columns].to_numpy(np.float32), values)
 
 
-def test_h5ad_uns_comes_back(tmp_path, mapping):
-    mapping.write(tmp_path / "out.h5ad")
-    found = read_h5ad(tmp_path / "out.h5ad").uns["cellport"]
+@pytest.mark.parametrize("form", [".h5ad", ".zarr"])
+def test_uns_comes_back(form, tmp_path, mapping):
+    mapping.write(tmp_path / f"out{form}")
+    found = read_h5ad(tmp_path / f"out{form}").uns["cellport"]
     assert json.loads(found.pop("records")) == [{"file": "a/b", "n": 1}]
     assert found.pop("missing").tolist() == ["ACTB", "LYZ"]
     assert found.pop("numbers").tolist() == [1, 2, 3]
@@ -229,6 +231,43 @@ def test_parquet_gathers_small_blocks_into_row_groups(tmp_path, mapping, blocks,
         writer.close({})
     metadata = pyarrow.parquet.read_metadata(tmp_path / "out.parquet")
     assert [metadata.row_group(i).num_rows for i in range(metadata.num_row_groups)] == [4, 3]
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7])
+def test_zarr_writes_each_chunk_once(tmp_path, mapping, blocks, monkeypatch, size):
+    import zarr
+
+    monkeypatch.setattr("cellport.runtime.writers.zarr_store.CHUNK_CELLS", 3)
+    written = []
+    put = zarr.Array.__setitem__
+
+    def noted(array, rows, values):
+        if array.name.endswith("X_cellport"):
+            written.append((rows.start, rows.stop))
+        put(array, rows, values)
+
+    monkeypatch.setattr(zarr.Array, "__setitem__", noted)
+    with open_writer(tmp_path / "out.zarr", mapping.schema, mapping.n_cells) as writer:
+        for block in blocks(size):
+            writer.write(block)
+        writer.close(mapping.uns)
+    starts = [start for start, _ in written]
+    assert all(start % 3 == 0 for start in starts)
+    assert [0, *(stop for _, stop in written)] == [*starts, 7]
+    np.testing.assert_array_equal(
+        read_h5ad(tmp_path / "out.zarr").obsm["X_cellport"], mapping.obsm["X_cellport"]
+    )
+
+
+@pytest.mark.parametrize("installed", [None, "2.18.0"])
+def test_zarr_without_zarr_3_says_so(tmp_path, mapping, monkeypatch, installed):
+    if installed is None:
+        monkeypatch.setitem(sys.modules, "zarr", None)
+    else:
+        monkeypatch.setattr("zarr.__version__", installed)
+    with pytest.raises(MissingDependencyError, match=r"Writing \.zarr needs zarr"):
+        mapping.write(tmp_path / "out.zarr")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_parquet_without_pyarrow_names_the_extra(tmp_path, mapping, monkeypatch):

@@ -12,6 +12,7 @@ from cellport.runtime.writers import FORMATS, check_output, open_writer
 from cellport.runtime.writers.patient_file import PatientFile
 
 every_format = pytest.mark.parametrize("form", FORMATS)
+every_file = pytest.mark.parametrize("form", [form for form in FORMATS if form != ".zarr"])
 
 
 def write_all(path, mapping, blocks, **options):
@@ -26,7 +27,7 @@ def write_and_leave(writer, block, interruption):
     raise interruption
 
 
-@every_format
+@every_file
 def test_nothing_is_seen_before_the_end(form, tmp_path, mapping, blocks):
     out = tmp_path / f"out{form}"
     out.write_text("what was there")
@@ -40,6 +41,66 @@ def test_nothing_is_seen_before_the_end(form, tmp_path, mapping, blocks):
         writer.close(mapping.uns)
     assert list(tmp_path.iterdir()) == [out]
     assert out.read_bytes() != b"what was there"
+
+
+def test_a_zarr_store_is_replaced_when_the_new_one_is_whole(tmp_path, mapping, blocks):
+    import anndata
+
+    out = tmp_path / "out.zarr"
+    write_all(out, mapping, blocks)
+    (out / "left over").touch()
+    with open_writer(out, mapping.schema, mapping.n_cells) as writer:
+        for block in blocks(2):
+            writer.write(block)
+            assert (out / "left over").exists()
+            (hidden,) = set(tmp_path.iterdir()) - {out}
+            assert hidden.name.startswith(".")
+        writer.close(mapping.uns)
+    assert list(tmp_path.iterdir()) == [out]
+    assert not (out / "left over").exists()
+    with pytest.warns(UserWarning, match="names are not unique"):
+        found = anndata.read_zarr(out)
+    assert found.obs_names.tolist() == mapping.cell_names.tolist()
+
+
+def test_a_store_that_cannot_take_its_place_leaves_the_old_one(
+    tmp_path, mapping, blocks, monkeypatch
+):
+    out = tmp_path / "out.zarr"
+    write_all(out, mapping, blocks)
+    (out / "of the old").touch()
+    move, moves = os.replace, []
+
+    def second_fails(source, target):
+        moves.append(target)
+        if len(moves) == 2:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        move(source, target)
+
+    with open_writer(out, mapping.schema, mapping.n_cells) as writer:
+        for block in blocks(7):
+            writer.write(block)
+        monkeypatch.setattr("cellport.runtime.writers.output.os.replace", second_fails)
+        with pytest.raises(OutputError, match="disk reported"):
+            writer.close(mapping.uns)
+        monkeypatch.undo()
+    assert list(tmp_path.iterdir()) == [out]
+    assert (out / "of the old").exists()
+
+
+def test_what_a_zarr_store_does_not_replace(tmp_path, mapping, blocks):
+    out = tmp_path / "out.zarr"
+    out.mkdir()
+    (out / "mine").touch()
+    with pytest.raises(OutputError, match="is no zarr store"):
+        check_output(out)
+    (tmp_path / "file.zarr").touch()
+    with pytest.raises(OutputError, match="is no zarr store"):
+        check_output(tmp_path / "file.zarr")
+    write_all(tmp_path / "query.zarr", mapping, blocks)
+    with pytest.raises(OutputError, match="also an input"):
+        check_output(tmp_path / "query.zarr", inputs=[tmp_path / "query.zarr"])
+    assert check_output(tmp_path / "query.zarr") == ".zarr"
 
 
 @every_format
