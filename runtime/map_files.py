@@ -14,6 +14,7 @@ from cellport.runtime.errors import InputError, OutputError
 from cellport.runtime.prefetch import prefetch
 from cellport.runtime.queries import distinct_names, with_query, with_query_schema
 from cellport.runtime.results import MappedBlock, Schema
+from cellport.runtime.sources.memory import is_anndata
 from cellport.runtime.tally import Tally
 from cellport.runtime.writers import check_output, open_writer
 
@@ -71,7 +72,7 @@ class Summary:
 
 def map_files(
     atlas: Atlas,
-    queries: Sequence[str | os.PathLike[str]] | str | os.PathLike[str],
+    queries: Any,
     out: str | os.PathLike[str],
     options: MapOptions | None = None,
     *,
@@ -81,14 +82,15 @@ def map_files(
     started: Callable[[list[Stream]], None] | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Summary:
-    """Map one or more files and write one result.
+    """Map one or more queries and write one result, in memory that does not grow with the cells.
 
     Parameters
     ----------
     atlas
         The reference.
     queries
-        One path, or several; with several, ``obs["cellport_query"]`` says which a cell came from.
+        One path or AnnData (backed or lazily read ones too), or a list of them; with several,
+        ``obs["cellport_query"]`` says which a cell came from.
     out
         ``.h5ad``, ``.zarr``, ``.csv`` or ``.parquet``; replaced in one step at the end.
     options
@@ -114,13 +116,14 @@ def map_files(
         The result cannot be written; nothing is left behind.
     """
     began = time.perf_counter()
-    if isinstance(queries, str | os.PathLike):
+    if isinstance(queries, str | os.PathLike) or is_anndata(queries):
         queries = [queries]
     if not queries:
         raise InputError("No query was given; name at least one file.")
     if with_counts and len(queries) != 1:
         raise InputError("Counts can be copied for one query at a time; map the others apart.")
-    inputs = [*queries, atlas.file.path]
+    paths = [query for query in queries if isinstance(query, str | os.PathLike)]
+    inputs = [*paths, atlas.file.path]
     check_output(out, with_counts=with_counts, inputs=inputs)
     if report is not None:
         _check_report(report, out, inputs)

@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -15,18 +16,23 @@ from cellport.runtime.results import Column, MappedBlock, Schema
 QUERY = "cellport_query"
 
 
-def distinct_names(queries: Sequence[str | os.PathLike[str]]) -> tuple[str, ...]:
+def distinct_names(queries: Sequence[Any]) -> tuple[str, ...]:
     """Return the shortest names that tell the queries apart: file names, or else paths.
+
+    Those that are no paths are called by their position.
 
     Raises
     ------
     InputError
         One query was named twice.
     """
-    short = [Path(query).name for query in queries]
+    full = [
+        str(query) if isinstance(query, str | os.PathLike) else f"query {i}"
+        for i, query in enumerate(queries)
+    ]
+    short = [Path(name).name for name in full]
     if len(set(short)) == len(short):
         return tuple(short)
-    full = [str(query) for query in queries]
     if len(set(full)) == len(full):
         return tuple(full)
     raise InputError("The same query file was named twice; name each once.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from cellport.runtime.sources.annotations import as_text, is_array
 from cellport.runtime.sources.csc import CscMatrix
 from cellport.runtime.sources.csr import CsrMatrix
 from cellport.runtime.sources.dense import DenseMatrix
+from cellport.runtime.sources.lazy import LazyMatrix, is_lazy
 from cellport.runtime.sources.source import Contents, Frame, Matrix, Place, Text
 from cellport.runtime.sources.trouble import damaged, readable
 
@@ -29,15 +31,15 @@ def is_anndata(query: Any) -> bool:
 
 
 def open_anndata(adata: Any, threads: int) -> Contents:
-    """Open an AnnData; a backed one is read from its file in blocks, nothing is copied.
+    """Open an AnnData; a backed or lazy one is read in blocks, nothing is copied.
 
     Raises
     ------
     InputError
         When a matrix is of a kind that cannot be read, once it is asked for.
     """
-    cells = frame_of_pandas(adata.obs, f"{ANNDATA}, obs")
-    genes = frame_of_pandas(adata.var, f"{ANNDATA}, var")
+    cells = frame_of_table(adata.obs, f"{ANNDATA}, obs")
+    genes = frame_of_pandas(_in_memory(adata.var), f"{ANNDATA}, var")
 
     def opener(name: str, get: Callable[[], Any], frame: Callable[[], Frame]) -> Any:
         def open_place() -> Place:
@@ -55,7 +57,7 @@ def open_anndata(adata: Any, threads: int) -> Contents:
         places["raw"] = opener(
             "raw/X",
             lambda: adata.raw.X,
-            lambda: frame_of_pandas(adata.raw.var, f"{ANNDATA}, raw/var"),
+            lambda: frame_of_pandas(_in_memory(adata.raw.var), f"{ANNDATA}, raw/var"),
         )
     for key in adata.layers:
         places[key] = opener(
@@ -119,8 +121,8 @@ def matrix_of_object(matrix: Any, where: str, threads: int) -> Matrix:
     """
     if hasattr(matrix, "group") and hasattr(matrix, "format"):
         return read_matrix(matrix.group, where, threads, lambda array, name: None)
-    if type(matrix).__module__.startswith("dask"):
-        raise InputError(f"{where} is a dask array; call .compute() on it first.")
+    if is_lazy(matrix):
+        return LazyMatrix(where, matrix, lambda piece, place: _computed(piece, place, threads))
     kind = getattr(matrix, "format", "")
     if hasattr(matrix, "tocsr") and kind not in ("csr", "csc"):
         matrix, kind = matrix.tocsr(), "csr"
@@ -139,12 +141,34 @@ def matrix_of_object(matrix: Any, where: str, threads: int) -> Matrix:
     )
 
 
+def _computed(piece: Any, where: str, threads: int) -> Matrix:
+    if is_lazy(piece):
+        raise InputError(f"{where} is a dask array of dask arrays; compute it first.")
+    return matrix_of_object(piece, where, threads)
+
+
 def frame_of_names(names: Sequence[str], where: str) -> Frame:
     """Wrap a plain list of names as a table without columns."""
     values = np.empty(len(names), dtype=object)
     values[:] = list(names)
     text = as_text(values)
     return Frame(where, len(text), lambda start, stop: text[start:stop], (), (), lambda name: text)
+
+
+def frame_of_table(table: Any, where: str) -> Frame:
+    """Wrap a pandas table, or a lazily read one of which only what is asked for is read."""
+    if not hasattr(table, "to_memory"):
+        return frame_of_pandas(table, where)
+    names = frame_of_names(table.index, where)
+    return replace(
+        names,
+        columns=tuple(str(name) for name in table.columns),
+        column=lambda name: frame_of_pandas(table[[name]].to_memory(), where).column(name),
+    )
+
+
+def _in_memory(table: Any) -> Any:
+    return table.to_memory() if hasattr(table, "to_memory") else table
 
 
 def frame_of_pandas(table: Any, where: str) -> Frame:

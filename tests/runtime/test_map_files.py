@@ -183,3 +183,19 @@ def test_what_cannot_be_asked_for(atlas: Atlas, save: Any, tmp_path: Path) -> No
     with pytest.raises(OutputError, match="cannot hold counts"):
         map_files(atlas, query, tmp_path / "out.csv", with_counts=True)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_anndata_objects_are_mapped_to_a_file_too(
+    atlas: Atlas, save: Any, tiny_cells: Any, tmp_path: Path
+) -> None:
+    adata, out = tiny_cells.adata(), tmp_path / "out.h5ad"
+    map_files(atlas, adata, out)
+    expected = atlas.map(adata)
+    assert_array_equal(anndata.read_h5ad(out).obsm["X_cellport"], expected["X_cellport"])
+    map_files(atlas, [save(0, 100), adata[100:]], out)
+    found = anndata.read_h5ad(out)
+    assert_array_equal(found.obsm["X_cellport"], expected["X_cellport"])
+    assert found.obs["cellport_query"].value_counts().to_dict() == {
+        "0_100.h5ad": 100,
+        "query 1": 140,
+    }
