@@ -35,11 +35,11 @@ from cellport.runtime.neighbors import (
 )
 from cellport.runtime.novelty import read_novelty_table
 from cellport.runtime.prefetch import prefetch
+from cellport.runtime.processors import available_threads
 from cellport.runtime.provenance import QueryFacts, provenance
 from cellport.runtime.results import MappedBlock, Schema
 from cellport.runtime.session import (
     Device,
-    available_threads,
     device_of,
     has_cuda_provider,
     open_session,

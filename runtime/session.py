@@ -18,6 +18,7 @@ from cellport.runtime.errors import (
     MissingDependencyError,
     first_line,
 )
+from cellport.runtime.processors import available_threads
 
 Device = Literal["auto", "cpu", "cuda"]
 # how far two runs of one graph may differ, between machines or from PyTorch
@@ -127,17 +128,6 @@ def largest_difference(found: NDArray[np.float32], expected: NDArray[np.float32]
 def has_cuda_provider() -> bool:
     """Whether the installed ONNX Runtime is the GPU build."""
     return "CUDAExecutionProvider" in onnxruntime().get_available_providers()
-
-
-def available_threads() -> int:
-    """Processors this process may use; ``OMP_NUM_THREADS`` and its kin lower it."""
-    for name in ("CELLPORT_NUM_THREADS", "OMP_NUM_THREADS"):
-        value = os.environ.get(name, "")
-        if value.isdecimal() and int(value) > 0:
-            return int(value)
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _providers(ort: ModuleType, device: Device) -> list[str]:

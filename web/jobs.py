@@ -17,7 +17,7 @@ from typing import Any
 from pebble import ProcessExpired, ProcessPool
 
 from cellport.runtime.errors import CellportError
-from cellport.runtime.session import available_threads
+from cellport.runtime.processors import available_threads
 from cellport.web.limits import Limits
 from cellport.web.refusal import Refusal
 from cellport.web.worker import Format, Outcome, map_upload, ready, start

@@ -8,7 +8,7 @@ from typing import Any
 
 from cellport.runtime.cluster.run import require_dask
 from cellport.runtime.errors import CellportError, InputError
-from cellport.runtime.session import available_threads
+from cellport.runtime.processors import available_threads
 
 LOCAL = "local"
 # seconds that a scheduler and its first worker may take to answer

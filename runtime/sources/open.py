@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from cellport.runtime import gate
 from cellport.runtime.errors import InputError
-from cellport.runtime.session import available_threads
+from cellport.runtime.processors import available_threads
 from cellport.runtime.sources.memory import is_anndata, open_anndata, open_arrays
 from cellport.runtime.sources.source import Contents, Source
 from cellport.runtime.sources.trouble import near_names

@@ -117,7 +117,7 @@ def write_uns(store: Store, parent: Any, name: str, value: Any) -> None:
         return
     if isinstance(value, list | tuple | np.ndarray):
         if all(isinstance(one, str) for one in value):
-            text(store, parent, name, value)
+            text(store, parent, name, list(value))
             return
         if _numeric(value):
             numbers = np.asarray(value)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cellport.runtime.errors import MissingDependencyError
 from cellport.runtime.results import MappedBlock, Schema
@@ -69,16 +70,19 @@ class ZarrSink:
             end -= end % CHUNK_CELLS
         rows = slice(self._begin, end)
         kept = end - self._begin
-        arrays = [(self._names, [block.cell_names for block in self._waiting])]
-        for name, array in self._columns.items():
-            arrays.append((array, [block.obs[name] for block in self._waiting]))
-        for name, array in self._obsm.items():
-            arrays.append((array, [block.obsm[name] for block in self._waiting]))
         if kept:
-            for array, values in arrays:
+            for array, values in self._gathered():
                 array[rows] = np.concatenate(values)[:kept]
         self._begin = end
         self._waiting = [_rest(last, end)] if end < last.start + last.n_cells else []
+
+    def _gathered(self) -> Iterator[tuple[Any, list[NDArray[Any]]]]:
+        """Yield each array and what waits for it."""
+        yield self._names, [block.cell_names for block in self._waiting]
+        for name, array in self._columns.items():
+            yield array, [block.obs[name] for block in self._waiting]
+        for name, array in self._obsm.items():
+            yield array, [block.obsm[name] for block in self._waiting]
 
 
 def _rest(block: MappedBlock, start: int) -> MappedBlock:

@@ -12,7 +12,7 @@ import pytest
 from cellport.runtime import session as session_module
 from cellport.runtime.atlas_file import open_atlas_file
 from cellport.runtime.errors import AtlasError, InputError, MissingDependencyError
-from cellport.runtime.session import available_threads, device_of, onnxruntime, open_session
+from cellport.runtime.session import device_of, onnxruntime, open_session
 
 
 def _import_fails(monkeypatch: pytest.MonkeyPatch, error: ImportError) -> None:
@@ -125,28 +125,6 @@ def test_cpu_build_asks_for_the_cpu_alone(monkeypatch: pytest.MonkeyPatch, devic
     fake = _pretend(monkeypatch, "AzureExecutionProvider", "CPUExecutionProvider")
     open_session(b"", "encoder.onnx", device=device)
     assert fake.asked == ["CPUExecutionProvider"]
-
-
-@pytest.mark.parametrize(
-    ("environment", "threads"),
-    [
-        ({"CELLPORT_NUM_THREADS": "3", "OMP_NUM_THREADS": "5"}, 3),
-        ({"OMP_NUM_THREADS": "5"}, 5),
-        ({"CELLPORT_NUM_THREADS": "0", "OMP_NUM_THREADS": "2"}, 2),
-        ({"CELLPORT_NUM_THREADS": "many", "OMP_NUM_THREADS": "²"}, None),
-        ({"CELLPORT_NUM_THREADS": "-1"}, None),
-        ({}, None),
-    ],
-)
-def test_threads_follow_the_environment(
-    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], threads: int | None
-) -> None:
-    for name in ("CELLPORT_NUM_THREADS", "OMP_NUM_THREADS"):
-        monkeypatch.delenv(name, raising=False)
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
-    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    assert available_threads() == (threads or allowed)
 
 
 def test_nothing_is_reported_to_the_maker_of_onnxruntime(
