@@ -17,8 +17,8 @@ ROOT = Path(__file__).resolve().parent.parent
 FOLDERS = ("cellport", "kernels", "models", "train", "runtime", "web")
 # the data layer of the runtime: what training may use of it
 DATA_LAYER = (
-    "atlas_file", "errors", "gene_rules", "genes", "label_tree", "processors", "session", "sources",
-    "thresholds", "version",
+    "atlas_file", "errors", "gene_rules", "genes", "label_tree", "novelty", "processors", "session",
+    "sources", "thresholds", "version",
 )  # fmt: skip
 ALLOWED = {
     "kernels": (),

@@ -31,12 +31,12 @@ from cellport.train.index import neighbor_centroids
 from cellport.train.label_rules import LabelRules, fit_label_rules
 from cellport.train.label_tree import named_groups
 from cellport.train.layout import learn_layout, place
-from cellport.train.novelty import Novelty, fit_novelty, label_profiles
+from cellport.train.novelty import Novelty, fit_easing, fit_novelty, label_profiles
 from cellport.train.panel import select_panel
 from cellport.train.reference import Reference, read_reference
 from cellport.train.roots import RootChoice
 from cellport.train.structure import Annotated, fit_structure
-from cellport.train.unseen import answers_for_held_out_cells, answers_for_unseen_batches
+from cellport.train.unseen import Unseen, answers_for_held_out_cells, answers_for_unseen_batches
 
 # share of the labelled cells kept out of training
 HELD_OUT = 0.1
@@ -183,7 +183,9 @@ def build_atlas(
     )
     model = fit(cells, how.fit, checkpoint, report)
     latent, logits = encode_reference(model, cells)
-    rules = _label_rules(reference, cells, model, logits, how, checkpoint, report)
+    unseen = answers_for_unseen_batches(cells, how.fit, checkpoint, report)
+    rules = _label_rules(reference, cells, model, logits, unseen, how)
+    easing = fit_easing(unseen.novelty_p if unseen else ())
     layout, layout_scores = learn_layout(model, cells, latent, how.fit)
     known = Annotated(reference.label, reference.labels, reference.cell_names, held_out)
     roots = RootChoice(tuple(how.root), tuple(how.root_cell))
@@ -196,6 +198,7 @@ def build_atlas(
         "batch_column": how.batch or "",
         "settings": asdict(how.fit),
         **asdict(rules.calibration),
+        "novelty_easing": round(easing, 4),
         "cells_by_label": _count(reference.labels, cells.label),
         "cells_by_batch": _count(reference.batches, cells.batch),
         "held_out": rules.scores,
@@ -220,7 +223,7 @@ def build_atlas(
         training=training,
         minimum_runtime="0.1.0",
     )
-    novelty = fit_novelty(model, cells, how.fit.seed)
+    novelty = fit_novelty(model, cells, how.fit.seed, easing)
     members = export_members(
         model, cells, latent, rules.calibration, novelty, layout, structure.head, how.fit.seed
     )
@@ -347,16 +350,15 @@ def _label_rules(
     cells: TrainingCells,
     model: CountVAE,
     logits: NDArray[np.float32],
+    unseen: Unseen | None,
     how: AtlasConfig,
-    checkpoint: Path | None,
-    report: Callable[[Progress], None] | None,
 ) -> LabelRules:
     if not cells.n_labels:
         return LabelRules()
     return fit_label_rules(
         logits[cells.held_out],
         cells.label[cells.held_out],
-        answers_for_unseen_batches(cells, how.fit, checkpoint, report),
+        unseen,
         answers_for_held_out_cells(model, cells, how.fit),
         reference.labels,
         named_groups(reference, how.label_tree, how.ontology, how.label_ids),

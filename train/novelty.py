@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +13,7 @@ from scipy.cluster.vq import kmeans2
 
 from cellport.models.novelty import GroupDistance, Groups, NoveltyScore
 from cellport.models.vae import CountVAE
+from cellport.runtime.novelty import ARRAYS, NoveltyTable, novelty_p_values
 from cellport.train.fit import TrainingCells
 
 P_LEVELS = (1, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.15, 0.1, 0.07, 0.05, 0.03, 0.02, 0.01,
@@ -19,14 +21,19 @@ P_LEVELS = (1, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.15, 0.1, 0.07, 0.05, 0.
 # beyond those levels, ones that are extrapolated from the scores between 0.05 and 0.001
 _TAIL_LEVELS = (1e-4, 1e-6, 1e-9, 1e-13, 1e-18, 1e-25, 1e-36)
 SHARES = (0.2, 0.4, 0.6, 0.8, 1.0)
+FEWEST_HELD_OUT = 30
 _BINS = 8
 _MOST_FITTED = 20_000
 _MOST_JUDGED = 2_000
 _COPIES = 4_000
-_FEWEST_HELD_OUT = 30
 _SHALLOWEST = 100.0
 _CHUNK = 1024
 _PROFILED = 20_000
+# the share of known cells of a new batch that is to fall below itself, and bounds of its price
+_LEVEL = 0.05
+_LEAST_EASING = 0.1
+# where there is one batch: what references of several batches come to, as a rule
+_USUAL_EASING = 0.7
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +52,13 @@ class Novelty:
     arrays: dict[str, NDArray[np.float32]]
 
 
-def fit_novelty(model: CountVAE, cells: TrainingCells, seed: int) -> Novelty:
+def fit_novelty(
+    model: CountVAE,
+    cells: TrainingCells,
+    seed: int,
+    easing: float = 1.0,
+    shares: tuple[float, ...] = SHARES,
+) -> Novelty:
     """Measure the groups of the reference, and how strange its held-out cells look.
 
     Groups are the labels; without labels, k-means clusters of the latent. The held-out cells
@@ -61,13 +74,18 @@ def fit_novelty(model: CountVAE, cells: TrainingCells, seed: int) -> Novelty:
         cells stand in for them, and p-values of new cells come out somewhat too small.
     seed
         Of the choice of cells, and of their thinning.
+    easing
+        Power to which p-values are raised, from `fit_easing`; 1 where queries are of the
+        reference's own batches.
+    shares
+        Shares of the panel genes for which there is to be a table.
     """
     rng = np.random.default_rng(seed)
     trained = np.setdiff1d(np.arange(cells.counts.shape[0]), cells.held_out)
     trained = _some(trained, _MOST_FITTED, rng)
     first, latent, logits = encode_layers(model, cells.counts[trained])
     group = _groups(cells.label[trained], latent, logits, seed)
-    enough = len(cells.held_out) >= _FEWEST_HELD_OUT
+    enough = len(cells.held_out) >= FEWEST_HELD_OUT
     judged = _some(cells.held_out if enough else trained, _MOST_JUDGED, rng)
     judged_first, judged_latent, _ = encode_layers(model, cells.counts[judged])
     n = model.config.n_hidden
@@ -78,7 +96,53 @@ def fit_novelty(model: CountVAE, cells: TrainingCells, seed: int) -> Novelty:
         skip,
         fit_groups(latent, group, judged_latent),
     ).eval()
-    return Novelty(score, _null_table(model, score, cells.counts[judged], rng))
+    arrays = _null_table(model, score, cells.counts[judged], shares, rng)
+    arrays["novelty_p"] **= np.float32(easing)
+    return Novelty(score, arrays)
+
+
+def fit_easing(unseen_p: Sequence[NDArray[np.float32]]) -> float:
+    """Power to which p-values are raised so that a new batch does not look novel as a whole.
+
+    Held-out cells share their batches with the trained ones, and no query does. Models
+    trained without some batches say how strange known types of an unseen batch look: after
+    the power, 5 % of their cells are below 0.05.
+
+    Parameters
+    ----------
+    unseen_p
+        float32 [cells] for each group of batches left out: p-values of its cells.
+
+    Returns
+    -------
+    float
+        At most 1; a usual value where no batch was left out.
+
+    References
+    ----------
+    Dunn, Wasserman and Ramdas 2022, JASA, "Distribution-free prediction sets for two-layer
+    hierarchical models": groups count alike, whatever their numbers of cells.
+    """
+    if not unseen_p:
+        return _USUAL_EASING
+    p = np.concatenate(unseen_p).astype(np.float64)
+    weight = np.concatenate([np.full(len(one), 1 / len(one)) for one in unseen_p])
+    order = np.argsort(p)
+    below = weight[order].cumsum() / len(unseen_p)
+    reached = max(p[order[np.searchsorted(below, _LEVEL)]], 1e-300)
+    return float(np.clip(np.log(_LEVEL) / np.log(reached), _LEAST_EASING, 1.0))
+
+
+def novelty_p(
+    model: CountVAE, novelty: Novelty, counts: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Novelty p-values of dense counts, float32 [n]; NaN where a gene was not measured."""
+    first, latent, _ = encode_layers(model, counts)
+    with torch.inference_mode():
+        score = novelty.score(torch.from_numpy(first), torch.from_numpy(latent)).numpy()
+    table = NoveltyTable(*(novelty.arrays[name] for name in ARRAYS))
+    share = float(np.isfinite(counts[:1]).mean())
+    return novelty_p_values(table, score, np.nansum(counts, axis=1), share)
 
 
 def encode_layers(
@@ -158,11 +222,15 @@ def _groups(
 
 
 def _null_table(
-    model: CountVAE, score: NoveltyScore, counts: sp.csr_matrix, rng: np.random.Generator
+    model: CountVAE,
+    score: NoveltyScore,
+    counts: sp.csr_matrix,
+    shares: tuple[float, ...],
+    rng: np.random.Generator,
 ) -> dict[str, NDArray[np.float32]]:
     copies = max(2, -(-_COPIES // counts.shape[0]))
     depth, scores = [], []
-    for share in SHARES:
+    for share in shares:
         library, found = (
             np.concatenate(part)
             for part in zip(
@@ -179,7 +247,7 @@ def _null_table(
         scores.append(
             _with_tail(np.stack([np.quantile(found[r], 1 - np.array(P_LEVELS)) for r in bins]))
         )
-    table = {"novelty_p": (*P_LEVELS, *_TAIL_LEVELS), "novelty_share": SHARES,
+    table = {"novelty_p": (*P_LEVELS, *_TAIL_LEVELS), "novelty_share": shares,
              "novelty_depth": depth, "novelty_score": scores}  # fmt: skip
     return {name: np.asarray(values, dtype=np.float32) for name, values in table.items()}
 

@@ -1,7 +1,7 @@
 """Answers for reference cells from models that saw neither them nor their batch.
 
 A model is surer of cells from the batches it was trained on than of anybody's query, so what
-decides probabilities, label sets and calls is measured on batches that were left out.
+decides probabilities, label sets, calls and novelty is measured on batches that were left out.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from cellport.models.vae import CountVAE
 from cellport.train.augment import Degradation, degrade
 from cellport.train.fit import FitConfig, Progress, TrainingCells, fit
+from cellport.train.novelty import FEWEST_HELD_OUT, fit_novelty, novelty_p
 
 # batches are left out in so many groups, each costing a training run
 FOLDS = 3
@@ -41,12 +42,17 @@ class Unseen:
         int64 [2n], which training run answered.
     degraded
         bool [2n].
+    novelty_p
+        float32 [its cells] for each training run: novelty p-values of the cells as measured,
+        against held-out cells of the batches the run was trained on. Runs with too few of
+        these have none.
     """
 
     logits: NDArray[np.float32]
     label: NDArray[np.int64]
     group: NDArray[np.int64]
     degraded: NDArray[np.bool_]
+    novelty_p: tuple[NDArray[np.float32], ...] = ()
 
 
 def batch_folds(batch: NDArray[np.int64], folds: int = FOLDS) -> NDArray[np.int64]:
@@ -100,9 +106,12 @@ def answers_for_unseen_batches(
     if folds < 2 or not cells.n_labels:
         return None
     parts: list[Unseen] = []
+    strange: list[NDArray[np.float32]] = []
     for fold in range(folds):
         rng = np.random.default_rng([config.seed, fold])
-        trained = _some(np.flatnonzero(fold_of != fold), _MOST_TRAINED, rng)
+        inside = np.flatnonzero(fold_of != fold)
+        spared = np.intersect1d(inside, cells.held_out)
+        trained = _some(np.setdiff1d(inside, spared), _MOST_TRAINED, rng)
         known = np.unique(cells.label[trained])
         answerable = (fold_of == fold) & (cells.label >= 0) & np.isin(cells.label, known)
         judged = _some(np.flatnonzero(answerable), _MOST_JUDGED, rng)
@@ -116,6 +125,10 @@ def answers_for_unseen_batches(
             None if report is None else _named(report, part),
         )
         parts.append(_answers(model, cells, judged, fold, config, rng))
+        if len(spared) >= FEWEST_HELD_OUT:
+            known_cells = _subset(cells, np.concatenate([trained, spared]), len(spared))
+            novelty = fit_novelty(model, known_cells, config.seed, shares=(1.0,))
+            strange.append(novelty_p(model, novelty, cells.counts[judged].toarray()))
     if not parts:
         return None
     return Unseen(
@@ -123,6 +136,7 @@ def answers_for_unseen_batches(
         np.concatenate([part.label for part in parts]),
         np.concatenate([part.group for part in parts]),
         np.concatenate([part.degraded for part in parts]),
+        tuple(strange),
     )
 
 
@@ -150,7 +164,8 @@ def _some(rows: NDArray[np.int64], most: int, rng: np.random.Generator) -> NDArr
     return rows if len(rows) <= most else np.sort(rng.choice(rows, most, replace=False))
 
 
-def _subset(cells: TrainingCells, rows: NDArray[np.int64]) -> TrainingCells:
+def _subset(cells: TrainingCells, rows: NDArray[np.int64], held_out: int = 0) -> TrainingCells:
+    """Keep some of the cells; the last `held_out` rows are held out."""
     batches, batch = np.unique(cells.batch[rows], return_inverse=True)
     return replace(
         cells,
@@ -158,7 +173,7 @@ def _subset(cells: TrainingCells, rows: NDArray[np.int64]) -> TrainingCells:
         label=cells.label[rows],
         batch=batch.astype(np.int64),
         n_batches=len(batches),
-        held_out=np.empty(0, np.int64),
+        held_out=np.arange(len(rows) - held_out, len(rows)),
     )
 
 

@@ -6,12 +6,19 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cellport.models.novelty import GroupDistance
-from cellport.runtime.novelty import NoveltyTable, novelty_p_values
 from cellport.train.augment import Degradation
 from cellport.train.fit import FitConfig, TrainingCells, fit
-from cellport.train.novelty import Novelty, encode_layers, fit_groups, fit_novelty, label_profiles
+from cellport.train.novelty import (
+    fit_easing,
+    fit_groups,
+    fit_novelty,
+    label_profiles,
+    novelty_p,
+)
 
 CONFIG = FitConfig(n_latent=6, n_hidden=24, epochs=12, batch_size=32, device="cpu")
 GENES = 80
@@ -43,20 +50,10 @@ def trained(request: pytest.FixtureRequest) -> Any:
     return model, cells, fit_novelty(model, cells, seed=0)
 
 
-def _p(model: Any, novelty: Novelty, counts: np.ndarray, share: float = 1.0) -> np.ndarray:
-    first, latent, _ = encode_layers(model, counts)
-    with torch.inference_mode():
-        score = novelty.score(torch.from_numpy(first), torch.from_numpy(latent)).numpy()
-    table = NoveltyTable(
-        *(novelty.arrays[f"novelty_{n}"] for n in ("p", "share", "depth", "score"))
-    )
-    return novelty_p_values(table, score, np.nansum(counts, axis=1), share)
-
-
 def test_known_cells_are_usual_and_an_unseen_type_is_not(trained: Any) -> None:
     model, _, novelty = trained
     known, strange = _cells(300, [0, 1, 2], 1)[0], _cells(300, [3], 2)[0]
-    p, strange_p = _p(model, novelty, known.toarray()), _p(model, novelty, strange.toarray())
+    p, strange_p = (novelty_p(model, novelty, some.toarray()) for some in (known, strange))
     # 100 cells set the level: over seeds it comes to .03 to .15
     assert (p < 0.05).mean() < 0.2
     assert 0.3 < np.median(p) < 0.7
@@ -67,20 +64,20 @@ def test_known_cells_are_usual_and_an_unseen_type_is_not(trained: Any) -> None:
 def test_shallow_cells_are_not_novel_for_that(trained: Any, depth: float) -> None:
     model, _, novelty = trained
     shallow = _cells(300, [0, 1, 2], 3, depth)[0]
-    assert (_p(model, novelty, shallow.toarray()) < 0.05).mean() < 0.15
+    assert (novelty_p(model, novelty, shallow.toarray()) < 0.05).mean() < 0.15
 
 
 def test_cells_that_lack_genes_are_not_novel_for_that(trained: Any) -> None:
     model, _, novelty = trained
     counts = _cells(300, [0, 1, 2], 4)[0].toarray()
     counts[:, ::2] = np.nan
-    assert (_p(model, novelty, counts, 0.5) < 0.05).mean() < 0.2
+    assert (novelty_p(model, novelty, counts) < 0.05).mean() < 0.2
 
 
 def test_the_strangest_cells_are_told_apart(trained: Any) -> None:
     model, _, novelty = trained
     strange = _cells(200, [3], 2, 2000)[0].toarray()
-    p = _p(model, novelty, strange)
+    p = novelty_p(model, novelty, strange)
     assert len(np.unique(p)) > 150
     assert p.min() < 1e-4
 
@@ -91,6 +88,31 @@ def test_the_same_seed_gives_the_same_table(trained: Any) -> None:
     for name, array in novelty.arrays.items():
         assert array.dtype == np.float32
         np.testing.assert_array_equal(again.arrays[name], array)
+
+
+@given(st.lists(st.floats(1, 8), min_size=1, max_size=4), st.integers(100, 3000))
+def test_eased_known_cells_of_unseen_batches_look_as_usual_as_they_are(
+    shift: list[float], n: int
+) -> None:
+    """5 % of them below 0.05, each group of batches counting alike whatever its size."""
+    rng = np.random.default_rng(0)
+    p = [rng.random(n * (i + 1)).astype(np.float32) ** power for i, power in enumerate(shift)]
+    easing = fit_easing(p)
+    below = np.mean([(one.astype(float) ** easing < 0.05).mean() for one in p])
+    assert below == pytest.approx(0.05, abs=0.011) or easing in (0.1, 1)
+
+
+def test_easing_never_makes_cells_stranger_and_has_a_usual_value() -> None:
+    assert fit_easing([np.linspace(0.2, 1, 50, dtype=np.float32)]) == 1
+    assert 0.3 < fit_easing([]) < 1
+
+
+def test_eased_p_values_are_the_others_to_that_power(trained: Any) -> None:
+    model, cells, novelty = trained
+    eased = fit_novelty(model, cells, seed=0, easing=0.6)
+    counts = _cells(50, [0, 3], 2)[0].toarray()
+    p, eased_p = (novelty_p(model, one, counts) for one in (novelty, eased))
+    np.testing.assert_allclose(eased_p, p**0.6, rtol=1e-4)
 
 
 def test_a_reference_too_small_to_spare_cells_has_a_table_too() -> None:

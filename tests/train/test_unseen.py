@@ -46,6 +46,20 @@ def test_each_labelled_cell_is_answered_once_whole_and_once_degraded(cells: Trai
     assert right[found.degraded].mean() > 0.5
 
 
+def test_novelty_is_judged_against_held_out_cells_of_the_batches_that_were_trained_on(
+    cells: TrainingCells,
+) -> None:
+    spared = np.arange(0, 240, 3)
+    found = answers_for_unseen_batches(replace(cells, held_out=spared), CONFIG)
+    assert found is not None
+    sizes = np.bincount(cells.batch)
+    assert sorted(len(p) for p in found.novelty_p) == sorted(sizes)
+    assert all(((p > 0) & (p <= 1)).all() for p in found.novelty_p)
+    few = answers_for_unseen_batches(replace(cells, held_out=spared[:20]), CONFIG)
+    assert few is not None
+    assert not few.novelty_p
+
+
 def test_a_type_of_one_batch_is_not_judged(cells: TrainingCells) -> None:
     alone = (cells.label == 2) & (cells.batch == 1)
     keep = np.flatnonzero((cells.label != 2) | alone)
