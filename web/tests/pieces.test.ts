@@ -9,6 +9,8 @@ import { averageLinkage } from "../src/mapping/linkage";
 import { buildTree, callDeepest } from "../src/mapping/label_tree";
 import { csvParts } from "../src/writers/csv";
 import { filesOf } from "../src/page/dropped";
+import { noveltyP, noveltyTable } from "../src/mapping/novelty";
+import { csvParts } from "../src/page/csv";
 import { isInside } from "../src/page/map_view";
 import { Results } from "../src/page/results";
 import { coursesOf } from "../src/page/trajectory";
@@ -30,6 +32,24 @@ test("arrays of numbers are read, others refused", () => {
   expect(() => parseNpy(file(header, body.subarray(1)), "a")).toThrow("size");
   expect(() => parseNpy(file(header.replace("<f4", "|O"), body), "a")).toThrow("plain array");
   expect(() => parseNpy(bytes("no array"), "a")).toThrow("begin");
+});
+
+test("novelty between the table's scores, and no further than its ends", () => {
+  const array = (shape: number[], ...values: number[]) => ({
+    shape,
+    data: Float32Array.from(values),
+  });
+  const levels = array([3], 1, 0.1, 1e-6);
+  const table = noveltyTable(
+    levels,
+    array([1], 1),
+    array([1, 2], 5, 7),
+    array([1, 2, 3], 0, 2, 4, 0, 4, 8),
+  );
+  const p = (score: number, depth: number) => noveltyP(table, score, Math.expm1(depth), 1);
+  expect(p(2, 5)).toBeCloseTo(0.1, 5);
+  expect(p(2, 6)).toBeCloseTo(Math.sqrt(0.1 * Math.sqrt(0.1)), 5);
+  expect([p(-1, 5), p(9, 5)]).toEqual([1, Math.fround(1e-6)].map((v) => expect.closeTo(v, 9)));
 });
 
 test("entries of a matrix are read, and the line named that is none", () => {

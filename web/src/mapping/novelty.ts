@@ -17,10 +17,6 @@ export interface NoveltyTable {
   score: Float32Array[][];
 }
 
-// the tail of the scores is taken as exponential from this p on
-const TAIL_FROM = 0.05;
-const LOWEST_LOG_P = -60;
-
 export function noveltyTable(
   p: NpyArray,
   share: NpyArray,
@@ -68,18 +64,9 @@ export function noveltyP(
 
 function atShare(table: NoveltyTable, row: number, score: number, library: number): number {
   const [below, above, weight] = between(table.depth[row], Math.log1p(library));
-  const low = logPAt(score, table.score[row][below], table.logP);
-  const high = logPAt(score, table.score[row][above], table.logP);
+  const low = interpolate(score, table.score[row][below], table.logP);
+  const high = interpolate(score, table.score[row][above], table.logP);
   return Math.exp((1 - weight) * low + weight * high);
-}
-
-function logPAt(score: number, levels: Float32Array, logP: Float64Array): number {
-  const last = levels.length - 1;
-  let tail = logP.findIndex((value) => -value >= -Math.log(TAIL_FROM));
-  tail = Math.min(tail < 0 ? logP.length : tail, levels.length - 2);
-  const slope = (logP[last] - logP[tail]) / Math.max(levels[last] - levels[tail], 1e-3);
-  const beyond = Math.max(score - levels[last], 0);
-  return Math.max(interpolate(score, levels, logP) + slope * beyond, LOWEST_LOG_P);
 }
 
 function interpolate(x: number, at: Float32Array, values: Float64Array): number {
