@@ -169,7 +169,7 @@ def fit_groups(
     """Whiten one layer within groups, and weigh its principal axes.
 
     The axes are taken in order of their variance, each whitened given those before it, and the
-    squared distance along the j-th counts 1 / (j + 3): late axes are mostly noise, and their
+    squared distance along the j-th counts 1 / (j + 30): late axes are mostly noise, and their
     number would drown what the first ones show.
 
     Parameters
@@ -189,7 +189,7 @@ def fit_groups(
     covariance = within.T @ within / len(within)
     ridge = 1e-3 * covariance.trace() / len(covariance) + 1e-9
     half = np.linalg.cholesky(covariance + ridge * np.eye(len(covariance)))
-    weight = (np.arange(axes.shape[1]) + 3.0) ** -0.5
+    weight = (np.arange(axes.shape[1]) + 30.0) ** -0.5
     whiten = np.linalg.solve(half, axes.T).T * weight
     origin = centres.mean(axis=0) @ whiten
     fitted = Groups(

@@ -132,8 +132,8 @@ def test_groups_are_measured_in_their_own_spread() -> None:
     distance = GroupDistance(fit_groups(values, np.zeros(4000, np.int64), values))
     wide, narrow = distance(torch.tensor([[30.0, 0.0], [0.0, 3.0]]))
     ratio = ((wide * distance.scale) ** 2 - 1) / ((narrow * distance.scale) ** 2 - 1)
-    # the second direction has the lower weight, 1 / (j + 3), and the ridge of its covariance
-    assert ratio.item() == pytest.approx(4 / 3 * 1.05, rel=0.1)
+    # the second direction has the lower weight, 1 / (j + 30), and the ridge of its covariance
+    assert ratio.item() == pytest.approx(31 / 30 * 1.05, rel=0.07)
 
 
 @pytest.mark.parametrize("labelled", [True, False])
