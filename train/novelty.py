@@ -20,6 +20,8 @@ P_LEVELS = (1, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.15, 0.1, 0.07, 0.05, 0.
             0.005, 0.002, 0.001)  # fmt: skip
 # beyond those levels, ones that are extrapolated from the scores between 0.05 and 0.001
 _TAIL_LEVELS = (1e-4, 1e-6, 1e-9, 1e-13, 1e-18, 1e-25, 1e-36)
+# so that the last level is at 45 times the score of the first: cells beyond it all look alike
+_FLATTEST_TAIL = 0.05
 SHARES = (0.2, 0.4, 0.6, 0.8, 1.0)
 FEWEST_HELD_OUT = 30
 _BINS = 8
@@ -260,7 +262,7 @@ def _with_tail(scores: NDArray[np.float64]) -> NDArray[np.float64]:
     """
     start, end = (scores[:, P_LEVELS.index(level)] for level in (0.05, 0.001))
     slope = float(np.median(np.log(end / start))) / np.log(0.05 / 0.001)
-    exponent = float(np.clip(slope, 1e-3, 1.0))
+    exponent = float(np.clip(slope, _FLATTEST_TAIL, 1.0))
     drawn = (0.001 / np.array(_TAIL_LEVELS)) ** exponent
     return np.column_stack([scores, scores[:, -1:] * drawn])
 
