@@ -77,7 +77,7 @@ _device = click.option(
 
 
 @main.command()
-@click.argument("reference", type=click.Path())
+@click.argument("reference", nargs=-1, required=True, type=click.Path())
 @click.option("-o", "--out", required=True, type=click.Path(), help="The atlas file to write.")
 @click.option("--labels", help="obs column with cell types; without it no labels are learned.")
 @click.option("--batch", help="obs column with batches (donor, study, technology).")
@@ -104,19 +104,24 @@ _device = click.option(
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0))
 @_device
 @_json
-def train(reference: str, out: str, as_json: bool, **settings: Any) -> None:
-    """Train on the annotated counts in REFERENCE and write one atlas file.
+def train(reference: tuple[str, ...], out: str, as_json: bool, **settings: Any) -> None:
+    """Train on the annotated counts in each REFERENCE and write one atlas file.
 
     A run that was stopped goes on from where it was when the same command is given again.
+    Several processes or cards: torchrun --nproc-per-node N -m cellport train ...
     """
     from cellport import screen
     from cellport.runtime.extras import require_train
 
     require_train()
     from cellport.train.api import train_atlas
+    from cellport.train.ranks import is_first
 
+    if not is_first():
+        train_atlas(list(reference), out, **settings)
+        return
     with screen.training() as report:
-        path = train_atlas(reference, out, report=report, **settings)
+        path = train_atlas(list(reference), out, report=report, **settings)
     from cellport.runtime.atlas_file import open_atlas_file
 
     if as_json:

@@ -75,12 +75,19 @@ def training() -> Iterator[Callable[[TrainingProgress], None]]:
     with bar:
         task = bar.add_task("training", total=None, state="reading the reference")
 
+        said: dict[str, int] = {}
+
         def report(progress: TrainingProgress) -> None:
+            if progress.note:
+                say(Text.assemble(("note:", "yellow"), f" {progress.note}"))
             losses = "  ".join(f"{name} {value:.3g}" for name, value in progress.losses.items())
-            state = f"{progress.part}, epoch {progress.epoch}/{progress.epochs}  {losses}"
-            bar.update(task, total=progress.epochs, completed=progress.epoch, state=state)
-            tenth = max(1, progress.epochs // 10)
-            if bar.disable and progress.epoch % tenth == 0:
+            count = f"{progress.epoch:,}/{progress.epochs:,}"
+            state = f"{progress.part}, {progress.unit} {count}  {losses}".rstrip()
+            done = progress.epoch + progress.within
+            bar.update(task, total=progress.epochs, completed=done, state=state)
+            tenth = 10 * progress.epoch // progress.epochs
+            if bar.disable and tenth > said.get(progress.part, 0):
+                said[progress.part] = tenth
                 say(f"training: {state}")
 
         yield report

@@ -6,6 +6,7 @@ import datetime
 import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from cellport.train.along import along_trajectory
 from cellport.train.calibrate import SET_LEVEL, Calibration, hold_out
 from cellport.train.card import write_card
 from cellport.train.export import export_graph
-from cellport.train.fit import FitConfig, Progress, TrainingCells, fit
+from cellport.train.fit import FitConfig, Progress, TrainingCells, dismiss, fit, follow
 from cellport.train.gene_table import name_genes
 from cellport.train.index import neighbor_centroids
 from cellport.train.label_rules import LabelRules, fit_label_rules
@@ -33,8 +34,11 @@ from cellport.train.label_tree import named_groups
 from cellport.train.layout import learn_layout, place
 from cellport.train.novelty import Novelty, fit_easing, fit_novelty, label_profiles
 from cellport.train.panel import select_panel
+from cellport.train.ranks import connect, is_first
 from cellport.train.reference import Reference, read_reference
 from cellport.train.roots import RootChoice
+from cellport.train.store import panel_counts
+from cellport.train.stream import chunks
 from cellport.train.structure import Annotated, fit_structure
 from cellport.train.unseen import Unseen, answers_for_held_out_cells, answers_for_unseen_batches
 
@@ -109,13 +113,14 @@ def train_atlas(
     Parameters
     ----------
     reference
-        A path, an AnnData, or anything else that the runtime maps.
+        A path, an AnnData, or anything else that the runtime maps, or a list of them. Counts
+        are read in blocks, and stay on disk where those of the panel are many.
     out
         The atlas file; written in one step.
     config
         What to make.
     report
-        Called after each epoch.
+        Called after each epoch, and each few seconds.
     **changes
         Single settings by name, of `AtlasConfig` or `FitConfig`: ``labels="cell_type"``,
         ``seed=1``.
@@ -136,21 +141,30 @@ def train_atlas(
     """
     how = with_changes(config or AtlasConfig(), changes)
     out = Path(out)
-    is_path = isinstance(reference, str | os.PathLike)
-    _check_out(out, Path(reference) if is_path else None)
+    connect(how.fit.device, how.fit.precision)
+    if not is_first():
+        follow(how.fit)
+        return out
+    several = reference if isinstance(reference, list) else [reference]
+    paths = [Path(one) for one in several if isinstance(one, str | os.PathLike)]
+    _check_out(out, paths)
     if (how.ontology is None) != (how.label_ids is None):
         raise TrainingError(
             "An ontology needs the column with the labels' terms, and it an ontology."
         )
     annotations = (*how.label_tree, *([how.label_ids] if how.label_ids else []))
-    cells = read_reference(reference, how.labels, how.batch, how.layer, annotations)
-    if is_path:
+    cells = read_reference(several, how.labels, how.batch, how.layer, annotations)
+    for path in paths:
         # an atlas is given away; where its maker keeps the data is nobody's business
-        folder = f"{Path(reference).parent}{os.sep}"
-        cells = replace(cells, description=cells.description.removeprefix(folder))
+        described = cells.description.replace(f"{path.parent}{os.sep}", "")
+        cells = replace(cells, description=described)
     if how.name is None:
         how = replace(how, name=out.name.removesuffix(".cellport"))
+    if report is not None:
+        for note in cells.notes:
+            report(Progress(0, 1, {}, part="reading", note=note))
     manifest, members = build_atlas(cells, how, _checkpoint(out), report)
+    dismiss(how.fit)
     write_atlas_file(out, manifest, members)
     for checkpoint in out.parent.glob(f"{_checkpoint(out).name}*"):
         checkpoint.unlink()
@@ -169,31 +183,61 @@ def build_atlas(
             f"{reference.description} has {reference.counts.shape[0]} cells; "
             f"training needs at least {_FEWEST_CELLS}."
         )
-    genes = select_panel(reference.counts, reference.batch, how.n_genes)
+    tell = _reading(reference, report)
+    genes = select_panel(reference.counts, reference.batch, how.n_genes, partial(tell, 0))
     if not len(genes):
         raise TrainingError(f"{reference.description}: no gene was chosen; all counts are zero.")
-    held_out = hold_out(reference.label, HELD_OUT, np.random.default_rng(how.fit.seed))
-    cells = TrainingCells(
-        counts=reference.counts[:, genes].tocsr(),
-        label=reference.label,
-        batch=reference.batch,
-        n_labels=len(reference.labels),
-        n_batches=len(reference.batches),
-        held_out=held_out,
-    )
+    n_cells = reference.counts.shape[0]
+    parts = chunks(reference.counts, genes, partial(tell, 2 * n_cells))
+    scratch = checkpoint and checkpoint.with_name(f"{checkpoint.name}.counts")
+    with panel_counts(parts, (n_cells, len(genes)), scratch) as counts:
+        held_out = hold_out(reference.label, HELD_OUT, np.random.default_rng(how.fit.seed))
+        cells = TrainingCells(
+            counts=counts,
+            label=reference.label,
+            batch=reference.batch,
+            n_labels=len(reference.labels),
+            n_batches=len(reference.batches),
+            held_out=held_out,
+        )
+        return _build(reference, genes, cells, how, checkpoint, report)
+
+
+def _reading(
+    reference: Reference, report: Callable[[Progress], None] | None
+) -> Callable[[int, int], None]:
+    """Report cells that have passed, of the three times that each one does."""
+    total = 3 * reference.counts.shape[0]
+
+    def tell(before: int, done: int) -> None:
+        if report is not None:
+            report(Progress(before + done, total, {}, part="reading", unit="cell"))
+
+    return tell
+
+
+def _build(
+    reference: Reference,
+    genes: NDArray[np.int64],
+    cells: TrainingCells,
+    how: AtlasConfig,
+    checkpoint: Path | None,
+    report: Callable[[Progress], None] | None,
+) -> tuple[Manifest, dict[str, bytes]]:
     model = fit(cells, how.fit, checkpoint, report)
     latent, logits = encode_reference(model, cells)
     unseen = answers_for_unseen_batches(cells, how.fit, checkpoint, report)
     rules = _label_rules(reference, cells, model, logits, unseen, how)
     easing = fit_easing(unseen.novelty_p if unseen else ())
     layout, layout_scores = learn_layout(model, cells, latent, how.fit)
-    known = Annotated(reference.label, reference.labels, reference.cell_names, held_out)
+    known = Annotated(reference.label, reference.labels, reference.cell_names, cells.held_out)
     roots = RootChoice(tuple(how.root), tuple(how.root_cell))
     structure = fit_structure(model, latent, known, roots, how.fit.seed)
     names = name_genes(reference.gene_columns, genes, how.organism)
     training = {
         "cells": int(cells.counts.shape[0]),
         "counts_from": reference.description,
+        "notes": list(reference.notes),
         "label_column": how.labels or "",
         "batch_column": how.batch or "",
         "settings": asdict(how.fit),
@@ -370,12 +414,12 @@ def _count(names: tuple[str, ...], codes: NDArray[np.int64]) -> dict[str, int]:
     return {name: int(n) for name, n in zip(names, number, strict=True)}
 
 
-def _check_out(out: Path, reference: Path | None) -> None:
+def _check_out(out: Path, references: list[Path]) -> None:
     if not out.parent.is_dir():
         raise OutputError(f"The folder {out.parent} does not exist; make it first.")
     if not os.access(out.parent, os.W_OK) or (out.exists() and not out.is_file()):
         raise OutputError(f"{out} cannot be written; choose another place.")
-    if reference is not None and out.exists() and reference.exists() and out.samefile(reference):
+    if any(out.exists() and path.exists() and out.samefile(path) for path in references):
         raise OutputError(
             f"{out} is the reference itself, which writing would replace; give another name."
         )

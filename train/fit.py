@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from cellport.models.vae import CountVAE, Likelihood, Losses, ModelConfig, cell_weights
-from cellport.runtime.errors import TrainingError
+from cellport.runtime.errors import TrainingError, first_line
 from cellport.train.augment import Degradation, degrade
 from cellport.train.checkpoint import (
     Checkpoint,
@@ -146,6 +146,10 @@ class Progress:
         Share of the next epoch that is done.
     part
         Which model is trained.
+    unit
+        What is counted: an epoch, or a cell while the reference is read.
+    note
+        Something to say once.
     """
 
     epoch: int
@@ -153,6 +157,8 @@ class Progress:
     losses: dict[str, float]
     within: float = 0.0
     part: str = "model"
+    unit: str = "epoch"
+    note: str = ""
 
 
 def fit(
@@ -189,15 +195,27 @@ def fit(
         The loss is not finite, or CUDA was asked for and is not there.
     """
     fabric = connect(config.device, config.precision)
-    fabric.broadcast((cells, config))
-    return _fit(fabric, cells, config, checkpoint, report)
+    try:
+        fabric.broadcast((cells, config))
+        return _fit(fabric, cells, config, checkpoint, report)
+    except RuntimeError as error:
+        if fabric.world_size == 1:
+            raise
+        raise TrainingError(
+            f"The training processes lost each other ({first_line(error)}). What another one has "
+            "said tells why; the same command goes on from the last state written."
+        ) from None
 
 
 def follow(config: FitConfig) -> None:
     """Take part in every `fit` of the first process, until it calls `dismiss`."""
     fabric = connect(config.device, config.precision)
-    while (job := ask(fabric)) is not None:
-        _fit(fabric, *job)
+    try:
+        while (job := ask(fabric)) is not None:
+            _fit(fabric, *job)
+    except (RuntimeError, TrainingError):
+        # the first process has ended, and said why
+        raise SystemExit(1) from None
 
 
 def dismiss(config: FitConfig) -> None:

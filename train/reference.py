@@ -1,8 +1,9 @@
-"""The reference in memory: counts, genes, labels and batches, checked."""
+"""The reference: its cells, genes, labels and batches, checked, and where its counts are."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ from numpy.typing import NDArray
 
 from cellport.runtime.errors import InputError
 from cellport.runtime.sources import open_source
+from cellport.train.shared_genes import share_genes
+from cellport.train.stream import SourceCounts, chunks
 
 # obs values that mean "nobody labelled this cell"
 UNLABELLED = frozenset(
@@ -27,7 +30,7 @@ class Reference:
     Attributes
     ----------
     counts
-        float32 CSR [cells, genes], raw counts.
+        Raw counts [cells, genes]: in the sources they were read from, or a float32 CSR matrix.
     gene_columns
         Candidate gene names, as in `CountSource`.
     cell_names
@@ -42,7 +45,7 @@ class Reference:
         object [cells] of str for each further column that was asked for.
     """
 
-    counts: sp.csr_matrix
+    counts: sp.csr_matrix | SourceCounts
     gene_columns: dict[str, NDArray[np.object_]]
     cell_names: NDArray[np.object_]
     labels: tuple[str, ...]
@@ -54,9 +57,12 @@ class Reference:
     annotations: dict[str, NDArray[np.object_]] = field(default_factory=dict)
 
     def take(self, rows: NDArray[np.integer]) -> Reference:
-        """Return the given cells only, with the same categories."""
+        """Return the given cells only, with the same categories and counts in memory."""
+        counts = self.counts
+        if isinstance(counts, SourceCounts):
+            counts = sp.vstack(list(chunks(counts)), format="csr")
         return Reference(
-            self.counts[rows], self.gene_columns, self.cell_names[rows], self.labels,
+            counts[rows], self.gene_columns, self.cell_names[rows], self.labels,
             self.label[rows], self.batches, self.batch[rows], self.description, self.notes,
             {column: values[rows] for column, values in self.annotations.items()},
         )  # fmt: skip
@@ -69,15 +75,16 @@ def read_reference(
     layer: str | None = None,
     annotations: Sequence[str] = (),
 ) -> Reference:
-    """Read a reference: a path, an AnnData, or any source the runtime maps.
+    """Read what is known of a reference's cells and genes; its counts stay where they are.
 
     Parameters
     ----------
     source
-        What holds the counts.
+        A path, an AnnData, or any source the runtime maps; or a list of them, whose genes are
+        those that all of them have.
     labels, batch
-        Columns of ``obs``; without `batch` all cells are one batch, without `labels` the
-        model has no label head.
+        Columns of ``obs``, the same in every source; without `batch` the cells of a source are
+        one batch, without `labels` the model has no label head.
     layer
         Where the raw counts are; found by itself when None.
     annotations
@@ -86,41 +93,97 @@ def read_reference(
     Raises
     ------
     InputError
-        The counts are not raw, a column is missing, or the labels are all the same.
+        The counts are not raw, a column is missing, the labels are all the same, or the sources
+        have too few genes in common.
     """
-    opened = open_source(source, layer=layer)
-    try:
-        # a wrong column is found before all counts are read, not after
-        label_names, label = _codes(opened.obs_column(labels), True) if labels else ((), None)
-        batch_names, batch_code = _codes(opened.obs_column(batch), False) if batch else ((), None)
-        if labels and len(label_names) < 2:
-            raise InputError(_too_few_labels(opened.description, labels, label_names))
-        kept = {column: _texts(opened.obs_column(column)) for column in annotations}
-        blocks = list(opened.blocks(4096))
-        counts = sp.vstack(
-            [
-                sp.csr_matrix((b.data, b.indices, b.indptr), shape=(b.n_cells, opened.n_genes))
-                for b in blocks
-            ],
-            format="csr",
-        )
-        counts.sum_duplicates()
-        names = opened.cell_names(0, opened.n_cells)
-    finally:
-        opened.close()
-    n_cells = counts.shape[0]
+    several = source if isinstance(source, list) else [source]
+    parts = [_read_part(one, labels, batch, layer, annotations) for one in several]
+    label_names, label = _codes(_joined([part.label for part in parts]), True)
+    batch_of = [part.batch for part in parts]
+    if not batch and len(parts) > 1:
+        named = _different([part.title for part in parts])
+        batch_of = [
+            np.full(part.n_cells, name, object) for part, name in zip(parts, named, strict=True)
+        ]
+    batch_names, batch_code = _codes(_joined(batch_of), False)
+    if labels and len(label_names) < 2:
+        raise InputError(_too_few_labels(parts[0].description, labels, label_names))
+    shared = share_genes([(part.description, part.genes) for part in parts])
+    n_cells = len(label)
     return Reference(
-        counts,
-        dict(opened.gene_columns),
-        names,
+        SourceCounts(tuple(several), layer, shared.columns, (n_cells, shared.n_genes)),
+        shared.gene_columns,
+        _joined(_unlike([part.names for part in parts])),
         label_names,
-        label if label is not None else np.full(n_cells, -1),
-        batch_names or ("all",),
-        batch_code if batch_code is not None else np.zeros(n_cells, np.int64),
-        opened.description,
-        tuple(opened.notes),
-        kept,
+        label,
+        batch_names,
+        batch_code,
+        _described([part.description for part in parts]),
+        tuple(dict.fromkeys([*(note for part in parts for note in part.notes), *shared.notes])),
+        {column: _joined([part.annotations[column] for part in parts]) for column in annotations},
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """One source: its description and title, and the text of its cells' columns."""
+
+    description: str
+    title: str
+    n_cells: int
+    genes: dict[str, NDArray[np.object_]]
+    notes: tuple[str, ...]
+    names: NDArray[np.object_]
+    label: NDArray[np.object_]
+    batch: NDArray[np.object_]
+    annotations: dict[str, NDArray[np.object_]]
+
+
+def _read_part(
+    source: Any, labels: str | None, batch: str | None, layer: str | None, columns: Sequence[str]
+) -> _Part:
+    with closing(open_source(source, layer=layer)) as opened:
+        n_cells = opened.n_cells
+        is_path = isinstance(source, str | Path)
+        return _Part(
+            opened.description,
+            Path(source).name if is_path else "cells",
+            n_cells,
+            dict(opened.gene_columns),
+            tuple(opened.notes),
+            opened.cell_names(0, n_cells),
+            _texts(opened.obs_column(labels)) if labels else np.full(n_cells, "", object),
+            _texts(opened.obs_column(batch)) if batch else np.full(n_cells, "all", object),
+            {column: _texts(opened.obs_column(column)) for column in columns},
+        )
+
+
+def _joined(parts: list[NDArray[np.object_]]) -> NDArray[np.object_]:
+    return np.concatenate(parts)
+
+
+def _different(names: list[str]) -> list[str]:
+    """Names as they are where no two are the same, else numbered."""
+    if len(set(names)) == len(names):
+        return names
+    return [f"{name}-{number}" for number, name in enumerate(names)]
+
+
+def _unlike(names: list[NDArray[np.object_]]) -> list[NDArray[np.object_]]:
+    """Cell names, with the number of their source where sources use the same ones."""
+    if len(names) == 1 or len(set().union(*names)) == sum(map(len, names)):
+        return names
+    return [
+        np.asarray([f"{name}-{number}" for name in part], object)
+        for number, part in enumerate(names)
+    ]
+
+
+def _described(descriptions: list[str]) -> str:
+    if len(descriptions) == 1:
+        return descriptions[0]
+    more = ", ..." if len(descriptions) > 3 else ""
+    return f"{len(descriptions)} sources: {', '.join(descriptions[:3])}{more}"
 
 
 def _too_few_labels(where: str, column: str, names: Sequence[str]) -> str:
@@ -136,15 +199,10 @@ def _texts(values: NDArray[np.object_]) -> NDArray[np.object_]:
 
 
 def _codes(
-    values: NDArray[np.object_], missing_allowed: bool
+    text: NDArray[np.object_], missing_allowed: bool
 ) -> tuple[tuple[str, ...], NDArray[np.int64]]:
-    text = _texts(values)
-    known = np.asarray(
-        [not missing_allowed or t.strip().lower() not in UNLABELLED for t in text], dtype=bool
-    )
-    names = sorted(set(text[known]))
-    position = {name: i for i, name in enumerate(names)}
-    codes = np.asarray(
-        [position[t] if k else -1 for t, k in zip(text, known, strict=True)], np.int64
-    )
-    return tuple(names), codes
+    values = sorted(set(text))
+    if missing_allowed:
+        values = [value for value in values if value.strip().lower() not in UNLABELLED]
+    position = {value: i for i, value in enumerate(values)}
+    return tuple(values), np.asarray([position.get(t, -1) for t in text], np.int64)

@@ -32,7 +32,7 @@ class KilledError(Exception):
 
 
 def _kill(progress: Progress) -> None:
-    if progress.epoch == 7:
+    if progress.unit == "epoch" and progress.epoch == 7:
         raise KilledError
 
 
@@ -47,7 +47,8 @@ def test_killed_run_goes_on_to_the_same_atlas(
     assert [path.name for path in tmp_path.iterdir()] == ["blood.cellport.checkpoint"]
     seen: list[Progress] = []
     assert train_atlas(adata, out, how, licence="CC0", report=seen.append) == out
-    assert seen[0].epoch == 8
+    assert next(progress for progress in seen if progress.unit == "epoch").epoch == 8
+    assert [p.epoch for p in seen if p.unit == "cell"] == [240, 480, 720]
     assert [path.name for path in tmp_path.iterdir()] == ["blood.cellport"]
 
     atlas = open_atlas_file(out)
@@ -60,6 +61,36 @@ def test_killed_run_goes_on_to_the_same_atlas(
     card = bytes(atlas.read("README.md")).decode()
     assert "# blood" in card
     assert "CC0" in card
+
+
+def test_counts_on_disk_give_the_same_atlas(
+    adata: Any,
+    tiny_config: Any,
+    tiny_atlas: AtlasFile,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """From three files, the panel's counts in a scratch file: the bits of one matrix in memory."""
+    monkeypatch.setattr("cellport.train.store.IN_MEMORY", 0)
+    paths: list[Any] = []
+    for start in (0, 100, 170):
+        paths.append(tmp_path / f"{start}.h5ad")
+        adata[start : {0: 100, 100: 170, 170: 240}[start]].copy().write_h5ad(paths[-1])
+    out = tmp_path / "blood.cellport"
+    scratch: list[bool] = []
+
+    def report(progress: Progress) -> None:
+        scratch.append((tmp_path / "blood.cellport.checkpoint.counts").exists())
+
+    atlas = open_atlas_file(train_atlas(paths, out, tiny_config, report=report))
+    assert scratch[-1]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "0.h5ad", "100.h5ad", "170.h5ad", "blood.cellport",
+    ]  # fmt: skip
+    for name in atlas.members.keys() - {"README.md"}:
+        assert bytes(atlas.read(name)) == bytes(tiny_atlas.read(name)), name
+    assert atlas.manifest.training["counts_from"].startswith("3 sources: 0.h5ad, X, 100.h5ad, X")
+    assert "150 genes are in all 3 sources" in atlas.manifest.training["notes"][0]
 
 
 def test_manifest_says_what_the_atlas_is(adata: Any, tiny_atlas: AtlasFile) -> None:

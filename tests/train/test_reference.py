@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -7,7 +8,8 @@ import pytest
 import scipy.sparse as sp
 
 from cellport.runtime.errors import InputError
-from cellport.train.reference import read_reference
+from cellport.train.reference import Reference, read_reference
+from cellport.train.stream import chunks
 
 
 @pytest.fixture
@@ -15,9 +17,13 @@ def adata(tiny_cells: Any) -> Any:
     return tiny_cells.adata()
 
 
+def _counts(reference: Reference) -> sp.csr_matrix:
+    return sp.vstack(list(chunks(reference.counts)), format="csr")
+
+
 def test_reads_counts_names_labels_and_batches(adata: Any, tiny_cells: Any) -> None:
     reference = read_reference(adata, "cell_type", "donor")
-    assert (reference.counts != tiny_cells.counts).nnz == 0
+    assert (_counts(reference) != tiny_cells.counts).nnz == 0
     assert reference.labels == ("alpha", "beta", "gamma")
     assert reference.batches == ("north", "south")
     assert [reference.labels[code] for code in reference.label] == list(tiny_cells.label)
@@ -60,7 +66,7 @@ def test_counts_of_a_gene_stored_twice_add_up(adata: Any, tiny_cells: Any) -> No
         shape=tiny_cells.counts.shape,
     )
     reference = read_reference((halves, list(adata.var_names)))
-    assert (reference.counts != 2 * tiny_cells.counts).nnz == 0
+    assert (_counts(reference) != 2 * tiny_cells.counts).nnz == 0
 
 
 def test_taking_cells_keeps_the_categories(adata: Any) -> None:
@@ -92,3 +98,53 @@ def test_log_normalised_counts_are_refused(adata: Any) -> None:
     adata.X = adata.X.log1p()
     with pytest.raises(InputError, match="raw counts"):
         read_reference(adata)
+
+
+# several sources
+
+
+def test_sources_with_other_genes_in_another_order_become_one(adata: Any, tiny_cells: Any) -> None:
+    """The second file knows Ensembl ids alone, in reverse, and lacks ten genes."""
+    one, other = adata[:100].copy(), adata[100:, ::-1].copy()
+    other = other[:, 10:].copy()
+    other.var_names = other.var.pop("gene_id").tolist()
+    reference = read_reference([one, other], "cell_type", "donor")
+    assert reference.counts.shape == (240, 140)
+    shared = tiny_cells.counts[:, :140]
+    assert (_counts(reference) != shared).nnz == 0
+    assert list(reference.gene_columns["index"]) == list(tiny_cells.symbols[:140])
+    assert [reference.labels[code] for code in reference.label] == list(tiny_cells.label)
+    assert [reference.batches[code] for code in reference.batch] == list(tiny_cells.batch)
+    assert list(reference.cell_names) == list(adata.obs_names)
+    assert "140 genes are in all 2 sources" in reference.notes[-1]
+
+
+def test_without_a_batch_column_each_source_is_one(adata: Any, tmp_path: Path) -> None:
+    paths = []
+    for name, rows in (("north.h5ad", slice(0, 90)), ("south.h5ad", slice(90, 240))):
+        adata[rows].copy().write_h5ad(tmp_path / name)
+        paths.append(tmp_path / name)
+    reference = read_reference(paths)
+    assert reference.batches == ("north.h5ad", "south.h5ad")
+    assert np.bincount(reference.batch).tolist() == [90, 150]
+    assert reference.description.startswith("2 sources: ")
+
+
+def test_cells_of_the_same_name_in_two_sources_are_told_apart(adata: Any) -> None:
+    reference = read_reference([adata[:2].copy(), adata[1:3].copy()])
+    assert list(reference.cell_names) == ["cell0-0", "cell1-0", "cell1-1", "cell2-1"]
+    assert reference.batches == ("cells-0", "cells-1")
+
+
+def test_sources_of_two_organisms_are_refused(adata: Any) -> None:
+    other = adata.copy()
+    other.var_names = [name.capitalize() for name in other.var_names]
+    del other.var["gene_id"]
+    with pytest.raises(InputError, match=r"do not fit those of .*mouse"):
+        read_reference([adata, other])
+
+
+def test_sources_with_few_genes_in_common_are_refused(adata: Any) -> None:
+    parts = [adata[:, start : start + 70].copy() for start in (0, 40, 80)]
+    with pytest.raises(InputError, match=r"leave out the ones with few genes|do not fit"):
+        read_reference(parts)

@@ -1,0 +1,95 @@
+"""The counts of a reference, chunk by chunk from wherever they are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from cellport.kernels.align import align
+from cellport.runtime.errors import InputError
+from cellport.runtime.sources import open_source
+
+_CHUNK = 4096
+# told how many cells have passed
+Tell = Callable[[int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class SourceCounts:
+    """Counts of the same genes in one or more sources, which are opened for each pass.
+
+    Attributes
+    ----------
+    sources
+        Paths, AnnData objects or whatever else the runtime opens.
+    layer
+        Where the raw counts are; found by itself when None.
+    columns
+        int32 [genes of the source] for each source: position among the genes of the reference,
+        -1 for a gene that it does not use.
+    shape
+        Cells of all sources, and genes.
+    """
+
+    sources: tuple[Any, ...]
+    layer: str | None
+    columns: tuple[NDArray[np.int32], ...]
+    shape: tuple[int, int]
+
+
+def chunks(
+    counts: sp.csr_matrix | SourceCounts,
+    genes: NDArray[np.integer] | None = None,
+    tell: Tell | None = None,
+) -> Iterator[sp.csr_matrix]:
+    """Yield all cells in order, a few thousand at a time.
+
+    Parameters
+    ----------
+    counts
+        A matrix [cells, genes] or sources.
+    genes
+        Positions of the genes wanted, ascending; all when None.
+    tell
+        Called with the number of cells that have passed.
+
+    Yields
+    ------
+    csr_matrix
+        float32 [n, genes wanted], each gene once a cell, in order, no zeros stored.
+    """
+    n_genes = counts.shape[1]
+    wanted = np.arange(n_genes) if genes is None else genes
+    place = np.full(n_genes + 1, -1, np.int32)  # the last is for genes that are not used
+    place[wanted] = np.arange(len(wanted))
+    done = 0
+    for indptr, indices, data, columns in _parts(counts):
+        arrays = align(indptr, indices, data, place[columns], len(wanted))
+        aligned, positions, values = arrays
+        yield sp.csr_matrix((values, positions, aligned), (len(indptr) - 1, len(wanted)))
+        done += len(indptr) - 1
+        if tell is not None:
+            tell(done)
+    if done != counts.shape[0]:
+        raise InputError(
+            f"the reference had {counts.shape[0]:,} cells when it was opened and has {done:,} "
+            "now; leave its files alone while it is read."
+        )
+
+
+def _parts(counts: sp.csr_matrix | SourceCounts) -> Iterator[tuple[Any, Any, Any, Any]]:
+    if not isinstance(counts, SourceCounts):
+        for start in range(0, counts.shape[0], _CHUNK):
+            some = counts[start : start + _CHUNK]
+            yield some.indptr, some.indices, some.data, np.arange(some.shape[1])
+        return
+    for source, columns in zip(counts.sources, counts.columns, strict=True):
+        with closing(open_source(source, layer=counts.layer)) as opened:
+            for block in opened.blocks(_CHUNK):
+                yield block.indptr, block.indices, block.data, columns
