@@ -26,14 +26,17 @@ from typing import Any
 os.environ["NUMBA_CACHE_DIR"] = tempfile.mkdtemp()
 
 import h5py
+import llvmlite.binding as llvm
 import numba
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
+from cellport.kernels import machine_code
 from cellport.kernels.check import check_structure, check_values
-from cellport.kernels.first_layer import TILE, FirstLayer, encode, first_layer, prepare
-from cellport.kernels.vector import LANES, add_weighted_rows
+from cellport.kernels.entries import ENTRIES
+from cellport.kernels.first_layer import LANES, TILE, FirstLayer, encode, prepare
+from cellport.kernels.vector import add_weighted_rows
 from cellport.kernels.warmup import warmup
 
 TARGET = 1e4
@@ -201,32 +204,35 @@ def row_task(n_rows: int, per_cell: float) -> tuple[Callable[[], Any], float]:
 
 
 def compile_times() -> dict[str, float]:
-    """Seconds of the first call ever, of the first call of a later process, and of imports."""
+    """Seconds to compile the kernels, and in a later process to load them, and to import numba."""
     script = (
-        "import time; t = time.perf_counter(); import numba; u = time.perf_counter();"
-        "from cellport.kernels.warmup import warmup; v = time.perf_counter(); warmup();"
-        "print(u - t, v - u, time.perf_counter() - v)"
+        "import time; t = time.perf_counter(); import cellport.kernels.first_layer;"
+        "u = time.perf_counter(); from cellport.kernels.warmup import warmup; warmup();"
+        "v = time.perf_counter(); import numba; w = time.perf_counter();"
+        "from cellport.kernels.check_loops import all_counts; import numpy;"
+        "all_counts(numpy.ones(1)); print(u - t, v - u, w - v, time.perf_counter() - w)"
     )
     first = warmup()
     later = []
     for _ in range(5):
         done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True)
         later.append([float(word) for word in done.stdout.split()])
-    numba_import, kernels_import, load = (
+    kernels_import, load, numba_import, numba_call = (
         statistics.median(times) for times in zip(*later, strict=True)
     )
     return {
-        "first_call": first,
-        "cached_call": load,
-        "import_numba": numba_import,
+        "first_load": first,
+        "load": load,
         "import_kernels": kernels_import,
+        "import_numba": numba_import,
+        "first_call_through_numba": numba_call,
     }
 
 
 def vector_instructions() -> dict[str, int]:
     """Fused multiply-adds of the compiled kernel, on vectors and on single values."""
-    kernel: Any = first_layer
-    (assembly,) = kernel.inspect_asm().values()
+    module = llvm.parse_assembly(ENTRIES["first_layer"].inspect_llvm())
+    assembly = machine_code.target_machine().emit_assembly(module)
     fused = re.findall(r"\bvfn?madd\w+\b.*|\bfml[as]\b.*", assembly)
     single = [line for line in fused if re.match(r"vfn?madd\d+ss", line)]
     return {"vector": len(fused) - len(single), "single": len(single)}

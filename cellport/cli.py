@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import math
 import os
@@ -178,10 +179,14 @@ def map_(
     **settings: Any,
 ) -> None:
     """Map the cells of each QUERY onto ATLAS and write the result."""
+    # modules that are being loaded leave nothing to collect, and none of them goes again
+    gc.disable()
     from cellport import screen
     from cellport.runtime.atlas import MapOptions, load_atlas
     from cellport.runtime.map_files import map_files
 
+    gc.freeze()
+    gc.enable()
     # threads that inflate come back for the interpreter every 0.1 ms, and would wait 5 for it
     sys.setswitchinterval(0.0005)
     opened = load_atlas(atlas)

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from .jit import frozen, kernel
+from .jit import frozen
+from .machine_code import call
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -28,30 +29,6 @@ class ValueCounts(NamedTuple):
     fractional: int
 
 
-@kernel
-def _structure(indptr: Any, indices: Any, n_genes: int) -> int:
-    if len(indptr) == 0 or indptr[0] != 0:
-        return 1
-    decreasing = False
-    for i in range(len(indptr) - 1):
-        decreasing |= indptr[i + 1] < indptr[i]
-    if decreasing:
-        return 2
-    stop = indptr[-1]
-    if stop > len(indices):
-        return 3
-    if stop == 0:
-        return 0
-    low = indices[0]
-    high = indices[0]
-    for k in range(stop):
-        low = min(low, indices[k])
-        high = max(high, indices[k])
-    if low < 0 or high >= n_genes:
-        return 4
-    return 0
-
-
 def check_structure(indptr: NDArray[Any], indices: NDArray[Any], n_genes: int) -> int:
     """Check that CSR arrays can be read without leaving them.
 
@@ -70,33 +47,10 @@ def check_structure(indptr: NDArray[Any], indices: NDArray[Any], n_genes: int) -
     int
         0 when all is well, else a key of `STRUCTURE_FAULTS`.
     """
+    from .check_loops import structure
+
     wide = np.uint64 if indptr.dtype == np.uint64 else np.int64
-    return int(_structure(frozen(indptr, wide), frozen(indices), n_genes))
-
-
-@kernel
-def _all_counts(data: Any) -> bool:
-    zero, infinity = np.float32(0), np.float32(np.inf)
-    bad = False
-    # An index, not an iterator, and float32 limits: only so does the loop vectorise.
-    for k in range(len(data)):
-        x = data[k]
-        bad |= not ((x >= zero) & (x < infinity) & (x == np.floor(x)))
-    return not bad
-
-
-@kernel
-def _reasons(data: Any) -> tuple[int, int, int, int]:
-    negative, nan, infinite, fractional = 0, 0, 0, 0
-    for x in data:
-        if np.isnan(x):
-            nan += 1
-        elif np.isinf(x):
-            infinite += 1
-        else:
-            negative += x < 0
-            fractional += x != np.floor(x)
-    return negative, nan, infinite, fractional
+    return int(structure(frozen(indptr, wide), frozen(indices), n_genes))
 
 
 def check_values(data: NDArray[Any]) -> ValueCounts:
@@ -117,6 +71,13 @@ def check_values(data: NDArray[Any]) -> ValueCounts:
     if data.dtype.kind == "i":
         return ValueCounts(int(np.count_nonzero(data < 0)), 0, 0, 0)
     values = frozen(data)
-    if _all_counts(values):
+    if values.dtype == np.float32 and call("all_counts", values, len(values)):
         return ValueCounts(0, 0, 0, 0)
-    return ValueCounts(*_reasons(values))
+    finite = values[np.isfinite(values)]
+    nan = int(np.count_nonzero(np.isnan(values)))
+    return ValueCounts(
+        negative=int(np.count_nonzero(finite < 0)),
+        nan=nan,
+        infinite=len(values) - len(finite) - nan,
+        fractional=int(np.count_nonzero(finite != np.floor(finite))),
+    )

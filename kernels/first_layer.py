@@ -1,7 +1,7 @@
 """First encoder layer straight from the raw counts of a query: no intermediate matrix.
 
 One pass over the non-zeros of a cell selects the panel genes, sums the library, log-normalises
-and multiplies with the rows of the weight matrix that the cell needs.
+and multiplies with the rows of the weight matrix that the cell needs (`first_layer_loops`).
 """
 
 from __future__ import annotations
@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .jit import frozen, kernel
-from .normalise import log_normalise_row
+from .jit import frozen
+from .machine_code import call
 from .rows import over_rows
-from .vector import LANES, add_weighted_rows, lowest_bit
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -24,150 +23,8 @@ if TYPE_CHECKING:
 
 TILE = 128
 """Cells that share one pass over a slice of the weights while it is in the L2 cache."""
-
-
-@kernel
-def _select(genes: Any, counts: Any, in_panel: Any, found: Any, values: Any) -> Any:
-    """Copy the genes of the panel and their counts to the front of `found` and `values`."""
-    # Membership of 64 entries becomes a word first: a branch or a store an entry costs more.
-    n = np.uint64(0)
-    size = np.uint64(len(genes))
-    first = np.uint64(0)
-    while first < size:
-        word = np.uint64(0)
-        if size - first >= np.uint64(64):
-            for eighth in range(8):
-                byte = np.uint64(0)
-                for j in range(8):
-                    gene = np.uint32(genes[first + np.uint64(8 * eighth + j)])
-                    byte |= np.uint64(in_panel[gene]) << np.uint64(j)
-                word |= byte << np.uint64(8 * eighth)
-        else:
-            for j in range(size - first):
-                gene = np.uint32(genes[first + np.uint64(j)])
-                word |= np.uint64(in_panel[gene]) << np.uint64(j)
-        while word:
-            at = first + lowest_bit(word)
-            found[n] = genes[at]
-            values[n] = counts[at]
-            n += np.uint64(1)
-            word &= word - np.uint64(1)
-        first += np.uint64(64)
-    return np.int64(n)
-
-
-@kernel
-def _to_rows(genes: Any, row: Any) -> bool:
-    """Replace genes by rows of the weights in place; tell whether the genes were ascending."""
-    ascending = True
-    previous = -1
-    for k in range(len(genes)):
-        gene = genes[k]
-        ascending &= gene > previous
-        previous = gene
-        genes[k] = row[np.uint32(gene)]
-    return ascending
-
-
-@kernel
-def _merge(columns: Any, values: Any, slot: Any) -> int:
-    """Sum the values of equal columns in place; the number of columns left."""
-    # slot[column] is where the column was put last; checking it there spares clearing slot.
-    n = 0
-    for k in range(len(columns)):
-        column = np.uint32(columns[k])
-        at = slot[column]
-        if at < n and columns[at] == column:
-            values[at] += values[k]
-        else:
-            slot[column] = n
-            columns[n] = column
-            values[n] = values[k]
-            n += 1
-    return n
-
-
-@kernel
-def _library_and_detected(values: Any) -> tuple[float, int]:
-    """Sum of the values, and how many of them are above 0."""
-    # Two chains of additions overlap in the processor; one would wait for itself.
-    even, odd = 0.0, 0.0
-    for k in range(len(values) // 2):
-        even += values[2 * k]
-        odd += values[2 * k + 1]
-    if len(values) % 2:
-        even += values[len(values) - 1]
-    positive = 0
-    for k in range(len(values)):
-        positive += values[k] > 0
-    return even + odd, positive
-
-
-@kernel
-def _room(indptr: Any, start: int, stop: int) -> int:
-    """Most non-zeros in a tile of rows."""
-    room = 0
-    for first in range(start, stop, TILE):
-        room = max(room, indptr[min(first + TILE, stop)] - indptr[first])
-    return room
-
-
-@kernel
-def first_layer(
-    indptr: Any,
-    indices: Any,
-    data: Any,
-    in_panel: Any,
-    row: Any,
-    distinct: bool,
-    weight: Any,
-    cap: Any,
-    bias: Any,
-    target: float,
-    hidden: Any,
-    library: Any,
-    detected: Any,
-    start: int,
-    stop: int,
-) -> None:
-    """Fill the rows ``start:stop`` of `hidden`, `library` and `detected`; see `encode`."""
-    width = hidden.shape[1]
-    room = _room(indptr, start, stop)
-    columns = np.empty(room, np.int32)
-    values = np.empty(room, np.float32)
-    slot = np.zeros(len(cap), np.int32)
-    ends = np.zeros(TILE + 1, np.int64)
-    last = np.empty(LANES, np.float32)
-    for first in range(start, stop, TILE):
-        rows = min(TILE, stop - first)
-        for r in range(rows):
-            i = first + r
-            begin, end = indptr[i], indptr[i + 1]
-            c = columns[ends[r] :]
-            v = values[ends[r] :]
-            n = _select(indices[begin:end], data[begin:end], in_panel, c, v)
-            ascending = _to_rows(c[:n], row)
-            if not (distinct and ascending):
-                n = _merge(c[:n], v[:n], slot)
-            v = v[:n]
-            total, detected[i] = _library_and_detected(v)
-            library[i] = total
-            if total > 0:
-                log_normalise_row(v, c[:n], cap, np.float32(target / total))
-            else:
-                n = 0
-            ends[r + 1] = ends[r] + n
-        for part in range(len(weight)):
-            low = part * LANES
-            high = min(low + LANES, width)
-            for r in range(rows):
-                out = hidden[first + r, low:high] if high - low == LANES else last
-                add_weighted_rows(
-                    weight[part], columns, values, ends[r], ends[r + 1], bias[low:], out
-                )
-                if high - low < LANES:
-                    for h in range(low, high):
-                        hidden[first + r, h] = last[h - low]
+LANES = 32
+"""Floats that are summed at once: 4 registers of AVX2, 2 of AVX-512, 8 of NEON."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,10 +151,38 @@ def encode(
     library = np.empty(n_cells, np.float64)
     detected = np.empty(n_cells, np.int32)
     over_rows(
-        first_layer,
+        _encode_rows,
         frozen(indptr, np.int64),
         frozen(indices, np.int32),
         frozen(data, np.float32),
+        layer,
+        hidden,
+        library,
+        detected,
+        threads=threads,
+        pool=pool,
+    )
+    return hidden, library, detected
+
+
+def _encode_rows(
+    indptr: NDArray[np.int64],
+    indices: NDArray[np.int32],
+    data: NDArray[np.float32],
+    layer: FirstLayer,
+    hidden: NDArray[np.float32],
+    library: NDArray[np.float64],
+    detected: NDArray[np.int32],
+    start: int,
+    stop: int,
+) -> None:
+    tiles = indptr[[*range(start, stop, TILE), stop]]
+    room = int(np.diff(tiles).max(initial=0))
+    call(
+        "first_layer",
+        indptr,
+        indices,
+        data,
         layer.in_panel,
         layer.row,
         layer.distinct,
@@ -308,10 +193,20 @@ def encode(
         hidden,
         library,
         detected,
-        threads=threads,
-        pool=pool,
+        np.empty(room, np.int32),
+        np.empty(room, np.float32),
+        np.zeros(len(layer.cap), np.int32),
+        np.zeros(TILE + 1, np.int64),
+        np.empty(LANES, np.float32),
+        start,
+        stop,
+        len(data),
+        len(hidden),
+        layer.n_hidden,
+        len(layer.row),
+        len(layer.cap),
+        room,
     )
-    return hidden, library, detected
 
 
 def encode_first_layer(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-import numba
 import numpy as np
 
 if TYPE_CHECKING:
@@ -15,6 +14,9 @@ if TYPE_CHECKING:
 Kernel = TypeVar("Kernel", bound="Callable[..., Any]")
 
 
+_OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": {"contract"}}
+
+
 def kernel(function: Kernel) -> Kernel:
     """Compile `function` on first use, cache it on disk, release the GIL in it.
 
@@ -22,13 +24,24 @@ def kernel(function: Kernel) -> Kernel:
     fuse a multiply with an add, but never reorder a sum, so that a row gives the same bits
     whatever block or thread it is in. Division by zero follows IEEE, as in numpy: a loop that may
     raise cannot be vectorised. Numba recompiles when the file of a kernel changes, not when a file
-    it imports does: touch both when you edit `normalise.py` or `vector.py`.
+    it imports does: touch both when you edit `normalise.py`.
     """
-    options = {"nogil": True, "error_model": "numpy", "fastmath": {"contract"}}
+    import numba  # here, for who takes `frozen` alone from this module
+
     try:
-        return cast("Kernel", numba.njit(cache=True, **options)(function))
+        return cast("Kernel", numba.njit(cache=True, **_OPTIONS)(function))
     except RuntimeError:  # no folder for the cache can be written: neither ours nor the user's
-        return cast("Kernel", numba.njit(**options)(function))
+        return part(function)
+
+
+def part(function: Kernel) -> Kernel:
+    """Compile `function` like a kernel, into whatever calls it: nothing is kept of it alone.
+
+    `cellport.kernels.machine_code` keeps what is made of parts, and knows all of their files.
+    """
+    import numba
+
+    return cast("Kernel", numba.njit(**_OPTIONS)(function))
 
 
 def frozen(array: NDArray[Any], dtype: Any = None) -> NDArray[Any]:

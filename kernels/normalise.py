@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .jit import frozen, kernel
+from .jit import frozen, kernel, part
 from .rows import over_rows
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-@kernel
+@part
 def _log1p(x: Any) -> Any:
     """``log(1 + x)`` in float32 for ``x >= 0``, at most 1 unit in the last place off.
 
@@ -39,7 +39,7 @@ def _log1p(x: Any) -> Any:
     return rest - half + f + e * np.float32(0.69313812256)
 
 
-@kernel
+@part
 def log_normalise_row(values: Any, columns: Any, cap: Any, scale: Any) -> None:
     """Turn the counts of one cell, in place, into ``min(log1p(count * scale), cap[column])``."""
     for k in range(len(values)):

@@ -34,8 +34,8 @@ def split_rows(indptr: NDArray[Any], parts: int) -> list[tuple[int, int]]:
     # A row costs its non-zeros and a little more, so that empty rows are shared out as well.
     work = (indptr - indptr[0]) + 16 * np.arange(n_rows + 1, dtype=np.int64)
     targets = work[-1] * np.arange(1, parts) / parts
-    cuts = np.unique(np.concatenate(([0], np.searchsorted(work, targets), [n_rows])))
-    return [(int(a), int(b)) for a, b in pairwise(cuts)]
+    cuts = sorted({0, *np.searchsorted(work, targets).tolist(), n_rows})
+    return list(pairwise(cuts))
 
 
 def over_rows(

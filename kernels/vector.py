@@ -9,11 +9,10 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from .first_layer import LANES
+
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-LANES = 32
-"""Floats that are summed at once: 4 registers of AVX2, 2 of AVX-512, 8 of NEON."""
 
 _index = ir.IntType(64)
 _lane = ir.IntType(32)

@@ -453,6 +453,8 @@ def load_atlas(path: str | os.PathLike[str]) -> Atlas:
     AtlasError
         No such file or name, damaged, hostile, or of a newer format.
     """
-    from cellport.runtime.pull import find_atlas
+    if not os.path.exists(path):
+        from cellport.runtime.pull import find_atlas
 
-    return Atlas(open_atlas_file(find_atlas(path)))
+        path = find_atlas(path)
+    return Atlas(open_atlas_file(path))

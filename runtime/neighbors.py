@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from cellport.kernels.nearest import exact_neighbors
 from cellport.runtime.atlas_file import EXACT_BELOW, AtlasFile
 from cellport.runtime.errors import AtlasError, InputError, MissingDependencyError
 from cellport.runtime.results import Column, MappedBlock
@@ -112,6 +111,8 @@ def reference_names(atlas: AtlasFile) -> NDArray[np.object_]:
 
 
 def _exact(latent: NDArray[np.float32], k: int) -> Search:
+    from cellport.kernels.nearest import exact_neighbors
+
     across = np.ascontiguousarray(latent.T)
 
     def search(

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cellport.kernels.lzf import unpack_lzf
 from cellport.runtime.errors import InputError
 
 if TYPE_CHECKING:
@@ -59,6 +58,8 @@ def unshuffle(shuffled: Buffer, size: int, width: int) -> Buffer:
 
 def unpack(packed: Buffer, size: int, width: int) -> Buffer:
     """Undo LZF."""
+    from cellport.kernels.lzf import unpack_lzf  # brings numba, which hardly any file needs
+
     plain = unpack_lzf(bytes(packed), size)
     if plain is None:
         raise InputError(DAMAGED)

@@ -15,9 +15,10 @@ from cellport.kernels.jit import frozen
 KERNELS = Path(cellport.kernels.__file__).parent
 SCRIPT = """
 import numpy as np
-from frozen_kernels import check
+from frozen_kernels import check, check_loops
 assert check.check_structure(np.array([0, 1]), np.array([0]), 1) == 0
-print(check._structure.stats.cache_path, sum(check._structure.stats.cache_hits.values()))
+stats = check_loops.structure.stats
+print(stats.cache_path, sum(stats.cache_hits.values()))
 """
 
 

@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import cellport.kernels
+from cellport.kernels import machine_code
+from cellport.kernels.first_layer import encode, prepare
+from cellport.kernels.machine_code import FUNCTIONS
+
+KERNELS = Path(cellport.kernels.__file__).parent
+SCRIPT = """
+import json, sys
+import numpy as np
+from copied_kernels import check, warmup
+was = warmup.is_compiled()
+warmup.warmup()
+ones = np.ones(9, np.float32)
+right = sum(check.check_values(ones)) == 0 and sum(check.check_values(ones / 2)) == 9
+print(json.dumps({"was": was, "numba": "numba" in sys.modules, "right": right}))
+"""
+
+
+@pytest.fixture
+def install(tmp_path: Path) -> Path:
+    """A copy of the kernels that has compiled nothing yet."""
+    ignored = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(KERNELS, tmp_path / "copied_kernels", ignore=ignored)
+    return tmp_path
+
+
+def run(install: Path, **variables: str) -> dict[str, bool]:
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("NUMBA")}
+    home = str(install / "home")
+    environment |= {"PYTHONPATH": str(install), "HOME": home, "XDG_CACHE_HOME": home}
+    environment |= {"LOCALAPPDATA": home, **variables}
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    found: dict[str, bool] = json.loads(done.stdout)
+    return found
+
+
+COMPILES = {"was": False, "numba": True, "right": True}
+LOADS = {"was": True, "numba": False, "right": True}
+
+
+def test_compiled_once_then_loaded_without_numba(install: Path) -> None:
+    assert run(install) == COMPILES
+    assert run(install) == LOADS
+    (kept,) = (install / "copied_kernels" / "__pycache__").glob("*.o")
+    whole = bytearray(kept.read_bytes())
+    whole[-1] ^= 1
+    kept.write_bytes(whole)
+    assert run(install) == COMPILES
+    assert run(install) == LOADS
+    source = install / "copied_kernels" / "normalise.py"
+    source.write_text(source.read_text() + "# changed\n")
+    assert run(install) == COMPILES
+
+
+def test_a_read_only_install_keeps_it_in_the_users_folder(install: Path) -> None:
+    # A file where the folder would be: permissions do not stop every user.
+    (install / "copied_kernels" / "__pycache__").write_text("")
+    variables = {"PYTHONDONTWRITEBYTECODE": "1"}
+    assert run(install, **variables) == COMPILES
+    assert run(install, **variables) == LOADS
+    assert list((install / "home").rglob("*.o"))
+
+
+def test_where_nothing_can_be_kept_it_compiles_each_time(install: Path) -> None:
+    (install / "nowhere").write_text("")
+    variables = {"NUMBA_CACHE_DIR": str(install / "nowhere")}
+    assert run(install, **variables) == COMPILES
+    assert run(install, **variables) == COMPILES
+
+
+def first_layer_bytes(random_query: Any) -> list[bytes]:
+    query = random_query(5, 300, 200, 60)
+    rng = np.random.default_rng(0)
+    weight = rng.normal(size=(60, 70)).astype(np.float32)
+    layer = prepare(query.panel_column, weight, np.full(60, 9, "f4"), np.ones(70, "f4"), 1e4)
+    return [array.tobytes() for array in encode(layer, *query.csr)]
+
+
+def test_the_same_bits_as_through_numba(random_query: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from cellport.kernels.entries import ENTRIES
+
+    loaded = first_layer_bytes(random_query)
+    own = machine_code._functions(lambda name: ENTRIES[name].address)
+    monkeypatch.setattr(machine_code, "_ready", own)
+    assert first_layer_bytes(random_query) == loaded
+
+
+def test_numba_runs_what_cannot_become_machine_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: object) -> bytes:
+        raise AttributeError("another llvmlite")
+
+    monkeypatch.setattr(machine_code, "_ready", {})
+    monkeypatch.setattr(machine_code, "_read", lambda: None)
+    monkeypatch.setattr(machine_code, "_object_code", refuse)
+    counts = np.arange(5, dtype=np.float32)
+    assert machine_code.call("all_counts", counts, 5)
+    assert not machine_code.call("all_counts", counts / 2, 5)
+    assert machine_code._ready.keys() == FUNCTIONS.keys()
+
+
+def test_another_processor_has_code_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    name = machine_code._file_name()
+    assert machine_code._file_name() == name
+    monkeypatch.setenv("NUMBA_CPU_NAME", "generic")
+    assert machine_code._file_name() != name
+
+
+def test_code_that_would_need_numba_is_refused() -> None:
+    class Entry:
+        native_name = "unused"
+
+        def inspect_llvm(self) -> str:
+            return """
+                declare void @somewhere()
+                define void @unused() { call void @somewhere() ret void }
+            """
+
+    with pytest.raises(RuntimeError, match="somewhere"):
+        machine_code._object_code({"first_layer": Entry()})
