@@ -151,10 +151,10 @@ def _llvm() -> Any:
 
 
 def _processor() -> tuple[str, str]:
-    """Name and features of the processor to compile for, which numba's variables may say."""
+    """Name and features of the processor to compile for; numba's variables come first."""
     llvm = _llvm()
     name = os.environ.get("NUMBA_CPU_NAME") or llvm.get_host_cpu_name()
-    features = os.environ.get("NUMBA_CPU_FEATURES")
+    features = os.environ.get("NUMBA_CPU_FEATURES", "" if name.lower() == "generic" else None)
     return name, llvm.get_host_cpu_features().flatten() if features is None else features
 
 
