@@ -39,7 +39,8 @@ FUNCTIONS = {
 
 _HERE = Path(__file__).parent
 _SOURCES = (
-    "entries", "check_loops", "first_layer", "first_layer_loops", "jit", "normalise", "vector",
+    "machine_code", "entries", "check_loops", "first_layer", "first_layer_loops", "jit",
+    "normalise", "vector",
 )  # fmt: skip
 _CTYPES: dict[str, Any] = {
     "boolean": ctypes.c_bool,
@@ -164,7 +165,7 @@ def target_machine() -> Any:
     name, features = _processor()
     target = llvm.Target.from_triple(llvm.get_process_triple())
     return target.create_target_machine(
-        cpu=name, features=features, opt=3, reloc="default", codemodel="jitdefault"
+        cpu=name, features=features, opt=3, reloc="default", codemodel="jitdefault", jit=True
     )
 
 
