@@ -1,0 +1,94 @@
+"""Models of the benchmark of trajectories and clusters, kept once they are trained."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from structure_cases import Case
+
+from cellport.models.vae import CountVAE
+from cellport.train.api import HELD_OUT, encode_reference
+from cellport.train.calibrate import hold_out
+from cellport.train.fit import FitConfig, TrainingCells, fit
+from cellport.train.panel import select_panel
+from cellport.train.structure import Annotated
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A model, the latent of the cells it was made for, and of cells that it has not seen.
+
+    Attributes
+    ----------
+    model
+        In evaluation mode.
+    cells
+        What it was trained on.
+    latent
+        float32 [cells, latent] of these.
+    known
+        What is known of them.
+    unseen
+        int64, rows of the case that the model was not made for.
+    unseen_latent
+        float32 [unseen, latent].
+    """
+
+    model: CountVAE
+    cells: TrainingCells
+    latent: NDArray[np.float32]
+    known: Annotated
+    unseen: NDArray[np.int64]
+    unseen_latent: NDArray[np.float32]
+
+
+def train(case: Case, seed: int, with_labels: bool, share: float = 1.0) -> Trained:
+    """Train as ``cellport train`` does on a random share of the cells.
+
+    Without labels the model learns of none, and their names serve only to name a root.
+    """
+    rng = np.random.default_rng(seed)
+    counts = case.cells.X.tocsr().astype(np.float32)
+    chosen = rng.random(counts.shape[0]) < share
+    rows, unseen = np.flatnonzero(chosen), np.flatnonzero(~chosen)
+    labels, label = np.unique(case.label[rows].astype(str), return_inverse=True)
+    batch = case.batch[rows]
+    panel = case.panel if share == 1 else select_panel(counts[rows], batch)
+    label = label.astype(np.int64)
+    learned = label if with_labels else np.full(len(label), -1)
+    cells = TrainingCells(
+        counts=counts[rows][:, panel].tocsr(),
+        label=learned,
+        batch=batch,
+        n_labels=len(labels) if with_labels else 0,
+        n_batches=int(case.batch.max()) + 1,
+        held_out=hold_out(learned, HELD_OUT, np.random.default_rng(seed)),
+    )
+    how = "labels" if with_labels else "none"
+    path = case.folder / "models" / f"{how}.{seed}.{round(100 * share)}.pt"
+    model = _fitted(path, cells, FitConfig(seed=seed))
+    names = case.cells.obs_names.to_numpy(dtype=object)[rows]
+    known = Annotated(label, tuple(labels), names, cells.held_out)
+    whole = TrainingCells(
+        counts[unseen][:, panel].tocsr(), label[:0], batch[:0], cells.n_labels,
+        cells.n_batches, cells.held_out[:0],
+    )  # fmt: skip
+    unseen_latent = encode_reference(model, whole)[0] if len(unseen) else np.zeros((0, 0))
+    return Trained(
+        model, cells, encode_reference(model, cells)[0], known, unseen,
+        unseen_latent.astype(np.float32),
+    )  # fmt: skip
+
+
+def _fitted(path: Path, cells: TrainingCells, config: FitConfig) -> CountVAE:
+    if path.exists():
+        model: CountVAE = torch.load(path, weights_only=False)
+        return model
+    path.parent.mkdir(parents=True, exist_ok=True)
+    model = fit(cells, config)
+    torch.save(model, path)
+    return model

@@ -1,0 +1,98 @@
+"""Picture of trajectories: cells that the models have not seen, and the backbone on the map."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from structure_cases import Case
+from structure_models import Trained
+
+from cellport.train.fit import FitConfig
+from cellport.train.layout import learn_layout, place
+from cellport.train.structure import Structure
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+
+_BINS = 10
+_FEWEST = 3
+
+
+def draw(parts: list[tuple[Case, Trained, Structure]], path: Path) -> None:
+    """Draw labels above, pseudotime and the backbone below, a column for each dataset."""
+    figure, axes = plt.subplots(2, len(parts), figsize=(4.6 * len(parts), 9), dpi=110)
+    for (case, made, structure), (above, below) in zip(parts, axes.T, strict=True):
+        with torch.inference_mode():
+            answers = structure.head(torch.from_numpy(made.unseen_latent))
+        edge, fraction, time = (answers[i].numpy() for i in (1, 2, 3))
+        at = _placed(case, made)
+        _labels(above, at, case.label[made.unseen])
+        points = below.scatter(*at.T, c=time, s=5, cmap="viridis", rasterized=True)
+        figure.colorbar(points, ax=below, shrink=0.6, label="pseudotime")
+        _backbone(below, at, edge, fraction, structure.summary["edges"])
+        above.set_title(f"{case.name}: {len(at):,} cells not seen in training", fontsize=10)
+        for axis in (above, below):
+            axis.set_xticks([])
+            axis.set_yticks([])
+            axis.set_aspect("equal", "datalim")
+    figure.tight_layout()
+    figure.savefig(path)
+    plt.close(figure)
+
+
+def _placed(case: Case, made: Trained) -> NDArray[np.floating]:
+    kept = case.folder / "map.npy"
+    if kept.exists():
+        placed: NDArray[np.floating] = np.load(kept)
+        return placed
+    network, _ = learn_layout(made.model, made.cells, made.latent, FitConfig())
+    placed = place(network, made.unseen_latent)
+    np.save(kept, placed)
+    return placed
+
+
+def _labels(axis: Any, at: NDArray[np.floating], label: NDArray[np.object_]) -> None:
+    colours = plt.get_cmap("tab20")
+    for number, name in enumerate(sorted(set(label))):
+        here = at[label == name]
+        axis.scatter(*here.T, s=5, color=colours(number % 20), rasterized=True)
+        if len(here) >= _FEWEST:
+            axis.text(
+                *np.median(here, axis=0), name.replace("milestone_", ""), fontsize=8, ha="center",
+                bbox={"boxstyle": "round,pad=0.1", "fc": "white", "ec": "none", "alpha": 0.7},
+            )  # fmt: skip
+
+
+def _backbone(
+    axis: Any,
+    at: NDArray[np.floating],
+    edge: NDArray[np.floating],
+    fraction: NDArray[np.floating],
+    names: list[str],
+) -> None:
+    """Draw each edge through the medians of its cells, from the end of the edge before it."""
+    ends: dict[str, NDArray[np.floating]] = {}
+    for number, name in enumerate(names):
+        start, end = name.split(" -> ")
+        on = (edge.argmax(axis=1) == number) & (edge.sum(axis=1) > 0.5)
+        step = np.minimum((fraction[:, number] * _BINS).astype(int), _BINS - 1)
+        bins = [at[on & (step == i)] for i in range(_BINS)]
+        path = [np.median(some, axis=0) for some in bins if len(some) >= _FEWEST]
+        if not path:
+            continue
+        ends.setdefault(start, path[0])
+        line = np.array([ends[start], *path])
+        ends[end] = path[-1]
+        axis.plot(*line.T, color="black", lw=2.5)
+        axis.annotate(
+            end.replace("milestone_", ""), path[-1], fontsize=9, weight="bold", color="black",
+            bbox={"boxstyle": "round,pad=0.15", "fc": "white", "ec": "black"},
+        )  # fmt: skip
+    root = names[0].split(" -> ")[0]
+    if root in ends:
+        axis.plot(*ends[root], "o", ms=11, mfc="white", mec="black", mew=2)
