@@ -5,6 +5,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
+from sklearn.isotonic import IsotonicRegression
 
 from cellport.models.normalise import PanelNormaliser
 from cellport.models.vae import CountVAE, ModelConfig
@@ -75,6 +76,27 @@ def test_a_root_in_the_middle_gives_two_lineages() -> None:
     assert sorted(structure.summary["edges"]) == ["stem -> left", "stem -> right"]
     time = _answers(structure, line)[3]
     assert time[300] < 0.2 < min(time[0], time[-1])
+
+
+def test_fitting_a_structure_leaves_the_model_as_it_was() -> None:
+    latent, label, _ = _fork(300)
+    model = _model()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    names = np.array([f"cell {i}" for i in range(len(latent))], object)
+    fit_structure(model, latent, Annotated(label, LABELS, names, np.arange(30)), seed=0)
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, before[name])
+
+
+def test_nine_of_ten_intervals_hold_the_truth() -> None:
+    latent, label, way = _fork(900)
+    structure = _fit(latent, label, RootChoice(("stem",)))
+    unseen, _, truth = _fork(600, seed=1)
+    time, sd = _answers(structure, unseen)[3:5]
+    trained = _answers(structure, latent)[3]
+    place = IsotonicRegression(out_of_bounds="clip").fit(way, trained).predict(truth)
+    inside = np.abs(time - place) <= 1.645 * sd
+    assert 0.85 < inside.mean() < 0.99
 
 
 def test_islands_have_clusters_and_no_trajectory() -> None:
