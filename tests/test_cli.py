@@ -425,3 +425,54 @@ def test_cells_keep_their_results_whatever_else_is_asked(
     for column in one.obs:
         assert one.obs[column].tolist() == other.obs[column].tolist()
     assert np.isfinite(one.obs["cellport_prob"]).all()
+
+
+# --- corrected expression and genes along lineages
+
+
+def test_corrected_expression_is_in_the_table(tiny_atlas: Any, query: Path, tmp_path: Path) -> None:
+    genes, out = tmp_path / "genes.txt", tmp_path / "out.csv"
+    genes.write_text("\n".join(tiny_atlas.manifest.symbols[:2]))
+    result = run("map", tiny_atlas.path, query, "-o", out, "--corrected-expression", genes,
+                 "--corrected-batch", "south")  # fmt: skip
+    assert result.exit_code == 0
+    head = out.read_text().splitlines()[0].split(",")
+    assert head[-2:] == [f"corrected_{gene}" for gene in tiny_atlas.manifest.symbols[:2]]
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--corrected-expression", "Nothing"], "Not among the 100 genes that the atlas reads"),
+        (["--corrected-expression", ","], "No gene was named"),
+        (["--corrected-batch", "south"], "needs genes"),
+        (["--lineage-genes", "genes.csv"], "has no trajectory"),
+        (["--lineage-genes", "genes.csv", "--dask", "local"], "written by one process"),
+    ],
+)
+def test_what_an_atlas_does_not_have_is_said(
+    tiny_atlas: Any, query: Path, tmp_path: Path, options: list[str], says: str
+) -> None:
+    result = run("map", tiny_atlas.path, query, "-o", tmp_path / "out.csv", *options)
+    assert result.exit_code == 2
+    assert says in result.stderr
+    assert not (tmp_path / "out.csv").exists()
+
+
+def test_an_atlas_from_before_still_maps(
+    tiny_path_atlas: Path, tiny_fork: Any, tmp_path: Path
+) -> None:
+    from cellport.runtime.atlas_file import open_atlas_file, write_atlas_file
+
+    new = open_atlas_file(tiny_path_atlas)
+    kept = {m: bytes(new.read(m)) for m in new.members if "trajectory_" not in m}
+    older, query = tmp_path / "older.cellport", tmp_path / "query.h5ad"
+    write_atlas_file(older, new.manifest, kept)
+    tiny_fork(seed=1).write_h5ad(query)
+    out, report = tmp_path / "out.h5ad", tmp_path / "report.html"
+    assert run("map", older, query, "-o", out, "--report", report).exit_code == 0
+    assert "cellport_pseudotime" in anndata.read_h5ad(out).obs
+    assert "made before atlases held" in report.read_text("utf-8")
+    result = run("map", older, query, "-o", out, "--lineage-genes", tmp_path / "genes.csv")
+    assert result.exit_code == 2
+    assert "was made before" in result.stderr
