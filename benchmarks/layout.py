@@ -94,7 +94,7 @@ def judge(name: str, seeds: int) -> dict[str, Any]:
         len(whole.batches),
         held_out,
     )
-    latent, _ = encode_reference(model, everything)
+    latent = encode_reference(model, everything)
     unseen = latent[n_known:]
     maps = []
     for seed in range(seeds):

@@ -250,10 +250,11 @@ def _how_good(training_facts: dict[str, Any]) -> list[tuple[str, str]]:
         rows.append(
             ("held out", f"{', '.join(known)} on {_number(scores, 'cells') or 0:,.0f} {of}")
         )
-    named = {key: _number(training_facts, key) for key in ("temperature", "sharpness")}
-    known = [f"{key} {value:.2f}" for key, value in named.items() if value is not None]
-    if known:
-        rows.append(("calibration", f"{', '.join(known)} (1 leaves probabilities as they are)"))
+    softness = _number(training_facts, "softness")
+    if softness is not None:
+        rows.append(
+            ("calibration", f"softness {softness:.2f} (0 leaves probabilities as they are)")
+        )
     sets = scores.get("conformal")
     sets = sets if isinstance(sets, dict) else {}
     level, coverage, size = (_number(sets, key) for key in ("level", "coverage", "mean_size"))

@@ -6,23 +6,21 @@ import torch
 from torch import Tensor
 
 
-def calibrated_probabilities(logits: Tensor, temperature: float, sharpness: float) -> Tensor:
-    """Soften logits: first all of them, then the lead of the best label.
+def calibrated_probabilities(logits: Tensor, softness: float) -> Tensor:
+    """Soften the lead of the best label, the more the larger it is.
 
-    Temperature alone treats a clean cell, whose logits are far apart, as it treats one that
-    lacks most genes, whose logits are close already. What is wrong on batches the model has
-    not seen is the former: probabilities near 1. So the log-odds of a best label above one
-    half are multiplied by `sharpness`, and the rest is shared out among the others as before.
-    The order of the labels never changes.
+    What is wrong on batches the model has not seen are probabilities near 1. A cell that lacks
+    most genes has logits that are close already, and a temperature, which treats it as it
+    treats a clean one, would make it far too unsure. So log-odds x of a best label above one half
+    become x / (1 + softness x): as they were where small, and never above 1 / softness. The
+    rest is shared out among the other labels as before, so their order never changes.
 
     Parameters
     ----------
     logits
         float [n, labels].
-    temperature
-        At least 1; the logits are divided by it.
-    sharpness
-        In (0, 1]; 1 leaves the best label's probability as it is.
+    softness
+        At least 0; 0 leaves probabilities as they are.
 
     Returns
     -------
@@ -31,16 +29,17 @@ def calibrated_probabilities(logits: Tensor, temperature: float, sharpness: floa
 
     References
     ----------
-    Guo et al. 2017, ICML, "On calibration of modern neural networks" (temperature). Platt
-    1999, "Probabilistic outputs for support vector machines" (scaled log-odds).
+    Platt 1999, "Probabilistic outputs for support vector machines" (a map of log-odds, fitted
+    on held-out answers).
     """
-    log_prob = torch.log_softmax(logits / temperature, dim=1)
+    log_prob = torch.log_softmax(logits, dim=1)
     best, position = log_prob.max(dim=1, keepdim=True)
     is_best = torch.arange(logits.shape[1], device=logits.device) == position
     others = torch.where(is_best, torch.full_like(log_prob, -torch.inf), log_prob)
     rest = torch.logsumexp(others, dim=1, keepdim=True)
     # a second label never has as much as the best one above one half
-    softened = torch.sigmoid(sharpness * (best - rest).clamp(0.0, 60.0))
+    odds = (best - rest).clamp(0.0, 60.0)
+    softened = torch.sigmoid(odds / (1 + softness * odds))
     share = torch.exp(others - rest)
     above_half = torch.where(is_best, softened, (1 - softened) * share)
     return torch.where(best > rest, above_half, torch.exp(log_prob))

@@ -32,8 +32,8 @@ class MappingTail(nn.Module):
     ----------
     tail
         The encoder from the first layer on.
-    temperature, sharpness
-        What calibrates the label probabilities, as `calibrated_probabilities` takes them.
+    softness
+        What calibrates the label probabilities, as `calibrated_probabilities` takes it.
     novelty
         Scores how far a cell lies from the reference.
     layout
@@ -45,8 +45,7 @@ class MappingTail(nn.Module):
     def __init__(
         self,
         tail: EncoderTail,
-        temperature: float,
-        sharpness: float,
+        softness: float,
         novelty: NoveltyScore,
         layout: LayoutNetwork,
         structure: StructureHead,
@@ -56,8 +55,7 @@ class MappingTail(nn.Module):
         self.structure = structure
         self.novelty = novelty
         self.layout = layout
-        self.temperature = temperature
-        self.sharpness = sharpness
+        self.softness = softness
 
     def forward(self, hidden: Tensor) -> tuple[Tensor, ...]:
         """Answer for float [n, hidden] what `answer_names` names."""
@@ -66,7 +64,7 @@ class MappingTail(nn.Module):
         place: Tensor = self.layout(encoded.mean)
         if encoded.logits.shape[1] == 0:
             return encoded.mean, score, place, *self.structure(encoded.mean)
-        prob = calibrated_probabilities(encoded.logits, self.temperature, self.sharpness)
+        prob = calibrated_probabilities(encoded.logits, self.softness)
         return encoded.mean, score, place, prob, *self.structure(encoded.mean)
 
 
@@ -79,8 +77,7 @@ class MappingEncoder(nn.Module):
     def __init__(
         self,
         model: CountVAE,
-        temperature: float,
-        sharpness: float,
+        softness: float,
         novelty: NoveltyScore,
         layout: LayoutNetwork,
         structure: StructureHead,
@@ -90,9 +87,7 @@ class MappingEncoder(nn.Module):
         weight, bias = model.encoder.first_layer()
         self.register_buffer("weight", weight.detach().contiguous())
         self.register_buffer("bias", bias.detach())
-        self.answer = MappingTail(
-            model.encoder.tail, temperature, sharpness, novelty, layout, structure
-        )
+        self.answer = MappingTail(model.encoder.tail, softness, novelty, layout, structure)
 
     def forward(self, counts: Tensor) -> tuple[Tensor, ...]:
         """Answer for float [n, genes], raw counts; NaN where a gene was not measured."""

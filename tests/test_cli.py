@@ -120,12 +120,11 @@ def test_info_tells_how_good_it_is(rewritten_atlas: Any, tiny_atlas: Any) -> Non
     training = {
         **tiny_atlas.manifest.training,
         "held_out": held_out,
-        "temperature": 1.5,
-        "sharpness": 0.7,
+        "softness": 0.35,
     }
     text = " ".join(run("info", rewritten_atlas(training=training)).stdout.split())
     assert "accuracy 0.900 on 1,207 cells of unseen batches" in text
-    assert "temperature 1.50, sharpness 0.70 (1 leaves" in text
+    assert "softness 0.35 (0 leaves" in text
     assert "91.2% of held-out cells (meant: 90%), 1.25 labels" in text
     call_prob = tiny_atlas.manifest.thresholds["call_prob"]
     assert f"call_prob {call_prob:g} (probability from which" in text

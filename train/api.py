@@ -225,9 +225,9 @@ def _build(
     report: Callable[[Progress], None] | None,
 ) -> tuple[Manifest, dict[str, bytes]]:
     model = fit(cells, how.fit, checkpoint, report)
-    latent, logits = encode_reference(model, cells)
+    latent = encode_reference(model, cells)
     unseen = answers_for_unseen_batches(cells, how.fit, checkpoint, report)
-    rules = _label_rules(reference, cells, model, logits, unseen, how)
+    rules = _label_rules(reference, cells, model, unseen, how)
     easing = fit_easing(unseen.novelty_p if unseen else ())
     layout, layout_scores = learn_layout(model, cells, latent, how.fit)
     known = Annotated(reference.label, reference.labels, reference.cell_names, cells.held_out)
@@ -279,18 +279,14 @@ def _build(
     return manifest, members
 
 
-def encode_reference(
-    model: CountVAE, cells: TrainingCells
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Latent mean [cells, latent] and label logits [cells, labels] of the reference itself."""
-    latent, logits = [], []
+def encode_reference(model: CountVAE, cells: TrainingCells) -> NDArray[np.float32]:
+    """Latent mean of the reference itself, float32 [cells, latent]."""
+    latent = []
     with torch.inference_mode():
         for start in range(0, cells.counts.shape[0], 1024):
             counts = torch.from_numpy(cells.counts[start : start + 1024].toarray())
-            encoded = model.encoder(counts)
-            latent.append(encoded.mean.numpy())
-            logits.append(encoded.logits.numpy())
-    return np.concatenate(latent), np.concatenate(logits)
+            latent.append(model.encoder(counts).mean.numpy())
+    return np.concatenate(latent)
 
 
 def export_members(
@@ -304,9 +300,7 @@ def export_members(
     seed: int,
 ) -> dict[str, bytes]:
     """Graphs and arrays of the atlas, by member name."""
-    encoder = MappingEncoder(
-        model, calibration.temperature, calibration.sharpness, novelty.score, layout, structure
-    )
+    encoder = MappingEncoder(model, calibration.softness, novelty.score, layout, structure)
     outputs = answer_names(cells.n_labels > 0, structure.has_trajectory)
     canary = canary_counts(model, latent, seed)
     gaps = torch.from_numpy(canary.copy())
@@ -393,15 +387,12 @@ def _label_rules(
     reference: Reference,
     cells: TrainingCells,
     model: CountVAE,
-    logits: NDArray[np.float32],
     unseen: Unseen | None,
     how: AtlasConfig,
 ) -> LabelRules:
     if not cells.n_labels:
         return LabelRules()
     return fit_label_rules(
-        logits[cells.held_out],
-        cells.label[cells.held_out],
         unseen,
         answers_for_held_out_cells(model, cells, how.fit),
         reference.labels,

@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
-from scipy.special import log_softmax
 
 from cellport.models.calibrated import calibrated_probabilities
 from cellport.runtime.label_tree import build_tree, call_deepest
@@ -23,9 +22,11 @@ CALL_BOUNDS = (0.5, 0.8)
 _SPARE = 10
 # a label with fewer held-out cells than this takes its set threshold from all labels together
 _OWN_THRESHOLD = 50
-_LEAST_SHARPNESS = 0.1
-# where there is one batch: what references of several batches come to, as a rule
-_USUAL_SHARPNESS = 0.7
+# answers fewer than this do not tell how soft probabilities should be
+_FEWEST_JUDGES = 20
+_MOST_SOFTNESS = 1.0
+# what left-out technologies and studies ask for, as a rule
+_USUAL_SOFTNESS = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,17 +35,16 @@ class Calibration:
 
     Attributes
     ----------
-    temperature, sharpness
-        As `calibrated_probabilities` takes them.
+    softness
+        As `calibrated_probabilities` takes it.
     """
 
-    temperature: float = 1.0
-    sharpness: float = 1.0
+    softness: float = 0.0
 
     def prob(self, logits: NDArray[np.floating]) -> NDArray[np.float32]:
         """Calibrated probabilities, float32 [cells, labels]."""
         tensor = torch.from_numpy(np.ascontiguousarray(logits, np.float32))
-        return calibrated_probabilities(tensor, self.temperature, self.sharpness).numpy()
+        return calibrated_probabilities(tensor, self.softness).numpy()
 
 
 def hold_out(label: NDArray[np.int64], share: float, rng: np.random.Generator) -> NDArray[np.int64]:
@@ -72,68 +72,30 @@ def hold_out(label: NDArray[np.int64], share: float, rng: np.random.Generator) -
     return np.sort(np.concatenate(chosen)) if chosen else np.empty(0, np.int64)
 
 
-def calibrate(
-    logits: NDArray[np.floating], label: NDArray[np.int64], unseen: Unseen | None
-) -> Calibration:
-    """Fit the calibration.
+def calibrate(unseen: Unseen | None) -> Calibration:
+    """Fit the calibration to cells of batches that a model did not know, whole and degraded.
 
-    The temperature comes from held-out cells of the batches the model knows. Cells of batches
-    that a model did not know say how much too sure the best label still is; as those models
-    had fewer batches to learn from than the one that travels, it goes half of that way, in
-    the logarithm.
+    Cells of the batches that a model knows are no judges: they are easier than any query. So
+    may be a batch that was left out, where all are donors of one study; the softness is the
+    mean of what left-out batches ask for and of what is usual.
 
     Parameters
     ----------
-    logits
-        float [cells, labels], of the model that travels, for cells held out of its training.
-    label
-        int64 [cells], -1 where unknown.
     unseen
         Answers for cells of unseen batches; None where there is one batch.
     """
-    temperature = fit_temperature(logits, label)
     if unseen is None:
-        return Calibration(temperature, _USUAL_SHARPNESS)
-    prob = Calibration(temperature).prob(unseen.logits)
+        return Calibration(_USUAL_SOFTNESS)
+    prob = Calibration().prob(unseen.logits)
     right = prob.argmax(axis=1) == unseen.label
-    sharpness = fit_sharpness(prob.max(axis=1), right, balanced(unseen.group))
-    return Calibration(temperature, float(np.sqrt(sharpness)))
+    asked = fit_softness(prob.max(axis=1), right, balanced(unseen.group))
+    return Calibration((asked + _USUAL_SOFTNESS) / 2)
 
 
-def fit_temperature(logits: NDArray[np.floating], label: NDArray[np.int64]) -> float:
-    """Temperature that makes held-out probabilities most likely, between 1 and 10.
-
-    Never below 1: cells of the same batches as the reference are easier than any query, and
-    must not make it surer of itself.
-
-    Parameters
-    ----------
-    logits
-        float [cells, labels].
-    label
-        int64 [cells]; cells with -1 are left out.
-
-    References
-    ----------
-    Guo et al. 2017, ICML, "On calibration of modern neural networks".
-    """
-    known = label >= 0
-    if known.sum() < 2 * _SPARE:
-        return 1.0
-    logits, target = np.asarray(logits[known], dtype=np.float64), label[known]
-
-    def loss(log_temperature: float) -> float:
-        scaled = log_softmax(logits / np.exp(log_temperature), axis=1)
-        return float(-scaled[np.arange(len(target)), target].mean())
-
-    best = minimize_scalar(loss, bounds=(0.0, np.log(10.0)), method="bounded")
-    return float(np.exp(best.x))
-
-
-def fit_sharpness(
+def fit_softness(
     prob: NDArray[np.floating], right: NDArray[np.bool_], weight: NDArray[np.floating]
 ) -> float:
-    """Factor on the log-odds of best labels that makes them most likely, between 0.1 and 1.
+    """Softness that makes best labels most likely, between 0 and 1.
 
     Parameters
     ----------
@@ -145,15 +107,17 @@ def fit_sharpness(
         float [cells].
     """
     above = prob > 0.5
-    if above.sum() < 2 * _SPARE:
-        return 1.0
+    if above.sum() < _FEWEST_JUDGES:
+        return _USUAL_SOFTNESS
     inside = np.clip(prob[above].astype(np.float64), 0, 1 - 1e-7)
-    odds = np.where(right[above], 1, -1) * np.log(inside / (1 - inside))
+    odds = np.log(inside / (1 - inside))
+    sign = np.where(right[above], -1.0, 1.0)
 
-    def loss(sharpness: float) -> float:
-        return float((weight[above] * np.logaddexp(0, -sharpness * odds)).sum())
+    def loss(softness: float) -> float:
+        softened = odds / (1 + softness * odds)
+        return float((weight[above] * np.logaddexp(0, sign * softened)).sum())
 
-    best = minimize_scalar(loss, bounds=(_LEAST_SHARPNESS, 1.0), method="bounded")
+    best = minimize_scalar(loss, bounds=(0.0, _MOST_SOFTNESS), method="bounded")
     return float(best.x)
 
 

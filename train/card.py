@@ -78,19 +78,13 @@ def _accuracy(scores: dict[str, Any], labels: tuple[str, ...]) -> list[str]:
 
 
 def _calibration(training: dict[str, Any], scores: dict[str, Any]) -> list[str]:
-    temperature, sharpness = training.get("temperature"), training.get("sharpness")
+    softness = training.get("softness")
     lines = []
-    if temperature is not None:
+    if softness is not None:
         lines.append(
-            "The network's probabilities are divided in their logarithm by a temperature of "
-            f"{temperature:.2f}, fitted on cells {_kept_out(scores)}; 1 would leave them as they "
-            "are, more makes them less sure."
-            + (
-                f" Of a label with more than half of the probability, the log-odds are then "
-                f"multiplied by {sharpness:.2f}."
-                if sharpness not in (None, 1.0)
-                else ""
-            )
+            "Where the network gives a label more than half of the probability, its log-odds x "
+            f"become x / (1 + {softness:.2f} x), fitted on cells of batches kept out of training "
+            "where there are two batches or more."
         )
     if scores.get("reliability"):
         lines += [

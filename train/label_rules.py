@@ -47,8 +47,6 @@ class LabelRules:
 
 
 def fit_label_rules(
-    held_out_logits: NDArray[np.floating],
-    held_out_label: NDArray[np.int64],
     by_batch: Unseen | None,
     by_cell: Unseen | None,
     labels: tuple[str, ...],
@@ -58,9 +56,6 @@ def fit_label_rules(
 
     Parameters
     ----------
-    held_out_logits, held_out_label
-        float [cells, labels] and int64 [cells] (-1 where unknown), of the model that travels,
-        for cells held out of its training.
     by_batch, by_cell
         Answers for cells of unseen batches, and for the held-out cells; the former are judged
         by where there are any.
@@ -70,7 +65,7 @@ def fit_label_rules(
         Groups of labels that the maker named; without any, labels that the model takes for
         one another make groups.
     """
-    calibration = calibrate(held_out_logits, held_out_label, by_batch)
+    calibration = calibrate(by_batch)
     judged = by_batch or by_cell
     if judged is None:
         return LabelRules(calibration, nested(groups, labels), (1.0,) * len(labels))

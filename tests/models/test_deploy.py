@@ -50,29 +50,25 @@ def _counts() -> torch.Tensor:
     return torch.from_numpy(counts)
 
 
-@pytest.mark.parametrize(("temperature", "sharpness"), [(1.0, 1.0), (2.5, 0.5)])
-def test_answers_are_the_latent_mean_and_calibrated_probabilities(
-    temperature: float, sharpness: float
-) -> None:
+@pytest.mark.parametrize("softness", [0.0, 0.3])
+def test_answers_are_the_latent_mean_and_calibrated_probabilities(softness: float) -> None:
     model = _model()
     novelty = _novelty(3)
     layout, structure = _layout(), _structure()
-    encoder = MappingEncoder(model, temperature, sharpness, novelty, layout, structure)
+    encoder = MappingEncoder(model, softness, novelty, layout, structure)
     latent, score, place, prob, cluster = encoder(_counts())
     encoded = model.encoder(_counts())
     torch.testing.assert_close(latent, encoded.mean)
     values, _ = model.encoder.normalise(_counts())
     weight, bias = model.encoder.first_layer()
     torch.testing.assert_close(score, novelty(values @ weight + bias, encoded.mean))
-    torch.testing.assert_close(
-        prob, calibrated_probabilities(encoded.logits, temperature, sharpness)
-    )
+    torch.testing.assert_close(prob, calibrated_probabilities(encoded.logits, softness))
     torch.testing.assert_close(place, layout(encoded.mean))
     torch.testing.assert_close(cluster, structure(encoded.mean)[0])
 
 
 def test_without_labels_there_are_no_probabilities() -> None:
-    model, others = _model(labels=0), (1.0, 1.0, _novelty(0), _layout(), _structure())
+    model, others = _model(labels=0), (0.0, _novelty(0), _layout(), _structure())
     whole = MappingEncoder(model, *others)(_counts())
     tail = MappingTail(model.encoder.tail, *others)(torch.zeros(6, 8))
     for answers in (whole, tail):

@@ -9,8 +9,7 @@ from cellport.train.calibrate import (
     balanced,
     calibrate,
     call_threshold,
-    fit_sharpness,
-    fit_temperature,
+    fit_softness,
     hold_out,
     set_thresholds,
 )
@@ -24,38 +23,6 @@ def _calibrated(n: int = 4000) -> tuple[np.ndarray, np.ndarray]:
     prob = softmax(logits, axis=1)
     label = (prob.cumsum(1) < rng.random((n, 1))).sum(1)
     return logits, label.astype(np.int64)
-
-
-@pytest.mark.parametrize("factor", [1.5, 3.0])
-def test_overconfidence_is_undone(factor: float) -> None:
-    logits, label = _calibrated()
-    assert fit_temperature(logits * factor, label) == pytest.approx(factor, rel=0.1)
-
-
-def test_never_surer_than_the_model() -> None:
-    logits, label = _calibrated()
-    assert fit_temperature(logits * 0.3, label) == pytest.approx(1, abs=1e-3)
-
-
-def test_random_labels_reach_the_bound_and_stay_in_it() -> None:
-    rng = np.random.default_rng(0)
-    found = fit_temperature(rng.normal(0, 100, (500, 3)), rng.integers(0, 3, 500))
-    assert found == pytest.approx(10, rel=0.01)
-
-
-def test_unlabelled_cells_say_nothing() -> None:
-    logits, label = _calibrated()
-    noise = np.random.default_rng(1).normal(0, 50, logits.shape)
-    both = np.concatenate([logits, noise])
-    codes = np.concatenate([label, np.full(len(label), -1)])
-    assert fit_temperature(both, codes) == fit_temperature(logits, label)
-
-
-def test_too_few_labelled_cells_leave_it_at_one() -> None:
-    logits, label = _calibrated(100)
-    label[19:] = -1
-    assert fit_temperature(logits * 5, label) == 1
-    assert fit_temperature(np.empty((0, 0)), np.empty(0, np.int64)) == 1
 
 
 def test_hold_out_takes_the_share_of_every_label() -> None:
@@ -80,24 +47,31 @@ def test_hold_out_spares_nobody_in_a_tiny_reference() -> None:
     assert len(rows) == 0
 
 
-def _top(n: int = 20_000, odds_factor: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
-    """Probabilities of best labels whose true log-odds are `odds_factor` times theirs."""
+def _top(softness: float, n: int = 20_000) -> tuple[np.ndarray, np.ndarray]:
+    """Probabilities of best labels whose true log-odds x are x / (1 + softness x)."""
     rng = np.random.default_rng(0)
-    prob = rng.uniform(0.51, 0.999, n)
-    true = 1 / (1 + ((1 - prob) / prob) ** odds_factor)
-    return prob, rng.random(n) < true
+    odds = rng.uniform(0.1, 8, n)
+    true = 1 / (1 + np.exp(-odds / (1 + softness * odds)))
+    return 1 / (1 + np.exp(-odds)), rng.random(n) < true
 
 
-@pytest.mark.parametrize("factor", [0.3, 0.7])
-def test_sharpness_is_recovered(factor: float) -> None:
-    prob, right = _top(odds_factor=factor)
-    assert fit_sharpness(prob, right, np.ones(len(prob))) == pytest.approx(factor, rel=0.1)
+@pytest.mark.parametrize("softness", [0.1, 0.5])
+def test_softness_is_recovered(softness: float) -> None:
+    prob, right = _top(softness)
+    assert fit_softness(prob, right, np.ones(len(prob))) == pytest.approx(softness, rel=0.1)
 
 
-def test_sharpness_is_never_above_one_and_needs_cells() -> None:
-    prob, right = _top(odds_factor=2.0)
-    assert fit_sharpness(prob, right, np.ones(len(prob))) == pytest.approx(1, abs=1e-3)
-    assert fit_sharpness(prob[:5], ~right[:5], np.ones(5)) == 1.0
+def test_softness_never_sharpens_and_needs_cells() -> None:
+    prob, right = _top(0.0)
+    assert fit_softness(prob, np.ones(len(prob), bool), np.ones(len(prob))) < 1e-3
+    assert fit_softness(prob, ~right, np.ones(len(prob))) == pytest.approx(1, abs=1e-3)
+    assert fit_softness(prob[:19], right[:19], np.ones(19)) == 0.2
+
+
+def test_answers_below_one_half_say_nothing_of_softness() -> None:
+    prob, right = _top(0.3)
+    more = np.r_[prob, np.full(5000, 0.4)], np.r_[right, np.zeros(5000, bool)]
+    assert fit_softness(*more, np.ones(25_000)) == fit_softness(prob, right, np.ones(20_000))
 
 
 def test_every_group_weighs_the_same() -> None:
@@ -105,20 +79,16 @@ def test_every_group_weighs_the_same() -> None:
     assert weight[:3].sum() == pytest.approx(weight[3])
 
 
-def test_unseen_batches_lower_confidence_half_way() -> None:
+def test_unseen_batches_and_what_is_usual_weigh_the_same() -> None:
     logits, label = _calibrated()
     wrong = np.random.default_rng(2).integers(0, 4, len(label))
     truth = np.where(np.arange(len(label)) % 3 == 0, wrong, label)
     unseen = Unseen(logits * 3, truth, np.zeros(len(label), np.int64), np.zeros(len(label), bool))
-    found = calibrate(logits, label, unseen)
-    whole_way = fit_sharpness(
-        (prob := Calibration(found.temperature).prob(logits * 3)).max(1),
-        prob.argmax(1) == truth,
-        np.ones(len(label)),
-    )
-    assert found.sharpness == pytest.approx(whole_way**0.5, rel=1e-3)
-    assert found.sharpness < 0.8
-    assert calibrate(logits, label, None).sharpness == pytest.approx(0.7)
+    prob = Calibration().prob(logits * 3)
+    asked = fit_softness(prob.max(1), prob.argmax(1) == truth, np.ones(len(label)))
+    assert asked > 0.3
+    assert calibrate(unseen).softness == pytest.approx((asked + 0.2) / 2)
+    assert calibrate(None).softness == 0.2
 
 
 @pytest.mark.parametrize("level", [0.8, 0.9, 0.95])

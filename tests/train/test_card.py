@@ -54,8 +54,7 @@ def test_card_shows_what_was_measured(tiny_atlas: AtlasFile) -> None:
     training = {
         **tiny_atlas.manifest.training,
         "held_out": held_out,
-        "temperature": 1.31,
-        "sharpness": 0.8,
+        "softness": 0.25,
     }
     card = write_card(
         replace(tiny_atlas.manifest, training=training, parents={"alpha": "both", "beta": "both"})
@@ -67,8 +66,7 @@ def test_card_shows_what_was_measured(tiny_atlas: AtlasFile) -> None:
         "Fewer than 10 cells stand behind 1 of these figures.",
         "| 0.50 to 0.90 | 234 | 0.74 | 0.70 | ███████░░░ |",
         "| 0.90 to 1.00 | 1,000 | 0.98 | 0.96 |",
-        "a temperature of 1.31",
-        "multiplied by 0.80",
+        "(1 + 0.25 x)",
         "short of genes: 89.4%, with 2.30",
         "hold the true label of 90% of cells. On the held-out cells they hold it for 91.3%",
         "1.20 labels in a set",
