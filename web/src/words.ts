@@ -4,6 +4,11 @@ export function grouped(n: number): string {
   return Math.round(n).toLocaleString("en-GB");
 }
 
+/** `1 cell`, `2,000 cells`. */
+export function cellsOf(n: number): string {
+  return `${grouped(n)} cell${n === 1 ? "" : "s"}`;
+}
+
 export function percent(share: number): string {
   return `${Math.round(share * 100)}%`;
 }

@@ -55,6 +55,7 @@ const actions = {
   refused: async (name) => {
     values[name] = await page.locator(".refused").innerText();
   },
+  view: (name) => page.screenshot({ path: join(plan.out, name) }),
   shot: (name) => page.screenshot({ path: join(plan.out, name), fullPage: true }),
   download: async ([name, text]) => {
     const [download] = await Promise.all([page.waitForEvent("download"), page.click(`text=${text}`)]);

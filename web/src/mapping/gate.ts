@@ -7,7 +7,7 @@ import { firstLine, InputError } from "../errors";
 import type { CountBlock, Place, Sample } from "../sources/source";
 import { cellRange } from "../words";
 
-export type Content =
+type Content =
   | "counts"
   | "empty"
   | "fractional"

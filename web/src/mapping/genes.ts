@@ -37,7 +37,7 @@ export interface MatchOptions {
   source?: string;
 }
 
-export function geneName(panel: Panel, gene: number): string {
+function geneName(panel: Panel, gene: number): string {
   return panel.symbols[gene] || panel.ensembl[gene];
 }
 

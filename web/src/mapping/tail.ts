@@ -25,10 +25,6 @@ export class Tail {
     }
   }
 
-  get outputs(): readonly string[] {
-    return this.session.outputNames;
-  }
-
   async run(hidden: Float32Array): Promise<Answers> {
     const cells = hidden.length / this.nHidden;
     const input = new ort.Tensor("float32", hidden, [cells, this.nHidden]);

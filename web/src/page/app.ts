@@ -3,7 +3,7 @@
 import type { Parts } from "../atlas/parts";
 import { sentence } from "../errors";
 import type { MapOptions } from "../mapping/map_query";
-import { grouped } from "../words";
+import { cellsOf } from "../words";
 import type { Mapper } from "../worker/client";
 import type { Finished, Started } from "../worker/messages";
 import { atlasFacts, showAbout } from "./about";
@@ -132,7 +132,7 @@ export class App {
     const novelP = this.parts.manifest.thresholds.novelty_p;
     const notes = cautions(results, rows, novelP);
     showNotes(byId("notes"), notes, finished.novelGroups, (group) => {
-      this.choose({ title: `${grouped(group.cells.length)} cells`, cells: group.cells });
+      this.choose({ title: `${cellsOf(group.cells.length)} unlike the atlas`, cells: group.cells });
       reveal();
     });
     showTypes(byId("types"), rows, results.done, (row) => {
@@ -144,7 +144,7 @@ export class App {
     this.tools.lasso.disabled = false;
     this.showCourses();
     this.colour.offer(results);
-    this.say(`${grouped(results.done)} cells were mapped.`, true);
+    this.say(`${cellsOf(results.done)} mapped.`, true);
     byId("intake").focus({ preventScroll: true });
   }
 
@@ -267,7 +267,7 @@ export class App {
   private where(name: string, holds: (cell: number) => boolean): Selection {
     const cells: number[] = [];
     for (let cell = 0; cell < this.results!.done; cell++) if (holds(cell)) cells.push(cell);
-    const title = `${grouped(cells.length)} cells${name ? `: ${name}` : " selected"}`;
+    const title = `${cellsOf(cells.length)}${name ? `: ${name}` : " selected"}`;
     return { title, cells: Int32Array.from(cells) };
   }
 

@@ -22,7 +22,7 @@ const SCALE: Record<Theme, Rgb[]> = {
 export type Theme = "light" | "dark";
 
 /** Marks in the order in which they are used up: circle, square, diamond, triangle. */
-export const SHAPES = 4;
+const SHAPES = 4;
 
 export interface Mark {
   colour: Rgb;

@@ -1,7 +1,7 @@
 /** What a mapping came to, in numbers and in plain words. */
 
 import { QC, UNKNOWN } from "../mapping/transfer";
-import { grouped, percent } from "../words";
+import { cellsOf, grouped, percent } from "../words";
 import type { Results } from "./results";
 
 export interface TypeRow {
@@ -63,9 +63,9 @@ export function cautions(results: Results, rows: readonly TypeRow[], novelP: num
   };
   const empty = cells("empty");
   const low = cells("low_depth");
-  if (empty) said.push(`${grouped(empty)} cells have no counts in the atlas's genes: unknown.`);
+  if (empty) said.push(`${cellsOf(empty)} without counts in the atlas's genes: called unknown.`);
   if (low > 0.1 * n) {
-    said.push(`${grouped(low)} cells have few counts (${percent(low / n)}); their labels are less sure.`);
+    said.push(`${cellsOf(low)} with few counts (${percent(low / n)}): their labels are less sure.`);
   }
   const unknown = rows.find((row) => row.name === UNKNOWN)?.cells ?? 0;
   if (unknown > 0.3 * n) {
@@ -76,7 +76,7 @@ export function cautions(results: Results, rows: readonly TypeRow[], novelP: num
   const novel = countOf(results.flag("cellport_novel"));
   if (novel > Math.max(10, 3 * novelP * n)) {
     said.push(
-      `${grouped(novel)} cells look unlike the atlas (${percent(novel / n)}); of cells like the ` +
+      `${cellsOf(novel)} look unlike the atlas (${percent(novel / n)}); of cells like the ` +
         `reference, ${percent(novelP)} would. Another technology can also be the reason.`,
     );
   }

@@ -67,7 +67,7 @@ function rawFrame(file: File, title: string): Frame {
 }
 
 /** Open a stored matrix: CSR or CSC group, or dense array. */
-export function readMatrix(entity: Entity | null, where: string): Matrix {
+function readMatrix(entity: Entity | null, where: string): Matrix {
   return readable(where, () => {
     if (isDataset(entity)) {
       checkDataset(entity, where);
