@@ -22,6 +22,8 @@ import statistics
 import subprocess
 import tempfile
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -57,32 +59,36 @@ class Quiet(SimpleHTTPRequestHandler):
         """Say nothing."""
 
 
-def one_round(address: str, query: Path, seconds: float) -> dict[str, float]:
-    """Open the site, map the query, and return what was measured."""
+@contextmanager
+def served(folder: Path) -> Iterator[str]:
+    """Serve a folder; yield its address."""
+    handler = partial(Quiet, directory=str(folder))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def visit(
+    address: str, out: Path, steps: list[list[Any]], height: int = 900, seconds: float = 300
+) -> tuple[dict[str, Any], float]:
+    """Take the steps of ``web/tests/visit.mjs``; return what they read, and memory of the tab."""
     with tempfile.TemporaryDirectory() as folder:
         plan = {
             "url": address,
             "chromium": shutil.which("chromium"),
             "profile": f"{folder}/profile",
-            "out": folder,
+            "out": str(out.resolve()),
             "width": 1440,
-            "height": 900,
+            "height": height,
             "dark": False,
             "webgl": True,
             "timeout": 1000 * seconds,
-            "steps": [
-                ["verified"],
-                ["wait", 1000],
-                ["evaluate", ["began", WATCH]],
-                ["choose", [str(query)]],
-                ["mapped"],
-                ["evaluate", ["ended", "performance.now()"]],
-                ["wait", 300],
-                ["evaluate", ["longest", "window.longest"]],
-                ["evaluate", ["late", "window.late"]],
-                ["evaluate", ["tasks", "window.tasks"]],
-                ["text", ["said", "#intake"]],
-            ],
+            "steps": steps,
         }
         path = Path(folder, "plan.json")
         path.write_text(json.dumps(plan))
@@ -91,10 +97,25 @@ def one_round(address: str, query: Path, seconds: float) -> dict[str, float]:
         peak = Peak(process.pid)
         said, _ = process.communicate()
         memory = peak.stop()
-    out = json.loads(said)
-    if out["failed"]:
-        raise SystemExit(f"the visit failed: {out['failed']}")
-    values = out["values"]
+    found = json.loads(said)
+    if found["failed"]:
+        raise SystemExit(f"the visit failed: {found['failed']}")
+    return found["values"], memory
+
+
+def one_round(address: str, query: Path, seconds: float) -> dict[str, float]:
+    """Open the site, map the query, and return what was measured."""
+    steps: list[list[Any]] = [
+        ["verified"],
+        ["wait", 1000],
+        ["evaluate", ["began", WATCH]],
+        ["choose", [str(query)]],
+        ["mapped"],
+        ["evaluate", ["ended", "performance.now()"]],
+        ["wait", 300],
+        *(["evaluate", [name, f"window.{name}"]] for name in ("longest", "late", "tasks")),
+    ]
+    values, memory = visit(address, query.parent, steps, seconds=seconds)
     return {
         "seconds": round((values["ended"] - values["began"]) / 1000, 1),
         "longest_task_ms": round(values["longest"]),
@@ -172,19 +193,11 @@ def main() -> None:
 
         make_file(query, options.cells)
     publish(find_atlas(options.atlas), options.folder / "site")
-    handler = partial(Quiet, directory=str(options.folder / "site"))
     runs = []
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            for _ in range(options.rounds):
-                address = f"http://127.0.0.1:{server.server_port}/"
-                runs.append(one_round(address, query.resolve(), options.seconds))
-                print(json.dumps(runs[-1]), flush=True)
-        finally:
-            server.shutdown()
-            thread.join()
+    with served(options.folder / "site") as address:
+        for _ in range(options.rounds):
+            runs.append(one_round(address, query.resolve(), options.seconds))
+            print(json.dumps(runs[-1]), flush=True)
     result = {
         "date": datetime.date.today().isoformat(),
         "machine": f"2 processors, {platform.machine()}, shared; graphics in software",

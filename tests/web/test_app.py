@@ -53,6 +53,7 @@ def lung(folder: Path) -> tuple[Atlas, Any]:
     how = AtlasConfig(
         labels=LABELS,
         batch="donor",
+        root=("endothelial",),
         n_genes=500,
         fit=FitConfig(n_latent=10, n_hidden=48, epochs=6, device="cpu"),
     )
@@ -92,6 +93,7 @@ def assert_same_h5ad(page: Path, python: Path) -> None:
     machine = ("device", "onnxruntime_version", "seconds", "counts_from")
     for key in wanted.keys() - machine:
         np.testing.assert_equal(said[key], wanted[key], key)
+    assert said["trajectory"]["roots"].tolist()
 
 
 @pytest.fixture(scope="module")
@@ -126,6 +128,8 @@ def test_a_visit_gives_what_map_gives(
         ["type", ["#gene", gene.lower()]],
         ["wait", 500],
         ["text", ["gene", "#legend"]],
+        ["count", ["courses", ".trajectory .course"]],
+        ["evaluate", ["milestones", "document.querySelector('#overlay').textContent"]],
         ["click", "#lasso"],
         ["lasso"],
         ["text", ["selected", "#selection h2"]],
@@ -138,9 +142,9 @@ def test_a_visit_gives_what_map_gives(
         ["text", ["about", "#about"]],
     )
     mapped = atlas.map(query)
-    found = pd.read_csv(tmp_path / "page.csv", index_col=0, keep_default_na=False)
+    found = pd.read_csv(tmp_path / "page.csv", index_col=0)
     mapped.write(tmp_path / "map.csv")
-    expected = pd.read_csv(tmp_path / "map.csv", index_col=0, keep_default_na=False)
+    expected = pd.read_csv(tmp_path / "map.csv", index_col=0)
     pd.testing.assert_frame_equal(found, expected, check_exact=False, rtol=1e-3, atol=1e-3)
     mapped.write(tmp_path / "map.h5ad")
     assert_same_h5ad(tmp_path / "page.h5ad", tmp_path / "map.h5ad")
@@ -151,7 +155,12 @@ def test_a_visit_gives_what_map_gives(
     assert out["values"]["selected"] == f"{len(found)} cells selected"
     assert out["values"]["after escape"] == 0
     assert "Possible types" in out["values"]["one cell"]
-    assert "Trajectory" in out["values"]["about"]
+    trajectory = atlas.trajectory
+    assert trajectory is not None
+    assert out["values"]["courses"] == len(trajectory.edges)
+    shown = out["values"]["milestones"]
+    assert all(milestone in shown for milestone in trajectory.milestones)
+    assert f"to {', '.join(trajectory.terminals)}" in out["values"]["about"]
 
 
 def test_nothing_is_asked_of_another_host_and_nothing_fails(

@@ -7,6 +7,7 @@ import { File as H5File } from "h5wasm";
 import { describe, expect, test } from "vitest";
 
 import { openAtlas } from "../src/atlas/atlas";
+import { readTrajectory } from "../src/atlas/trajectory";
 import { verifyAtlas } from "../src/atlas/verify";
 import { sentence } from "../src/errors";
 import type { MappedBlock } from "../src/mapping/columns";
@@ -67,7 +68,8 @@ describe.skipIf(!given)("cells that Python has mapped", () => {
     const path = join(FOLDER, "page.h5ad");
     writeFileSync(path, beginning());
     const file = new H5File(path, "a");
-    const uns = provenance(query, (await parts()).manifest, 1.5);
+    const from = await parts();
+    const uns = provenance(query, from.manifest, await readTrajectory(from), 1.5);
     const [columns, matrices] = [[...results.columns.values()], [...results.matrices.values()]];
     await writeH5ad(file, { names: cells, columns, matrices, uns });
     file.close();

@@ -3,13 +3,19 @@
 import * as ort from "onnxruntime-web/wasm";
 
 import type { Manifest } from "../atlas/manifest";
-import type { Said } from "../writers/h5ad";
+import { positions, roots, type Trajectory } from "../atlas/trajectory";
+import { Pairs, type Said } from "../writers/h5ad";
 import type { GeneMatch } from "./genes";
 import type { Query } from "./map_query";
 
 const SHOWN_MISSING = 20;
 
-export function provenance(query: Query, manifest: Manifest, seconds: number): Record<string, Said> {
+export function provenance(
+  query: Query,
+  manifest: Manifest,
+  trajectory: Trajectory | null,
+  seconds: number,
+): Record<string, Said> {
   const { matrix } = query.place;
   return {
     cellport: {
@@ -24,7 +30,20 @@ export function provenance(query: Query, manifest: Manifest, seconds: number): R
       thresholds: manifest.thresholds,
       n_cells: matrix.nCells,
       seconds: Math.round(1000 * seconds) / 1000,
+      ...(trajectory && { trajectory: inBrief(trajectory) }),
     },
+  };
+}
+
+function inBrief(trajectory: Trajectory): Said {
+  const { milestones, edges, ends, terminals } = trajectory;
+  return {
+    milestones,
+    positions: new Pairs(positions(trajectory)),
+    edges,
+    edge_ends: new Pairs(Int32Array.from(ends)),
+    roots: roots(trajectory),
+    terminal_states: terminals,
   };
 }
 

@@ -2,7 +2,7 @@
 
 import type { Manifest } from "../atlas/manifest";
 import type { Parts } from "../atlas/parts";
-import { AtlasError } from "../errors";
+import { readTrajectory } from "../atlas/trajectory";
 import { structureNames } from "../mapping/structure";
 import type { Results } from "./results";
 
@@ -21,18 +21,14 @@ const FEWEST = 5;
 
 /** Courses that the atlas holds; null where it holds none, as one without a trajectory. */
 export async function readCourses(parts: Parts): Promise<Course[] | null> {
-  const edges = endsOf(parts.manifest);
-  const path = edges.length ? await parts.arrayIfThere("trajectory_path") : null;
-  if (!path) return null;
-  const [n, points, width] = path.shape;
-  if (n !== edges.length || width !== 2) {
-    throw new AtlasError("The course of the atlas's trajectory does not fit it; publish it again.");
-  }
-  const places = Float32Array.from(path.data);
-  return edges.map(([from, to], edge) => ({
-    from,
-    to,
-    points: places.subarray(2 * points * edge, 2 * points * (edge + 1)),
+  const found = await readTrajectory(parts);
+  if (!found) return null;
+  const { milestones, ends, points } = found;
+  const path = Float32Array.from(found.path);
+  return found.edges.map((_, edge) => ({
+    from: milestones[ends[2 * edge]],
+    to: milestones[ends[2 * edge + 1]],
+    points: path.subarray(2 * points * edge, 2 * points * (edge + 1)),
   }));
 }
 

@@ -4,6 +4,7 @@ import { File as H5File, ready as hdf5Ready } from "h5wasm";
 
 import { type Atlas, openAtlas } from "../atlas/atlas";
 import { openParts, type Parts, partsAt } from "../atlas/parts";
+import { readTrajectory } from "../atlas/trajectory";
 import { verifyAtlas } from "../atlas/verify";
 import { InputError, sentence } from "../errors";
 import { encode } from "../mapping/first_layer";
@@ -92,7 +93,7 @@ async function map(files: readonly File[], options: MapOptions): Promise<void> {
   }
   const novelGroups = await novel.groups(parts, genes.measured, kept);
   const seconds = (performance.now() - began) / 1000;
-  uns = provenance(query, atlas.manifest, seconds);
+  uns = provenance(query, atlas.manifest, await readTrajectory(parts), seconds);
   say({ kind: "mapped", finished: { seconds, novelGroups } });
 }
 

@@ -7,8 +7,13 @@ import { Dataset, type File, type Group, ready } from "h5wasm";
 
 import type { ResultColumn, ResultMatrix } from "../mapping/columns";
 
-/** What `uns` can say: text, numbers, lists of text, and groups of these. */
-export type Said = string | number | readonly string[] | { readonly [key: string]: Said };
+/** What `uns` can say: text, numbers, lists of text, tables of numbers, and groups of these. */
+export type Said = string | number | readonly string[] | Pairs | { readonly [key: string]: Said };
+
+/** A table of numbers, two in a row. */
+export class Pairs {
+  constructor(readonly values: Float64Array | Int32Array) {}
+}
 
 export interface Outcome {
   names: readonly string[];
@@ -82,7 +87,7 @@ function texts(parent: Group, name: string, values: readonly string[]): void {
 function array(
   parent: Group,
   name: string,
-  data: Float32Array | Int8Array | Int16Array | Int32Array,
+  data: Float32Array | Float64Array | Int8Array | Int16Array | Int32Array,
   shape: number[] = [data.length],
 ): void {
   tag(parent.create_dataset({ name, data, shape }), "array", "0.2.0");
@@ -132,6 +137,9 @@ function writeSaid(parent: Group, name: string, said: Said): void {
     const dtype = Number.isInteger(said) && Math.abs(said) < 2 ** 31 ? "<i" : "<d";
     tag(parent.create_dataset({ name, data: said, dtype }), "numeric-scalar", "0.2.0");
   } else if (isList(said)) texts(parent, name, said);
+  else if (said instanceof Pairs) {
+    array(parent, name, said.values, [said.values.length / 2, 2]);
+  }
   else {
     const group = mapping(parent, name);
     // a slash would make a group in a group
