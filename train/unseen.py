@@ -25,6 +25,8 @@ FOLDS = 3
 _MOST_TRAINED = 20_000
 _MOST_JUDGED = 5_000
 _FEWEST_CELLS = 20
+# a type of fewer cells is all but unseen itself, and the atlas may have more of it
+_FAMILIAR = 20
 _CHUNK = 256
 
 
@@ -44,8 +46,8 @@ class Unseen:
         bool [2n].
     novelty_p
         float32 [its cells] for each training run: novelty p-values of the cells as measured,
-        against held-out cells of the batches the run was trained on. Runs with too few of
-        these have none.
+        where the run was trained on 20 cells of their type, against held-out cells of the
+        batches it was trained on. Runs with too few of either have none.
     """
 
     logits: NDArray[np.float32]
@@ -112,7 +114,7 @@ def answers_for_unseen_batches(
         inside = np.flatnonzero(fold_of != fold)
         spared = np.intersect1d(inside, cells.held_out)
         trained = _some(np.setdiff1d(inside, spared), _MOST_TRAINED, rng)
-        known = np.unique(cells.label[trained])
+        known, n_trained = np.unique(cells.label[trained], return_counts=True)
         answerable = (fold_of == fold) & (cells.label >= 0) & np.isin(cells.label, known)
         judged = _some(np.flatnonzero(answerable), _MOST_JUDGED, rng)
         if len(trained) < _FEWEST_CELLS or len(known[known >= 0]) < 2 or not len(judged):
@@ -125,10 +127,11 @@ def answers_for_unseen_batches(
             None if report is None else _named(report, part),
         )
         parts.append(_answers(model, cells, judged, fold, config, rng))
-        if len(spared) >= FEWEST_HELD_OUT:
+        familiar = judged[np.isin(cells.label[judged], known[n_trained >= _FAMILIAR])]
+        if min(len(spared), len(familiar)) >= FEWEST_HELD_OUT:
             known_cells = _subset(cells, np.concatenate([trained, spared]), len(spared))
             novelty = fit_novelty(model, known_cells, config.seed, shares=(1.0,))
-            strange.append(novelty_p(model, novelty, cells.counts[judged].toarray()))
+            strange.append(novelty_p(model, novelty, cells.counts[familiar].toarray()))
     if not parts:
         return None
     return Unseen(
