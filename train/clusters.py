@@ -12,7 +12,7 @@ from cellport.train.layout import neighbor_graph
 from cellport.train.trajectory import gaussian_mixture, pooled_covariance
 
 # coarse: on labelled atlases finer clusters agree less with the labels
-RESOLUTION = 0.2
+RESOLUTION = 0.1
 _FEWEST_CELLS = 5
 
 

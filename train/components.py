@@ -12,6 +12,7 @@ from cellport.train.backbone import centres
 
 _CENTRES = 20
 _VOTES = 9
+_LEAST_SHARE = 0.01
 # cells in the middle of an edge, per cell at its thinner end, for each width of a centre
 _LEAST_BRIDGE = 0.045
 _MIDDLE, _END = 0.32, 0.34
@@ -38,9 +39,12 @@ def connected_groups(latent: NDArray[np.floating], seed: int) -> NDArray[np.int6
         int64 [cells].
     """
     votes = np.stack([_groups(latent, seed + number) for number in range(_VOTES)], axis=1)
-    kinds, of_cell = np.unique(votes, axis=0, return_inverse=True)
-    together = (kinds[:, None] == kinds[None]).mean(axis=2) > 0.5
-    group = connected_components(csr_matrix(together), directed=False)[1][of_cell.ravel()]
+    kinds, of_cell, number = np.unique(votes, axis=0, return_inverse=True, return_counts=True)
+    # cells between two groups, now with one and now with the other, are no bridge
+    many = np.flatnonzero(number >= min(_LEAST_SHARE * len(latent), number.max()))
+    together = (kinds[:, None] == kinds[many][None]).mean(axis=2)
+    joined = connected_components(csr_matrix(together[many] > 0.5), directed=False)[1]
+    group = joined[together.argmax(axis=1)][of_cell.ravel()]
     order = np.argsort(-np.bincount(group), kind="stable")
     return np.asarray(np.argsort(order)[group], np.int64)
 

@@ -32,6 +32,18 @@ def test_one_choice_of_centres_is_outvoted(monkeypatch: pytest.MonkeyPatch) -> N
     assert np.bincount(connected_groups(latent, 0)).tolist() == [401, 199]
 
 
+def test_cells_between_two_groups_do_not_join_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    def groups(cells: np.ndarray, seed: int) -> np.ndarray:
+        group = (np.arange(len(cells)) >= 300).astype(int)
+        group[298:302] = seed % 2
+        return group if seed else np.zeros(len(cells), int)
+
+    monkeypatch.setattr(components, "_groups", groups)
+    found = connected_groups(_line(600), 0)
+    assert sorted(set(found[:298])) != sorted(set(found[302:]))
+    assert len(np.unique(found)) == 2
+
+
 def test_few_cells_are_one_group() -> None:
     assert not connected_groups(_line(30), 0).any()
 
