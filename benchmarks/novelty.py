@@ -37,9 +37,11 @@ from sklearn.preprocessing import StandardScaler
 from splits import data_folder
 
 from cellport.models.vae import CountVAE
-from cellport.train.fit import FitConfig, TrainingCells, default_epochs, fit, run_key
+from cellport.train.checkpoint import run_key
+from cellport.train.fit import FitConfig, TrainingCells, fit
 from cellport.train.novelty import fit_easing, fit_novelty, novelty_p
 from cellport.train.panel import select_panel
+from cellport.train.start import default_epochs
 from cellport.train.unseen import answers_for_unseen_batches
 
 HERE = Path(__file__).parent

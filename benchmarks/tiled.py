@@ -3,8 +3,9 @@
     python benchmarks/tiled.py --cells 50000 --out query.h5ad
 
 Each cell is a random real cell of the 10x lung sample, thinned at random, so that no two are
-alike; genes without a real counterpart are filled in up to 20,000 and a few random counts put in
-them. About 7 % of the entries are non-zero. Chunks and compression are those of anndata.
+alike, with the type and donor of the real one; genes without a real counterpart are filled in up
+to 20,000 and a few random counts put in them. About 7 % of the entries are non-zero. Chunks and
+compression are those of anndata.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ _BLOCK = 2_000
 
 def make_file(out: Path, n_cells: int, compression: str | None = "gzip", seed: int = 0) -> int:
     """Write the file in blocks and return its number of non-zeros."""
-    real, genes = _real_cells()
+    real, genes, obs = _real_cells()
     per_cell = 0.78 * real.nnz / real.shape[0] + _EXTRA
     chunk = guess_chunk((int(n_cells * per_cell),), None, 4)
     with h5py.File(out, "w") as file:
@@ -37,49 +38,56 @@ def make_file(out: Path, n_cells: int, compression: str | None = "gzip", seed: i
         data = matrix.create_dataset("data", (0,), np.float32, **sizes)
         indices = matrix.create_dataset("indices", (0,), np.int32, **sizes)
         indptr = np.zeros(n_cells + 1, np.int64)
+        drawn = []
         for start in range(0, n_cells, _BLOCK):
             stop = min(start + _BLOCK, n_cells)
-            cells = _noisy(real, stop - start, np.random.default_rng([seed, start]))
+            rng = np.random.default_rng([seed, start])
+            drawn.append(rng.integers(0, real.shape[0], stop - start))
+            cells = _noisy(real[drawn[-1]], rng)
             filled = indptr[start]
             indptr[start + 1 : stop + 1] = filled + cells.indptr[1:]
             for dataset, values in ((data, cells.data), (indices, cells.indices)):
                 dataset.resize((filled + len(values),))
                 dataset[filled:] = values
         matrix.create_dataset("indptr", data=indptr, compression=compression)
-        _names(file, "obs", np.array([f"cell_{i}" for i in range(n_cells)], dtype=object))
-        _names(file, "var", genes)
+        names = np.array([f"cell_{i}" for i in range(n_cells)], dtype=object)
+        rows = np.concatenate(drawn)
+        _frame(file, "obs", names, {name: values[rows] for name, values in obs.items()})
+        _frame(file, "var", genes, {})
     return int(indptr[-1])
 
 
 _EXTRA = 40
 
 
-def _real_cells() -> tuple[sp.csr_matrix, np.ndarray]:
+def _real_cells() -> tuple[sp.csr_matrix, np.ndarray, dict[str, np.ndarray]]:
     cells = anndata.read_h5ad(data_folder() / "human_lung_hlca.h5ad")
     cells = cells[cells.obs["technology"] == "10x_v2"]
     extra = [f"filler_{i}" for i in range(N_GENES - cells.n_vars)]
-    return cells.X.tocsr(), np.array([*cells.var_names, *extra], dtype=object)
+    obs = {name: np.asarray(cells.obs[name], object) for name in ("cell_type_coarse", "donor")}
+    return cells.X.tocsr(), np.array([*cells.var_names, *extra], dtype=object), obs
 
 
-def _noisy(real: sp.csr_matrix, n_cells: int, rng: np.random.Generator) -> sp.csr_matrix:
-    cells = real[rng.integers(0, real.shape[0], n_cells)]
+def _noisy(cells: sp.csr_matrix, rng: np.random.Generator) -> sp.csr_matrix:
+    n_cells, n_real = cells.shape
     kept = np.repeat(rng.uniform(0.3, 1.0, n_cells), np.diff(cells.indptr))
     cells.data = rng.binomial(cells.data.astype(np.int64), kept).astype(np.float32)
     cells.eliminate_zeros()
     rows = np.repeat(np.arange(n_cells), _EXTRA)
-    columns = rng.integers(real.shape[1], N_GENES, n_cells * _EXTRA)
+    columns = rng.integers(n_real, N_GENES, n_cells * _EXTRA)
     extra = sp.csr_matrix((np.ones(len(rows), np.float32), (rows, columns)), (n_cells, N_GENES))
     cells = sp.csr_matrix((cells.data, cells.indices, cells.indptr), (n_cells, N_GENES)) + extra
     cells.sort_indices()
     return cells
 
 
-def _names(file: h5py.File, group: str, names: np.ndarray) -> None:
+def _frame(file: h5py.File, group: str, names: np.ndarray, columns: dict[str, np.ndarray]) -> None:
     frame = file.create_group(group)
     frame.attrs.update({"encoding-type": "dataframe", "encoding-version": "0.2.0"})
-    frame.attrs.update({"_index": "_index", "column-order": np.array([], dtype="S")})
-    index = frame.create_dataset("_index", data=names, dtype=h5py.string_dtype())
-    index.attrs.update({"encoding-type": "string-array", "encoding-version": "0.2.0"})
+    frame.attrs.update({"_index": "_index", "column-order": np.array([*columns], dtype="S")})
+    for name, values in {"_index": names, **columns}.items():
+        text = frame.create_dataset(name, data=values, dtype=h5py.string_dtype())
+        text.attrs.update({"encoding-type": "string-array", "encoding-version": "0.2.0"})
 
 
 def main() -> None:

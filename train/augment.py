@@ -72,7 +72,9 @@ def degrade(
     kept = np.exp(rng.uniform(np.log(lowest), 0.0))
     kept = np.where(thinned, kept, 1.0)
     kept_of_value = np.repeat(kept, np.diff(counts.indptr))
-    values = rng.binomial(np.rint(counts.data).astype(np.int64), kept_of_value)
+    values = np.rint(counts.data).astype(np.int64)
+    fewer = kept_of_value < 1
+    values[fewer] = rng.binomial(values[fewer], kept_of_value[fewer])
 
     noise = np.exp(rng.normal(0.0, rng.uniform(0.0, how.gene_noise), n_genes))
     noisy = (values * noise[counts.indices]).astype(np.float32)

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+Item = TypeVar("Item")
 # neighbouring cells that are read together, and cells that are shuffled together
 BLOCK_CELLS = 32
 POOL_CELLS = 1 << 15
@@ -41,8 +42,8 @@ def epoch_pools(
     rows: NDArray[np.int64],
     steps: int,
     rng: np.random.Generator,
-    pool_cells: int = POOL_CELLS,
-    block_cells: int = BLOCK_CELLS,
+    pool_cells: int,
+    block_cells: int,
 ) -> list[list[NDArray[np.int64]]]:
     """Deal cells to the minibatches of an epoch, and those to pools.
 
@@ -106,7 +107,7 @@ def minibatches(
     first
         Minibatch to begin with, where earlier ones are done.
     """
-    pools = epoch_pools(rows, steps, np.random.default_rng(seed))
+    pools = epoch_pools(rows, steps, np.random.default_rng(seed), POOL_CELLS, BLOCK_CELLS)
     while first >= len(pools[0]):
         first -= len(pools.pop(0))
     pools[0] = pools[0][first:]
@@ -122,6 +123,15 @@ def minibatches(
                 ahead = reader.submit(_read, counts, pools[number + 1])
             for chosen in pool:
                 yield chosen, read[np.searchsorted(among, chosen)]
+
+
+def ahead(items: Iterator[Item]) -> Iterator[Item]:
+    """Yield what the iterator yields, each made on another thread while the last is in use."""
+    with ThreadPoolExecutor(1, "cellport-ahead") as maker:
+        coming = maker.submit(next, items, None)
+        while (item := coming.result()) is not None:
+            coming = maker.submit(next, items, None)
+            yield item
 
 
 def _read(

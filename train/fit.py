@@ -8,15 +8,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
 import torch
 from lightning_fabric import Fabric
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
-from cellport.models.vae import CountVAE, Likelihood, Losses, ModelConfig, cell_weights
+from cellport.models.draws import Share
+from cellport.models.vae import CountVAE, Likelihood, Losses, cell_weights
 from cellport.runtime.errors import TrainingError, first_line
 from cellport.train.augment import Degradation, degrade
 from cellport.train.checkpoint import (
@@ -26,9 +28,9 @@ from cellport.train.checkpoint import (
     run_key,
     save_checkpoint,
 )
-from cellport.train.feed import PanelCounts, minibatches
-from cellport.train.normaliser import fit_normaliser
+from cellport.train.feed import PanelCounts, ahead, minibatches
 from cellport.train.ranks import added_up, ask, connect, share_of
+from cellport.train.start import build_model, default_epochs, label_weights, new_optimiser
 
 # how often a long epoch is saved, and shown
 _SAVE_SECONDS = 60.0
@@ -240,6 +242,14 @@ def _fit(
         return run.model.cpu().eval()
 
 
+class Minibatch(NamedTuple):
+    """What the model takes of a minibatch, this process's share of it, and torch's seed."""
+
+    tensors: tuple[Tensor, ...]
+    share: Share | None
+    seed: int
+
+
 class _Run:
     """A training run and where it stands."""
 
@@ -251,7 +261,7 @@ class _Run:
         self.epochs = config.epochs or default_epochs(n_cells, config.batch_size)
         self.rows = np.setdiff1d(np.arange(n_cells), cells.held_out)
         self.steps = math.ceil(len(self.rows) / config.batch_size)
-        optimiser = _optimiser(self.model, config)
+        optimiser = new_optimiser(self.model, config)
         # the schedule divides by zero when its rise ends on step 0, as it does with 5 steps
         total_steps = max(10, self.epochs * self.steps + 1)
         self.schedule = torch.optim.lr_scheduler.OneCycleLR(
@@ -277,11 +287,8 @@ class _Run:
         self.wrapped.train()
         totals = np.zeros(len(Losses._fields)) + (self.state.totals or 0.0)
         saved = shown = time.monotonic()
-        todo = minibatches(
-            self.cells.counts, self.rows, self.steps, [config.seed, epoch], self.state.step
-        )
-        for step, (chosen, whole) in enumerate(todo, start=self.state.step):
-            totals += self._train_step(epoch, step, chosen, whole)
+        for step, ready in enumerate(ahead(self.minibatches()), start=self.state.step):
+            totals += self.train_step(epoch, step, ready)
             now = time.monotonic()
             if checkpoint is not None and now > saved + _SAVE_SECONDS:
                 self.state = self.state.within(epoch, step, totals)
@@ -308,14 +315,42 @@ class _Run:
                 named["held_out"] = held
             report(Progress(epoch + 1, self.epochs, named))
 
-    def _train_step(
-        self, epoch: int, step: int, chosen: NDArray[np.int64], whole: sp.csr_matrix
-    ) -> NDArray[np.float64]:
+    def minibatches(self) -> Iterator[Minibatch]:
+        """Make the rest of the minibatches of the epoch that the run stands in."""
+        seed, epoch, first = self.config.seed, self.state.epoch, self.state.step
+        todo = minibatches(self.cells.counts, self.rows, self.steps, [seed, epoch], first)
+        for step, (chosen, whole) in enumerate(todo, start=first):
+            rng = np.random.default_rng([seed, epoch, step])
+            of_torch = int(rng.integers(1 << 62))
+            degraded = degrade(whole, rng, self.config.degradation)
+            yield self._minibatch(chosen, whole, degraded, of_torch)
+
+    def _minibatch(
+        self,
+        chosen: NDArray[np.int64],
+        whole: sp.csr_matrix,
+        degraded: NDArray[np.float32],
+        seed: int = 0,
+    ) -> Minibatch:
+        """Put together this process's share of a minibatch."""
+        cells, share = self.cells, share_of(self.fabric, len(chosen))
+        own = slice(None) if share is None else slice(share.start, share.stop)
+        label = torch.from_numpy(cells.label[chosen])
+        batch = nn.functional.one_hot(torch.from_numpy(cells.batch[chosen[own]]), cells.n_batches)
+        tensors = (
+            torch.from_numpy(degraded[own]),
+            torch.from_numpy(whole[own].toarray()),
+            batch.float(),
+            label[own],
+            cell_weights(label, self.label_weight)[own],
+        )
+        return Minibatch(tensors, share, seed)
+
+    def train_step(self, epoch: int, step: int, ready: Minibatch) -> NDArray[np.float64]:
         """Take a step and return the losses of the whole minibatch."""
         config = self.config
-        rng = np.random.default_rng([config.seed, epoch, step])
-        torch.manual_seed(int(rng.integers(1 << 62)))
-        losses = self._losses(chosen, whole, degrade(whole, rng, config.degradation))
+        torch.manual_seed(ready.seed)
+        losses = self._losses(ready)
         warmth = self._warmth(epoch, step)
         loss = losses.reconstruction + warmth * losses.kl + config.label_weight * losses.label
         total = added_up(self.fabric, torch.stack([*losses, loss]).detach())
@@ -337,22 +372,9 @@ class _Run:
         warm_up = self.config.kl_warmup * self.epochs * self.steps
         return min(1.0, (epoch * self.steps + step + 1) / warm_up)
 
-    def _losses(
-        self, chosen: NDArray[np.int64], whole: sp.csr_matrix, degraded: NDArray[np.float32]
-    ) -> Losses:
-        """Losses of this process's share of a minibatch."""
-        cells, share = self.cells, share_of(self.fabric, len(chosen))
-        own = slice(None) if share is None else slice(share.start, share.stop)
-        label = torch.from_numpy(cells.label[chosen])
-        batch = nn.functional.one_hot(torch.from_numpy(cells.batch[chosen[own]]), cells.n_batches)
-        tensors = (
-            torch.from_numpy(degraded[own]),
-            torch.from_numpy(whole[own].toarray()),
-            batch.float(),
-            label[own],
-            cell_weights(label, self.label_weight)[own],
-        )
-        losses: Losses = self.wrapped(*[t.to(self.fabric.device) for t in tensors], share)
+    def _losses(self, ready: Minibatch) -> Losses:
+        tensors = [tensor.to(self.fabric.device) for tensor in ready.tensors]
+        losses: Losses = self.wrapped(*tensors, ready.share)
         return losses
 
     def _held_out_loss(self) -> float | None:
@@ -366,48 +388,13 @@ class _Run:
             for start in range(0, len(held_out), _CHUNK):
                 chosen = held_out[start : start + _CHUNK]
                 whole = self.cells.counts[chosen]
-                losses = self._losses(chosen, whole, whole.toarray())
+                losses = self._losses(self._minibatch(chosen, whole, whole.toarray()))
                 loss = losses.reconstruction + losses.kl + config.label_weight * losses.label
                 total += loss * len(chosen)
         return float(added_up(self.fabric, total)) / len(held_out)
 
     def _save(self, checkpoint: Path) -> None:
         save_checkpoint(checkpoint, self.state, self.model, self.optimiser, self.schedule)
-
-
-def default_epochs(n_cells: int, batch_size: int) -> int:
-    """Enough passes for about 1,000 steps, at least 15 and at most 400."""
-    steps = math.ceil(n_cells / batch_size)
-    return int(np.clip(math.ceil(1000 / steps), 15, 400))
-
-
-def build_model(cells: TrainingCells, config: FitConfig) -> CountVAE:
-    """Return an untrained model with the reference's normalisation in it."""
-    normaliser = fit_normaliser(cells.counts)
-    model = CountVAE(
-        ModelConfig(
-            n_genes=cells.counts.shape[1],
-            n_batches=cells.n_batches,
-            n_labels=cells.n_labels,
-            n_hidden=config.n_hidden,
-            n_latent=config.n_latent,
-            dropout=config.dropout,
-            likelihood=config.likelihood,
-        ),
-        normaliser,
-    )
-    with torch.no_grad():
-        model.decoder.share.bias.copy_(torch.log(normaliser.share + 1e-7))
-    return model
-
-
-def label_weights(label: NDArray[np.int64], n_labels: int) -> NDArray[np.float32]:
-    """Frequency of each label to the power -3/4, mean 1 over labelled cells, float32 [labels]."""
-    number = np.bincount(label[label >= 0], minlength=n_labels)
-    weight = np.maximum(number, 1) ** -0.75
-    if number.sum():
-        weight *= number.sum() / (weight * number).sum()
-    return weight.astype(np.float32)
 
 
 @contextmanager
@@ -419,16 +406,3 @@ def _torch_threads(values_a_step: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-def _optimiser(model: CountVAE, config: FitConfig) -> torch.optim.Optimizer:
-    skip = list(model.encoder.skip.parameters())
-    others = [p for p in model.parameters() if all(p is not s for s in skip)]
-    return torch.optim.AdamW(
-        [
-            {"params": others, "weight_decay": config.weight_decay},
-            {"params": skip, "weight_decay": config.skip_weight_decay},
-        ],
-        lr=config.learning_rate,
-        fused=True,
-    )

@@ -9,7 +9,7 @@ import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cellport.train.feed import epoch_pools, minibatches
+from cellport.train.feed import BLOCK_CELLS, POOL_CELLS, epoch_pools, minibatches
 from cellport.train.store import panel_counts
 
 
@@ -37,7 +37,7 @@ def test_a_pool_holds_blocks_from_all_over_a_sorted_reference() -> None:
     """Types in order, 40,000 cells each: minibatches are as mixed as if drawn cell by cell."""
     rows = np.arange(200_000)
     kind = rows // 40_000
-    pools = epoch_pools(rows, 3125, np.random.default_rng(0))
+    pools = epoch_pools(rows, 3125, np.random.default_rng(0), POOL_CELLS, BLOCK_CELLS)
     assert len(pools) == 6
     of_pool = np.array([np.bincount(kind[np.concatenate(pool)], minlength=5) for pool in pools])
     share = of_pool / of_pool.sum(axis=1, keepdims=True)
@@ -50,7 +50,7 @@ def test_a_pool_holds_blocks_from_all_over_a_sorted_reference() -> None:
 
 def test_fewer_cells_than_a_pool_are_shuffled_whole() -> None:
     rows = np.arange(0, 500, 2)
-    (pool,) = epoch_pools(rows, 4, np.random.default_rng(7))
+    (pool,) = epoch_pools(rows, 4, np.random.default_rng(7), POOL_CELLS, BLOCK_CELLS)
     expected = np.random.default_rng(7).permutation(rows)
     np.testing.assert_array_equal(np.concatenate(pool), expected)
 
@@ -59,7 +59,8 @@ def test_fewer_cells_than_a_pool_are_shuffled_whole() -> None:
 def test_counts_on_disk_come_in_the_same_minibatches(
     first: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(epoch_pools, "__defaults__", (64, 8))
+    monkeypatch.setattr("cellport.train.feed.POOL_CELLS", 64)
+    monkeypatch.setattr("cellport.train.feed.BLOCK_CELLS", 8)
     monkeypatch.setattr("cellport.train.store.IN_MEMORY", 0)
     counts = sp.csr_matrix(np.random.default_rng(0).poisson(0.4, (400, 30)).astype(np.float32))
     rows = np.setdiff1d(np.arange(400), np.arange(0, 400, 9))

@@ -17,9 +17,7 @@ from cellport.train.fit import (
     FitConfig,
     Progress,
     TrainingCells,
-    default_epochs,
     fit,
-    label_weights,
 )
 
 QUICK = FitConfig(n_latent=4, n_hidden=16, epochs=4, batch_size=32, device="cpu")
@@ -262,20 +260,6 @@ def test_trains_and_resumes_on_cuda(tmp_path: Path, precision: str) -> None:
     assert [progress.epoch for progress in seen] == list(range(4, 9))
     assert seen[-1].losses["held_out"] < seen[0].losses["held_out"]
     assert {value.device.type for value in model.state_dict().values()} == {"cpu"}
-
-
-def test_label_weights_favour_the_rare_and_average_to_one() -> None:
-    label = np.repeat([-1, 0, 1], [50, 400, 4])
-    weight = label_weights(label, 3)
-    assert weight[1] / weight[0] == pytest.approx(100**0.75)
-    assert weight[label[label >= 0]].mean() == pytest.approx(1)
-    assert label_weights(np.full(5, -1), 0).shape == (0,)
-    assert np.isfinite(weight).all()
-
-
-@pytest.mark.parametrize(("cells", "epochs"), [(10, 400), (64 * 20, 50), (10_000_000, 15)])
-def test_default_epochs_are_about_a_thousand_steps(cells: int, epochs: int) -> None:
-    assert default_epochs(cells, 64) == epochs
 
 
 @pytest.mark.parametrize(

@@ -35,12 +35,12 @@ cells = TrainingCells(
     batch, 3, 3, np.arange(0, 500, 10),
 )
 curve = []
-step = module._Run._train_step
+step = module._Run.train_step
 def noted(*arguments):
     losses = step(*arguments)
     curve.append(losses.tolist())
     return losses
-module._Run._train_step = noted
+module._Run.train_step = noted
 held = []
 model = fit(cells, config, report=lambda progress: held.append(progress.losses["held_out"]))
 fit(cells, config)
