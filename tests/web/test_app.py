@@ -166,7 +166,15 @@ def test_a_visit_gives_what_map_gives(
 def test_nothing_is_asked_of_another_host_and_nothing_fails(
     site: str, lung: tuple[Atlas, Any], tmp_path: Path
 ) -> None:
-    out = visit(site, tmp_path, ["verified"], ["choose", [str(lung[1])]], ["mapped"], webgl=True)
+    out = visit(
+        site,
+        tmp_path,
+        ["verified"],
+        ["choose", [str(lung[1])]],
+        ["mapped"],
+        ["download", ["page.h5ad", "Download for scanpy"]],
+        webgl=True,
+    )
     origin = site.split("/some/")[0]
     for address in out["requests"]:
         assert address.removeprefix("blob:").startswith(origin), address

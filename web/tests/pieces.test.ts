@@ -120,10 +120,10 @@ test("the table quotes names, leaves missing values empty, and gives floats back
     },
     ["one", "two"],
   );
-  expect(csvParts(results).join("")).toBe(
+  expect([...csvParts(results)].join("")).toBe(
     'cell,call,prob,novel,X_0\none,"T, ""naive""",0.1,True,0.333333343\ntwo,,,False,nan\n',
   );
-  expect(csvParts(results, [1]).join("").split("\n")[1]).toBe("two,,,False,nan");
+  expect([...csvParts(results, [1])].join("").split("\n")[1]).toBe("two,,,False,nan");
 });
 
 describe("what is dropped", () => {

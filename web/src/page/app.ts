@@ -79,7 +79,7 @@ export class App {
       files: (files, options) => void this.mapFiles(files, options),
       refused: (error) => this.intake.showEmpty(sentence(error)),
       stop: () => void this.stop(),
-      downloadTable: () => this.downloadTable(null),
+      downloadTable: () => void this.downloadTable(null),
       downloadH5ad: () => void this.downloadH5ad(),
     });
     this.intake.showEmpty(null);
@@ -280,18 +280,23 @@ export class App {
   private select(selection: Selection | null): void {
     this.selection = selection;
     showSelection(byId("selection"), this.results, selection, {
-      download: () => this.downloadTable(selection),
+      download: () => void this.downloadTable(selection),
       clear: () => this.choose(null),
       choose: (cell) => this.choose({ title: "", cells: Int32Array.of(cell) }),
     });
     if (selection) this.say(`${selection.title || "One cell"}.`, true);
   }
 
-  private downloadTable(selection: Selection | null): void {
+  private async downloadTable(selection: Selection | null): Promise<void> {
     const { results } = this;
     if (!results) return;
     const ending = selection ? "selected_cells" : "mapped";
-    const parts = csvParts(results, selection?.cells);
+    const parts: string[] = [];
+    for (const part of csvParts(results, selection?.cells)) {
+      parts.push(part);
+      // a million cells take a while, in which the page should go on
+      await new Promise((next) => setTimeout(next));
+    }
     save(`${results.title}_${ending}.csv`, parts, "text/csv");
   }
 

@@ -13,6 +13,9 @@ const HIDDEN = new Set(["cellport_label_set"]);
 const FIRST = "cellport_call";
 const FATE = "X_cellport_fate";
 
+// they run from 0 to 1 whatever the query
+const SHARES = new Set(["cellport_prob", "cellport_pseudotime", "cellport_edge_fraction"]);
+
 /** Which of the choices speak of labels that the reference has too. */
 const OF_LABELS = new Set(["cellport_call", "cellport_label"]);
 
@@ -136,7 +139,7 @@ export class ColourChoice {
       const values = column.values.map((p) => -Math.log10(Math.max(p, 1e-6)));
       return numberShading("Novelty p, as −log10", values, [0, 6]);
     }
-    return numberShading(title, column.values, name === "cellport_prob" ? [0, 1] : undefined);
+    return numberShading(title, column.values, SHARES.has(name) ? [0, 1] : undefined);
   }
 
   /** Probability that a cell ends in one of the terminal states. */

@@ -6,6 +6,9 @@ import { fill, h } from "./dom";
 import { css, scaleColour, type Theme } from "./palette";
 import { symbol } from "./symbol";
 
+// a column of names has one for every cell
+const SHOWN = 60;
+
 export interface LegendOptions {
   shading: Shading | null;
   theme: Theme;
@@ -20,7 +23,8 @@ export function showLegend(element: HTMLElement, options: LegendOptions): void {
   if (shading.kind === "number") {
     return fill(element, h("h3", {}, shading.title), scale(shading.range, theme));
   }
-  const items = entries(shading, theme).map(({ name, code, mark, cells }) =>
+  const all = entries(shading, theme);
+  const items = all.slice(0, SHOWN).map(({ name, code, mark, cells }) =>
     h(
       "li",
       {},
@@ -41,6 +45,7 @@ export function showLegend(element: HTMLElement, options: LegendOptions): void {
     element,
     h("h3", {}, shading.title, h("small", {}, options.counted)),
     h("ul", { class: "entries" }, ...items),
+    all.length > SHOWN && h("p", { class: "quiet" }, `and ${grouped(all.length - SHOWN)} more`),
   );
 }
 

@@ -15,6 +15,7 @@ export function addTools(above: HTMLElement, inside: HTMLElement, map: MapView):
   trajectory.title = "Show or hide the paths from type to type";
   const lasso = toggle("lasso", "Draw round cells", false, (on) => (map.drawing = on));
   lasso.title = "Draw a line round cells to see what they are";
+  lasso.disabled = true;
   map.drawingChanged = (on) => press(lasso, on);
   above.append(h("span", { class: "spacer" }), trajectory, lasso);
   const button = (text: string, label: string, act: () => void) =>

@@ -3,17 +3,20 @@
 import type { ResultColumn } from "../mapping/columns";
 import type { Results } from "../page/results";
 
-const ROWS = 4096;
+const ROWS = 2048;
 
-/** Pieces of text; `cells` chooses some of them. */
-export function csvParts(results: Results, cells: ArrayLike<number> | null = null): string[] {
+/** Pieces of text, each of some thousand cells; `cells` chooses some of them. */
+export function* csvParts(
+  results: Results,
+  cells: ArrayLike<number> | null = null,
+): Generator<string> {
   const columns = [...results.columns.values()];
   const matrices = [...results.matrices.values()];
   const header = ["cell", ...columns.map((column) => column.name)];
   for (const { name, width } of matrices) {
     for (let d = 0; d < width; d++) header.push(`${name}_${d}`);
   }
-  const parts = [`${header.join(",")}\n`];
+  yield `${header.join(",")}\n`;
   const n = cells ? cells.length : results.done;
   const writers = columns.map(writer);
   for (let begin = 0; begin < n; begin += ROWS) {
@@ -28,9 +31,8 @@ export function csvParts(results: Results, cells: ArrayLike<number> | null = nul
       }
       lines.push(fields.join(","));
     }
-    parts.push(`${lines.join("\n")}\n`);
+    yield `${lines.join("\n")}\n`;
   }
-  return parts;
 }
 
 function writer(column: ResultColumn): (cell: number) => string {

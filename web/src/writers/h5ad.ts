@@ -74,7 +74,8 @@ function mapping(parent: Group, name: string): Group {
 function frame(group: Group, columns: string[], index: readonly string[]): void {
   tag(group, "dataframe", "0.2.0");
   group.create_attribute("_index", "_index", null, "S");
-  group.create_attribute("column-order", columns, [columns.length], "S");
+  // of texts of any length there has to be one
+  group.create_attribute("column-order", columns, [columns.length], columns.length ? "S" : "S1");
   texts(group, "_index", index);
 }
 
