@@ -185,7 +185,9 @@ def _folders() -> list[Path]:
     """Where numba would keep its own: the folder it is told, or ours, or the user's."""
     if os.environ.get("NUMBA_CACHE_DIR"):
         return [Path(os.environ["NUMBA_CACHE_DIR"])]
-    home = Path.home()
+    home = Path(os.path.expanduser("~"))
+    if not home.is_absolute():  # a user without one, as in a container that is told any number
+        return [_HERE / "__pycache__"]
     if sys.platform == "win32":
         users = Path(os.environ.get("LOCALAPPDATA") or home)
     elif sys.platform == "darwin":

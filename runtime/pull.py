@@ -153,10 +153,20 @@ def cached(entry: Entry) -> bool:
 
 
 def cache_folder() -> Path:
-    """Where fetched atlases are kept; ``CELLPORT_CACHE`` says otherwise."""
+    """Where fetched atlases are kept; ``CELLPORT_CACHE`` says otherwise.
+
+    Raises
+    ------
+    AtlasError
+        There is no home folder, and the variable is not set.
+    """
     if os.environ.get("CELLPORT_CACHE"):
         return Path(os.environ["CELLPORT_CACHE"])
-    home = Path.home()
+    home = Path(os.path.expanduser("~"))
+    if not home.is_absolute():
+        raise AtlasError(
+            "This user has no home folder to keep atlases in; name one in CELLPORT_CACHE."
+        )
     if sys.platform == "win32":
         return Path(os.environ.get("LOCALAPPDATA", home / "AppData" / "Local")) / "cellport"
     if sys.platform == "darwin":

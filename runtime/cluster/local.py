@@ -53,18 +53,25 @@ def connected(where: str, workers: int | None, threads: int | None) -> Iterator[
 def _started(workers: int) -> Iterator[Any]:
     import logging
 
+    import dask
     from distributed import Client, LocalCluster
 
+    # Dask gives up a worker that was lost and is not back after 15 seconds, which to start again
+    # can take on a busy machine; without workers a mapping would never end
+    patient = dask.config.set({"distributed.deploy.lost-worker-timeout": "1 day"})
     # one task at a time in each process; its kernels have the threads
-    cluster = LocalCluster(
-        n_workers=workers,
-        threads_per_worker=1,
-        processes=True,
-        dashboard_address="127.0.0.1:0",
-        silence_logs=logging.CRITICAL,
-        preload=["cellport.runtime.cluster.interrupts"],
-    )
-    with cluster, Client(cluster) as client:
+    with (
+        patient,
+        LocalCluster(
+            n_workers=workers,
+            threads_per_worker=1,
+            processes=True,
+            dashboard_address="127.0.0.1:0",
+            silence_logs=logging.CRITICAL,
+            preload=["cellport.runtime.cluster.interrupts"],
+        ) as cluster,
+        Client(cluster) as client,
+    ):
         yield client
 
 

@@ -59,6 +59,20 @@ def test_kernels_run_where_no_cache_can_be_made(read_only_install: Path) -> None
     assert (path, hits) == ("None", "0")
 
 
+def test_a_user_without_a_home_gets_no_folder_called_tilde(read_only_install: Path) -> None:
+    script = "import os.path\nos.path.expanduser = lambda path: path\n" + SCRIPT
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("NUMBA")}
+    environment |= {"PYTHONPATH": str(read_only_install), "PYTHONDONTWRITEBYTECODE": "1"}
+    empty = read_only_install / "empty"
+    empty.mkdir()
+    done = subprocess.run(
+        [sys.executable, "-c", script], env=environment, cwd=empty, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["None", "0"]
+    assert list(empty.iterdir()) == []
+
+
 def test_frozen_is_a_view_of_what_fits() -> None:
     array = np.arange(6, dtype=np.float32).reshape(2, 3)
     view = frozen(array, np.float32)

@@ -77,6 +77,13 @@ def test_a_read_only_install_keeps_it_in_the_users_folder(install: Path) -> None
     assert list((install / "home").rglob("*.o"))
 
 
+def test_a_user_without_a_home_needs_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NUMBA_CACHE_DIR", raising=False)
+    assert len(machine_code._folders()) == 2
+    monkeypatch.setattr("os.path.expanduser", lambda path: path)
+    assert machine_code._folders() == [Path(machine_code.__file__).parent / "__pycache__"]
+
+
 def test_where_nothing_can_be_kept_it_compiles_each_time(install: Path) -> None:
     (install / "nowhere").write_text("")
     variables = {"NUMBA_CACHE_DIR": str(install / "nowhere")}

@@ -425,6 +425,13 @@ def test_cache_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert cache_folder() == Path("/home/me/Library/Caches/cellport")
 
 
+def test_a_user_without_a_home_is_told_to_name_a_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CELLPORT_CACHE")
+    monkeypatch.setattr("os.path.expanduser", lambda path: path)
+    with pytest.raises(AtlasError, match="name one in CELLPORT_CACHE"):
+        cache_folder()
+
+
 def test_registry_of_the_package_is_right() -> None:
     for name, entry in known_atlases().items():
         assert registry.is_name(name)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,22 +9,14 @@ from typing import Any
 import pytest
 
 from cellport.runtime.atlas import Atlas, load_atlas
+from cellport.runtime.cluster.local import connected
 
 
 @pytest.fixture(scope="session")
 def client() -> Iterator[Any]:
-    from distributed import Client, LocalCluster
-
-    with (
-        LocalCluster(
-            n_workers=2,
-            threads_per_worker=1,
-            dashboard_address="127.0.0.1:0",
-            silence_logs=logging.CRITICAL,
-        ) as cluster,
-        Client(cluster) as connected,
-    ):
-        yield connected
+    with connected("local", 2, 1) as client:
+        client.wait_for_workers(2)
+        yield client
 
 
 @pytest.fixture(scope="session")
