@@ -8,6 +8,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,8 +16,8 @@ from numpy.typing import NDArray
 from cellport.runtime.atlas_file import AtlasFile
 from cellport.runtime.errors import OutputError
 from cellport.runtime.genes import GeneMatch
-from cellport.runtime.panel_counts import panel_counts, query_counts
 from cellport.runtime.results import MappedBlock
+from cellport.runtime.sources.block import CountBlock
 from cellport.runtime.trajectory import (
     LIBRARY,
     LineageGene,
@@ -27,10 +28,13 @@ from cellport.runtime.trajectory import (
 )
 from cellport.runtime.writers.output import check_place
 
+if TYPE_CHECKING:
+    import scipy.sparse as sp
+
 # a step of time with fewer cells says nothing
 FEWEST_CELLS = 10
 # whole numbers add up to the same sum in any order: a count per 10,000 in these parts
-_PARTS = 1 << 20
+_PARTS = 1 << 16
 _FEWEST_STEPS = 3
 
 
@@ -127,17 +131,16 @@ class LineageCounts:
         row, cell = self._steps(block)
         if not len(row):
             return
-        counts = query_counts(block.counts, len(genes.panel_column))
-        scale = LIBRARY * float(self._share[genes.measured].sum())
-        values = panel_counts(counts, genes.panel_column, len(self._measured), scale)
-        values = sp.csr_matrix(
-            (np.rint(values.data.astype(np.float64) * _PARTS).astype(np.int64),
-             values.indices, values.indptr), values.shape,
-        )  # fmt: skip
-        ones = np.ones(len(row), np.int64)
-        member = sp.csr_matrix((ones, (row, cell)), (len(self._cells), block.n_cells))
+        used = np.flatnonzero(genes.panel_column >= 0)
+        n_query, n_panel = len(genes.panel_column), len(self._measured)
+        ends = used, genes.panel_column[used]
+        panel = sp.csr_matrix((np.ones(len(used)), ends), (n_query, n_panel))
+        shape = len(self._cells), block.n_cells
+        member = sp.csr_matrix((np.ones(len(row)), (row, cell)), shape)
         self._cells += np.bincount(row, minlength=len(self._cells))
-        self._sums += (member @ values).toarray()
+        # whole numbers below 2**53 are exact
+        total = (member @ self._parts(block.counts, genes) @ panel).toarray()
+        self._sums += total.astype(np.int64)
 
     def found(self) -> QueryLineages:
         """Return the means over all blocks."""
@@ -149,12 +152,24 @@ class LineageCounts:
         """Step of a lineage, counted through all of them, and cell; a cell is on several."""
         edge, time = block.obs["cellport_edge"], block.obs["cellport_pseudotime"]
         n_steps = self._trajectory.expression.shape[1]
-        inside = self._trajectory.lineage_edges[:, edge] & (edge >= 0)
-        lineage, cell = np.nonzero(inside)
+        lineage, cell = np.nonzero(self._trajectory.lineage_edges[:, edge] & (edge >= 0))
         first, last = self._trajectory.time.astype(np.float64)[lineage].T
         way = (time[cell] - first) / np.maximum(last - first, 1e-9)
         step = np.clip((way * n_steps).astype(np.int64), 0, n_steps - 1)
         return lineage * n_steps + step, cell
+
+    def _parts(self, counts: CountBlock, genes: GeneMatch) -> sp.csr_matrix:
+        """Normalise counts, in whole parts, CSR float64 [cells, query genes]."""
+        import scipy.sparse as sp
+
+        values = counts.data.astype(np.float64)
+        shape = counts.n_cells, len(genes.panel_column)
+        every = sp.csr_matrix((values, counts.indices, counts.indptr), shape)
+        library = every @ (genes.panel_column >= 0).astype(np.float64)
+        scale = LIBRARY * float(self._share[genes.measured].sum()) * _PARTS
+        every.data *= np.repeat(scale / np.maximum(library, 1e-6), np.diff(counts.indptr))
+        np.rint(every.data, out=every.data)
+        return every
 
 
 def check_table(path: str | os.PathLike[str], inputs: Sequence[str | os.PathLike[str]]) -> None:

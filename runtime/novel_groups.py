@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from cellport.runtime.atlas_file import AtlasFile
 from cellport.runtime.errors import AtlasError
 from cellport.runtime.genes import GeneMatch
-from cellport.runtime.panel_counts import panel_counts, query_counts
 from cellport.runtime.report.collect import spread_out
 from cellport.runtime.results import MappedBlock
 
@@ -101,10 +100,14 @@ class NovelCells:
         genes
             Which genes of its query feed the panel.
         """
+        import scipy.sparse as sp
+
         if block.counts is None:
             raise ValueError("the block does not carry its counts")
         self._measured &= genes.measured
-        every = query_counts(block.counts, len(genes.panel_column))
+        counts = block.counts
+        shape = counts.n_cells, len(genes.panel_column)
+        every = sp.csr_matrix((counts.data, counts.indices, counts.indptr), shape)
         labelled = bool(self._atlas.manifest.labels)
         label = block.obs["cellport_label"] if labelled else np.zeros(block.n_cells, np.int32)
         counted = label < len(self._cells)
@@ -272,10 +275,27 @@ def panel_values(
 ) -> sp.csr_matrix:
     """Log-normalise counts over the panel genes of a query, as the encoder does.
 
-    Parameters are those of `panel_counts`.
+    Parameters
+    ----------
+    counts
+        CSR [n, query genes], raw counts.
+    panel_column
+        int32 [query genes], position in the panel or -1.
+    n_genes
+        Of the panel.
+    scale
+        Counts per cell after normalisation: those of the atlas, times the share of a reference
+        cell's counts that the measured genes hold.
     """
-    values = panel_counts(counts, panel_column, n_genes, scale)
-    values.data = np.log1p(values.data)
+    import scipy.sparse as sp
+
+    used = np.flatnonzero(panel_column >= 0)
+    ones = np.ones(len(used), np.float32)
+    place = sp.csr_matrix((ones, (used, panel_column[used])), (len(panel_column), n_genes))
+    values = (counts @ place).tocsr()
+    values.sum_duplicates()
+    library = np.maximum(np.asarray(values.sum(axis=1)).ravel(), 1e-6)
+    values.data = np.log1p(values.data * np.repeat(scale / library, np.diff(values.indptr)))
     return values.astype(np.float32)
 
 
