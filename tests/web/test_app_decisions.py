@@ -10,8 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import anndata
 import numpy as np
+import pandas as pd
 import pytest
+import scipy.sparse as sp
 
 from cellport.runtime.errors import InputError
 from cellport.runtime.gate import classify
@@ -28,6 +31,7 @@ def test_genes_and_raw_counts_are_judged_alike(tiny_cells: Any, tmp_path: Path) 
     (tmp_path / "genes.json").write_text(json.dumps(gene_cases(tiny_cells)))
     (tmp_path / "structure.json").write_text(json.dumps(list(structure_cases())))
     (tmp_path / "gate.json").write_text(json.dumps(list(gate_cases())))
+    (tmp_path / "columns.json").write_text(json.dumps(write_columns(tmp_path / "columns.h5ad")))
     done = subprocess.run(
         ["npx", "--no-install", "vitest", "run", "same_decisions", "pieces", "--reporter=dot"],
         cwd=WEB,
@@ -136,6 +140,29 @@ def gate_cases() -> Iterator[dict[str, Any]]:
                     "cells": None if cells is None else cells.tolist(),
                     "content": classify(sample),
                 }
+
+
+def write_columns(path: Path) -> dict[str, list[Any]]:
+    """Write a file whose cells have columns of every kind, and return their values."""
+    numbers = [0.5, None, -3.0, 1e9]
+    kinds = {
+        "flag": pd.Series([True, False, True, True]),
+        "whole": pd.Series([7, 0, -1, 2**40]),
+        "real": pd.Series(numbers, dtype=np.float64),
+        "maybe_whole": pd.array([1, None, 3, 4], dtype="Int64"),
+        "maybe_flag": pd.array([True, None, False, True], dtype="boolean"),
+        "text": pd.Series(["a", "", "Ä b", "1"], dtype=object),
+        "kind": pd.Categorical(["b", None, "a", "b"]),
+        "sorted kind": pd.Categorical(["low", "high", "low", None], ["low", "high"], ordered=True),
+        "odd:name": pd.Series([1, 2, 3, 4]),
+    }
+    obs = pd.DataFrame(kinds)
+    obs.index = pd.Index([f"cell {i}" for i in range(4)])
+    anndata.AnnData(sp.csr_matrix(np.eye(4, dtype=np.float32)), obs=obs).write_h5ad(path)
+    return {
+        name: [None if pd.isna(value) else value for value in pd.Series(values).tolist()]
+        for name, values in kinds.items()
+    }
 
 
 def structure_cases() -> Iterator[dict[str, Any]]:

@@ -1,11 +1,15 @@
 /** Gene matching and the raw-count gate against the Python runtime. */
 
+import { join } from "node:path";
+
+import { File as H5File, ready } from "h5wasm";
 import { describe, expect, test } from "vitest";
 
 import { classify } from "../src/mapping/gate";
 import { matchGenes, type Panel } from "../src/mapping/genes";
 import { structureAnswers, structureNames } from "../src/mapping/structure";
-import { has, vectors } from "./vectors";
+import { openAnndata } from "../src/sources/anndata";
+import { FOLDER, has, vectors } from "./vectors";
 
 interface GeneCase {
   name: string;
@@ -91,6 +95,29 @@ describe.skipIf(!given)("decisions that Python has made", () => {
       }),
     );
     expect(found).toEqual(cases.map(({ content }) => content));
+  });
+});
+
+describe.skipIf(!given)("columns of every kind", () => {
+  const expected = given ? vectors<Record<string, (string | number | boolean | null)[]>>("columns.json") : {};
+  test.each(Object.keys(expected))("%s", async (name) => {
+    await ready;
+    const contents = openAnndata(new H5File(join(FOLDER, "columns.h5ad"), "r"), "columns.h5ad");
+    expect(contents.cells.columns).toContain(name);
+    const column = contents.cells.column(name);
+    const wanted = expected[name].map((value) => {
+      if (column.kind === "number") return value === null ? null : Math.fround(Number(value));
+      if (typeof value === "boolean") return value ? "True" : "False";
+      return value;
+    });
+    expect(
+      column.kind === "number"
+        ? Array.from(column.values, orNull)
+        : column.kind === "text"
+          ? column.values
+          : Array.from(column.codes, (code) => column.categories[code] ?? null),
+    ).toEqual(wanted);
+    contents.close();
   });
 });
 

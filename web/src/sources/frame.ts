@@ -90,13 +90,12 @@ function readColumn(entity: Entity | null): Column {
   const column = plain(part(entity, "values"), n);
   if (!keys.includes("mask")) return column;
   const mask = readIntegers(part(entity, "mask"), 0, n);
-  if (column.kind === "number") {
-    mask.forEach((masked, i) => {
-      if (masked) column.values[i] = NaN;
-    });
-  } else if (column.kind === "text") {
-    column.values = column.values.map((value, i) => (mask[i] ? "" : value));
-  }
+  mask.forEach((masked, i) => {
+    if (!masked) return;
+    if (column.kind === "number") column.values[i] = NaN;
+    else if (column.kind === "text") column.values[i] = "";
+    else column.codes[i] = -1;
+  });
   return column;
 }
 
