@@ -1,4 +1,4 @@
-"""A mapping that is killed at any moment leaves no output that opens."""
+"""A mapping that is killed at any moment leaves no output that opens; training goes on."""
 
 from __future__ import annotations
 
@@ -77,3 +77,70 @@ def test_killed_at_random_moments(tiny_atlas_path: Path, tiny_cells: Any, tmp_pa
     assert done.returncode == 0, done.stderr
     # most of them were killed before they were done, or the test says nothing
     assert int(done.stdout) > KILLS / 2
+
+
+TRAINED_KILLS = 2
+
+TRAINER = """
+import hashlib, os, random, signal, sys, time
+from pathlib import Path
+import torch
+from cellport.train import fit, store
+from cellport.train.api import train_atlas
+
+cells, out, kills = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
+torch.set_num_threads(1)
+store.IN_MEMORY = 0
+fit._SAVE_SECONDS = 0.0
+
+def start():
+    child = os.fork()
+    if child == 0:
+        how = {"labels": "cell_type", "batch": "donor", "n_genes": 60, "epochs": 6}
+        train_atlas(cells, out, batch_size=16, device="cpu", **how)
+        os._exit(0)
+    return child
+
+def finish():
+    began = time.perf_counter()
+    _, status = os.waitpid(start(), 0)
+    assert status == 0
+    made = hashlib.sha256(out.read_bytes()).hexdigest()
+    out.unlink()
+    assert [path.name for path in out.parent.iterdir()] == []
+    return made, time.perf_counter() - began
+
+undisturbed, takes = finish()
+chance = random.Random(0)
+resumed = 0
+for _ in range(kills):
+    child = start()
+    time.sleep(chance.uniform(0.1, 0.9) * takes)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    if not out.exists():
+        resumed += (out.parent / f"{out.name}.checkpoint").exists()
+    made, _ = finish()
+    assert made == undisturbed
+print(resumed)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_training_killed_at_random_moments_makes_the_same_atlas(
+    tiny_cells: Any, tmp_path: Path
+) -> None:
+    """Counts in a scratch file, state saved after every step."""
+    tiny_cells.adata().write_h5ad(tmp_path / "cells.h5ad")
+    (tmp_path / "out").mkdir()
+    arguments = [tmp_path / "cells.h5ad", tmp_path / "out" / "a.cellport", TRAINED_KILLS]
+    done = subprocess.run(
+        [sys.executable, "-c", TRAINER, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        cwd="/",
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    assert done.returncode == 0, done.stderr
+    # some of them had begun to train
+    assert int(done.stdout) > 0
