@@ -309,6 +309,8 @@ def main() -> None:
                     query_file(options.folder, n_cells, compression)
             return
         measure(options, kept)
+    if not kept.rows:
+        raise SystemExit(f"{options.out} holds no run of this script yet.")
     if options.out == parser.get_default("out"):
         publish(kept.rows)
     else:
