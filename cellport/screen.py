@@ -20,12 +20,13 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
+from cellport.runtime.errors import AtlasError
 from cellport.runtime.thresholds import MEANING
 
 if TYPE_CHECKING:
     from cellport.demo import DemoResult
     from cellport.runtime.atlas import Stream
-    from cellport.runtime.atlas_file import AtlasFile
+    from cellport.runtime.atlas_file import AtlasFile, Manifest
     from cellport.runtime.cluster.plan import Plan
     from cellport.runtime.map_files import Summary
     from cellport.runtime.provenance import QueryFacts
@@ -228,13 +229,30 @@ def atlas(file: AtlasFile) -> None:
     groups = dict.fromkeys(m.parents.values()) if any(m.parents) else {}
     if groups:
         rows["groups"] = f"{len(groups)}: {', '.join(groups)}"
-    for name, value in [*rows.items(), *_how_good(training_facts)]:
+    for name, value in [*rows.items(), *_shape(m), *_how_good(training_facts)]:
         table.add_row(name, value)
     for i, (name, number) in enumerate(m.thresholds.items()):
         meaning = f" ({MEANING[name]})" if name in MEANING else ""
         table.add_row("" if i else "thresholds", f"{name} {number:g}{meaning}")
     _console().print(table)
     _reliability(training_facts)
+
+
+def _shape(manifest: Manifest) -> list[tuple[str, str]]:
+    """Rows about clusters and trajectory, where the manifest says something sensible of them."""
+    from cellport.runtime.structure import structure_names
+
+    try:
+        names = structure_names(manifest)
+    except AtlasError:
+        return []
+    if not names.clusters:
+        return []
+    rows = [("clusters", f"{len(names.clusters)}")]
+    stated = manifest.training["structure"].get("trajectory", "none")
+    found = "; ".join(names.edges[:8]) if names.edges else str(stated)
+    rest = f" and {len(names.edges) - 8} more" if len(names.edges) > 8 else ""
+    return [*rows, ("trajectory", found + rest)]
 
 
 def _how_good(training_facts: dict[str, Any]) -> list[tuple[str, str]]:

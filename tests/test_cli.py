@@ -139,6 +139,19 @@ def test_info_of_odd_scores(held_out: Any, rewritten_atlas: Any) -> None:
     assert "calibration error" not in result.stdout
 
 
+def test_info_tells_the_shape_of_the_cells(
+    rewritten_atlas: Any, tiny_atlas: Any, tiny_path_atlas: Path
+) -> None:
+    words = " ".join(run("info", tiny_atlas.path).stdout.split())
+    assert re.search(r"clusters \d+ trajectory none: the cells do not hang together", words)
+    words = " ".join(run("info", tiny_path_atlas).stdout.split())
+    assert "trajectory stem -> " in words
+    for odd in (3, {"cluster_names": [1]}, {}):
+        result = run("info", rewritten_atlas(training={"structure": odd}))
+        assert result.exit_code == 0
+        assert "trajectory" not in result.stdout
+
+
 def test_info_as_json(tiny_atlas_path: Path, tiny_atlas: Any) -> None:
     result = run("info", tiny_atlas_path, "--json")
     assert result.stderr == ""
