@@ -7,7 +7,8 @@
 compares both results with those of one process without Dask. ``kills`` sends SIGKILL to a worker
 three times during a run. ``restarts`` sends SIGKILL to the whole command at a random moment, gives
 it again, and does so 20 times. After each, every cell must be there exactly once, and all results
-equal those of one process bit for bit. Results go to ``benchmarks/results/cluster.json``.
+equal those of one process bit for bit. Results go to ``benchmarks/results/cluster.json`` and,
+in words, to ``docs/scaling.md``.
 """
 
 from __future__ import annotations
@@ -39,6 +40,8 @@ from cellport.runtime.cluster.dataset import MANIFEST
 from cellport.runtime.cluster.local import connected
 
 HERE = Path(__file__).resolve().parent
+RESULTS = HERE / "results" / "cluster.json"
+PAGE = HERE.parent / "docs" / "scaling.md"
 ATLAS = "lung-demo"
 
 
@@ -218,6 +221,47 @@ def add_to_results(path: Path, name: str, found: dict[str, Any], note: str) -> N
     path.write_text(json.dumps(results, indent=1) + "\n")
 
 
+def fill_in(name: str, text: str) -> None:
+    """Put lines into the page, between the marks of that name."""
+    begin, end = (f"<!-- {name}: {which} -->" for which in ("begin", "end"))
+    before, rest = PAGE.read_text().split(begin)
+    PAGE.write_text(f"{before}{begin}\n{text}\n{end}{rest.split(end)[1]}")
+
+
+def in_words(results: dict[str, Any]) -> str:
+    """Say what the three measurements found, as far as they were made."""
+    lines = []
+    if "speed" in results:
+        found = results["speed"]
+        rates = found["cells_per_second"]
+        lines.append(
+            f"- {found['cells']:,} cells in {found['files']} gzip files: one worker process of one "
+            f"thread {rates['one']:,} cells/s, two {rates['two']:,} cells/s, "
+            f"{found['speed_up']:.2f} times as many ({_of(found)})."
+        )
+    if "kills" in results:
+        found = results["kills"]
+        killed = found["workers_killed"]
+        lines.append(
+            f"- {found['cells']:,} cells in {found['parts']} parts, {killed[0]} times SIGKILL to a "
+            f"worker during the run, {len(killed)} runs: every cell once, the results those of one "
+            f"process bit for bit ({_of(found)})."
+        )
+    if "restarts" in results:
+        found = results["restarts"]
+        done = found["parts_done_when_killed"]
+        lines.append(
+            f"- SIGKILL to the whole command at a random moment, {found['kills']} times, with "
+            f"{min(done)} to {max(done)} of {found['parts']} parts done, and the command again: "
+            f"every file of the dataset byte for byte that of an undisturbed run ({_of(found)})."
+        )
+    return "\n".join(lines)
+
+
+def _of(found: dict[str, Any]) -> str:
+    return f"{found['date']}, {found['machine']}"
+
+
 MEASUREMENTS = {"speed": speed, "kills": kills, "restarts": restarts}
 
 
@@ -232,12 +276,14 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--note", default="", help="about the machine, for the results")
     parser.add_argument("--folder", type=Path, default=HERE / "cache" / "dask")
-    parser.add_argument("--out", type=Path, default=HERE / "results" / "cluster.json")
+    parser.add_argument("--out", type=Path, default=RESULTS)
     options = parser.parse_args()
     for name in options.only:
         found = MEASUREMENTS[name](options)
         print(json.dumps(found, indent=1), flush=True)
         add_to_results(options.out, name, found, options.note)
+    if options.out == RESULTS:
+        fill_in("benchmarks/cluster.py", in_words(json.loads(RESULTS.read_text())))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ Measures, on generated files (``tiled.py``) and one thread: seconds a stage of t
 50,000 cells, the rates of inflating, of memory and of the disk, and what Dask adds to a task. Then
 a small simulator runs the task graph of larger mappings with these times: parts in order, each to
 the next idle worker, all workers sharing one disk. Results go to
-``benchmarks/results/scaling.json``.
+``benchmarks/results/scaling.json`` and to the tables in ``docs/scaling.md``.
 """
 
 from __future__ import annotations
@@ -22,11 +22,12 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from cluster import ATLAS, add_to_results, queries
+from cluster import ATLAS, add_to_results, fill_in, queries
 
 import cellport
 from cellport.runtime.atlas import Atlas
@@ -34,6 +35,10 @@ from cellport.runtime.cluster.local import connected
 from cellport.runtime.writers import open_writer
 
 HERE = Path(__file__).resolve().parent
+RESULTS = HERE / "results" / "scaling.json"
+# MB/s of a parallel file system of a few servers: assumed, not measured
+FAST_DISK = 10_000
+WORKERS = (1, 4, 16, 128)
 ONE = cellport.MapOptions(threads=1, device="cpu")
 
 
@@ -115,6 +120,14 @@ def inflate_rate(path: str) -> float:
     return 8 * stored / seconds / 1e6
 
 
+def inflated_bytes(path: str) -> int:
+    """Bytes of positions and values in memory."""
+    import h5py
+
+    with h5py.File(path) as file:
+        return 8 * int(file["X/data"].shape[0])
+
+
 def disk_rate(path: str) -> float:
     """MB/s of a first read, after the system was asked to forget the file."""
     handle = os.open(path, os.O_RDONLY)
@@ -173,6 +186,7 @@ def simulate(
     part_bytes
         Read for each part from a disk that all workers share, which gives
         `disk_bytes_a_second` in all: with too many at work at a time, each waits for its share.
+        The system reads ahead while a core works.
     starting, planning
         Seconds before the first task: of the workers, and of looking at the queries.
     task
@@ -196,21 +210,22 @@ def costs(found: dict[str, Any], part_seconds: list[float]) -> list[dict[str, An
     """Simulate mappings of a million to a hundred million cells."""
     rows = []
     part_cells = found["part_cells"]
-    for n_cells in (1_000_000, 10_000_000, 100_000_000):
-        for workers in (1, 16, 128):
+    for disk in (found["disk_mb_a_second"], FAST_DISK):
+        for n_cells, workers in product((1_000_000, 10_000_000, 100_000_000), WORKERS):
             parts = n_cells // part_cells
             seconds = simulate(
                 parts,
                 workers,
                 part_seconds,
                 found["bytes_a_part"],
-                found["disk_mb_a_second"] * 1e6,
+                disk * 1e6,
                 starting=found["worker_start_seconds"],
                 planning=found["seconds_of_a_part"]["opening"] * parts / workers,
                 task=found["dask_seconds_a_task"],
             )
             rows.append(
                 {
+                    "disk_mb_a_second": disk,
                     "cells": n_cells,
                     "workers": workers,
                     "parts": parts,
@@ -242,6 +257,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         "seconds_of_a_part": {name: round(seconds, 3) for name, seconds in mean.items()},
         "cells_a_second_of_a_core": round(options.cells / whole),
         "bytes_a_part": round(statistics.mean(os.path.getsize(path) for path in paths)),
+        "inflated_bytes_a_part": round(statistics.mean(map(inflated_bytes, paths))),
         "bytes_written_a_part": out.stat().st_size,
         "inflate_mb_a_second_of_a_core": round(inflate_rate(paths[0])),
         "memory_gb_a_second_of_a_core": round(memory_rate(), 1),
@@ -258,16 +274,42 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     return found
 
 
+def rates(found: dict[str, Any]) -> str:
+    """Say what was measured, as a table."""
+    stages, cells = found["seconds_of_a_part"], found["part_cells"]
+    whole = sum(stages.values())
+    inflated = found["inflated_bytes_a_part"]
+    rows = {
+        f"a part of {cells:,} cells, one core": f"{whole:.2f} s, of which "
+        f"{stages['opening']:.2f} opening, {stages['reading']:.2f} reading and inflating, "
+        f"{stages['mapping']:.2f} the network, {stages['writing']:.2f} Parquet",
+        "a core": f"{found['cells_a_second_of_a_core']:,} cells/s",
+        "read from the disk": f"{found['bytes_a_part'] / cells / 1e3:.1f} kB a cell, "
+        f"{found['disk_mb_a_second_of_a_core']:.0f} MB/s a core",
+        "the disk here, first read": f"{found['disk_mb_a_second']:,} MB/s: "
+        f"{found['cores_that_fill_the_disk']:.0f} cores",
+        "inflating": f"{inflated / cells / 1e3:.1f} kB of counts a cell, "
+        f"{found['inflate_mb_a_second_of_a_core']:,} MB/s a core",
+        "memory": f"a core copies {found['memory_gb_a_second_of_a_core']:.1f} GB/s; its counts are "
+        f"{inflated / whole / 1e9:.2f} GB/s",
+        "written": f"{found['bytes_written_a_part'] / cells:.0f} bytes a cell",
+        "Dask": f"{found['worker_start_seconds']:.1f} s to start, "
+        f"{1000 * found['dask_seconds_a_task']:.1f} ms a part",
+    }
+    lines = ["| what | measured |", "| --- | --- |"]
+    lines += [f"| {name} | {value} |" for name, value in rows.items()]
+    return "\n".join([*lines, "", f"*{found['date']}, {found['machine']}.*"])
+
+
 def table(rows: list[dict[str, Any]]) -> str:
     lines = [
-        "| cells | workers | minutes | core hours | cells/s | read GB | written GB |",
-        "| ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
+        "| disk MB/s | cells | workers | minutes | core hours | cells/s | read GB | written GB |",
+        "| ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
-    lines += [
-        f"| {row['cells']:,} | {row['workers']} | {row['minutes']:,} | {row['core_hours']:,} "
-        f"| {row['cells_a_second']:,} | {row['read_gb']:,} | {row['written_gb']:,} |"
-        for row in rows
-    ]
+    names = ("disk_mb_a_second", "cells", "workers", "minutes", "core_hours", "cells_a_second")
+    for row in rows:
+        values = [row[name] for name in (*names, "read_gb", "written_gb")]
+        lines.append("| " + " | ".join(f"{value:,}" for value in values) + " |")
     return "\n".join(lines)
 
 
@@ -277,12 +319,15 @@ def main() -> None:
     parser.add_argument("--cells", type=int, default=50_000, help="of each file")
     parser.add_argument("--folder", type=Path, default=HERE / "cache" / "dask")
     parser.add_argument("--note", default="", help="about the machine, for the results")
-    parser.add_argument("--out", type=Path, default=HERE / "results" / "scaling.json")
+    parser.add_argument("--out", type=Path, default=RESULTS)
     options = parser.parse_args()
     found = measure(options)
     add_to_results(options.out, "scaling", found, options.note)
-    print(json.dumps({k: v for k, v in found.items() if k != "simulated"}, indent=1))
-    print(table(found["simulated"]))
+    print(json.dumps(found, indent=1))
+    if options.out == RESULTS:
+        found = json.loads(RESULTS.read_text())["scaling"]
+        fill_in("benchmarks/scaling.py, rates", rates(found))
+        fill_in("benchmarks/scaling.py, costs", table(found["simulated"]))
 
 
 if __name__ == "__main__":
