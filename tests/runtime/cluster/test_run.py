@@ -68,6 +68,21 @@ def test_results_are_those_of_one_process_bit_for_bit(
     assert sum(part["rows"] for part in manifest["parts"]) == 240
 
 
+def test_genes_to_correct_are_named_here_and_not_at_the_workers(
+    client: Any, atlas: Atlas, save: Save, tmp_path: Path
+) -> None:
+    query, genes = save(0, 60), tmp_path / "genes.txt"
+    genes.write_text("\n".join(atlas.manifest.symbols[:3]))
+    map_dask(atlas, query, client, tmp_path / "out", part_cells=25, corrected_expression=str(genes))
+    expected = single(atlas, [query], tmp_path, corrected_expression=atlas.manifest.symbols[:3])
+    assert_frame_equal(pandas.read_parquet(tmp_path / "out"), expected, check_exact=True)
+    manifest = json.loads((tmp_path / "out" / MANIFEST).read_text())
+    named = manifest["uns"]["cellport"]["corrected"]["genes"]
+    assert named == list(atlas.manifest.symbols[:3])
+    with pytest.raises(InputError, match="Not among"):
+        map_dask(atlas, query, client, tmp_path / "other", corrected_expression="nothing")
+
+
 def test_the_same_call_again_changes_nothing_and_fills_gaps(
     client: Any, atlas: Atlas, save: Save, tmp_path: Path
 ) -> None:
