@@ -110,7 +110,7 @@ def panel_file(path: Path) -> Path:
     if not panel.exists():
         reference = read_reference(path, LABELS, BATCH)
         genes = select_panel(reference.counts, reference.batch, GENES)
-        cells = anndata.read_h5ad(path, backed="r")[:100_000].to_memory()[:, genes]
+        cells = anndata.read_h5ad(path, backed="r")[:100_000].to_memory()[:, genes].copy()
         cells.write_h5ad(panel)
     return panel
 

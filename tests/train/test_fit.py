@@ -179,6 +179,26 @@ def test_resumed_run_is_the_undisturbed_one(tmp_path: Path, epochs: int) -> None
     assert _same(whole, resumed)
 
 
+def test_run_killed_within_an_epoch_goes_on_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = fit(_cells(), QUICK)
+    monkeypatch.setattr(fit_module, "_SAVE_SECONDS", -1)
+    monkeypatch.setattr(fit_module, "_SHOW_SECONDS", -1)
+    checkpoint = tmp_path / "run.checkpoint"
+
+    def kill(progress: Progress) -> None:
+        if progress.epoch == 1 and progress.within > 0.3:
+            raise KilledError
+
+    with pytest.raises(KilledError):
+        fit(_cells(), QUICK, checkpoint, kill)
+    seen: list[Progress] = []
+    assert _same(whole, fit(_cells(), QUICK, checkpoint, seen.append))
+    assert seen[0].epoch == 1
+    assert seen[0].within > 0.5
+
+
 def test_run_killed_twice_resumes(tmp_path: Path) -> None:
     checkpoint = tmp_path / "run.checkpoint"
     for epochs in (1, 3):
