@@ -125,6 +125,9 @@ def test_a_visit_gives_what_map_gives(
         ["select", ["#colour", "cell_type_coarse"]],
         ["wait", 500],
         ["text", ["own column", "#legend"]],
+        ["focus", "#legend button >> nth=0"],
+        ["press", "Enter"],
+        ["text", ["chosen by key", "#legend button:focus"]],
         ["type", ["#gene", gene.lower()]],
         ["wait", 500],
         ["text", ["gene", "#legend"]],
@@ -151,6 +154,7 @@ def test_a_visit_gives_what_map_gives(
     for name in set(mapped["cellport_call"]):
         assert name in out["values"]["types"]
     assert "endothelial" in out["values"]["own column"]
+    assert out["values"]["chosen by key"] in out["values"]["own column"]
     assert out["values"]["gene"].startswith(gene)
     assert out["values"]["selected"] == f"{len(found)} cells selected"
     assert out["values"]["after escape"] == 0

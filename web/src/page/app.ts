@@ -185,7 +185,7 @@ export class App {
     const { labels } = this.parts.manifest;
     const { byLabel } = this.colour;
     const shading = this.colour.shading ?? this.arriving();
-    const behind = referenceLayer(reference, labels, byLabel, results !== null, theme);
+    const behind = referenceLayer(reference, labels, byLabel, results !== null, this.chosenCode, theme);
     const layers = [behind];
     if (results && shading) layers.push(queryLayer(results, shading, this.chosen(shading), theme));
     this.map.show(layers, backgroundOf(byId("canvas")));
@@ -228,8 +228,9 @@ export class App {
 
   private chooseCode(code: number | null): void {
     const { shading } = this.colour;
-    if (!this.results || shading?.kind !== "category") return;
     this.chosenCode = code;
+    if (!this.results) return this.draw();
+    if (shading?.kind !== "category") return;
     const found =
       code === null
         ? null

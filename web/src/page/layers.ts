@@ -8,12 +8,13 @@ import type { Layer } from "./scatter";
 
 const FAINT = 28;
 
-/** The reference behind; quieter once there is a query on top. */
+/** The reference behind; quieter once there is a query on top. Of a chosen label alone, or all. */
 export function referenceLayer(
   reference: Reference,
   labels: readonly string[],
   byLabel: boolean,
   hasQuery: boolean,
+  chosen: number | null,
   theme: Theme,
 ): Layer {
   const { n, places, label } = reference;
@@ -23,7 +24,8 @@ export function referenceLayer(
   for (let cell = 0; cell < n; cell++) {
     const { colour, shape } = mark(cell);
     colours.set(colour, 4 * cell);
-    colours[4 * cell + 3] = hasQuery ? 170 : 255;
+    if (hasQuery) colours[4 * cell + 3] = 170;
+    else colours[4 * cell + 3] = chosen === null || label?.[cell] === chosen ? 255 : FAINT;
     shapes[cell] = shape;
   }
   const size = pointSize(n) * (hasQuery ? 0.75 : 1);

@@ -32,6 +32,7 @@ export function showLegend(element: HTMLElement, options: LegendOptions): void {
         "button",
         {
           type: "button",
+          "data-code": code,
           "aria-pressed": String(options.chosen === code),
           onclick: () => options.choose(options.chosen === code ? null : code),
         },
@@ -41,12 +42,17 @@ export function showLegend(element: HTMLElement, options: LegendOptions): void {
       ),
     ),
   );
+  // the buttons are made anew; who pressed one with the keyboard stays on it
+  const focused = (document.activeElement as HTMLElement | null)?.dataset.code;
   fill(
     element,
     h("h3", {}, shading.title, h("small", {}, options.counted)),
     h("ul", { class: "entries" }, ...items),
     all.length > SHOWN && h("p", { class: "quiet" }, `and ${grouped(all.length - SHOWN)} more`),
   );
+  if (focused !== undefined) {
+    element.querySelector<HTMLElement>(`[data-code="${focused}"]`)?.focus();
+  }
 }
 
 function scale([low, high]: [number, number], theme: Theme): HTMLElement {

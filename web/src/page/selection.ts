@@ -31,6 +31,7 @@ export function showSelection(
   if (!selection || !results) return fill(element);
   const { cells, title } = selection;
   const single = cells.length === 1;
+  const hadFocus = element.contains(document.activeElement);
   fill(
     element,
     h("h2", { id: "selection-title" }, single ? results.names[cells[0]] : title),
@@ -42,6 +43,7 @@ export function showSelection(
       h("button", { type: "button", class: "plain", onclick: actions.clear }, "Clear"),
     ),
   );
+  if (hadFocus) element.focus();
 }
 
 function oneCell(results: Results, cell: number): HTMLElement {

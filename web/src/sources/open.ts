@@ -31,7 +31,9 @@ export async function openFiles(
   if (!files.length) throw new InputError("No file was given.");
   if (files.some((file) => /\.mtx(\.gz)?$/i.test(file.name))) return openTenxMtx(files);
   if (files.length > 1) {
-    throw new InputError(`Choose one file at a time: ${READABLE}.`);
+    throw new InputError(
+      `Choose one file at a time: ${READABLE}. cellport map, on your computer, takes several together.`,
+    );
   }
   const [file] = files;
   if (!file.size) throw new InputError(`${file.name} is an empty file.`);
