@@ -7,7 +7,7 @@
 
 Each tool labels a generated query (``tiled.py``) in a process of its own, start to written result,
 the tools in turn and the round repeated; medians are reported. The peers run in an environment with
-scanpy, scvi-tools, symphonypy, harmonypy, igraph and celltypist.
+scanpy, scvi-tools, symphonypy, harmonypy, igraph and celltypist (1.7 needs scikit-learn below 1.8).
 
 Every run is kept in ``benchmarks/results/mapping.json`` as soon as it is measured, so that an
 interrupted benchmark is completed by the same command without ``--again``, which measures anew what
