@@ -183,7 +183,7 @@ def main() -> None:
     parser.add_argument("--atlas", default="lung-demo")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=300, help="to give up after")
-    parser.add_argument("--folder", type=Path, default=Path("bench-page"))
+    parser.add_argument("--folder", type=Path, default=HERE / "cache" / "page")
     parser.add_argument("--out", type=Path, default=HERE / "results" / "page.json")
     options = parser.parse_args()
     query = options.folder / f"query_{options.cells}_gzip.h5ad"

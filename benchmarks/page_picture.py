@@ -19,7 +19,9 @@ from splits import data_folder
 import cellport
 from cellport.web.publish import publish
 
-IMAGES = Path(__file__).resolve().parents[1] / "docs" / "images"
+HERE = Path(__file__).resolve().parent
+IMAGES = HERE.parent / "docs" / "images"
+CACHE = HERE / "cache" / "page_picture"
 
 
 def prepare(folder: Path) -> None:
@@ -42,7 +44,7 @@ def prepare(folder: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--folder", type=Path, default=Path("bench-page-picture"))
+    parser.add_argument("--folder", type=Path, default=CACHE)
     options = parser.parse_args()
     prepare(options.folder)
     steps = [
