@@ -153,10 +153,13 @@ def _plugin(name: str) -> RunPlugin:
 
 
 def _looked_at(plugin: RunPlugin, path: str) -> QueryPlan:
-    before = stamp(path)
-    source, genes = plugin.atlas.open_query(path, _options(plugin.run))
+    before, atlas, how = stamp(path), plugin.atlas, _options(plugin.run)
+    correction = atlas.correction(how)
+    source, genes = atlas.open_query(path, how)
     try:
         notes = (*source.notes, *genes.warnings)
+        if correction is not None:
+            notes = (*notes, *correction.notes(len(atlas.manifest.batches)))
         facts = QueryFacts(source.description, source.n_cells, notes, genes.report())
         return QueryPlan(path, before, source.layer, source.seekable, facts)
     finally:

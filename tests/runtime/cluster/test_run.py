@@ -6,6 +6,7 @@ import shutil
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,7 @@ def test_results_are_those_of_one_process_bit_for_bit(
 ) -> None:
     queries = [save(0, 100), save(100, 240)]
     said: list[Any] = []
+    genes = atlas.panel.symbols[:3]
     summary = map_dask(
         atlas,
         queries,
@@ -52,10 +54,12 @@ def test_results_are_those_of_one_process_bit_for_bit(
         tmp_path / "out",
         part_cells=33,
         neighbors=2,
+        corrected_expression=genes,
         planned=said.append,
         progress=said.append,
     )
-    expected = single(atlas, queries, tmp_path, neighbors=2, threads=2, block_cells=50)
+    how = {"neighbors": 2, "corrected_expression": genes}
+    expected = single(atlas, queries, tmp_path, **how, threads=2, block_cells=50)
     assert_frame_equal(pandas.read_parquet(tmp_path / "out"), expected, check_exact=True)
     assert len(list(said[0].parts())) == 9
     assert (said[1:], said[-1]) == (sorted(said[1:]), 240)
@@ -65,6 +69,7 @@ def test_results_are_those_of_one_process_bit_for_bit(
     manifest = json.loads((tmp_path / "out" / MANIFEST).read_text())
     assert manifest["uns"]["cellport"]["atlas_sha256"] == atlas.file.sha256
     assert manifest["uns"]["cellport"]["n_cells"] == 240
+    assert manifest["uns"]["cellport"]["corrected"]["genes"] == list(genes)
     assert sum(part["rows"] for part in manifest["parts"]) == 240
 
 
@@ -114,9 +119,10 @@ def test_lost_workers_cost_retries_and_no_cell(
 
     def kill(done: int) -> None:
         if len(killed) < 3 and done >= 30 * (len(killed) + 1):
-            pids = client.run(os.getpid).values()
-            killed.append(next(pid for pid in pids if pid not in killed))
-            os.kill(killed[-1], signal.SIGKILL)
+            with suppress(OSError):  # asking while one of them dies
+                pids = client.run(os.getpid, on_error="ignore").values()
+                killed.append(next(pid for pid in pids if pid not in killed))
+                os.kill(killed[-1], signal.SIGKILL)
 
     map_dask(atlas, queries, client, tmp_path / "out", part_cells=10, progress=kill)
     assert len(killed) == 3
@@ -193,6 +199,23 @@ def test_workers_need_not_see_the_atlas_file(
     expected = single(atlas, [query], tmp_path)
     # a worker opens the atlas with its first task; here that is before the file is gone or after
     map_dask(atlas, query, client, tmp_path / "out", part_cells=10, planned=hide)
+    assert_frame_equal(pandas.read_parquet(tmp_path / "out"), expected, check_exact=True)
+
+
+def test_a_worker_of_several_threads_maps_several_ranges_at_once(
+    atlas: Atlas, save: Save, tmp_path: Path
+) -> None:
+    from distributed import Client, LocalCluster
+
+    queries = [save(0, 240)]
+    with (
+        LocalCluster(
+            n_workers=1, threads_per_worker=3, processes=False, dashboard_address="127.0.0.1:0"
+        ) as cluster,
+        Client(cluster) as threads,
+    ):
+        map_dask(atlas, queries, threads, tmp_path / "out", part_cells=20, neighbors=1)
+    expected = single(atlas, queries, tmp_path, neighbors=1)
     assert_frame_equal(pandas.read_parquet(tmp_path / "out"), expected, check_exact=True)
 
 
