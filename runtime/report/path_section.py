@@ -74,6 +74,7 @@ def lineage_genes_section(c: Contents) -> str:
         if query is not None
         else "Your cells’ own counts were not at hand for this page"
     )
+    freed = ", freed from its batches" if len(c.manifest.batches) > 1 else ""
     parts = []
     for code, terminal in enumerate(found.terminals[:_MOST]):
         heading = f"<h3>From {names(_roots_of(found, code))} to {name(terminal)}</h3>"
@@ -84,7 +85,7 @@ def lineage_genes_section(c: Contents) -> str:
         "Genes that change along the way",
         paragraph(
             f"The genes that change most on the way to each end. The line is what the atlas "
-            f"expects, freed from its batches. {ours}. Both run from the start of the path on the "
+            f"expects{freed}. {ours}. Both run from the start of the path on the "
             "left to its end on the right, in counts per 10,000 of the atlas’s genes on a log "
             "scale. Compare the course rather than the height, which differs between technologies."
         ),
