@@ -204,10 +204,10 @@ def measure_sampling(options: argparse.Namespace) -> list[dict[str, Any]]:
     """Held-out scores of models that saw the same cells in another order."""
     from sklearn.metrics import f1_score
 
-    from cellport.train.api import encode_reference
     from cellport.train.calibrate import hold_out
     from cellport.train.feed import BLOCK_CELLS, POOL_CELLS
     from cellport.train.fit import FitConfig, TrainingCells, fit
+    from cellport.train.novelty import encode_layers
     from cellport.train.panel import select_panel
 
     cells = anndata.read_h5ad(data_folder() / "pbmc_3studies_labelled.h5ad")
@@ -242,8 +242,8 @@ def measure_sampling(options: argparse.Namespace) -> list[dict[str, Any]]:
                     FitConfig(device="cpu", seed=seed),
                     report=lambda progress: losses.append(progress.losses.get("held_out", np.inf)),  # noqa: B023
                 )
-            _, logits = encode_reference(model, training)
-            known, called = training.label[training.held_out], logits.argmax(1)[training.held_out]
+            _, _, logits = encode_layers(model, training.counts[training.held_out])
+            known, called = training.label[training.held_out], logits.argmax(1)
             scores.append(
                 [(known == called).mean(), f1_score(known, called, average="macro"), min(losses)]
             )

@@ -118,6 +118,8 @@ def train(reference: tuple[str, ...], out: str, as_json: bool, **settings: Any) 
     from cellport.train.api import train_atlas
     from cellport.train.ranks import is_first
 
+    # the thread that makes minibatches comes back for the interpreter, and would wait 5 ms for it
+    sys.setswitchinterval(0.0005)
     if not is_first():
         train_atlas(list(reference), out, **settings)
         return
