@@ -172,7 +172,6 @@ def tiny_path_atlas(tmp_path_factory: pytest.TempPathFactory) -> Path:
         _tiny_fork(),
         tmp_path_factory.mktemp("path") / "fork.cellport",
         labels="cell_type",
-        batch="donor",
         root=("stem",),
         n_genes=100,
         n_latent=8,
