@@ -287,7 +287,7 @@ def rates(found: dict[str, Any]) -> str:
         "read from the disk": f"{found['bytes_a_part'] / cells / 1e3:.1f} kB a cell, "
         f"{found['disk_mb_a_second_of_a_core']:.0f} MB/s a core",
         "the disk here, first read": f"{found['disk_mb_a_second']:,} MB/s: "
-        f"{found['cores_that_fill_the_disk']:.0f} cores",
+        f"{found['cores_that_fill_the_disk']:.1f} cores",
         "inflating": f"{inflated / cells / 1e3:.1f} kB of counts a cell, "
         f"{found['inflate_mb_a_second_of_a_core']:,} MB/s a core",
         "memory": f"a core copies {found['memory_gb_a_second_of_a_core']:.1f} GB/s; its counts are "
