@@ -37,6 +37,14 @@ FUNCTIONS = {
 }
 """Result and arguments of each function of `entries`, as numba names them; * marks a pointer."""
 
+# what numba writes into every function for exceptions and memory. Anything else that a version of
+# numba may come to need is no reason to trap: then `_object_code` refuses and numba itself runs
+_NEVER_CALLED = (
+    "numba_gil_ensure", "numba_gil_release", "numba_unpickle", "numba_do_raise",
+    "numba_runtime_build_excinfo_struct", "NRT_Free", "NRT_MemInfo_call_dtor",
+    "PyUnicode_FromString", "PyBytes_FromStringAndSize", "PyErr_WriteUnraisable", "PyErr_Clear",
+    "PyErr_SetString", "PyErr_SetNone", "Py_DecRef",
+)  # fmt: skip
 _HERE = Path(__file__).parent
 _SOURCES = (
     "machine_code", "entries", "check_loops", "first_layer", "first_layer_loops", "jit",
@@ -113,7 +121,7 @@ def _self_contained(text: str) -> str:
     They raise nothing and allocate nothing; what is left of that in their code would need numba.
     """
     text = re.sub(
-        r"^declare (.+@(?:numba_|NRT_|Py)\w+\(.*?\)).*$",
+        rf"^declare (.+@(?:{'|'.join(_NEVER_CALLED)})\(.*?\)).*$",
         r"define internal \1 { call void @llvm.trap() unreachable }",
         text,
         flags=re.MULTILINE,

@@ -128,15 +128,16 @@ def test_another_processor_has_code_of_its_own(monkeypatch: pytest.MonkeyPatch) 
     assert machine_code._file_name() != name
 
 
-def test_code_that_would_need_numba_is_refused() -> None:
+@pytest.mark.parametrize("needed", ["somewhere", "NRT_Allocate", "numba_of_tomorrow"])
+def test_code_that_would_need_numba_is_refused(needed: str) -> None:
     class Entry:
         native_name = "unused"
 
         def inspect_llvm(self) -> str:
-            return """
-                declare void @somewhere()
-                define void @unused() { call void @somewhere() ret void }
+            return f"""
+                declare void @{needed}()
+                define void @unused() {{ call void @{needed}() ret void }}
             """
 
-    with pytest.raises(RuntimeError, match="somewhere"):
+    with pytest.raises(RuntimeError, match=needed):
         machine_code._object_code({"first_layer": Entry()})
