@@ -265,16 +265,36 @@ SUMMARY = ("macro_f1", "accuracy", "rare_recall", "ece", "aurc", "build_cpu_s", 
 def tables(scores: Scores) -> str:
     """Summary of the clean and stressed queries, then macro-F1 by condition and by split."""
     parts = []
-    shown = (("clean", CLEAN), ("stressed", STRESSED), ("300 UMI; 80 % missing", STRESSED[1:5:3]))
+    shown = (("clean", CLEAN), ("stressed", STRESSED))
     for title, conditions in shown:
         columns = {name: (name, conditions, ()) for name in SUMMARY}
         parts.append(f"### {title}\n\n" + table(scores, columns))
+    parts += surgery_table(scores)
     by_condition = {c: ("macro_f1", (c,), ()) for c in CONDITIONS}
     parts.append("### macro-F1 by condition\n\n" + table(scores, by_condition))
-    for title, conditions in shown[:2]:
+    for title, conditions in shown:
         by_split = {s: ("macro_f1", conditions, (s,)) for s in scores.splits}
         parts.append(f"### macro-F1 by split, {title}\n\n" + table(scores, by_split))
     return "\n\n".join(parts)
+
+
+def surgery_table(scores: Scores) -> list[str]:
+    """All methods on the splits and conditions where the surgery methods were run."""
+    surgery = FAMILIES["surgery"]
+    splits = [
+        split
+        for split in scores.splits
+        if all(
+            scores.mean(method, "macro_f1", surgery.conditions, (split,)) is not None
+            for method in surgery.methods
+        )
+    ]
+    if not splits:
+        return []
+    columns = {c: ("macro_f1", (c,), splits) for c in surgery.conditions}
+    for name in ("ece", "map_cpu_s"):
+        columns[name] = (name, surgery.conditions, splits)
+    return [f"### with surgery: {', '.join(splits)}\n\n" + table(scores, columns)]
 
 
 def table(scores: Scores, columns: Mapping[str, tuple[str, Iterable[str], Iterable[str]]]) -> str:
