@@ -25,7 +25,7 @@ import torch
 from numpy.typing import NDArray
 from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 from structure_cases import BATCHES, CLUSTERS, TRAJECTORIES, Case, load, write_for_peers
-from structure_models import Trained, train
+from structure_models import Trained, model_path, train
 from structure_picture import draw
 from structure_tables import tables
 from structure_truth import coverage, milestone_graph, ranked
@@ -135,8 +135,10 @@ def scib(case: Case, seed: int) -> list[dict[str, Any]]:
     return rows
 
 
-def run(seeds: list[int], only: list[str] | None, peers: str | None) -> dict[str, Any]:
-    """Measure everything, or some datasets."""
+def run(
+    seeds: list[int], only: list[str] | None, peers: str | None, cached: bool
+) -> dict[str, Any]:
+    """Measure everything, or some datasets, or what needs no training."""
     result: dict[str, Any] = {
         "date": datetime.date.today().isoformat(),
         "machine": MACHINE,
@@ -150,6 +152,8 @@ def run(seeds: list[int], only: list[str] | None, peers: str | None) -> dict[str
             _peers(peers, ORDERED_BY, seeds, case)
             for seed in seeds:
                 for with_labels in OURS:
+                    if cached and not model_path(case, seed, with_labels, TRAINED_ON).exists():
+                        continue
                     result["trajectories"].append(trajectory(case, seed, with_labels))
                     print(name, seed, result["trajectories"][-1]["spearman"], flush=True)
                 result["trajectories"] += peer_trajectories(case, seed)
@@ -159,8 +163,11 @@ def run(seeds: list[int], only: list[str] | None, peers: str | None) -> dict[str
             families = CORRECTED_BY if name in BATCHES else EMBEDDED_BY
             _peers(peers, families, seeds, case)
             for seed in seeds:
-                result["clusters"] += [clusters(case, seed, with_labels) for with_labels in OURS]
-                print(name, seed, [row["ari"] for row in result["clusters"][-2:]], flush=True)
+                for with_labels in OURS:
+                    if cached and not model_path(case, seed, with_labels, 1.0).exists():
+                        continue
+                    result["clusters"].append(clusters(case, seed, with_labels))
+                    print(name, seed, result["clusters"][-1]["ari"], flush=True)
             _peers(peers, ("leiden", *(("scib",) if name in BATCHES else ())), seeds[:1], case)
             for seed in seeds:
                 result["clusters"] += peer_clusters(case, seed)
@@ -186,16 +193,17 @@ def main() -> None:
     parser.add_argument("--dataset", action="append", help="all by default")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--peers-python", help="of the peers' environment; ours alone by default")
+    parser.add_argument("--cached", action="store_true", help="train no models that are not kept")
     parser.add_argument("--picture", action="store_true", help="only draw the trajectories")
     parser.add_argument("--table", action="store_true", help="only print the tables of the result")
     options = parser.parse_args()
     torch.set_num_threads(1)
     seeds = list(range(options.seeds))
     if not options.table and not options.picture:
-        result = run(seeds, options.dataset, options.peers_python)
+        result = run(seeds, options.dataset, options.peers_python, options.cached)
         RESULT.write_text(json.dumps(result, indent=1) + "\n")
     if not options.table:
-        parts = [(load(name), *fitted(load(name), 0, True, TRAINED_ON)) for name in TRAJECTORIES]
+        parts = [(load(name), *fitted(load(name), 0, False, TRAINED_ON)) for name in TRAJECTORIES]
         draw(parts, PICTURE)
     print(tables(json.loads(RESULT.read_text())))
 

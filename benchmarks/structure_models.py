@@ -68,8 +68,7 @@ def train(case: Case, seed: int, with_labels: bool, share: float = 1.0) -> Train
         n_batches=int(case.batch.max()) + 1,
         held_out=hold_out(learned, HELD_OUT, np.random.default_rng(seed)),
     )
-    how = "labels" if with_labels else "none"
-    path = case.folder / "models" / f"{how}.{seed}.{round(100 * share)}.pt"
+    path = model_path(case, seed, with_labels, share)
     model = _fitted(path, cells, FitConfig(seed=seed))
     names = case.cells.obs_names.to_numpy(dtype=object)[rows]
     known = Annotated(label, tuple(labels), names, cells.held_out)
@@ -77,11 +76,17 @@ def train(case: Case, seed: int, with_labels: bool, share: float = 1.0) -> Train
         counts[unseen][:, panel].tocsr(), label[:0], batch[:0], cells.n_labels,
         cells.n_batches, cells.held_out[:0],
     )  # fmt: skip
-    unseen_latent = encode_reference(model, whole)[0] if len(unseen) else np.zeros((0, 0))
+    unseen_latent = encode_reference(model, whole) if len(unseen) else np.zeros((0, 0))
     return Trained(
-        model, cells, encode_reference(model, cells)[0], known, unseen,
+        model, cells, encode_reference(model, cells), known, unseen,
         unseen_latent.astype(np.float32),
     )  # fmt: skip
+
+
+def model_path(case: Case, seed: int, with_labels: bool, share: float) -> Path:
+    """Where a model is kept; remove it to train anew."""
+    how = "labels" if with_labels else "none"
+    return case.folder / "models" / f"{how}.{seed}.{round(100 * share)}.pt"
 
 
 def _fitted(path: Path, cells: TrainingCells, config: FitConfig) -> CountVAE:

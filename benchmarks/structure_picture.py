@@ -32,7 +32,9 @@ def draw(parts: list[tuple[Case, Trained, Structure]], path: Path) -> None:
         edge, fraction, time = (answers[i].numpy() for i in (1, 2, 3))
         at = _placed(case, made)
         _labels(above, at, case.label[made.unseen])
-        points = below.scatter(*at.T, c=time, s=5, cmap="viridis", rasterized=True)
+        on = edge.sum(axis=1) > 0.5
+        below.scatter(*at[~on].T, s=5, color="0.8", rasterized=True)
+        points = below.scatter(*at[on].T, c=time[on], s=5, cmap="viridis", rasterized=True)
         figure.colorbar(points, ax=below, shrink=0.6, label="pseudotime")
         _backbone(below, at, edge, fraction, structure.summary["edges"])
         above.set_title(f"{case.name}: {len(at):,} cells not seen in training", fontsize=10)
