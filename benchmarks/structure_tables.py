@@ -110,16 +110,20 @@ def _mean_over_datasets(rows: Rows, value: Callable[[dict[str, Any]], float]) ->
 
 def _table(title: str, rows: Rows, cell: Callable[[Rows], str], total: bool = False) -> str:
     datasets = _unique(row["dataset"] for row in rows)
-    head = [*datasets, "mean"] if total else datasets
+    methods = _unique(row["method"] for row in rows)
+    having = {name: {row["method"] for row in rows if row["dataset"] == name} for name in datasets}
+    common = [name for name in datasets if len(having[name]) == len(methods)]
+    head = [*datasets, f"mean of {', '.join(common)}"] if total else datasets
     lines = [f"| {title} | {' | '.join(head)} |", "| --- |" + " ---: |" * len(head)]
-    for method in _unique(row["method"] for row in rows):
+    for method in methods:
         own = [row for row in rows if row["method"] == method]
         cells = []
         for dataset in datasets:
             some = [row for row in own if row["dataset"] == dataset]
             cells.append(cell(some) if some else "-")
         if total:
-            means = (_mean_over_datasets(own, lambda row, s=s: row[s]) for s in ("ari", "nmi"))
+            both = [row for row in own if row["dataset"] in common]
+            means = (_mean_over_datasets(both, lambda row, s=s: row[s]) for s in ("ari", "nmi"))
             cells.append("**" + " / ".join(f"{value:.3f}" for value in means) + "**")
         resolution = own[0].get("resolution")
         name = NAMES[method] + (f", resolution {resolution}" if resolution else "")
