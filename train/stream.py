@@ -15,7 +15,7 @@ from cellport.kernels.align import align
 from cellport.runtime.errors import InputError
 from cellport.runtime.sources import open_source
 
-_CHUNK = 4096
+_CHUNK = 2048
 # told how many cells have passed
 Tell = Callable[[int], None]
 
