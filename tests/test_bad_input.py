@@ -510,7 +510,7 @@ def test_output_of_no_known_format(
     name: str, tiny_atlas_path: Path, reference: Path, out: Path
 ) -> None:
     said = refusal(cellport("map", tiny_atlas_path, reference, "-o", out.with_name(name)))
-    assert "let it end in .h5ad, .csv" in said
+    assert "let it end in .h5ad, .zarr, .csv" in said
 
 
 def _disk_is_full(monkeypatch: pytest.MonkeyPatch) -> None:
