@@ -97,7 +97,8 @@ def integration(rows: Rows) -> str:
         for dataset in datasets:
             some = [row["scores"]["Total"] for row in own if row["dataset"] == dataset]
             cells.append(float(np.mean(some)) if some else np.nan)
-        lines.append(f"| {NAMES[method]} | {' | '.join(f'{value:.3f}' for value in cells)} |")
+        words = ["-" if np.isnan(value) else f"{value:.3f}" for value in cells]
+        lines.append(f"| {NAMES[method]} | {' | '.join(words)} |")
     return "\n".join(lines)
 
 
