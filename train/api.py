@@ -275,12 +275,15 @@ def _build(
 
 def encode_reference(model: CountVAE, cells: TrainingCells) -> NDArray[np.float32]:
     """Latent mean of the reference itself, float32 [cells, latent]."""
-    latent = []
+    n_cells = cells.counts.shape[0]
+    # into one array: many small ones among the large ones of each step would scatter the heap,
+    # a gigabyte for half a million cells
+    latent = np.empty((n_cells, model.config.n_latent), np.float32)
     with torch.inference_mode():
-        for start in range(0, cells.counts.shape[0], 1024):
+        for start in range(0, n_cells, 1024):
             counts = torch.from_numpy(cells.counts[start : start + 1024].toarray())
-            latent.append(model.encoder(counts).mean.numpy())
-    return np.concatenate(latent)
+            latent[start : start + 1024] = model.encoder(counts).mean.numpy()
+    return latent
 
 
 def with_changes(config: AtlasConfig, changes: dict[str, Any]) -> AtlasConfig:

@@ -112,8 +112,12 @@ def fit_layout(
 
 def place(network: LayoutNetwork, latent: NDArray[np.float32]) -> NDArray[np.float32]:
     """Place float32 [cells, latent] on the map, float32 [cells, 2]."""
+    placed = np.empty((len(latent), 2), np.float32)
     with torch.inference_mode():
-        return np.asarray(network(torch.from_numpy(latent)).numpy(), dtype=np.float32)
+        for start in range(0, len(latent), _CHUNK):
+            some = torch.from_numpy(latent[start : start + _CHUNK])
+            placed[start : start + _CHUNK] = network(some).numpy()
+    return placed
 
 
 def layout_trust(
