@@ -54,8 +54,7 @@ def test_known_cells_are_usual_and_an_unseen_type_is_not(trained: Any) -> None:
     model, _, novelty = trained
     known, strange = _cells(300, [0, 1, 2], 1)[0], _cells(300, [3], 2)[0]
     p, strange_p = (novelty_p(model, novelty, some.toarray()) for some in (known, strange))
-    # 100 cells set the level: over seeds it comes to .03 to .15
-    assert (p < 0.05).mean() < 0.2
+    assert (p < 0.05).mean() < 0.12
     assert 0.3 < np.median(p) < 0.7
     assert (strange_p < 0.05).mean() > 0.8
 
