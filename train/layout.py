@@ -27,6 +27,8 @@ _A, _B = 0.583, 1.334
 _MOST_CELLS = 20_000
 # cells that miss the same genes
 _CHUNK = 64
+# cells placed at a time: half a million at once would take hundreds of megabytes
+_PLACED = 4096
 # a map that starts with a fold seldom loses it, so several start and the best goes on
 _STARTS = 4
 _START_SHARE = 0.25
@@ -114,9 +116,9 @@ def place(network: LayoutNetwork, latent: NDArray[np.float32]) -> NDArray[np.flo
     """Place float32 [cells, latent] on the map, float32 [cells, 2]."""
     placed = np.empty((len(latent), 2), np.float32)
     with torch.inference_mode():
-        for start in range(0, len(latent), _CHUNK):
-            some = torch.from_numpy(latent[start : start + _CHUNK])
-            placed[start : start + _CHUNK] = network(some).numpy()
+        for start in range(0, len(latent), _PLACED):
+            some = torch.from_numpy(latent[start : start + _PLACED])
+            placed[start : start + _PLACED] = network(some).numpy()
     return placed
 
 
