@@ -13,6 +13,7 @@ from typing import Any
 
 import click
 
+from cellport.ctrl_c import remembered
 from cellport.runtime.errors import CellportError
 
 BAD_INPUT = 2
@@ -24,7 +25,8 @@ class _Commands(click.Group):
 
     def invoke(self, context: click.Context) -> Any:
         try:
-            return super().invoke(context)
+            with remembered():
+                return super().invoke(context)
         except CellportError as error:
             _fail(str(error), BAD_INPUT)
         except KeyboardInterrupt as stopped:

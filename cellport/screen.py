@@ -20,6 +20,7 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
+from cellport.ctrl_c import stop_if_pressed
 from cellport.runtime.errors import AtlasError
 from cellport.runtime.thresholds import MEANING
 
@@ -79,6 +80,7 @@ def training() -> Iterator[Callable[[TrainingProgress], None]]:
         said: dict[str, int] = {}
 
         def report(progress: TrainingProgress) -> None:
+            stop_if_pressed()
             if progress.note:
                 say(Text.assemble(("note:", "yellow"), f" {progress.note}"))
             losses = "  ".join(f"{name} {value:.3g}" for name, value in progress.losses.items())
@@ -126,6 +128,7 @@ class MappingView:
 
     def cells(self, done: int) -> None:
         """Advance to so many cells."""
+        stop_if_pressed()
         speed = self._bar.tasks[0].speed
         self._bar.update(self._task, completed=done, speed=f"{speed:,.0f} cells/s" if speed else "")
 

@@ -1,0 +1,47 @@
+"""Ctrl-C is remembered where Python drops it."""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+
+from cellport.ctrl_c import remembered, stop_if_pressed
+
+
+class _Tidied:
+    def __del__(self) -> None:
+        signal.raise_signal(signal.SIGINT)
+
+
+def test_a_press_that_python_drops_stops_the_next_step(capsys: pytest.CaptureFixture[str]):
+    with remembered():
+        _Tidied()  # the KeyboardInterrupt raised within is "ignored" by Python
+        with pytest.raises(KeyboardInterrupt):
+            stop_if_pressed()
+    assert capsys.readouterr().err == ""
+
+
+def test_a_press_elsewhere_is_raised_at_once():
+    with remembered(), pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
+
+
+def test_nothing_pressed_nothing_raised():
+    with remembered(), pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
+    with remembered():
+        stop_if_pressed()
+
+
+def test_the_handler_of_somebody_else_stays():
+    seen: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _: seen.append(number))
+    try:
+        with remembered():
+            signal.raise_signal(signal.SIGINT)
+            stop_if_pressed()
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert seen == [signal.SIGINT]
+    assert signal.getsignal(signal.SIGINT) is before
