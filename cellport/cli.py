@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from cellport.ctrl_c import remembered
+from cellport.ctrl_c import remembered, was_pressed
 from cellport.runtime.errors import CellportError
 
 BAD_INPUT = 2
@@ -34,6 +34,8 @@ class _Commands(click.Group):
         except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
             raise
         except Exception as error:
+            if was_pressed():
+                _fail(_stopped(context.invoked_subcommand), STOPPED)
             if os.environ.get("CELLPORT_DEBUG"):
                 raise
             _fail(

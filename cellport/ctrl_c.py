@@ -2,7 +2,9 @@
 
 Python raises KeyboardInterrupt wherever it happens to be. Where it is tidying an object away, in a
 weak reference's callback or ``__del__``, the exception is reported as ignored and the work goes on
-as if nobody had pressed anything. So the press is remembered, and work that shows progress asks.
+as if nobody had pressed anything; within h5py it can come out as another error, and within a pool
+of threads leave one behind. So a press is remembered, and work in short steps, each of which
+asks, is not torn out of one.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 _pressed = threading.Event()
+_in_steps = threading.Event()
 
 
 @contextmanager
@@ -40,22 +43,38 @@ def remembered() -> Iterator[None]:
     try:
         yield
     finally:
+        in_steps(False)
         signal.signal(signal.SIGINT, before)
         sys.unraisablehook = others
 
 
+def in_steps(short: bool) -> None:
+    """Say whether what follows asks often; a first Ctrl-C then waits until it does."""
+    if short:
+        _in_steps.set()
+    else:
+        _in_steps.clear()
+
+
+def was_pressed() -> bool:
+    """Tell whether Ctrl-C was pressed since ``remembered`` began."""
+    return _pressed.is_set()
+
+
 def stop_if_pressed() -> None:
-    """Raise the KeyboardInterrupt of a Ctrl-C that was pressed and got lost.
+    """Raise the KeyboardInterrupt of a Ctrl-C that was pressed and is not raised yet.
 
     Raises
     ------
     KeyboardInterrupt
         Ctrl-C was pressed since ``remembered`` began.
     """
-    if _pressed.is_set():
+    if was_pressed():
         raise KeyboardInterrupt
 
 
 def _press(signum: int, frame: FrameType | None) -> None:
+    waits = _in_steps.is_set() and not was_pressed()
     _pressed.set()
-    raise KeyboardInterrupt
+    if not waits:
+        raise KeyboardInterrupt

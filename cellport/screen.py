@@ -20,7 +20,7 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from cellport.ctrl_c import stop_if_pressed
+from cellport.ctrl_c import in_steps, stop_if_pressed
 from cellport.runtime.errors import AtlasError
 from cellport.runtime.thresholds import MEANING
 
@@ -105,6 +105,7 @@ class MappingView:
 
     def started(self, streams: list[Stream]) -> None:
         """Say what will be mapped and how its genes matched."""
+        in_steps(True)
         self._found([stream.facts for stream in streams])
         fell_back = streams[0].device == "cpu" and streams[0].gpu_build
         say(f"device: {streams[0].device}" + (" (no usable CUDA card found)" if fell_back else ""))
@@ -129,6 +130,8 @@ class MappingView:
     def cells(self, done: int) -> None:
         """Advance to so many cells."""
         stop_if_pressed()
+        if done == self._bar.tasks[0].total:
+            in_steps(False)
         speed = self._bar.tasks[0].speed
         self._bar.update(self._task, completed=done, speed=f"{speed:,.0f} cells/s" if speed else "")
 

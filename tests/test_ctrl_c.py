@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from cellport.ctrl_c import remembered, stop_if_pressed
+from cellport.ctrl_c import in_steps, remembered, stop_if_pressed, was_pressed
 
 
 class _Tidied:
@@ -23,6 +23,19 @@ def test_a_press_that_python_drops_stops_the_next_step(capsys: pytest.CaptureFix
 
 
 def test_a_press_elsewhere_is_raised_at_once():
+    with remembered(), pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
+
+
+def test_a_first_press_waits_for_the_end_of_a_short_step():
+    with remembered():
+        in_steps(True)
+        signal.raise_signal(signal.SIGINT)
+        assert was_pressed()
+        with pytest.raises(KeyboardInterrupt):
+            stop_if_pressed()
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
     with remembered(), pytest.raises(KeyboardInterrupt):
         signal.raise_signal(signal.SIGINT)
 
