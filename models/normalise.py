@@ -5,16 +5,18 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from cellport.models.missing import expected_values
+
 CLIP = 10.0
 
 
 class PanelNormaliser(nn.Module):
     """Log-normalise raw counts over the genes a query has, and centre them.
 
-    A gene the query did not measure is NaN: it takes no part in the library size and
-    stands at the reference mean. The library size is scaled by the share of a reference
-    cell's counts that lies in the measured genes, so that values keep the reference's scale
-    however many genes are missing.
+    A gene the query did not measure is NaN: it takes no part in the library size and stands at
+    what the others make most likely (`expected_values`). The library size is scaled by the share
+    of a reference cell's counts that lies in the measured genes, so that values keep the
+    reference's scale however many genes are missing.
 
     Parameters
     ----------
@@ -24,15 +26,31 @@ class PanelNormaliser(nn.Module):
         float [genes], of the log-normalised reference.
     target_sum
         Counts per cell after normalisation.
+    loading, noise
+        float [genes, factors] and [genes], how the centred genes go together; without them
+        a gene that was not measured stands at the reference mean.
     """
 
     share: Tensor
     mean: Tensor
     sd: Tensor
+    loading: Tensor
+    noise: Tensor
 
-    def __init__(self, share: Tensor, mean: Tensor, sd: Tensor, target_sum: float = 1e4) -> None:
+    def __init__(
+        self,
+        share: Tensor,
+        mean: Tensor,
+        sd: Tensor,
+        target_sum: float = 1e4,
+        loading: Tensor | None = None,
+        noise: Tensor | None = None,
+    ) -> None:
         super().__init__()
         self.target_sum = target_sum
+        unrelated = torch.zeros(len(mean), 1)
+        self.register_buffer("loading", unrelated if loading is None else loading)
+        self.register_buffer("noise", torch.ones_like(mean) if noise is None else noise)
         self.register_buffer("share", share)
         self.register_buffer("mean", mean)
         self.register_buffer("sd", sd)
@@ -56,10 +74,14 @@ class PanelNormaliser(nn.Module):
             Centred values [n, genes] (divide by ``sd`` for unit variance), and the library
             size over the panel [n, 1].
         """
-        measured = ~torch.isnan(counts)
-        known = torch.where(measured, counts, torch.zeros_like(counts))
+        missing = torch.isnan(counts)
+        known = torch.where(missing, torch.zeros_like(counts), counts)
+        measured = (~missing).to(counts.dtype)
         library = known.sum(dim=1, keepdim=True)
-        measured_share = measured.to(counts.dtype) @ self.share.unsqueeze(1)
-        scale = self.target_sum * measured_share / library.clamp_min(1e-6)
+        scale = self.target_sum * (measured @ self.share.unsqueeze(1)) / library.clamp_min(1e-6)
         values = torch.minimum(torch.log1p(known * scale), self.cap)
-        return (values - self.mean) * measured.to(counts.dtype), library
+        centred = (values - self.mean) * measured
+        if not torch.compiler.is_exporting() and not bool(missing.any()):
+            return centred, library
+        expected = expected_values(centred, measured, self.loading, self.noise)
+        return torch.where(missing, expected, centred), library

@@ -40,6 +40,8 @@ REQUIRED = (
     "arrays/gene_mean.npy",
     "arrays/gene_cap.npy",
     "arrays/gene_share.npy",
+    "arrays/gene_loading.npy",
+    "arrays/gene_noise.npy",
     "arrays/reference_latent.npy",
     "arrays/reference_umap.npy",
     "arrays/canary_counts.npy",

@@ -39,9 +39,10 @@ def query_first_layer(
 ) -> FirstLayer:
     """Fit the first layer to the genes of one query.
 
-    Missing genes stand at the reference mean and take no part in the library size, which is
-    scaled to the share of a reference cell's counts that the measured genes hold: the same sum
-    as in ``encoder.onnx`` with NaN for the missing genes.
+    Missing genes stand at what the measured ones make most likely, and take no part in the library
+    size, which is scaled to the share of a reference cell's counts that the measured genes hold:
+    the same sum as in ``encoder.onnx`` with NaN for the missing genes. What is expected of a
+    gene is linear in the others, so its weights are added to theirs, once for a query.
 
     Parameters
     ----------
@@ -58,15 +59,20 @@ def query_first_layer(
         The atlas's arrays do not fit each other.
     """
     weight, bias = atlas.array("first_layer_weight"), atlas.array("first_layer_bias")
-    cap, mean, share = (atlas.array(f"gene_{name}") for name in ("cap", "mean", "share"))
+    cap, mean, share, noise, loading = (
+        atlas.array(f"gene_{name}") for name in ("cap", "mean", "share", "noise", "loading")
+    )
     # the kernels trust these sizes
     of_genes = (atlas.manifest.n_genes,)
-    fitting = cap.shape == mean.shape == share.shape == measured.shape == of_genes
+    fitting = cap.shape == mean.shape == share.shape == noise.shape == measured.shape == of_genes
+    fitting = fitting and loading.ndim == 2 and loading.shape[:1] == of_genes
+    fitting = fitting and bool((noise > 0).all())
     if not fitting or bias.ndim != 1 or weight.shape != of_genes + bias.shape:
         raise AtlasError(
             f"{atlas.path.name}: the sizes of its first layer do not fit its genes; "
             "get the atlas again."
         )
+    weight = weight_of_measured(weight, measured, loading, noise)
     return prepare(
         panel_column,
         weight,
@@ -74,6 +80,39 @@ def query_first_layer(
         (bias - np.where(measured, mean, 0).astype(np.float64) @ weight).astype(np.float32),
         atlas.manifest.target_sum * float(share[measured].sum(dtype=np.float64)),
     )
+
+
+def weight_of_measured(
+    weight: NDArray[np.float32],
+    measured: NDArray[np.bool_],
+    loading: NDArray[np.float32],
+    noise: NDArray[np.float32],
+) -> NDArray[np.float32]:
+    """Add the weights of the missing genes to those of the genes that foretell them.
+
+    Parameters
+    ----------
+    weight
+        float32 [panel genes, hidden].
+    measured
+        bool [panel genes].
+    loading, noise
+        float32 [panel genes, factors] and [panel genes], the factor model of
+        `cellport.models.missing`.
+
+    Returns
+    -------
+    ndarray
+        float32 [panel genes, hidden]; the rows of missing genes mean nothing.
+    """
+    if measured.all():
+        return weight
+    exact = loading.astype(np.float64)
+    known = np.where(measured, 1 / noise.astype(np.float64), 0)[:, None] * exact
+    system = np.eye(loading.shape[1]) + known.T @ exact
+    of_factors = exact[~measured].T @ weight[~measured]
+    added: NDArray[np.float64] = known @ np.linalg.solve(system, of_factors)
+    return (weight + added).astype(np.float32)
 
 
 def encode_block(

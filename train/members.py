@@ -67,6 +67,8 @@ def export_members(
         "gene_mean": normalise.mean.numpy(),
         "gene_cap": normalise.cap.numpy(),
         "gene_share": normalise.share.numpy(),
+        "gene_loading": normalise.loading.numpy(),
+        "gene_noise": normalise.noise.numpy(),
         "canary_counts": canary,
         "label_mean": label_profiles(cells, normalise.target_sum),
         **novelty.arrays,

@@ -6,13 +6,14 @@ import numpy as np
 import torch
 
 from cellport.models.normalise import PanelNormaliser
+from cellport.train.factors import fit_factors
 from cellport.train.feed import PanelCounts
 
 _CHUNK = 20_000
 
 
 def fit_normaliser(counts: PanelCounts, target_sum: float = 1e4) -> PanelNormaliser:
-    """Measure mean share, mean and spread of each gene over the reference cells."""
+    """Measure mean share, mean, spread and company of each gene over the reference cells."""
     n_cells, n_genes = counts.shape
     share, mean, square = np.zeros((3, n_genes))
     for start in range(0, n_cells, _CHUNK):
@@ -28,7 +29,9 @@ def fit_normaliser(counts: PanelCounts, target_sum: float = 1e4) -> PanelNormali
     sd = np.sqrt(np.maximum(square - mean**2, 0))
     # a gene seen in a handful of cells must not shout, nor one that hardly varies
     sd = np.maximum(sd, np.maximum(0.05, mean / 10))
+    loading, noise = fit_factors(counts, mean, sd, target_sum)
     share_of_panel, mean_value, spread = (
         torch.from_numpy(values.astype(np.float32)) for values in (share / share.sum(), mean, sd)
     )
-    return PanelNormaliser(share_of_panel, mean_value, spread, target_sum)
+    together = torch.from_numpy(loading), torch.from_numpy(noise)
+    return PanelNormaliser(share_of_panel, mean_value, spread, target_sum, *together)

@@ -1,13 +1,14 @@
 /** First encoder layer straight from the raw counts of a query: no intermediate matrix.
  *
  * Same sum as `kernels/first_layer.py` of the Python package: bias + sum over the panel genes of
- * min(log1p(count * target / library), cap) * weight, where genes that the query lacks stand at the
- * reference mean and the library is scaled to the share of counts that the others hold.
+ * min(log1p(count * target / library), cap) * weight, where genes that the query lacks stand at what
+ * the others make most likely and the library is scaled to the share of counts that those hold.
  */
 
 import { AtlasError } from "../errors";
 import type { NpyArray } from "../atlas/npy";
 import type { CountBlock } from "../sources/source";
+import { weightOfMeasured } from "./missing_genes";
 
 export interface LayerArrays {
   /** [panel, hidden] */
@@ -16,6 +17,9 @@ export interface LayerArrays {
   cap: NpyArray;
   mean: NpyArray;
   share: NpyArray;
+  /** [panel, factors] */
+  loading: NpyArray;
+  noise: NpyArray;
 }
 
 export interface FirstLayer {
@@ -51,11 +55,12 @@ export function prepare(
 ): FirstLayer {
   const nGenes = measured.length;
   const nHidden = arrays.bias.data.length;
-  const sizes = [arrays.cap, arrays.mean, arrays.share].map((array) => array.data.length);
+  const sizes = [arrays.cap, arrays.mean, arrays.share, arrays.noise].map(({ data }) => data.length);
+  sizes.push(arrays.loading.shape[0]);
   if (arrays.weight.data.length !== nGenes * nHidden || sizes.some((size) => size !== nGenes)) {
     throw new AtlasError("The sizes of the atlas's first layer do not fit its genes.");
   }
-  const weight = arrays.weight.data as Float32Array;
+  const weight = weightOfMeasured(arrays, measured);
   const shift = new Float64Array(nHidden);
   let share = 0;
   for (let gene = 0; gene < nGenes; gene++) {
