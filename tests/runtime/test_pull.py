@@ -438,5 +438,5 @@ def test_registry_of_the_package_is_right() -> None:
         assert entry.description
         assert (entry.path is None) != (entry.url is None)
         if entry.path is not None:
-            assert entry.path.stat().st_size == entry.size < 4_500_000
+            assert entry.path.stat().st_size == entry.size < 5_000_000
             assert open_atlas_file(entry.path).sha256 == entry.sha256
