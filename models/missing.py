@@ -64,4 +64,5 @@ def _for_shared_genes(
     known = (weighted * measured.unsqueeze(1)).double()
     system = torch.eye(loading.shape[1], device=loading.device) + known.T @ loading.double()
     factors = torch.linalg.solve(system, (values.double() @ known).T).T
-    return (factors @ loading.double().T).to(values.dtype)
+    expected: Tensor = (factors @ loading.double().T).to(values.dtype)
+    return expected
