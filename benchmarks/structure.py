@@ -24,7 +24,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
-from structure_cases import BATCHES, CLUSTERS, TRAJECTORIES, Case, load, write_for_peers
+from structure_cases import BATCHES, CLUSTERS, DATASETS, TRAJECTORIES, Case, load, write_for_peers
 from structure_models import Trained, model_path, train
 from structure_picture import draw
 from structure_tables import tables
@@ -136,9 +136,9 @@ def scib(case: Case, seed: int) -> list[dict[str, Any]]:
 
 
 def run(
-    seeds: list[int], only: list[str] | None, peers: str | None, cached: bool
+    seeds: list[int], parts: list[str], only: list[str] | None, peers: str | None, cached: bool
 ) -> dict[str, Any]:
-    """Measure everything, or some datasets, or what needs no training."""
+    """Measure some parts on some datasets, or what needs no training."""
     result: dict[str, Any] = {
         "date": datetime.date.today().isoformat(),
         "machine": MACHINE,
@@ -146,7 +146,7 @@ def run(
         "clusters": [],
         "scib": [],
     }
-    for name in TRAJECTORIES:
+    for name in TRAJECTORIES if "trajectories" in parts else ():
         if only is None or name in only:
             case = load(name)
             _peers(peers, ORDERED_BY, seeds, case)
@@ -157,7 +157,7 @@ def run(
                     result["trajectories"].append(trajectory(case, seed, with_labels))
                     print(name, seed, result["trajectories"][-1]["spearman"], flush=True)
                 result["trajectories"] += peer_trajectories(case, seed)
-    for name in CLUSTERS:
+    for name in CLUSTERS if "clusters" in parts else ():
         if only is None or name in only:
             case = load(name)
             families = CORRECTED_BY if name in BATCHES else EMBEDDED_BY
@@ -175,6 +175,17 @@ def run(
     return result
 
 
+def joined(before: dict[str, Any], found: dict[str, Any]) -> dict[str, Any]:
+    """Add to what was found the earlier rows of datasets and methods that were not run."""
+    rows = {}
+    for part in ("trajectories", "clusters", "scib"):
+        have = {(row["dataset"], row["method"]) for row in found[part]}
+        kept = [row for row in before[part] if (row["dataset"], row["method"]) not in have]
+        order = list(DATASETS)
+        rows[part] = sorted(kept + found[part], key=lambda row: order.index(row["dataset"]))
+    return found | rows
+
+
 def _peers(python: str | None, families: tuple[str, ...], seeds: list[int], case: Case) -> None:
     if python is None:
         return
@@ -190,7 +201,10 @@ def _peers(python: str | None, families: tuple[str, ...], seeds: list[int], case
 def main() -> None:
     """Run what is asked for and print the tables."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--dataset", action="append", help="all by default")
+    parser.add_argument("--dataset", action="append", help="all by default; others keep theirs")
+    parser.add_argument(
+        "--part", action="append", choices=["trajectories", "clusters"], help="both by default"
+    )
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--peers-python", help="of the peers' environment; ours alone by default")
     parser.add_argument("--cached", action="store_true", help="train no models that are not kept")
@@ -199,12 +213,15 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     seeds = list(range(options.seeds))
+    parts = options.part or ["trajectories", "clusters"]
     if not options.table and not options.picture:
-        result = run(seeds, options.dataset, options.peers_python, options.cached)
+        result = run(seeds, parts, options.dataset, options.peers_python, options.cached)
+        if RESULT.exists():
+            result = joined(json.loads(RESULT.read_text()), result)
         RESULT.write_text(json.dumps(result, indent=1) + "\n")
-    if not options.table:
-        parts = [(load(name), *fitted(load(name), 0, False, TRAINED_ON)) for name in TRAJECTORIES]
-        draw(parts, PICTURE)
+    if options.picture or (not options.table and "trajectories" in parts):
+        cases = [(load(name), *fitted(load(name), 0, False, TRAINED_ON)) for name in TRAJECTORIES]
+        draw(cases, PICTURE)
     print(tables(json.loads(RESULT.read_text())))
 
 
