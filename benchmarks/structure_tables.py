@@ -114,7 +114,8 @@ def _table(title: str, rows: Rows, cell: Callable[[Rows], str], total: bool = Fa
     methods = _unique(row["method"] for row in rows)
     having = {name: {row["method"] for row in rows if row["dataset"] == name} for name in datasets}
     common = [name for name in datasets if len(having[name]) == len(methods)]
-    head = [*datasets, f"mean of {', '.join(common)}"] if total else datasets
+    which = "mean" if len(common) == len(datasets) else f"mean of {', '.join(common)}"
+    head = [*datasets, which] if total else datasets
     lines = [f"| {title} | {' | '.join(head)} |", "| --- |" + " ---: |" * len(head)]
     for method in methods:
         own = [row for row in rows if row["method"] == method]
