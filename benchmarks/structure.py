@@ -24,7 +24,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
-from structure_cases import BATCHES, CLUSTERS, DATASETS, TRAJECTORIES, Case, load, write_for_peers
+from structure_cases import BATCHES, CLUSTERS, TRAJECTORIES, Case, load, write_for_peers
 from structure_models import Trained, model_path, train
 from structure_picture import draw
 from structure_tables import tables
@@ -181,7 +181,7 @@ def joined(before: dict[str, Any], found: dict[str, Any]) -> dict[str, Any]:
     for part in ("trajectories", "clusters", "scib"):
         have = {(row["dataset"], row["method"]) for row in found[part]}
         kept = [row for row in before[part] if (row["dataset"], row["method"]) not in have]
-        order = list(DATASETS)
+        order = list(TRAJECTORIES if part == "trajectories" else CLUSTERS)
         rows[part] = sorted(kept + found[part], key=lambda row: order.index(row["dataset"]))
     return found | rows
 
