@@ -86,7 +86,8 @@ def fit_consensus(
     References
     ----------
     Strehl, Ghosh 2002, JMLR, "Cluster ensembles" (of several partitions, what they share);
-    Street et al. 2018, BMC Genomics (slingshot), on the instability of a single tree.
+    Street et al. 2018, BMC Genomics (slingshot), on the instability of a single tree;
+    Shao, Wu 1989, Annals of Statistics, "A general theory for jackknife variance estimation".
     """
     rng = np.random.default_rng(seed)
     size = min(round(_SHARE * len(latent)), _MOST_CELLS)
@@ -102,7 +103,11 @@ def fit_consensus(
         for time, fit in zip(times, fits, strict=True)
     ]
     best = fits[int(np.argmin(apart))]
-    return _distilled(best, times, float(np.median([fit.slowest for fit in fits])))
+    # parts that share most of their cells differ less than samples would: the delete-d jackknife
+    left_out = len(latent) - size
+    inflation = max(1.0, size / left_out) * n_fits / max(n_fits - 1, 1)
+    slowest = float(np.median([fit.slowest for fit in fits]))
+    return _distilled(best, times, inflation, slowest)
 
 
 def _shape(fit: _Fit) -> tuple[int, int]:
@@ -125,13 +130,13 @@ def _fit(latent: NDArray[np.float32], rows: NDArray[np.int64], root: RootRule, s
     )
 
 
-def _distilled(best: _Fit, times: Floats, slowest: float) -> Consensus:
+def _distilled(best: _Fit, times: Floats, inflation: float, slowest: float) -> Consensus:
     """Give the points of one fit the time of the cells around them in all fits."""
     weight = best.belongs.sum(axis=0)
     own = best.lineages.time * (best.time.sum() / (best.belongs @ best.lineages.time).sum())
     time = (best.belongs.T @ times.mean(axis=0) + own) / (weight + 1)
     time = _ordered(best.lineages, time, weight)
-    off = np.square(times - best.belongs @ time).mean(axis=0)
+    off = inflation * np.square(times - best.belongs @ time).mean(axis=0)
     doubt = np.sqrt(best.belongs.T @ off / (weight + 1e-9))
     first, last = time.min(), time.max()
     scale = 1 / max(last - first, 1e-12)
