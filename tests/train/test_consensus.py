@@ -71,3 +71,19 @@ def test_a_large_reference_is_fitted_in_parts_of_bounded_size() -> None:
     found = fit_consensus(latent, among_cells(way < 0.2), 0, n_fits=2)
     assert len(found.rows) == 3000
     assert len(found.curve.point_of_cell) == 3000
+
+
+def test_doubt_is_about_the_same_whatever_share_of_the_cells_the_fits_have(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    doubt = []
+    for share in (0.8, 0.3):
+        monkeypatch.setattr(consensus, "_SHARE", share)
+        of_seed = []
+        for seed in range(3):
+            latent, way = _fork(600, 0.4, seed)
+            found = fit_consensus(latent, among_cells(way < 0.3), seed)
+            of_seed.append(np.median(found.doubt))
+        doubt.append(np.mean(of_seed))
+    # fits that share most cells differ by less than half as much
+    assert 0.6 < doubt[0] / doubt[1] < 1.6
