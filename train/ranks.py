@@ -6,12 +6,14 @@ training loops that it starts, and wait in between.
 
 from __future__ import annotations
 
+import atexit
 import os
 from datetime import timedelta
 from functools import cache
 from typing import Any
 
 import torch
+import torch.distributed
 from lightning_fabric import Fabric
 from lightning_fabric.strategies.ddp import DDPStrategy
 from torch import Tensor
@@ -68,7 +70,15 @@ def connect(device: str, precision: str) -> Fabric:
         precision=precision,  # type: ignore[arg-type]
     )
     fabric.launch()
+    if processes() > 1:
+        # gloo's threads must be gone before the interpreter is, or they abort the process
+        atexit.register(_leave)
     return fabric
+
+
+def _leave() -> None:
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
 
 
 def share_of(fabric: Fabric, n_cells: int) -> Share | None:
