@@ -60,9 +60,10 @@ def expected_values(values: Tensor, measured: Tensor, loading: Tensor, noise: Te
 def _for_shared_genes(
     values: Tensor, measured: Tensor, loading: Tensor, weighted: Tensor
 ) -> Tensor:
-    # double precision: these are few numbers, and half precision must not reach them
-    known = (weighted * measured.unsqueeze(1)).double()
-    system = torch.eye(loading.shape[1], device=loading.device) + known.T @ loading.double()
-    factors = torch.linalg.solve(system, (values.double() @ known).T).T
-    expected: Tensor = (factors @ loading.double().T).to(values.dtype)
+    known = weighted * measured.unsqueeze(1)
+    # half precision, which training may be in, must not reach these sums
+    with torch.autocast(values.device.type, enabled=False):
+        system = torch.eye(loading.shape[1], device=loading.device) + known.T @ loading
+        factors = torch.linalg.solve(system, (values @ known).T).T
+        expected: Tensor = factors @ loading.T
     return expected
