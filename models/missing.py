@@ -37,6 +37,7 @@ def expected_values(values: Tensor, measured: Tensor, loading: Tensor, noise: Te
     Tipping and Bishop 1999, J. R. Stat. Soc. B, "Probabilistic principal component analysis",
     and Rubin and Thayer 1982, Psychometrika, for noise of each gene.
     """
+    loading, noise = loading.to(values.dtype), noise.to(values.dtype)
     weighted = loading / noise.unsqueeze(1)
     if not torch.compiler.is_exporting() and bool((measured == measured[:1]).all()):
         return _for_shared_genes(values, measured[0], loading, weighted)
