@@ -14,10 +14,18 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from types import FrameType
 
-_pressed = threading.Event()
-_in_steps = threading.Event()
+
+@dataclass(slots=True)
+class _State:
+    # no locks: a handler may interrupt itself, and would wait for its own
+    pressed: bool = False
+    in_steps: bool = False
+
+
+_state = _State()
 
 
 @contextmanager
@@ -37,7 +45,7 @@ def remembered() -> Iterator[None]:
         if unraisable.exc_type is not KeyboardInterrupt:
             others(unraisable)
 
-    _pressed.clear()
+    _state.pressed = False
     signal.signal(signal.SIGINT, _press)
     sys.unraisablehook = dropped
     try:
@@ -50,15 +58,12 @@ def remembered() -> Iterator[None]:
 
 def in_steps(short: bool) -> None:
     """Say whether what follows asks often; a first Ctrl-C then waits until it does."""
-    if short:
-        _in_steps.set()
-    else:
-        _in_steps.clear()
+    _state.in_steps = short
 
 
 def was_pressed() -> bool:
     """Tell whether Ctrl-C was pressed since ``remembered`` began."""
-    return _pressed.is_set()
+    return _state.pressed
 
 
 def stop_if_pressed() -> None:
@@ -74,7 +79,7 @@ def stop_if_pressed() -> None:
 
 
 def _press(signum: int, frame: FrameType | None) -> None:
-    waits = _in_steps.is_set() and not was_pressed()
-    _pressed.set()
+    waits = _state.in_steps and not _state.pressed
+    _state.pressed = True
     if not waits:
         raise KeyboardInterrupt
