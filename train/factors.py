@@ -8,6 +8,7 @@ from scipy.sparse.linalg import LinearOperator, svds
 
 from cellport.models.normalise import CLIP
 from cellport.train.feed import PanelCounts
+from cellport.train.log_normalise import log_normalised
 
 # of a large reference, so many cells are looked at
 _MOST_CELLS = 20_000
@@ -46,11 +47,9 @@ def fit_factors(
     """
     n_cells, n_genes = counts.shape
     chosen = np.unique(np.linspace(0, n_cells - 1, min(n_cells, _MOST_CELLS)).astype(np.int64))
-    values = counts[chosen].astype(np.float64)
-    library = np.maximum(np.asarray(values.sum(axis=1)).ravel(), 1e-6)
-    values.data *= np.repeat(target_sum / library, np.diff(values.indptr))
+    values = log_normalised(counts[chosen], target_sum)
     cap = mean + CLIP * sd
-    values.data = np.minimum(np.log1p(values.data), cap[values.indices]) / sd[values.indices]
+    values.data = np.minimum(values.data, cap[values.indices]) / sd[values.indices]
     offset = mean / sd
     n_factors = min(_MOST_FACTORS, len(chosen) // _CELLS_A_FACTOR, n_genes // _GENES_A_FACTOR)
     square, middle = (

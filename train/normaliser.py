@@ -33,5 +33,11 @@ def fit_normaliser(counts: PanelCounts, target_sum: float = 1e4) -> PanelNormali
     share_of_panel, mean_value, spread = (
         torch.from_numpy(values.astype(np.float32)) for values in (share / share.sum(), mean, sd)
     )
-    together = torch.from_numpy(loading), torch.from_numpy(noise)
-    return PanelNormaliser(share_of_panel, mean_value, spread, target_sum, *together)
+    return PanelNormaliser(
+        share_of_panel,
+        mean_value,
+        spread,
+        target_sum,
+        loading=torch.from_numpy(loading),
+        noise=torch.from_numpy(noise),
+    )

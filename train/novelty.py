@@ -15,6 +15,7 @@ from cellport.models.novelty import GroupDistance, Groups, NoveltyScore
 from cellport.models.vae import CountVAE
 from cellport.runtime.novelty import ARRAYS, NoveltyTable, novelty_p_values
 from cellport.train.fit import TrainingCells
+from cellport.train.log_normalise import log_normalised
 
 P_LEVELS = (1, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.15, 0.1, 0.07, 0.05, 0.03, 0.02, 0.01,
             0.005, 0.002, 0.001)  # fmt: skip
@@ -308,11 +309,7 @@ def label_profiles(cells: TrainingCells, target_sum: float) -> NDArray[np.float3
     total = np.zeros((n_labels, cells.counts.shape[1]))
     for start in range(0, len(rows), _PROFILED):
         some = slice(start, start + _PROFILED)
-        values = cells.counts[rows[some]].astype(np.float64)
-        library = np.maximum(np.asarray(values.sum(axis=1)).ravel(), 1e-6)
-        values.data = np.log1p(
-            values.data * np.repeat(target_sum / library, np.diff(values.indptr))
-        )
+        values = log_normalised(cells.counts[rows[some]], target_sum)
         n = values.shape[0]
         one_hot = sp.csr_matrix((np.ones(n), (label[some], np.arange(n))), (n_labels, n))
         total += (one_hot @ values).toarray()

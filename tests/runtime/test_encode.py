@@ -158,6 +158,8 @@ def test_no_cells(tiny_atlas: AtlasFile, tail: Any) -> None:
         ("gene_share", (101,)), ("first_layer_bias", ()), ("first_layer_bias", (42,)),
         ("first_layer_bias", (43, 1)), ("first_layer_weight", (100,)),
         ("first_layer_weight", (99, 43)), ("first_layer_weight", (43, 100)),
+        ("gene_noise", (1,)), ("gene_noise", (100, 1)), ("gene_loading", (100,)),
+        ("gene_loading", (99, 10)),
     ],
 )  # fmt: skip
 def test_arrays_of_other_sizes_never_reach_the_kernel(
