@@ -26,12 +26,12 @@ def answer_names(has_labels: bool, has_trajectory: bool) -> tuple[str, ...]:
 
 
 class MappingTail(nn.Module):
-    """First layer's output to every answer.
+    """Linear features to every answer.
 
     Parameters
     ----------
     tail
-        The encoder from the first layer on.
+        The encoder from the linear features on.
     softness
         What calibrates the label probabilities, as `calibrated_probabilities` takes it.
     novelty
@@ -58,7 +58,7 @@ class MappingTail(nn.Module):
         self.softness = softness
 
     def forward(self, hidden: Tensor) -> tuple[Tensor, ...]:
-        """Answer for float [n, hidden] what `answer_names` names."""
+        """Answer for float [n, features] what `answer_names` names."""
         encoded: Encoded = self.tail(hidden)
         score: Tensor = self.novelty(hidden, encoded.mean)
         place: Tensor = self.layout(encoded.mean)

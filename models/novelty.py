@@ -35,15 +35,16 @@ class NoveltyScore(nn.Module):
     """Distance to the nearest group of reference cells, summed over layers of the encoder.
 
     A label head pulls cells of a type it has not seen onto the types it knows, so the latent
-    alone misses the nearest relatives of the reference's types. The first layer and the linear
-    skip, which are linear in the genes, still show them apart; the sum finds more than any.
+    alone misses the nearest relatives of the reference's types. The features, which are linear
+    in the genes, still show them apart; the sum finds more than any.
 
     Parameters
     ----------
-    n_hidden
-        Width of the first layer.
-    hidden, skip, latent
-        Groups in the first layer, in the linear skip (None without labels) and in the latent.
+    n_scores
+        How many of the features are factor scores.
+    scores, discriminants, latent
+        Groups in the factor scores, in the discriminants that come after them (None where
+        there are no labels to tell apart) and in the latent.
 
     References
     ----------
@@ -51,21 +52,22 @@ class NoveltyScore(nn.Module):
     samples and adversarial attacks": Mahalanobis distances to class means, over layers.
     """
 
-    def __init__(self, n_hidden: int, hidden: Groups, skip: Groups | None, latent: Groups) -> None:
+    def __init__(
+        self, n_scores: int, scores: Groups, discriminants: Groups | None, latent: Groups
+    ) -> None:
         super().__init__()
-        self.n_hidden = n_hidden
-        self.hidden = GroupDistance(hidden)
-        self.skip = None if skip is None else GroupDistance(skip)
+        self.n_scores = n_scores
+        self.scores = GroupDistance(scores)
+        self.discriminants = None if discriminants is None else GroupDistance(discriminants)
         self.latent = GroupDistance(latent)
 
-    def forward(self, first: Tensor, latent: Tensor) -> Tensor:
+    def forward(self, features: Tensor, latent: Tensor) -> Tensor:
         """Score cells, larger for stranger ones.
 
         Parameters
         ----------
-        first
-            float [n, n_hidden + n_labels], the first layer before its normalisation, and the
-            linear skip beside it.
+        features
+            float [n, n_scores + labels], the factor scores and the discriminants.
         latent
             float [n, latent], mean.
 
@@ -74,9 +76,9 @@ class NoveltyScore(nn.Module):
         Tensor
             float [n].
         """
-        score: Tensor = self.hidden(first[:, : self.n_hidden]) + self.latent(latent)
-        if self.skip is not None:
-            score = score + self.skip(first[:, self.n_hidden :])
+        score: Tensor = self.scores(features[:, : self.n_scores]) + self.latent(latent)
+        if self.discriminants is not None:
+            score = score + self.discriminants(features[:, self.n_scores :])
         return score
 
 

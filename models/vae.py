@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
@@ -15,6 +16,9 @@ from cellport.models.normalise import PanelNormaliser
 
 Likelihood = Literal["nb", "zinb"]
 
+# the tower has labels alone to learn from, and would learn them by heart
+TOWER_DROPOUT = 0.2
+
 
 @dataclass(frozen=True, slots=True)
 class ModelConfig:
@@ -24,6 +28,8 @@ class ModelConfig:
     ----------
     n_genes, n_batches, n_labels
         Of the reference; ``n_labels`` is 0 for a reference without labels.
+    n_factors
+        Factor scores that the encoder reads, beside one discriminant for each label.
     n_hidden, n_latent
         Width of the hidden layers, and of the latent.
     dropout
@@ -35,18 +41,37 @@ class ModelConfig:
     n_genes: int
     n_batches: int
     n_labels: int
+    n_factors: int
     n_hidden: int = 128
     n_latent: int = 30
     dropout: float = 0.1
     likelihood: Likelihood = "nb"
 
+    @property
+    def n_features(self) -> int:
+        """Linear features of the genes: the factor scores, then the discriminants."""
+        return self.n_factors + self.n_labels
+
 
 class Encoded(NamedTuple):
-    """What the encoder knows of a cell: float [n, latent] twice, and [n, labels]."""
+    """What the encoder knows of a cell.
+
+    Attributes
+    ----------
+    mean, log_variance
+        float [n, latent], of the latent.
+    opinions
+        float [2, n, labels], log-probability of each label by the latent and by the tower.
+    """
 
     mean: Tensor
     log_variance: Tensor
-    logits: Tensor
+    opinions: Tensor
+
+    @property
+    def logits(self) -> Tensor:
+        """Float [n, labels], logarithm of the mean of both opinions' probabilities."""
+        return torch.logsumexp(self.opinions, dim=0) - math.log(len(self.opinions))
 
 
 class Losses(NamedTuple):
@@ -71,59 +96,78 @@ def _label_head(n_in: int, n_labels: int, bias: bool = True) -> nn.Linear:
 
 
 class EncoderTail(nn.Module):
-    """The encoder from the first layer's output on.
+    """The encoder from the linear features of the genes on.
 
-    Its input is the first layer's ``n_hidden`` units beside the ``n_labels`` outputs of the
-    linear skip, which share one sparse product with the counts.
+    The latent comes of the factor scores alone: with the discriminants before it, labels tear a
+    continuum into islands. Two parts give an opinion of the label, each trained by a loss of its
+    own: a head on the latent with a linear skip from the features, and a tower beside the latent.
+    The latent alone loses rare types (scANVI's head has no such skip); the mean of the two is
+    right more often than either.
     """
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        self.n_hidden = config.n_hidden
-        self.activate = nn.Sequential(
-            nn.LayerNorm(config.n_hidden), nn.ReLU(), CellDropout(config.dropout)
+        n_hidden, n_labels = config.n_hidden, config.n_labels
+        self.n_factors = config.n_factors
+        self.hidden = nn.Sequential(
+            _layer(config.n_factors, n_hidden, config.dropout),
+            _layer(n_hidden, n_hidden, config.dropout),
         )
-        self.hidden = _layer(config.n_hidden, config.n_hidden, config.dropout)
-        self.mean = nn.Linear(config.n_hidden, config.n_latent)
-        self.log_variance = nn.Linear(config.n_hidden, config.n_latent)
-        self.head = _label_head(config.n_latent, config.n_labels)
+        self.mean = nn.Linear(n_hidden, config.n_latent)
+        self.log_variance = nn.Linear(n_hidden, config.n_latent)
+        self.head = _label_head(config.n_latent, n_labels)
+        self.skip = _label_head(config.n_features, n_labels, bias=False)
+        self.tower = nn.Sequential(
+            _layer(config.n_features, n_hidden, TOWER_DROPOUT),
+            _layer(n_hidden, n_hidden, TOWER_DROPOUT),
+            _label_head(n_hidden, n_labels),
+        )
+        nn.init.zeros_(self.skip.weight)
 
-    def forward(self, first: Tensor) -> Encoded:
-        """Encode float [n, n_hidden + n_labels]."""
-        hidden = self.hidden(self.activate(first[:, : self.n_hidden]))
+    def forward(self, features: Tensor) -> Encoded:
+        """Encode float [n, n_features]."""
+        hidden = self.hidden(features[:, : self.n_factors])
         mean = self.mean(hidden)
         log_variance = self.log_variance(hidden).clamp(-10.0, 4.0)
-        logits = self.head(mean) + first[:, self.n_hidden :]
-        return Encoded(mean, log_variance, logits)
+        by_latent = self.head(mean) + self.skip(features)
+        opinions = torch.stack([by_latent, self.tower(features)])
+        return Encoded(mean, log_variance, torch.log_softmax(opinions, dim=2))
 
 
 class Encoder(nn.Module):
     """Raw counts of the panel genes to latent and label logits; no batch input.
 
-    The label logits are a head on the latent plus a linear skip from the normalised genes:
-    the latent alone loses rare types (scANVI's head has no such skip).
+    The network reads a few dozen linear features of the genes, which are fixed before it is
+    trained: a first layer that learns from all genes learns the noise of the reference too.
+
+    Parameters
+    ----------
+    config
+        Sizes.
+    normaliser
+        Counts to centred values.
+    basis
+        float [genes, n_features], weight of each standardised gene in each feature.
     """
 
-    def __init__(self, config: ModelConfig, normaliser: PanelNormaliser) -> None:
+    basis: Tensor
+
+    def __init__(self, config: ModelConfig, normaliser: PanelNormaliser, basis: Tensor) -> None:
         super().__init__()
         self.normalise = normaliser
-        self.first = nn.Linear(config.n_genes, config.n_hidden)
-        self.skip = _label_head(config.n_genes, config.n_labels, bias=False)
+        self.register_buffer("basis", basis)
         self.tail = EncoderTail(config)
-        nn.init.zeros_(self.skip.weight)
 
     def first_layer(self) -> tuple[Tensor, Tensor]:
-        """Weight [genes, n_hidden + n_labels] and bias on centred, unscaled values."""
-        weight = torch.cat([self.first.weight, self.skip.weight]) / self.normalise.sd
-        bias = torch.cat([self.first.bias, self.skip.weight.new_zeros(self.skip.out_features)])
-        return weight.T, bias
+        """Weight [genes, n_features] and bias on centred, unscaled values."""
+        return self.basis / self.normalise.sd.unsqueeze(1), self.basis.new_zeros(
+            self.basis.shape[1]
+        )
 
     def forward(self, counts: Tensor) -> Encoded:
         """Encode float [n, genes], raw counts; NaN where a gene was not measured."""
         values, _ = self.normalise(counts)
-        standardised = values / self.normalise.sd
-        first = torch.cat([self.first(standardised), self.skip(standardised)], dim=1)
-        encoded: Encoded = self.tail(first)
+        encoded: Encoded = self.tail((values / self.normalise.sd) @ self.basis)
         return encoded
 
 
@@ -178,10 +222,10 @@ class CountVAE(nn.Module):
     decoder. Xu et al. 2021, Molecular Systems Biology (scANVI): labels beside the latent.
     """
 
-    def __init__(self, config: ModelConfig, normaliser: PanelNormaliser) -> None:
+    def __init__(self, config: ModelConfig, normaliser: PanelNormaliser, basis: Tensor) -> None:
         super().__init__()
         self.config = config
-        self.encoder = Encoder(config, normaliser)
+        self.encoder = Encoder(config, normaliser, basis)
         self.decoder = Decoder(config)
 
     def log_prob(self, counts: Tensor, latent: Tensor, batch: Tensor) -> Tensor:
@@ -233,7 +277,7 @@ class CountVAE(nn.Module):
         reconstruction = -self.log_prob(counts, latent, batch).sum() / total
         variance = encoded.log_variance.exp()
         kl = 0.5 * (encoded.mean.square() + variance - 1 - encoded.log_variance).sum() / total
-        return Losses(reconstruction, kl, _label_loss(encoded.logits, labels, label_weight))
+        return Losses(reconstruction, kl, _label_loss(encoded.opinions, labels, label_weight))
 
 
 def cell_weights(labels: Tensor, weight: Tensor) -> Tensor:
@@ -252,10 +296,10 @@ def cell_weights(labels: Tensor, weight: Tensor) -> Tensor:
     return of_cell / of_cell.sum().clamp_min(1e-6)
 
 
-def _label_loss(logits: Tensor, labels: Tensor, weight: Tensor) -> Tensor:
+def _label_loss(opinions: Tensor, labels: Tensor, weight: Tensor) -> Tensor:
     # a where, not an if: the graph must not depend on which cells a minibatch holds
-    if logits.shape[1] == 0:
-        return logits.sum()
-    log_prob = torch.log_softmax(logits, dim=1)
-    picked = log_prob.gather(1, labels.clamp_min(0).unsqueeze(1)).squeeze(1)
+    if opinions.shape[2] == 0:
+        return opinions.sum()
+    at = labels.clamp_min(0).expand(len(opinions), -1).unsqueeze(2)
+    picked = opinions.gather(2, at).squeeze(2).mean(dim=0)
     return -(weight * picked).sum()

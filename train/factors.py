@@ -13,9 +13,9 @@ from cellport.train.log_normalise import log_normalised
 # of a large reference, so many cells are looked at
 _MOST_CELLS = 20_000
 _MOST_FACTORS = 50
-# a factor needs a few cells, and more genes, to be more than their noise
+# a factor needs a few cells and genes to be more than their noise
 _CELLS_A_FACTOR = 3
-_GENES_A_FACTOR = 10
+_GENES_A_FACTOR = 3
 _LEAST_NOISE = 0.05
 
 

@@ -15,7 +15,7 @@ from cellport.models.novelty import GroupDistance, Groups, NoveltyScore
 from cellport.models.vae import CountVAE
 from cellport.runtime.novelty import ARRAYS, NoveltyTable, novelty_p_values
 from cellport.train.fit import TrainingCells
-from cellport.train.log_normalise import log_normalised
+from cellport.train.log_normalise import label_means
 
 P_LEVELS = (1, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.15, 0.1, 0.07, 0.05, 0.03, 0.02, 0.01,
             0.005, 0.002, 0.001)  # fmt: skip
@@ -31,7 +31,6 @@ _MOST_JUDGED = 2_000
 _COPIES = 4_000
 _SHALLOWEST = 100.0
 _CHUNK = 1024
-_PROFILED = 20_000
 # the share of known cells of a new batch that is to fall below itself, and bounds of its price
 _LEVEL = 0.05
 _LEAST_EASING = 0.1
@@ -91,12 +90,12 @@ def fit_novelty(
     enough = len(cells.held_out) >= FEWEST_HELD_OUT
     judged = _some(cells.held_out if enough else trained, _MOST_JUDGED, rng)
     judged_first, judged_latent, _ = encode_layers(model, cells.counts[judged])
-    n = model.config.n_hidden
-    skip = fit_groups(first[:, n:], group, judged_first[:, n:]) if cells.n_labels > 1 else None
+    n = model.config.n_factors
+    told_apart = first[:, n:].any()
     score = NoveltyScore(
         n,
         fit_groups(first[:, :n], group, judged_first[:, :n]),
-        skip,
+        fit_groups(first[:, n:], group, judged_first[:, n:]) if told_apart else None,
         fit_groups(latent, group, judged_latent),
     ).eval()
     arrays = _null_table(model, score, cells.counts[judged], shares, rng)
@@ -151,7 +150,7 @@ def novelty_p(
 def encode_layers(
     model: CountVAE, counts: sp.csr_matrix | NDArray[np.float32]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
-    """First layer and skip [n, n_hidden + n_labels], latent mean and logits of cells."""
+    """Linear features, latent mean and logits of cells, float32 [n, ...] each."""
     parts = []
     weight, bias = model.encoder.first_layer()
     with torch.inference_mode():
@@ -159,11 +158,11 @@ def encode_layers(
             some = counts[start : start + _CHUNK]
             dense = some if isinstance(some, np.ndarray) else some.toarray()
             values, _ = model.encoder.normalise(torch.from_numpy(dense))
-            first = values @ weight + bias
-            encoded = model.encoder.tail(first)
-            parts.append((first, encoded.mean, encoded.logits))
-    first, latent, logits = (torch.cat(layer).numpy() for layer in zip(*parts, strict=True))
-    return first, latent, logits
+            features = values @ weight + bias
+            encoded = model.encoder.tail(features)
+            parts.append((features, encoded.mean, encoded.logits))
+    features, latent, logits = (torch.cat(layer).numpy() for layer in zip(*parts, strict=True))
+    return features, latent, logits
 
 
 def fit_groups(
@@ -302,15 +301,5 @@ def label_profiles(cells: TrainingCells, target_sum: float) -> NDArray[np.float3
 
     Without labels there is one row, the mean of all cells.
     """
-    rows = np.flatnonzero(cells.label >= 0) if cells.n_labels else np.arange(len(cells.label))
-    label = cells.label[rows] if cells.n_labels else np.zeros(len(rows), np.int64)
-    n_labels = max(1, cells.n_labels)
-    n_cells = np.maximum(np.bincount(label, minlength=n_labels), 1)
-    total = np.zeros((n_labels, cells.counts.shape[1]))
-    for start in range(0, len(rows), _PROFILED):
-        some = slice(start, start + _PROFILED)
-        values = log_normalised(cells.counts[rows[some]], target_sum)
-        n = values.shape[0]
-        one_hot = sp.csr_matrix((np.ones(n), (label[some], np.arange(n))), (n_labels, n))
-        total += (one_hot @ values).toarray()
-    return (total / n_cells[:, np.newaxis]).astype(np.float32)
+    label = cells.label if cells.n_labels else np.zeros_like(cells.label)
+    return label_means(cells.counts, label, max(1, cells.n_labels), target_sum).astype(np.float32)

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from cellport.models.vae import CountVAE, ModelConfig
+from cellport.train.basis import fit_basis
 from cellport.train.normaliser import fit_normaliser
 
 if TYPE_CHECKING:
@@ -23,19 +24,22 @@ def default_epochs(n_cells: int, batch_size: int) -> int:
 
 
 def build_model(cells: TrainingCells, config: FitConfig) -> CountVAE:
-    """Return an untrained model with the reference's normalisation in it."""
+    """Return an untrained model with the reference's normalisation and linear features in it."""
     normaliser = fit_normaliser(cells.counts)
+    basis = fit_basis(normaliser, cells)
     model = CountVAE(
         ModelConfig(
             n_genes=cells.counts.shape[1],
             n_batches=cells.n_batches,
             n_labels=cells.n_labels,
+            n_factors=basis.shape[1] - cells.n_labels,
             n_hidden=config.n_hidden,
             n_latent=config.n_latent,
             dropout=config.dropout,
             likelihood=config.likelihood,
         ),
         normaliser,
+        basis,
     )
     with torch.no_grad():
         model.decoder.share.bias.copy_(torch.log(normaliser.share + 1e-7))
@@ -53,7 +57,7 @@ def label_weights(label: NDArray[np.int64], n_labels: int) -> NDArray[np.float32
 
 def new_optimiser(model: CountVAE, config: FitConfig) -> torch.optim.Optimizer:
     """AdamW, with a weight decay of its own for the linear skip."""
-    skip = list(model.encoder.skip.parameters())
+    skip = list(model.encoder.tail.skip.parameters())
     others = [p for p in model.parameters() if all(p is not s for s in skip)]
     return torch.optim.AdamW(
         [

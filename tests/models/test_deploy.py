@@ -12,7 +12,7 @@ from cellport.models.novelty import Groups, NoveltyScore
 from cellport.models.structure import GaussianMixture, StructureHead
 from cellport.models.vae import CountVAE, ModelConfig
 
-GENES = 9
+GENES, FACTORS = 9, 5
 
 
 def _model(labels: int = 3, likelihood: str = "nb") -> CountVAE:
@@ -20,15 +20,16 @@ def _model(labels: int = 3, likelihood: str = "nb") -> CountVAE:
     normaliser = PanelNormaliser(
         torch.full((GENES,), 1 / GENES), torch.rand(GENES), 0.1 + torch.rand(GENES)
     )
-    config = ModelConfig(GENES, 2, labels, n_hidden=8, n_latent=4, likelihood=likelihood)  # type: ignore[arg-type]
-    return CountVAE(config, normaliser).eval()
+    config = ModelConfig(GENES, 2, labels, FACTORS, n_hidden=8, n_latent=4, likelihood=likelihood)  # type: ignore[arg-type]
+    return CountVAE(config, normaliser, torch.randn(GENES, FACTORS + labels)).eval()
 
 
 def _novelty(labels: int) -> NoveltyScore:
     def groups(width: int) -> Groups:
         return Groups(torch.eye(width), torch.zeros(width), torch.randn(2, width), 1.0, 1.0)
 
-    return NoveltyScore(8, groups(8), groups(labels) if labels else None, groups(4)).eval()
+    discriminants = groups(labels) if labels else None
+    return NoveltyScore(FACTORS, groups(FACTORS), discriminants, groups(4)).eval()
 
 
 def _layout() -> LayoutNetwork:
@@ -70,7 +71,7 @@ def test_answers_are_the_latent_mean_and_calibrated_probabilities(softness: floa
 def test_without_labels_there_are_no_probabilities() -> None:
     model, others = _model(labels=0), (0.0, _novelty(0), _layout(), _structure())
     whole = MappingEncoder(model, *others)(_counts())
-    tail = MappingTail(model.encoder.tail, *others)(torch.zeros(6, 8))
+    tail = MappingTail(model.encoder.tail, *others)(torch.zeros(6, FACTORS))
     for answers in (whole, tail):
         assert [tuple(answer.shape) for answer in answers] == [(6, 4), (6,), (6, 2), (6, 3)]
 

@@ -29,10 +29,10 @@ def test_a_cell_at_a_centre_far_from_the_origin_is_not_strange() -> None:
 
 @pytest.mark.parametrize("labels", [0, 2])
 def test_score_adds_up_the_layers(labels: int) -> None:
-    skip = _groups(labels) if labels else None
-    score = NoveltyScore(3, _groups(3), skip, _groups(4))
-    first, latent = torch.randn(5, 3 + labels), torch.randn(5, 4)
-    expected = GroupDistance(_groups(3))(first[:, :3]) + GroupDistance(_groups(4))(latent)
+    discriminants = _groups(labels) if labels else None
+    score = NoveltyScore(3, _groups(3), discriminants, _groups(4))
+    features, latent = torch.randn(5, 3 + labels), torch.randn(5, 4)
+    expected = GroupDistance(_groups(3))(features[:, :3]) + GroupDistance(_groups(4))(latent)
     if labels:
-        expected = expected + GroupDistance(_groups(labels))(first[:, 3:])
-    torch.testing.assert_close(score(first, latent), expected)
+        expected = expected + GroupDistance(_groups(labels))(features[:, 3:])
+    torch.testing.assert_close(score(features, latent), expected)

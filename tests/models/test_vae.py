@@ -8,7 +8,7 @@ from cellport.models.draws import Share
 from cellport.models.normalise import PanelNormaliser
 from cellport.models.vae import CountVAE, Likelihood, Losses, ModelConfig, cell_weights
 
-GENES, BATCHES, LABELS = 11, 2, 3
+GENES, BATCHES, LABELS, FACTORS = 11, 2, 3, 5
 
 
 def _model(likelihood: Likelihood = "nb", labels: int = LABELS) -> CountVAE:
@@ -16,9 +16,11 @@ def _model(likelihood: Likelihood = "nb", labels: int = LABELS) -> CountVAE:
     normaliser = PanelNormaliser(
         torch.full((GENES,), 1 / GENES), torch.rand(GENES), 0.1 + torch.rand(GENES)
     )
-    config = ModelConfig(GENES, BATCHES, labels, n_hidden=16, n_latent=4, likelihood=likelihood)
-    model = CountVAE(config, normaliser)
-    torch.nn.init.normal_(model.encoder.skip.weight)
+    config = ModelConfig(
+        GENES, BATCHES, labels, FACTORS, n_hidden=16, n_latent=4, likelihood=likelihood
+    )
+    model = CountVAE(config, normaliser, torch.randn(GENES, FACTORS + labels))
+    torch.nn.init.normal_(model.encoder.tail.skip.weight)
     return model
 
 
@@ -48,14 +50,13 @@ def _losses(
     return losses
 
 
-def test_folded_first_layer_is_the_linear_layer_on_standardised_values() -> None:
+def test_first_layer_is_the_basis_on_standardised_values() -> None:
     encoder = _model().encoder
     counts, _ = _cells()
     counts[:, ::3] = torch.nan
     values, _ = encoder.normalise(counts)
-    standardised = values / encoder.normalise.sd
     weight, bias = encoder.first_layer()
-    expected = torch.cat([encoder.first(standardised), encoder.skip(standardised)], dim=1)
+    expected = (values / encoder.normalise.sd) @ encoder.basis
     torch.testing.assert_close(values @ weight + bias, expected, rtol=1e-5, atol=1e-5)
 
 
@@ -68,31 +69,49 @@ def test_encoder_is_its_first_layer_and_its_tail() -> None:
         torch.testing.assert_close(one, other)
 
 
-def test_logits_are_the_head_on_the_latent_plus_the_skip_from_the_genes() -> None:
+def test_label_probabilities_are_the_mean_of_two_opinions() -> None:
     encoder = _model().encoder.eval()
     counts, _ = _cells()
     encoded = encoder(counts)
     values, _ = encoder.normalise(counts)
-    expected = encoder.tail.head(encoded.mean) + encoder.skip(values / encoder.normalise.sd)
-    torch.testing.assert_close(encoded.logits, expected, rtol=1e-5, atol=1e-5)
+    features = (values / encoder.normalise.sd) @ encoder.basis
+    by_latent = encoder.tail.head(encoded.mean) + encoder.tail.skip(features)
+    by_tower = encoder.tail.tower(features)
+    expected = (by_latent.softmax(dim=1) + by_tower.softmax(dim=1)) / 2
+    torch.testing.assert_close(encoded.logits.exp(), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_latent_cannot_see_the_discriminants() -> None:
+    model = _model().eval()
+    features = torch.randn(4, FACTORS + LABELS)
+    other = features.clone()
+    other[:, FACTORS:] += 1
+    one, two = model.encoder.tail(features), model.encoder.tail(other)
+    assert torch.equal(one.mean, two.mean)
+    assert torch.equal(one.log_variance, two.log_variance)
+    assert not torch.allclose(one.logits, two.logits)
 
 
 def test_label_loss_is_the_weighted_cross_entropy_of_labelled_cells() -> None:
     model = _model()
     labels, weight = [0, -1, 2, 1, -1, 2, 0], [0.5, 2.0, 1.0]
     found = _label_loss(model, labels, weight)
-    logits = model.encoder(_cells()[0]).logits
-    expected = torch.nn.functional.cross_entropy(
-        logits, torch.tensor(labels), torch.tensor(weight), ignore_index=-1
-    )
-    torch.testing.assert_close(found, expected)
+    expected = [
+        torch.nn.functional.cross_entropy(
+            opinion, torch.tensor(labels), torch.tensor(weight), ignore_index=-1
+        )
+        for opinion in model.encoder(_cells()[0]).opinions
+    ]
+    torch.testing.assert_close(found, torch.stack(expected).mean())
 
 
 def test_unlabelled_cells_do_not_move_the_label_head() -> None:
     model = _model()
     _label_loss(model, [-1] * 5).backward()
-    assert model.encoder.skip.weight.grad is not None
-    assert not model.encoder.skip.weight.grad.any()
+    for part in (model.encoder.tail.skip, *model.encoder.tail.tower):
+        for parameter in part.parameters():
+            assert parameter.grad is not None
+            assert not parameter.grad.any()
 
 
 def test_all_unlabelled_loss_is_zero_and_finite() -> None:

@@ -50,7 +50,8 @@ class Fork(nn.Module):
 def _model(n_batches: int = 3) -> CountVAE:
     torch.manual_seed(0)
     normaliser = PanelNormaliser(torch.full((20,), 0.05), torch.zeros(20), torch.ones(20))
-    return CountVAE(ModelConfig(20, n_batches, 0, n_hidden=8, n_latent=3), normaliser).eval()
+    config = ModelConfig(20, n_batches, 0, 2, n_hidden=8, n_latent=3)
+    return CountVAE(config, normaliser, torch.randn(20, 2)).eval()
 
 
 def _cells(n: int = 600, on: float = 1.0) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
