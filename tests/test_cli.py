@@ -168,7 +168,7 @@ def test_info_as_json(tiny_atlas_path: Path, tiny_atlas: Any) -> None:
 def test_names_that_look_like_markup(rewritten_atlas: Any, query: Path, tmp_path: Path) -> None:
     """Brackets and colons in names are letters, in tables as in notes."""
     labels = ("T cell [red]", "[/b] cell", ":warning: cell")
-    path = rewritten_atlas(labels=labels, name="[bold]lung[/bold]")
+    path = rewritten_atlas(labels=labels, parents={}, name="[bold]lung[/bold]")
     for text in (*labels, "[bold]lung[/bold]"):
         assert text in run("info", path).stdout
     odd = query.rename(tmp_path / "[dim]query.h5ad")
