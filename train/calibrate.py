@@ -26,7 +26,7 @@ _OWN_THRESHOLD = 50
 _FEWEST_JUDGES = 20
 _MOST_SOFTNESS = 1.0
 # what left-out technologies and studies ask for, as a rule
-_USUAL_SOFTNESS = 0.2
+_USUAL_SOFTNESS = 0.1
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,7 +65,7 @@ def test_softness_never_sharpens_and_needs_cells() -> None:
     prob, right = _top(0.0)
     assert fit_softness(prob, np.ones(len(prob), bool), np.ones(len(prob))) < 1e-3
     assert fit_softness(prob, ~right, np.ones(len(prob))) == pytest.approx(1, abs=1e-3)
-    assert fit_softness(prob[:19], right[:19], np.ones(19)) == 0.2
+    assert fit_softness(prob[:19], right[:19], np.ones(19)) == 0.1
 
 
 def test_answers_below_one_half_say_nothing_of_softness() -> None:
@@ -87,8 +87,8 @@ def test_unseen_batches_and_what_is_usual_weigh_the_same() -> None:
     prob = Calibration().prob(logits * 3)
     asked = fit_softness(prob.max(1), prob.argmax(1) == truth, np.ones(len(label)))
     assert asked > 0.3
-    assert calibrate(unseen).softness == pytest.approx((asked + 0.2) / 2)
-    assert calibrate(None).softness == 0.2
+    assert calibrate(unseen).softness == pytest.approx((asked + 0.1) / 2)
+    assert calibrate(None).softness == 0.1
 
 
 @pytest.mark.parametrize("level", [0.8, 0.9, 0.95])
