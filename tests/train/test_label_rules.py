@@ -51,7 +51,7 @@ def test_held_out_cells_stand_in_for_unseen_batches() -> None:
     cells = _answers(groups=1)
     rules = fit_label_rules(None, cells, LABELS, [])
     assert rules.scores["by"] == "cell"
-    assert rules.calibration.softness == pytest.approx(0.2)
+    assert rules.calibration.softness == pytest.approx(0.1)
 
 
 def test_nothing_held_out_gives_careful_rules() -> None:
