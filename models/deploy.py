@@ -72,7 +72,6 @@ class MappingEncoder(nn.Module):
     """Raw counts of the panel genes to every answer, self-contained."""
 
     weight: Tensor
-    bias: Tensor
 
     def __init__(
         self,
@@ -84,15 +83,13 @@ class MappingEncoder(nn.Module):
     ) -> None:
         super().__init__()
         self.normalise = model.encoder.normalise
-        weight, bias = model.encoder.first_layer()
-        self.register_buffer("weight", weight.detach().contiguous())
-        self.register_buffer("bias", bias.detach())
+        self.register_buffer("weight", model.encoder.first_layer().contiguous())
         self.answer = MappingTail(model.encoder.tail, softness, novelty, layout, structure)
 
     def forward(self, counts: Tensor) -> tuple[Tensor, ...]:
         """Answer for float [n, genes], raw counts; NaN where a gene was not measured."""
         values, _ = self.normalise(counts)
-        answers: tuple[Tensor, ...] = self.answer(values @ self.weight + self.bias)
+        answers: tuple[Tensor, ...] = self.answer(values @ self.weight)
         return answers
 
 

@@ -158,11 +158,9 @@ class Encoder(nn.Module):
         self.register_buffer("basis", basis)
         self.tail = EncoderTail(config)
 
-    def first_layer(self) -> tuple[Tensor, Tensor]:
-        """Weight [genes, n_features] and bias on centred, unscaled values."""
-        return self.basis / self.normalise.sd.unsqueeze(1), self.basis.new_zeros(
-            self.basis.shape[1]
-        )
+    def first_layer(self) -> Tensor:
+        """Weight [genes, n_features] of centred, unscaled values in the features."""
+        return self.basis / self.normalise.sd.unsqueeze(1)
 
     def forward(self, counts: Tensor) -> Encoded:
         """Encode float [n, genes], raw counts; NaN where a gene was not measured."""

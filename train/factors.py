@@ -1,4 +1,4 @@
-"""Learn how the panel genes go together, for queries that lack some of them."""
+"""Learn how the panel genes go together: the encoder reads that, and missing genes follow it."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ class FitConfig:
     learning_rate
         Peak of the one-cycle schedule.
     weight_decay, skip_weight_decay
-        Of the network, and of the linear skip from genes to labels.
+        Of the network, and of the linear skip from features to labels.
     label_weight
         Weight of the label loss beside the evidence lower bound.
     kl_warmup

@@ -42,7 +42,7 @@ def export_members(
     gaps[::2, ::3] = torch.nan
     with torch.inference_mode():
         values, _ = encoder.normalise(gaps)
-        hidden = values @ encoder.weight + encoder.bias
+        hidden = values @ encoder.weight
     rows = np.random.default_rng(seed).integers(0, len(latent), _CANARY_CELLS)
     batch = torch.eye(cells.n_batches)[torch.from_numpy(cells.batch[rows])]
     decoder_inputs = {
@@ -63,7 +63,8 @@ def export_members(
     normalise = encoder.normalise
     arrays = {
         "first_layer_weight": encoder.weight.numpy(),
-        "first_layer_bias": encoder.bias.numpy(),
+        # the format has one; linear features of centred genes need none
+        "first_layer_bias": np.zeros(encoder.weight.shape[1], np.float32),
         "gene_mean": normalise.mean.numpy(),
         "gene_cap": normalise.cap.numpy(),
         "gene_share": normalise.share.numpy(),

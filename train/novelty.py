@@ -85,17 +85,17 @@ def fit_novelty(
     rng = np.random.default_rng(seed)
     trained = np.setdiff1d(np.arange(cells.counts.shape[0]), cells.held_out)
     trained = _some(trained, _MOST_FITTED, rng)
-    first, latent, logits = encode_layers(model, cells.counts[trained])
+    features, latent, logits = encode_layers(model, cells.counts[trained])
     group = _groups(cells.label[trained], latent, logits, seed)
     enough = len(cells.held_out) >= FEWEST_HELD_OUT
     judged = _some(cells.held_out if enough else trained, _MOST_JUDGED, rng)
-    judged_first, judged_latent, _ = encode_layers(model, cells.counts[judged])
+    judged_features, judged_latent, _ = encode_layers(model, cells.counts[judged])
     n = model.config.n_factors
-    told_apart = first[:, n:].any()
+    told_apart = features[:, n:].any()
     score = NoveltyScore(
         n,
-        fit_groups(first[:, :n], group, judged_first[:, :n]),
-        fit_groups(first[:, n:], group, judged_first[:, n:]) if told_apart else None,
+        fit_groups(features[:, :n], group, judged_features[:, :n]),
+        fit_groups(features[:, n:], group, judged_features[:, n:]) if told_apart else None,
         fit_groups(latent, group, judged_latent),
     ).eval()
     arrays = _null_table(model, score, cells.counts[judged], shares, rng)
@@ -139,9 +139,9 @@ def novelty_p(
     model: CountVAE, novelty: Novelty, counts: NDArray[np.float32]
 ) -> NDArray[np.float32]:
     """Novelty p-values of dense counts, float32 [n]; NaN where a gene was not measured."""
-    first, latent, _ = encode_layers(model, counts)
+    features, latent, _ = encode_layers(model, counts)
     with torch.inference_mode():
-        score = novelty.score(torch.from_numpy(first), torch.from_numpy(latent)).numpy()
+        score = novelty.score(torch.from_numpy(features), torch.from_numpy(latent)).numpy()
     table = NoveltyTable(*(novelty.arrays[name] for name in ARRAYS))
     share = float(np.isfinite(counts[:1]).mean())
     return novelty_p_values(table, score, np.nansum(counts, axis=1), share)
@@ -152,13 +152,13 @@ def encode_layers(
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
     """Linear features, latent mean and logits of cells, float32 [n, ...] each."""
     parts = []
-    weight, bias = model.encoder.first_layer()
+    weight = model.encoder.first_layer()
     with torch.inference_mode():
         for start in range(0, counts.shape[0], _CHUNK):
             some = counts[start : start + _CHUNK]
             dense = some if isinstance(some, np.ndarray) else some.toarray()
             values, _ = model.encoder.normalise(torch.from_numpy(dense))
-            features = values @ weight + bias
+            features = values @ weight
             encoded = model.encoder.tail(features)
             parts.append((features, encoded.mean, encoded.logits))
     features, latent, logits = (torch.cat(layer).numpy() for layer in zip(*parts, strict=True))
@@ -286,9 +286,9 @@ def _poorer(
 def _judge(
     model: CountVAE, score: NoveltyScore, counts: NDArray[np.float32]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    first, latent, _ = encode_layers(model, counts)
+    features, latent, _ = encode_layers(model, counts)
     with torch.inference_mode():
-        found = score(torch.from_numpy(first), torch.from_numpy(latent)).numpy()
+        found = score(torch.from_numpy(features), torch.from_numpy(latent)).numpy()
     return np.nansum(counts, axis=1), found
 
 
