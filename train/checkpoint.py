@@ -16,6 +16,7 @@ import torch
 from torch import nn
 
 from cellport.runtime.errors import OutputError, first_line
+from cellport.runtime.version import __version__
 
 if TYPE_CHECKING:
     from cellport.train.fit import FitConfig, TrainingCells
@@ -65,9 +66,12 @@ class Checkpoint:
 
 
 def run_key(cells: TrainingCells, config: FitConfig, epochs: int) -> str:
-    """Digest of everything that decides the result, so that only the same run resumes."""
+    """Digest of everything that decides the result, so that only the same run resumes.
+
+    The version is part of it: another one may have another model.
+    """
     sizes = (cells.counts.shape, cells.n_labels, cells.n_batches)
-    digest = hashlib.sha256(repr((config, epochs, sizes)).encode())
+    digest = hashlib.sha256(repr((__version__, config, epochs, sizes)).encode())
     counts: Any = cells.counts
     if sp.issparse(counts):
         for array in (counts.data, counts.indices, counts.indptr):
