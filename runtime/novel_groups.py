@@ -13,6 +13,7 @@ from cellport.runtime.errors import AtlasError
 from cellport.runtime.genes import GeneMatch
 from cellport.runtime.report.collect import spread_out
 from cellport.runtime.results import MappedBlock
+from cellport.runtime.trajectory import LIBRARY
 
 if TYPE_CHECKING:
     import scipy.sparse as sp
@@ -114,7 +115,7 @@ class NovelCells:
         novel = block.obs["cellport_novel"]
         self._cells += np.bincount(label[counted], minlength=len(self._cells))
         self._novel_cells += np.bincount(label[counted & novel], minlength=len(self._cells))
-        scale = self._atlas.manifest.target_sum * float(self._share[genes.measured].sum())
+        scale = LIBRARY * float(self._share[genes.measured].sum())
         for kept, rows in ((self._novel, novel & counted), (self._known, ~novel & counted)):
             kept.add(block, np.flatnonzero(rows), label, every, genes.panel_column, scale)
 

@@ -14,9 +14,8 @@ from numpy.typing import NDArray
 from cellport.models.deploy import STRUCTURE_ANSWERS, ExpectedCounts
 from cellport.models.structure import StructureHead
 from cellport.models.vae import CountVAE
+from cellport.train.log_normalise import LIBRARY
 
-# counts a cell is decoded at
-LIBRARY = 1e4
 # bins along an edge and along a lineage, and points of the line that is drawn of an edge
 EDGE_BINS = 10
 LINEAGE_BINS = 16

@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 
 from cellport.train.feed import PanelCounts
 
+# counts a cell for which expression is stated, as in the runtime; what the encoder reads differs
+LIBRARY = 1e4
 _CHUNK = 20_000
 
 

@@ -71,7 +71,7 @@ def export_members(
         "gene_loading": normalise.loading.numpy(),
         "gene_noise": normalise.noise.numpy(),
         "canary_counts": canary,
-        "label_mean": label_profiles(cells, normalise.target_sum),
+        "label_mean": label_profiles(cells),
         **novelty.arrays,
     }
     session = open_session(graph, "encoder.onnx", device="cpu")

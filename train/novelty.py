@@ -15,7 +15,7 @@ from cellport.models.novelty import GroupDistance, Groups, NoveltyScore
 from cellport.models.vae import CountVAE
 from cellport.runtime.novelty import ARRAYS, NoveltyTable, novelty_p_values
 from cellport.train.fit import TrainingCells
-from cellport.train.log_normalise import label_means
+from cellport.train.log_normalise import LIBRARY, label_means
 
 P_LEVELS = (1, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.15, 0.1, 0.07, 0.05, 0.03, 0.02, 0.01,
             0.005, 0.002, 0.001)  # fmt: skip
@@ -296,10 +296,10 @@ def _some(rows: NDArray[np.int64], most: int, rng: np.random.Generator) -> NDArr
     return rows if len(rows) <= most else np.sort(rng.choice(rows, most, replace=False))
 
 
-def label_profiles(cells: TrainingCells, target_sum: float) -> NDArray[np.float32]:
-    """Mean log-normalised profile of each label, float32 [labels, genes].
+def label_profiles(cells: TrainingCells) -> NDArray[np.float32]:
+    """Mean log-normalised profile (10,000 counts a cell) of each label, float32 [labels, genes].
 
     Without labels there is one row, the mean of all cells.
     """
     label = cells.label if cells.n_labels else np.zeros_like(cells.label)
-    return label_means(cells.counts, label, max(1, cells.n_labels), target_sum).astype(np.float32)
+    return label_means(cells.counts, label, max(1, cells.n_labels), LIBRARY).astype(np.float32)

@@ -16,7 +16,7 @@ def test_normaliser_measures_the_reference(monkeypatch: pytest.MonkeyPatch) -> N
     dense = counts.toarray().astype(float)
     normaliser = fit_normaliser(counts)
     share = dense / dense.sum(1, keepdims=True)
-    logged = np.log1p(1e4 * share)
+    logged = np.log1p(25 * share)
     np.testing.assert_allclose(normaliser.share.numpy(), share.mean(0), rtol=1e-5)
     np.testing.assert_allclose(normaliser.mean.numpy(), logged.mean(0), rtol=1e-5)
     expected = np.maximum(logged.std(0), np.maximum(0.05, logged.mean(0) / 10))

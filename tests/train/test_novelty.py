@@ -149,4 +149,4 @@ def test_profiles_are_the_mean_log_normalised_cells(labelled: bool) -> None:
         if labelled
         else values.mean(axis=0, keepdims=True)
     )
-    np.testing.assert_allclose(label_profiles(cells, 1e4), expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(label_profiles(cells), expected, rtol=1e-5, atol=1e-6)
