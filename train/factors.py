@@ -14,7 +14,7 @@ from cellport.train.log_normalise import log_normalised
 _MOST_CELLS = 20_000
 _MOST_FACTORS = 50
 # a factor needs a few cells and genes to be more than their noise
-_CELLS_A_FACTOR = 3
+_CELLS_A_FACTOR = 5
 _GENES_A_FACTOR = 3
 _LEAST_NOISE = 0.05
 
