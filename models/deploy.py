@@ -83,7 +83,7 @@ class MappingEncoder(nn.Module):
     ) -> None:
         super().__init__()
         self.normalise = model.encoder.normalise
-        self.register_buffer("weight", model.encoder.first_layer().contiguous())
+        self.register_buffer("weight", model.encoder.basis)
         self.answer = MappingTail(model.encoder.tail, softness, novelty, layout, structure)
 
     def forward(self, counts: Tensor) -> tuple[Tensor, ...]:

@@ -67,7 +67,7 @@ class NoveltyScore(nn.Module):
         Parameters
         ----------
         features
-            float [n, n_scores + labels], the factor scores and the discriminants.
+            float [n, n_features], the factor scores, the discriminants and whatever follows.
         latent
             float [n, latent], mean.
 
@@ -78,7 +78,8 @@ class NoveltyScore(nn.Module):
         """
         score: Tensor = self.scores(features[:, : self.n_scores]) + self.latent(latent)
         if self.discriminants is not None:
-            score = score + self.discriminants(features[:, self.n_scores :])
+            end = self.n_scores + len(self.discriminants.axes)
+            score = score + self.discriminants(features[:, self.n_scores : end])
         return score
 
 

@@ -28,8 +28,10 @@ class ModelConfig:
     ----------
     n_genes, n_batches, n_labels
         Of the reference; ``n_labels`` is 0 for a reference without labels.
+    n_features
+        Linear features of the genes that the encoder reads.
     n_factors
-        Factor scores that the encoder reads, beside one discriminant for each label.
+        How many of them, the first ones, are the factor scores that the latent is made of.
     n_hidden, n_latent
         Width of the hidden layers, and of the latent.
     dropout
@@ -41,16 +43,12 @@ class ModelConfig:
     n_genes: int
     n_batches: int
     n_labels: int
+    n_features: int
     n_factors: int
     n_hidden: int = 128
     n_latent: int = 30
     dropout: float = 0.1
     likelihood: Likelihood = "nb"
-
-    @property
-    def n_features(self) -> int:
-        """Linear features of the genes: the factor scores, then the discriminants."""
-        return self.n_factors + self.n_labels
 
 
 class Encoded(NamedTuple):
@@ -98,11 +96,11 @@ def _label_head(n_in: int, n_labels: int, bias: bool = True) -> nn.Linear:
 class EncoderTail(nn.Module):
     """The encoder from the linear features of the genes on.
 
-    The latent comes of the factor scores alone: with the discriminants before it, labels tear a
-    continuum into islands. Two parts give an opinion of the label, each trained by a loss of its
-    own: a head on the latent with a linear skip from the features, and a tower beside the latent.
-    The latent alone loses rare types (scANVI's head has no such skip); the mean of the two is
-    right more often than either.
+    The latent comes of the whole cells' factor scores alone: with the discriminants before it,
+    labels tear a continuum into islands. Two parts give an opinion of the label, each trained by
+    a loss of its own: a head on the latent with a linear skip from the features, and a tower
+    beside the latent. The latent alone loses rare types (scANVI's head has no such skip); the
+    mean of the two is right more often than either.
     """
 
     def __init__(self, config: ModelConfig) -> None:
@@ -147,7 +145,7 @@ class Encoder(nn.Module):
     normaliser
         Counts to centred values.
     basis
-        float [genes, n_features], weight of each standardised gene in each feature.
+        float [genes, n_features], weight of each centred value in each feature.
     """
 
     basis: Tensor
@@ -158,14 +156,10 @@ class Encoder(nn.Module):
         self.register_buffer("basis", basis)
         self.tail = EncoderTail(config)
 
-    def first_layer(self) -> Tensor:
-        """Weight [genes, n_features] of centred, unscaled values in the features."""
-        return self.basis / self.normalise.sd.unsqueeze(1)
-
     def forward(self, counts: Tensor) -> Encoded:
         """Encode float [n, genes], raw counts; NaN where a gene was not measured."""
         values, _ = self.normalise(counts)
-        encoded: Encoded = self.tail((values / self.normalise.sd) @ self.basis)
+        encoded: Encoded = self.tail(values @ self.basis)
         return encoded
 
 

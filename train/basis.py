@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,17 +11,24 @@ from numpy.typing import NDArray
 
 from cellport.models.normalise import PanelNormaliser
 from cellport.train.log_normalise import label_means
+from cellport.train.normaliser import fit_normaliser
 
 if TYPE_CHECKING:
     from cellport.train.fit import TrainingCells
 
 # a discriminant that took the factor model at its word would follow the reference's noise
 _CAUTION = 5.0
+# counts of the panel in a shallow cell, and how many cells are looked at as such
+_SHALLOW = 300
+_MOST_SHALLOW = 20_000
 _TINY = 1e-9
 
 
 def fit_basis(normaliser: PanelNormaliser, cells: TrainingCells) -> torch.Tensor:
-    """Weights of the standardised genes in the features: factor scores, then discriminants.
+    """Weights of the genes in the features.
+
+    The features are factor scores, a discriminant for each label, and both again as the same
+    cells thinned to 300 counts have them: what tells deep cells apart is noise in shallow ones.
 
     Factor scores are what the factor model of the reference (`cellport.train.factors`) makes of
     a cell. A discriminant points from the reference's mean to that of a label, where genes that
@@ -32,30 +40,64 @@ def fit_basis(normaliser: PanelNormaliser, cells: TrainingCells) -> torch.Tensor
     normaliser
         Of the reference, with its factor model.
     cells
-        The reference; held-out cells are not looked at.
+        The reference; labels of held-out cells are not looked at.
 
     Returns
     -------
     Tensor
-        float32 [genes, factors + labels], each feature of about unit variance; zeros where a
-        label has no cell, or is the only one.
+        float32 [genes, 2 x (factors + labels)], of centred values; each feature has about unit
+        variance. Zeros where a label has no cell, or is the only one. Of very few cells, shallow
+        ones may have fewer factors.
 
     References
     ----------
     Thomson 1939, "The factorial analysis of human ability" (regression scores). Friedman 1989,
     JASA, "Regularized discriminant analysis".
     """
-    sd = normaliser.sd.numpy().astype(np.float64)
-    loading = normaliser.loading.numpy() / sd[:, np.newaxis]
-    noise = normaliser.noise.numpy() / sd**2
+    shallow = _thinned(cells)
+    of_whole = _weights(normaliser, cells)
+    of_shallow = _weights(fit_normaliser(shallow.counts), shallow)
+    weights = np.concatenate([of_whole, of_shallow], axis=1)
+    # variances as the factor model has them, which need no pass over the cells
+    loading, noise = (
+        part.numpy().astype(np.float64) for part in (normaliser.loading, normaliser.noise)
+    )
+    variance = ((loading.T @ weights) ** 2).sum(axis=0) + noise @ weights**2
+    weights /= np.sqrt(np.where(variance > _TINY, variance, 1.0))
+    return torch.from_numpy(weights.astype(np.float32))
+
+
+def _thinned(cells: TrainingCells) -> TrainingCells:
+    """Cells with no more than 300 counts, as a poor query has them."""
+    n_cells = cells.counts.shape[0]
+    label = cells.label.copy()
+    label[cells.held_out] = -1
+    # each label gives its share
+    rows = np.argsort(label, kind="stable")
+    some = np.linspace(0, n_cells - 1, min(n_cells, _MOST_SHALLOW)).astype(np.int64)
+    rows = np.sort(rows[some])
+    counts = cells.counts[rows].copy()
+    library = np.asarray(counts.sum(axis=1), dtype=np.float64).ravel()
+    kept = np.minimum(_SHALLOW / np.maximum(library, 1.0), 1.0)
+    whole = np.rint(counts.data).astype(np.int64)
+    kept_of_value = np.repeat(kept, np.diff(counts.indptr))
+    counts.data = np.random.default_rng(0).binomial(whole, kept_of_value).astype(np.float32)
+    nobody = np.empty(0, np.int64)
+    return replace(
+        cells, counts=counts, label=label[rows], batch=cells.batch[rows], held_out=nobody
+    )
+
+
+def _weights(normaliser: PanelNormaliser, cells: TrainingCells) -> NDArray[np.float64]:
+    """Weights of centred values in factor scores and discriminants, [genes, factors + labels]."""
+    sd = normaliser.sd.numpy().astype(np.float64)[:, np.newaxis]
+    loading = normaliser.loading.numpy() / sd
+    noise = normaliser.noise.numpy() / sd.ravel() ** 2
     scores = _inverse_covariance_times(loading, loading, noise)
     profiles = _profiles(normaliser, cells)
     discriminants = _inverse_covariance_times(profiles, loading, _CAUTION * noise)
-    basis = np.concatenate([scores, discriminants], axis=1)
-    # variances as the factor model has them, which need no pass over the cells
-    variance = ((loading.T @ basis) ** 2).sum(axis=0) + noise @ basis**2
-    basis /= np.sqrt(np.where(variance > _TINY, variance, 1.0))
-    return torch.from_numpy(basis.astype(np.float32))
+    weights: NDArray[np.float64] = np.concatenate([scores, discriminants], axis=1) / sd
+    return weights
 
 
 def _profiles(normaliser: PanelNormaliser, cells: TrainingCells) -> NDArray[np.float64]:

@@ -91,11 +91,14 @@ def fit_novelty(
     judged = _some(cells.held_out if enough else trained, _MOST_JUDGED, rng)
     judged_features, judged_latent, _ = encode_layers(model, cells.counts[judged])
     n = model.config.n_factors
-    told_apart = features[:, n:].any()
+    scores, discriminants = slice(n), slice(n, n + model.config.n_labels)
+    told_apart = features[:, discriminants].any()
     score = NoveltyScore(
         n,
-        fit_groups(features[:, :n], group, judged_features[:, :n]),
-        fit_groups(features[:, n:], group, judged_features[:, n:]) if told_apart else None,
+        fit_groups(features[:, scores], group, judged_features[:, scores]),
+        fit_groups(features[:, discriminants], group, judged_features[:, discriminants])
+        if told_apart
+        else None,
         fit_groups(latent, group, judged_latent),
     ).eval()
     arrays = _null_table(model, score, cells.counts[judged], shares, rng)
@@ -152,13 +155,12 @@ def encode_layers(
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
     """Linear features, latent mean and logits of cells, float32 [n, ...] each."""
     parts = []
-    weight = model.encoder.first_layer()
     with torch.inference_mode():
         for start in range(0, counts.shape[0], _CHUNK):
             some = counts[start : start + _CHUNK]
             dense = some if isinstance(some, np.ndarray) else some.toarray()
             values, _ = model.encoder.normalise(torch.from_numpy(dense))
-            features = values @ weight
+            features = values @ model.encoder.basis
             encoded = model.encoder.tail(features)
             parts.append((features, encoded.mean, encoded.logits))
     features, latent, logits = (torch.cat(layer).numpy() for layer in zip(*parts, strict=True))

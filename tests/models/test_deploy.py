@@ -12,7 +12,7 @@ from cellport.models.novelty import Groups, NoveltyScore
 from cellport.models.structure import GaussianMixture, StructureHead
 from cellport.models.vae import CountVAE, ModelConfig
 
-GENES, FACTORS = 9, 5
+GENES, FACTORS, OTHERS = 9, 5, 2
 
 
 def _model(labels: int = 3, likelihood: str = "nb") -> CountVAE:
@@ -20,8 +20,18 @@ def _model(labels: int = 3, likelihood: str = "nb") -> CountVAE:
     normaliser = PanelNormaliser(
         torch.full((GENES,), 1 / GENES), torch.rand(GENES), 0.1 + torch.rand(GENES)
     )
-    config = ModelConfig(GENES, 2, labels, FACTORS, n_hidden=8, n_latent=4, likelihood=likelihood)  # type: ignore[arg-type]
-    return CountVAE(config, normaliser, torch.randn(GENES, FACTORS + labels)).eval()
+    features = FACTORS + labels + OTHERS
+    config = ModelConfig(
+        GENES,
+        2,
+        labels,
+        features,
+        FACTORS,
+        n_hidden=8,
+        n_latent=4,
+        likelihood=likelihood,  # type: ignore[arg-type]
+    )
+    return CountVAE(config, normaliser, torch.randn(GENES, config.n_features)).eval()
 
 
 def _novelty(labels: int) -> NoveltyScore:
@@ -61,7 +71,7 @@ def test_answers_are_the_latent_mean_and_calibrated_probabilities(softness: floa
     encoded = model.encoder(_counts())
     torch.testing.assert_close(latent, encoded.mean)
     values, _ = model.encoder.normalise(_counts())
-    weight = model.encoder.first_layer()
+    weight = model.encoder.basis
     torch.testing.assert_close(score, novelty(values @ weight, encoded.mean))
     torch.testing.assert_close(prob, calibrated_probabilities(encoded.logits, softness))
     torch.testing.assert_close(place, layout(encoded.mean))
@@ -71,7 +81,7 @@ def test_answers_are_the_latent_mean_and_calibrated_probabilities(softness: floa
 def test_without_labels_there_are_no_probabilities() -> None:
     model, others = _model(labels=0), (0.0, _novelty(0), _layout(), _structure())
     whole = MappingEncoder(model, *others)(_counts())
-    tail = MappingTail(model.encoder.tail, *others)(torch.zeros(6, FACTORS))
+    tail = MappingTail(model.encoder.tail, *others)(torch.zeros(6, FACTORS + OTHERS))
     for answers in (whole, tail):
         assert [tuple(answer.shape) for answer in answers] == [(6, 4), (6,), (6, 2), (6, 3)]
 

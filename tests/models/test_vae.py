@@ -8,7 +8,7 @@ from cellport.models.draws import Share
 from cellport.models.normalise import PanelNormaliser
 from cellport.models.vae import CountVAE, Likelihood, Losses, ModelConfig, cell_weights
 
-GENES, BATCHES, LABELS, FACTORS = 11, 2, 3, 5
+GENES, BATCHES, LABELS, FACTORS, FEATURES = 11, 2, 3, 5, 9
 
 
 def _model(likelihood: Likelihood = "nb", labels: int = LABELS) -> CountVAE:
@@ -17,9 +17,9 @@ def _model(likelihood: Likelihood = "nb", labels: int = LABELS) -> CountVAE:
         torch.full((GENES,), 1 / GENES), torch.rand(GENES), 0.1 + torch.rand(GENES)
     )
     config = ModelConfig(
-        GENES, BATCHES, labels, FACTORS, n_hidden=16, n_latent=4, likelihood=likelihood
+        GENES, BATCHES, labels, FEATURES, FACTORS, n_hidden=16, n_latent=4, likelihood=likelihood
     )
-    model = CountVAE(config, normaliser, torch.randn(GENES, FACTORS + labels))
+    model = CountVAE(config, normaliser, torch.randn(GENES, FEATURES))
     torch.nn.init.normal_(model.encoder.tail.skip.weight)
     return model
 
@@ -50,22 +50,11 @@ def _losses(
     return losses
 
 
-def test_first_layer_is_the_basis_on_standardised_values() -> None:
-    encoder = _model().encoder
-    counts, _ = _cells()
-    counts[:, ::3] = torch.nan
-    values, _ = encoder.normalise(counts)
-    weight = encoder.first_layer()
-    expected = (values / encoder.normalise.sd) @ encoder.basis
-    torch.testing.assert_close(values @ weight, expected, rtol=1e-5, atol=1e-5)
-
-
-def test_encoder_is_its_first_layer_and_its_tail() -> None:
+def test_encoder_is_its_basis_and_its_tail() -> None:
     encoder = _model().encoder.eval()
     counts, _ = _cells()
     values, _ = encoder.normalise(counts)
-    weight = encoder.first_layer()
-    for one, other in zip(encoder(counts), encoder.tail(values @ weight), strict=True):
+    for one, other in zip(encoder(counts), encoder.tail(values @ encoder.basis), strict=True):
         torch.testing.assert_close(one, other)
 
 
@@ -74,16 +63,16 @@ def test_label_probabilities_are_the_mean_of_two_opinions() -> None:
     counts, _ = _cells()
     encoded = encoder(counts)
     values, _ = encoder.normalise(counts)
-    features = (values / encoder.normalise.sd) @ encoder.basis
+    features = values @ encoder.basis
     by_latent = encoder.tail.head(encoded.mean) + encoder.tail.skip(features)
     by_tower = encoder.tail.tower(features)
     expected = (by_latent.softmax(dim=1) + by_tower.softmax(dim=1)) / 2
     torch.testing.assert_close(encoded.logits.exp(), expected, rtol=1e-5, atol=1e-6)
 
 
-def test_latent_cannot_see_the_discriminants() -> None:
+def test_latent_sees_the_factor_scores_alone() -> None:
     model = _model().eval()
-    features = torch.randn(4, FACTORS + LABELS)
+    features = torch.randn(4, FEATURES)
     other = features.clone()
     other[:, FACTORS:] += 1
     one, two = model.encoder.tail(features), model.encoder.tail(other)

@@ -50,7 +50,7 @@ class Fork(nn.Module):
 def _model(n_batches: int = 3) -> CountVAE:
     torch.manual_seed(0)
     normaliser = PanelNormaliser(torch.full((20,), 0.05), torch.zeros(20), torch.ones(20))
-    config = ModelConfig(20, n_batches, 0, 2, n_hidden=8, n_latent=3)
+    config = ModelConfig(20, n_batches, 0, 2, 2, n_hidden=8, n_latent=3)
     return CountVAE(config, normaliser, torch.randn(20, 2)).eval()
 
 

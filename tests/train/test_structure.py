@@ -20,7 +20,7 @@ LABELS = ("stem", "middle", "left", "right", "other")
 def _model() -> CountVAE:
     torch.manual_seed(0)
     normaliser = PanelNormaliser(torch.full((20,), 0.05), torch.zeros(20), torch.ones(20))
-    config = ModelConfig(20, 1, 0, 2, n_hidden=8, n_latent=DIMENSIONS)
+    config = ModelConfig(20, 1, 0, 2, 2, n_hidden=8, n_latent=DIMENSIONS)
     return CountVAE(config, normaliser, torch.randn(20, 2)).eval()
 
 
