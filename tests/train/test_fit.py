@@ -233,9 +233,10 @@ def test_checkpoint_of_another_version_is_ignored(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     checkpoint = tmp_path / "run.checkpoint"
-    with monkeypatch.context() as before, pytest.raises(KilledError):
+    with monkeypatch.context() as before:
         before.setattr("cellport.train.checkpoint.__version__", "0.0.9")
-        fit(_cells(), QUICK, checkpoint, _killed_after(2))
+        with pytest.raises(KilledError):
+            fit(_cells(), QUICK, checkpoint, _killed_after(2))
     seen: list[Progress] = []
     fit(_cells(), QUICK, checkpoint, seen.append)
     assert seen[0].epoch == 1
