@@ -72,12 +72,13 @@ def judge(name: str, seeds: int) -> dict[str, Any]:
     cells = anndata.read_h5ad(data_folder() / f"{dataset}.h5ad")
     rows = np.random.default_rng(0).permutation(cells.n_obs)[:MOST_CELLS]
     whole = read_reference(cells[rows].copy(), labels, batch)
+    counts = sp.csr_matrix(cells.X[rows], dtype=np.float32)
     n_known = int(0.7 * len(rows))
     known = whole.take(np.arange(n_known))
-    genes = select_panel(known.counts, known.batch, 2000)
+    genes = select_panel(counts[:n_known], known.batch, 2000)
     held_out = hold_out(known.label, 0.1, np.random.default_rng(0))
     training = TrainingCells(
-        known.counts[:, genes].tocsr(),
+        counts[:n_known, genes].tocsr(),
         known.label,
         known.batch,
         len(whole.labels),
@@ -87,7 +88,7 @@ def judge(name: str, seeds: int) -> dict[str, Any]:
     config = FitConfig(device="cpu")
     model = fit(training, config)
     everything = TrainingCells(
-        whole.counts[:, genes].tocsr(),
+        counts[:, genes].tocsr(),
         whole.label,
         whole.batch,
         len(whole.labels),
