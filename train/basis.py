@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+import scipy.sparse as sp
 import torch
 from numpy.typing import NDArray
 
 from cellport.models.normalise import PanelNormaliser
+from cellport.train.feed import PanelCounts
 from cellport.train.log_normalise import label_means
 from cellport.train.normaliser import fit_normaliser
 
@@ -54,9 +55,11 @@ def fit_basis(normaliser: PanelNormaliser, cells: TrainingCells) -> torch.Tensor
     Thomson 1939, "The factorial analysis of human ability" (regression scores). Friedman 1989,
     JASA, "Regularized discriminant analysis".
     """
-    shallow = _thinned(cells)
-    of_whole = _weights(normaliser, cells)
-    of_shallow = _weights(fit_normaliser(shallow.counts), shallow)
+    label = cells.label.copy()
+    label[cells.held_out] = -1
+    of_whole = _weights(normaliser, cells.counts, label, cells.n_labels)
+    counts, label = _thinned(cells.counts, label)
+    of_shallow = _weights(fit_normaliser(counts), counts, label, cells.n_labels)
     weights = np.concatenate([of_whole, of_shallow], axis=1)
     # variances as the factor model has them, which need no pass over the cells
     loading, noise = (
@@ -67,48 +70,46 @@ def fit_basis(normaliser: PanelNormaliser, cells: TrainingCells) -> torch.Tensor
     return torch.from_numpy(weights.astype(np.float32))
 
 
-def _thinned(cells: TrainingCells) -> TrainingCells:
-    """Cells with no more than 300 counts, as a poor query has them."""
-    n_cells = cells.counts.shape[0]
-    label = cells.label.copy()
-    label[cells.held_out] = -1
-    # each label gives its share
-    rows = np.argsort(label, kind="stable")
+def _thinned(
+    counts: PanelCounts, label: NDArray[np.int64]
+) -> tuple[sp.csr_matrix, NDArray[np.int64]]:
+    """Take cells of each label, with no more than 300 counts, as a poor query has them."""
+    n_cells = counts.shape[0]
+    by_label = np.argsort(label, kind="stable")
     some = np.linspace(0, n_cells - 1, min(n_cells, _MOST_SHALLOW)).astype(np.int64)
-    rows = np.sort(rows[some])
-    counts = cells.counts[rows].copy()
-    library = np.asarray(counts.sum(axis=1), dtype=np.float64).ravel()
+    rows = np.sort(by_label[some])
+    thinned = counts[rows]
+    library = np.asarray(thinned.sum(axis=1), dtype=np.float64).ravel()
     kept = np.minimum(_SHALLOW / np.maximum(library, 1.0), 1.0)
-    whole = np.rint(counts.data).astype(np.int64)
-    kept_of_value = np.repeat(kept, np.diff(counts.indptr))
-    counts.data = np.random.default_rng(0).binomial(whole, kept_of_value).astype(np.float32)
-    nobody = np.empty(0, np.int64)
-    return replace(
-        cells, counts=counts, label=label[rows], batch=cells.batch[rows], held_out=nobody
-    )
+    whole = np.rint(thinned.data).astype(np.int64)
+    kept_of_value = np.repeat(kept, np.diff(thinned.indptr))
+    thinned.data = np.random.default_rng(0).binomial(whole, kept_of_value).astype(np.float32)
+    return thinned, label[rows]
 
 
-def _weights(normaliser: PanelNormaliser, cells: TrainingCells) -> NDArray[np.float64]:
+def _weights(
+    normaliser: PanelNormaliser, counts: PanelCounts, label: NDArray[np.int64], n_labels: int
+) -> NDArray[np.float64]:
     """Weights of centred values in factor scores and discriminants, [genes, factors + labels]."""
     sd = normaliser.sd.numpy().astype(np.float64)[:, np.newaxis]
     loading = normaliser.loading.numpy() / sd
     noise = normaliser.noise.numpy() / sd.ravel() ** 2
     scores = _inverse_covariance_times(loading, loading, noise)
-    profiles = _profiles(normaliser, cells)
+    profiles = _profiles(normaliser, counts, label, n_labels)
     discriminants = _inverse_covariance_times(profiles, loading, _CAUTION * noise)
     weights: NDArray[np.float64] = np.concatenate([scores, discriminants], axis=1) / sd
     return weights
 
 
-def _profiles(normaliser: PanelNormaliser, cells: TrainingCells) -> NDArray[np.float64]:
+def _profiles(
+    normaliser: PanelNormaliser, counts: PanelCounts, label: NDArray[np.int64], n_labels: int
+) -> NDArray[np.float64]:
     """Mean standardised values of each label, [genes, labels]; 0 is the reference's mean."""
-    label = cells.label.copy()
-    label[cells.held_out] = -1
     seen = np.unique(label[label >= 0])
-    profiles = np.zeros((cells.counts.shape[1], cells.n_labels))
+    profiles = np.zeros((counts.shape[1], n_labels))
     if len(seen) > 1:
         mean, sd, cap = (part.numpy() for part in (normaliser.mean, normaliser.sd, normaliser.cap))
-        means = label_means(cells.counts, label, cells.n_labels, normaliser.target_sum, cap)
+        means = label_means(counts, label, n_labels, normaliser.target_sum, cap)
         profiles[:, seen] = ((means[seen] - mean) / sd).T
     return profiles
 

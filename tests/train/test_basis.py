@@ -29,6 +29,14 @@ def _cells(n: int = 400, seed: int = 0, size: float = 1.0) -> TrainingCells:
     return TrainingCells(counts, label.astype(np.int64), np.zeros(n, np.int64), TYPES, 1, nobody)
 
 
+def _thinned(cells: TrainingCells, depth: int, rng: np.random.Generator) -> TrainingCells:
+    counts = cells.counts[:].copy()
+    library = np.asarray(counts.sum(axis=1)).ravel()
+    kept = np.repeat(np.minimum(depth / library, 1), np.diff(counts.indptr))
+    counts.data = rng.binomial(counts.data.astype(int), kept).astype(np.float32)
+    return replace(cells, counts=counts)
+
+
 def _scores(cells: TrainingCells) -> int:
     """Factor scores among the features of whole cells."""
     return fit_normaliser(cells.counts).loading.shape[1]
@@ -84,15 +92,11 @@ def test_then_a_discriminant_for_each_label() -> None:
 
 def test_then_both_again_of_cells_thinned_to_300_counts() -> None:
     cells = _cells(size=20.0)
-    library = np.asarray(cells.counts[:].sum(axis=1)).ravel()
-    assert np.median(library) > 1000
-    rng = np.random.default_rng(5)
-    thinned = cells.counts[:].copy()
-    kept = np.repeat(np.minimum(300 / library, 1), np.diff(thinned.indptr))
-    thinned.data = rng.binomial(thinned.data.astype(int), kept).astype(np.float32)
-    shallow = fit_basis(fit_normaliser(thinned), replace(cells, counts=thinned)).numpy()
+    assert np.median(np.asarray(cells.counts[:].sum(axis=1))) > 1000
+    thinned = _thinned(cells, 300, np.random.default_rng(5))
+    shallow = fit_basis(fit_normaliser(thinned.counts), thinned).numpy()
     found = fit_basis(fit_normaliser(cells.counts), cells).numpy()[:, -TYPES:]
-    n = _scores(replace(cells, counts=thinned))
+    n = _scores(thinned)
     # another draw, and so alike and not the same
     assert (_along(found, shallow[:, n : n + TYPES]) > 0.95).all()
     of_whole, _ = _discriminants(cells)
@@ -103,13 +107,7 @@ def test_shallow_cells_are_told_apart_by_their_own_discriminants() -> None:
     cells, query = (_cells(600, seed, size=20.0) for seed in (0, 1))
     normaliser = fit_normaliser(cells.counts)
     rng, right = np.random.default_rng(2), []
-    poor = []
-    for one in (cells, query):
-        counts = one.counts[:].copy()
-        library = np.asarray(counts.sum(axis=1)).ravel()
-        kept = np.repeat(20 / library, np.diff(counts.indptr))
-        counts.data = rng.binomial(counts.data.astype(int), kept).astype(np.float32)
-        poor.append(_centred(normaliser, replace(one, counts=counts)))
+    poor = [_centred(normaliser, _thinned(one, 20, rng)) for one in (cells, query)]
     for weights in _discriminants(cells):
         known, new = (values @ weights.numpy() for values in poor)
         judge = LinearDiscriminantAnalysis().fit(known, cells.label)
