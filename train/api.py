@@ -19,7 +19,7 @@ from cellport.runtime.atlas_file import Manifest, npy_bytes, write_atlas_file
 from cellport.runtime.errors import OutputError, TrainingError
 from cellport.runtime.version import __version__
 from cellport.train.along import along_trajectory
-from cellport.train.calibrate import SET_LEVEL, hold_out
+from cellport.train.calibrate import hold_out
 from cellport.train.card import write_card
 from cellport.train.fit import FitConfig, Progress, TrainingCells, dismiss, fit, follow
 from cellport.train.gene_table import name_genes
@@ -41,7 +41,6 @@ from cellport.train.unseen import Unseen, answers_for_held_out_cells, answers_fo
 HELD_OUT = 0.1
 _FEWEST_CELLS = 20
 THRESHOLDS = {
-    "set_level": SET_LEVEL,
     "low_depth": 100.0,
     "low_gene_coverage": 0.6,
     "novelty_p": 0.05,
@@ -257,7 +256,7 @@ def _build(
         batches=reference.batches,
         parents=rules.parents,
         set_prob=rules.set_prob,
-        thresholds=THRESHOLDS | {"call_prob": rules.call_prob},
+        thresholds=THRESHOLDS | {"set_level": rules.set_level, "call_prob": rules.call_prob},
         training=training,
         minimum_runtime="0.1.0",
     )

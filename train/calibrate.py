@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +14,7 @@ from cellport.models.calibrated import calibrated_probabilities
 from cellport.runtime.label_tree import build_tree, call_deepest
 from cellport.train.unseen import Unseen
 
-# share of the cells whose label set is to hold their label
+# share of the cells whose label set is to hold their label, at least
 SET_LEVEL = 0.9
 # share of the calls that are to be right, and the bounds of the threshold that makes them so
 CALL_LEVEL = 0.9
@@ -156,6 +157,23 @@ def set_thresholds(
         _lowest(own[label == code], level) if (label == code).sum() >= _OWN_THRESHOLD else pooled
         for code in range(prob.shape[1])
     )
+
+
+def reached_level(prob: NDArray[np.floating], label: NDArray[np.int64]) -> float:
+    """Share of cells whose set holds their label, in whole percent: what an atlas may promise.
+
+    That for which thresholds are set, or more where the best label, which every set holds, is
+    right more often by itself.
+
+    Parameters
+    ----------
+    prob
+        float [cells, labels], of held-out cells.
+    label
+        int64 [cells], their labels.
+    """
+    right = float((prob.argmax(axis=1) == label).mean())
+    return max(SET_LEVEL, math.floor(100 * right) / 100)
 
 
 def _lowest(own: NDArray[np.floating], level: float) -> float:

@@ -14,6 +14,7 @@ from cellport.train.calibrate import (
     Calibration,
     calibrate,
     call_threshold,
+    reached_level,
     set_thresholds,
 )
 from cellport.train.label_tree import Group, groups_of_confusions, nested
@@ -33,6 +34,8 @@ class LabelRules:
         The label tree.
     set_prob
         Least probability at which each label enters a cell's set.
+    set_level
+        Share of cells like the held-out ones whose set holds their label.
     call_prob
         Least probability of a called label or group.
     scores
@@ -42,6 +45,7 @@ class LabelRules:
     calibration: Calibration = field(default_factory=Calibration)
     parents: dict[str, str] = field(default_factory=dict)
     set_prob: tuple[float, ...] = ()
+    set_level: float = SET_LEVEL
     call_prob: float = 0.5
     scores: dict[str, Any] = field(default_factory=lambda: {"cells": 0})
 
@@ -77,6 +81,7 @@ def fit_label_rules(
         calibration,
         parents,
         set_thresholds(prob, judged.label),
+        reached_level(prob, judged.label),
         call_threshold(prob, judged.label, labels, parents),
         _scores(prob[whole], judged.label[whole], labels)
         | {"by": "cell" if by_batch is None else "batch", "conformal": _coverage(prob, judged)},
@@ -112,7 +117,7 @@ def _coverage(prob: NDArray[np.floating], judged: Unseen) -> dict[str, float]:
     within[rows, prob.argmax(axis=1)] = True
     whole = ~judged.degraded
     return {
-        "level": SET_LEVEL,
+        "level": reached_level(prob, judged.label),
         "coverage": float(within[rows, judged.label][whole].mean()),
         "coverage_degraded": float(within[rows, judged.label][judged.degraded].mean()),
         "mean_size": float(within[whole].sum(axis=1).mean()),

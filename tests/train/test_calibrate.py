@@ -11,6 +11,7 @@ from cellport.train.calibrate import (
     call_threshold,
     fit_softness,
     hold_out,
+    reached_level,
     set_thresholds,
 )
 from cellport.train.unseen import Unseen
@@ -110,6 +111,16 @@ def test_a_rare_label_takes_the_threshold_of_all() -> None:
     own = np.sort(prob[few, label[few]])
     assert least[3] == own[int((len(few) + 1) * 0.1) - 1]
     assert least[0] != least[3]
+
+
+def test_sets_promise_what_the_best_label_reaches_by_itself() -> None:
+    prob = np.eye(2)[np.arange(1000) % 2]
+    label = np.arange(1000) % 2
+    assert reached_level(prob, label) == 1.0
+    label[:35] = 1 - label[:35]
+    assert reached_level(prob, label) == 0.96
+    label[:200] = 1 - label[:200]
+    assert reached_level(prob, label) == 0.9
 
 
 def test_too_few_cells_for_the_level_let_every_label_in() -> None:
