@@ -51,10 +51,14 @@ def add_paga(adata: Any) -> None:
     adata.obs[GROUPS] = pandas.Categorical.from_codes(nearest, milestones)
     n = len(milestones)
     one_way = sp.csr_matrix((np.ones(len(ends)), ends.T), (n, n))
+    position = np.asarray(facts["positions"], np.float64)
+    # both ways round a circle end at one place
+    meet = np.triu((position[:, None] == position[None]).all(axis=2), k=1)
+    joined = one_way + sp.csr_matrix(meet, dtype=np.float64)
     adata.uns["paga"] = {
         "groups": GROUPS,
-        "connectivities": (one_way + one_way.T).tocsr(),
+        "connectivities": (joined + joined.T).tocsr(),
         "connectivities_tree": one_way,
-        "pos": np.asarray(facts["positions"], np.float64),
+        "pos": position,
     }
     adata.uns[f"{GROUPS}_sizes"] = np.bincount(nearest[nearest >= 0], minlength=n)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -89,6 +90,14 @@ class Trajectory:
         at[self.ends[:, 0]] = self.path[:, 0]
         at[self.ends[:, 1]] = self.path[:, -1]
         return at
+
+    @property
+    def circles(self) -> list[tuple[int, int]]:
+        """Milestones that are the far side of one circle: both ways round end at one place."""
+        at = self.positions
+        terminal = [self.milestones.index(name) for name in self.terminals]
+        pairs = itertools.combinations(terminal, 2)
+        return [(one, other) for one, other in pairs if (at[one] == at[other]).all()]
 
     def in_brief(self) -> dict[str, Any]:
         """Return what ``uns["cellport"]`` of a mapping holds of it."""

@@ -55,7 +55,8 @@ def along_trajectory(
     -------
     dict
         ``trajectory_ends`` int32 [edges, 2], milestones that each edge joins.
-        ``trajectory_path`` float32 [edges, 9, 2], its course on the 2-D map.
+        ``trajectory_path`` float32 [edges, 9, 2], its course on the 2-D map; both ways round a
+        circle end at one place.
         ``trajectory_share`` float32 [edges, 10], share of the cells on the trajectory by how far
         along the edge they are.
         ``trajectory_bound`` float32 [states], share of these cells that are bound for each
@@ -81,10 +82,13 @@ def along_trajectory(
     fraction = answers["edge_fraction"][on][np.arange(len(edge)), edge]
     time = answers["pseudotime"][on]
     member = lineage_members(ends, terminal)
+    meeting = ends.copy()
+    for one, other in summary["same_place"]:
+        meeting[meeting == other] = one
     span = np.array([_span(time[row[edge] > 0], time) for row in member])
     return {
         "trajectory_ends": ends,
-        "trajectory_path": edge_paths(ends, edge, fraction, placed[rows]).astype(np.float32),
+        "trajectory_path": edge_paths(meeting, edge, fraction, placed[rows]).astype(np.float32),
         "trajectory_share": _shares(edge, fraction, len(ends)).astype(np.float32),
         "trajectory_bound": (answers["fate_prob"][on] >= BOUND).mean(axis=0).astype(np.float32),
         "lineage_edges": member,

@@ -1,7 +1,7 @@
 """The backbone of a continuum: a tree through the diffusion map of the reference.
 
 Diffusion maps forget directions of the latent that are noise, so a tree through them has the
-branches that the cells have. A tree cannot hold a circle: a cycle is cut where cells are fewest.
+branches that the cells have. Where two of its parts meet again, `cellport.train.cycles` joins them.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ _SMOOTHING = 0.3
 _ITERATIONS = 20
 # a branch holds so many of the cells and is so many times longer than the cells are wide
 LEAST_SHARE = 0.125
-_LEAST_LENGTH = 3.5
+LEAST_LENGTH = 3.5
 
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
-class Tree:
-    """Vertices in a space, and which are joined.
+class Backbone:
+    """Vertices in a space, and which are joined: a tree, or a tree and one edge that closes it.
 
     Attributes
     ----------
@@ -54,7 +54,7 @@ class Tree:
 
 @dataclass(frozen=True, slots=True)
 class Projection:
-    """The nearest place on a tree: edge, fraction of the way along it, squared distance to it."""
+    """Nearest place on a backbone: edge, fraction of the way along it, squared distance to it."""
 
     edge: NDArray[np.int64]
     fraction: Floats
@@ -78,7 +78,7 @@ class DiffusionMap:
     slowest: float
 
 
-def fit_backbone(latent: NDArray[np.floating], seed: int) -> tuple[Tree, DiffusionMap]:
+def fit_backbone(latent: NDArray[np.floating], seed: int) -> tuple[Backbone, DiffusionMap]:
     """Fit a tree through the diffusion map and prune branches that are not well supported.
 
     Parameters
@@ -126,7 +126,7 @@ def diffusion_map(latent: NDArray[np.floating]) -> DiffusionMap:
     return DiffusionMap(np.asarray(space), float(1 - values[0]))
 
 
-def grow_tree(space: Floats, seed: int) -> Tree:
+def grow_tree(space: Floats, seed: int) -> Backbone:
     """Minimum spanning tree of k-means centres, each pulled towards its neighbours.
 
     Parameters
@@ -136,22 +136,21 @@ def grow_tree(space: Floats, seed: int) -> Tree:
     seed
         Of k-means.
     """
-    n_cells, n_dimensions = space.shape
-    n_vertices = int(np.clip(n_cells // 20, 2, _VERTICES))
+    n_vertices = int(np.clip(len(space) // 20, 2, _VERTICES))
     vertex = centres(space, n_vertices, seed)
-    width = (cdist(space, vertex).min(axis=1) ** 2).mean() / n_dimensions
+    width = (cdist(space, vertex).min(axis=1) ** 2).mean() / space.shape[1]
     for _ in range(_ITERATIONS):
-        edges = _spanning_tree(vertex)
-        laplacian = np.zeros((n_vertices, n_vertices))
-        np.add.at(laplacian, (edges, edges), 1.0)
-        laplacian[edges[:, 0], edges[:, 1]] = laplacian[edges[:, 1], edges[:, 0]] = -1
-        square = cdist(space, vertex) ** 2
-        share = np.exp((square.min(axis=1, keepdims=True) - square) / (2 * width))
-        share /= share.sum(axis=1, keepdims=True)
-        pull = _SMOOTHING * n_cells / n_vertices * laplacian
-        vertex = np.linalg.solve(np.diag(share.sum(axis=0) + 1e-9) + pull, share.T @ space)
-        width = max((share * cdist(space, vertex) ** 2).sum() / space.size, 1e-9)
-    return Tree(vertex, _spanning_tree(vertex))
+        vertex, width = _pulled(Backbone(vertex, _spanning_tree(vertex)), space, width)
+    return Backbone(vertex, _spanning_tree(vertex))
+
+
+def settle(backbone: Backbone, space: Floats) -> Backbone:
+    """Pull the vertices to the cells and to their neighbours; the edges stay as they are."""
+    vertex = backbone.vertex
+    width = (cdist(space, vertex).min(axis=1) ** 2).mean() / space.shape[1]
+    for _ in range(_ITERATIONS):
+        vertex, width = _pulled(Backbone(vertex, backbone.edges), space, width)
+    return Backbone(vertex, backbone.edges)
 
 
 def centres(values: NDArray[np.floating], number: int, seed: int) -> Floats:
@@ -162,7 +161,7 @@ def centres(values: NDArray[np.floating], number: int, seed: int) -> Floats:
     return np.asarray(found, np.float64)
 
 
-def prune(tree: Tree, space: Floats) -> Tree:
+def prune(tree: Backbone, space: Floats) -> Backbone:
     """Remove the least supported side branch, again and again, until all are supported.
 
     Parameters
@@ -181,7 +180,7 @@ def prune(tree: Tree, space: Floats) -> Tree:
         weakest, worst = None, 1.0
         for branch in side_branches(tree):
             share = np.isin(on.edge, branch).mean() / LEAST_SHARE
-            support = min(share, length[branch].sum() / width / _LEAST_LENGTH)
+            support = min(share, length[branch].sum() / width / LEAST_LENGTH)
             if support < worst:
                 weakest, worst = branch, support
         if weakest is None:
@@ -190,7 +189,7 @@ def prune(tree: Tree, space: Floats) -> Tree:
     return tree
 
 
-def side_branches(tree: Tree) -> list[list[int]]:
+def side_branches(tree: Backbone) -> list[list[int]]:
     """Edges on the way from each end of the tree to the nearest branching."""
     degree = tree.degree
     branches = []
@@ -206,12 +205,12 @@ def side_branches(tree: Tree) -> list[list[int]]:
     return branches
 
 
-def project(tree: Tree, space: Floats) -> Projection:
-    """Find the nearest place on the tree for float [cells, dimensions]."""
+def project(backbone: Backbone, space: Floats) -> Projection:
+    """Find the nearest place on the backbone for float [cells, dimensions]."""
     edge = np.zeros(len(space), np.int64)
     fraction = np.zeros(len(space))
     square = np.full(len(space), np.inf)
-    for i, (start, end) in enumerate(tree.vertex[tree.edges]):
+    for i, (start, end) in enumerate(backbone.vertex[backbone.edges]):
         along = end - start
         way = np.clip((space - start) @ along / max(along @ along, 1e-300), 0, 1)
         away = ((space - start - way[:, None] * along) ** 2).sum(axis=1)
@@ -220,15 +219,29 @@ def project(tree: Tree, space: Floats) -> Projection:
     return Projection(edge, fraction, square)
 
 
+def _pulled(backbone: Backbone, space: Floats, width: float) -> tuple[Floats, float]:
+    """Vertices nearer to the cells around them and to their neighbours, and the cells' width."""
+    vertex, edges = backbone.vertex, backbone.edges
+    laplacian = np.zeros((len(vertex), len(vertex)))
+    np.add.at(laplacian, (edges, edges), 1.0)
+    laplacian[edges[:, 0], edges[:, 1]] = laplacian[edges[:, 1], edges[:, 0]] = -1
+    square = cdist(space, vertex) ** 2
+    share = np.exp((square.min(axis=1, keepdims=True) - square) / (2 * width))
+    share /= share.sum(axis=1, keepdims=True)
+    pull = _SMOOTHING * len(space) / len(vertex) * laplacian
+    vertex = np.linalg.solve(np.diag(share.sum(axis=0) + 1e-9) + pull, share.T @ space)
+    return vertex, max((share * cdist(space, vertex) ** 2).sum() / space.size, 1e-9)
+
+
 def _spanning_tree(vertex: Floats) -> NDArray[np.int64]:
     # centres that coincide must stay joined, and a distance of 0 means not joined
     return np.argwhere(minimum_spanning_tree(cdist(vertex, vertex) + 1e-12).toarray() > 0)
 
 
-def _without(tree: Tree, branch: list[int]) -> Tree:
+def _without(tree: Backbone, branch: list[int]) -> Backbone:
     edges = np.delete(tree.edges, branch, axis=0)
     kept, numbered = np.unique(edges, return_inverse=True)
-    return Tree(tree.vertex[kept], numbered.reshape(edges.shape))
+    return Backbone(tree.vertex[kept], numbered.reshape(edges.shape))
 
 
 def _divided(kernel: sp.csr_matrix, power: float) -> sp.csr_matrix:

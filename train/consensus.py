@@ -16,6 +16,7 @@ from scipy.optimize import isotonic_regression
 from scipy.spatial.distance import cdist
 
 from cellport.train.backbone import Floats, fit_backbone
+from cellport.train.cycles import close_cycle
 from cellport.train.lineages import Lineages, read_lineages
 from cellport.train.roots import RootRule
 from cellport.train.trajectory import Curve, fit_curve, pooled_covariance, posterior
@@ -110,16 +111,17 @@ def fit_consensus(
     return _distilled(best, times, inflation, slowest)
 
 
-def _shape(fit: _Fit) -> tuple[int, int]:
-    return len(fit.lineages.edges), len(fit.lineages.terminal)
+def _shape(fit: _Fit) -> tuple[int, int, int]:
+    return len(fit.lineages.edges), len(fit.lineages.terminal), len(fit.lineages.cycle)
 
 
 def _fit(latent: NDArray[np.float32], rows: NDArray[np.int64], root: RootRule, seed: int) -> _Fit:
     part = latent[rows]
     tree, diffused = fit_backbone(part, seed)
-    near = cdist(diffused.space, tree.vertex).argmin(axis=1)
-    curve = fit_curve(tree, diffused.space, part)
-    lineages = read_lineages(tree, curve, root(tree, near, rows))
+    backbone = close_cycle(tree, diffused.space)
+    near = cdist(diffused.space, backbone.vertex).argmin(axis=1)
+    curve = fit_curve(backbone, diffused.space, part)
+    lineages = read_lineages(backbone, curve, root(backbone, near, rows))
     covariance = pooled_covariance(part, curve.mean[curve.point_of_cell])
     belongs = posterior(latent, curve.mean, curve.cells, covariance)
     time = belongs @ lineages.time

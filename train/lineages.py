@@ -1,4 +1,4 @@
-"""A rooted tree, read as people read it: milestones, edges between them, fates."""
+"""A rooted backbone, read as people read it: milestones, edges between them, fates."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cellport.train.backbone import Floats, Tree
-from cellport.train.trajectory import Curve, distance_from
+from cellport.train.backbone import Backbone, Floats
+from cellport.train.cycles import cut_cycle
+from cellport.train.trajectory import Curve, distances
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +19,8 @@ class Lineages:
     Attributes
     ----------
     milestones
-        int64 [milestones], vertices of the tree: the root, branchings and ends.
+        int64 [milestones], vertices of the backbone: the root, branchings and ends. The far side
+        of a circle is there twice, as the end of either way round.
     edges
         int64 [edges, 2], positions in `milestones`, away from the root.
     terminal
@@ -29,6 +31,8 @@ class Lineages:
         float [points], way from the root in units of the latent.
     fate
         float [points, states], rows sum to 1.
+    cycle
+        int64 [2], positions in `milestones` of the far side of a circle; [0] without one.
     """
 
     milestones: NDArray[np.int64]
@@ -38,21 +42,25 @@ class Lineages:
     fraction: Floats
     time: Floats
     fate: Floats
+    cycle: NDArray[np.int64]
 
 
-def read_lineages(tree: Tree, curve: Curve, root: int) -> Lineages:
-    """Walk the tree from its root, and merge vertices that only lie on the way.
+def read_lineages(backbone: Backbone, curve: Curve, root: int) -> Lineages:
+    """Walk the backbone from its root, and merge vertices that only lie on the way.
 
     Before a branching, a cell has the fates of the reference cells beyond it, in their
-    proportions.
+    proportions. Which way round a circle cells go cannot be told, so both ways lead from the
+    root to its far side, and time is that of the shorter one.
 
     Parameters
     ----------
-    tree, curve
+    backbone, curve
         The backbone and the points along it.
     root
         A vertex.
     """
+    away, time = distances(backbone, curve, root)
+    tree, cut = cut_cycle(backbone, away)
     milestones = np.array([root, *(v for v in np.flatnonzero(tree.degree != 2) if v != root)])
     position = {int(vertex): i for i, vertex in enumerate(milestones)}
     segments, members = [], []
@@ -74,16 +82,20 @@ def read_lineages(tree: Tree, curve: Curve, root: int) -> Lineages:
     segment_of = np.zeros(len(tree.edges), np.int64)
     for number, path in enumerate(members):
         segment_of[path] = number
-    time = distance_from(tree, curve, root)
     edge = segment_of[curve.edge]
     edges = np.array(segments, np.int64).reshape(-1, 2)
     terminal = np.setdiff1d(edges[:, 1], edges[:, 0])
     cells = np.bincount(edge, curve.cells, len(edges)).astype(np.float64)
     fate = _fates(edges, terminal, cells)[edge]
-    return Lineages(milestones, edges, terminal, edge, _way(edge, time, curve), time, fate)
+    cycle = np.empty(0, np.int64)
+    if cut is not None:
+        cycle = np.array([position[cut], position[len(backbone.vertex)]])
+        milestones[cycle[1]] = cut
+    way = _way(edge, time, curve)
+    return Lineages(milestones, edges, terminal, edge, way, time, fate, cycle)
 
 
-def _edges_at(tree: Tree, vertex: int) -> list[int]:
+def _edges_at(tree: Backbone, vertex: int) -> list[int]:
     return [int(edge) for edge in np.flatnonzero((tree.edges == vertex).any(axis=1))]
 
 

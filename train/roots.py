@@ -10,12 +10,12 @@ import torch
 from numpy.typing import NDArray
 
 from cellport.models.vae import CountVAE
-from cellport.train.backbone import Tree
+from cellport.train.backbone import Backbone
 
 _CHUNK = 1024
 
-# tree, nearest vertex of each cell that it was fitted to, positions of these cells -> vertex
-RootRule = Callable[[Tree, NDArray[np.int64], NDArray[np.int64]], int]
+# backbone, nearest vertex of each cell that it was fitted to, positions of these cells -> vertex
+RootRule = Callable[[Backbone, NDArray[np.int64], NDArray[np.int64]], int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +40,9 @@ class RootChoice:
 def at_label(inside: NDArray[np.bool_]) -> RootRule:
     """Start where cells bool [cells] are common: of such vertices, the one deepest among them."""
 
-    def vertex(tree: Tree, near: NDArray[np.int64], rows: NDArray[np.int64]) -> int:
-        share = by_vertex(inside[rows], near, len(tree.vertex))
-        return _deepest(tree, share >= share.max() / 2)
+    def vertex(backbone: Backbone, near: NDArray[np.int64], rows: NDArray[np.int64]) -> int:
+        share = by_vertex(inside[rows], near, len(backbone.vertex))
+        return _deepest(backbone, share >= share.max() / 2)
 
     return vertex
 
@@ -50,19 +50,20 @@ def at_label(inside: NDArray[np.bool_]) -> RootRule:
 def among_cells(inside: NDArray[np.bool_]) -> RootRule:
     """Start at the vertex that most of the cells bool [cells] are near."""
 
-    def vertex(tree: Tree, near: NDArray[np.int64], rows: NDArray[np.int64]) -> int:
-        return int(np.bincount(near[inside[rows]], minlength=len(tree.vertex)).argmax())
+    def vertex(backbone: Backbone, near: NDArray[np.int64], rows: NDArray[np.int64]) -> int:
+        return int(np.bincount(near[inside[rows]], minlength=len(backbone.vertex)).argmax())
 
     return vertex
 
 
 def at_an_end(spread: NDArray[np.floating]) -> RootRule:
-    """Start at the end of the tree around which float [cells] is largest."""
+    """Start at the end of the backbone around which float [cells] is largest; a circle has none."""
 
-    def vertex(tree: Tree, near: NDArray[np.int64], rows: NDArray[np.int64]) -> int:
-        mean = by_vertex(spread[rows], near, len(tree.vertex))
-        leaves = np.flatnonzero(tree.degree == 1)
-        return int(leaves[mean[leaves].argmax()])
+    def vertex(backbone: Backbone, near: NDArray[np.int64], rows: NDArray[np.int64]) -> int:
+        mean = by_vertex(spread[rows], near, len(backbone.vertex))
+        leaves = np.flatnonzero(backbone.degree == 1)
+        starts = leaves if len(leaves) else np.arange(len(mean))
+        return int(starts[mean[starts].argmax()])
 
     return vertex
 
@@ -97,12 +98,12 @@ def by_vertex(
     return np.asarray(np.bincount(near, values.astype(np.float64), n_vertices) / (number + 1e-9))
 
 
-def _deepest(tree: Tree, inside: NDArray[np.bool_]) -> int:
+def _deepest(backbone: Backbone, inside: NDArray[np.bool_]) -> int:
     """Of some vertices, the one with most edges between it and any other vertex."""
     depth = np.where(inside, len(inside), 0)
     for _ in range(len(inside)):
-        for start, end in tree.edges:
+        for start, end in backbone.edges:
             depth[start] = min(depth[start], depth[end] + 1)
             depth[end] = min(depth[end], depth[start] + 1)
-    # an end of the tree, where there is a choice
-    return int(np.lexsort((tree.degree, -depth))[0])
+    # an end of the backbone, where there is a choice
+    return int(np.lexsort((backbone.degree, -depth))[0])

@@ -35,6 +35,7 @@ _FEWEST_CELLS = 100
 # single cell lines and .12-.21 on single cell types
 _SLOWEST = 0.02
 _FEWEST_HELD_OUT = 30
+_WAYS_ROUND = ("one way round", "the other way round")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,8 @@ class Structure:
         The module that does so.
     summary
         What was found and how, for the manifest: ``cluster_names``, and with a trajectory
-        ``edges`` and ``terminal_states``, in the order of the head's answers.
+        ``edges`` and ``terminal_states``, in the order of the head's answers, and
+        ``same_place``, pairs of milestones that are the far side of one circle.
     """
 
     head: StructureHead
@@ -133,20 +135,23 @@ def fit_structure(
         )
         return Structure(StructureHead(mixture, None).eval(), summary)
     trajectory = _joined(found, sample, cluster, latent[cells.held_out])
-    offset, edges, ends, terminals = 0, [], [], []
+    offset, edges, ends, terminals, same_place = 0, [], [], [], []
     all_names = _unique([name for part in found for name in part.names])
     for part in found:
         own = all_names[offset : offset + len(part.names)]
         edges += [f"{own[start]} -> {own[end]}" for start, end in part.fitted.lineages.edges]
         ends += (part.fitted.lineages.edges + offset).tolist()
         terminals += [own[end] for end in part.fitted.lineages.terminal]
+        if len(part.fitted.lineages.cycle):
+            same_place.append((part.fitted.lineages.cycle + offset).tolist())
         offset += len(own)
     summary |= {
-        "trajectory": "a tree; a cycle would be cut open",
+        "trajectory": "a tree, and a circle in it" if same_place else "a tree",
         "roots": [part.root_from for part in found],
         "milestones": all_names,
         "edges": edges,
         "edge_ends": ends,
+        "same_place": same_place,
         "terminal_states": terminals,
         "cells_on_trajectory": round(sum(len(part.rows) for part in found) / len(rows), 4),
         "stray": round(float(trajectory.stray.square().mean().sqrt()), 4),
@@ -208,6 +213,8 @@ def _trajectories(
         if not kind and fitted.slowest > _SLOWEST:
             continue
         names = [_common(cells, rows[inside[near]]) for near in fitted.around]
+        for milestone, way in zip(fitted.lineages.cycle, _WAYS_ROUND, strict=False):
+            names[milestone] += f" ({way})"
         found.append(_Found(inside, fitted, names, f"{names[0]} ({how})"))
     return found
 

@@ -12,7 +12,7 @@ from scipy.sparse.csgraph import shortest_path
 from scipy.special import softmax
 
 from cellport.models.structure import GaussianMixture
-from cellport.train.backbone import Floats, Tree, project
+from cellport.train.backbone import Backbone, Floats, project
 
 # points of all edges together, and the width of the smoothing between them
 _POINTS = 64
@@ -22,7 +22,7 @@ _SHRINKAGE = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """Points on the edges of a tree.
+    """Points on the edges of a backbone.
 
     Attributes
     ----------
@@ -46,27 +46,27 @@ class Curve:
     point_of_cell: NDArray[np.int64]
 
 
-def fit_curve(tree: Tree, space: Floats, latent: NDArray[np.floating]) -> Curve:
-    """Lay points along the tree and average the latent of the cells around each.
+def fit_curve(backbone: Backbone, space: Floats, latent: NDArray[np.floating]) -> Curve:
+    """Lay points along the backbone and average the latent of the cells around each.
 
     Parameters
     ----------
-    tree
+    backbone
         In `space`.
     space
         float [cells, dimensions].
     latent
         float [cells, latent], of the same cells.
     """
-    on = project(tree, space)
-    length = _lengths(tree, space, latent)
+    on = project(backbone, space)
+    length = _lengths(backbone, space, latent)
     n_points = np.maximum(1, np.round(_POINTS * length / length.sum())).astype(np.int64)
     edge = np.repeat(np.arange(len(length)), n_points)
     first = np.concatenate([[0], np.cumsum(n_points)[:-1]])
     fraction = (np.arange(len(edge)) - first[edge] + 0.5) / n_points[edge]
     step = np.minimum((on.fraction * n_points[on.edge]).astype(np.int64), n_points[on.edge] - 1)
     point_of_cell = first[on.edge] + step
-    apart = _between_points(tree, length, edge, fraction)
+    apart = _between_points(backbone, length, edge, fraction)
     near = np.exp(-0.5 * (apart / (_WIDTH * length.sum() / _POINTS)) ** 2)
     member = csr_matrix(
         (np.ones(len(latent)), (point_of_cell, np.arange(len(latent)))), (len(edge), len(latent))
@@ -77,11 +77,12 @@ def fit_curve(tree: Tree, space: Floats, latent: NDArray[np.floating]) -> Curve:
     return Curve(edge, fraction, length, mean, cells, point_of_cell)
 
 
-def distance_from(tree: Tree, curve: Curve, root: int) -> Floats:
-    """Way along the tree from a vertex to each point, float [points], in units of the latent."""
-    at_vertex = _between_vertices(tree, curve.length)[root]
-    start, end = at_vertex[tree.edges].T
-    return np.asarray(start[curve.edge] * (1 - curve.fraction) + end[curve.edge] * curve.fraction)
+def distances(backbone: Backbone, curve: Curve, root: int) -> tuple[Floats, Floats]:
+    """Shortest way from a vertex to each vertex and to each point, in units of the latent."""
+    at_vertex = _between_vertices(backbone, curve.length)[root]
+    start, end = at_vertex[backbone.edges].T
+    at_point = start[curve.edge] * (1 - curve.fraction) + end[curve.edge] * curve.fraction
+    return at_vertex, at_point
 
 
 def pooled_covariance(latent: NDArray[np.floating], mean: Floats) -> Floats:
@@ -121,32 +122,32 @@ def posterior(
     return np.asarray(softmax(latent @ weight + bias, axis=1))
 
 
-def _lengths(tree: Tree, space: Floats, latent: NDArray[np.floating]) -> Floats:
+def _lengths(backbone: Backbone, space: Floats, latent: NDArray[np.floating]) -> Floats:
     """Length of each edge between the mean latents around its vertices."""
-    on = project(tree, space)
-    nearest = np.where(on.fraction < 0.5, tree.edges[on.edge, 0], tree.edges[on.edge, 1])
-    total = np.zeros((len(tree.vertex), latent.shape[1]))
+    on = project(backbone, space)
+    nearest = np.where(on.fraction < 0.5, backbone.edges[on.edge, 0], backbone.edges[on.edge, 1])
+    total = np.zeros((len(backbone.vertex), latent.shape[1]))
     np.add.at(total, nearest, latent)
     number = np.bincount(nearest, minlength=len(total))
     mean = total / np.maximum(number, 1)[:, None]
-    length = np.linalg.norm(mean[tree.edges[:, 0]] - mean[tree.edges[:, 1]], axis=1)
-    empty = (number[tree.edges] == 0).any(axis=1)
+    length = np.linalg.norm(mean[backbone.edges[:, 0]] - mean[backbone.edges[:, 1]], axis=1)
+    empty = (number[backbone.edges] == 0).any(axis=1)
     length[empty] = np.median(length[~empty]) if (~empty).any() else 1.0
     return np.asarray(np.maximum(length, 1e-6))
 
 
-def _between_vertices(tree: Tree, length: Floats) -> Floats:
-    n = len(tree.vertex)
-    graph = csr_matrix((length, tree.edges.T), (n, n))
+def _between_vertices(backbone: Backbone, length: Floats) -> Floats:
+    n = len(backbone.vertex)
+    graph = csr_matrix((length, backbone.edges.T), (n, n))
     return np.asarray(shortest_path(graph, directed=False))
 
 
 def _between_points(
-    tree: Tree, length: Floats, edge: NDArray[np.int64], fraction: Floats
+    backbone: Backbone, length: Floats, edge: NDArray[np.int64], fraction: Floats
 ) -> Floats:
-    apart = _between_vertices(tree, length)
+    apart = _between_vertices(backbone, length)
     to_ends = np.stack([fraction, 1 - fraction], axis=1) * length[edge, None]
-    ends = tree.edges[edge]
+    ends = backbone.edges[edge]
     through = np.stack(
         [
             to_ends[:, a][:, None] + apart[np.ix_(ends[:, a], ends[:, b])] + to_ends[:, b][None]

@@ -117,7 +117,12 @@ def _course(found: Trajectory | None) -> str:
     if found is None:
         return ""
     ends = names(found.terminals, 8)
-    return f"The atlas’s cells form a path from {names(found.roots)} to {ends}. "
+    circle = (
+        "Part of it is a circle. Which way round cells go cannot be told from their counts, so "
+        "both ways lead to its far side, and pseudotime is that of the shorter. "
+    )
+    course = f"The atlas’s cells form a path from {names(found.roots)} to {ends}. "
+    return course + (circle if found.circles else "")
 
 
 def _map(c: Contents) -> str:

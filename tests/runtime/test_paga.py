@@ -59,6 +59,28 @@ def test_the_graph_is_that_of_the_atlas(mapped: Any, tiny_path_atlas: Path) -> N
     assert mapped.uns[f"{GROUPS}_sizes"].sum() == mapped.obs[GROUPS].notna().sum()
 
 
+def test_both_ways_round_a_circle_are_joined() -> None:
+    import anndata
+
+    edges = ["start -> far (one way round)", "start -> far (the other way round)"]
+    adata = anndata.AnnData(np.zeros((4, 1), np.float32))
+    adata.obs["cellport_edge"] = [edges[0], edges[0], edges[1], edges[1]]
+    adata.obs["cellport_edge_fraction"] = [0.1, 0.9, 0.2, 0.8]
+    adata.uns["cellport"] = {
+        "trajectory": {
+            "milestones": ["start", *(edge.partition(" -> ")[2] for edge in edges)],
+            "positions": [[0, 0], [3, 4], [3, 4]],
+            "edges": edges,
+            "edge_ends": [[0, 1], [0, 2]],
+        }
+    }
+    add_paga(adata)
+    graph = adata.uns["paga"]
+    assert graph["connectivities"].toarray().tolist() == [[0, 1, 1], [1, 0, 1], [1, 1, 0]]
+    assert graph["connectivities_tree"].nnz == 2
+    assert adata.obs[GROUPS].cat.codes.tolist() == [0, 1, 0, 2]
+
+
 def test_cells_go_to_the_nearer_end_of_their_edge(mapped: Any) -> None:
     mapped.obs["cellport_edge_fraction"] = np.where(np.arange(mapped.n_obs) % 2, 0.9, 0.1)
     on = mapped.obs["cellport_edge"].notna().to_numpy().copy()

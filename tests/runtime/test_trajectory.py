@@ -51,6 +51,19 @@ def test_reads_what_was_written(described: Callable[..., Any], made_up_path: Any
     assert found.in_brief()["edge_ends"] == made_up_path.summary["edge_ends"]
 
 
+def test_ends_at_one_place_are_the_far_side_of_a_circle(
+    described: Callable[..., Any], made_up_path: Any
+) -> None:
+    whole = read_trajectory(described())
+    assert whole is not None
+    assert whole.circles == []
+    path = made_up_path.arrays(100)["trajectory_path"]
+    path[2, -1] = path[1, -1]
+    round_way = read_trajectory(described({"trajectory_path": path}))
+    assert round_way is not None
+    assert round_way.circles == [(2, 3)]
+
+
 def test_an_atlas_without_a_trajectory_has_none(tiny_atlas: Any) -> None:
     assert read_trajectory(tiny_atlas) is None
     with pytest.raises(InputError, match="no trajectory"):

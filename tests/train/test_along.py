@@ -29,6 +29,7 @@ SUMMARY = {
     "milestones": ["stem", "fork", "left", "right"],
     "edge_ends": ENDS.tolist(),
     "terminal_states": ["left", "right"],
+    "same_place": [],
 }
 
 
@@ -111,6 +112,15 @@ def test_the_path_follows_the_cells_and_meets_at_milestones() -> None:
     np.testing.assert_array_equal(path[0, -1], path[2, 0])
     np.testing.assert_allclose(path[0, 4], [0.25, 0], atol=0.02)
     np.testing.assert_allclose(path[1, 4], [0.75, -0.25], atol=0.02)
+
+
+def test_both_ways_round_a_circle_end_at_one_place() -> None:
+    latent, placed = _cells(n=2000)
+    head: Any = Fork()
+    found = along_trajectory(_model(), head, SUMMARY | {"same_place": [[2, 3]]}, latent, placed)
+    path = found["trajectory_path"]
+    np.testing.assert_array_equal(path[1, -1], path[2, -1])
+    np.testing.assert_array_equal(found["trajectory_ends"], ENDS)
 
 
 def test_an_edge_without_cells_is_a_straight_line() -> None:

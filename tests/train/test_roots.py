@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from cellport.train.backbone import Tree
+from cellport.train.backbone import Backbone
 from cellport.train.roots import RootChoice, among_cells, at_an_end, at_label
 
 # 0 - 1 - 2 - 3, and 2 - 4
-TREE = Tree(np.zeros((5, 2)), np.array([[0, 1], [1, 2], [2, 3], [2, 4]]))
+TREE = Backbone(np.zeros((5, 2)), np.array([[0, 1], [1, 2], [2, 3], [2, 4]]))
 NEAR = np.repeat(np.arange(5), 10)
 ROWS = np.arange(50)
 

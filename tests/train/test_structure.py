@@ -79,6 +79,29 @@ def test_a_root_in_the_middle_gives_two_lineages() -> None:
     assert time[300] < 0.2 < min(time[0], time[-1])
 
 
+def test_a_circle_is_a_circle() -> None:
+    rng = np.random.default_rng(0)
+    way = rng.uniform(0, 1, 1200)
+    latent = rng.normal(0, 0.25, (1200, DIMENSIONS)).astype(np.float32)
+    latent[:, 0] += 4 * np.cos(2 * np.pi * way)
+    latent[:, 1] += 4 * np.sin(2 * np.pi * way)
+    label = np.select([np.abs(way - 0.5) > 0.4, way < 0.4, way > 0.6], [0, 2, 3], 1)
+    structure = _fit(latent[::2], label[::2], RootChoice(("stem",)))
+    assert "circle" in structure.summary["trajectory"]
+    ends = ["middle (one way round)", "middle (the other way round)"]
+    assert sorted(structure.summary["terminal_states"]) == ends
+    assert sorted(structure.summary["edges"]) == [f"stem -> {end}" for end in ends]
+    names = structure.summary["milestones"]
+    assert [sorted(names[i] for i in pair) for pair in structure.summary["same_place"]] == [ends]
+    _, edge, _, time, _, _ = _answers(structure, latent[1::2])
+    unseen = way[1::2]
+    assert spearmanr(time, np.minimum(unseen, 1 - unseen)).statistic > 0.97
+    left, right = (edge.argmax(axis=1)[label[1::2] == code] for code in (2, 3))
+    assert max(np.bincount(left, minlength=2)) > 0.97 * len(left)
+    assert max(np.bincount(right, minlength=2)) > 0.97 * len(right)
+    assert np.bincount(left).argmax() != np.bincount(right).argmax()
+
+
 def test_fitting_a_structure_leaves_the_model_as_it_was() -> None:
     latent, label, _ = _fork(300)
     model = _model()

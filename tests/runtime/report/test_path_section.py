@@ -68,6 +68,14 @@ def test_the_path_is_drawn_and_told(made_up: Any, on_path: Any, trajectory: Traj
     assert {f"t{i}" for i in range(10)} <= set(kinds)
 
 
+def test_a_circle_is_told(made_up: Any, on_path: Any, trajectory: Trajectory) -> None:
+    path = trajectory.path.copy()
+    path[2, -1] = path[1, -1]
+    circle = replace(trajectory, path=path)
+    assert "is a circle" in made_up.page(made_up.contents(on_path, trajectory=circle)).text
+    assert "circle" not in made_up.page(made_up.contents(on_path, trajectory=trajectory)).text
+
+
 def test_shares_of_an_edge_are_of_cells_on_the_path(
     made_up: Any, on_path: Any, trajectory: Trajectory
 ) -> None:

@@ -16,6 +16,8 @@ export interface Course {
 const POINTS = 9;
 // width of the kernel in which cells are averaged, as a share of the edge
 const WIDTH = 0.08;
+// height of a milestone's name, pixels
+const LINE = 16;
 // an edge with fewer cells has no course that could be trusted
 const FEWEST = 5;
 
@@ -95,9 +97,14 @@ export class TrajectoryLines {
       ends.set(from, line[0]);
       ends.set(to, line[line.length - 1]);
     }
+    // both ways round a circle end at one place
+    const taken = new Map<string, number>();
     for (const [name, [x, y]] of ends) {
       parts.push(svg("circle", "milestone", { cx: x, cy: y, r: 5 }));
-      const label = svg("text", "milestone", { x: x + 9, y: y + 4 });
+      const here = `${x} ${y}`;
+      const above = taken.get(here) ?? 0;
+      taken.set(here, above + 1);
+      const label = svg("text", "milestone", { x: x + 9, y: y + 4 + LINE * above });
       label.textContent = name;
       parts.push(label);
     }
