@@ -17,6 +17,7 @@ import datetime
 import json
 import os
 import subprocess
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -75,9 +76,18 @@ def trajectory(case: Case, seed: int, with_labels: bool) -> dict[str, Any]:
     }
     truth = milestone_graph(case)
     if truth is not None:
-        drawn = {frozenset(edge.split(" -> ")) for edge in structure.summary["edges"]}
-        found["backbone_right"] = drawn == truth
+        found["backbone_right"] = drawn_graph(structure) == truth
     return found
+
+
+def drawn_graph(structure: Structure) -> Counter[frozenset[str]]:
+    """Edges of the backbone found; the far side of a circle, named twice, is one milestone."""
+    names = structure.summary["milestones"]
+    one = {names[other]: names[one] for one, other in structure.summary["same_place"]}
+    ends = [edge.split(" -> ") for edge in structure.summary["edges"]]
+    return Counter(
+        frozenset(one.get(name, name).partition(" (")[0] for name in pair) for pair in ends
+    )
 
 
 def peer_trajectories(case: Case, seed: int) -> list[dict[str, Any]]:

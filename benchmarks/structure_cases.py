@@ -9,6 +9,7 @@ import anndata
 import numpy as np
 from numpy.typing import NDArray
 from splits import data_folder
+from structure_circles import generate
 
 from cellport.train.panel import select_panel
 
@@ -25,9 +26,9 @@ PAUL_STEP = {"9GMP": 0, "10GMP": 0, "14Mo": 1, "15Mo": 1, "16Neu": 1, "17Neu": 1
 
 @dataclass(frozen=True)
 class Dataset:
-    """A file, its columns, and for a trajectory the label at its root."""
+    """A file, its columns, and for a trajectory the label at its root; without a file generated."""
 
-    file: str
+    file: str | None
     label: str = "cell_type"
     batch: str = "batch"
     root: str | None = None
@@ -39,6 +40,8 @@ TRAJECTORIES = {
     "tree": Dataset("simulated_tree", root="milestone_1"),
     "pancreas": Dataset("mouse_pancreas_endocrinogenesis", root="Ductal"),
     "paul15": Dataset("paul15_myeloid_progenitors", root="7MEP"),
+    "circle": Dataset(None, root="near side"),
+    "lasso": Dataset(None, root="stem"),
 }
 BATCHES = {
     "lung": Dataset("human_lung_hlca", "cell_type_coarse", "donor"),
@@ -90,7 +93,10 @@ class Case:
 def load(name: str) -> Case:
     """Load a dataset of `DATASETS`."""
     how = DATASETS[name]
-    cells = anndata.read_h5ad(data_folder() / f"{how.file}.h5ad")
+    if how.file is None:
+        cells = generate(name)
+    else:
+        cells = anndata.read_h5ad(data_folder() / f"{how.file}.h5ad")
     if how.control:
         cells = cells[(cells.obs["batch"] == "ctrl").to_numpy()].copy()
     if how.root is None and len(cells) > MOST_CELLS:
@@ -124,5 +130,6 @@ def _root_cell(case: Case) -> int | None:
         return int(case.cells.uns["iroot"])
     time = case.cells.obs.get("pseudotime")
     if time is not None:
-        return int(np.flatnonzero((time == 0) & (case.label == case.root))[0])
+        inside = np.flatnonzero(case.label == case.root)
+        return int(inside[time.to_numpy()[inside].argmin()])
     return None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm, spearmanr
@@ -72,8 +74,10 @@ def coverage(
     return round(float((np.maximum(inside, 0) / np.maximum(high - low, 1e-12)).mean()), 4)
 
 
-def milestone_graph(case: Case) -> set[frozenset[str]] | None:
+def milestone_graph(case: Case) -> Counter[frozenset[str]] | None:
     """Edges between the ends and branchings of the true graph; None where it is not known."""
+    if "milestone_graph" in case.cells.uns:
+        return Counter(frozenset(edge) for edge in case.cells.uns["milestone_graph"])
     if "milestone_edges" not in case.cells.uns:
         return None
     edges = [tuple(int(end) for end in edge) for edge in case.cells.uns["milestone_edges"]]
@@ -81,7 +85,7 @@ def milestone_graph(case: Case) -> set[frozenset[str]] | None:
         joints = np.bincount(np.ravel(edges))
         on_the_way = np.flatnonzero(joints == 2)
         if not len(on_the_way):
-            return {frozenset(f"milestone_{end}" for end in edge) for edge in edges}
+            return Counter(frozenset(f"milestone_{end}" for end in edge) for edge in edges)
         vertex = int(on_the_way[0])
         touching = [edge for edge in edges if vertex in edge]
         ends = [end for edge in touching for end in edge if end != vertex]
