@@ -21,12 +21,17 @@ import matplotlib.pyplot as plt
 
 _BINS = 10
 _FEWEST = 3
+_BESIDE = 3
 
 
 def draw(parts: list[tuple[Case, Trained, Structure]], path: Path) -> None:
-    """Draw labels above, pseudotime and the backbone below, a column for each dataset."""
-    figure, axes = plt.subplots(2, len(parts), figsize=(4.6 * len(parts), 9), dpi=110)
-    for (case, made, structure), (above, below) in zip(parts, axes.T, strict=True):
+    """Draw labels above, pseudotime and the backbone below, three datasets beside each other."""
+    rows = -(-len(parts) // _BESIDE)
+    figure, axes = plt.subplots(2 * rows, _BESIDE, figsize=(4.2 * _BESIDE, 7.6 * rows), dpi=100)
+    pairs = axes.reshape(rows, 2, _BESIDE).swapaxes(1, 2).reshape(-1, 2)
+    for axis in pairs[len(parts) :].ravel():
+        axis.set_axis_off()
+    for (case, made, structure), (above, below) in zip(parts, pairs, strict=False):
         with torch.inference_mode():
             answers = structure.head(torch.from_numpy(made.unseen_latent))
         edge, fraction, time = (answers[i].numpy() for i in (1, 2, 3))
@@ -36,7 +41,7 @@ def draw(parts: list[tuple[Case, Trained, Structure]], path: Path) -> None:
         below.scatter(*at[~on].T, s=5, color="0.8", rasterized=True)
         points = below.scatter(*at[on].T, c=time[on], s=5, cmap="viridis", rasterized=True)
         figure.colorbar(points, ax=below, shrink=0.6, label="pseudotime")
-        _backbone(below, at, edge, fraction, structure.summary["edges"])
+        _backbone(below, at, edge, fraction, structure.summary)
         above.set_title(f"{case.name}: {len(at):,} cells not seen in training", fontsize=10)
         for axis in (above, below):
             axis.set_xticks([])
@@ -75,11 +80,13 @@ def _backbone(
     at: NDArray[np.floating],
     edge: NDArray[np.floating],
     fraction: NDArray[np.floating],
-    names: list[str],
+    summary: dict[str, Any],
 ) -> None:
     """Draw each edge through the medians of its cells, from the end of the edge before it."""
     ends: dict[str, NDArray[np.floating]] = {}
-    for number, name in enumerate(names):
+    names = summary["milestones"]
+    far_side = {names[i]: names[pair[0]] for pair in summary["same_place"] for i in pair}
+    for number, name in enumerate(summary["edges"]):
         start, end = name.split(" -> ")
         on = (edge.argmax(axis=1) == number) & (edge.sum(axis=1) > 0.5)
         step = np.minimum((fraction[:, number] * _BINS).astype(int), _BINS - 1)
@@ -88,13 +95,20 @@ def _backbone(
         if not path:
             continue
         ends.setdefault(start, path[0])
-        line = np.array([ends[start], *path])
-        ends[end] = path[-1]
+        path = [ends[start], *path]
+        end = far_side.get(end, end)
+        if end in ends:
+            path.append(ends[end])
+        line = np.array(path)
         axis.plot(*line.T, color="black", lw=2.5)
+        if end in ends:
+            continue
+        ends[end] = path[-1]
+        shown = end.replace("milestone_", "").partition(" (")[0]
         axis.annotate(
-            end.replace("milestone_", ""), path[-1], fontsize=9, weight="bold", color="black",
+            shown, path[-1], fontsize=9, weight="bold", color="black", ha="center",
             bbox={"boxstyle": "round,pad=0.15", "fc": "white", "ec": "black"},
         )  # fmt: skip
-    root = names[0].split(" -> ")[0]
+    root = summary["edges"][0].split(" -> ")[0]
     if root in ends:
         axis.plot(*ends[root], "o", ms=11, mfc="white", mec="black", mew=2)
