@@ -33,7 +33,7 @@ from splits import data_folder
 import cellport
 from cellport.runtime.atlas import load_atlas
 from cellport.train.api import encode_reference, train_atlas
-from cellport.train.calibrate import hold_out
+from cellport.train.calibrate import held_out_share, hold_out
 from cellport.train.fit import FitConfig, TrainingCells, fit
 from cellport.train.layout import N_NEIGHBORS, fit_layout, learn_layout, place
 from cellport.train.panel import select_panel
@@ -76,7 +76,7 @@ def judge(name: str, seeds: int) -> dict[str, Any]:
     n_known = int(0.7 * len(rows))
     known = whole.take(np.arange(n_known))
     genes = select_panel(counts[:n_known], known.batch, 2000)
-    held_out = hold_out(known.label, 0.1, np.random.default_rng(0))
+    held_out = hold_out(known.label, held_out_share(len(known.label)), np.random.default_rng(0))
     training = TrainingCells(
         counts[:n_known, genes].tocsr(),
         known.label,

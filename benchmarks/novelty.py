@@ -37,18 +37,19 @@ from sklearn.preprocessing import StandardScaler
 from splits import data_folder
 
 from cellport.models.vae import CountVAE
+from cellport.train.calibrate import held_out_share
 from cellport.train.checkpoint import run_key
 from cellport.train.fit import FitConfig, TrainingCells, fit
 from cellport.train.novelty import fit_easing, fit_novelty, novelty_p
 from cellport.train.panel import select_panel
-from cellport.train.start import default_epochs
+from cellport.train.start import default_batch_size, default_epochs
 from cellport.train.unseen import answers_for_unseen_batches
 
 HERE = Path(__file__).parent
 RESULT = HERE / "results" / "novelty.json"
 OURS = "cellport"
 FAMILIES = ("celltypist", "symphony", "scvi")
-WITHIN, HELD_OUT = 0.15, 0.1
+WITHIN = 0.15
 FEWEST_REFERENCE, FEWEST_QUERY = 20, 10
 NO_TYPE = "none"
 MOST_KNOWN, MOST_UNSEEN = 1_000, 500
@@ -142,9 +143,11 @@ def _case(
     rng = np.random.default_rng(0)
     known = label != unseen
     role = np.where(own & known, 1, 0)
+    share = held_out_share(int((own & known).sum()))
     for code in np.unique(label[own & known].astype(str)):
         rows = rng.permutation(np.flatnonzero(own & (label == code)))
-        within, held_out = round(WITHIN * len(rows)), round((WITHIN + HELD_OUT) * len(rows))
+        within = round(WITHIN * len(rows))
+        held_out = within + round(share * len(rows))
         role[rows[:within]] = 3
         role[rows[within:held_out]] = 2
     trained = np.flatnonzero((role == 1) | (role == 2))
@@ -213,7 +216,9 @@ def run_ours(case: Case, easing: float, seed: int) -> tuple[dict[str, Any], NDAr
 
 
 def _trained(cells: TrainingCells, config: FitConfig, folder: Path) -> CountVAE:
-    key = run_key(cells, config, default_epochs(cells.counts.shape[0], config.batch_size))
+    n_cells = cells.counts.shape[0]
+    epochs = default_epochs(n_cells, config.batch_size or default_batch_size(n_cells))
+    key = run_key(cells, config, epochs)
     path = folder / f"{key[:16]}.pt"
     if path.exists():
         model: CountVAE = torch.load(path, weights_only=False)

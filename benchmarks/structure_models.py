@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from structure_cases import Case
 
 from cellport.models.vae import CountVAE
-from cellport.train.api import HELD_OUT, encode_reference
-from cellport.train.calibrate import hold_out
+from cellport.train.api import encode_reference
+from cellport.train.calibrate import held_out_share, hold_out
 from cellport.train.fit import FitConfig, TrainingCells, fit
 from cellport.train.panel import select_panel
 from cellport.train.structure import Annotated
@@ -66,7 +66,7 @@ def train(case: Case, seed: int, with_labels: bool, share: float = 1.0) -> Train
         batch=batch,
         n_labels=len(labels) if with_labels else 0,
         n_batches=int(case.batch.max()) + 1,
-        held_out=hold_out(learned, HELD_OUT, np.random.default_rng(seed)),
+        held_out=hold_out(learned, held_out_share(len(learned)), np.random.default_rng(seed)),
     )
     path = model_path(case, seed, with_labels, share)
     model = _fitted(path, cells, FitConfig(seed=seed))

@@ -19,8 +19,9 @@ from cellport.runtime.atlas_file import Manifest, npy_bytes, write_atlas_file
 from cellport.runtime.errors import OutputError, TrainingError
 from cellport.runtime.version import __version__
 from cellport.train.along import along_trajectory
-from cellport.train.calibrate import hold_out
+from cellport.train.calibrate import held_out_share, hold_out
 from cellport.train.card import write_card
+from cellport.train.features import feature_maker
 from cellport.train.fit import FitConfig, Progress, TrainingCells, dismiss, fit, follow
 from cellport.train.gene_table import name_genes
 from cellport.train.label_rules import LabelRules, fit_label_rules
@@ -37,8 +38,6 @@ from cellport.train.stream import chunks
 from cellport.train.structure import Annotated, fit_structure
 from cellport.train.unseen import Unseen, answers_for_held_out_cells, answers_for_unseen_batches
 
-# share of the labelled cells kept out of training
-HELD_OUT = 0.1
 _FEWEST_CELLS = 20
 THRESHOLDS = {
     "low_depth": 100.0,
@@ -184,7 +183,11 @@ def build_atlas(
     parts = chunks(reference.counts, genes, partial(tell, 2 * n_cells))
     scratch = checkpoint and checkpoint.with_name(f"{checkpoint.name}.counts")
     with panel_counts(parts, (n_cells, len(genes)), scratch) as counts:
-        held_out = hold_out(reference.label, HELD_OUT, np.random.default_rng(how.fit.seed))
+        held_out = hold_out(
+            reference.label,
+            held_out_share(len(reference.label)),
+            np.random.default_rng(how.fit.seed),
+        )
         cells = TrainingCells(
             counts=counts,
             label=reference.label,
@@ -278,10 +281,11 @@ def encode_reference(model: CountVAE, cells: TrainingCells) -> NDArray[np.float3
     # into one array: many small ones among the large ones of each step would scatter the heap,
     # a gigabyte for half a million cells
     latent = np.empty((n_cells, model.config.n_latent), np.float32)
+    features_of = feature_maker(model.encoder)
     with torch.inference_mode():
         for start in range(0, n_cells, 1024):
-            counts = torch.from_numpy(cells.counts[start : start + 1024].toarray())
-            latent[start : start + 1024] = model.encoder(counts).mean.numpy()
+            features = torch.from_numpy(features_of(cells.counts[start : start + 1024]))
+            latent[start : start + 1024] = model.encoder.tail(features).mean.numpy()
     return latent
 
 

@@ -21,6 +21,8 @@ CALL_LEVEL = 0.9
 CALL_BOUNDS = (0.5, 0.8)
 # a label with fewer cells than this keeps them all for training
 _SPARE = 10
+# so many cells that a twentieth of them are enough to judge by
+_MANY = 1000
 # a label with fewer held-out cells than this takes its set threshold from all labels together
 _OWN_THRESHOLD = 50
 # answers fewer than this do not tell how soft probabilities should be
@@ -71,6 +73,11 @@ def hold_out(label: NDArray[np.int64], share: float, rng: np.random.Generator) -
         if len(rows) >= _SPARE:
             chosen.append(rng.choice(rows, round(share * len(rows)), replace=False))
     return np.sort(np.concatenate(chosen)) if chosen else np.empty(0, np.int64)
+
+
+def held_out_share(n_cells: int) -> float:
+    """Share of the cells to keep out of training: a twentieth, or of fewer than 1,000 a tenth."""
+    return 0.05 if n_cells >= _MANY else 0.1
 
 
 def calibrate(unseen: Unseen | None) -> Calibration:

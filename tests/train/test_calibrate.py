@@ -10,6 +10,7 @@ from cellport.train.calibrate import (
     calibrate,
     call_threshold,
     fit_softness,
+    held_out_share,
     hold_out,
     reached_level,
     set_thresholds,
@@ -33,6 +34,13 @@ def test_hold_out_takes_the_share_of_every_label() -> None:
         -1: 5, 0: 20, 1: 1,
     }  # fmt: skip
     assert (np.diff(rows) > 0).all()
+
+
+@pytest.mark.parametrize(
+    ("cells", "held_out"), [(300, 30), (999, 100), (1000, 50), (10**6, 50_000)]
+)
+def test_a_large_reference_spares_a_smaller_share(cells: int, held_out: int) -> None:
+    assert round(held_out_share(cells) * cells) == held_out
 
 
 def test_hold_out_follows_its_generator() -> None:
