@@ -7,7 +7,8 @@
 
 ``memory`` runs the whole ``cellport train`` on generated cells for one epoch and reports its peak
 resident memory. ``speed`` measures training steps of cellport, counts on disk and in memory, and of
-scvi-tools, all on the same cells, genes, network size and minibatch, in turn. ``sampling`` trains
+scvi-tools, all on the same cells, genes and network size, in turn: with the same minibatches, and
+each with its own default. ``sampling`` trains
 on real cells sorted by type and by batch, with pools far smaller than those in use. ``kills`` ends
 training at random moments and compares the atlas that the same command then makes.
 """
@@ -39,6 +40,7 @@ HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results" / "training.json"
 LABELS, BATCH = "cell_type_coarse", "donor"
 GENES = 2000
+SCVI_BATCH_SIZE = 128
 
 
 def generated(folder: Path, n_cells: int) -> Path:
@@ -76,21 +78,25 @@ def measure_memory(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def measure_speed(options: argparse.Namespace) -> list[dict[str, Any]]:
+    from cellport.train.start import default_batch_size
+
     path = generated(options.folder, options.cells)
     panel = panel_file(path)
     rows = []
-    for batch_size in options.batch_sizes:
+    own = default_batch_size(options.cells), SCVI_BATCH_SIZE
+    for batch_size, of_peer in [*((size, size) for size in options.batch_sizes), own]:
         asked = [str(path), str(panel), str(batch_size), str(options.steps)]
         todo = {"cellport": [sys.executable, __file__, "worker", *asked]}
         if options.peers_python:
             script = str(HERE / "peers_training.py")
-            todo["scvi-tools"] = [options.peers_python, script, str(panel), *asked[2:]]
+            asked = [str(panel), str(of_peer), str(options.steps)]
+            todo["scvi-tools"] = [options.peers_python, script, *asked]
         rates: dict[str, list[dict[str, float]]] = {}
         for _ in range(options.rounds):
             for command in todo.values():
                 for name, rate in json.loads(_output(command)).items():
                     rates.setdefault(name, []).append(rate)
-        row: dict[str, Any] = {"batch_size": batch_size}
+        row: dict[str, Any] = {"batch_size": batch_size, "batch_size of scvi-tools": of_peer}
         for name, found in rates.items():
             for clock in ("wall", "cpu"):
                 row[f"{name}, cells/s by {clock}"] = round(
@@ -126,6 +132,9 @@ def worker(path: Path, panel: Path, batch_size: int, steps: int) -> None:
     """Print the cells a second of training steps, counts on disk and in memory in turn."""
     from cellport.train import store
     from cellport.train.fit import FitConfig, TrainingCells
+
+    # as the command does
+    sys.setswitchinterval(0.0005)
     from cellport.train.reference import read_reference
     from cellport.train.store import panel_counts
     from cellport.train.stream import chunks
@@ -169,13 +178,14 @@ def _steps(cells: Any, config: Any) -> Iterator[None]:
     from cellport.train import fit as module
     from cellport.train.feed import ahead
     from cellport.train.ranks import connect
+    from cellport.train.threads import few_threads
 
     run = module._Run(connect("cpu", config.precision), cells, config)
     run.wrapped.train()
-    for step, ready in enumerate(ahead(run.minibatches())):
-        with module._torch_threads(config.batch_size * cells.counts.shape[1]):
+    with few_threads(run.batch_size * cells.counts.shape[1]):
+        for step, ready in enumerate(ahead(run.minibatches())):
             run.train_step(0, step, ready)
-        yield
+            yield
 
 
 def _spend(run: Iterator[None], steps: int) -> tuple[float, float]:

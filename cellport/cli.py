@@ -102,7 +102,7 @@ _device = click.option(
 @click.option("--latent", "n_latent", default=30, show_default=True, type=click.IntRange(2, 512))
 @click.option("--likelihood", type=click.Choice(["nb", "zinb"]), default="nb", show_default=True)
 @click.option("--epochs", type=click.IntRange(1), help="Chosen from the number of cells.")
-@click.option("--batch-size", default=64, show_default=True, type=click.IntRange(2))
+@click.option("--batch-size", type=click.IntRange(2), help="Chosen from the number of cells.")
 @click.option("--learning-rate", default=3e-3, show_default=True, type=click.FloatRange(1e-6, 1))
 @click.option("--precision", default="32-true", show_default=True,
               type=click.Choice(["32-true", "bf16-mixed", "16-mixed"]))  # fmt: skip

@@ -17,6 +17,14 @@ if TYPE_CHECKING:
     from cellport.train.fit import FitConfig, TrainingCells
 
 
+def default_batch_size(n_cells: int) -> int:
+    """64 cells a step up to 45,000 cells, then about 500 steps a pass, of at most 1,024 cells.
+
+    A step of many cells costs less a cell, and a large reference has steps enough.
+    """
+    return int(2 ** np.clip(round(math.log2(max(n_cells, 1) / 500)), 6, 10))
+
+
 def default_epochs(n_cells: int, batch_size: int) -> int:
     """Enough passes for about 1,000 steps, at least 15 and at most 400."""
     steps = math.ceil(n_cells / batch_size)

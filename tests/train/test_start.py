@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cellport.train.start import default_epochs, label_weights
+from cellport.train.start import default_batch_size, default_epochs, label_weights
 
 
 def test_label_weights_favour_the_rare_and_average_to_one() -> None:
@@ -18,3 +18,11 @@ def test_label_weights_favour_the_rare_and_average_to_one() -> None:
 @pytest.mark.parametrize(("cells", "epochs"), [(10, 400), (64 * 20, 50), (10_000_000, 15)])
 def test_default_epochs_are_about_a_thousand_steps(cells: int, epochs: int) -> None:
     assert default_epochs(cells, 64) == epochs
+
+
+@pytest.mark.parametrize(
+    ("cells", "size"),
+    [(0, 64), (10, 64), (45_000, 64), (100_000, 256), (500_000, 1024), (10**8, 1024)],
+)
+def test_minibatches_grow_with_the_reference(cells: int, size: int) -> None:
+    assert default_batch_size(cells) == size
