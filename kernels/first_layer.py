@@ -114,6 +114,95 @@ def prepare(
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """What is known of the panel genes of a reference.
+
+    Attributes
+    ----------
+    cap
+        float32 [genes], largest log-normalised value let through.
+    mean
+        float32 [genes], mean log-normalised value.
+    share
+        float32 [genes], mean share of a cell's counts; sums to 1.
+    noise, loading
+        float32 [genes] and [genes, factors], the factor model of `cellport.models.missing`.
+    target
+        Counts that a cell with all genes is scaled to.
+    """
+
+    cap: NDArray[np.float32]
+    mean: NDArray[np.float32]
+    share: NDArray[np.float32]
+    noise: NDArray[np.float32]
+    loading: NDArray[np.float32]
+    target: float
+
+
+def prepare_measured(
+    panel_column: NDArray[Any],
+    measured: NDArray[np.bool_],
+    weight: NDArray[np.float32],
+    bias: NDArray[np.float32],
+    panel: Panel,
+) -> FirstLayer:
+    """`prepare` for centred values of cells in which some panel genes were not measured.
+
+    These stand at what the others make most likely, and take no part in the library size, which
+    is scaled to the share of a reference cell's counts that the measured genes hold. What is
+    expected of a gene is linear in the others, so its weights are added to theirs.
+
+    Parameters
+    ----------
+    panel_column
+        As for `prepare`.
+    measured
+        bool [genes].
+    weight, bias
+        float32 [genes, n_hidden] and [n_hidden].
+    panel
+        Its genes.
+    """
+    weight = weight_of_measured(weight, measured, panel.loading, panel.noise)
+    centre = np.where(measured, panel.mean, 0).astype(np.float64) @ weight
+    target = panel.target * float(panel.share[measured].sum(dtype=np.float64))
+    return prepare(panel_column, weight, panel.cap, (bias - centre).astype(np.float32), target)
+
+
+def weight_of_measured(
+    weight: NDArray[np.float32],
+    measured: NDArray[np.bool_],
+    loading: NDArray[np.float32],
+    noise: NDArray[np.float32],
+) -> NDArray[np.float32]:
+    """Add the weights of the missing genes to those of the genes that foretell them.
+
+    Parameters
+    ----------
+    weight
+        float32 [panel genes, hidden].
+    measured
+        bool [panel genes].
+    loading, noise
+        float32 [panel genes, factors] and [panel genes], the factor model of
+        `cellport.models.missing`.
+
+    Returns
+    -------
+    ndarray
+        float32 [panel genes, hidden]; the rows of missing genes mean nothing.
+    """
+    if measured.all():
+        return weight
+    exact = loading.astype(np.float64)
+    known = np.where(measured, 1 / noise.astype(np.float64), 0)[:, None] * exact
+    system = np.eye(loading.shape[1]) + known.T @ exact
+    of_factors = exact[~measured].T @ weight[~measured]
+    added: NDArray[np.float64] = known @ np.linalg.solve(system, of_factors)
+    return (weight + added).astype(np.float32)
+
+
 def encode(
     layer: FirstLayer,
     indptr: NDArray[Any],

@@ -11,7 +11,11 @@ import torch
 from torch import Tensor, nn
 
 from cellport.models.draws import CellDropout, Share, draw
-from cellport.models.likelihood import softmax_negative_binomial, zero_inflated_log_prob
+from cellport.models.likelihood import (
+    SparseCounts,
+    softmax_negative_binomial,
+    zero_inflated_log_prob,
+)
 from cellport.models.normalise import PanelNormaliser
 
 Likelihood = Literal["nb", "zinb"]
@@ -219,22 +223,23 @@ class CountVAE(nn.Module):
         self.config = config
         self.encoder = Encoder(config, normaliser, basis)
         self.decoder = Decoder(config)
+        self._dropouts = tuple(part for part in self.modules() if isinstance(part, CellDropout))
 
-    def log_prob(self, counts: Tensor, latent: Tensor, batch: Tensor) -> Tensor:
+    def log_prob(self, counts: SparseCounts, latent: Tensor, batch: Tensor) -> Tensor:
         """Log-probability of each cell's counts given its latent, float [n]."""
         log_theta = self.decoder.log_theta
         if self.config.likelihood == "nb":
             logits = self.decoder.share(self.decoder.hide(latent, batch))
             return softmax_negative_binomial(logits, log_theta, counts)
-        library = counts.sum(dim=1, keepdim=True)
-        mean, dropout_logit = self.decoder(latent, batch, library)
+        mean, dropout_logit = self.decoder(latent, batch, counts.library)
         assert dropout_logit is not None
-        return zero_inflated_log_prob(counts, mean, log_theta.exp(), dropout_logit).sum(dim=1)
+        dense = counts.dense(self.config.n_genes)
+        return zero_inflated_log_prob(dense, mean, log_theta.exp(), dropout_logit).sum(dim=1)
 
     def forward(
         self,
-        degraded: Tensor,
-        counts: Tensor,
+        features: Tensor,
+        counts: SparseCounts,
         batch: Tensor,
         labels: Tensor,
         label_weight: Tensor,
@@ -244,10 +249,10 @@ class CountVAE(nn.Module):
 
         Parameters
         ----------
-        degraded
-            float [n, genes], what the encoder sees (thinned, masked); NaN = not measured.
+        features
+            float [n, n_features], linear features of what the encoder sees (thinned, masked).
         counts
-            float [n, genes], the cells as they were measured.
+            The cells as they were measured.
         batch
             float [n, batches], one-hot.
         labels
@@ -259,13 +264,12 @@ class CountVAE(nn.Module):
             Which cells of the minibatch these are; all of them when None. The losses of its
             shares add up to those of the minibatch.
         """
-        for module in self.modules():
-            if isinstance(module, CellDropout):
-                module.share = share
-        encoded = self.encoder(degraded)
+        for dropout in self._dropouts:
+            dropout.share = share
+        encoded = self.encoder.tail(features)
         spread = (0.5 * encoded.log_variance).exp()
         latent = encoded.mean + spread * draw(torch.randn, spread, share)
-        total = len(counts) if share is None else share.total
+        total = len(features) if share is None else share.total
         reconstruction = -self.log_prob(counts, latent, batch).sum() / total
         variance = encoded.log_variance.exp()
         kl = 0.5 * (encoded.mean.square() + variance - 1 - encoded.log_variance).sum() / total

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cellport.kernels.first_layer import FirstLayer, encode, prepare
+from cellport.kernels.first_layer import FirstLayer, Panel, encode, prepare_measured
 from cellport.runtime.atlas_file import AtlasFile
 from cellport.runtime.errors import AtlasError, first_line
 from cellport.runtime.sources.block import CountBlock
@@ -72,47 +72,8 @@ def query_first_layer(
             f"{atlas.path.name}: the sizes of its first layer do not fit its genes; "
             "get the atlas again."
         )
-    weight = weight_of_measured(weight, measured, loading, noise)
-    return prepare(
-        panel_column,
-        weight,
-        cap,
-        (bias - np.where(measured, mean, 0).astype(np.float64) @ weight).astype(np.float32),
-        atlas.manifest.target_sum * float(share[measured].sum(dtype=np.float64)),
-    )
-
-
-def weight_of_measured(
-    weight: NDArray[np.float32],
-    measured: NDArray[np.bool_],
-    loading: NDArray[np.float32],
-    noise: NDArray[np.float32],
-) -> NDArray[np.float32]:
-    """Add the weights of the missing genes to those of the genes that foretell them.
-
-    Parameters
-    ----------
-    weight
-        float32 [panel genes, hidden].
-    measured
-        bool [panel genes].
-    loading, noise
-        float32 [panel genes, factors] and [panel genes], the factor model of
-        `cellport.models.missing`.
-
-    Returns
-    -------
-    ndarray
-        float32 [panel genes, hidden]; the rows of missing genes mean nothing.
-    """
-    if measured.all():
-        return weight
-    exact = loading.astype(np.float64)
-    known = np.where(measured, 1 / noise.astype(np.float64), 0)[:, None] * exact
-    system = np.eye(loading.shape[1]) + known.T @ exact
-    of_factors = exact[~measured].T @ weight[~measured]
-    added: NDArray[np.float64] = known @ np.linalg.solve(system, of_factors)
-    return (weight + added).astype(np.float32)
+    panel = Panel(cap, mean, share, noise, loading, atlas.manifest.target_sum)
+    return prepare_measured(panel_column, measured, weight, bias, panel)
 
 
 def encode_block(

@@ -46,9 +46,23 @@ class Degradation:
     gene_noise: float = 0.3
 
 
-def degrade(
-    counts: sp.csr_matrix, rng: np.random.Generator, how: Degradation
-) -> NDArray[np.float32]:
+@dataclass(frozen=True, slots=True)
+class Degraded:
+    """Cells made poor.
+
+    Attributes
+    ----------
+    counts
+        float32 CSR [n, genes].
+    measured
+        bool [genes], False where the encoder is told that a gene is missing.
+    """
+
+    counts: sp.csr_matrix
+    measured: NDArray[np.bool_]
+
+
+def degrade(counts: sp.csr_matrix, rng: np.random.Generator, how: Degradation) -> Degraded:
     """Thin, mask and rescale a minibatch of counts.
 
     Parameters
@@ -59,31 +73,41 @@ def degrade(
         Source of randomness; the same state gives the same result.
     how
         The strength.
-
-    Returns
-    -------
-    ndarray
-        float32 [n, genes]; NaN where a gene is declared missing.
     """
     n_cells, n_genes = counts.shape
     thinned = rng.random(n_cells) < how.thin_share
     library = np.asarray(counts.sum(axis=1), dtype=np.float64).ravel()
     lowest = np.minimum(how.thin_least / np.maximum(library, 1.0), 1.0)
     kept = np.exp(rng.uniform(np.log(lowest), 0.0))
-    kept = np.where(thinned, kept, 1.0)
-    kept_of_value = np.repeat(kept, np.diff(counts.indptr))
-    values = np.rint(counts.data).astype(np.int64)
-    fewer = kept_of_value < 1
-    values[fewer] = rng.binomial(values[fewer], kept_of_value[fewer])
+    values = thin(counts, np.where(thinned, kept, 1.0), rng)
 
     noise = np.exp(rng.normal(0.0, rng.uniform(0.0, how.gene_noise), n_genes))
-    noisy = (values * noise[counts.indices]).astype(np.float32)
-    degraded: NDArray[np.float32] = sp.csr_matrix(
-        (noisy, counts.indices, counts.indptr), counts.shape
-    ).toarray()
-
+    measured = np.ones(n_genes, np.bool_)
     if rng.random() < how.mask_share:
         missing = rng.random(n_genes) < rng.uniform(0.0, how.mask_most)
-        declared = rng.random() < how.mask_declared
-        degraded[:, missing] = np.nan if declared else 0.0
-    return degraded
+        noise[missing] = 0.0
+        if rng.random() < how.mask_declared:
+            measured = ~missing
+    noisy = (values * noise[counts.indices]).astype(np.float32)
+    return Degraded(sp.csr_matrix((noisy, counts.indices, counts.indptr), counts.shape), measured)
+
+
+def thin(
+    counts: sp.csr_matrix, kept: NDArray[np.float64], rng: np.random.Generator
+) -> NDArray[np.int64]:
+    """Keep each molecule of a cell with a probability, int64 [non-zeros] of the counts.
+
+    Parameters
+    ----------
+    counts
+        CSR [n, genes], raw counts.
+    kept
+        float [n], the probability.
+    rng
+        Source of randomness.
+    """
+    of_value = np.repeat(kept, np.diff(counts.indptr))
+    values: NDArray[np.int64] = np.rint(counts.data).astype(np.int64)
+    fewer = of_value < 1
+    values[fewer] = rng.binomial(values[fewer], of_value[fewer])
+    return values

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from cellport.models.normalise import PanelNormaliser
+from cellport.train.augment import thin
 from cellport.train.feed import PanelCounts
 from cellport.train.log_normalise import label_means
 from cellport.train.normaliser import fit_normaliser
@@ -81,9 +82,7 @@ def _thinned(
     thinned = counts[rows]
     library = np.asarray(thinned.sum(axis=1), dtype=np.float64).ravel()
     kept = np.minimum(_SHALLOW / np.maximum(library, 1.0), 1.0)
-    whole = np.rint(thinned.data).astype(np.int64)
-    kept_of_value = np.repeat(kept, np.diff(thinned.indptr))
-    thinned.data = np.random.default_rng(0).binomial(whole, kept_of_value).astype(np.float32)
+    thinned.data = thin(thinned, kept, np.random.default_rng(0)).astype(np.float32)
     return thinned, label[rows]
 
 

@@ -5,20 +5,16 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
-import scipy.sparse as sp
 import torch
 from lightning_fabric import Fabric
 from numpy.typing import NDArray
-from torch import Tensor, nn
 
-from cellport.models.draws import Share
-from cellport.models.vae import CountVAE, Likelihood, Losses, cell_weights
+from cellport.models.draws import seed_draws
+from cellport.models.vae import CountVAE, Likelihood, Losses
 from cellport.runtime.errors import TrainingError, first_line
 from cellport.train.augment import Degradation, degrade
 from cellport.train.checkpoint import (
@@ -28,9 +24,18 @@ from cellport.train.checkpoint import (
     run_key,
     save_checkpoint,
 )
+from cellport.train.features import feature_maker
 from cellport.train.feed import PanelCounts, ahead, minibatches
+from cellport.train.minibatch import Maker, Minibatch
 from cellport.train.ranks import added_up, ask, connect, share_of
-from cellport.train.start import build_model, default_epochs, label_weights, new_optimiser
+from cellport.train.start import (
+    build_model,
+    default_batch_size,
+    default_epochs,
+    label_weights,
+    new_optimiser,
+)
+from cellport.train.threads import few_threads
 
 # how often a long epoch is saved, and shown
 _SAVE_SECONDS = 60.0
@@ -52,7 +57,7 @@ class FitConfig:
     epochs
         Passes over the cells; chosen from their number when None.
     batch_size
-        Cells a step.
+        Cells a step; chosen from the number of cells when None.
     learning_rate
         Peak of the one-cycle schedule.
     weight_decay, skip_weight_decay
@@ -78,7 +83,7 @@ class FitConfig:
     dropout: float = 0.1
     likelihood: Likelihood = "nb"
     epochs: int | None = None
-    batch_size: int = 64
+    batch_size: int | None = None
     learning_rate: float = 3e-3
     weight_decay: float = 1e-4
     skip_weight_decay: float = 0.01
@@ -232,22 +237,14 @@ def _fit(
     checkpoint: Path | None = None,
     report: Callable[[Progress], None] | None = None,
 ) -> CountVAE:
-    with _torch_threads(config.batch_size * cells.counts.shape[1]):
-        run = _Run(fabric, cells, config)
-        run.resume(checkpoint)
+    run = _Run(fabric, cells, config)
+    run.resume(checkpoint)
+    with few_threads(run.batch_size * cells.counts.shape[1]):
         while run.state.epoch < run.epochs:
             run.train_epoch(checkpoint, report)
-        if run.state.best is not None:
-            run.model.load_state_dict(run.state.best)
-        return run.model.cpu().eval()
-
-
-class Minibatch(NamedTuple):
-    """What the model takes of a minibatch, this process's share of it, and torch's seed."""
-
-    tensors: tuple[Tensor, ...]
-    share: Share | None
-    seed: int
+    if run.state.best is not None:
+        run.model.load_state_dict(run.state.best)
+    return run.model.cpu().eval()
 
 
 class _Run:
@@ -258,9 +255,10 @@ class _Run:
         torch.manual_seed(config.seed)
         n_cells = cells.counts.shape[0]
         self.model = build_model(cells, config)
-        self.epochs = config.epochs or default_epochs(n_cells, config.batch_size)
+        self.batch_size = config.batch_size or default_batch_size(n_cells)
+        self.epochs = config.epochs or default_epochs(n_cells, self.batch_size)
         self.rows = np.setdiff1d(np.arange(n_cells), cells.held_out)
-        self.steps = math.ceil(len(self.rows) / config.batch_size)
+        self.steps = math.ceil(len(self.rows) / self.batch_size)
         optimiser = new_optimiser(self.model, config)
         # the schedule divides by zero when its rise ends on step 0, as it does with 5 steps
         total_steps = max(10, self.epochs * self.steps + 1)
@@ -269,7 +267,8 @@ class _Run:
         )
         self.wrapped, self.optimiser = fabric.setup(self.model, optimiser)
         label = cells.label[self.rows]
-        self.label_weight = torch.from_numpy(label_weights(label, cells.n_labels))
+        weight = torch.from_numpy(label_weights(label, cells.n_labels))
+        self.maker = Maker(cells, feature_maker(self.model.encoder), weight)
         self.state = Checkpoint.start(run_key(cells, config, self.epochs))
 
     def resume(self, checkpoint: Path | None) -> None:
@@ -322,34 +321,14 @@ class _Run:
         for step, (chosen, whole) in enumerate(todo, start=first):
             rng = np.random.default_rng([seed, epoch, step])
             of_torch = int(rng.integers(1 << 62))
-            degraded = degrade(whole, rng, self.config.degradation)
-            yield self._minibatch(chosen, whole, degraded, of_torch)
-
-    def _minibatch(
-        self,
-        chosen: NDArray[np.int64],
-        whole: sp.csr_matrix,
-        degraded: NDArray[np.float32],
-        seed: int = 0,
-    ) -> Minibatch:
-        """Put together this process's share of a minibatch."""
-        cells, share = self.cells, share_of(self.fabric, len(chosen))
-        own = slice(None) if share is None else slice(share.start, share.stop)
-        label = torch.from_numpy(cells.label[chosen])
-        batch = nn.functional.one_hot(torch.from_numpy(cells.batch[chosen[own]]), cells.n_batches)
-        tensors = (
-            torch.from_numpy(degraded[own]),
-            torch.from_numpy(whole[own].toarray()),
-            batch.float(),
-            label[own],
-            cell_weights(label, self.label_weight)[own],
-        )
-        return Minibatch(tensors, share, seed)
+            seen = degrade(whole, rng, self.config.degradation)
+            share = share_of(self.fabric, len(chosen))
+            yield self.maker.make(chosen, whole, seen, share, of_torch)
 
     def train_step(self, epoch: int, step: int, ready: Minibatch) -> NDArray[np.float64]:
         """Take a step and return the losses of the whole minibatch."""
         config = self.config
-        torch.manual_seed(ready.seed)
+        seed_draws(ready.seed, self.fabric.device)
         losses = self._losses(ready)
         warmth = self._warmth(epoch, step)
         loss = losses.reconstruction + warmth * losses.kl + config.label_weight * losses.label
@@ -373,8 +352,7 @@ class _Run:
         return min(1.0, (epoch * self.steps + step + 1) / warm_up)
 
     def _losses(self, ready: Minibatch) -> Losses:
-        tensors = [tensor.to(self.fabric.device) for tensor in ready.tensors]
-        losses: Losses = self.wrapped(*tensors, ready.share)
+        losses: Losses = self.wrapped(*ready.to(self.fabric.device)[:-1])
         return losses
 
     def _held_out_loss(self) -> float | None:
@@ -388,21 +366,11 @@ class _Run:
             for start in range(0, len(held_out), _CHUNK):
                 chosen = held_out[start : start + _CHUNK]
                 whole = self.cells.counts[chosen]
-                losses = self._losses(self._minibatch(chosen, whole, whole.toarray()))
+                share = share_of(self.fabric, len(chosen))
+                losses = self._losses(self.maker.make(chosen, whole, None, share))
                 loss = losses.reconstruction + losses.kl + config.label_weight * losses.label
                 total += loss * len(chosen)
         return float(added_up(self.fabric, total)) / len(held_out)
 
     def _save(self, checkpoint: Path) -> None:
         save_checkpoint(checkpoint, self.state, self.model, self.optimiser, self.schedule)
-
-
-@contextmanager
-def _torch_threads(values_a_step: int) -> Iterator[None]:
-    """Use no more threads than a step can feed: on a busy machine idle ones cost the most."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(max(1, min(before, values_a_step // 500_000)))
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

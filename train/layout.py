@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from cellport.models.layout import LayoutNetwork
 from cellport.models.vae import CountVAE
 from cellport.train.augment import Degradation, degrade
+from cellport.train.features import feature_maker
 from cellport.train.fit import FitConfig, TrainingCells
 
 N_NEIGHBORS = 15
@@ -162,11 +163,12 @@ def _encode_degraded(
     degradation: Degradation,
     rng: np.random.Generator,
 ) -> NDArray[np.float32]:
-    latent = []
+    latent, features_of = [], feature_maker(model.encoder)
     with torch.inference_mode():
         for start in range(0, len(rows), _CHUNK):
-            counts = degrade(cells.counts[rows[start : start + _CHUNK]], rng, degradation)
-            latent.append(model.encoder(torch.from_numpy(counts)).mean.numpy())
+            seen = degrade(cells.counts[rows[start : start + _CHUNK]], rng, degradation)
+            features = torch.from_numpy(features_of(seen.counts, seen.measured))
+            latent.append(model.encoder.tail(features).mean.numpy())
     return np.concatenate(latent)
 
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from cellport.models.vae import CountVAE
 from cellport.train.augment import Degradation, degrade
+from cellport.train.features import feature_maker
 from cellport.train.fit import FitConfig, Progress, TrainingCells, fit
 from cellport.train.novelty import FEWEST_HELD_OUT, fit_novelty, novelty_p
 
@@ -205,10 +206,13 @@ def _logits(
     degradation: Degradation | None,
     rng: np.random.Generator,
 ) -> NDArray[np.float32]:
-    answers = []
+    answers, features_of = [], feature_maker(model.encoder)
     with torch.inference_mode():
         for start in range(0, len(rows), _CHUNK):
-            counts = cells.counts[rows[start : start + _CHUNK]]
-            seen = counts.toarray() if degradation is None else degrade(counts, rng, degradation)
-            answers.append(model.encoder(torch.from_numpy(seen)).logits.numpy())
+            counts, measured = cells.counts[rows[start : start + _CHUNK]], None
+            if degradation is not None:
+                seen = degrade(counts, rng, degradation)
+                counts, measured = seen.counts, seen.measured
+            features = torch.from_numpy(features_of(counts, measured))
+            answers.append(model.encoder.tail(features).logits.numpy())
     return np.concatenate(answers)

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from cellport.models.draws import Share
+from cellport.models.likelihood import SparseCounts, sparse_counts
 from cellport.models.normalise import PanelNormaliser
 from cellport.models.vae import CountVAE, Likelihood, Losses, ModelConfig, cell_weights
 
@@ -46,8 +47,21 @@ def _losses(
     labels: torch.Tensor,
     weight: torch.Tensor,
 ) -> Losses:
-    losses: Losses = model(counts, counts, batch, labels, cell_weights(labels, weight))
+    losses: Losses = model(
+        _features(model, counts), _sparse(counts), batch, labels, cell_weights(labels, weight)
+    )
     return losses
+
+
+def _features(model: CountVAE, counts: torch.Tensor) -> torch.Tensor:
+    values, _ = model.encoder.normalise(counts)
+    return values @ model.encoder.basis
+
+
+def _sparse(counts: torch.Tensor) -> SparseCounts:
+    indptr = torch.arange(0, counts.numel() + 1, counts.shape[1])
+    gene = torch.arange(counts.shape[1]).repeat(len(counts))
+    return sparse_counts(indptr, gene, counts.flatten())
 
 
 def test_encoder_is_its_basis_and_its_tail() -> None:
@@ -175,7 +189,8 @@ def test_shares_of_a_minibatch_add_up_to_it(likelihood: Likelihood, cut: int) ->
         for share in shares:
             rows = slice(None) if share is None else slice(share.start, share.stop)
             torch.manual_seed(5)
-            cells = (counts[rows], counts[rows], batch[rows], labels[rows], of_cell[rows])
+            of_counts = _features(model, counts[rows]), _sparse(counts[rows])
+            cells = (*of_counts, batch[rows], labels[rows], of_cell[rows])
             parts.append(torch.stack(model(*cells, share)))
         total = torch.stack(parts).sum(0)
         total.sum().backward()

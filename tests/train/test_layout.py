@@ -103,9 +103,13 @@ class _Encoded(NamedTuple):
 
 
 @pytest.fixture
-def halving() -> SimpleNamespace:
-    """A model whose latent is half of the counts; NaN is read as 0."""
-    return SimpleNamespace(encoder=lambda counts: _Encoded(counts.nan_to_num() / 2))
+def halving(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """A model whose latent is half of the counts, which are its features."""
+    monkeypatch.setattr(
+        "cellport.train.layout.feature_maker",
+        lambda encoder: lambda counts, measured=None: counts.toarray(),
+    )
+    return SimpleNamespace(encoder=SimpleNamespace(tail=lambda values: _Encoded(values / 2)))
 
 
 def _cells(n_cells: int, held_out: int) -> TrainingCells:
