@@ -25,6 +25,8 @@ FITS = 10
 # of the cells in each fit, and at most
 _SHARE = 0.6
 _MOST_CELLS = 3000
+# cells that say what a vertex is called, where it is the nearest of none
+_FEW = 15
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,17 +121,23 @@ def _fit(latent: NDArray[np.float32], rows: NDArray[np.int64], root: RootRule, s
     part = latent[rows]
     tree, diffused = fit_backbone(part, seed)
     backbone = close_cycle(tree, diffused.space)
-    near = cdist(diffused.space, backbone.vertex).argmin(axis=1)
+    apart = cdist(diffused.space, backbone.vertex)
+    near = apart.argmin(axis=1)
     curve = fit_curve(backbone, diffused.space, part)
     lineages = read_lineages(backbone, curve, root(backbone, near, rows))
     covariance = pooled_covariance(part, curve.mean[curve.point_of_cell])
     belongs = posterior(latent, curve.mean, curve.cells, covariance)
     time = belongs @ lineages.time
-    around = [rows[near == vertex] for vertex in lineages.milestones]
+    around = [rows[_nearest(apart[:, vertex], near == vertex)] for vertex in lineages.milestones]
     # the mean, as the longest way depends on a few cells
     return _Fit(
         rows, curve, lineages, belongs, time / max(time.mean(), 1e-12), around, diffused.slowest
     )
+
+
+def _nearest(apart: Floats, own: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Cells that are nearest to a vertex of all, or where none are, the 15 nearest to it."""
+    return np.flatnonzero(own) if own.any() else np.argsort(apart)[:_FEW]
 
 
 def _distilled(best: _Fit, times: Floats, inflation: float, slowest: float) -> Consensus:

@@ -87,3 +87,9 @@ def test_doubt_is_about_the_same_whatever_share_of_the_cells_the_fits_have(
         doubt.append(np.mean(of_seed))
     # fits that share most cells differ by less than half as much
     assert 0.6 < doubt[0] / doubt[1] < 1.6
+
+
+def test_a_vertex_that_is_nearest_to_no_cell_is_called_by_its_neighbours() -> None:
+    apart = np.arange(40)[::-1].astype(float)
+    assert consensus._nearest(apart, apart < 3).tolist() == [37, 38, 39]
+    assert sorted(consensus._nearest(apart, apart < 0)) == list(range(25, 40))
