@@ -3,13 +3,15 @@
     python benchmarks/training.py memory --folder FOLDER [--cells 500000]
     python benchmarks/training.py speed --folder FOLDER --peers-python /path/to/peers/bin/python
     python benchmarks/training.py sampling
+    python benchmarks/training.py sizes --folder FOLDER
     python benchmarks/training.py kills [--times 20]
 
 ``memory`` runs the whole ``cellport train`` on generated cells for one epoch and reports its peak
 resident memory. ``speed`` measures training steps of cellport, counts on disk and in memory, and of
 scvi-tools, all on the same cells, genes and network size, in turn: with the same minibatches, and
 each with its own default. ``sampling`` trains
-on real cells sorted by type and by batch, with pools far smaller than those in use. ``kills`` ends
+on real cells sorted by type and by batch, with pools far smaller than those in use. ``sizes``
+trains on 100,000 generated cells in minibatches of several sizes. ``kills`` ends
 training at random moments and compares the atlas that the same command then makes.
 """
 
@@ -32,7 +34,9 @@ from typing import Any
 
 import anndata
 import numpy as np
+import torch
 from mapping import timed
+from sklearn.metrics import f1_score
 from splits import data_folder
 from tiled import make_file
 
@@ -132,13 +136,12 @@ def worker(path: Path, panel: Path, batch_size: int, steps: int) -> None:
     """Print the cells a second of training steps, counts on disk and in memory in turn."""
     from cellport.train import store
     from cellport.train.fit import FitConfig, TrainingCells
-
-    # as the command does
-    sys.setswitchinterval(0.0005)
     from cellport.train.reference import read_reference
     from cellport.train.store import panel_counts
     from cellport.train.stream import chunks
 
+    # as the command does
+    sys.setswitchinterval(0.0005)
     reference = read_reference(path, LABELS, BATCH)
     names = anndata.read_h5ad(panel, backed="r").var_names
     genes = np.flatnonzero(np.isin(reference.gene_columns["index"].astype(str), names))
@@ -212,8 +215,6 @@ def _pools(cells: int, block: int) -> Iterator[None]:
 
 def measure_sampling(options: argparse.Namespace) -> list[dict[str, Any]]:
     """Held-out scores of models that saw the same cells in another order."""
-    from sklearn.metrics import f1_score
-
     from cellport.train.calibrate import hold_out
     from cellport.train.feed import BLOCK_CELLS, POOL_CELLS
     from cellport.train.fit import FitConfig, TrainingCells, fit
@@ -268,6 +269,52 @@ def measure_sampling(options: argparse.Namespace) -> list[dict[str, Any]]:
     return rows
 
 
+# --- sizes
+
+
+def measure_sizes(options: argparse.Namespace) -> list[dict[str, Any]]:
+    """Held-out scores of models that saw the same cells in larger and smaller minibatches."""
+    from cellport.train.augment import Degradation, degrade
+    from cellport.train.calibrate import held_out_share, hold_out
+    from cellport.train.features import feature_maker
+    from cellport.train.fit import FitConfig, TrainingCells, fit
+
+    cells = anndata.read_h5ad(panel_file(generated(options.folder, options.cells)))
+    label, batch = (
+        cells.obs[column].astype("category").cat.codes.to_numpy().astype(np.int64)
+        for column in (LABELS, BATCH)
+    )
+    share = held_out_share(len(label))
+    training = TrainingCells(
+        cells.X.tocsr().astype(np.float32), label, batch, int(label.max()) + 1,
+        int(batch.max()) + 1, hold_out(label, share, np.random.default_rng(0)),
+    )  # fmt: skip
+    whole = training.counts[training.held_out]
+    poor = degrade(whole, np.random.default_rng(0), Degradation(thin_share=1, mask_share=1))
+    rows = []
+    for size in (64, 256, 1024):
+        losses: list[float] = []
+        began = time.perf_counter()
+        model = fit(
+            training,
+            FitConfig(device="cpu", batch_size=size),
+            report=lambda progress: losses.append(progress.losses.get("held_out", np.inf)),  # noqa: B023
+        )
+        row: dict[str, Any] = {"batch_size": size, "epochs": len(losses)}
+        row["seconds"] = round(time.perf_counter() - began, 1)
+        row["held_out_loss"] = round(min(losses), 2)
+        features_of = feature_maker(model.encoder)
+        seen = {"whole": features_of(whole), "degraded": features_of(poor.counts, poor.measured)}
+        for name, features in seen.items():
+            with torch.inference_mode():
+                called = model.encoder.tail(torch.from_numpy(features)).logits.argmax(1).numpy()
+            score = f1_score(training.label[training.held_out], called, average="macro")
+            row[f"macro_f1, {name}"] = round(float(score), 4)
+        rows.append(row)
+        print(row, flush=True)
+    return rows
+
+
 # --- kills
 
 
@@ -317,7 +364,7 @@ def main() -> None:
         worker(Path(path), Path(panel), int(batch_size), int(steps))
         return
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=["memory", "speed", "sampling", "kills"])
+    parser.add_argument("what", choices=["memory", "speed", "sampling", "sizes", "kills"])
     parser.add_argument("--folder", type=Path, default=HERE / "cache" / "training")
     parser.add_argument("--cells", type=int, default=500_000)
     parser.add_argument("--batch-size", type=int, default=128)
@@ -333,6 +380,7 @@ def main() -> None:
         "memory": measure_memory,
         "speed": measure_speed,
         "sampling": measure_sampling,
+        "sizes": measure_sizes,
         "kills": measure_kills,
     }
     found = measure[options.what](options)
