@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 
 def default_batch_size(n_cells: int) -> int:
-    """64 cells a step up to 45,000 cells, then about 500 steps a pass, of at most 1,024 cells.
+    """64 cells a step up to 90,000 cells, then about 1,000 steps a pass, of at most 512 cells.
 
     A step of many cells costs less a cell, and a large reference has steps enough.
     """
-    return int(2 ** np.clip(round(math.log2(max(n_cells, 1) / 500)), 6, 10))
+    return int(2 ** np.clip(round(math.log2(max(n_cells, 1) / 1000)), 6, 9))
 
 
 def default_epochs(n_cells: int, batch_size: int) -> int:
