@@ -21,8 +21,7 @@ def test_default_epochs_are_about_a_thousand_steps(cells: int, epochs: int) -> N
 
 
 @pytest.mark.parametrize(
-    ("cells", "size"),
-    [(0, 64), (10, 64), (45_000, 64), (100_000, 256), (500_000, 1024), (10**8, 1024)],
+    ("cells", "size"), [(0, 64), (90_000, 64), (100_000, 128), (500_000, 512), (10**8, 512)]
 )
 def test_minibatches_grow_with_the_reference(cells: int, size: int) -> None:
     assert default_batch_size(cells) == size
