@@ -42,7 +42,7 @@ from cellport.train.checkpoint import run_key
 from cellport.train.fit import FitConfig, TrainingCells, fit
 from cellport.train.novelty import fit_easing, fit_novelty, novelty_p
 from cellport.train.panel import select_panel
-from cellport.train.start import default_batch_size, default_epochs
+from cellport.train.start import batch_size_and_epochs
 from cellport.train.unseen import answers_for_unseen_batches
 
 HERE = Path(__file__).parent
@@ -216,8 +216,7 @@ def run_ours(case: Case, easing: float, seed: int) -> tuple[dict[str, Any], NDAr
 
 
 def _trained(cells: TrainingCells, config: FitConfig, folder: Path) -> CountVAE:
-    n_cells = cells.counts.shape[0]
-    epochs = default_epochs(n_cells, config.batch_size or default_batch_size(n_cells))
+    _, epochs = batch_size_and_epochs(cells.counts.shape[0], config)
     key = run_key(cells, config, epochs)
     path = folder / f"{key[:16]}.pt"
     if path.exists():

@@ -29,7 +29,7 @@ from structure_cases import BATCHES, CLUSTERS, TRAJECTORIES, Case, load, write_f
 from structure_models import Trained, model_path, train
 from structure_picture import draw
 from structure_tables import tables
-from structure_truth import coverage, milestone_graph, ranked
+from structure_truth import coverage, milestone_graph, ranked, shown_names
 
 from cellport.train.roots import RootChoice
 from cellport.train.structure import Structure, fit_structure
@@ -82,12 +82,9 @@ def trajectory(case: Case, seed: int, with_labels: bool) -> dict[str, Any]:
 
 def drawn_graph(structure: Structure) -> Counter[frozenset[str]]:
     """Edges of the backbone found; the far side of a circle, named twice, is one milestone."""
-    names = structure.summary["milestones"]
-    one = {names[other]: names[one] for one, other in structure.summary["same_place"]}
+    shown = shown_names(structure.summary)
     ends = [edge.split(" -> ") for edge in structure.summary["edges"]]
-    return Counter(
-        frozenset(one.get(name, name).partition(" (")[0] for name in pair) for pair in ends
-    )
+    return Counter(frozenset(shown[name] for name in pair) for pair in ends)
 
 
 def peer_trajectories(case: Case, seed: int) -> list[dict[str, Any]]:

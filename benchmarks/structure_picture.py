@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from structure_cases import Case
 from structure_models import Trained
+from structure_truth import shown_names
 
 from cellport.train.fit import FitConfig
 from cellport.train.layout import learn_layout, place
@@ -84,10 +85,9 @@ def _backbone(
 ) -> None:
     """Draw each edge through the medians of its cells, from the end of the edge before it."""
     ends: dict[str, NDArray[np.floating]] = {}
-    names = summary["milestones"]
-    far_side = {names[i]: names[pair[0]] for pair in summary["same_place"] for i in pair}
+    shown = shown_names(summary)
     for number, name in enumerate(summary["edges"]):
-        start, end = name.split(" -> ")
+        start, end = (shown[milestone] for milestone in name.split(" -> "))
         on = (edge.argmax(axis=1) == number) & (edge.sum(axis=1) > 0.5)
         step = np.minimum((fraction[:, number] * _BINS).astype(int), _BINS - 1)
         bins = [at[on & (step == i)] for i in range(_BINS)]
@@ -96,7 +96,6 @@ def _backbone(
             continue
         ends.setdefault(start, path[0])
         path = [ends[start], *path]
-        end = far_side.get(end, end)
         if end in ends:
             path.append(ends[end])
         line = np.array(path)
@@ -104,9 +103,9 @@ def _backbone(
         if end in ends:
             continue
         ends[end] = path[-1]
-        shown = end.replace("milestone_", "").partition(" (")[0]
         axis.annotate(
-            shown, path[-1], fontsize=9, weight="bold", color="black", ha="center",
+            end.replace("milestone_", ""), path[-1], ha="center", fontsize=9, weight="bold",
+            color="black",
             bbox={"boxstyle": "round,pad=0.15", "fc": "white", "ec": "black"},
         )  # fmt: skip
     root = summary["edges"][0].split(" -> ")[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,6 +73,13 @@ def coverage(
     low, high = (norm.cdf((cuts[stage + more] - time) / sd) for more in (0, 1))
     inside = np.minimum(high, (1 + LEVEL) / 2) - np.maximum(low, (1 - LEVEL) / 2)
     return round(float((np.maximum(inside, 0) / np.maximum(high - low, 1e-12)).mean()), 4)
+
+
+def shown_names(summary: dict[str, Any]) -> dict[str, str]:
+    """Name by which each milestone goes; the far side of a circle, named twice, is one."""
+    names = summary["milestones"]
+    far_side = {name for pair in summary["same_place"] for name in (names[i] for i in pair)}
+    return {name: name.rpartition(" (")[0] if name in far_side else name for name in names}
 
 
 def milestone_graph(case: Case) -> Counter[frozenset[str]] | None:

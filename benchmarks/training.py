@@ -36,6 +36,7 @@ import anndata
 import numpy as np
 import torch
 from mapping import timed
+from numpy.typing import NDArray
 from sklearn.metrics import f1_score
 from splits import data_folder
 from tiled import make_file
@@ -213,6 +214,11 @@ def _pools(cells: int, block: int) -> Iterator[None]:
         feed.POOL_CELLS, feed.BLOCK_CELLS = before
 
 
+def _codes(cells: anndata.AnnData, column: str) -> NDArray[np.int64]:
+    codes: NDArray[np.int64] = cells.obs[column].astype("category").cat.codes.to_numpy(np.int64)
+    return codes
+
+
 def measure_sampling(options: argparse.Namespace) -> list[dict[str, Any]]:
     """Held-out scores of models that saw the same cells in another order."""
     from cellport.train.calibrate import hold_out
@@ -222,8 +228,7 @@ def measure_sampling(options: argparse.Namespace) -> list[dict[str, Any]]:
     from cellport.train.panel import select_panel
 
     cells = anndata.read_h5ad(data_folder() / "pbmc_3studies_labelled.h5ad")
-    label = cells.obs["cell_type"].astype("category").cat.codes.to_numpy().astype(np.int64)
-    batch = cells.obs["batch"].astype("category").cat.codes.to_numpy().astype(np.int64)
+    label, batch = _codes(cells, "cell_type"), _codes(cells, "batch")
     counts = cells.X.tocsr().astype(np.float32)
     counts = counts[:, select_panel(counts, batch, GENES)]
     shuffled = np.random.default_rng(0).permutation(len(label))
@@ -280,10 +285,7 @@ def measure_sizes(options: argparse.Namespace) -> list[dict[str, Any]]:
     from cellport.train.fit import FitConfig, TrainingCells, fit
 
     cells = anndata.read_h5ad(panel_file(generated(options.folder, options.cells)))
-    label, batch = (
-        cells.obs[column].astype("category").cat.codes.to_numpy().astype(np.int64)
-        for column in (LABELS, BATCH)
-    )
+    label, batch = _codes(cells, LABELS), _codes(cells, BATCH)
     share = held_out_share(len(label))
     training = TrainingCells(
         cells.X.tocsr().astype(np.float32), label, batch, int(label.max()) + 1,

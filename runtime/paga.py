@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from cellport.runtime.errors import InputError
+from cellport.runtime.trajectory import far_sides
 
 GROUPS = "cellport_milestone"
 
@@ -52,9 +53,9 @@ def add_paga(adata: Any) -> None:
     n = len(milestones)
     one_way = sp.csr_matrix((np.ones(len(ends)), ends.T), (n, n))
     position = np.asarray(facts["positions"], np.float64)
-    # both ways round a circle end at one place
-    meet = np.triu((position[:, None] == position[None]).all(axis=2), k=1)
-    joined = one_way + sp.csr_matrix(meet, dtype=np.float64)
+    circles = far_sides(milestones, list(facts["terminal_states"]), position)
+    one, other = np.array(circles, np.int64).reshape(-1, 2).T
+    joined = one_way + sp.csr_matrix((np.ones(len(circles)), (one, other)), (n, n))
     adata.uns["paga"] = {
         "groups": GROUPS,
         "connectivities": (joined + joined.T).tocsr(),

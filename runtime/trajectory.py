@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -93,11 +94,8 @@ class Trajectory:
 
     @property
     def circles(self) -> list[tuple[int, int]]:
-        """Milestones that are the far side of one circle: both ways round end at one place."""
-        at = self.positions
-        terminal = [self.milestones.index(name) for name in self.terminals]
-        pairs = itertools.combinations(terminal, 2)
-        return [(one, other) for one, other in pairs if (at[one] == at[other]).all()]
+        """As `far_sides` finds them."""
+        return far_sides(self.milestones, self.terminals, self.positions)
 
     def in_brief(self) -> dict[str, Any]:
         """Return what ``uns["cellport"]`` of a mapping holds of it."""
@@ -109,6 +107,23 @@ class Trajectory:
             "roots": list(self.roots),
             "terminal_states": list(self.terminals),
         }
+
+
+def far_sides(
+    milestones: Sequence[str], terminals: Sequence[str], positions: NDArray[np.floating]
+) -> list[tuple[int, int]]:
+    """Find milestones that are the far side of one circle: both ways round end at one place.
+
+    Parameters
+    ----------
+    milestones, terminals
+        Names of all milestones, and of the terminal states among them.
+    positions
+        float [milestones, 2], on the 2-D map.
+    """
+    terminal = [milestones.index(name) for name in terminals]
+    pairs = itertools.combinations(terminal, 2)
+    return [(one, other) for one, other in pairs if (positions[one] == positions[other]).all()]
 
 
 class LineageGene(NamedTuple):

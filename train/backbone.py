@@ -7,6 +7,7 @@ branches that the cells have. Where two of its parts meet again, `cellport.train
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,6 +51,12 @@ class Backbone:
     def degree(self) -> NDArray[np.int64]:
         """Number of edges at each vertex."""
         return np.bincount(self.edges.ravel(), minlength=len(self.vertex))
+
+    @property
+    def length(self) -> Floats:
+        """Length of each edge, float [edges]."""
+        along = np.diff(self.vertex[self.edges], axis=1)[:, 0]
+        return np.asarray(np.linalg.norm(along, axis=1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,20 +144,12 @@ def grow_tree(space: Floats, seed: int) -> Backbone:
         Of k-means.
     """
     n_vertices = int(np.clip(len(space) // 20, 2, _VERTICES))
-    vertex = centres(space, n_vertices, seed)
-    width = (cdist(space, vertex).min(axis=1) ** 2).mean() / space.shape[1]
-    for _ in range(_ITERATIONS):
-        vertex, width = _pulled(Backbone(vertex, _spanning_tree(vertex)), space, width)
-    return Backbone(vertex, _spanning_tree(vertex))
+    return _settled(centres(space, n_vertices, seed), space, _spanning_tree)
 
 
 def settle(backbone: Backbone, space: Floats) -> Backbone:
     """Pull the vertices to the cells and to their neighbours; the edges stay as they are."""
-    vertex = backbone.vertex
-    width = (cdist(space, vertex).min(axis=1) ** 2).mean() / space.shape[1]
-    for _ in range(_ITERATIONS):
-        vertex, width = _pulled(Backbone(vertex, backbone.edges), space, width)
-    return Backbone(vertex, backbone.edges)
+    return _settled(backbone.vertex, space, lambda vertex: backbone.edges)
 
 
 def centres(values: NDArray[np.floating], number: int, seed: int) -> Floats:
@@ -176,7 +175,7 @@ def prune(tree: Backbone, space: Floats) -> Backbone:
     width = np.sqrt(project(tree, space).square.mean()) + 1e-12
     while (tree.degree > 2).any():
         on = project(tree, space)
-        length = np.linalg.norm(np.diff(tree.vertex[tree.edges], axis=1)[:, 0], axis=1)
+        length = tree.length
         weakest, worst = None, 1.0
         for branch in side_branches(tree):
             share = np.isin(on.edge, branch).mean() / LEAST_SHARE
@@ -217,6 +216,16 @@ def project(backbone: Backbone, space: Floats) -> Projection:
         closer = away < square
         edge[closer], fraction[closer], square[closer] = i, way[closer], away[closer]
     return Projection(edge, fraction, square)
+
+
+def _settled(
+    vertex: Floats, space: Floats, edges_of: Callable[[Floats], NDArray[np.int64]]
+) -> Backbone:
+    """Pull vertices until they are settled, joined anew each time by the edges between them."""
+    width = (cdist(space, vertex).min(axis=1) ** 2).mean() / space.shape[1]
+    for _ in range(_ITERATIONS):
+        vertex, width = _pulled(Backbone(vertex, edges_of(vertex)), space, width)
+    return Backbone(vertex, edges_of(vertex))
 
 
 def _pulled(backbone: Backbone, space: Floats, width: float) -> tuple[Floats, float]:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_matrix
-from scipy.sparse.csgraph import shortest_path
 from scipy.spatial.distance import cdist
 
 from cellport.train.backbone import LEAST_LENGTH, Backbone, Floats, project, settle
+from cellport.train.trajectory import between_vertices
 
 # edges between the two places that an edge would join: fewer make a kink, no circle
 _FEWEST_EDGES = 5
@@ -33,7 +32,7 @@ def close_cycle(tree: Backbone, space: Floats) -> Backbone:
         float [cells, dimensions], the diffusion map.
     """
     best, roundest = tree, LEAST_LENGTH
-    apart = _between(tree)
+    apart = between_vertices(tree, np.ones(len(tree.edges)))
     near = np.where(apart >= _FEWEST_EDGES, cdist(tree.vertex, tree.vertex), np.inf)
     for end in np.flatnonzero(tree.degree == 1):
         if np.isfinite(near[end]).any():
@@ -89,17 +88,10 @@ def _roundness(closed: Backbone, space: Floats) -> float:
     """Spread of a circle across its narrow side, in widths of the cells about it; 0 if open."""
     around = on_cycle(closed)
     placed = project(closed, space)
-    length = np.linalg.norm(np.diff(closed.vertex[closed.edges], axis=1)[:, 0], axis=1)
-    density = np.bincount(placed.edge, minlength=len(length)) / np.maximum(length, 1e-12)
+    number = np.bincount(placed.edge, minlength=len(closed.edges))
+    density = number / np.maximum(closed.length, 1e-12)
     if density[-1] < _LEAST_DENSITY * np.median(density[around]):
         return 0.0
     vertex = closed.vertex[np.unique(closed.edges[around])]
     spread = np.linalg.svd(vertex - vertex.mean(axis=0), compute_uv=False) / np.sqrt(len(vertex))
     return float(spread[1] / (np.sqrt(placed.square.mean()) + 1e-12))
-
-
-def _between(tree: Backbone) -> Floats:
-    """Edges between each two vertices."""
-    n = len(tree.vertex)
-    graph = csr_matrix((np.ones(len(tree.edges)), tree.edges.T), (n, n))
-    return np.asarray(shortest_path(graph, directed=False, unweighted=True))

@@ -29,9 +29,8 @@ from cellport.train.feed import PanelCounts, ahead, minibatches
 from cellport.train.minibatch import Maker, Minibatch
 from cellport.train.ranks import added_up, ask, connect, share_of
 from cellport.train.start import (
+    batch_size_and_epochs,
     build_model,
-    default_batch_size,
-    default_epochs,
     label_weights,
     new_optimiser,
 )
@@ -255,8 +254,7 @@ class _Run:
         torch.manual_seed(config.seed)
         n_cells = cells.counts.shape[0]
         self.model = build_model(cells, config)
-        self.batch_size = config.batch_size or default_batch_size(n_cells)
-        self.epochs = config.epochs or default_epochs(n_cells, self.batch_size)
+        self.batch_size, self.epochs = batch_size_and_epochs(n_cells, config)
         self.rows = np.setdiff1d(np.arange(n_cells), cells.held_out)
         self.steps = math.ceil(len(self.rows) / self.batch_size)
         optimiser = new_optimiser(self.model, config)

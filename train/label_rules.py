@@ -75,16 +75,20 @@ def fit_label_rules(
         return LabelRules(calibration, nested(groups, labels), (1.0,) * len(labels))
     prob = calibration.prob(judged.logits)
     whole = ~judged.degraded
+    level = reached_level(prob, judged.label)
     confused = groups_of_confusions(prob[whole], judged.label[whole], labels)
     parents = nested(groups or confused, labels)
     return LabelRules(
         calibration,
         parents,
         set_thresholds(prob, judged.label),
-        reached_level(prob, judged.label),
+        level,
         call_threshold(prob, judged.label, labels, parents),
         _scores(prob[whole], judged.label[whole], labels)
-        | {"by": "cell" if by_batch is None else "batch", "conformal": _coverage(prob, judged)},
+        | {
+            "by": "cell" if by_batch is None else "batch",
+            "conformal": {"level": level} | _coverage(prob, judged),
+        },
     )
 
 
@@ -117,7 +121,6 @@ def _coverage(prob: NDArray[np.floating], judged: Unseen) -> dict[str, float]:
     within[rows, prob.argmax(axis=1)] = True
     whole = ~judged.degraded
     return {
-        "level": reached_level(prob, judged.label),
         "coverage": float(within[rows, judged.label][whole].mean()),
         "coverage_degraded": float(within[rows, judged.label][judged.degraded].mean()),
         "mean_size": float(within[whole].sum(axis=1).mean()),

@@ -17,8 +17,8 @@ from torch import Tensor, nn
 
 from cellport.models.layout import LayoutNetwork
 from cellport.models.vae import CountVAE
-from cellport.train.augment import Degradation, degrade
-from cellport.train.features import feature_maker
+from cellport.train.augment import Degradation
+from cellport.train.features import encode_cells
 from cellport.train.fit import FitConfig, TrainingCells
 
 N_NEIGHBORS = 15
@@ -163,13 +163,8 @@ def _encode_degraded(
     degradation: Degradation,
     rng: np.random.Generator,
 ) -> NDArray[np.float32]:
-    latent, features_of = [], feature_maker(model.encoder)
-    with torch.inference_mode():
-        for start in range(0, len(rows), _CHUNK):
-            seen = degrade(cells.counts[rows[start : start + _CHUNK]], rng, degradation)
-            features = torch.from_numpy(features_of(seen.counts, seen.measured))
-            latent.append(model.encoder.tail(features).mean.numpy())
-    return np.concatenate(latent)
+    encoded = encode_cells(model.encoder, cells.counts, rows, _CHUNK, degradation, rng)
+    return np.concatenate([part.mean.numpy() for part in encoded])
 
 
 def _trust(latent: NDArray[np.float32], placed: NDArray[np.float32]) -> float:

@@ -31,6 +31,12 @@ def default_epochs(n_cells: int, batch_size: int) -> int:
     return int(np.clip(math.ceil(1000 / steps), 15, 400))
 
 
+def batch_size_and_epochs(n_cells: int, config: FitConfig) -> tuple[int, int]:
+    """Cells a step and passes over the cells, as asked for or by the number of cells."""
+    batch_size = config.batch_size or default_batch_size(n_cells)
+    return batch_size, config.epochs or default_epochs(n_cells, batch_size)
+
+
 def build_model(cells: TrainingCells, config: FitConfig) -> CountVAE:
     """Return an untrained model with the reference's normalisation and linear features in it."""
     normaliser = fit_normaliser(cells.counts)

@@ -79,7 +79,7 @@ def fit_curve(backbone: Backbone, space: Floats, latent: NDArray[np.floating]) -
 
 def distances(backbone: Backbone, curve: Curve, root: int) -> tuple[Floats, Floats]:
     """Shortest way from a vertex to each vertex and to each point, in units of the latent."""
-    at_vertex = _between_vertices(backbone, curve.length)[root]
+    at_vertex = between_vertices(backbone, curve.length)[root]
     start, end = at_vertex[backbone.edges].T
     at_point = start[curve.edge] * (1 - curve.fraction) + end[curve.edge] * curve.fraction
     return at_vertex, at_point
@@ -136,7 +136,8 @@ def _lengths(backbone: Backbone, space: Floats, latent: NDArray[np.floating]) ->
     return np.asarray(np.maximum(length, 1e-6))
 
 
-def _between_vertices(backbone: Backbone, length: Floats) -> Floats:
+def between_vertices(backbone: Backbone, length: Floats) -> Floats:
+    """Shortest way between each two vertices, for float [edges] lengths of the edges."""
     n = len(backbone.vertex)
     graph = csr_matrix((length, backbone.edges.T), (n, n))
     return np.asarray(shortest_path(graph, directed=False))
@@ -145,7 +146,7 @@ def _between_vertices(backbone: Backbone, length: Floats) -> Floats:
 def _between_points(
     backbone: Backbone, length: Floats, edge: NDArray[np.int64], fraction: Floats
 ) -> Floats:
-    apart = _between_vertices(backbone, length)
+    apart = between_vertices(backbone, length)
     to_ends = np.stack([fraction, 1 - fraction], axis=1) * length[edge, None]
     ends = backbone.edges[edge]
     through = np.stack(

@@ -11,12 +11,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from cellport.models.vae import CountVAE
-from cellport.train.augment import Degradation, degrade
-from cellport.train.features import feature_maker
+from cellport.train.augment import Degradation
+from cellport.train.features import encode_cells
 from cellport.train.fit import FitConfig, Progress, TrainingCells, fit
 from cellport.train.novelty import FEWEST_HELD_OUT, fit_novelty, novelty_p
 
@@ -206,13 +205,5 @@ def _logits(
     degradation: Degradation | None,
     rng: np.random.Generator,
 ) -> NDArray[np.float32]:
-    answers, features_of = [], feature_maker(model.encoder)
-    with torch.inference_mode():
-        for start in range(0, len(rows), _CHUNK):
-            counts, measured = cells.counts[rows[start : start + _CHUNK]], None
-            if degradation is not None:
-                seen = degrade(counts, rng, degradation)
-                counts, measured = seen.counts, seen.measured
-            features = torch.from_numpy(features_of(counts, measured))
-            answers.append(model.encoder.tail(features).logits.numpy())
-    return np.concatenate(answers)
+    encoded = encode_cells(model.encoder, cells.counts, rows, _CHUNK, degradation, rng)
+    return np.concatenate([part.logits.numpy() for part in encoded])

@@ -72,6 +72,7 @@ def test_both_ways_round_a_circle_are_joined() -> None:
             "positions": [[0, 0], [3, 4], [3, 4]],
             "edges": edges,
             "edge_ends": [[0, 1], [0, 2]],
+            "terminal_states": [edge.partition(" -> ")[2] for edge in edges],
         }
     }
     add_paga(adata)

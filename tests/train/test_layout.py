@@ -106,7 +106,7 @@ class _Encoded(NamedTuple):
 def halving(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     """A model whose latent is half of the counts, which are its features."""
     monkeypatch.setattr(
-        "cellport.train.layout.feature_maker",
+        "cellport.train.features.feature_maker",
         lambda encoder: lambda counts, measured=None: counts.toarray(),
     )
     return SimpleNamespace(encoder=SimpleNamespace(tail=lambda values: _Encoded(values / 2)))
