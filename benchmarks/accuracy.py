@@ -41,8 +41,8 @@ from stress import CONDITIONS, degrade
 
 import cellport
 from cellport.kernels.warmup import warmup
-from cellport.train.panel import select_panel
-from cellport.train.scores import label_scores
+from cellport.train.labels.scores import label_scores
+from cellport.train.reference.panel import select_panel
 
 HERE = Path(__file__).resolve().parent
 AT_MOST = (3000, 1500)

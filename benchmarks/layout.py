@@ -31,13 +31,13 @@ from sklearn.manifold import trustworthiness
 from splits import data_folder
 
 import cellport
-from cellport.runtime.atlas import load_atlas
+from cellport.runtime.mapping.atlas import load_atlas
 from cellport.train.api import encode_reference, train_atlas
-from cellport.train.calibrate import held_out_share, hold_out
-from cellport.train.fit import FitConfig, TrainingCells, fit
-from cellport.train.layout import N_NEIGHBORS, fit_layout, learn_layout, place
-from cellport.train.panel import select_panel
-from cellport.train.reference import read_reference
+from cellport.train.fit.loop import FitConfig, TrainingCells, fit
+from cellport.train.labels.calibrate import held_out_share, hold_out
+from cellport.train.reference.panel import select_panel
+from cellport.train.reference.reference import read_reference
+from cellport.train.umap import N_NEIGHBORS, fit_layout, learn_layout, place
 
 RESULTS = Path(__file__).parent / "results"
 MOST_CELLS = 2500

@@ -36,9 +36,9 @@ import torch
 from splits import data_folder
 
 import cellport
-from cellport.runtime.atlas import Atlas, MapOptions, load_atlas
-from cellport.runtime.lineage_counts import LineageCounts
 from cellport.runtime.map_files import map_files
+from cellport.runtime.mapping.atlas import Atlas, MapOptions, load_atlas
+from cellport.runtime.mapping.gather.lineage_counts import LineageCounts
 from cellport.train.api import train_atlas
 
 RESULTS = Path(__file__).parent / "results"

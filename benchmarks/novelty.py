@@ -37,13 +37,13 @@ from sklearn.preprocessing import StandardScaler
 from splits import data_folder
 
 from cellport.models.vae import CountVAE
-from cellport.train.calibrate import held_out_share
-from cellport.train.checkpoint import run_key
-from cellport.train.fit import FitConfig, TrainingCells, fit
+from cellport.train.fit.checkpoint import run_key
+from cellport.train.fit.loop import FitConfig, TrainingCells, fit
+from cellport.train.fit.model import batch_size_and_epochs
+from cellport.train.labels.calibrate import held_out_share
+from cellport.train.labels.left_out import answers_for_unseen_batches
 from cellport.train.novelty import fit_easing, fit_novelty, novelty_p
-from cellport.train.panel import select_panel
-from cellport.train.start import batch_size_and_epochs
-from cellport.train.unseen import answers_for_unseen_batches
+from cellport.train.reference.panel import select_panel
 
 HERE = Path(__file__).parent
 RESULT = HERE / "results" / "novelty.json"

@@ -1,6 +1,6 @@
 """Map a large file in the page: seconds, how long the page was deaf, and memory of the tab.
 
-    npm install --prefix web && npm run build --prefix web
+    npm install --prefix web/page && npm run build --prefix web/page
     python benchmarks/page.py
 
 A published site is opened with Chromium, each round in a fresh profile, and a generated query
@@ -30,8 +30,8 @@ from pathlib import Path
 from typing import Any
 
 import cellport
-from cellport.runtime.pull import find_atlas
-from cellport.web.publish import publish
+from cellport.runtime.fetch.pull import find_atlas
+from cellport.web.server.publish import publish
 
 HERE = Path(__file__).resolve().parent
 WEB = HERE.parent / "web"

@@ -17,7 +17,7 @@ from page import served, visit
 from splits import data_folder
 
 import cellport
-from cellport.web.publish import publish
+from cellport.web.server.publish import publish
 
 HERE = Path(__file__).resolve().parent
 IMAGES = HERE.parent / "docs" / "images"

@@ -19,8 +19,8 @@ from typing import Any
 import anndata
 from splits import data_folder
 
-from cellport.runtime.atlas_file import open_atlas_file
-from cellport.runtime.verify import verify_atlas
+from cellport.runtime.atlas.file import open_atlas_file
+from cellport.runtime.mapping.verify import verify_atlas
 from cellport.train.api import train_atlas
 
 MODELS = Path(__file__).resolve().parent.parent / "models"

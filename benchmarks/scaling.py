@@ -30,8 +30,8 @@ import numpy as np
 from cluster import ATLAS, add_to_results, fill_in, queries
 
 import cellport
-from cellport.runtime.atlas import Atlas
 from cellport.runtime.cluster.local import connected
+from cellport.runtime.mapping.atlas import Atlas
 from cellport.runtime.writers import open_writer
 
 HERE = Path(__file__).resolve().parent

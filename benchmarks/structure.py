@@ -31,8 +31,8 @@ from structure_picture import draw
 from structure_tables import tables
 from structure_truth import coverage, milestone_graph, ranked, shown_names
 
-from cellport.train.roots import RootChoice
-from cellport.train.structure import Structure, fit_structure
+from cellport.train.structure.fit import Structure, fit_structure
+from cellport.train.structure.roots import RootChoice
 
 HERE = Path(__file__).parent
 RESULT = HERE / "results" / "structure.json"

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from splits import data_folder
 from structure_circles import generate
 
-from cellport.train.panel import select_panel
+from cellport.train.reference.panel import select_panel
 
 CACHE = Path(__file__).parent / "cache" / "structure"
 MOST_CELLS = 3000

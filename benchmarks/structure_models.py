@@ -12,10 +12,10 @@ from structure_cases import Case
 
 from cellport.models.vae import CountVAE
 from cellport.train.api import encode_reference
-from cellport.train.calibrate import held_out_share, hold_out
-from cellport.train.fit import FitConfig, TrainingCells, fit
-from cellport.train.panel import select_panel
-from cellport.train.structure import Annotated
+from cellport.train.fit.loop import FitConfig, TrainingCells, fit
+from cellport.train.labels.calibrate import held_out_share, hold_out
+from cellport.train.reference.panel import select_panel
+from cellport.train.structure.fit import Annotated
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,9 @@ from structure_cases import Case
 from structure_models import Trained
 from structure_truth import shown_names
 
-from cellport.train.fit import FitConfig
-from cellport.train.layout import learn_layout, place
-from cellport.train.structure import Structure
+from cellport.train.fit.loop import FitConfig
+from cellport.train.structure.fit import Structure
+from cellport.train.umap import learn_layout, place
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt

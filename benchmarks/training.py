@@ -83,7 +83,7 @@ def measure_memory(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def measure_speed(options: argparse.Namespace) -> list[dict[str, Any]]:
-    from cellport.train.start import default_batch_size
+    from cellport.train.fit.model import default_batch_size
 
     path = generated(options.folder, options.cells)
     panel = panel_file(path)
@@ -114,8 +114,8 @@ def measure_speed(options: argparse.Namespace) -> list[dict[str, Any]]:
 
 def panel_file(path: Path) -> Path:
     """Write the panel's genes of the first 100,000 cells to a file of their own, once."""
-    from cellport.train.panel import select_panel
-    from cellport.train.reference import read_reference
+    from cellport.train.reference.panel import select_panel
+    from cellport.train.reference.reference import read_reference
 
     panel = path.with_name(f"panel_{path.name}")
     if not panel.exists():
@@ -135,11 +135,11 @@ def _output(command: list[str]) -> str:
 
 def worker(path: Path, panel: Path, batch_size: int, steps: int) -> None:
     """Print the cells a second of training steps, counts on disk and in memory in turn."""
-    from cellport.train import store
-    from cellport.train.fit import FitConfig, TrainingCells
-    from cellport.train.reference import read_reference
-    from cellport.train.store import panel_counts
-    from cellport.train.stream import chunks
+    from cellport.train.fit.loop import FitConfig, TrainingCells
+    from cellport.train.reference import scratch as store
+    from cellport.train.reference.chunks import chunks
+    from cellport.train.reference.reference import read_reference
+    from cellport.train.reference.scratch import panel_counts
 
     # as the command does
     sys.setswitchinterval(0.0005)
@@ -179,10 +179,10 @@ def worker(path: Path, panel: Path, batch_size: int, steps: int) -> None:
 
 def _steps(cells: Any, config: Any) -> Iterator[None]:
     """Take one training step, exactly as `fit` does, each time it is asked."""
-    from cellport.train import fit as module
-    from cellport.train.feed import ahead
-    from cellport.train.ranks import connect
-    from cellport.train.threads import few_threads
+    from cellport.train.fit import loop as module
+    from cellport.train.fit.order import ahead
+    from cellport.train.fit.processes import connect
+    from cellport.train.fit.threads import few_threads
 
     run = module._Run(connect("cpu", config.precision), cells, config)
     run.wrapped.train()
@@ -204,7 +204,7 @@ def _spend(run: Iterator[None], steps: int) -> tuple[float, float]:
 
 @contextmanager
 def _pools(cells: int, block: int) -> Iterator[None]:
-    from cellport.train import feed
+    from cellport.train.fit import order as feed
 
     before = feed.POOL_CELLS, feed.BLOCK_CELLS
     feed.POOL_CELLS, feed.BLOCK_CELLS = cells, block
@@ -221,11 +221,11 @@ def _codes(cells: anndata.AnnData, column: str) -> NDArray[np.int64]:
 
 def measure_sampling(options: argparse.Namespace) -> list[dict[str, Any]]:
     """Held-out scores of models that saw the same cells in another order."""
-    from cellport.train.calibrate import hold_out
-    from cellport.train.feed import BLOCK_CELLS, POOL_CELLS
-    from cellport.train.fit import FitConfig, TrainingCells, fit
+    from cellport.train.fit.loop import FitConfig, TrainingCells, fit
+    from cellport.train.fit.order import BLOCK_CELLS, POOL_CELLS
+    from cellport.train.labels.calibrate import hold_out
     from cellport.train.novelty import encode_layers
-    from cellport.train.panel import select_panel
+    from cellport.train.reference.panel import select_panel
 
     cells = anndata.read_h5ad(data_folder() / "pbmc_3studies_labelled.h5ad")
     label, batch = _codes(cells, "cell_type"), _codes(cells, "batch")
@@ -279,10 +279,10 @@ def measure_sampling(options: argparse.Namespace) -> list[dict[str, Any]]:
 
 def measure_sizes(options: argparse.Namespace) -> list[dict[str, Any]]:
     """Held-out scores of models that saw the same cells in larger and smaller minibatches."""
-    from cellport.train.augment import Degradation, degrade
-    from cellport.train.calibrate import held_out_share, hold_out
-    from cellport.train.features import feature_maker
-    from cellport.train.fit import FitConfig, TrainingCells, fit
+    from cellport.train.degrade import Degradation, degrade
+    from cellport.train.features.kernel import feature_maker
+    from cellport.train.fit.loop import FitConfig, TrainingCells, fit
+    from cellport.train.labels.calibrate import held_out_share, hold_out
 
     cells = anndata.read_h5ad(panel_file(generated(options.folder, options.cells)))
     label, batch = _codes(cells, LABELS), _codes(cells, BATCH)

@@ -10,9 +10,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from cellport.runtime.atlas import Atlas as Atlas
-    from cellport.runtime.atlas import MapOptions as MapOptions
-    from cellport.runtime.atlas import load_atlas as load_atlas
     from cellport.runtime.cluster.run import map_dask as map_dask
     from cellport.runtime.errors import AtlasError as AtlasError
     from cellport.runtime.errors import CellportError as CellportError
@@ -21,25 +18,28 @@ if TYPE_CHECKING:
     from cellport.runtime.errors import OutputError as OutputError
     from cellport.runtime.errors import TrainingError as TrainingError
     from cellport.runtime.map_files import map_files as map_files
-    from cellport.runtime.mapping import Mapping as Mapping
-    from cellport.runtime.paga import add_paga as add_paga
+    from cellport.runtime.mapping.atlas import Atlas as Atlas
+    from cellport.runtime.mapping.atlas import MapOptions as MapOptions
+    from cellport.runtime.mapping.atlas import load_atlas as load_atlas
+    from cellport.runtime.mapping.paga import add_paga as add_paga
+    from cellport.runtime.mapping.result import Mapping as Mapping
     from cellport.runtime.report.write import write_report as write_report
     from cellport.runtime.version import __version__ as __version__
     from cellport.train.api import train_atlas as train_atlas
 
 _HOME = {
-    "Atlas": "runtime.atlas",
+    "Atlas": "runtime.mapping.atlas",
     "AtlasError": "runtime.errors",
     "CellportError": "runtime.errors",
     "InputError": "runtime.errors",
-    "MapOptions": "runtime.atlas",
-    "Mapping": "runtime.mapping",
+    "MapOptions": "runtime.mapping.atlas",
+    "Mapping": "runtime.mapping.result",
     "MissingDependencyError": "runtime.errors",
     "OutputError": "runtime.errors",
     "TrainingError": "runtime.errors",
     "__version__": "runtime.version",
-    "add_paga": "runtime.paga",
-    "load_atlas": "runtime.atlas",
+    "add_paga": "runtime.mapping.paga",
+    "load_atlas": "runtime.mapping.atlas",
     "map_dask": "runtime.cluster.run",
     "map_files": "runtime.map_files",
     "train_atlas": "train.api",
@@ -53,7 +53,7 @@ def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module 'cellport' has no attribute {name!r}")
     if name == "train_atlas":
-        from cellport.runtime.extras import require_train
+        from cellport.runtime.base.extras import require_train
 
         require_train()
     return getattr(import_module(f"cellport.{_HOME[name]}"), name)

@@ -116,11 +116,11 @@ def train(reference: tuple[str, ...], out: str, as_json: bool, **settings: Any) 
     Several processes or cards: torchrun --nproc-per-node N -m cellport train ...
     """
     from cellport import screen
-    from cellport.runtime.extras import require_train
+    from cellport.runtime.base.extras import require_train
 
     require_train()
     from cellport.train.api import train_atlas
-    from cellport.train.ranks import is_first
+    from cellport.train.fit.processes import is_first
 
     # the thread that makes minibatches comes back for the interpreter, and would wait 5 ms for it
     sys.setswitchinterval(0.0005)
@@ -129,7 +129,7 @@ def train(reference: tuple[str, ...], out: str, as_json: bool, **settings: Any) 
         return
     with screen.training() as report:
         path = train_atlas(list(reference), out, report=report, **settings)
-    from cellport.runtime.atlas_file import open_atlas_file
+    from cellport.runtime.atlas.file import open_atlas_file
 
     if as_json:
         _print_json(_info(open_atlas_file(path)))
@@ -188,8 +188,8 @@ def map_(
     # modules that are being loaded leave nothing to collect, and none of them goes again
     gc.disable()
     from cellport import screen
-    from cellport.runtime.atlas import MapOptions, load_atlas
     from cellport.runtime.map_files import map_files
+    from cellport.runtime.mapping.atlas import MapOptions, load_atlas
 
     gc.freeze()
     gc.enable()
@@ -230,8 +230,8 @@ def map_(
 def info(atlas: str, as_json: bool) -> None:
     """Show what is in an atlas file."""
     from cellport import screen
-    from cellport.runtime.atlas_file import open_atlas_file
-    from cellport.runtime.pull import find_atlas
+    from cellport.runtime.atlas.file import open_atlas_file
+    from cellport.runtime.fetch.pull import find_atlas
 
     opened = open_atlas_file(find_atlas(atlas))
     if as_json:
@@ -247,9 +247,9 @@ def info(atlas: str, as_json: bool) -> None:
 def verify(atlas: str, device: Any, as_json: bool) -> None:
     """Prove that this machine computes the answers ATLAS was published with."""
     from cellport import screen
-    from cellport.runtime.atlas_file import open_atlas_file
-    from cellport.runtime.pull import find_atlas
-    from cellport.runtime.verify import verify_atlas
+    from cellport.runtime.atlas.file import open_atlas_file
+    from cellport.runtime.fetch.pull import find_atlas
+    from cellport.runtime.mapping.verify import verify_atlas
 
     checks = verify_atlas(open_atlas_file(find_atlas(atlas)), device)
     passed = all(check.passed for check in checks)
@@ -274,7 +274,7 @@ def pull(atlas: str, as_json: bool, **settings: Any) -> None:
     The address is that of a .cellport file or of a site that cellport publish wrote.
     """
     from cellport import screen
-    from cellport.runtime.pull import pull as pull_atlas
+    from cellport.runtime.fetch.pull import pull as pull_atlas
 
     with screen.fetching() as report:
         pulled = pull_atlas(atlas, report=report, **settings)
@@ -289,8 +289,8 @@ def pull(atlas: str, as_json: bool, **settings: Any) -> None:
 def atlases(as_json: bool) -> None:
     """List the atlases known by name."""
     from cellport import screen
-    from cellport.runtime.pull import cached
-    from cellport.runtime.registry import known_atlases
+    from cellport.runtime.fetch.pull import cached
+    from cellport.runtime.fetch.registry import known_atlases
 
     known = [(entry, cached(entry)) for entry in known_atlases().values()]
     if as_json:
@@ -309,8 +309,8 @@ def publish(atlas: str, site: str, as_json: bool) -> None:
     Any file server can serve the folder, under any path.
     """
     from cellport import screen
-    from cellport.runtime.pull import find_atlas
-    from cellport.web.publish import publish as publish_site
+    from cellport.runtime.fetch.pull import find_atlas
+    from cellport.web.server.publish import publish as publish_site
 
     published = publish_site(find_atlas(atlas), site)
     if as_json:
@@ -354,9 +354,9 @@ def serve(
     The API is described at /api/openapi.json.
     """
     from cellport import screen
-    from cellport.runtime.pull import find_atlas
-    from cellport.web.limits import Limits, parse_size
-    from cellport.web.serve import serve as run_server
+    from cellport.runtime.fetch.pull import find_atlas
+    from cellport.web.server.limits import Limits, parse_size
+    from cellport.web.server.serve import serve as run_server
 
     path = find_atlas(atlas)
     limits = Limits(parse_size(max_upload), jobs, queue, seconds)
@@ -377,7 +377,7 @@ def serve(
 def warmup() -> None:
     """Compile the kernels now, so that the first mapping need not wait for it."""
     from cellport import screen
-    from cellport.runtime.warmup import warmup as compile_kernels
+    from cellport.kernels.warmup import warmup as compile_kernels
 
     screen.say(f"Kernels are ready ({compile_kernels():.1f} s).")
 
@@ -389,7 +389,7 @@ def warmup() -> None:
 def demo(out: str, seed: int, as_json: bool) -> None:
     """Train on real lung cells, map those of another technology, and draw them."""
     from cellport import screen
-    from cellport.runtime.extras import require_train
+    from cellport.runtime.base.extras import require_train
 
     require_train()
     from cellport.demo import run_demo

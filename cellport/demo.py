@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cellport.runtime.atlas import load_atlas
 from cellport.runtime.errors import AtlasError, OutputError
+from cellport.runtime.mapping.atlas import load_atlas
+from cellport.runtime.mapping.verify import verify_atlas
 from cellport.runtime.sources import open_source
-from cellport.runtime.verify import verify_atlas
 
 REFERENCE_TECHNOLOGY = "10x_v2"
 LABELS = "cell_type_coarse"
@@ -66,7 +66,7 @@ def run_demo(
     """
     from cellport.picture import draw_labels
     from cellport.train.api import train_atlas
-    from cellport.train.scores import label_scores
+    from cellport.train.labels.scores import label_scores
 
     began = time.perf_counter()
     with _writable(out):

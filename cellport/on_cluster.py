@@ -12,8 +12,8 @@ from cellport.runtime.cluster.run import map_dask
 from cellport.runtime.errors import InputError
 
 if TYPE_CHECKING:
-    from cellport.runtime.atlas import Atlas, MapOptions
     from cellport.runtime.map_files import Summary
+    from cellport.runtime.mapping.atlas import Atlas, MapOptions
 
 
 def refuse_options(with_counts: bool, report: str | None, lineage_genes: str | None) -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cellport.runtime.atlas import Atlas
-from cellport.runtime.mapping import Mapping
+from cellport.runtime.mapping.atlas import Atlas
+from cellport.runtime.mapping.result import Mapping
 
 
 def draw_labels(atlas: Atlas, mapping: Mapping, truth: NDArray[np.object_], path: Path) -> None:

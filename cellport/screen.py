@@ -21,21 +21,21 @@ from rich.table import Table
 from rich.text import Text
 
 from cellport.ctrl_c import in_steps, stop_if_pressed
+from cellport.runtime.atlas.thresholds import MEANING
 from cellport.runtime.errors import AtlasError
-from cellport.runtime.thresholds import MEANING
 
 if TYPE_CHECKING:
     from cellport.demo import DemoResult
-    from cellport.runtime.atlas import Stream
-    from cellport.runtime.atlas_file import AtlasFile, Manifest
+    from cellport.runtime.atlas.file import AtlasFile, Manifest
     from cellport.runtime.cluster.plan import Plan
+    from cellport.runtime.fetch.pull import Pulled
+    from cellport.runtime.fetch.registry import Entry
     from cellport.runtime.map_files import Summary
-    from cellport.runtime.provenance import QueryFacts
-    from cellport.runtime.pull import Pulled
-    from cellport.runtime.registry import Entry
-    from cellport.runtime.verify import Check
-    from cellport.train.fit import Progress as TrainingProgress
-    from cellport.web.publish import Published
+    from cellport.runtime.mapping.atlas import Stream
+    from cellport.runtime.mapping.provenance import QueryFacts
+    from cellport.runtime.mapping.verify import Check
+    from cellport.train.fit.loop import Progress as TrainingProgress
+    from cellport.web.server.publish import Published
 
 _MOST_ROWS = 25
 
@@ -57,7 +57,7 @@ def say(text: str | Text) -> None:
 
 def warm_up() -> None:
     """Compile the kernels where that has not been done, and say so: it takes a few seconds."""
-    from cellport.runtime.warmup import is_compiled, warmup
+    from cellport.kernels.warmup import is_compiled, warmup
 
     if not is_compiled():
         say("Compiling, once for this installation ...")
@@ -246,7 +246,7 @@ def atlas(file: AtlasFile) -> None:
 
 def _shape(manifest: Manifest) -> list[tuple[str, str]]:
     """Rows about clusters and trajectory, where the manifest says something sensible of them."""
-    from cellport.runtime.structure import structure_names
+    from cellport.runtime.atlas.structure import structure_names
 
     try:
         names = structure_names(manifest)

@@ -9,18 +9,18 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from cellport.runtime.atlas import Atlas, MapOptions, Stream
+from cellport.runtime.base.prefetch import prefetch
+from cellport.runtime.columns import MappedBlock, Schema
 from cellport.runtime.errors import InputError, OutputError
-from cellport.runtime.prefetch import prefetch
-from cellport.runtime.queries import distinct_names, with_query, with_query_schema
-from cellport.runtime.results import MappedBlock, Schema
+from cellport.runtime.mapping.annotate.origin import distinct_names, with_query, with_query_schema
+from cellport.runtime.mapping.atlas import Atlas, MapOptions, Stream
+from cellport.runtime.mapping.gather.tally import Tally
 from cellport.runtime.sources.memory import is_anndata
-from cellport.runtime.tally import Tally
 from cellport.runtime.writers import check_output, open_writer
 
 if TYPE_CHECKING:
-    from cellport.runtime.lineage_counts import LineageCounts, QueryLineages
-    from cellport.runtime.novel_groups import NovelCells, NovelGroup
+    from cellport.runtime.mapping.gather.lineage_counts import LineageCounts, QueryLineages
+    from cellport.runtime.mapping.gather.novel_groups import NovelCells, NovelGroup
     from cellport.runtime.report import ReportMaker
 
 
@@ -202,7 +202,7 @@ def _report_maker(atlas: Atlas, schema: Schema) -> ReportMaker:
 
 
 def _novel_cells(atlas: Atlas) -> NovelCells:
-    from cellport.runtime.novel_groups import NovelCells
+    from cellport.runtime.mapping.gather.novel_groups import NovelCells
 
     return NovelCells(atlas.file)
 
@@ -229,8 +229,8 @@ def _check_lineage_genes(
     inputs: Sequence[str | os.PathLike[str]],
     out: str | os.PathLike[str],
 ) -> None:
-    from cellport.runtime.lineage_counts import check_table
-    from cellport.runtime.trajectory import require_trajectory
+    from cellport.runtime.atlas.trajectory import require_trajectory
+    from cellport.runtime.mapping.gather.lineage_counts import check_table
 
     require_trajectory(atlas.trajectory, atlas.manifest)
     check_table(table, inputs)
@@ -241,7 +241,7 @@ def _check_lineage_genes(
 def _lineage_counts(atlas: Atlas) -> LineageCounts | None:
     if atlas.trajectory is None:
         return None
-    from cellport.runtime.lineage_counts import LineageCounts
+    from cellport.runtime.mapping.gather.lineage_counts import LineageCounts
 
     return LineageCounts(atlas.file, atlas.trajectory)
 
@@ -252,7 +252,7 @@ def _tabulated(
     """Have the table of genes ready before the result appears."""
     if table is None or query is None or atlas.trajectory is None:
         return nullcontext()
-    from cellport.runtime.lineage_counts import gene_table
+    from cellport.runtime.mapping.gather.lineage_counts import gene_table
     from cellport.runtime.writers.output import whole_file
 
     separator = "\t" if str(table).lower().endswith(".tsv") else ","

@@ -11,7 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from hypothesis import settings
 from numpy.typing import NDArray
+
+# on a busy machine one example may take a second, and that is no fault
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 
 # as cellport does; some tests import onnxruntime before it
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
@@ -47,7 +52,7 @@ class TinyCells:
 
 
 def _tiny_cells(n_cells: int = 240, n_genes: int = 150, seed: int = 0) -> TinyCells:
-    from cellport.train.gene_table import load_gene_table
+    from cellport.train.reference.gene_table import load_gene_table
 
     rng = np.random.default_rng(seed)
     names = sorted(load_gene_table("human").id_of.items())
@@ -75,7 +80,7 @@ def tiny_cells() -> TinyCells:
 @pytest.fixture(scope="session")
 def tiny_config() -> Any:
     from cellport.train.api import AtlasConfig
-    from cellport.train.fit import FitConfig
+    from cellport.train.fit.loop import FitConfig
 
     return AtlasConfig(
         labels="cell_type",
@@ -93,9 +98,9 @@ def tiny_atlas_path(
     """An atlas of 100 genes trained for a few epochs on the tiny cells."""
     import torch
 
-    from cellport.runtime.atlas_file import write_atlas_file
+    from cellport.runtime.atlas.file import write_atlas_file
     from cellport.train.api import build_atlas
-    from cellport.train.reference import Reference
+    from cellport.train.reference.reference import Reference
 
     labels, label = np.unique(tiny_cells.label, return_inverse=True)
     batches, batch = np.unique(tiny_cells.batch, return_inverse=True)
@@ -117,7 +122,7 @@ def tiny_atlas_path(
 
 @pytest.fixture(scope="session")
 def tiny_atlas(tiny_atlas_path: Path) -> Any:
-    from cellport.runtime.atlas_file import open_atlas_file
+    from cellport.runtime.atlas.file import open_atlas_file
 
     return open_atlas_file(tiny_atlas_path)
 
@@ -125,7 +130,7 @@ def tiny_atlas(tiny_atlas_path: Path) -> Any:
 @pytest.fixture
 def rewritten_atlas(tiny_atlas: Any, tmp_path: Path) -> Callable[..., Path]:
     """Write the tiny atlas with some members or manifest fields replaced, sealed and hashed."""
-    from cellport.runtime.atlas_file import write_atlas_file
+    from cellport.runtime.atlas.file import write_atlas_file
 
     def rewrite(members: dict[str, bytes] | None = None, **fields: Any) -> Path:
         whole = {name: bytes(tiny_atlas.read(name)) for name in tiny_atlas.members}

@@ -411,7 +411,7 @@ def test_atlas_of_a_newer_format(
     rewritten_atlas: Any, reference: Path, out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr("cellport.runtime.atlas_file.FORMAT_VERSION", 2)
+        patch.setattr("cellport.runtime.atlas.file.FORMAT_VERSION", 2)
         newer = rewritten_atlas()
     for command in (("map", newer, reference, "-o", out), ("info", newer), ("verify", newer)):
         said = refusal(cellport(*command))

@@ -17,7 +17,7 @@ from numpy.testing import assert_array_equal
 
 import cellport
 from cellport.cli import main
-from cellport.runtime.atlas_file import npy_bytes
+from cellport.runtime.atlas.file import npy_bytes
 
 COMMANDS = ("train", "map", "info", "verify", "demo")
 
@@ -347,7 +347,7 @@ def trained(monkeypatch: pytest.MonkeyPatch, tiny_atlas: Any) -> list[Any]:
     members = {name: bytes(tiny_atlas.read(name)) for name in tiny_atlas.members}
 
     def build(reference: Any, how: Any, checkpoint: Path, report: Any) -> Any:
-        from cellport.train.fit import Progress
+        from cellport.train.fit.loop import Progress
 
         asked.extend([reference, how])
         for epoch in range(1, 21):
@@ -420,7 +420,7 @@ def test_ctrl_c(command: str, tiny_atlas_path: Path, monkeypatch: pytest.MonkeyP
     def pressed(*_: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("cellport.runtime.atlas_file.open_atlas_file", pressed)
+    monkeypatch.setattr("cellport.runtime.atlas.file.open_atlas_file", pressed)
     result = run(command, tiny_atlas_path)
     assert result.exit_code == 130
     assert result.stderr == "Error: Stopped; nothing was written.\n"
@@ -474,7 +474,7 @@ def test_what_an_atlas_does_not_have_is_said(
 def test_an_atlas_from_before_still_maps(
     tiny_path_atlas: Path, tiny_fork: Any, tmp_path: Path
 ) -> None:
-    from cellport.runtime.atlas_file import open_atlas_file, write_atlas_file
+    from cellport.runtime.atlas.file import open_atlas_file, write_atlas_file
 
     new = open_atlas_file(tiny_path_atlas)
     kept = {m: bytes(new.read(m)) for m in new.members if "trajectory_" not in m}

@@ -15,10 +15,10 @@ import pytest
 from click.testing import CliRunner, Result
 
 from cellport.cli import main
-from cellport.runtime.registry import known_atlases
-from cellport.web import serve as serving
-from cellport.web import site
-from cellport.web.limits import Limits
+from cellport.runtime.fetch.registry import known_atlases
+from cellport.web.server import serve as serving
+from cellport.web.server import site
+from cellport.web.server.limits import Limits
 
 COMMANDS = ("pull", "atlases", "publish", "serve")
 

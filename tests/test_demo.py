@@ -13,8 +13,8 @@ from click.testing import CliRunner
 
 from cellport.cli import main
 from cellport.demo import LABELS, REFERENCE_TECHNOLOGY, published_types, write_sample
-from cellport.runtime.atlas import load_atlas
-from cellport.runtime.verify import verify_atlas
+from cellport.runtime.mapping.atlas import load_atlas
+from cellport.runtime.mapping.verify import verify_atlas
 
 
 def test_sample_is_two_technologies_of_real_counts(tmp_path: Path) -> None:
@@ -43,7 +43,7 @@ def test_sample_is_small_and_attributed() -> None:
 @pytest.mark.slow
 def test_demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """All of it, with fewer epochs than people get."""
-    monkeypatch.setattr("cellport.train.fit.default_epochs", lambda *_: 25)
+    monkeypatch.setattr("cellport.train.fit.model.default_epochs", lambda *_: 25)
     out = tmp_path / "new" / "demo"
     result = CliRunner().invoke(main, ["demo", "-o", str(out), "--json"])
     assert result.exit_code == 0, result.stderr

@@ -25,8 +25,8 @@ from click.testing import CliRunner, Result
 from numpy.testing import assert_array_equal
 
 from cellport.cli import main
-from cellport.runtime.atlas import Atlas, load_atlas
-from cellport.runtime.mapping import Mapping
+from cellport.runtime.mapping.atlas import Atlas, load_atlas
+from cellport.runtime.mapping.result import Mapping
 
 # A shell may start its background jobs with Ctrl-C ignored; a process of a user never is.
 ENTRY = """

@@ -19,7 +19,7 @@ KILLER = """
 import os, random, signal, sys, time
 from pathlib import Path
 from cellport.kernels.warmup import warmup
-from cellport.runtime.atlas import MapOptions, load_atlas
+from cellport.runtime.mapping.atlas import MapOptions, load_atlas
 from cellport.runtime.map_files import map_files
 
 atlas, query, out, kills = Path(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]), int(sys.argv[4])
@@ -85,7 +85,8 @@ TRAINER = """
 import hashlib, os, random, signal, sys, time
 from pathlib import Path
 import torch
-from cellport.train import fit, store
+from cellport.train.fit import loop as fit
+from cellport.train.reference import scratch as store
 from cellport.train.api import train_atlas
 
 cells, out, kills = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])

@@ -73,7 +73,8 @@ print(mapping.n_cells, sorted({{"torch", "onnx", "pandas", "anndata"}} & set(sys
 def test_training_without_its_packages_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     find = importlib.util.find_spec
     monkeypatch.setattr(
-        "cellport.runtime.extras.find_spec", lambda name: None if name == "torch" else find(name)
+        "cellport.runtime.base.extras.find_spec",
+        lambda name: None if name == "torch" else find(name),
     )
     with pytest.raises(cellport.MissingDependencyError, match=r"torch: pip install 'cellport\[tr"):
         cellport.train_atlas  # noqa: B018

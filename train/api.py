@@ -15,28 +15,32 @@ import torch
 from numpy.typing import NDArray
 
 from cellport.models.vae import CountVAE
-from cellport.runtime.atlas_file import Manifest, npy_bytes, write_atlas_file
+from cellport.runtime.atlas.file import Manifest, npy_bytes, write_atlas_file
 from cellport.runtime.errors import OutputError, TrainingError
 from cellport.runtime.version import __version__
-from cellport.train.along import along_trajectory
-from cellport.train.calibrate import held_out_share, hold_out
-from cellport.train.card import write_card
-from cellport.train.features import feature_maker
-from cellport.train.fit import FitConfig, Progress, TrainingCells, dismiss, fit, follow
-from cellport.train.gene_table import name_genes
-from cellport.train.label_rules import LabelRules, fit_label_rules
-from cellport.train.label_tree import named_groups
-from cellport.train.layout import learn_layout, place
-from cellport.train.members import export_members, reference_members
+from cellport.train.export.card import write_card
+from cellport.train.export.members import export_members, reference_members
+from cellport.train.features.kernel import feature_maker
+from cellport.train.fit.loop import FitConfig, Progress, TrainingCells, dismiss, fit, follow
+from cellport.train.fit.processes import connect, is_first
+from cellport.train.labels.calibrate import held_out_share, hold_out
+from cellport.train.labels.left_out import (
+    Unseen,
+    answers_for_held_out_cells,
+    answers_for_unseen_batches,
+)
+from cellport.train.labels.rules import LabelRules, fit_label_rules
+from cellport.train.labels.tree import named_groups
 from cellport.train.novelty import fit_easing, fit_novelty
-from cellport.train.panel import select_panel
-from cellport.train.ranks import connect, is_first
-from cellport.train.reference import Reference, read_reference
-from cellport.train.roots import RootChoice
-from cellport.train.store import panel_counts
-from cellport.train.stream import chunks
-from cellport.train.structure import Annotated, fit_structure
-from cellport.train.unseen import Unseen, answers_for_held_out_cells, answers_for_unseen_batches
+from cellport.train.reference.chunks import chunks
+from cellport.train.reference.gene_table import name_genes
+from cellport.train.reference.panel import select_panel
+from cellport.train.reference.reference import Reference, read_reference
+from cellport.train.reference.scratch import panel_counts
+from cellport.train.structure.fit import Annotated, fit_structure
+from cellport.train.structure.profiles import along_trajectory
+from cellport.train.structure.roots import RootChoice
+from cellport.train.umap import learn_layout, place
 
 _FEWEST_CELLS = 20
 THRESHOLDS = {

@@ -13,9 +13,9 @@ from scipy.cluster.vq import kmeans2
 
 from cellport.models.novelty import GroupDistance, Groups, NoveltyScore
 from cellport.models.vae import CountVAE
-from cellport.runtime.novelty import ARRAYS, NoveltyTable, novelty_p_values
-from cellport.train.fit import TrainingCells
-from cellport.train.log_normalise import LIBRARY, label_means
+from cellport.runtime.atlas.novelty_table import ARRAYS, NoveltyTable, novelty_p_values
+from cellport.train.features.log_normalise import LIBRARY, label_means
+from cellport.train.fit.loop import TrainingCells
 
 P_LEVELS = (1, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.15, 0.1, 0.07, 0.05, 0.03, 0.02, 0.01,
             0.005, 0.002, 0.001)  # fmt: skip
@@ -47,7 +47,7 @@ class Novelty:
     score
         The module that scores them.
     arrays
-        The table of `cellport.runtime.novelty.NoveltyTable`, by array name.
+        The table of `cellport.runtime.atlas.novelty_table.NoveltyTable`, by array name.
     """
 
     score: NoveltyScore

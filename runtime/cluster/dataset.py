@@ -15,7 +15,7 @@ from typing import Any
 
 from cellport.runtime.cluster.plan import Part, Plan
 from cellport.runtime.errors import OutputError
-from cellport.runtime.tally import Tally
+from cellport.runtime.mapping.gather.tally import Tally
 from cellport.runtime.writers.output import FORMATS, whole_file
 
 MANIFEST = "_manifest.json"

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from cellport.runtime.base.processors import available_threads
 from cellport.runtime.cluster.run import require_dask
 from cellport.runtime.errors import CellportError, InputError
-from cellport.runtime.processors import available_threads
 
 LOCAL = "local"
 # seconds that a scheduler and its first worker may take to answer

@@ -10,9 +10,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from cellport.runtime.atlas import MapOptions
 from cellport.runtime.errors import InputError
-from cellport.runtime.provenance import QueryFacts
+from cellport.runtime.mapping.atlas import MapOptions
+from cellport.runtime.mapping.provenance import QueryFacts
 
 PART_CELLS = 50_000
 # options that decide how fast cells are mapped, never what comes out

@@ -11,15 +11,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from cellport.runtime.atlas import Atlas, MapOptions, load_atlas
 from cellport.runtime.cluster.dataset import Written, begin, check_folder, sweep, write_manifest
 from cellport.runtime.cluster.plan import PART_CELLS, Plan, QueryPlan, absolute, deciding_options
-from cellport.runtime.corrected import Correction
 from cellport.runtime.errors import CellportError, InputError, MissingDependencyError, first_line
 from cellport.runtime.map_files import Summary
-from cellport.runtime.provenance import provenance
-from cellport.runtime.queries import distinct_names
-from cellport.runtime.tally import Tally
+from cellport.runtime.mapping.annotate.corrected import Correction
+from cellport.runtime.mapping.annotate.origin import distinct_names
+from cellport.runtime.mapping.atlas import Atlas, MapOptions, load_atlas
+from cellport.runtime.mapping.gather.tally import Tally
+from cellport.runtime.mapping.provenance import provenance
 from cellport.runtime.version import __version__
 
 if TYPE_CHECKING:

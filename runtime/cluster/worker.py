@@ -14,8 +14,8 @@ from typing import Any, TypeVar
 
 from distributed import WorkerPlugin, get_worker
 
-from cellport.runtime.atlas import Atlas, MapOptions
-from cellport.runtime.atlas_file import atlas_from_bytes, open_atlas_file
+from cellport.runtime.atlas.file import atlas_from_bytes, open_atlas_file
+from cellport.runtime.atlas.session import onnxruntime
 from cellport.runtime.cluster.dataset import (
     MANIFEST,
     Written,
@@ -25,10 +25,10 @@ from cellport.runtime.cluster.dataset import (
 )
 from cellport.runtime.cluster.plan import Part, QueryPlan, stamp
 from cellport.runtime.errors import AtlasError, CellportError, InputError, OutputError
-from cellport.runtime.provenance import QueryFacts
-from cellport.runtime.queries import with_query, with_query_schema
-from cellport.runtime.session import onnxruntime
-from cellport.runtime.tally import Tally
+from cellport.runtime.mapping.annotate.origin import with_query, with_query_schema
+from cellport.runtime.mapping.atlas import Atlas, MapOptions
+from cellport.runtime.mapping.gather.tally import Tally
+from cellport.runtime.mapping.provenance import QueryFacts
 from cellport.runtime.version import __version__
 from cellport.runtime.writers import open_writer
 

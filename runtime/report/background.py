@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cellport.runtime.atlas_file import AtlasFile
+from cellport.runtime.atlas.file import AtlasFile
 from cellport.runtime.errors import AtlasError
 from cellport.runtime.report.collect import SAMPLED, Findings, spread_out
 

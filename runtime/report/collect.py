@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cellport.runtime.results import MappedBlock, Schema
-from cellport.runtime.transfer import QC, UNKNOWN
+from cellport.runtime.columns import MappedBlock, Schema
+from cellport.runtime.mapping.transfer import QC, UNKNOWN
 
 SAMPLED = 5000
 BINS = 20

@@ -12,13 +12,13 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from cellport.runtime.atlas_file import Manifest
-from cellport.runtime.lineage_counts import QueryLineages
+from cellport.runtime.atlas.file import Manifest
+from cellport.runtime.atlas.trajectory import Trajectory, panel_names
+from cellport.runtime.mapping.gather.lineage_counts import QueryLineages
 from cellport.runtime.report.background import Background, Spread, measure_spread
 from cellport.runtime.report.collect import OUTCOMES, Findings
 from cellport.runtime.report.markup import name
 from cellport.runtime.report.path_collect import PathFindings
-from cellport.runtime.trajectory import Trajectory, panel_names
 
 COLOURS = 8
 _FIELD = re.compile(r"(.*), (X|raw|raw/X|layers\[.*)")

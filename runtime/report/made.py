@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from cellport.runtime.atlas.thresholds import MEANING
 from cellport.runtime.report.contents import Contents
 from cellport.runtime.report.markup import name, number, paragraph, safe, section, table
-from cellport.runtime.thresholds import MEANING
 
 
 def made_section(c: Contents) -> str:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cellport.runtime.results import MappedBlock, Schema
-from cellport.runtime.structure import FATE
+from cellport.runtime.atlas.structure import FATE
+from cellport.runtime.columns import MappedBlock, Schema
 
 # parts of an edge that cells are counted in
 EDGE_BINS = 10

@@ -5,7 +5,14 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from cellport.runtime.lineage_counts import FEWEST_CELLS
+from cellport.runtime.atlas.trajectory import (
+    Direction,
+    LineageGene,
+    Trajectory,
+    gene_changes,
+    log_level,
+)
+from cellport.runtime.mapping.gather.lineage_counts import FEWEST_CELLS
 from cellport.runtime.report.charts import Dots, Place, row_bar, scatter
 from cellport.runtime.report.contents import Contents
 from cellport.runtime.report.markup import (
@@ -28,7 +35,6 @@ from cellport.runtime.report.path_charts import (
     time_key,
 )
 from cellport.runtime.report.path_collect import BOUND, PathFindings
-from cellport.runtime.trajectory import Direction, LineageGene, Trajectory, gene_changes, log_level
 
 _EDGES = 12
 _LINEAGES = 6

@@ -11,17 +11,17 @@ from typing import Any
 
 import numpy as np
 
-from cellport.runtime.atlas import Atlas
+from cellport.runtime.atlas.structure import structure_names
+from cellport.runtime.columns import MappedBlock, Schema
 from cellport.runtime.errors import OutputError
-from cellport.runtime.lineage_counts import QueryLineages
-from cellport.runtime.mapping import Mapping
+from cellport.runtime.mapping.atlas import Atlas
+from cellport.runtime.mapping.gather.lineage_counts import QueryLineages
+from cellport.runtime.mapping.result import Mapping
 from cellport.runtime.report.background import read_background
 from cellport.runtime.report.collect import Collector
 from cellport.runtime.report.contents import Contents, NovelGroup
 from cellport.runtime.report.page import render
 from cellport.runtime.report.path_collect import PathCollector
-from cellport.runtime.results import MappedBlock, Schema
-from cellport.runtime.structure import structure_names
 from cellport.runtime.writers.output import check_place, whole_file
 
 _ROWS = 65_536

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cellport.runtime.errors import InputError
+from cellport.runtime.sources.csr_checks import MAX_GENES
 from cellport.runtime.sources.source import Frame, Text
-from cellport.runtime.sources.structure import MAX_GENES
 from cellport.runtime.sources.trouble import damaged, readable
 
 if TYPE_CHECKING:

@@ -16,9 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cellport.runtime.sources.block import CountBlock
-from cellport.runtime.sources.ranges import open_pairs
-from cellport.runtime.sources.source import Sample
-from cellport.runtime.sources.structure import (
+from cellport.runtime.sources.csr_checks import (
     Array,
     as_counts,
     as_positions,
@@ -26,6 +24,8 @@ from cellport.runtime.sources.structure import (
     read_pointers,
     split,
 )
+from cellport.runtime.sources.ranges import open_pairs
+from cellport.runtime.sources.source import Sample
 from cellport.runtime.sources.trouble import readable
 
 if TYPE_CHECKING:

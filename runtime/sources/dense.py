@@ -12,8 +12,8 @@ import numpy as np
 
 from cellport.runtime.sources.block import CountBlock
 from cellport.runtime.sources.csr import sample_windows
+from cellport.runtime.sources.csr_checks import MAX_NONZEROS, Array, as_counts, split
 from cellport.runtime.sources.source import Sample
-from cellport.runtime.sources.structure import MAX_NONZEROS, Array, as_counts, split
 from cellport.runtime.sources.trouble import cells, damaged, readable
 
 if TYPE_CHECKING:

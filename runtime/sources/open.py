@@ -8,9 +8,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cellport.runtime import gate
+from cellport.runtime.base.processors import available_threads
 from cellport.runtime.errors import InputError
-from cellport.runtime.processors import available_threads
+from cellport.runtime.sources import gate
 from cellport.runtime.sources.memory import is_anndata, open_anndata, open_arrays
 from cellport.runtime.sources.source import Contents, Source
 from cellport.runtime.sources.trouble import near_names
@@ -51,7 +51,7 @@ def open_source(
         tuple ``(matrix, gene_names)`` or ``(matrix, gene_names, cell_names)``.
     layer
         Where the counts are: a layer's name, ``X`` or ``raw``. By default the raw-count gate
-        finds them (`cellport.runtime.gate.choose_counts`).
+        finds them (`cellport.runtime.sources.gate.choose_counts`).
     threads
         Threads that read and inflate; by default one a processor.
     allow_fractional

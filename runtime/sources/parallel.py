@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cellport.runtime.sources.chunks import Chunks, locate
-from cellport.runtime.sources.structure import as_counts, as_positions
+from cellport.runtime.sources.csr_checks import as_counts, as_positions
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from cellport.runtime.sources.structure import Array, as_counts, as_positions
+from cellport.runtime.sources.csr_checks import Array, as_counts, as_positions
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

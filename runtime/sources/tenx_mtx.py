@@ -15,12 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cellport.kernels.triplets import parse_triplets
+from cellport.runtime.base.prefetch import prefetch
 from cellport.runtime.errors import InputError
-from cellport.runtime.prefetch import prefetch
 from cellport.runtime.sources.annotations import as_text, check_gene_count
 from cellport.runtime.sources.block import CountBlock
+from cellport.runtime.sources.csr_checks import MAX_NONZEROS, as_positions, cut, row_limit
 from cellport.runtime.sources.source import Contents, Frame, Place, Sample, Text
-from cellport.runtime.sources.structure import MAX_NONZEROS, as_positions, cut, row_limit
 from cellport.runtime.sources.tenx import tenx_gene_columns
 from cellport.runtime.sources.trouble import damaged, readable
 

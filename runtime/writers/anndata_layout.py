@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from cellport.runtime.results import Column, Schema
+from cellport.runtime.columns import Column, Schema
 
 TEXT = "text"
 """Type of arrays of str."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from cellport.runtime.results import MappedBlock, Schema
+from cellport.runtime.columns import MappedBlock, Schema
 
 CELL = "cell"
 

@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from cellport.runtime.results import MappedBlock, Schema
+from cellport.runtime.columns import MappedBlock, Schema
 from cellport.runtime.sources.block import CountBlock
 from cellport.runtime.writers.anndata_layout import (
     TEXT,

@@ -15,8 +15,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from cellport.runtime.columns import MappedBlock, Schema
 from cellport.runtime.errors import OutputError
-from cellport.runtime.results import MappedBlock, Schema
 from cellport.runtime.sources.zarr_store import is_zarr
 from cellport.runtime.writers.h5ad import H5adSink
 from cellport.runtime.writers.parquet import ParquetSink

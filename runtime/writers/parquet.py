@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cellport.runtime.columns import Column, MappedBlock, Schema
 from cellport.runtime.errors import MissingDependencyError
-from cellport.runtime.results import Column, MappedBlock, Schema
 from cellport.runtime.writers.flat import CELL, flat_columns, no_cells
 
 _ROW_GROUP_CELLS = 1 << 16

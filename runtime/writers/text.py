@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cellport.runtime.results import Column, MappedBlock, Schema
+from cellport.runtime.columns import Column, MappedBlock, Schema
 from cellport.runtime.writers.flat import flat_columns
 
 _GZIP_LEVEL = 1

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cellport.runtime.columns import MappedBlock, Schema
 from cellport.runtime.errors import MissingDependencyError
-from cellport.runtime.results import MappedBlock, Schema
 from cellport.runtime.writers.anndata_layout import (
     TEXT,
     cell_arrays,

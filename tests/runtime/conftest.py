@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cellport.runtime.atlas_file import (
+from cellport.runtime.atlas.file import (
     _SEAL,
     GRAPHS,
     MANIFEST,

@@ -16,8 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
-from cellport.runtime import atlas_file
-from cellport.runtime.atlas_file import (
+from cellport.runtime.atlas import file as atlas_file
+from cellport.runtime.atlas.file import (
     MANIFEST,
     npy_bytes,
     open_atlas_file,

@@ -12,9 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
-from cellport.runtime.atlas import Atlas, MapOptions, load_atlas
 from cellport.runtime.errors import InputError, OutputError
 from cellport.runtime.map_files import Summary, map_files
+from cellport.runtime.mapping.atlas import Atlas, MapOptions, load_atlas
 
 
 @pytest.fixture(scope="module")

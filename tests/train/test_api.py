@@ -10,12 +10,12 @@ import pytest
 import scipy.sparse as sp
 import torch
 
-from cellport.runtime.atlas_file import AtlasFile, open_atlas_file
+from cellport.runtime.atlas.file import AtlasFile, open_atlas_file
+from cellport.runtime.atlas.session import open_session
 from cellport.runtime.errors import InputError, OutputError, TrainingError
-from cellport.runtime.session import open_session
-from cellport.runtime.verify import verify_atlas
+from cellport.runtime.mapping.verify import verify_atlas
 from cellport.train.api import AtlasConfig, train_atlas, with_changes
-from cellport.train.fit import FitConfig, Progress
+from cellport.train.fit.loop import FitConfig, Progress
 
 TINY = AtlasConfig(
     n_genes=40, fit=FitConfig(n_latent=4, n_hidden=16, epochs=2, batch_size=64, device="cpu")
@@ -71,7 +71,7 @@ def test_counts_on_disk_give_the_same_atlas(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """From three files, the panel's counts in a scratch file: the bits of one matrix in memory."""
-    monkeypatch.setattr("cellport.train.store.IN_MEMORY", 0)
+    monkeypatch.setattr("cellport.train.reference.scratch.IN_MEMORY", 0)
     paths: list[Any] = []
     for start in (0, 100, 170):
         paths.append(tmp_path / f"{start}.h5ad")

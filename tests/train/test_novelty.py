@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cellport.models.novelty import GroupDistance
-from cellport.train.augment import Degradation
-from cellport.train.fit import FitConfig, TrainingCells, fit
+from cellport.train.degrade import Degradation
+from cellport.train.fit.loop import FitConfig, TrainingCells, fit
 from cellport.train.novelty import (
     fit_easing,
     fit_groups,

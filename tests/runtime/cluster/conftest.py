@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from cellport.runtime.atlas import Atlas, load_atlas
 from cellport.runtime.cluster.local import connected
+from cellport.runtime.mapping.atlas import Atlas, load_atlas
 
 
 @pytest.fixture(scope="session")

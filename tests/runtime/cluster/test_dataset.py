@@ -23,10 +23,10 @@ from cellport.runtime.cluster.dataset import (
     write_manifest,
 )
 from cellport.runtime.cluster.plan import Part, Plan, QueryPlan, Stamp
+from cellport.runtime.columns import Column, MappedBlock, Schema
 from cellport.runtime.errors import OutputError
-from cellport.runtime.provenance import QueryFacts
-from cellport.runtime.results import Column, MappedBlock, Schema
-from cellport.runtime.tally import Tally
+from cellport.runtime.mapping.gather.tally import Tally
+from cellport.runtime.mapping.provenance import QueryFacts
 from cellport.runtime.writers import open_writer
 
 QUERY = QueryPlan("/a.h5ad", Stamp(1, 2, 1), "X", True, QueryFacts("a, X", 7, (), {}))

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cellport.runtime.atlas import MapOptions
 from cellport.runtime.cluster.plan import (
     Plan,
     QueryPlan,
@@ -19,7 +18,8 @@ from cellport.runtime.cluster.plan import (
     stamp,
 )
 from cellport.runtime.errors import InputError
-from cellport.runtime.provenance import QueryFacts
+from cellport.runtime.mapping.atlas import MapOptions
+from cellport.runtime.mapping.provenance import QueryFacts
 
 
 def query(n_cells: int, seekable: bool = True, **changes: Any) -> QueryPlan:

@@ -16,7 +16,6 @@ import pandas
 import pytest
 from pandas.testing import assert_frame_equal
 
-from cellport.runtime.atlas import Atlas, load_atlas
 from cellport.runtime.cluster import run
 from cellport.runtime.cluster.dataset import MANIFEST
 from cellport.runtime.cluster.run import map_dask
@@ -27,6 +26,7 @@ from cellport.runtime.errors import (
     OutputError,
 )
 from cellport.runtime.map_files import map_files
+from cellport.runtime.mapping.atlas import Atlas, load_atlas
 
 Save = Callable[..., Path]
 

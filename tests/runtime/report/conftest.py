@@ -12,16 +12,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cellport.runtime.atlas_file import Manifest
-from cellport.runtime.lineage_counts import QueryLineages
+from cellport.runtime.atlas.file import Manifest
+from cellport.runtime.atlas.trajectory import Trajectory
+from cellport.runtime.columns import Column, MappedBlock, Schema
+from cellport.runtime.mapping.gather.lineage_counts import QueryLineages
+from cellport.runtime.mapping.transfer import QC, UNKNOWN
 from cellport.runtime.report.background import Background
 from cellport.runtime.report.collect import Collector
 from cellport.runtime.report.contents import Contents
 from cellport.runtime.report.page import render
 from cellport.runtime.report.path_collect import PathCollector
-from cellport.runtime.results import Column, MappedBlock, Schema
-from cellport.runtime.trajectory import Trajectory
-from cellport.runtime.transfer import QC, UNKNOWN
 
 STATES = ("left", "right", "up")
 LABELS = ("B cell", "T cell", "monocyte")

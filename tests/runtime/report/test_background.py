@@ -7,12 +7,12 @@ import pytest
 from numpy.testing import assert_allclose
 from numpy.typing import NDArray
 
-from cellport.runtime.atlas_file import AtlasFile, npy_bytes, open_atlas_file
+from cellport.runtime.atlas.file import AtlasFile, npy_bytes, open_atlas_file
+from cellport.runtime.columns import Column, MappedBlock, Schema
 from cellport.runtime.errors import AtlasError
+from cellport.runtime.mapping.transfer import QC
 from cellport.runtime.report.background import Background, measure_spread, read_background
 from cellport.runtime.report.collect import Collector, Findings
-from cellport.runtime.results import Column, MappedBlock, Schema
-from cellport.runtime.transfer import QC
 
 
 @pytest.fixture(scope="module")

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
+from cellport.runtime.columns import MappedBlock
 from cellport.runtime.report.collect import Collector, Findings, spread_out
-from cellport.runtime.results import MappedBlock
 
 
 def collect(cells: Any, cuts: list[int], sampled: int = 40) -> Findings:

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cellport.runtime.lineage_counts import QueryLineages
+from cellport.runtime.atlas.trajectory import Trajectory
+from cellport.runtime.mapping.gather.lineage_counts import QueryLineages
 from cellport.runtime.report.page import render
-from cellport.runtime.trajectory import Trajectory
 
 EDGES = ("stem -> fork", "fork -> left", "fork -> right")
 

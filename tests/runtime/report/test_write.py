@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 import cellport
-from cellport.runtime.atlas import Atlas, MapOptions, load_atlas
 from cellport.runtime.errors import AtlasError, OutputError
 from cellport.runtime.map_files import map_files
+from cellport.runtime.mapping.atlas import Atlas, MapOptions, load_atlas
 
 
 @pytest.fixture(scope="module")
@@ -133,7 +133,7 @@ def test_a_damaged_reference_is_seen_before_mapping(
 ) -> None:
     import numpy as np
 
-    from cellport.runtime.atlas_file import npy_bytes
+    from cellport.runtime.atlas.file import npy_bytes
 
     path = rewritten_atlas({"arrays/reference_label.npy": npy_bytes(np.zeros(3, np.int32))})
     with pytest.raises(AtlasError, match="do not fit each other"):

@@ -199,7 +199,7 @@ def test_files_of_old_anndata(tmp_path, make_counts, check_stream, reference_cat
 def test_deep_cells_make_short_blocks(
     tmp_path, make_anndata, make_counts, monkeypatch, check_stream
 ):
-    monkeypatch.setattr("cellport.runtime.sources.structure.MAX_NONZEROS", 11)
+    monkeypatch.setattr("cellport.runtime.sources.csr_checks.MAX_NONZEROS", 11)
     counts = make_counts(density=0.5)
     for stored in (counts, counts.tocsc(), counts.toarray()):
         path = tmp_path / f"{type(stored).__name__}.h5ad"

@@ -67,7 +67,7 @@ def test_empty_cells_anywhere(tmp_path, make_counts, check_stream, monkeypatch):
 def test_deep_cells_make_short_blocks(tmp_path, make_counts, check_stream, monkeypatch):
     monkeypatch.setattr("cellport.runtime.sources.tenx_mtx.PIECE", 32)
     monkeypatch.setattr("cellport.runtime.sources.tenx_mtx.MAX_NONZEROS", 11)
-    monkeypatch.setattr("cellport.runtime.sources.structure.MAX_NONZEROS", 11)
+    monkeypatch.setattr("cellport.runtime.sources.csr_checks.MAX_NONZEROS", 11)
     counts = make_counts(density=0.5)
     source = check_stream(write(tmp_path / "out", counts), counts)
     deepest = max(11, int(np.diff(counts.indptr).max()))

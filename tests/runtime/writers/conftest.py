@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cellport.runtime.mapping import Mapping
-from cellport.runtime.results import Column, MappedBlock, Schema
+from cellport.runtime.columns import Column, MappedBlock, Schema
+from cellport.runtime.mapping.result import Mapping
 from cellport.runtime.sources.block import CountBlock
 
 

@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
+from cellport.runtime.columns import Column, MappedBlock, Schema
 from cellport.runtime.errors import MissingDependencyError
-from cellport.runtime.mapping import Mapping
-from cellport.runtime.results import Column, MappedBlock, Schema
+from cellport.runtime.mapping.result import Mapping
 from cellport.runtime.writers import open_writer
 
 TABLES = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet")
@@ -279,7 +279,7 @@ def test_parquet_without_pyarrow_names_the_extra(tmp_path, mapping, monkeypatch)
 
 def test_writers_are_imported_without_the_libraries_of_others():
     code = (
-        "import sys, cellport.runtime.mapping; "
+        "import sys, cellport.runtime.mapping.result; "
         "print(*{'pandas', 'anndata', 'pyarrow', 'torch'} & set(sys.modules))"
     )
     done = subprocess.run(

@@ -1,0 +1,1 @@
+"""The atlas file: members, manifest, arrays, graphs."""

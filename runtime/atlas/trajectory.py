@@ -1,0 +1,310 @@
+"""The trajectory of an atlas: its milestones, its course on the map, expression along it."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cellport.runtime.atlas.file import AtlasFile, Manifest
+from cellport.runtime.atlas.structure import structure_names
+from cellport.runtime.errors import AtlasError, InputError
+
+# counts a cell that the expression is stated for, over the panel
+LIBRARY = 1e4
+Direction = Literal["up", "down", "peak", "dip"]
+_ARRAYS = {
+    "trajectory_ends": "iu",
+    "trajectory_path": "f",
+    "trajectory_share": "f",
+    "trajectory_bound": "f",
+    "lineage_edges": "u",
+    "lineage_time": "f",
+    "lineage_expression": "f",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Trajectory:
+    """Where the reference's cells go, from the roots to the terminal states.
+
+    A lineage is the way from a root to one terminal state; lineages share their first edges.
+
+    Attributes
+    ----------
+    milestones
+        Names of the roots, branchings and ends.
+    edges
+        Names of the edges, ``from -> to``.
+    ends
+        int [edges, 2], milestones that each edge joins, away from the root.
+    path
+        float32 [edges, points, 2], the course of each edge on the 2-D map.
+    share
+        float32 [edges, bins], share of the reference's cells on the trajectory that are in each
+        equal part of each edge.
+    terminals
+        Names of the terminal states; the lineages are named after them.
+    bound
+        float32 [lineages], share of these cells that most likely end there.
+    lineage_edges
+        bool [lineages, edges], whether a lineage uses an edge.
+    time
+        float32 [lineages, 2], first and last pseudotime of each lineage.
+    expression
+        float32 [lineages, steps, genes], expected counts per 10,000 of the panel in equal steps
+        of that time: mean over the reference's batches, then over its cells on the log scale.
+    """
+
+    milestones: tuple[str, ...]
+    edges: tuple[str, ...]
+    ends: NDArray[np.integer]
+    path: NDArray[np.float32]
+    share: NDArray[np.float32]
+    terminals: tuple[str, ...]
+    bound: NDArray[np.float32]
+    lineage_edges: NDArray[np.bool_]
+    time: NDArray[np.float32]
+    expression: NDArray[np.float32]
+
+    @property
+    def roots(self) -> tuple[str, ...]:
+        """Milestones at which no edge ends."""
+        reached = set(self.ends[:, 1].tolist())
+        return tuple(n for i, n in enumerate(self.milestones) if i not in reached)
+
+    @property
+    def steps(self) -> NDArray[np.float64]:
+        """Pseudotime in the middle of each step of each lineage, float64 [lineages, steps]."""
+        first, last = self.time.astype(np.float64).T[:, :, None]
+        n = self.expression.shape[1]
+        return np.asarray(first + (last - first) * (np.arange(n) + 0.5) / n)
+
+    @property
+    def positions(self) -> NDArray[np.float32]:
+        """Place of each milestone on the 2-D map, float32 [milestones, 2]."""
+        at = np.zeros((len(self.milestones), 2), np.float32)
+        at[self.ends[:, 0]] = self.path[:, 0]
+        at[self.ends[:, 1]] = self.path[:, -1]
+        return at
+
+    @property
+    def circles(self) -> list[tuple[int, int]]:
+        """As `far_sides` finds them."""
+        return far_sides(self.milestones, self.terminals, self.positions)
+
+    def in_brief(self) -> dict[str, Any]:
+        """Return what ``uns["cellport"]`` of a mapping holds of it."""
+        return {
+            "milestones": list(self.milestones),
+            "positions": self.positions.tolist(),
+            "edges": list(self.edges),
+            "edge_ends": self.ends.tolist(),
+            "roots": list(self.roots),
+            "terminal_states": list(self.terminals),
+        }
+
+
+def far_sides(
+    milestones: Sequence[str], terminals: Sequence[str], positions: NDArray[np.floating]
+) -> list[tuple[int, int]]:
+    """Find milestones that are the far side of one circle: both ways round end at one place.
+
+    Parameters
+    ----------
+    milestones, terminals
+        Names of all milestones, and of the terminal states among them.
+    positions
+        float [milestones, 2], on the 2-D map.
+    """
+    terminal = [milestones.index(name) for name in terminals]
+    pairs = itertools.combinations(terminal, 2)
+    return [(one, other) for one, other in pairs if (positions[one] == positions[other]).all()]
+
+
+class LineageGene(NamedTuple):
+    """How a gene changes along a lineage, as the atlas expects it.
+
+    Attributes
+    ----------
+    lineage
+        Terminal state that the lineage leads to.
+    gene
+        Symbol, or Ensembl id where there is none.
+    change
+        log2 of the ratio of highest to lowest expression, one count per 10,000 added to both.
+    direction
+        ``up`` and ``down`` compare the end with the start; ``peak`` and ``dip`` rise or fall in
+        between and come back.
+    peak
+        Pseudotime at which expression is highest.
+    start, end
+        Expected counts per 10,000 at both ends.
+    """
+
+    lineage: str
+    gene: str
+    change: float
+    direction: Direction
+    peak: float
+    start: float
+    end: float
+
+
+def read_trajectory(atlas: AtlasFile) -> Trajectory | None:
+    """Read the trajectory of an atlas.
+
+    Returns
+    -------
+    Trajectory or None
+        None for an atlas without a trajectory, and for one made before atlases described it.
+
+    Raises
+    ------
+    AtlasError
+        Its arrays do not fit each other.
+    """
+    names = structure_names(atlas.manifest)
+    if not names.edges or not all(map(atlas.has_array, _ARRAYS)):
+        return None
+    milestones = atlas.manifest.training["structure"].get("milestones", [])
+    array = {name: atlas.array(name) for name in _ARRAYS}
+    if not _fitting(array, milestones, len(names.edges), len(names.terminals), atlas):
+        raise AtlasError(
+            f"{atlas.path.name}: the arrays of its trajectory do not fit each other; "
+            "get the atlas again."
+        )
+    return Trajectory(
+        milestones=tuple(milestones),
+        edges=names.edges,
+        ends=array["trajectory_ends"],
+        path=array["trajectory_path"],
+        share=array["trajectory_share"],
+        terminals=names.terminals,
+        bound=array["trajectory_bound"],
+        lineage_edges=array["lineage_edges"] > 0,
+        time=array["lineage_time"],
+        expression=array["lineage_expression"],
+    )
+
+
+def require_trajectory(trajectory: Trajectory | None, manifest: Manifest) -> Trajectory:
+    """Return the trajectory, or say why there is none.
+
+    Raises
+    ------
+    InputError
+        The atlas has no trajectory, or was made before atlases described theirs.
+    """
+    if trajectory is not None:
+        return trajectory
+    if structure_names(manifest).edges:
+        raise InputError(
+            f"Atlas {manifest.name!r} was made before atlases held expression along their "
+            "trajectory. It maps as ever; train it again to have that too."
+        )
+    raise InputError(
+        f"Atlas {manifest.name!r} has no trajectory: its cells are no continuum, or it was trained "
+        "without one. Train with --root LABEL to have one."
+    )
+
+
+def gene_changes(
+    trajectory: Trajectory, genes: NDArray[np.object_], lineage: str | None = None
+) -> list[LineageGene]:
+    """Rank genes by how much they change along each lineage, the most first.
+
+    Parameters
+    ----------
+    trajectory
+        Of the atlas.
+    genes
+        object [genes], names of the panel genes.
+    lineage
+        The terminal state of one lineage; all of them when None.
+
+    Raises
+    ------
+    InputError
+        No such lineage.
+    """
+    if lineage is not None and lineage not in trajectory.terminals:
+        raise InputError(
+            f"No lineage leads to {lineage!r}; they lead to {', '.join(trajectory.terminals)}."
+        )
+    return [
+        gene
+        for code, name in enumerate(trajectory.terminals)
+        if lineage in (None, name)
+        for gene in _ranked(name, trajectory.steps[code], trajectory.expression[code], genes)
+    ]
+
+
+def _ranked(
+    lineage: str,
+    steps: NDArray[np.float64],
+    expression: NDArray[np.float32],
+    genes: NDArray[np.object_],
+) -> list[LineageGene]:
+    level = log_level(expression)
+    change = np.ptp(level, axis=0)
+    return [
+        LineageGene(
+            lineage,
+            genes[code],
+            float(change[code]),
+            direction(level[:, code]),
+            float(steps[level[:, code].argmax()]),
+            float(expression[0, code]),
+            float(expression[-1, code]),
+        )
+        for code in np.argsort(-change, kind="stable").tolist()
+    ]
+
+
+def log_level(expression: NDArray[np.floating]) -> NDArray[np.float64]:
+    """log2 of counts per 10,000, one added."""
+    return np.asarray(np.log2(1.0 + expression.astype(np.float64)))
+
+
+def direction(level: NDArray[np.float64]) -> Direction:
+    """Say in a word where a course on the log scale, float64 [steps], goes."""
+    first, last = level[0], level[-1]
+    if abs(last - first) >= (level.max() - level.min()) / 2:
+        return "up" if last > first else "down"
+    return "peak" if level.max() - max(first, last) >= min(first, last) - level.min() else "dip"
+
+
+def panel_names(manifest: Manifest) -> NDArray[np.object_]:
+    """Symbol of each panel gene, or its Ensembl id where it has none."""
+    pairs = zip(manifest.symbols, manifest.ensembl, strict=True)
+    names: NDArray[np.object_] = np.array([symbol or other for symbol, other in pairs], object)
+    return names
+
+
+def _fitting(
+    array: dict[str, NDArray[Any]], milestones: Any, n_edges: int, n_states: int, atlas: AtlasFile
+) -> bool:
+    texts = isinstance(milestones, list | tuple) and all(isinstance(m, str) for m in milestones)
+    kinds = all(array[name].dtype.kind in kinds for name, kinds in _ARRAYS.items())
+    if not texts or not kinds or any(one.size == 0 for one in array.values()):
+        return False
+    shape = {name: one.shape for name, one in array.items()}
+    ends, expression = array["trajectory_ends"], shape["lineage_expression"]
+    return (
+        shape["trajectory_ends"] == (n_edges, 2)
+        and bool((ends >= 0).all() and (ends < len(milestones)).all())
+        and shape["trajectory_path"][::2] == (n_edges, 2)
+        and len(shape["trajectory_share"]) == 2
+        and shape["trajectory_share"][0] == n_edges
+        and shape["trajectory_bound"] == (n_states,)
+        and shape["lineage_edges"] == (n_states, n_edges)
+        and shape["lineage_time"] == (n_states, 2)
+        and expression[::2] == (n_states, atlas.manifest.n_genes)
+        and len(shape["trajectory_path"]) == len(expression) == 3
+        and all(np.isfinite(one).all() for one in array.values() if one.dtype.kind == "f")
+    )

@@ -1,0 +1,1 @@
+"""What every other room stands on: processors, files, hints, optional packages."""

@@ -1,0 +1,1 @@
+"""Atlases by name and address."""

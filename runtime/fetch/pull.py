@@ -1,0 +1,302 @@
+"""Get an atlas by name or address: fetched once, checked, kept, and found offline afterwards."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+import os
+import re
+import secrets
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+from cellport.runtime.atlas.file import AtlasFile, open_atlas_file
+from cellport.runtime.errors import AtlasError, OutputError
+from cellport.runtime.fetch.download import (
+    NotThereError,
+    Report,
+    Wanted,
+    check_url,
+    discard,
+    download,
+    fetch_small,
+    one_at_a_time,
+)
+from cellport.runtime.fetch.registry import Entry, is_name, known_atlases
+
+# the file at the top of a published site that says where its atlas is
+SITE = "cellport-site.json"
+SITE_KEY = "cellport_site"
+SITE_VERSION = 1
+LARGEST = 8 << 30
+_LARGEST_SITE = 4 << 20
+_ENDING = ".cellport"
+_BEGIN = b"PK\x03\x04"
+
+
+@dataclass(frozen=True, slots=True)
+class Pulled:
+    """An atlas that is here now.
+
+    Attributes
+    ----------
+    path
+        Where it lies.
+    name, sha256, size
+        Of the atlas and its file.
+    source
+        The address it came from, or ``cellport`` when it comes with the package.
+    fetched
+        Whether it had to be fetched, and was not here before.
+    """
+
+    path: str
+    name: str
+    sha256: str
+    size: int
+    source: str
+    fetched: bool
+
+
+def pull(
+    atlas: str,
+    out: str | os.PathLike[str] | None = None,
+    *,
+    sha256: str | None = None,
+    refresh: bool = False,
+    largest: int = LARGEST,
+    report: Report | None = None,
+) -> Pulled:
+    """Get an atlas by name or address and keep it for later, offline use.
+
+    Parameters
+    ----------
+    atlas
+        A name that `known_atlases` has, or the ``http(s)`` address of a ``.cellport`` file or of
+        a site that ``cellport publish`` wrote.
+    out
+        Copy it here too: a file, or a folder that is there.
+    sha256
+        What the file's SHA-256 must be. A site and the registry state one themselves.
+    refresh
+        Ask the address again although the atlas is here.
+    largest
+        Most bytes to take.
+    report
+        Called with the bytes that came, and those that will come where the server said.
+
+    Returns
+    -------
+    Pulled
+
+    Raises
+    ------
+    AtlasError
+        No such name or address, or what it sends is not the atlas it should be.
+    OutputError
+        The atlas cannot be written to the cache or to `out`.
+    """
+    if sha256 is not None and not _is_sha256(sha256):
+        raise AtlasError(f"{sha256!r} is not a SHA-256; it has 64 hexadecimal digits.")
+    try:
+        file, source, fetched = _get(atlas, sha256, refresh, largest, report)
+        path = file.path if out is None else _copy_out(file, Path(out))
+    except OSError as error:
+        place = error.filename or cache_folder()
+        raise OutputError(
+            f"'{place}' cannot be written ({error.strerror or error}); set CELLPORT_CACHE to a "
+            "folder that can."
+        ) from None
+    size = file.path.stat().st_size
+    return Pulled(str(path), file.manifest.name, file.sha256, size, source, fetched)
+
+
+def find_atlas(atlas: str | os.PathLike[str]) -> Path:
+    """Return the file of an atlas given by path, name or address; fetch it when it is not here.
+
+    A file or folder of that name in the working directory comes before a known name.
+
+    Raises
+    ------
+    AtlasError
+        No such file, name or address, or what it sends is not the atlas it should be.
+    OutputError
+        The cache cannot be written.
+    """
+    text = os.fspath(atlas)
+    if isinstance(atlas, str) and _is_url(text):
+        return Path(pull(text).path)
+    path = Path(text)
+    if path.exists() or not is_name(text):
+        return path
+    if text not in known_atlases():
+        raise AtlasError(f"No such atlas file: {text}. {_near(text)}")
+    return Path(pull(text).path)
+
+
+def file_name(file: AtlasFile) -> str:
+    """File name for an atlas: its name, in characters that are safe in any folder and address."""
+    slug = re.sub(r"[^A-Za-z0-9_-]+", "-", file.manifest.name).strip("-")[:80]
+    return f"{slug or 'atlas'}{_ENDING}"
+
+
+def cached(entry: Entry) -> bool:
+    """Whether a known atlas can be used without a network."""
+    if entry.path is not None:
+        return entry.path.is_file()
+    return entry.url is not None and _cache_path(entry.url).is_file()
+
+
+def cache_folder() -> Path:
+    """Where fetched atlases are kept; ``CELLPORT_CACHE`` says otherwise.
+
+    Raises
+    ------
+    AtlasError
+        There is no home folder, and the variable is not set.
+    """
+    if os.environ.get("CELLPORT_CACHE"):
+        return Path(os.environ["CELLPORT_CACHE"])
+    home = Path(os.path.expanduser("~"))
+    if not home.is_absolute():
+        raise AtlasError(
+            "This user has no home folder to keep atlases in; name one in CELLPORT_CACHE."
+        )
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA", home / "AppData" / "Local")) / "cellport"
+    if sys.platform == "darwin":
+        return home / "Library" / "Caches" / "cellport"
+    return Path(os.environ.get("XDG_CACHE_HOME") or home / ".cache") / "cellport"
+
+
+def _get(
+    atlas: str, sha256: str | None, refresh: bool, largest: int, report: Report | None
+) -> tuple[AtlasFile, str, bool]:
+    if _is_url(atlas):
+        return _get_url(atlas, sha256, refresh, largest, report)
+    entry = known_atlases().get(atlas)
+    if entry is None:
+        check = "" if is_name(atlas) else "It is neither a name nor an http(s) address. "
+        raise AtlasError(f"No atlas {atlas!r} is known. {check}{_near(atlas)}")
+    if entry.path is not None:
+        return _open_checked(entry.path, sha256 or entry.sha256, atlas), "cellport", False
+    return _get_url(str(entry.url), sha256 or entry.sha256, refresh, largest, report)
+
+
+def _get_url(
+    url: str, sha256: str | None, refresh: bool, largest: int, report: Report | None
+) -> tuple[AtlasFile, str, bool]:
+    check_url(url)
+    path = _cache_path(url)
+    if path.is_file() and not refresh:
+        return _open_checked(path, sha256, url), url, False
+    source = url
+    if not urlsplit(url).path.endswith(_ENDING):
+        source, stated = _site(url)
+        if sha256 is not None and sha256.lower() != stated:
+            raise AtlasError(f"{url} offers an atlas with another SHA-256, {stated}. Refused.")
+        sha256 = stated
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f"{path.name}.part")
+    with one_at_a_time(part):
+        if path.is_file() and (not refresh or sha256 == open_atlas_file(path).sha256):
+            return _open_checked(path, sha256, url), url, False
+        _fetch(Wanted(source, largest, _BEGIN, "a cellport atlas"), part, sha256, report)
+        os.replace(part, path)
+        discard(part)
+    return open_atlas_file(path), url, True
+
+
+def _fetch(wanted: Wanted, part: Path, sha256: str | None, report: Report | None) -> None:
+    # what an earlier, interrupted fetch left may be of an older file: that is worth a second try
+    tries = 2 if part.is_file() else 1
+    for left in reversed(range(tries)):
+        download(wanted, part, report)
+        try:
+            _open_checked(part, sha256, wanted.url)
+        except AtlasError:
+            discard(part)
+            if not left:
+                raise
+        else:
+            return
+
+
+def _site(url: str) -> tuple[str, str]:
+    """Address and SHA-256 of the atlas that a published site offers."""
+    base = url if url.endswith("/") else f"{url}/"
+    base = base.removesuffix("index.html/")
+    try:
+        text = json.loads(fetch_small(urljoin(base, SITE), _LARGEST_SITE))
+    except (ValueError, RecursionError):
+        raise _no_site(url) from None
+    except NotThereError:
+        raise _no_site(url) from None
+    atlas: Any = text.get("atlas") if isinstance(text, dict) and SITE_KEY in text else None
+    if not isinstance(atlas, dict):
+        raise _no_site(url)
+    file, sha256 = atlas.get("file"), atlas.get("sha256")
+    plain = isinstance(file, str) and re.fullmatch(r"atlas/[A-Za-z0-9_-]+\.cellport", file)
+    if not plain or not isinstance(sha256, str) or not _is_sha256(sha256):
+        raise AtlasError(f"{url}: its {SITE} names no atlas; publish the site again.")
+    return urljoin(base, str(file)), sha256.lower()
+
+
+def _no_site(url: str) -> AtlasError:
+    return AtlasError(
+        f"{url} is neither a {_ENDING} file nor a site that cellport published (it has no {SITE})."
+    )
+
+
+def _open_checked(path: Path, sha256: str | None, said: str) -> AtlasFile:
+    file = open_atlas_file(path)
+    if sha256 is not None and file.sha256 != sha256.lower():
+        raise AtlasError(
+            f"{said}: the atlas has SHA-256 {file.sha256}, not {sha256.lower()} as it should. "
+            "Refused."
+        )
+    return file
+
+
+def _copy_out(file: AtlasFile, out: Path) -> Path:
+    target = out / file_name(file) if out.is_dir() else out
+    if not target.parent.is_dir():
+        raise OutputError(f"The folder {target.parent} does not exist; make it first.")
+    part = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
+    try:
+        shutil.copyfile(file.path, part)
+        os.replace(part, target)
+    except OSError as error:
+        raise OutputError(f"{target} cannot be written: {error.strerror or error}.") from None
+    finally:
+        part.unlink(missing_ok=True)
+    return target
+
+
+def _cache_path(url: str) -> Path:
+    # the address decides, so that an atlas is found again without asking anybody
+    key = hashlib.sha256(url.encode()).hexdigest()[:16]
+    stem = Path(urlsplit(url).path).name.removesuffix(_ENDING)
+    readable = re.sub(r"[^A-Za-z0-9_-]+", "-", stem).strip("-")[:60] or "atlas"
+    return cache_folder() / f"{readable}-{key}{_ENDING}"
+
+
+def _is_url(text: str) -> bool:
+    return "://" in text
+
+
+def _is_sha256(text: str) -> bool:
+    return re.fullmatch(r"[0-9a-fA-F]{64}", text) is not None
+
+
+def _near(name: str) -> str:
+    known = list(known_atlases())
+    near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+    if near:
+        return f"Did you mean {' or '.join(near)}?"
+    return f"Known names: {', '.join(known)}."

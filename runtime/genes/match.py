@@ -1,0 +1,365 @@
+"""Match the genes of a query to the gene panel of an atlas, and say how it went."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cellport.runtime.errors import InputError
+from cellport.runtime.genes.rules import GENOME_PREFIX, RULES
+
+ENSEMBL_ORGANISMS = {
+    "ENSG": "human",
+    "ENSMUSG": "mouse",
+    "ENSRNOG": "rat",
+    "ENSDARG": "zebrafish",
+    "ENSMMUG": "rhesus macaque",
+    "ENSMFAG": "crab-eating macaque",
+    "ENSSSCG": "pig",
+}
+
+_ENSEMBL_ID = re.compile(r"(ENS[A-Z]{0,5}G)\d{11}")
+_HUMAN_GENOMES = {"GRCh37", "GRCh38", "hg19", "hg38"}
+_NOT_LETTERS = re.compile(r"[^A-Za-z]+")
+_SAMPLE = 5000
+_MIN_STEMS = 10
+_SHOWN_MISSING = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """The genes an atlas reads, in the order of the encoder's input.
+
+    Attributes
+    ----------
+    symbols, ensembl
+        Symbol and Ensembl id of each gene, of equal length; ``""`` where unknown.
+    """
+
+    symbols: tuple[str, ...]
+    ensembl: tuple[str, ...]
+
+    @property
+    def n_genes(self) -> int:
+        """Number of genes in the panel."""
+        return len(self.symbols)
+
+    def name(self, gene: int) -> str:
+        """Return the symbol of a gene, or its Ensembl id where it has none."""
+        return self.symbols[gene] or self.ensembl[gene]
+
+
+@dataclass(frozen=True, slots=True)
+class GeneMatch:
+    """Which query gene feeds which panel gene.
+
+    Attributes
+    ----------
+    panel_column
+        int32 [n_query_genes], position in the panel, -1 for a gene the panel does not use.
+        Query genes with the same position are to be summed.
+    measured
+        bool [n_panel], whether the query has the panel gene.
+    column
+        Which of the query's gene name columns was used.
+    organism
+        Organism that the names of the query point to, None where they do not say.
+    by_rule
+        Number of panel genes matched by each rule, in the order the rules were tried.
+    n_duplicated
+        Query genes that are added to another one of the same gene.
+    ambiguous, missing
+        Names of panel genes that several query names could mean, and of all genes not matched.
+    warnings
+        What the user should know, one plain sentence each.
+    """
+
+    panel_column: NDArray[np.int32]
+    measured: NDArray[np.bool_]
+    column: str
+    organism: str | None
+    by_rule: dict[str, int]
+    n_duplicated: int
+    ambiguous: tuple[str, ...]
+    missing: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+    @property
+    def share(self) -> float:
+        """Share of the panel's genes that the query has."""
+        return float(self.measured.mean()) if len(self.measured) else 0.0
+
+    def report(self) -> dict[str, Any]:
+        """Return the match as JSON-able values, for ``uns["cellport"]["genes"]``."""
+        return {
+            "column": self.column,
+            "organism": self.organism or "unknown",
+            "n_panel": len(self.measured),
+            "n_query": len(self.panel_column),
+            "n_matched": int(self.measured.sum()),
+            "share": self.share,
+            "by_rule": dict(self.by_rule),
+            "n_duplicated": self.n_duplicated,
+            "n_ambiguous": len(self.ambiguous),
+            "missing": list(self.missing[:_SHOWN_MISSING]),
+            "warnings": list(self.warnings),
+        }
+
+
+def match_genes(
+    gene_columns: Mapping[str, NDArray[np.object_]],
+    panel: Panel,
+    *,
+    organism: str | None,
+    minimum: float = 0.2,
+    warn_below: float = 0.6,
+    any_organism: bool = False,
+    source: str = "the query",
+) -> GeneMatch:
+    """Find the panel's genes among the query's gene names.
+
+    Every column is tried and the one that holds the most panel genes is used; the first of
+    equals. Within a column, rules run from strict to loose, each only for panel genes still
+    unmatched: symbol; Ensembl id; Ensembl id without version; letter case; genome prefix
+    (``GRCh38_ACTB``); Ensembl id within a name (``ENSG00000075624_ACTB``); names changed by R's
+    ``make.names`` (``HLA.A``, ``X7SK``; only where no name of the column holds a hyphen).
+
+    Query genes with identical names are summed, and so are versions of one Ensembl id. When
+    different names reach one panel gene, the stricter rule wins and the other gene is left out;
+    within one rule the panel gene is ambiguous and nobody gets it. Suffixes of ``make.unique``
+    (``MATR3-1``, ``MATR3.1``) are not taken off: they mark a second gene of the same symbol and
+    look like real symbols (``NKX2-1``).
+
+    Parameters
+    ----------
+    gene_columns
+        Candidate gene names, object arrays of str [n_query_genes] by column name.
+    panel
+        The atlas's genes.
+    organism
+        The atlas's organism (``"human"``, ``"mouse"``, ...); None where it is not known.
+    minimum
+        Refuse the query below this share of panel genes.
+    warn_below
+        Warn below this share.
+    any_organism
+        Accept names of another organism, matched by letter case alone.
+    source
+        The query in words, for messages.
+
+    Raises
+    ------
+    InputError
+        Names of another organism, or too few panel genes found.
+    """
+    best = _Match.empty(panel, *next(iter(gene_columns.items()), ("index", np.empty(0, object))))
+    for column, values in gene_columns.items():
+        names: list[str] = values.tolist()
+        # A column cannot match more panel genes than there are, nor than it has distinct names.
+        if min(panel.n_genes, len(set(names))) > best.n_matched:
+            match = _match_column(column, names, panel)
+            best = match if match.n_matched > best.n_matched else best
+
+    seen = infer_organism(best.names)
+    if not any_organism and best.n_strict < minimum * panel.n_genes:
+        _refuse_other_organism(gene_columns, panel, organism, source)
+    if best.n_matched < max(minimum * panel.n_genes, 1):
+        raise InputError(_too_few(best, panel, minimum, source))
+    return _finish(best, panel, seen, warn_below, source)
+
+
+def _refuse_other_organism(
+    gene_columns: Mapping[str, NDArray[np.object_]],
+    panel: Panel,
+    organism: str | None,
+    source: str,
+) -> None:
+    if organism not in ENSEMBL_ORGANISMS.values():
+        organism = infer_organism(panel.symbols) or infer_organism(panel.ensembl)
+    for names in gene_columns.values():
+        seen = infer_organism(names)
+        if organism and seen and seen != organism:
+            raise InputError(
+                f"The genes of {source} look like {seen} ({_examples(names.tolist())}), but the "
+                f"atlas is {organism}. Use an atlas of {seen}, or translate the genes to "
+                f"{organism} orthologs first."
+            )
+
+
+def infer_organism(names: Sequence[str] | NDArray[np.object_]) -> str | None:
+    """Guess the organism from gene names, or return None where they do not say.
+
+    Ensembl ids and genome prefixes (``mm10_``) name the organism. Among symbols, human ones are
+    upper case (``ACTB``), mouse ones are capitalised (``Actb``, also ``mt-Nd1``); at least
+    ten different words are wanted, so that ``Gene_1``, ``Gene_2`` say nothing. Rat symbols look
+    like those of mouse.
+    """
+    sample = [str(name) for name in names[:: max(1, len(names) // _SAMPLE)] if name]
+    found: Counter[str] = Counter()
+    bare = []
+    for name in sample:
+        prefix = GENOME_PREFIX.match(name)
+        ensembl = _ENSEMBL_ID.search(name)
+        if prefix:
+            found["human" if prefix[1] in _HUMAN_GENOMES else "mouse"] += 1
+        elif ensembl:
+            found[ENSEMBL_ORGANISMS.get(ensembl[1], "another organism")] += 1
+        else:
+            bare.append(name)
+    if 2 * found.total() < len(sample):
+        found = _letter_case(bare)
+    if not found:
+        return None
+    (winner, n), total = found.most_common(1)[0], found.total()
+    return winner if n >= 0.8 * total and winner != "unclear" else None
+
+
+def _letter_case(names: list[str]) -> Counter[str]:
+    stems = {_NOT_LETTERS.sub("", name) for name in names}
+    stems = {stem for stem in stems if len(stem) > 1}
+    found: Counter[str] = Counter()
+    if len(stems) < _MIN_STEMS:
+        return found
+    for stem in stems:
+        if stem.isupper():
+            found["human"] += 1
+        elif stem[0].isupper() or stem.startswith("mt"):
+            found["mouse"] += 1
+        else:
+            found["unclear"] += 1
+    return found
+
+
+@dataclass(slots=True)
+class _Match:
+    """The state of matching one column."""
+
+    column: str
+    names: Sequence[str]
+    panel_column: NDArray[np.int32]
+    measured: NDArray[np.bool_]
+    by_rule: dict[str, int]
+    ambiguous: set[int]
+
+    @staticmethod
+    def empty(panel: Panel, column: str, names: Sequence[str] | NDArray[np.object_]) -> _Match:
+        return _Match(
+            column,
+            list(names),
+            np.full(len(names), -1, np.int32),
+            np.zeros(panel.n_genes, np.bool_),
+            {rule.name: 0 for rule in RULES},
+            set(),
+        )
+
+    @property
+    def n_matched(self) -> int:
+        return int(self.measured.sum())
+
+    @property
+    def n_strict(self) -> int:
+        return self.n_matched - self.by_rule["letter case"]
+
+
+def _match_column(column: str, names: list[str], panel: Panel) -> _Match:
+    match = _Match.empty(panel, column, names)
+    for rule in RULES:
+        if match.measured.all():
+            break
+        positions = _positions(panel, match.measured, rule.panel_keys)
+        keys = rule.query_keys(names)
+        claims: defaultdict[int, list[int]] = defaultdict(list)
+        found = [(i, positions[key]) for i, key in enumerate(keys) if key in positions]
+        for query_gene, gene in found:
+            if match.panel_column[query_gene] < 0:
+                claims[gene].append(query_gene)
+        for gene, claimants in claims.items():
+            if not rule.same_gene and len({names[claimant] for claimant in claimants}) > 1:
+                match.ambiguous.add(gene)
+                continue
+            match.panel_column[claimants] = gene
+            match.measured[gene] = True
+            match.by_rule[rule.name] += 1
+    return match
+
+
+def _positions(
+    panel: Panel, measured: NDArray[np.bool_], panel_keys: Callable[[str, str], Iterator[str]]
+) -> dict[str | None, int]:
+    """Map the keys of the panel genes still unmatched to their positions, each key unique."""
+    positions: dict[str | None, int] = {}
+    shared = set()
+    for gene in range(panel.n_genes):
+        for key in set(panel_keys(panel.symbols[gene], panel.ensembl[gene])) - {""}:
+            if key in positions:
+                shared.add(key)
+            # Genes already matched hold their key too: a loose name of theirs is nobody else's.
+            positions[key] = gene
+    return {
+        key: gene for key, gene in positions.items() if key not in shared and not measured[gene]
+    }
+
+
+def _finish(
+    match: _Match, panel: Panel, seen: str | None, warn_below: float, source: str
+) -> GeneMatch:
+    n_panel, n_matched = panel.n_genes, match.n_matched
+    ambiguous = [panel.name(gene) for gene in sorted(match.ambiguous) if not match.measured[gene]]
+    n_duplicated = int((match.panel_column >= 0).sum()) - n_matched
+    loose = match.by_rule["letter case"]
+    warnings = []
+    if n_matched < warn_below * n_panel:
+        warnings.append(
+            f"Only {n_matched:,} of the atlas's {n_panel:,} genes ({n_matched / n_panel:.0%}) are "
+            f"in {source}; labels are less sure below {warn_below:.0%}."
+        )
+    if loose > 0.1 * n_matched:
+        warnings.append(
+            f"{loose:,} genes of {source} match the atlas only when letter case is ignored; "
+            "check that the organism is right."
+        )
+    if ambiguous:
+        warnings.append(
+            f"{len(ambiguous):,} genes of the atlas ({_examples(ambiguous)}) were left out: "
+            f"several names in {source} could mean each."
+        )
+    if n_duplicated:
+        warnings.append(
+            f"{n_duplicated:,} genes of {source} repeat the name of another; their counts were "
+            "summed."
+        )
+    return GeneMatch(
+        panel_column=match.panel_column,
+        measured=match.measured,
+        column=match.column,
+        organism=seen,
+        by_rule={rule: n for rule, n in match.by_rule.items() if n},
+        n_duplicated=n_duplicated,
+        ambiguous=tuple(ambiguous),
+        missing=tuple(panel.name(int(gene)) for gene in np.flatnonzero(~match.measured)),
+        warnings=tuple(warnings),
+    )
+
+
+def _too_few(match: _Match, panel: Panel, minimum: float, source: str) -> str:
+    rules = ", ".join(f"{n:,} by {rule}" for rule, n in match.by_rule.items() if n)
+    wanted = _examples([name for name in panel.symbols if name])
+    ids = _examples([name for name in panel.ensembl if name], 1)
+    return (
+        f"Only {match.n_matched:,} of the atlas's {panel.n_genes:,} genes are in {source}"
+        + (f" ({rules}; column '{match.column}')" if rules else "")
+        + f"; at least {minimum:.0%} are needed. "
+        f"The names there look like {_examples(match.names) or 'nothing at all'}; the atlas knows "
+        f"{' or '.join(part for part in (wanted, ids) if part)}. "
+        "Put gene symbols or Ensembl ids into the index or any text column of var."
+    )
+
+
+def _examples(names: Sequence[str], n: int = 3) -> str:
+    return ", ".join(f"'{name}'" for name in names[:n])

@@ -1,0 +1,1 @@
+"""What adds columns to mapped cells, one module a subject."""

@@ -1,0 +1,261 @@
+"""Expression of a query's cells as if they came from a batch of the reference."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cellport.runtime.columns import MappedBlock
+from cellport.runtime.errors import InputError
+from cellport.runtime.genes.match import Panel
+from cellport.runtime.mapping.transfer import QC
+
+CORRECTED = "X_cellport_corrected"
+# counts a cell, over the panel
+LIBRARY = 1e4
+# a gene is doubtful when its batches hold more of its variance than its cells
+DOUBTFUL = 0.5
+_MOST_DECODED = 4096
+_FEWEST_CELLS, _MOST_CELLS = 32, 256
+_NAMED = 10
+
+Decode = Callable[[NDArray[np.floating], str | None], NDArray[np.float32]]
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """Which genes to decode for each cell, and how far that can be believed.
+
+    Attributes
+    ----------
+    genes
+        Names of the genes, as the atlas has them.
+    columns
+        int64 [genes], positions in the panel.
+    batch
+        Batch of the reference that the cells are decoded in; None for the mean over all.
+    batch_share
+        float64 [genes], share of the variance of the decoded values that the reference's batches
+        make rather than its cells.
+    decode
+        Latent float [n, latent] and batch to expected counts float32 [n, panel].
+    """
+
+    genes: tuple[str, ...]
+    columns: NDArray[np.int64]
+    batch: str | None
+    batch_share: NDArray[np.float64]
+    decode: Decode
+
+    @property
+    def doubtful(self) -> tuple[str, ...]:
+        """Genes whose value depends on the batch more than on the cell."""
+        return tuple(np.array(self.genes, object)[self.batch_share > DOUBTFUL].tolist())
+
+    @property
+    def flat_names(self) -> tuple[str, ...]:
+        """Names of the columns of a table."""
+        return tuple(f"corrected_{gene}" for gene in self.genes)
+
+    def added(self, block: MappedBlock) -> MappedBlock:
+        """Return a block with the expected counts per 10,000; NaN for cells without counts."""
+        found = self.decode(block.obsm["X_cellport"], self.batch)[:, self.columns]
+        found[block.obs["cellport_qc"] == QC.index("empty")] = np.nan
+        return replace(block, obsm={**block.obsm, CORRECTED: found})
+
+    def in_brief(self) -> dict[str, Any]:
+        """Return what ``uns["cellport"]`` of a mapping says of it."""
+        return {
+            "genes": list(self.genes),
+            "batch": self.batch if self.batch is not None else "mean over all batches",
+            "library": LIBRARY,
+            "batch_share": [round(share, 4) for share in self.batch_share.tolist()],
+            "doubtful_genes": list(self.doubtful),
+        }
+
+    def notes(self, n_batches: int) -> tuple[str, ...]:
+        """Say what the user should know, a sentence each."""
+        if n_batches < 2:
+            return (
+                "The atlas has a single batch: corrected expression is smoothed, and corrected "
+                "for nothing.",
+            )
+        doubtful = self.doubtful
+        if not doubtful:
+            return ()
+        rest = f" and {len(doubtful) - _NAMED:,} more" if len(doubtful) > _NAMED else ""
+        return (
+            f"Corrected expression of {', '.join(doubtful[:_NAMED])}{rest} is doubtful: in the "
+            "reference these genes differ between batches more than between cells, so the value "
+            "tells more of the batch than of the cell.",
+        )
+
+
+def prepare_correction(
+    panel: Panel,
+    wanted: Sequence[str],
+    batch: str | None,
+    reference: NDArray[np.float32],
+    batches: Sequence[str],
+    decode: Decode,
+) -> Correction:
+    """Find the genes and measure how far their correction can be believed.
+
+    Parameters
+    ----------
+    panel
+        Of the atlas.
+    wanted
+        Names of genes.
+    batch
+        As in `Correction`.
+    reference
+        float32 [cells, latent], of the reference.
+    batches
+        Of the reference.
+    decode
+        Latent and batch to expected counts.
+
+    Raises
+    ------
+    InputError
+        A gene is not in the panel.
+    """
+    columns = find_genes(wanted, panel)
+    share = measure_batch_share(reference, columns, batches, decode)
+    names = tuple(panel.name(code) for code in columns.tolist())
+    return Correction(names, columns, batch, share, decode)
+
+
+def find_genes(wanted: Sequence[str], panel: Panel) -> NDArray[np.int64]:
+    """Find genes in a panel by symbol, Ensembl id or, where only one fits, in any letter case.
+
+    Parameters
+    ----------
+    wanted
+        Names; one that comes again is taken once.
+    panel
+        Of the atlas.
+
+    Returns
+    -------
+    ndarray
+        int64 [genes], positions in the panel.
+
+    Raises
+    ------
+    InputError
+        No name, or a name is not in the panel; near names are told.
+    """
+    names = list(dict.fromkeys(name.strip() for name in wanted if name.strip()))
+    if not names:
+        raise InputError("No gene was named; give at least one.")
+    exact: dict[str, int] = {}
+    folded: dict[str, set[int]] = {}
+    for code, pair in enumerate(zip(panel.symbols, panel.ensembl, strict=True)):
+        for name in filter(None, pair):
+            exact.setdefault(name, code)
+            folded.setdefault(name.casefold(), set()).add(code)
+    found = {name: _position(name, exact, folded) for name in names}
+    missing = [name for name, code in found.items() if code is None]
+    if missing:
+        raise InputError(_not_there(missing, folded, panel))
+    return np.array([code for code in dict.fromkeys(found.values()) if code is not None], np.int64)
+
+
+def _position(name: str, exact: dict[str, int], folded: dict[str, set[int]]) -> int | None:
+    bare = name.partition(".")[0] if name.startswith("ENS") else name
+    like = folded.get(bare.casefold(), set())
+    return exact.get(name, exact.get(bare, min(like) if len(like) == 1 else None))
+
+
+def check_batch(batch: str | None, batches: Sequence[str]) -> None:
+    """Refuse a batch that the reference does not have.
+
+    Raises
+    ------
+    InputError
+        Naming those that it has.
+    """
+    if batch is None or batch in batches:
+        return
+    near = difflib.get_close_matches(batch, batches, n=3, cutoff=0.5)
+    shown = near or list(batches[:20])
+    rest = f" and {len(batches) - len(shown):,} more" if len(batches) > len(shown) else ""
+    start = "did you mean" if near else "it has"
+    raise InputError(f"No batch {batch!r} in this atlas; {start} {', '.join(shown)}{rest}.")
+
+
+def measure_batch_share(
+    latent: NDArray[np.float32],
+    columns: NDArray[np.int64],
+    batches: Sequence[str],
+    decode: Decode,
+) -> NDArray[np.float64]:
+    """Share of the variance of decoded genes that is between batches and not between cells.
+
+    Reference cells are decoded in every batch of the reference. Of the variance of
+    log(1 + counts per 10,000) over cells and batches, what the cells' means over the batches do
+    not hold is due to the batches.
+
+    Parameters
+    ----------
+    latent
+        float32 [cells, latent], of the reference; up to 256 at even steps are decoded.
+    columns
+        int64 [genes], positions in the panel.
+    batches
+        Of the reference.
+    decode
+        Latent and batch to expected counts.
+    """
+    most = int(np.clip(_MOST_DECODED // max(len(batches), 1), _FEWEST_CELLS, _MOST_CELLS))
+    some = latent[:: max(1, -(-len(latent) // most))]
+    if len(batches) < 2 or not len(some):
+        return np.zeros(len(columns))
+    total, square = np.zeros((len(some), len(columns))), np.zeros(len(columns))
+    for batch in batches:
+        level = np.log1p(decode(some, batch)[:, columns].astype(np.float64))
+        total += level
+        square += (level**2).mean(axis=0)
+    of_cells = total / len(batches)
+    whole = square / len(batches) - of_cells.mean(axis=0) ** 2
+    return np.asarray(np.clip(1 - of_cells.var(axis=0) / np.maximum(whole, 1e-12), 0, 1))
+
+
+def names_or_file(text: str) -> tuple[str, ...]:
+    """Read names of genes from a file, one a line, or from text in which commas part them.
+
+    Raises
+    ------
+    InputError
+        The file cannot be read as text.
+    """
+    if not os.path.isfile(text):
+        return tuple(part.strip() for part in text.split(",") if part.strip())
+    try:
+        with open(text, encoding="utf-8") as lines:
+            return tuple(line.strip() for line in lines if line.strip())
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(
+            f"The genes cannot be read from {text}: {error}. Give a text file with one a line."
+        ) from None
+
+
+def _not_there(missing: list[str], folded: dict[str, set[int]], panel: Panel) -> str:
+    parts = []
+    for name in missing[:_NAMED]:
+        near = difflib.get_close_matches(name.casefold(), folded, n=3, cutoff=0.6)
+        like = dict.fromkeys(panel.name(min(folded[key])) for key in near)
+        parts.append(f"{name} (near: {', '.join(like)})" if like else name)
+    rest = f" and {len(missing) - _NAMED:,} more" if len(missing) > _NAMED else ""
+    return (
+        f"Not among the {panel.n_genes:,} genes that the atlas reads: {', '.join(parts)}{rest}. "
+        "Only those can be corrected; cellport info --json lists them."
+    )

@@ -1,0 +1,1 @@
+"""What sums over mapped cells, one module a subject."""

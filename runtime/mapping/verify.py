@@ -1,0 +1,104 @@
+"""Prove that this machine computes the answers the atlas was published with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
+
+from cellport.runtime.atlas.file import AtlasFile
+from cellport.runtime.atlas.session import TOLERANCE, Device, largest_difference, open_session
+from cellport.runtime.errors import AtlasError
+from cellport.runtime.mapping.encode import encode_block, query_first_layer, run_graph
+from cellport.runtime.sources.block import CountBlock
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One comparison.
+
+    Attributes
+    ----------
+    name
+        What was compared, in words.
+    difference
+        Largest absolute difference, relative where values exceed 1.
+    """
+
+    name: str
+    difference: float
+
+    @property
+    def passed(self) -> bool:
+        """Whether the difference is within 1e-4."""
+        return self.difference <= TOLERANCE
+
+
+def verify_atlas(atlas: AtlasFile, device: Device = "auto") -> list[Check]:
+    """Run the atlas's canary cells through both paths and compare.
+
+    Parameters
+    ----------
+    atlas
+        An open atlas; opening it has checked its seal and hashes.
+    device
+        ``auto``, ``cpu`` or ``cuda``.
+
+    Returns
+    -------
+    list of Check
+        ``encoder.onnx`` against the stored answers, the fused path against them, and the two
+        paths against each other with a third of the genes missing.
+
+    Raises
+    ------
+    AtlasError
+        Members of the atlas do not fit each other.
+    """
+    encoder = open_session(atlas.read("encoder.onnx"), "encoder.onnx", device)
+    tail = open_session(atlas.read("encoder_tail.onnx"), "encoder_tail.onnx", device)
+    counts = np.ascontiguousarray(atlas.array("canary_counts"))
+    if counts.ndim != 2 or counts.shape[1] != atlas.manifest.n_genes:
+        raise AtlasError(f"{atlas.path.name}: its canary cells do not fit its genes.")
+    everything = np.ones(counts.shape[1], dtype=bool)
+    full = run_graph(encoder, {"counts": counts})
+    fused = _fused(atlas, tail, counts, everything)
+    checks = []
+    for name, answer in full.items():
+        expected = atlas.array(f"canary_{name}")
+        checks.append(Check(f"encoder.onnx, {name}", _difference(answer, expected)))
+        checks.append(Check(f"fused path, {name}", _difference(fused[name], expected)))
+
+    measured = np.arange(counts.shape[1]) % 3 != 0
+    gaps = counts.copy()
+    gaps[:, ~measured] = np.nan
+    full = run_graph(encoder, {"counts": gaps})
+    fused = _fused(atlas, tail, counts, measured)
+    checks += [
+        Check(f"both paths, a third of the genes missing, {name}", _difference(fused[name], answer))
+        for name, answer in full.items()
+    ]
+    return checks
+
+
+def _fused(
+    atlas: AtlasFile, tail: object, counts: NDArray[np.float32], measured: NDArray[np.bool_]
+) -> dict[str, NDArray[np.float32]]:
+    column = np.where(measured, np.arange(len(measured)), -1).astype(np.int32)
+    sparse = csr_matrix(counts)
+    block = CountBlock(
+        0,
+        sparse.indptr.astype(np.int64),
+        sparse.indices.astype(np.int32),
+        sparse.data.astype(np.float32),
+    )
+    first = query_first_layer(atlas, column, measured)
+    return encode_block(block, first, tail, threads=1, pool=None).by_name
+
+
+def _difference(found: NDArray[np.float32], expected: NDArray[np.float32]) -> float:
+    if found.shape != expected.shape or not np.isfinite(found).all():
+        return float("inf")
+    return largest_difference(found, expected)

@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cellport.runtime.atlas.file import AtlasFile, npy_bytes, open_atlas_file
+from cellport.runtime.atlas.novelty_table import NoveltyTable, novelty_p_values, read_novelty_table
+from cellport.runtime.errors import AtlasError
+
+P = np.array([1, 0.5, 0.1, 0.05, 0.01], np.float32)
+TABLE = NoveltyTable(
+    P,
+    np.array([0.5, 1.0], np.float32),
+    np.array([[4, 6], [5, 7]], np.float32),
+    np.array(
+        [
+            [[1, 2, 3, 4, 5], [2, 3, 4, 5, 6]],
+            [[0, 1, 2, 3, 4], [0, 2, 4, 6, 8]],
+        ],
+        np.float32,
+    ),
+)
+numbers = st.floats(-50, 50, allow_nan=False, width=32)
+
+
+def _p(score: float, log_library: float, share: float) -> float:
+    library = np.array([np.expm1(log_library)])
+    return float(novelty_p_values(TABLE, np.array([score], np.float32), library, share)[0])
+
+
+@pytest.mark.parametrize(
+    ("score", "log_library", "share", "expected"),
+    [
+        (0, 5, 1.0, 1.0),
+        (2, 5, 1.0, 0.1),
+        (2, 1, 1.0, 0.1),
+        (4, 7, 1.0, 0.1),
+        (4, 99, 1.0, 0.1),
+        (3, 4, 0.5, 0.1),
+        (3, 4, 0.1, 0.1),
+        (-9, 6, 0.7, 1.0),
+        (2, 6, 1.0, (0.1 * 0.5) ** 0.5),
+    ],
+)
+def test_nodes_and_the_way_between(
+    score: float, log_library: float, share: float, expected: float
+) -> None:
+    assert _p(score, log_library, share) == pytest.approx(expected, rel=1e-4)
+
+
+@given(numbers, numbers, st.floats(0, 12), st.floats(0, 1))
+def test_stranger_never_means_more_usual(
+    one: float, other: float, log_library: float, share: float
+) -> None:
+    low, high = sorted([one, other])
+    usual, strange = _p(low, log_library, share), _p(high, log_library, share)
+    assert 0 < strange <= usual <= 1
+
+
+def test_a_cell_does_not_depend_on_the_others() -> None:
+    rng = np.random.default_rng(0)
+    score, library = rng.normal(2, 3, 100).astype(np.float32), rng.lognormal(6, 2, 100)
+    together = novelty_p_values(TABLE, score, library, 0.8)
+    assert together.dtype == np.float32
+    for i in range(0, 100, 7):
+        alone = novelty_p_values(TABLE, score[i : i + 1], library[i : i + 1], 0.8)
+        assert alone[0] == together[i]
+    assert len(novelty_p_values(TABLE, score[:0], library[:0], 0.8)) == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("novelty_p", lambda a: a[:-1]),
+        ("novelty_p", lambda a: a[::-1].copy()),
+        ("novelty_p", lambda a: a * 0),
+        ("novelty_share", lambda a: a[:-1]),
+        ("novelty_share", lambda a: a[:0]),
+        ("novelty_depth", lambda a: a[:, ::-1].copy()),
+        ("novelty_depth", lambda a: a[:, :0]),
+        ("novelty_score", lambda a: a[..., ::-1].copy()),
+        ("novelty_score", lambda a: a * np.nan),
+        ("novelty_score", lambda a: a[0]),
+    ],
+)
+def test_a_malformed_table_is_refused(
+    tiny_atlas: AtlasFile,
+    rewritten_atlas: Callable[..., Path],
+    name: str,
+    change: Callable[[np.ndarray], np.ndarray],
+) -> None:
+    changed = np.ascontiguousarray(change(tiny_atlas.array(name)))
+    path = rewritten_atlas({f"arrays/{name}.npy": npy_bytes(changed)})
+    with pytest.raises(AtlasError, match="novelty table is malformed; get the atlas again"):
+        read_novelty_table(open_atlas_file(path))

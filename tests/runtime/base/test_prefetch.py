@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cellport.runtime.base.prefetch import prefetch
+
+
+def workers():
+    return [t for t in threading.enumerate() if t.name == "cellport-prefetch"]
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers()), st.integers(1, 5))
+def test_same_items_in_order(items, depth):
+    assert list(prefetch(items, depth)) == items
+    assert not workers()
+
+
+def test_error_comes_after_the_items_before_it():
+    def items():
+        yield 1
+        yield 2
+        raise KeyError("here")
+
+    stream = prefetch(items(), 1)
+    assert (next(stream), next(stream)) == (1, 2)
+    with pytest.raises(KeyError, match="here"):
+        next(stream)
+    assert not workers()
+
+
+def test_never_far_ahead():
+    made = []
+
+    def items():
+        for item in range(100):
+            made.append(item)
+            yield item
+
+    stream = prefetch(items(), 3)
+    assert not made
+    for taken in range(1, 20):
+        next(stream)
+        time.sleep(0.002)
+        assert len(made) <= taken + 4
+    stream.close()
+    assert not workers()
+
+
+def test_made_ahead_while_the_consumer_works():
+    stream = prefetch(iter(range(10)), 4)
+    ready = threading.Event()
+
+    def items():
+        yield 0
+        ready.set()
+        yield 1
+
+    stream = prefetch(items(), 1)
+    assert next(stream) == 0
+    assert ready.wait(5)
+    assert next(stream) == 1
+    stream.close()
+
+
+@pytest.mark.parametrize("taken", [1, 3])
+def test_consumer_that_stops_closes_the_source_promptly(taken):
+    closed = threading.Event()
+
+    def items():
+        try:
+            while True:
+                yield 1
+        finally:
+            closed.set()
+
+    stream = prefetch(items(), 2)
+    for _ in range(taken):
+        next(stream)
+    begin = time.perf_counter()
+    stream.close()
+    assert time.perf_counter() - begin < 0.5
+    assert closed.is_set()
+    assert not workers()
+
+
+def test_interrupt_while_waiting_is_prompt():
+    import _thread
+
+    slow = threading.Event()
+
+    def items():
+        yield 1
+        slow.wait(0.5)
+        yield 2
+
+    stream = prefetch(items(), 1)
+    next(stream)
+    threading.Timer(0.1, _thread.interrupt_main).start()
+    begin = time.perf_counter()
+    with pytest.raises(KeyboardInterrupt):
+        next(stream)
+    assert time.perf_counter() - begin < 1
+    assert not workers()
+
+
+def test_depth_is_checked():
+    with pytest.raises(ValueError, match="depth"):
+        prefetch([1], 0)

@@ -1,0 +1,267 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cellport.runtime.errors import InputError
+from cellport.runtime.genes.match import Panel, infer_organism, match_genes
+
+HUMAN = {
+    "ACTB": "ENSG00000075624",
+    "B2M": "ENSG00000166710",
+    "C1orf112": "ENSG00000000460",
+    "CD3D": "ENSG00000167286",
+    "EPCAM": "ENSG00000119888",
+    "GNLY": "ENSG00000115523",
+    "HLA-A": "ENSG00000206503",
+    "LYZ": "ENSG00000090382",
+    "MS4A1": "ENSG00000156738",
+    "NKX2-1": "ENSG00000136352",
+    "PECAM1": "ENSG00000261371",
+    "7SK": "ENSG00000283293",
+}
+SYMBOLS, IDS = tuple(HUMAN), tuple(HUMAN.values())
+PANEL = Panel(SYMBOLS, IDS)
+MOUSE = [
+    symbol.capitalize()
+    for symbol in ("ACTB", "B2M", "CD3D", "EPCAM", "GZMA", "H2-AA", "LYZ1", "MS4A1", "NKX2-1",
+                   "PECAM1", "PTPRC", "COL1A1")
+]  # fmt: skip
+
+
+def names(values) -> np.ndarray:
+    return np.array(list(values), dtype=object)
+
+
+def match(*columns, **options):
+    gene_columns = {"index": names(columns[0])}
+    gene_columns |= {f"column{i}": names(values) for i, values in enumerate(columns[1:], 1)}
+    return match_genes(gene_columns, PANEL, **{"organism": "human"} | options)
+
+
+@pytest.mark.parametrize(
+    ("rule", "query"),
+    [
+        ("symbol", SYMBOLS),
+        ("Ensembl id", IDS),
+        ("Ensembl id without version", [f"{one}.{i}" for i, one in enumerate(IDS, 3)]),
+        ("letter case", [symbol.swapcase() for symbol in SYMBOLS]),
+        ("genome prefix", [f"GRCh38_{symbol}" for symbol in SYMBOLS]),
+        ("genome prefix", [f"hg19______{one}.2" for one in IDS]),
+        ("Ensembl id within the name", [f"{one}.4_{symbol}" for symbol, one in HUMAN.items()]),
+        ("Ensembl id within the name", [f"{symbol}|{one}" for symbol, one in HUMAN.items()]),
+    ],
+)
+def test_each_rule_alone_matches_every_gene(rule, query):
+    result = match(query)
+    assert result.by_rule == {rule: len(SYMBOLS)}
+    assert result.panel_column.tolist() == list(range(len(SYMBOLS)))
+    assert result.panel_column.dtype == np.int32
+    assert result.measured.all()
+    assert result.share == 1
+    assert result.missing == ()
+
+
+def test_names_changed_by_r_match():
+    query = [symbol.replace("-", ".") for symbol in SYMBOLS if symbol != "7SK"] + ["X7SK"]
+    result = match(query)
+    assert result.measured.all()
+    assert result.by_rule == {"symbol": 9, "R names": 3}
+
+
+def test_a_dot_is_a_dot_where_other_names_hold_hyphens():
+    result = match([*SYMBOLS[:6], "HLA.A", "HLA-B"])
+    assert result.panel_column[6] == -1
+    assert "HLA-A" in result.missing
+
+
+def test_suffixes_that_mark_a_repeated_symbol_are_not_taken_off():
+    # NKX2.1 may be NKX2-1 or the second NKX2, and ACTB.1 the second ACTB.
+    result = match([*SYMBOLS[:6], "NKX2", "NKX2.1", "ACTB.1", "ACTB-1"])
+    assert result.panel_column[6:].tolist() == [-1] * 4
+    result = match([symbol for symbol in SYMBOLS if "-" not in symbol] + ["NKX2", "NKX2.1"])
+    assert "NKX2-1" in result.missing
+
+
+def test_versions_are_ignored_on_the_side_of_the_panel_too():
+    panel = Panel(("",) * len(IDS), tuple(f"{one}.7" for one in IDS))
+    for query in (IDS, [f"{one}.9" for one in IDS]):
+        result = match_genes({"index": names(query)}, panel, organism="human")
+        assert result.by_rule == {"Ensembl id without version": len(IDS)}
+
+
+def test_repeated_names_are_summed_and_counted():
+    result = match([*SYMBOLS, "ACTB", "ACTB", "LYZ"])
+    assert result.panel_column[-3:].tolist() == [0, 0, 7]
+    assert result.n_duplicated == 3
+    assert any("summed" in warning for warning in result.warnings)
+
+
+def test_versions_of_one_ensembl_id_are_summed():
+    result = match([f"{one}.1" for one in IDS] + [f"{IDS[0]}.2"])
+    assert result.panel_column[-1] == 0
+    assert result.n_duplicated == 1
+
+
+def test_the_stricter_rule_wins_and_the_other_gene_is_left_out():
+    result = match(["actb", *SYMBOLS, "GRCh38_LYZ"])
+    assert result.panel_column.tolist() == [-1, *range(len(SYMBOLS)), -1]
+    assert result.by_rule == {"symbol": len(SYMBOLS)}
+
+
+def test_different_names_within_one_rule_are_ambiguous():
+    result = match(["actb", "Actb", *SYMBOLS[1:]])
+    assert result.ambiguous == ("ACTB",)
+    assert not result.measured[0]
+    assert any("'ACTB'" in warning for warning in result.warnings)
+
+
+def test_panel_genes_of_one_symbol_are_told_apart_by_id_or_not_at_all():
+    panel = Panel(("MATR3", "MATR3", *SYMBOLS), ("ENSG00000015479", "ENSG00000280987", *IDS))
+    by_symbol = match_genes({"index": names(["MATR3", *SYMBOLS])}, panel, organism="human")
+    assert by_symbol.measured.tolist() == [False, False, *[True] * len(SYMBOLS)]
+    by_id = match_genes({"index": names(panel.ensembl)}, panel, organism="human")
+    assert by_id.measured.all()
+
+
+def test_the_column_with_most_panel_genes_is_used_and_the_first_of_equals():
+    assert match(["x"] * len(IDS), IDS).column == "column1"
+    assert match(SYMBOLS, IDS).column == "index"
+    assert match([*SYMBOLS[:-1], "x"], IDS).column == "column1"
+
+
+def test_a_barnyard_query_gives_the_genes_of_the_atlas_organism():
+    query = [f"GRCh38_{symbol}" for symbol in SYMBOLS] + [f"mm10_{symbol}" for symbol in MOUSE]
+    result = match(query)
+    assert result.panel_column.tolist() == [*range(len(SYMBOLS)), *[-1] * len(MOUSE)]
+
+
+@pytest.mark.parametrize(
+    "query",
+    [MOUSE, [f"mm10_{symbol}" for symbol in MOUSE], [f"ENSMUSG{i:011d}" for i in range(12)]],
+)
+def test_another_organism_is_refused(query):
+    with pytest.raises(InputError, match=r"look like mouse .* the atlas is human"):
+        match(query)
+    with pytest.raises(InputError, match="look like mouse"):
+        match(query, organism=None)
+
+
+def test_another_organism_is_seen_in_any_column():
+    ids = [f"ENSMUSG{i:011d}" for i in range(12)]
+    with pytest.raises(InputError, match="look like mouse"):
+        match([f"feature {i}" for i in range(12)], ids)
+
+
+def test_another_organism_maps_by_letter_case_when_asked_to():
+    result = match(MOUSE, any_organism=True)
+    assert result.by_rule == {"letter case": 7}
+    assert result.organism == "mouse"
+    assert any("letter case" in warning for warning in result.warnings)
+
+
+def test_translated_symbols_beside_ids_of_the_other_organism_are_accepted():
+    assert match(SYMBOLS, [f"ENSMUSG{i:011d}" for i in range(12)]).measured.all()
+
+
+def test_too_few_genes_are_refused_with_examples_of_both_sides():
+    query = ["ACTB", *(f"feature_{i}" for i in range(9))]
+    with pytest.raises(InputError) as caught:
+        match(query, source="query.h5ad")
+    text = str(caught.value)
+    for part in ("Only 1 of the atlas's 12 genes", "query.h5ad", "1 by symbol", "20%",
+                 "'feature_0'", "'B2M'", "'ENSG00000075624'"):  # fmt: skip
+        assert part in text
+    assert match(query, minimum=0.05).n_duplicated == 0
+
+
+@pytest.mark.parametrize("gene_columns", [{}, {"index": names([])}])
+def test_a_query_without_genes_is_refused(gene_columns):
+    with pytest.raises(InputError, match="Only 0 of the atlas's 12 genes"):
+        match_genes(gene_columns, PANEL, organism="human", minimum=0)
+
+
+def test_few_genes_are_mapped_with_a_warning():
+    result = match(SYMBOLS[:6])
+    assert result.warnings == (
+        "Only 6 of the atlas's 12 genes (50%) are in the query; labels are less sure below 60%.",
+    )
+    assert match(SYMBOLS[:6], warn_below=0.4).warnings == ()
+
+
+def test_the_report_is_json_and_says_what_matched():
+    report = match([*SYMBOLS[:-2], "lyz2"]).report()
+    assert json.loads(json.dumps(report)) == report
+    assert report["n_matched"] == 10
+    assert report["by_rule"] == {"symbol": 10}
+    assert report["missing"] == ["PECAM1", "7SK"]
+
+
+def test_the_report_shows_twenty_missing_genes_at_most():
+    panel = Panel(tuple(f"G{i}" for i in range(100)), ("",) * 100)
+    query = {"index": names(f"G{i}" for i in range(50))}
+    result = match_genes(query, panel, organism=None)
+    assert len(result.missing) == 50
+    assert len(result.report()["missing"]) == 20
+
+
+@given(st.data())
+def test_order_of_the_query_changes_nothing_but_the_order(data):
+    pool = [*SYMBOLS, *(s.lower() for s in SYMBOLS), *IDS[:3], "feature_1", "GRCh38_LYZ", "HLA.A"]
+    query = ["ACTB", *data.draw(st.lists(st.sampled_from(pool)))]
+    order = data.draw(st.permutations(range(len(query))))
+    one = match(query, minimum=0, any_organism=True)
+    other = match([query[i] for i in order], minimum=0, any_organism=True)
+    assert other.panel_column.tolist() == one.panel_column[list(order)].tolist()
+    assert other.by_rule == one.by_rule
+    matched = one.panel_column[one.panel_column >= 0]
+    assert set(matched.tolist()) == set(np.flatnonzero(one.measured).tolist())
+    assert one.n_duplicated == len(matched) - one.measured.sum()
+
+
+@pytest.mark.parametrize(
+    ("expected", "query"),
+    [
+        ("human", SYMBOLS),
+        ("human", IDS),
+        ("human", [f"{one}.3" for one in IDS]),
+        ("human", ["hg38_ACTB"]),
+        ("mouse", MOUSE),
+        ("mouse", ["mt-Nd1", "mt-Co1", *MOUSE]),
+        ("mouse", ["ENSMUSG00000000001"]),
+        ("mouse", ["mm10___Actb"]),
+        ("rat", ["ENSRNOG00000000001"]),
+        ("another organism", ["ENSXETG00000000001"]),
+        (None, [f"gene_{i}" for i in range(100)]),
+        (None, [f"Gene{i}" for i in range(100)]),
+        (None, [symbol.lower() for symbol in SYMBOLS]),
+        (None, [*SYMBOLS, *MOUSE]),
+        (None, ["ENSG00000075624", "ENSMUSG00000000001"]),
+        (None, ["ACTB"]),
+        (None, ["", ""]),
+        (None, []),
+    ],
+)
+def test_infer_organism(expected, query):
+    assert infer_organism(names(query)) == expected
+
+
+def test_infer_organism_on_real_genes(data_dir):
+    import h5py
+
+    for file, expected in {
+        "human_lung_hlca": "human",
+        "pbmc3k_10x": "human",
+        "mouse_pancreas_endocrinogenesis": "mouse",
+        "paul15_myeloid_progenitors": "mouse",
+        "simulated_tree": None,
+        "anon_mouse_bladder_mca": None,
+    }.items():
+        with h5py.File(data_dir / f"{file}.h5ad") as opened:
+            var = opened["var"]
+            found = var[var.attrs["_index"]].asstr()[:]
+        assert infer_organism(found) == expected, file

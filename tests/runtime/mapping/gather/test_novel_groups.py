@@ -1,0 +1,205 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+
+from cellport.runtime.atlas.file import AtlasFile, npy_bytes, open_atlas_file
+from cellport.runtime.columns import MappedBlock
+from cellport.runtime.genes.match import GeneMatch
+from cellport.runtime.mapping.gather import novel_groups
+from cellport.runtime.mapping.gather.novel_groups import (
+    NovelCells,
+    NovelGroup,
+    group_latents,
+    panel_values,
+    type_distance,
+)
+from cellport.runtime.sources.block import CountBlock
+
+
+def _match(n_query: int, panel_column: np.ndarray, n_panel: int) -> GeneMatch:
+    measured = np.isin(np.arange(n_panel), panel_column)
+    return GeneMatch(panel_column.astype(np.int32), measured, "index", None, {}, 0, (), (), ())
+
+
+def _block(atlas: AtlasFile, start: int, novel: np.ndarray, counts: np.ndarray) -> MappedBlock:
+    """Cells labelled with the first label; the novel ones lie together, far from the others."""
+    n = len(novel)
+    sparse = sp.csr_matrix(counts.astype(np.float32))
+    latent = np.zeros((n, atlas.manifest.n_latent), np.float32)
+    latent[novel] = 100
+    return MappedBlock(
+        start,
+        np.array([f"c{i}" for i in range(start, start + n)], object),
+        {
+            "cellport_label": np.zeros(n, np.int32),
+            "cellport_prob": np.full(n, 0.75, np.float32),
+            "cellport_novel": novel,
+        },
+        {"X_cellport": latent},
+        CountBlock(
+            start, sparse.indptr.astype(np.int64), sparse.indices.astype(np.int32), sparse.data
+        ),
+    )
+
+
+@pytest.fixture
+def cells(tiny_atlas: AtlasFile) -> Any:
+    """90 novel cells among 600, which express gene 3 as no other cell does, and lack gene 5."""
+    rng = np.random.default_rng(0)
+    profile = np.expm1(tiny_atlas.array("label_mean")[0].astype(np.float64)) + 0.1
+    counts = rng.poisson(profile / profile.sum() * 2000, (600, len(profile)))
+    novel = np.zeros(600, np.bool_)
+    novel[rng.permutation(600)[:90]] = True
+    best = int(profile.argmax())
+    worst = int(profile.argmin())
+    counts[novel, worst] += 200
+    counts[novel, best] = 0
+    return novel, counts, worst, best
+
+
+def _groups(atlas: AtlasFile, cells: Any, size: int) -> tuple[NovelGroup, ...]:
+    novel, counts, _, _ = cells
+    found = NovelCells(atlas)
+    match = _match(counts.shape[1], np.arange(counts.shape[1]), counts.shape[1])
+    for start in range(0, len(novel), size):
+        rows = slice(start, start + size)
+        found.add(_block(atlas, start, novel[rows], counts[rows]), match)
+    return found.groups()
+
+
+@pytest.mark.parametrize("size", [600, 77])
+def test_a_group_is_found_with_its_genes(tiny_atlas: AtlasFile, cells: Any, size: int) -> None:
+    (group,) = _groups(tiny_atlas, cells, size)
+    symbols = tiny_atlas.manifest.symbols
+    assert group.n_cells == 90
+    assert group.label == "alpha"
+    assert group.prob == pytest.approx(0.75)
+    assert group.markers[0] == symbols[cells[2]]
+    assert group.lacks[0] == symbols[cells[3]]
+    start = "90 cells look like nothing in the atlas; they resemble alpha but express "
+    assert group.sentence.startswith(f"{start}{symbols[cells[2]]}")
+
+
+def test_of_many_novel_cells_some_are_looked_at(
+    tiny_atlas: AtlasFile, cells: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(novel_groups, "MOST_NOVEL", 20)
+    one, other = _groups(tiny_atlas, cells, 600), _groups(tiny_atlas, cells, 31)
+    assert one == other
+    assert one[0].n_cells == 90
+
+
+def test_as_many_novel_cells_as_chance_makes_are_no_group(
+    tiny_atlas: AtlasFile, cells: Any
+) -> None:
+    novel, counts, *rest = cells
+    few = novel & (np.cumsum(novel) <= 40)
+    assert _groups(tiny_atlas, (few, counts, *rest), 600) == ()
+
+
+def test_few_cells_are_no_group(tiny_atlas: AtlasFile, cells: Any) -> None:
+    novel, counts, *rest = cells
+    few = novel & (np.cumsum(novel) <= 9)
+    assert _groups(tiny_atlas, (few, counts, *rest), 600) == ()
+
+
+def test_empty_cells_are_left_out(tiny_atlas: AtlasFile, cells: Any) -> None:
+    novel, counts, *_ = cells
+    block = _block(tiny_atlas, 0, novel, counts)
+    unknown = np.full(len(novel), len(tiny_atlas.manifest.labels), np.int32)
+    found = NovelCells(tiny_atlas)
+    found.add(
+        replace(block, obs={**block.obs, "cellport_label": unknown}),
+        _match(counts.shape[1], np.arange(counts.shape[1]), counts.shape[1]),
+    )
+    assert found.groups() == ()
+
+
+def test_genes_that_the_query_lacks_are_no_markers(tiny_atlas: AtlasFile, cells: Any) -> None:
+    novel, counts, up, down = cells
+    column = np.arange(counts.shape[1])
+    column[[up, down]] = -1
+    found = NovelCells(tiny_atlas)
+    found.add(_block(tiny_atlas, 0, novel, counts), _match(len(column), column, len(column)))
+    for group in found.groups():
+        named = {*group.markers, *group.lacks}
+        assert not named & {tiny_atlas.manifest.symbols[g] for g in (up, down)}
+
+
+def test_latents_far_apart_are_grouped_apart() -> None:
+    rng = np.random.default_rng(1)
+    centre = np.repeat(np.array([[0, 0], [30, 0], [0, 30]]), 1500, axis=0)
+    latent = (centre + rng.normal(size=centre.shape)).astype(np.float32)
+    order = rng.permutation(len(latent))
+    group = group_latents(latent[order], 15.0)
+    for code in range(3):
+        assert len(np.unique(group[order // 1500 == code])) == 1
+    assert len(np.unique(group)) == 3
+
+
+def test_distance_between_neighbouring_types(tiny_atlas: AtlasFile) -> None:
+    latent, label = tiny_atlas.array("reference_latent"), tiny_atlas.array("reference_label")
+    centres = np.stack([latent[label == code].mean(axis=0) for code in range(3)])
+    apart = np.linalg.norm(centres[:, None] - centres, axis=2) + np.diag([np.inf] * 3)
+    expected = np.median(apart.min(axis=1))
+    assert type_distance(tiny_atlas) == pytest.approx(expected, rel=1e-4)
+
+
+def test_distance_without_types(
+    tiny_atlas: AtlasFile, rewritten_atlas: Callable[..., Path]
+) -> None:
+    latent, label = tiny_atlas.array("reference_latent"), tiny_atlas.array("reference_label")
+    unlabelled = npy_bytes(np.full_like(label, -1))
+    atlas = open_atlas_file(rewritten_atlas({"arrays/reference_label.npy": unlabelled}))
+    expected = np.sqrt(latent.var(axis=0, dtype=np.float64).sum())
+    assert type_distance(atlas) == pytest.approx(expected, rel=1e-5)
+
+
+def test_values_are_normalised_over_the_genes_that_match() -> None:
+    counts = sp.csr_matrix(np.array([[1, 2, 3, 4], [0, 0, 0, 5]], np.float32))
+    found = panel_values(counts, np.array([2, -1, 2, 0], np.int32), 3, 100.0).toarray()
+    np.testing.assert_allclose(found, np.log1p([[50, 0, 50], [100, 0, 0]]), rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("markers", "lacks", "label", "expected"),
+    [
+        (("A", "B"), ("C",), "NK", "; they resemble NK but express A and B and lack C."),
+        ((), ("C", "D", "E", "F", "G"), "NK", "; they resemble NK but lack C, D, E and F."),
+        ((), (), "NK", "; they resemble NK, and no single gene sets them apart."),
+        (("A",), (), "", "; unlike its average cell, they express A."),
+        ((), (), "", ", and no single gene sets them apart."),
+    ],
+)
+def test_sentence(
+    markers: tuple[str, ...], lacks: tuple[str, ...], label: str, expected: str
+) -> None:
+    sentence = NovelGroup(1234, label, 0.5, markers, lacks).sentence
+    assert sentence == f"1,234 cells look like nothing in the atlas{expected}"
+
+
+def test_the_report_tells_of_the_groups(
+    tiny_atlas_path: Path, tiny_cells: Any, tmp_path: Path
+) -> None:
+    from cellport.runtime.map_files import map_files
+    from cellport.runtime.mapping.atlas import load_atlas
+
+    query = tiny_cells.adata()
+    # one type with its genes shuffled: a type that no reference holds
+    counts = query.X.toarray()
+    alpha = counts[tiny_cells.label == "alpha"]
+    counts[: len(alpha)] = alpha[:, np.random.default_rng(0).permutation(counts.shape[1])]
+    query.X = sp.csr_matrix(counts)
+    query.write_h5ad(tmp_path / "query.h5ad")
+    map_files(
+        load_atlas(tiny_atlas_path), tmp_path / "query.h5ad", tmp_path / "out.h5ad",
+        report=tmp_path / "report.html",
+    )  # fmt: skip
+    assert "look like nothing in the atlas; they resemble" in (tmp_path / "report.html").read_text()

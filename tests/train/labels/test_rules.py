@@ -1,0 +1,60 @@
+"""Rules learned from held-out cells, and what they say of themselves."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from cellport.train.labels.left_out import Unseen
+from cellport.train.labels.rules import fit_label_rules
+
+LABELS = ("B", "CD4 T", "CD8 T", "NK")
+
+
+def _answers(n: int = 3000, groups: int = 3) -> Unseen:
+    """Calibrated answers in which the T cells are taken for one another."""
+    rng = np.random.default_rng(0)
+    logits = rng.normal(0, 1, (n, 4))
+    best = rng.integers(0, 4, n)
+    t_cell = (best == 1) | (best == 2)
+    logits[np.arange(n), best] += np.where(t_cell, 0, 6)
+    logits[t_cell, 1:3] += 6
+    prob = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    label = (prob.cumsum(1) < rng.random((n, 1))).sum(1)
+    both = np.concatenate([logits, logits]).astype(np.float32)
+    return Unseen(
+        both, np.tile(label, 2), np.tile(np.arange(n) % groups, 2), np.repeat([False, True], n)
+    )
+
+
+def test_confused_labels_make_a_group_and_sets_cover() -> None:
+    unseen = _answers()
+    rules = fit_label_rules(unseen, None, LABELS, [])
+    assert rules.parents == {"CD4 T": "CD4 T / CD8 T", "CD8 T": "CD4 T / CD8 T"}
+    assert rules.scores["by"] == "batch"
+    sets = rules.scores["conformal"]
+    assert sets["level"] == 0.9
+    assert sets["coverage"] >= 0.88
+    assert 1 <= sets["mean_size"] < 2
+    assert sum(b["cells"] for b in rules.scores["reliability"]) == rules.scores["cells"] == 3000
+    assert rules.scores["ece"] < 0.1
+
+
+def test_named_groups_come_before_learned_ones() -> None:
+    unseen = _answers()
+    groups = [("lymphoid", frozenset({1, 2, 3}))]
+    rules = fit_label_rules(unseen, None, LABELS, groups)
+    assert set(rules.parents.values()) == {"lymphoid"}
+
+
+def test_held_out_cells_stand_in_for_unseen_batches() -> None:
+    cells = _answers(groups=1)
+    rules = fit_label_rules(None, cells, LABELS, [])
+    assert rules.scores["by"] == "cell"
+    assert rules.calibration.softness == pytest.approx(0.1)
+
+
+def test_nothing_held_out_gives_careful_rules() -> None:
+    rules = fit_label_rules(None, None, LABELS, [])
+    assert rules.scores == {"cells": 0}
+    assert rules.set_prob == (1.0,) * 4

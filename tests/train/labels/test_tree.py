@@ -1,0 +1,119 @@
+"""Trees from columns, ontologies and confusions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cellport.runtime.atlas.label_tree import build_tree
+from cellport.runtime.errors import InputError
+from cellport.train.labels.tree import (
+    groups_of_column,
+    groups_of_confusions,
+    groups_of_ontology,
+    nested,
+)
+
+LABELS = ("B", "CD4 T", "CD8 T", "NK")
+OBO = """format-version: 1.2
+
+[Term]
+id: CL:1
+name: lymphocyte
+
+[Term]
+id: CL:2
+name: T cell
+is_a: CL:1 ! lymphocyte
+
+[Term]
+id: CL:3
+name: CD4 T cell
+is_a: CL:2 {source="x"} ! T cell
+
+[Term]
+id: CL:4
+name: CD8 T cell
+is_a: CL:2
+
+[Term]
+id: CL:5
+name: B cell
+is_a: CL:1
+
+[Typedef]
+id: part_of
+name: part of
+"""
+
+
+def test_groups_nest_and_those_that_cross_are_left_out() -> None:
+    groups = [
+        ("lymphoid", frozenset({1, 2, 3})),
+        ("T", frozenset({1, 2})),
+        ("crossing", frozenset({0, 1, 3})),
+        ("everything", frozenset({0, 1, 2, 3})),
+        ("alone", frozenset({0})),
+        ("T again", frozenset({1, 2})),
+        ("B", frozenset({0, 2})),
+    ]
+    parents = {"CD4 T": "T", "CD8 T": "T", "T": "lymphoid", "NK": "lymphoid"}
+    assert nested(groups, LABELS) == parents
+
+
+@given(st.lists(st.frozensets(st.integers(0, 5)), max_size=8))
+def test_any_groups_make_a_tree(members: list[frozenset[int]]) -> None:
+    labels = [f"label {i}" for i in range(6)]
+    groups = [(f"group {i}", inner) for i, inner in enumerate(members)]
+    tree = build_tree(labels, nested(groups, labels))
+    for name, column in zip(tree.nodes[6:], tree.members.T[6:], strict=True):
+        assert frozenset(np.flatnonzero(column)) == dict(groups)[name]
+
+
+def test_a_coarser_column_makes_groups() -> None:
+    coarse = np.asarray(["b", "t", "t", "t", "nk", "b"], object)
+    label = np.asarray([0, 1, 2, 1, 3, -1])
+    assert nested(groups_of_column("coarse", coarse, label, LABELS), LABELS) == {
+        "CD4 T": "t",
+        "CD8 T": "t",
+    }
+
+
+def test_a_column_that_cuts_through_labels_is_refused() -> None:
+    coarse = np.asarray(["x", "y", "x", "y"], object)
+    with pytest.raises(InputError, match="no coarser version"):
+        groups_of_column("donor", coarse, np.asarray([0, 0, 1, 1]), LABELS)
+
+
+def test_an_ontology_names_common_ancestors(tmp_path: Path) -> None:
+    path = tmp_path / "cl.obo"
+    path.write_text(OBO)
+    groups = groups_of_ontology(path, ["CL:5", "CL:3", "CL:4", ""])
+    assert nested(groups, LABELS) == {
+        "CD4 T": "T cell",
+        "CD8 T": "T cell",
+        "T cell": "lymphocyte",
+        "B": "lymphocyte",
+    }
+
+
+def test_an_ontology_that_knows_no_label_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "cl.obo"
+    path.write_text(OBO)
+    with pytest.raises(InputError, match="none of the labels"):
+        groups_of_ontology(path, ["UBERON:1", ""])
+    with pytest.raises(InputError, match="cannot be read"):
+        groups_of_ontology(tmp_path / "nothing.obo", ["CL:1"])
+
+
+def test_labels_taken_for_one_another_are_grouped() -> None:
+    prob = np.asarray(
+        [[0.9, 0.05, 0.05, 0], [0, 0.6, 0.4, 0], [0, 0.3, 0.7, 0], [0.01, 0, 0, 0.99]]
+    )
+    groups = groups_of_confusions(np.repeat(prob, 5, axis=0), np.repeat(np.arange(4), 5), LABELS)
+    assert groups == [("CD4 T / CD8 T", frozenset({1, 2}))]
+    assert not groups_of_confusions(np.eye(4), np.arange(4), LABELS)

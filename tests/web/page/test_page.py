@@ -1,0 +1,423 @@
+"""The page: the numbers of the Python runtime, and a visit with a real browser."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import shutil
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import anndata
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.io
+import scipy.sparse as sp
+
+from cellport.demo import LABELS, write_sample
+from cellport.runtime.errors import InputError
+from cellport.runtime.mapping.atlas import Atlas, load_atlas
+from cellport.runtime.mapping.gather.novel_groups import NovelCells
+from cellport.web.server.publish import publish
+from cellport.web.server.site import PAGE, manifest_bytes
+
+WEB = Path(__file__).resolve().parents[3] / "web" / "page"
+PLAIN = {"layer": None, "allowFractional": False, "anyOrganism": False}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    if shutil.which("node") is None or not (WEB / "node_modules").is_dir():
+        pytest.skip("the page's tests need node, and `npm install` in web/page/")
+    return tmp_path_factory.mktemp("vectors")
+
+
+@pytest.fixture(scope="module")
+def lung(folder: Path) -> tuple[Atlas, Any]:
+    """An atlas of real lung cells, trained for a moment, and cells of another technology."""
+    import torch
+
+    from cellport.train.api import AtlasConfig, train_atlas
+    from cellport.train.fit.loop import FitConfig
+
+    torch.set_num_threads(1)
+    reference, query = write_sample(folder)
+    how = AtlasConfig(
+        labels=LABELS,
+        batch="donor",
+        root=("endothelial",),
+        n_genes=500,
+        fit=FitConfig(n_latent=10, n_hidden=48, epochs=6, device="cpu"),
+    )
+    return load_atlas(train_atlas(reference, folder / "lung.cellport", how)), query
+
+
+def test_python_and_the_page_agree(folder: Path, lung: tuple[Atlas, Any]) -> None:
+    atlas, query = lung
+    write_parts(atlas, folder / "atlas")
+    (folder / "mapped.json").write_text(json.dumps(list(mapped_cases(atlas, query, folder))))
+    done = subprocess.run(
+        ["npx", "--no-install", "vitest", "run", "same_numbers", "--reporter=dot"],
+        cwd=WEB,
+        env={**os.environ, "CELLPORT_WEB_VECTORS": str(folder), "NO_COLOR": "1", "CI": "1"},
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "skipped" not in done.stdout, done.stdout
+    atlas.map(folder / "empty_cells.h5ad").write(folder / "python.h5ad")
+    assert_same_h5ad(folder / "page.h5ad", folder / "python.h5ad")
+
+
+def assert_same_h5ad(page: Path, python: Path) -> None:
+    """Both open without a word, and hold the same but for what names the machine."""
+    found, expected = anndata.read_h5ad(page), anndata.read_h5ad(python)
+    assert found.shape == expected.shape
+    pd.testing.assert_frame_equal(found.obs, expected.obs, check_exact=False, rtol=1e-3, atol=1e-3)
+    assert list(found.obsm) == list(expected.obsm)
+    for name, values in expected.obsm.items():
+        assert found.obsm[name].dtype == values.dtype
+        np.testing.assert_allclose(found.obsm[name], values, rtol=1e-3, atol=1e-3)
+    said, wanted = found.uns["cellport"], expected.uns["cellport"]
+    assert said.keys() == wanted.keys()
+    assert said["device"] == "browser"
+    machine = ("device", "onnxruntime_version", "seconds", "counts_from")
+    for key in wanted.keys() - machine:
+        np.testing.assert_equal(said[key], wanted[key], key)
+    assert said["trajectory"]["roots"].tolist()
+
+
+@pytest.fixture(scope="module")
+def site(folder: Path, lung: tuple[Atlas, Any]) -> Iterator[str]:
+    """A published site behind a plain file server, some folders down."""
+    if shutil.which("chromium") is None or not (PAGE / "index.html").is_file():
+        pytest.skip("the visit needs chromium, and the built page: npm run build in web/")
+    root = folder / "server" / "some" / "where"
+    root.mkdir(parents=True)
+    publish(lung[0].file.path, root / "lung")
+    with served(folder / "server") as address:
+        yield f"{address}/some/where/lung/"
+
+
+def test_a_visit_gives_what_map_gives(
+    folder: Path, lung: tuple[Atlas, Any], site: str, tmp_path: Path
+) -> None:
+    atlas, query = lung
+    gene = next(name for name in atlas.manifest.symbols if name)
+    out = visit(
+        site,
+        tmp_path,
+        ["verified"],
+        ["drop", [str(query)]],
+        ["mapped"],
+        ["download", ["page.csv", "Download results"]],
+        ["download", ["page.h5ad", "Download for scanpy"]],
+        ["text", ["types", "#types"]],
+        ["select", ["#colour", "cell_type_coarse"]],
+        ["wait", 500],
+        ["text", ["own column", "#legend"]],
+        ["focus", "#legend button >> nth=0"],
+        ["press", "Enter"],
+        ["text", ["chosen by key", "#legend button:focus"]],
+        ["type", ["#gene", gene.lower()]],
+        ["wait", 500],
+        ["text", ["gene", "#legend"]],
+        ["count", ["courses", ".trajectory .course"]],
+        ["evaluate", ["milestones", "document.querySelector('#overlay').textContent"]],
+        ["click", "#lasso"],
+        ["lasso"],
+        ["text", ["selected", "#selection h2"]],
+        ["focus", "#canvas"],
+        ["press", "Escape"],
+        ["count", ["after escape", "#selection:not([hidden])"]],
+        ["click", "#types tbody button >> nth=0"],
+        ["click", "#selection tbody button >> nth=0"],
+        ["text", ["one cell", "#selection"]],
+        ["text", ["about", "#about"]],
+    )
+    mapped = atlas.map(query)
+    found = pd.read_csv(tmp_path / "page.csv", index_col=0)
+    mapped.write(tmp_path / "map.csv")
+    expected = pd.read_csv(tmp_path / "map.csv", index_col=0)
+    pd.testing.assert_frame_equal(found, expected, check_exact=False, rtol=1e-3, atol=1e-3)
+    mapped.write(tmp_path / "map.h5ad")
+    assert_same_h5ad(tmp_path / "page.h5ad", tmp_path / "map.h5ad")
+    for name in set(mapped["cellport_call"]):
+        assert name in out["values"]["types"]
+    assert "endothelial" in out["values"]["own column"]
+    assert out["values"]["chosen by key"] in out["values"]["own column"]
+    assert out["values"]["gene"].startswith(gene)
+    assert out["values"]["selected"] == f"{len(found)} cells selected"
+    assert out["values"]["after escape"] == 0
+    assert "Possible types" in out["values"]["one cell"]
+    trajectory = atlas.trajectory
+    assert trajectory is not None
+    assert out["values"]["courses"] == len(trajectory.edges)
+    shown = out["values"]["milestones"]
+    assert all(milestone in shown for milestone in trajectory.milestones)
+    assert f"to {', '.join(trajectory.terminals)}" in out["values"]["about"]
+
+
+def test_nothing_is_asked_of_another_host_and_nothing_fails(
+    site: str, lung: tuple[Atlas, Any], tmp_path: Path
+) -> None:
+    out = visit(
+        site,
+        tmp_path,
+        ["verified"],
+        ["choose", [str(lung[1])]],
+        ["mapped"],
+        ["download", ["page.h5ad", "Download for scanpy"]],
+        webgl=True,
+    )
+    origin = site.split("/some/")[0]
+    for address in out["requests"]:
+        assert address.removeprefix("blob:").startswith(origin), address
+    said = [line for line in out["said"] if "GPU stall" not in line]
+    assert said == []
+
+
+def test_a_narrow_dark_screen_shows_everything(
+    site: str, lung: tuple[Atlas, Any], tmp_path: Path
+) -> None:
+    out = visit(
+        site,
+        tmp_path,
+        ["verified"],
+        ["choose", [str(lung[1])]],
+        ["mapped"],
+        ["evaluate", ["width", "document.documentElement.scrollWidth"]],
+        ["evaluate", ["theme", "document.documentElement.dataset.theme"]],
+        width=390,
+        height=844,
+        dark=True,
+    )
+    assert out["values"] == {"width": 390, "theme": "dark"}
+
+
+def test_faults_are_sentences_and_the_page_goes_on(
+    folder: Path, site: str, lung: tuple[Atlas, Any], tmp_path: Path
+) -> None:
+    cells = anndata.read_h5ad(lung[1])
+    cells.X = sp.csr_matrix(cells.X).astype(np.float32).log1p()
+    cells.write_h5ad(tmp_path / "logged.h5ad")
+    cells.write_h5ad(tmp_path / "packed.h5ad", compression="lzf")
+    whole = lung[1].read_bytes()
+    (tmp_path / "cut.h5ad").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "words.h5ad").write_text("these are no cells")
+    out = visit(
+        site,
+        tmp_path,
+        ["verified"],
+        *(
+            step
+            for name in ("logged.h5ad", "packed.h5ad", "cut.h5ad", "words.h5ad")
+            for step in (["choose", [str(tmp_path / name)]], ["wait", 1500], ["refused", name])
+        ),
+        ["choose", [str(lung[1])]],
+        ["mapped"],
+    )
+    said = out["values"]
+    assert "holds log-normalised values" in said["logged.h5ad"]
+    assert (
+        'lzf, which this page cannot undo. Write the file again with compression="gzip"'
+        in (said["packed.h5ad"])
+    )
+    assert "damaged or truncated" in said["cut.h5ad"]
+    assert "is not an HDF5 file" in said["words.h5ad"]
+
+
+def visit(site: str, tmp_path: Path, *steps: list[Any], **changes: Any) -> dict[str, Any]:
+    plan = {
+        "url": site,
+        "chromium": shutil.which("chromium"),
+        "profile": str(tmp_path / "profile"),
+        "out": str(tmp_path),
+        "width": 1440,
+        "height": 900,
+        "dark": False,
+        "webgl": False,
+        "steps": list(steps),
+        **changes,
+    }
+    (tmp_path / "plan.json").write_text(json.dumps(plan))
+    done = subprocess.run(
+        ["node", "tests/visit.mjs", str(tmp_path / "plan.json")],
+        cwd=WEB,
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert done.returncode == 0, done.stderr
+    out: dict[str, Any] = json.loads(done.stdout)
+    assert out["failed"] is None, out
+    return out
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@contextmanager
+def served(folder: Path) -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder)))
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def write_parts(atlas: Atlas, folder: Path) -> None:
+    (folder / "arrays").mkdir(parents=True)
+    (folder / "manifest.json").write_bytes(manifest_bytes(atlas.file))
+    for name in atlas.file.members:
+        (folder / name).write_bytes(atlas.file.read(name))
+
+
+def mapped_cases(atlas: Atlas, path: Path, folder: Path) -> Iterator[dict[str, Any]]:
+    cells = anndata.read_h5ad(path)
+    cells.X = sp.csr_matrix(cells.X)
+    for name, changed, options in variants(cells):
+        changed.write_h5ad(folder / f"{name}.h5ad", compression="gzip")
+        yield mapped_case(atlas, folder, name, [f"{name}.h5ad"], options)
+    yield mapped_case(atlas, folder, "tenx_h5", [write_tenx_h5(cells, folder)], PLAIN)
+    yield mapped_case(atlas, folder, "tenx_mtx", write_tenx_mtx(cells, folder), PLAIN)
+
+
+def variants(cells: Any) -> Iterator[tuple[str, Any, dict[str, Any]]]:
+    """The same cells in every layout and with every fault that the gate or the genes may meet."""
+    logged = sp.csr_matrix(cells.X.multiply(1e4 / cells.X.sum(axis=1)).log1p())
+    rng = np.random.default_rng(0)
+
+    def changed(values: Any = None, **fields: Any) -> Any:
+        other = cells.copy()
+        if values is not None:
+            other.X = values
+        for name, value in fields.items():
+            setattr(other, name, value)
+        return other
+
+    yield "plain", cells, PLAIN
+    yield "int64", changed(cells.X.astype(np.int64)), PLAIN
+    yield "csc", changed(sp.csc_matrix(cells.X)), PLAIN
+    yield "dense", changed(cells.X.toarray()), PLAIN
+    yield "layer", changed(logged, layers={"counts": cells.X.copy()}), PLAIN
+    raw = changed()
+    raw.raw = raw.copy()
+    raw.X = logged
+    yield "raw", raw, PLAIN
+    yield "logged", changed(logged), PLAIN
+    yield "named_layer", changed(layers={"other": logged}), {**PLAIN, "layer": "other"}
+    fractional = cells.X.astype(np.float32)
+    fractional.data[::9] += 0.25
+    yield "fractional_refused", changed(fractional), PLAIN
+    yield "fractional", changed(fractional), {**PLAIN, "allowFractional": True}
+    strange = cells.X.toarray()
+    strange[:40] = strange[:40, rng.permutation(cells.n_vars)]
+    yield "strange_cells", changed(sp.csr_matrix(strange)), PLAIN
+    empty = cells.X.tolil()
+    empty[3], empty[11, 200:] = 0, 0
+    yield "empty_cells", changed(sp.csr_matrix(empty)), PLAIN
+    kept = np.sort(rng.choice(cells.n_vars, cells.n_vars // 2, replace=False))
+    yield "half_the_genes", cells[:, kept].copy(), PLAIN
+    yield "hardly_a_gene", cells[:, : cells.n_vars // 20].copy(), PLAIN
+    names = [*cells.var_names, *cells.var_names[:300]]
+    twice = pd.DataFrame({"symbol": names}, index=[f"row{i}" for i in range(len(names))])
+    both = sp.csr_matrix(sp.hstack([cells.X, cells.X[:, :300]]))
+    yield "repeated_genes", anndata.AnnData(both, obs=cells.obs, var=twice), PLAIN
+    mouse = changed()
+    mouse.var_names = [name.capitalize() for name in mouse.var_names]
+    yield "mouse", mouse, PLAIN
+    yield "any_organism", mouse, {**PLAIN, "anyOrganism": True}
+
+
+def mapped_case(
+    atlas: Atlas, folder: Path, name: str, files: list[str], options: dict[str, Any]
+) -> dict[str, Any]:
+    case = {"name": name, "files": files, "options": options, "error": None}
+    # a browser knows a file's name, not its folder
+    where = f"{folder}/"
+    try:
+        stream = atlas.stream(
+            folder / files[0],
+            layer=options["layer"],
+            allow_fractional=options["allowFractional"],
+            any_organism=options["anyOrganism"],
+            keep_counts=True,
+        )
+        blocks = list(stream.blocks)
+    except InputError as error:
+        return {**case, "error": str(error).replace(where, "")}
+    novel = NovelCells(atlas.file)
+    for block in blocks:
+        novel.add(block, stream.genes)
+    columns = {}
+    for column in stream.schema.columns:
+        values = np.concatenate([block.obs[column.name] for block in blocks])
+        if column.kind == "category":
+            values = np.array([*column.categories, ""], object)[values]
+        columns[column.name] = [None if value != value else value for value in values.tolist()]
+    return {
+        **case,
+        "cells": [cell for block in blocks for cell in block.cell_names],
+        "columns": columns,
+        "matrices": {
+            key: nulled(np.concatenate([block.obsm[key] for block in blocks]))
+            for key in stream.schema.obsm
+        },
+        "notes": [note.replace(where, "") for note in stream.notes],
+        "novel": [group.sentence for group in novel.groups()],
+    }
+
+
+def nulled(values: Any) -> list[float | None]:
+    return [None if value != value else value for value in values.ravel().tolist()]
+
+
+def write_tenx_h5(cells: Any, folder: Path) -> str:
+    import h5py
+
+    counts = sp.csr_matrix(cells.X)
+    with h5py.File(folder / "tenx.h5", "w") as file:
+        group = file.create_group("matrix")
+        group["shape"] = np.array([cells.n_vars, cells.n_obs], np.int32)
+        group.create_dataset("indptr", data=counts.indptr.astype(np.int64), compression="gzip")
+        group.create_dataset(
+            "indices", data=counts.indices.astype(np.int64), compression="gzip", shuffle=True
+        )
+        group.create_dataset("data", data=counts.data.astype(np.int32), compression="gzip")
+        group["barcodes"] = cells.obs_names.to_numpy().astype("S")
+        features = group.create_group("features")
+        features["id"] = np.array([f"id{i}" for i in range(cells.n_vars)]).astype("S")
+        features["name"] = cells.var_names.to_numpy().astype("S")
+        types = np.full(cells.n_vars, "Gene Expression", "S20")
+        types[-2:] = "Antibody Capture"
+        features["feature_type"] = types
+    return "tenx.h5"
+
+
+def write_tenx_mtx(cells: Any, folder: Path) -> list[str]:
+    features = "".join(f"id{i}\t{name}\n" for i, name in enumerate(cells.var_names))
+    names = "".join(f"{name}\n" for name in cells.obs_names)
+    (folder / "features.tsv").write_text(features)
+    # two members, as some tools that compress in parallel write them
+    half = len(names) // 2
+    packed = gzip.compress(names[:half].encode()) + gzip.compress(names[half:].encode())
+    (folder / "barcodes.tsv.gz").write_bytes(packed)
+    with gzip.open(folder / "matrix.mtx.gz", "wb") as file:
+        scipy.io.mmwrite(file, sp.coo_matrix(sp.csr_matrix(cells.X.astype(np.int32))).T)
+    return ["matrix.mtx.gz", "features.tsv", "barcodes.tsv.gz"]

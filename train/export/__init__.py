@@ -1,0 +1,1 @@
+"""A trained model as the members of an atlas file."""

@@ -1,0 +1,1 @@
+"""The linear features that the encoder reads."""

@@ -1,0 +1,124 @@
+"""The linear features of the genes that the encoder reads: fixed before it is trained."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import scipy.sparse as sp
+import torch
+from numpy.typing import NDArray
+
+from cellport.models.normalise import PanelNormaliser
+from cellport.train.degrade import thin
+from cellport.train.features.log_normalise import label_means
+from cellport.train.features.normaliser import fit_normaliser
+from cellport.train.fit.order import PanelCounts
+
+if TYPE_CHECKING:
+    from cellport.train.fit.loop import TrainingCells
+
+# a discriminant that took the factor model at its word would follow the reference's noise
+_CAUTION = 5.0
+# counts of the panel in a shallow cell, and how many cells are looked at as such
+_SHALLOW = 300
+_MOST_SHALLOW = 20_000
+_TINY = 1e-9
+
+
+def fit_basis(normaliser: PanelNormaliser, cells: TrainingCells) -> torch.Tensor:
+    """Weights of the genes in the features.
+
+    The features are factor scores, a discriminant for each label, and both again as the same
+    cells thinned to 300 counts have them: what tells deep cells apart is noise in shallow ones.
+
+    Factor scores are what the factor model of the reference
+    (`cellport.train.features.factors`) makes of a cell. A discriminant points from the reference's mean to that of a label, where genes that
+    the factors foretell badly count less: linear discriminant analysis whose covariance is that
+    of the factor model with five times its noise.
+
+    Parameters
+    ----------
+    normaliser
+        Of the reference, with its factor model.
+    cells
+        The reference; labels of held-out cells are not looked at.
+
+    Returns
+    -------
+    Tensor
+        float32 [genes, 2 x (factors + labels)], of centred values; each feature has about unit
+        variance. Zeros where a label has no cell, or is the only one. Of very few cells, shallow
+        ones may have fewer factors.
+
+    References
+    ----------
+    Thomson 1939, "The factorial analysis of human ability" (regression scores). Friedman 1989,
+    JASA, "Regularized discriminant analysis".
+    """
+    label = cells.label.copy()
+    label[cells.held_out] = -1
+    of_whole = _weights(normaliser, cells.counts, label, cells.n_labels)
+    counts, label = _thinned(cells.counts, label)
+    of_shallow = _weights(fit_normaliser(counts), counts, label, cells.n_labels)
+    weights = np.concatenate([of_whole, of_shallow], axis=1)
+    # variances as the factor model has them, which need no pass over the cells
+    loading, noise = (
+        part.numpy().astype(np.float64) for part in (normaliser.loading, normaliser.noise)
+    )
+    variance = ((loading.T @ weights) ** 2).sum(axis=0) + noise @ weights**2
+    weights /= np.sqrt(np.where(variance > _TINY, variance, 1.0))
+    return torch.from_numpy(weights.astype(np.float32))
+
+
+def _thinned(
+    counts: PanelCounts, label: NDArray[np.int64]
+) -> tuple[sp.csr_matrix, NDArray[np.int64]]:
+    """Take cells of each label, with no more than 300 counts, as a poor query has them."""
+    n_cells = counts.shape[0]
+    by_label = np.argsort(label, kind="stable")
+    some = np.linspace(0, n_cells - 1, min(n_cells, _MOST_SHALLOW)).astype(np.int64)
+    rows = np.sort(by_label[some])
+    thinned = counts[rows]
+    library = np.asarray(thinned.sum(axis=1), dtype=np.float64).ravel()
+    kept = np.minimum(_SHALLOW / np.maximum(library, 1.0), 1.0)
+    thinned.data = thin(thinned, kept, np.random.default_rng(0)).astype(np.float32)
+    return thinned, label[rows]
+
+
+def _weights(
+    normaliser: PanelNormaliser, counts: PanelCounts, label: NDArray[np.int64], n_labels: int
+) -> NDArray[np.float64]:
+    """Weights of centred values in factor scores and discriminants, [genes, factors + labels]."""
+    sd = normaliser.sd.numpy().astype(np.float64)[:, np.newaxis]
+    loading = normaliser.loading.numpy() / sd
+    noise = normaliser.noise.numpy() / sd.ravel() ** 2
+    scores = _inverse_covariance_times(loading, loading, noise)
+    profiles = _profiles(normaliser, counts, label, n_labels)
+    discriminants = _inverse_covariance_times(profiles, loading, _CAUTION * noise)
+    weights: NDArray[np.float64] = np.concatenate([scores, discriminants], axis=1) / sd
+    return weights
+
+
+def _profiles(
+    normaliser: PanelNormaliser, counts: PanelCounts, label: NDArray[np.int64], n_labels: int
+) -> NDArray[np.float64]:
+    """Mean standardised values of each label, [genes, labels]; 0 is the reference's mean."""
+    seen = np.unique(label[label >= 0])
+    profiles = np.zeros((counts.shape[1], n_labels))
+    if len(seen) > 1:
+        mean, sd, cap = (part.numpy() for part in (normaliser.mean, normaliser.sd, normaliser.cap))
+        means = label_means(counts, label, n_labels, normaliser.target_sum, cap)
+        profiles[:, seen] = ((means[seen] - mean) / sd).T
+    return profiles
+
+
+def _inverse_covariance_times(
+    right: NDArray[np.float64], loading: NDArray[np.float64], noise: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Solve (loading loading' + diag(noise)) x = right, by Woodbury's identity."""
+    weighted = loading / noise[:, np.newaxis]
+    system = np.eye(loading.shape[1]) + weighted.T @ loading
+    plain = right / noise[:, np.newaxis]
+    solved: NDArray[np.float64] = plain - weighted @ np.linalg.solve(system, loading.T @ plain)
+    return solved

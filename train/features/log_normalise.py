@@ -1,0 +1,75 @@
+"""Raw counts to log-normalised values, as the encoder sees them, for what is measured on them."""
+
+from __future__ import annotations
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from cellport.train.fit.order import PanelCounts
+
+# counts a cell for which expression is stated, as in the runtime; what the encoder reads differs
+LIBRARY = 1e4
+_CHUNK = 20_000
+
+
+def log_normalised(counts: sp.csr_matrix, target_sum: float) -> sp.csr_matrix:
+    """Scale each cell to `target_sum` counts and take log1p.
+
+    Parameters
+    ----------
+    counts
+        CSR [cells, genes], raw counts.
+    target_sum
+        Counts per cell after normalisation.
+
+    Returns
+    -------
+    csr_matrix
+        float64 [cells, genes], a copy; a cell without counts stays empty.
+    """
+    values = counts.astype(np.float64)
+    library = np.maximum(np.asarray(values.sum(axis=1)).ravel(), 1e-6)
+    values.data = np.log1p(values.data * np.repeat(target_sum / library, np.diff(values.indptr)))
+    return values
+
+
+def label_means(
+    counts: PanelCounts,
+    label: NDArray[np.int64],
+    n_labels: int,
+    target_sum: float,
+    cap: NDArray[np.floating] | float = np.inf,
+) -> NDArray[np.float64]:
+    """Mean log-normalised values of the cells of each label.
+
+    Parameters
+    ----------
+    counts
+        Raw counts [cells, genes].
+    label
+        int64 [cells], -1 for cells that count nowhere.
+    n_labels
+        Number of labels.
+    target_sum
+        Counts per cell after normalisation.
+    cap
+        Largest value of each gene.
+
+    Returns
+    -------
+    ndarray
+        float64 [labels, genes]; zeros where a label has no cell.
+    """
+    rows = np.flatnonzero(label >= 0)
+    cap = np.broadcast_to(cap, counts.shape[1])
+    total = np.zeros((n_labels, counts.shape[1]))
+    for start in range(0, len(rows), _CHUNK):
+        some = rows[start : start + _CHUNK]
+        values = log_normalised(counts[some], target_sum)
+        values.data = np.minimum(values.data, cap[values.indices])
+        n = len(some)
+        total += sp.csr_matrix((np.ones(n), (label[some], np.arange(n))), (n_labels, n)) @ values
+    n_cells = np.bincount(label[rows], minlength=n_labels)
+    means: NDArray[np.float64] = total / np.maximum(n_cells, 1)[:, np.newaxis]
+    return means

@@ -1,0 +1,132 @@
+"""The state of a training run on disk, so that a killed run goes on where it stopped."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import scipy.sparse as sp
+import torch
+from torch import nn
+
+from cellport.runtime.errors import OutputError, first_line
+from cellport.runtime.version import __version__
+
+if TYPE_CHECKING:
+    from cellport.train.fit.loop import FitConfig, TrainingCells
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """Where a run stands.
+
+    Attributes
+    ----------
+    key
+        Digest of data and settings; another run never resumes from this one.
+    epoch, step
+        Epochs done, and minibatches done of the next one.
+    totals
+        Sums of the losses over those minibatches.
+    best_loss, best_epoch, best
+        The best held-out loss, its epoch, and the weights then.
+    """
+
+    key: str
+    epoch: int = 0
+    step: int = 0
+    totals: tuple[float, ...] = ()
+    best_loss: float = float("inf")
+    best_epoch: int = 0
+    best: dict[str, Any] | None = None
+
+    @classmethod
+    def start(cls, key: str) -> Checkpoint:
+        """Return the state before the first epoch."""
+        return cls(key)
+
+    def better(self, epoch: int, loss: float, model: nn.Module) -> Checkpoint:
+        """Return this state with a new best model."""
+        weights = copy.deepcopy(model.state_dict())
+        return replace(self, best_loss=loss, best_epoch=epoch, best=weights)
+
+    def after(self, epoch: int) -> Checkpoint:
+        """Return this state after `epoch` (counted from 0)."""
+        return replace(self, epoch=epoch + 1, step=0, totals=())
+
+    def within(self, epoch: int, step: int, totals: Iterable[float]) -> Checkpoint:
+        """Return this state within `epoch`, after `step` (both counted from 0)."""
+        return replace(self, epoch=epoch, step=step + 1, totals=tuple(map(float, totals)))
+
+
+def run_key(cells: TrainingCells, config: FitConfig, epochs: int) -> str:
+    """Digest of everything that decides the result, so that only the same run resumes.
+
+    The version is part of it: another one may have another model.
+    """
+    sizes = (cells.counts.shape, cells.n_labels, cells.n_batches)
+    digest = hashlib.sha256(repr((__version__, config, epochs, sizes)).encode())
+    counts: Any = cells.counts
+    if sp.issparse(counts):
+        for array in (counts.data, counts.indices, counts.indptr):
+            digest.update(np.ascontiguousarray(array).tobytes())
+    else:
+        digest.update(counts.digest.encode())
+    for array in (cells.label, cells.batch, cells.held_out):
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
+
+
+def save_checkpoint(
+    path: Path, state: Checkpoint, model: nn.Module, optimiser: Any, schedule: Any
+) -> None:
+    """Write the run's state, replacing the last one in one step.
+
+    Raises
+    ------
+    OutputError
+        The disk is full or fails.
+    """
+    part = path.with_name(path.name + ".part")
+    whole = {
+        "state": {name: getattr(state, name) for name in Checkpoint.__dataclass_fields__},
+        "model": model.state_dict(),
+        "optimiser": optimiser.state_dict(),
+        "schedule": schedule.state_dict(),
+    }
+    try:
+        torch.save(whole, part)
+        os.replace(part, path)
+    except (OSError, RuntimeError) as error:
+        raise OutputError(
+            f"The training state cannot be written to {path}: {first_line(error)}. "
+            "Free some space; the same command then goes on from the last state written."
+        ) from None
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def read_checkpoint(path: Path, key: str) -> dict[str, Any] | None:
+    """Return what was saved of the run with this key; None where there is nothing of it."""
+    if not path.exists():
+        return None
+    try:
+        saved: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        state = Checkpoint(**saved["state"])
+    except Exception:  # noqa: BLE001 - whatever is wrong with it, the run can start afresh
+        return None
+    return saved if state.key == key else None
+
+
+def restore(saved: dict[str, Any], model: nn.Module, optimiser: Any, schedule: Any) -> Checkpoint:
+    """Put a run back where it was saved, and return its state."""
+    model.load_state_dict(saved["model"])
+    optimiser.load_state_dict(saved["optimiser"])
+    schedule.load_state_dict(saved["schedule"])
+    return Checkpoint(**saved["state"])

@@ -1,0 +1,114 @@
+"""Minibatches as the model takes them: features of degraded cells, counts of whole ones."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import scipy.sparse as sp
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from cellport.models.draws import Share
+from cellport.models.likelihood import SparseCounts, sparse_counts
+from cellport.models.vae import cell_weights
+from cellport.train.degrade import Degraded
+from cellport.train.features.kernel import FeatureMaker
+
+if TYPE_CHECKING:
+    from cellport.train.fit.loop import TrainingCells
+
+
+class Minibatch(NamedTuple):
+    """What the model takes of a minibatch, or of this process's share of it.
+
+    Attributes
+    ----------
+    features
+        float [n, features], of the cells as the encoder is to see them.
+    counts
+        The cells as they were measured.
+    batch
+        float [n, batches], one-hot.
+    labels, label_weight
+        int64 and float [n].
+    share
+        Which cells of the minibatch these are; all when None.
+    seed
+        Of torch, for the step.
+    """
+
+    features: Tensor
+    counts: SparseCounts
+    batch: Tensor
+    labels: Tensor
+    label_weight: Tensor
+    share: Share | None
+    seed: int
+
+    def to(self, device: torch.device) -> Minibatch:
+        """Return the same on a device."""
+        moved = {name: getattr(self, name).to(device) for name in self._fields[:5]}
+        return self._replace(**moved)
+
+
+class Maker(NamedTuple):
+    """What minibatches are made with.
+
+    Attributes
+    ----------
+    cells
+        The training cells.
+    features
+        Counts to linear features.
+    label_weight
+        float [labels].
+    """
+
+    cells: TrainingCells
+    features: FeatureMaker
+    label_weight: Tensor
+
+    def make(
+        self,
+        chosen: NDArray[np.int64],
+        whole: sp.csr_matrix,
+        seen: Degraded | None = None,
+        share: Share | None = None,
+        seed: int = 0,
+    ) -> Minibatch:
+        """Put a share of a minibatch together.
+
+        Parameters
+        ----------
+        chosen
+            int64 [cells], all of the minibatch.
+        whole
+            float32 CSR [cells, genes], their counts.
+        seen
+            What the encoder sees of them; the whole counts when None.
+        share, seed
+            As in `Minibatch`.
+        """
+        own = slice(None) if share is None else slice(share.start, share.stop)
+        label = torch.from_numpy(self.cells.label[chosen])
+        of_batch = torch.from_numpy(self.cells.batch[chosen[own]])
+        counts, degraded, measured = whole, whole, None
+        if seen is not None:
+            degraded, measured = seen.counts, seen.measured
+        if share is not None:
+            counts, degraded = counts[own], degraded[own]
+        return Minibatch(
+            torch.from_numpy(self.features(degraded, measured)),
+            sparse_counts(*(torch.from_numpy(part) for part in _csr(counts))),
+            torch.nn.functional.one_hot(of_batch, self.cells.n_batches).float(),
+            label[own],
+            cell_weights(label, self.label_weight)[own],
+            share,
+            seed,
+        )
+
+
+def _csr(counts: sp.csr_matrix) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
+    return counts.indptr.astype(np.int64), counts.indices.astype(np.int64), counts.data

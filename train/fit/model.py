@@ -1,0 +1,84 @@
+"""What a training run starts from: the untrained model, its optimiser, and how long to train."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from cellport.models.vae import CountVAE, ModelConfig
+from cellport.train.features.basis import fit_basis
+from cellport.train.features.normaliser import fit_normaliser
+
+if TYPE_CHECKING:
+    from cellport.train.fit.loop import FitConfig, TrainingCells
+
+
+def default_batch_size(n_cells: int) -> int:
+    """64 cells a step up to 90,000 cells, then about 1,000 steps a pass, of at most 512 cells.
+
+    A step of many cells costs less a cell, and a large reference has steps enough.
+    """
+    return int(2 ** np.clip(round(math.log2(max(n_cells, 1) / 1000)), 6, 9))
+
+
+def default_epochs(n_cells: int, batch_size: int) -> int:
+    """Enough passes for about 1,000 steps, at least 15 and at most 400."""
+    steps = math.ceil(n_cells / batch_size)
+    return int(np.clip(math.ceil(1000 / steps), 15, 400))
+
+
+def batch_size_and_epochs(n_cells: int, config: FitConfig) -> tuple[int, int]:
+    """Cells a step and passes over the cells, as asked for or by the number of cells."""
+    batch_size = config.batch_size or default_batch_size(n_cells)
+    return batch_size, config.epochs or default_epochs(n_cells, batch_size)
+
+
+def build_model(cells: TrainingCells, config: FitConfig) -> CountVAE:
+    """Return an untrained model with the reference's normalisation and linear features in it."""
+    normaliser = fit_normaliser(cells.counts)
+    basis = fit_basis(normaliser, cells)
+    model = CountVAE(
+        ModelConfig(
+            n_genes=cells.counts.shape[1],
+            n_batches=cells.n_batches,
+            n_labels=cells.n_labels,
+            n_features=basis.shape[1],
+            n_factors=normaliser.loading.shape[1],
+            n_hidden=config.n_hidden,
+            n_latent=config.n_latent,
+            dropout=config.dropout,
+            likelihood=config.likelihood,
+        ),
+        normaliser,
+        basis,
+    )
+    with torch.no_grad():
+        model.decoder.share.bias.copy_(torch.log(normaliser.share + 1e-7))
+    return model
+
+
+def label_weights(label: NDArray[np.int64], n_labels: int) -> NDArray[np.float32]:
+    """Frequency of each label to the power -3/4, mean 1 over labelled cells, float32 [labels]."""
+    number = np.bincount(label[label >= 0], minlength=n_labels)
+    weight = np.maximum(number, 1) ** -0.75
+    if number.sum():
+        weight *= number.sum() / (weight * number).sum()
+    return weight.astype(np.float32)
+
+
+def new_optimiser(model: CountVAE, config: FitConfig) -> torch.optim.Optimizer:
+    """AdamW, with a weight decay of its own for the linear skip."""
+    skip = list(model.encoder.tail.skip.parameters())
+    others = [p for p in model.parameters() if all(p is not s for s in skip)]
+    return torch.optim.AdamW(
+        [
+            {"params": others, "weight_decay": config.weight_decay},
+            {"params": skip, "weight_decay": config.skip_weight_decay},
+        ],
+        lr=config.learning_rate,
+        fused=True,
+    )

@@ -1,0 +1,141 @@
+"""In which order cells are trained on, and how they come from where they lie.
+
+A reference in memory is shuffled whole. One on disk would then cost a read for every cell, so
+where there are more cells than fit a pool, blocks of neighbouring cells are drawn from all over
+the reference, and shuffled together in the pool. The order does not depend on where the counts
+lie: the same model comes of both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+Item = TypeVar("Item")
+# neighbouring cells that are read together, and cells that are shuffled together
+BLOCK_CELLS = 32
+POOL_CELLS = 1 << 15
+
+
+class PanelCounts(Protocol):
+    """Counts of the panel genes, of which some cells at a time are wanted.
+
+    A float32 CSR matrix is one, and so is `cellport.train.reference.scratch.StoredCounts`.
+    """
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Cells and genes."""
+        ...
+
+    def __getitem__(self, rows: Any) -> sp.csr_matrix:
+        """Return cells, by a slice or int [n] positions, as float32 CSR [n, genes]."""
+        ...
+
+
+def epoch_pools(
+    rows: NDArray[np.int64],
+    steps: int,
+    rng: np.random.Generator,
+    pool_cells: int,
+    block_cells: int,
+) -> list[list[NDArray[np.int64]]]:
+    """Deal cells to the minibatches of an epoch, and those to pools.
+
+    Parameters
+    ----------
+    rows
+        int64, the cells to train on, ascending.
+    steps
+        Number of minibatches; they differ by one cell at most.
+    rng
+        Source of randomness.
+    pool_cells
+        About so many cells are shuffled together; all are where there are no more.
+    block_cells
+        Cells that stay together until then.
+
+    Returns
+    -------
+    list of list of ndarray
+        The minibatches of each pool. Every cell is in one of them.
+
+    References
+    ----------
+    The blocks and the pool are those of annbatch (scverse) and, before it, of the chunk
+    shuffling of webdataset.
+    """
+    n_pools = max(1, round(len(rows) / pool_cells))
+    if n_pools == 1:
+        return [np.array_split(rng.permutation(rows), steps)]
+    blocks = np.array_split(rows, -(-len(rows) // block_cells))
+    order = np.concatenate([blocks[i] for i in rng.permutation(len(blocks))])
+    ends = np.cumsum([len(part) for part in np.array_split(order, steps)])
+    pools = []
+    for of_pool in np.array_split(np.arange(steps), n_pools):
+        if len(of_pool):
+            start = ends[of_pool[0] - 1] if of_pool[0] else 0
+            mixed = rng.permutation(order[start : ends[of_pool[-1]]])
+            pools.append(np.split(mixed, ends[of_pool[:-1]] - start))
+    return pools
+
+
+def minibatches(
+    counts: PanelCounts,
+    rows: NDArray[np.int64],
+    steps: int,
+    seed: Sequence[int],
+    first: int = 0,
+) -> Iterator[tuple[NDArray[np.int64], sp.csr_matrix]]:
+    """Yield the cells of each minibatch of an epoch and their counts.
+
+    Parameters
+    ----------
+    counts
+        Of all cells.
+    rows
+        int64, the cells to train on, ascending.
+    steps
+        Number of minibatches.
+    seed
+        Of the order.
+    first
+        Minibatch to begin with, where earlier ones are done.
+    """
+    pools = epoch_pools(rows, steps, np.random.default_rng(seed), POOL_CELLS, BLOCK_CELLS)
+    while first >= len(pools[0]):
+        first -= len(pools.pop(0))
+    pools[0] = pools[0][first:]
+    if sp.issparse(counts):
+        for chosen in (chosen for pool in pools for chosen in pool):
+            yield chosen, counts[chosen]
+        return
+    with ThreadPoolExecutor(1, "cellport-feed") as reader:
+        ahead = reader.submit(_read, counts, pools[0])
+        for number, pool in enumerate(pools):
+            among, read = ahead.result()
+            if number + 1 < len(pools):
+                ahead = reader.submit(_read, counts, pools[number + 1])
+            for chosen in pool:
+                yield chosen, read[np.searchsorted(among, chosen)]
+
+
+def ahead(items: Iterator[Item]) -> Iterator[Item]:
+    """Yield what the iterator yields, each made on another thread while the last is in use."""
+    with ThreadPoolExecutor(1, "cellport-ahead") as maker:
+        coming = maker.submit(next, items, None)
+        while (item := coming.result()) is not None:
+            coming = maker.submit(next, items, None)
+            yield item
+
+
+def _read(
+    counts: PanelCounts, pool: list[NDArray[np.int64]]
+) -> tuple[NDArray[np.int64], sp.csr_matrix]:
+    among = np.sort(np.concatenate(pool))
+    return among, counts[among]

@@ -1,0 +1,1 @@
+"""What an atlas says of labels, and how far that holds."""

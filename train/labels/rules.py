@@ -1,0 +1,133 @@
+"""How the atlas speaks of labels: probabilities, label tree, sets and calls, with their scores."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cellport.train.labels.calibrate import (
+    SET_LEVEL,
+    Calibration,
+    calibrate,
+    call_threshold,
+    reached_level,
+    set_thresholds,
+)
+from cellport.train.labels.left_out import Unseen
+from cellport.train.labels.scores import label_scores, reliability
+from cellport.train.labels.tree import Group, groups_of_confusions, nested
+
+
+@dataclass(frozen=True, slots=True)
+class LabelRules:
+    """What turns logits into labels, sets and calls.
+
+    Attributes
+    ----------
+    calibration
+        Logits to probabilities.
+    parents
+        The label tree.
+    set_prob
+        Least probability at which each label enters a cell's set.
+    set_level
+        Share of cells like the held-out ones whose set holds their label.
+    call_prob
+        Least probability of a called label or group.
+    scores
+        What held-out cells say of all this, for the manifest and the card.
+    """
+
+    calibration: Calibration = field(default_factory=Calibration)
+    parents: dict[str, str] = field(default_factory=dict)
+    set_prob: tuple[float, ...] = ()
+    set_level: float = SET_LEVEL
+    call_prob: float = 0.5
+    scores: dict[str, Any] = field(default_factory=lambda: {"cells": 0})
+
+
+def fit_label_rules(
+    by_batch: Unseen | None,
+    by_cell: Unseen | None,
+    labels: tuple[str, ...],
+    groups: Sequence[Group],
+) -> LabelRules:
+    """Learn the rules from held-out cells.
+
+    Parameters
+    ----------
+    by_batch, by_cell
+        Answers for cells of unseen batches, and for the held-out cells; the former are judged
+        by where there are any.
+    labels
+        Their names.
+    groups
+        Groups of labels that the maker named; without any, labels that the model takes for
+        one another make groups.
+    """
+    calibration = calibrate(by_batch)
+    judged = by_batch or by_cell
+    if judged is None:
+        return LabelRules(calibration, nested(groups, labels), (1.0,) * len(labels))
+    prob = calibration.prob(judged.logits)
+    whole = ~judged.degraded
+    level = reached_level(prob, judged.label)
+    confused = groups_of_confusions(prob[whole], judged.label[whole], labels)
+    parents = nested(groups or confused, labels)
+    return LabelRules(
+        calibration,
+        parents,
+        set_thresholds(prob, judged.label),
+        level,
+        call_threshold(prob, judged.label, labels, parents),
+        _scores(prob[whole], judged.label[whole], labels)
+        | {
+            "by": "cell" if by_batch is None else "batch",
+            "conformal": {"level": level} | _coverage(prob, judged),
+        },
+    )
+
+
+def _scores(
+    prob: NDArray[np.floating], truth: NDArray[np.int64], labels: tuple[str, ...]
+) -> dict[str, Any]:
+    names = np.asarray(labels, dtype=object)
+    best = prob.argmax(axis=1)
+    scores: dict[str, Any] = dict(label_scores(names[truth], names[best], prob.max(axis=1)))
+    scores["cells"] = len(truth)
+    scores["by_label"] = {
+        names[code]: {
+            "cells": int((truth == code).sum()),
+            "recall": float((best[truth == code] == code).mean()),
+        }
+        for code in np.unique(truth)
+    }
+    scores["reliability"] = reliability(prob.max(axis=1), best == truth)
+    return scores
+
+
+def _coverage(prob: NDArray[np.floating], judged: Unseen) -> dict[str, float]:
+    """Coverage and size of label sets whose thresholds were fitted on the other groups."""
+    part = judged.group if judged.group.max() > judged.group.min() else _halves(judged)
+    within = np.zeros(prob.shape, bool)
+    for code in np.unique(part):
+        inside = part == code
+        within[inside] = prob[inside] >= set_thresholds(prob[~inside], judged.label[~inside])
+    rows = np.arange(len(prob))
+    within[rows, prob.argmax(axis=1)] = True
+    whole = ~judged.degraded
+    return {
+        "coverage": float(within[rows, judged.label][whole].mean()),
+        "coverage_degraded": float(within[rows, judged.label][judged.degraded].mean()),
+        "mean_size": float(within[whole].sum(axis=1).mean()),
+        "mean_size_degraded": float(within[judged.degraded].sum(axis=1).mean()),
+    }
+
+
+def _halves(judged: Unseen) -> NDArray[np.int64]:
+    cells = len(judged.label) // 2
+    return np.tile(np.arange(cells) % 2, 2)

@@ -1,0 +1,230 @@
+"""Where the label tree comes from: coarser columns, an ontology, or the model's own confusions.
+
+Whatever the source, it names candidate groups of labels; a tree is made of those that do not
+cross one another.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.cluster.hierarchy import linkage
+
+from cellport.runtime.errors import InputError
+from cellport.train.reference.reference import Reference
+
+# labels that take this much probability from one another are worth a common name
+CONFUSED = 0.05
+# a group learned from confusions names its labels, so it must stay short enough to read
+MOST_TOGETHER = 4
+# share of a label's cells that must agree on its coarser label
+AGREEMENT = 0.9
+
+Group = tuple[str, frozenset[int]]
+
+
+def nested(groups: Iterable[Group], labels: Sequence[str]) -> dict[str, str]:
+    """Make a tree of those groups that do not cross a smaller one.
+
+    Parameters
+    ----------
+    groups
+        Name and members (positions in `labels`) of each candidate. Groups of one label or of
+        all of them say nothing and are left out, as are groups with a name or with members
+        that are taken.
+    labels
+        The leaves.
+
+    Returns
+    -------
+    dict
+        Parent of each label and group that has one.
+    """
+    kept: list[Group] = []
+    for name, members in sorted(groups, key=lambda group: (len(group[1]), group[0])):
+        taken = name in labels or any(name == other or members == inner for other, inner in kept)
+        crosses = any(members & inner and not inner <= members for _, inner in kept)
+        if 1 < len(members) < len(labels) and not taken and not crosses:
+            kept.append((name, members))
+    leaves = [(label, frozenset({i})) for i, label in enumerate(labels)]
+    parents = {}
+    for position, (name, members) in enumerate([*leaves, *kept]):
+        above = (
+            group for group, inner in kept[max(0, position + 1 - len(leaves)) :] if members < inner
+        )
+        parent = next(above, None)
+        if parent is not None:
+            parents[name] = parent
+    return parents
+
+
+def named_groups(
+    reference: Reference,
+    columns: Sequence[str],
+    ontology: str | os.PathLike[str] | None = None,
+    label_ids: str | None = None,
+) -> list[Group]:
+    """Collect the groups that the atlas's maker names.
+
+    Parameters
+    ----------
+    reference
+        With the columns among its annotations.
+    columns
+        With coarser labels.
+    ontology, label_ids
+        An OBO file, and the column with the labels' terms in it.
+
+    Raises
+    ------
+    InputError
+        A column is not coarser than the labels, or the ontology is of no use.
+    """
+    groups: list[Group] = []
+    for column in columns:
+        coarse = reference.annotations[column]
+        groups += groups_of_column(column, coarse, reference.label, reference.labels)
+    if ontology is not None and label_ids is not None:
+        terms = _term_of_label(reference, reference.annotations[label_ids])
+        groups += groups_of_ontology(ontology, terms)
+    return groups
+
+
+def _term_of_label(reference: Reference, terms: NDArray[np.object_]) -> list[str]:
+    """Most frequent term of each label's cells."""
+    found = []
+    for code in range(len(reference.labels)):
+        values, number = np.unique(terms[reference.label == code].astype(str), return_counts=True)
+        found.append(str(values[number.argmax()]) if len(number) else "")
+    return found
+
+
+def groups_of_column(
+    column: str,
+    coarse: NDArray[np.object_],
+    label: NDArray[np.int64],
+    labels: Sequence[str],
+) -> list[Group]:
+    """Group labels by a coarser annotation of the same cells.
+
+    Parameters
+    ----------
+    column
+        Its name, for messages.
+    coarse
+        object [cells], the coarser annotation.
+    label
+        int64 [cells], -1 where unknown.
+    labels
+        Names of the labels.
+
+    Raises
+    ------
+    InputError
+        The cells of one label disagree about the coarser one, so that it is not coarser.
+    """
+    members: dict[str, set[int]] = {}
+    for code, name in enumerate(labels):
+        values, number = np.unique(coarse[label == code].astype(str), return_counts=True)
+        if not len(number):
+            continue
+        best = number.argmax()
+        if number[best] < AGREEMENT * number.sum():
+            raise InputError(
+                f"obs column {column!r} is no coarser version of the labels: cells of {name!r} "
+                f"are {', '.join(map(repr, values[:3]))} there. Leave it out of the label tree."
+            )
+        members.setdefault(str(values[best]), set()).add(code)
+    return [(name, frozenset(codes)) for name, codes in members.items()]
+
+
+def groups_of_ontology(path: str | os.PathLike[str], ids: Sequence[str]) -> list[Group]:
+    """Group labels under the common ancestors that an OBO file (Cell Ontology) names.
+
+    Parameters
+    ----------
+    path
+        The ``.obo`` file.
+    ids
+        Term of each label, such as ``CL:0000084``; empty where it has none.
+
+    Raises
+    ------
+    InputError
+        The file cannot be read, or knows none of the terms.
+    """
+    names, above = _read_obo(Path(path))
+    members: dict[str, set[int]] = {}
+    for code, term in enumerate(ids):
+        for ancestor in _ancestors(term, above) if term in names else ():
+            members.setdefault(ancestor, set()).add(code)
+    if not members:
+        raise InputError(f"{path} knows none of the labels' terms ({', '.join(ids[:3])}, ...).")
+    return [(names.get(term, term), frozenset(codes)) for term, codes in members.items()]
+
+
+def _read_obo(path: Path) -> tuple[dict[str, str], dict[str, list[str]]]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"The ontology {path} cannot be read ({error}).") from None
+    names: dict[str, str] = {}
+    above: dict[str, list[str]] = {}
+    for stanza in text.split("\n[")[1:]:
+        fields = [line.partition(": ")[::2] for line in stanza.splitlines()]
+        term = next((value for key, value in fields if key == "id"), None)
+        if term is None or not stanza.startswith("Term]"):
+            continue
+        names[term] = next((value for key, value in fields if key == "name"), term)
+        above[term] = [value.split(" ")[0] for key, value in fields if key == "is_a"]
+    return names, above
+
+
+def _ancestors(term: str, above: Mapping[str, Sequence[str]]) -> set[str]:
+    found: set[str] = set()
+    ahead = [term]
+    while ahead:
+        current = ahead.pop()
+        if current not in found:
+            found.add(current)
+            ahead.extend(above.get(current, ()))
+    return found
+
+
+def groups_of_confusions(
+    prob: NDArray[np.floating], label: NDArray[np.int64], labels: Sequence[str]
+) -> list[Group]:
+    """Group labels that the model takes for one another in cells it has not seen.
+
+    Average linkage on the probability that labels lend each other.
+
+    Parameters
+    ----------
+    prob
+        float [cells, labels], of held-out cells.
+    label
+        int64 [cells], the truth, -1 where unknown.
+    labels
+        Names of the labels.
+    """
+    if len(labels) < 3:
+        return []
+    lent = np.zeros((len(labels), len(labels)))
+    for code in range(len(labels)):
+        inside = label == code
+        if inside.any():
+            lent[code] = prob[inside].mean(axis=0)
+    shared = (lent + lent.T) / 2
+    apart = 1 - shared[np.triu_indices(len(labels), 1)]
+    clusters = [frozenset({code}) for code in range(len(labels))]
+    groups = []
+    for one, other, distance, _ in linkage(apart, "average"):
+        together = clusters[int(one)] | clusters[int(other)]
+        clusters.append(together)
+        if distance <= 1 - CONFUSED and len(together) <= MOST_TOGETHER:
+            groups.append((" / ".join(labels[code] for code in sorted(together)), together))
+    return groups

@@ -1,0 +1,1 @@
+"""The reference: cells, genes, counts, and where they lie while a model is trained."""

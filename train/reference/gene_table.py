@@ -1,0 +1,153 @@
+"""Name the genes of a panel both ways: symbol and Ensembl id."""
+
+from __future__ import annotations
+
+import lzma
+import re
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cellport.runtime.genes.match import infer_organism
+from cellport.runtime.genes.rules import GENOME_PREFIX
+
+Organism = Literal["human", "mouse"]
+
+_ID = {
+    "human": re.compile(r"(ENSG\d{11})(\.\d+)?"),
+    "mouse": re.compile(r"(ENSMUSG\d{11})(\.\d+)?"),
+}
+_ANY_ID = re.compile(r"(ENS[A-Z]{0,5}G\d{11})(\.\d+)?")
+_SYMBOL_COLUMNS = (
+    "feature_name", "gene_symbols", "gene_symbol", "symbols", "symbol", "gene_names", "gene_name",
+    "gene_short_name", "hgnc_symbol", "mgi_symbol",
+)  # fmt: skip
+# More ids than this for one symbol, and the symbol names a family (Y_RNA, Metazoa_SRP).
+_MOST_IDS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class GeneTable:
+    """Symbols and Ensembl ids (without version) of an organism's genes.
+
+    Attributes
+    ----------
+    symbol_of
+        Symbol of each Ensembl id.
+    id_of
+        Ensembl id of each symbol: of two or three ids the lowest, which was given first and is
+        most often the main gene; symbols with more ids name a family of genes and are left out.
+    """
+
+    symbol_of: dict[str, str]
+    id_of: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class GeneNames:
+    """Both names of some genes, ``""`` where unknown.
+
+    Attributes
+    ----------
+    organism
+        ``human``, ``mouse`` or ``""``.
+    symbols, ensembl
+        Symbol and Ensembl id (without version) of each gene.
+    """
+
+    organism: str
+    symbols: tuple[str, ...]
+    ensembl: tuple[str, ...]
+
+
+@cache
+def load_gene_table(organism: Organism) -> GeneTable:
+    """Load the table that the package carries; ``train/data/README.md`` says where it is from."""
+    packed = files("cellport.train.reference").joinpath("data", f"{organism}.tsv.xz").read_bytes()
+    lines = lzma.decompress(packed).decode().splitlines()
+    pairs = [(ensembl, symbol) for ensembl, symbol in (line.split("\t") for line in lines)]
+    n_ids = Counter(symbol for _, symbol in pairs)
+    # Sorted by id, so that going backwards leaves the lowest.
+    id_of = {symbol: ensembl for ensembl, symbol in reversed(pairs) if n_ids[symbol] <= _MOST_IDS}
+    return GeneTable(dict(pairs), id_of)
+
+
+def name_genes(
+    gene_columns: Mapping[str, NDArray[np.object_]],
+    genes: NDArray[np.integer] | None = None,
+    organism: str | None = None,
+) -> GeneNames:
+    """Give genes of a reference both names, so that queries with either kind match.
+
+    What the reference says counts most: an Ensembl id in any column (without its version), the
+    index or a column such as ``feature_name`` for the symbol. The table fills the rest, and never
+    gives two genes the same name.
+
+    Parameters
+    ----------
+    gene_columns
+        Names as in `CountSource`: ``index`` first, then the text columns of ``var``.
+    genes
+        Positions of the wanted genes; None for all.
+    organism
+        ``human`` or ``mouse``; inferred from the names when None.
+    """
+    organism = organism or _organism_of(gene_columns)
+    columns: dict[str, list[str]] = {
+        name: [str(value) for value in (values if genes is None else values[genes])]
+        for name, values in gene_columns.items()
+    }
+    ensembl = _stated_ids(columns, _ID.get(organism, _ANY_ID))
+    symbols = _stated_symbols(columns)
+    if organism == "human" or organism == "mouse":
+        table = load_gene_table(organism)
+        ensembl, symbols = (
+            _filled(ensembl, [table.id_of.get(symbol, "") for symbol in symbols]),
+            _filled(symbols, [_main_symbol(table, one) for one in ensembl]),
+        )
+    return GeneNames(organism, tuple(symbols), tuple(ensembl))
+
+
+def _organism_of(gene_columns: Mapping[str, NDArray[np.object_]]) -> str:
+    for names in gene_columns.values():
+        organism = infer_organism(names)
+        if organism in _ID:
+            return organism
+    return ""
+
+
+def _stated_ids(columns: Mapping[str, list[str]], pattern: re.Pattern[str]) -> list[str]:
+    return [
+        next((found[1] for name in names if (found := pattern.fullmatch(name))), "")
+        for names in zip(*columns.values(), strict=True)
+    ]
+
+
+def _stated_symbols(columns: Mapping[str, list[str]]) -> list[str]:
+    by_name = {name.lower(): values for name, values in columns.items()}
+    trusted = [by_name["index"], *(by_name[name] for name in _SYMBOL_COLUMNS if name in by_name)]
+    return [
+        next((GENOME_PREFIX.sub("", name) for name in names if not _ANY_ID.fullmatch(name)), "")
+        for names in zip(*trusted, strict=True)
+    ]
+
+
+def _main_symbol(table: GeneTable, ensembl: str) -> str:
+    symbol = table.symbol_of.get(ensembl, "")
+    return symbol if table.id_of.get(symbol) == ensembl else ""
+
+
+def _filled(stated: list[str], offered: list[str]) -> list[str]:
+    """Take what is offered where nothing is stated, unless another gene has that name."""
+    taken = Counter(stated) + Counter(
+        name for name, own in zip(offered, stated, strict=True) if not own
+    )
+    return [
+        own or (name if taken[name] == 1 else "") for own, name in zip(stated, offered, strict=True)
+    ]

@@ -1,0 +1,151 @@
+"""Which genes the atlas keeps: highly variable in many batches."""
+
+from __future__ import annotations
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+from skmisc.loess import loess
+
+from cellport.kernels.moments import add_moments
+from cellport.train.reference.chunks import SourceCounts, Tell, chunks
+
+# a batch smaller than this says little of variance; its cells count in the pooled ranking only
+_SMALLEST_BATCH = 50
+# more batches add nothing to a median of ranks, and a row of sums each
+_MOST_BATCHES = 200
+
+
+def select_panel(
+    counts: sp.csr_matrix | SourceCounts,
+    batch: NDArray[np.integer],
+    n_genes: int = 2000,
+    tell: Tell | None = None,
+) -> NDArray[np.int64]:
+    """Choose genes by variance-stabilised rank, batch by batch.
+
+    Parameters
+    ----------
+    counts
+        [cells, genes], raw counts, which are read twice.
+    batch
+        int [cells], batch of each cell.
+    n_genes
+        How many to keep; all expressed genes when there are fewer.
+    tell
+        Called with the number of cells that have passed, up to twice that of all cells.
+
+    Returns
+    -------
+    ndarray of int64
+        Positions of the chosen genes, ascending.
+
+    References
+    ----------
+    Stuart et al. 2019, Cell (Seurat v3): variance of counts standardised by the trend of
+    variance on mean, clipped; median rank over batches.
+    """
+    group = _groups(batch)
+    scores, expressed = standardised_variance(counts, group, tell)
+    order = np.argsort(-scores, axis=1, kind="stable")
+    rank = np.empty(scores.shape)
+    np.put_along_axis(rank, order, np.arange(scores.shape[1], dtype=float)[None, :], axis=1)
+    rank[rank >= n_genes] = np.nan
+    chosen_in = np.isfinite(rank).sum(axis=0)
+    median = _median_of_ranked(rank)
+
+    best = np.lexsort((-scores.max(axis=0), -chosen_in, median))
+    best = best[expressed[best]]
+    return np.sort(best[:n_genes])
+
+
+def _groups(batch: NDArray[np.integer]) -> NDArray[np.int64]:
+    """Batch of each cell among those large enough, -1 for the others; one group if none is."""
+    number = np.bincount(batch)
+    large = np.argsort(-number, kind="stable")[:_MOST_BATCHES]
+    large = np.sort(large[number[large] >= _SMALLEST_BATCH])
+    if not len(large):
+        return np.zeros(len(batch), np.int64)
+    code = np.full(len(number), -1)
+    code[large] = np.arange(len(large))
+    return np.asarray(code[batch], np.int64)
+
+
+def standardised_variance(
+    counts: sp.csr_matrix | SourceCounts, group: NDArray[np.int64], tell: Tell | None = None
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Variance of each gene's counts over what its mean predicts, in each group of cells.
+
+    Parameters
+    ----------
+    counts
+        [cells, genes], whole numbers.
+    group
+        int64 [cells], -1 for cells that count in none.
+    tell
+        As in `select_panel`.
+
+    Returns
+    -------
+    tuple
+        The scores, float64 [groups, genes], and which genes any cell has, bool [genes].
+    """
+    n_cells = np.bincount(group[group >= 0])[:, None].astype(np.float64)
+    shape = len(n_cells), counts.shape[1]
+    everything = np.full(shape, np.inf)
+    total, square, expressed = _moments(counts, group, everything, tell)
+    mean = total / n_cells
+    # sums of whole numbers are exact, so that a constant gene leaves no residue
+    degrees = np.maximum(n_cells - 1, 1)
+    variance = (n_cells * square - total * total) / (n_cells * degrees)
+    sd = np.ones(shape)
+    varies = variance > 0
+    for one in np.flatnonzero(varies.any(axis=1)):
+        genes = varies[one]
+        trend = _trend(np.log10(mean[one, genes]), np.log10(variance[one, genes]))
+        sd[one, genes] = np.sqrt(10.0**trend)
+
+    # clip each count at sqrt(n) standard deviations, as one cell must not make a gene
+    later = None if tell is None else lambda done: tell(counts.shape[0] + done)
+    clipped = _moments(counts, group, mean + sd * np.sqrt(n_cells), later)
+    spread = n_cells * mean**2 + clipped[1] - 2 * clipped[0] * mean
+    return np.where(varies, spread / (degrees * sd**2), 0.0), expressed
+
+
+def _moments(
+    counts: sp.csr_matrix | SourceCounts,
+    group: NDArray[np.int64],
+    highest: NDArray[np.float64],
+    tell: Tell | None,
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
+    total, square = np.zeros((2, *highest.shape))
+    expressed = np.zeros(counts.shape[1], np.bool_)
+    start = 0
+    for some in chunks(counts, tell=tell):
+        of_cell = group[start : start + some.shape[0]]
+        add_moments(some.indptr, some.indices, some.data, of_cell, highest, total, square)
+        expressed[some.indices] = True
+        start += some.shape[0]
+    return total, square, expressed
+
+
+def _trend(log_mean: NDArray[np.float64], log_variance: NDArray[np.float64]) -> NDArray[np.float64]:
+    # local regression fails where too few genes share a neighbourhood; a parabola never does
+    if len(log_mean) >= 100:
+        try:
+            fit = loess(log_mean, log_variance, span=0.3, degree=2)
+            fit.fit()
+            fitted = np.asarray(fit.outputs.fitted_values)
+            if np.isfinite(fitted).all():
+                return fitted
+        except ValueError:
+            pass
+    degree = min(2, len(np.unique(log_mean)) - 1)
+    return np.asarray(np.polyval(np.polyfit(log_mean, log_variance, degree), log_mean))
+
+
+def _median_of_ranked(rank: NDArray[np.float64]) -> NDArray[np.float64]:
+    ranked = np.isfinite(rank).any(axis=0)
+    median = np.full(rank.shape[1], np.inf)
+    median[ranked] = np.nanmedian(rank[:, ranked], axis=0)
+    return median

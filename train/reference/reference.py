@@ -1,0 +1,208 @@
+"""The reference: its cells, genes, labels and batches, checked, and where its counts are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from cellport.runtime.errors import InputError
+from cellport.runtime.sources import open_source
+from cellport.train.reference.chunks import SourceCounts, chunks
+from cellport.train.reference.shared_genes import share_genes
+
+# obs values that mean "nobody labelled this cell"
+UNLABELLED = frozenset(
+    {"", "nan", "na", "n/a", "none", "unknown", "unlabelled", "unlabeled", "unassigned"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """Annotated counts to train on.
+
+    Attributes
+    ----------
+    counts
+        Raw counts [cells, genes]: in the sources they were read from, or a float32 CSR matrix.
+    gene_columns
+        Candidate gene names, as in `CountSource`.
+    cell_names
+        [cells] object array of str.
+    labels, batches
+        Category names.
+    label, batch
+        int64 [cells], positions in them; label -1 where unknown.
+    description, notes
+        Where the counts came from, in words.
+    annotations
+        object [cells] of str for each further column that was asked for.
+    """
+
+    counts: sp.csr_matrix | SourceCounts
+    gene_columns: dict[str, NDArray[np.object_]]
+    cell_names: NDArray[np.object_]
+    labels: tuple[str, ...]
+    label: NDArray[np.int64]
+    batches: tuple[str, ...]
+    batch: NDArray[np.int64]
+    description: str
+    notes: tuple[str, ...] = ()
+    annotations: dict[str, NDArray[np.object_]] = field(default_factory=dict)
+
+    def take(self, rows: NDArray[np.integer]) -> Reference:
+        """Return the given cells only, with the same categories and counts in memory."""
+        counts = self.counts
+        if isinstance(counts, SourceCounts):
+            counts = sp.vstack(list(chunks(counts)), format="csr")
+        return Reference(
+            counts[rows], self.gene_columns, self.cell_names[rows], self.labels,
+            self.label[rows], self.batches, self.batch[rows], self.description, self.notes,
+            {column: values[rows] for column, values in self.annotations.items()},
+        )  # fmt: skip
+
+
+def read_reference(
+    source: str | Path | Any,
+    labels: str | None = None,
+    batch: str | None = None,
+    layer: str | None = None,
+    annotations: Sequence[str] = (),
+) -> Reference:
+    """Read what is known of a reference's cells and genes; its counts stay where they are.
+
+    Parameters
+    ----------
+    source
+        A path, an AnnData, or any source the runtime maps; or a list of them, whose genes are
+        those that all of them have.
+    labels, batch
+        Columns of ``obs``, the same in every source; without `batch` the cells of a source are
+        one batch, without `labels` the model has no label head.
+    layer
+        Where the raw counts are; found by itself when None.
+    annotations
+        Further columns of ``obs`` to keep.
+
+    Raises
+    ------
+    InputError
+        The counts are not raw, a column is missing, the labels are all the same, or the sources
+        have too few genes in common.
+    """
+    several = source if isinstance(source, list) else [source]
+    parts = [_read_part(one, labels, batch, layer, annotations) for one in several]
+    label_names, label = _codes(_joined([part.label for part in parts]), True)
+    batch_of = [part.batch for part in parts]
+    if not batch and len(parts) > 1:
+        named = _different([part.title for part in parts])
+        batch_of = [
+            np.full(part.n_cells, name, object) for part, name in zip(parts, named, strict=True)
+        ]
+    batch_names, batch_code = _codes(_joined(batch_of), False)
+    if labels and len(label_names) < 2:
+        raise InputError(_too_few_labels(parts[0].description, labels, label_names))
+    shared = share_genes([(part.description, part.genes) for part in parts])
+    n_cells = len(label)
+    return Reference(
+        SourceCounts(tuple(several), layer, shared.columns, (n_cells, shared.n_genes)),
+        shared.gene_columns,
+        _joined(_unlike([part.names for part in parts])),
+        label_names,
+        label,
+        batch_names,
+        batch_code,
+        _described([part.description for part in parts]),
+        tuple(dict.fromkeys([*(note for part in parts for note in part.notes), *shared.notes])),
+        {column: _joined([part.annotations[column] for part in parts]) for column in annotations},
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """One source: its description and title, and the text of its cells' columns."""
+
+    description: str
+    title: str
+    n_cells: int
+    genes: dict[str, NDArray[np.object_]]
+    notes: tuple[str, ...]
+    names: NDArray[np.object_]
+    label: NDArray[np.object_]
+    batch: NDArray[np.object_]
+    annotations: dict[str, NDArray[np.object_]]
+
+
+def _read_part(
+    source: Any, labels: str | None, batch: str | None, layer: str | None, columns: Sequence[str]
+) -> _Part:
+    with closing(open_source(source, layer=layer)) as opened:
+        n_cells = opened.n_cells
+        is_path = isinstance(source, str | Path)
+        return _Part(
+            opened.description,
+            Path(source).name if is_path else "cells",
+            n_cells,
+            dict(opened.gene_columns),
+            tuple(opened.notes),
+            opened.cell_names(0, n_cells),
+            _texts(opened.obs_column(labels)) if labels else np.full(n_cells, "", object),
+            _texts(opened.obs_column(batch)) if batch else np.full(n_cells, "all", object),
+            {column: _texts(opened.obs_column(column)) for column in columns},
+        )
+
+
+def _joined(parts: list[NDArray[np.object_]]) -> NDArray[np.object_]:
+    return np.concatenate(parts)
+
+
+def _different(names: list[str]) -> list[str]:
+    """Names as they are where no two are the same, else numbered."""
+    if len(set(names)) == len(names):
+        return names
+    return [f"{name}-{number}" for number, name in enumerate(names)]
+
+
+def _unlike(names: list[NDArray[np.object_]]) -> list[NDArray[np.object_]]:
+    """Cell names, with the number of their source where sources use the same ones."""
+    if len(names) == 1 or len(set().union(*names)) == sum(map(len, names)):
+        return names
+    return [
+        np.asarray([f"{name}-{number}" for name in part], object)
+        for number, part in enumerate(names)
+    ]
+
+
+def _described(descriptions: list[str]) -> str:
+    if len(descriptions) == 1:
+        return descriptions[0]
+    more = ", ..." if len(descriptions) > 3 else ""
+    return f"{len(descriptions)} sources: {', '.join(descriptions[:3])}{more}"
+
+
+def _too_few_labels(where: str, column: str, names: Sequence[str]) -> str:
+    found = f"only one value, {names[0]!r}" if names else "no label at all"
+    return (
+        f"{where}: obs column {column!r} holds {found}; a label head needs two or more. "
+        "Name another column, or leave the labels out to train without them."
+    )
+
+
+def _texts(values: NDArray[np.object_]) -> NDArray[np.object_]:
+    return np.asarray([str(v) for v in values], dtype=object)
+
+
+def _codes(
+    text: NDArray[np.object_], missing_allowed: bool
+) -> tuple[tuple[str, ...], NDArray[np.int64]]:
+    values = sorted(set(text))
+    if missing_allowed:
+        values = [value for value in values if value.strip().lower() not in UNLABELLED]
+    position = {value: i for i, value in enumerate(values)}
+    return tuple(values), np.asarray([position.get(t, -1) for t in text], np.int64)

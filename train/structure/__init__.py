@@ -1,0 +1,1 @@
+"""Clusters and trajectories of a reference."""

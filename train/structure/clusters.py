@@ -1,0 +1,118 @@
+"""Clusters of the reference, and the mixture that assigns any cell to them."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import coo_matrix, csr_matrix, identity, triu, vstack
+from sklearn.neighbors import NearestNeighbors
+
+from cellport.models.structure import GaussianMixture
+from cellport.train.structure.curve import gaussian_mixture, pooled_covariance
+
+# coarse: on labelled atlases finer clusters agree less with the labels
+RESOLUTION = 0.1
+_FEWEST_CELLS = 5
+_FEWEST_NEIGHBORS = 15
+# cells whose neighbourhoods are compared at a time
+_CHUNK = 1000
+
+
+def leiden(latent: NDArray[np.float32], seed: int) -> NDArray[np.int64]:
+    """Cluster by Leiden on a graph of shared neighbours, largest cluster first.
+
+    Parameters
+    ----------
+    latent
+        float32 [cells, latent], at least three cells.
+    seed
+        Of the order in which cells are moved.
+
+    Returns
+    -------
+    ndarray
+        int64 [cells].
+
+    References
+    ----------
+    Traag, Waltman, van Eck 2019, Scientific Reports, "From Louvain to Leiden".
+    """
+    import igraph
+
+    graph = shared_neighbors(latent)
+    igraph.set_random_number_generator(random.Random(seed))
+    try:
+        found = igraph.Graph(
+            n=len(latent), edges=np.stack([graph.row, graph.col], axis=1)
+        ).community_leiden(
+            "modularity", weights=graph.data.tolist(), resolution=RESOLUTION, n_iterations=3
+        )
+    finally:
+        igraph.set_random_number_generator(random)
+    return _by_size(_without_crumbs(latent, np.asarray(found.membership, np.int64)))
+
+
+def shared_neighbors(latent: NDArray[np.float32]) -> coo_matrix:
+    """Join neighbours, weighted by the share of their neighbours that they have in common.
+
+    Neighbourhoods grow with the square root of the number of cells. With as few neighbours as a
+    map needs, chance gaps within a type cut it, the more the more cells there are.
+
+    Parameters
+    ----------
+    latent
+        float32 [cells, latent], at least two cells.
+
+    Returns
+    -------
+    coo_matrix
+        float64 [cells, cells], each pair once, above the diagonal; weights above 0, at most 1.
+
+    References
+    ----------
+    Levine et al. 2015, Cell (PhenoGraph: these weights).
+    """
+    n_cells = len(latent)
+    k = min(max(_FEWEST_NEIGHBORS, round(n_cells**0.5)), n_cells - 1)
+    near = NearestNeighbors(n_neighbors=k).fit(latent).kneighbors(return_distance=False)
+    rows = np.repeat(np.arange(n_cells), k)
+    others = csr_matrix((np.ones(near.size), (rows, near.ravel())), (n_cells, n_cells))
+    pairs = triu(others.maximum(others.T), format="csr")
+    around = (others + identity(n_cells)).tocsr()
+    # in parts, because far more pairs have a neighbour in common than are neighbours
+    shared = vstack(
+        [
+            (around[start : start + _CHUNK] @ around.T).multiply(pairs[start : start + _CHUNK])
+            for start in range(0, n_cells, _CHUNK)
+        ],
+        format="coo",
+    )
+    shared.data /= 2 * (k + 1) - shared.data
+    return shared
+
+
+def cluster_mixture(latent: NDArray[np.float32], cluster: NDArray[np.int64]) -> GaussianMixture:
+    """Fit normal distributions of one covariance to clusters int64 [cells]."""
+    number = np.bincount(cluster)
+    mean = np.stack([latent[cluster == code].mean(axis=0) for code in range(len(number))])
+    covariance = pooled_covariance(latent, mean.astype(np.float64)[cluster])
+    return gaussian_mixture(mean.astype(np.float64), number.astype(np.float64), covariance)
+
+
+def _without_crumbs(latent: NDArray[np.float32], cluster: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Give the cells of clusters of very few cells to the nearest larger one."""
+    number = np.bincount(cluster)
+    large = np.flatnonzero(number >= min(_FEWEST_CELLS, number.max()))
+    mean = np.stack([latent[cluster == code].mean(axis=0) for code in large])
+    for row in np.flatnonzero(~np.isin(cluster, large)):
+        cluster[row] = large[((mean - latent[row]) ** 2).sum(axis=1).argmin()]
+    return cluster
+
+
+def _by_size(cluster: NDArray[np.int64]) -> NDArray[np.int64]:
+    number = np.bincount(cluster)
+    rank = np.empty(len(number), np.int64)
+    rank[np.argsort(-number, kind="stable")] = np.arange(len(number))
+    return np.asarray(rank[cluster])

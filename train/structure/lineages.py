@@ -1,0 +1,123 @@
+"""A rooted backbone, read as people read it: milestones, edges between them, fates."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cellport.train.structure.backbone import Backbone, Floats
+from cellport.train.structure.curve import Curve, distances
+from cellport.train.structure.cycles import cut_cycle
+
+
+@dataclass(frozen=True, slots=True)
+class Lineages:
+    """What is known at each point of a curve.
+
+    Attributes
+    ----------
+    milestones
+        int64 [milestones], vertices of the backbone: the root, branchings and ends. The far side
+        of a circle is there twice, as the end of either way round.
+    edges
+        int64 [edges, 2], positions in `milestones`, away from the root.
+    terminal
+        int64 [states], positions in `milestones` of the ends.
+    edge, fraction
+        int64 and float [points], edge of each point and the way along it.
+    time
+        float [points], way from the root in units of the latent.
+    fate
+        float [points, states], rows sum to 1.
+    cycle
+        int64 [2], positions in `milestones` of the far side of a circle; [0] without one.
+    """
+
+    milestones: NDArray[np.int64]
+    edges: NDArray[np.int64]
+    terminal: NDArray[np.int64]
+    edge: NDArray[np.int64]
+    fraction: Floats
+    time: Floats
+    fate: Floats
+    cycle: NDArray[np.int64]
+
+
+def read_lineages(backbone: Backbone, curve: Curve, root: int) -> Lineages:
+    """Walk the backbone from its root, and merge vertices that only lie on the way.
+
+    Before a branching, a cell has the fates of the reference cells beyond it, in their
+    proportions. Which way round a circle cells go cannot be told, so both ways lead from the
+    root to its far side, and time is that of the shorter one.
+
+    Parameters
+    ----------
+    backbone, curve
+        The backbone and the points along it.
+    root
+        A vertex.
+    """
+    away, time = distances(backbone, curve, root)
+    tree, cut = cut_cycle(backbone, away)
+    milestones = np.array([root, *(v for v in np.flatnonzero(tree.degree != 2) if v != root)])
+    position = {int(vertex): i for i, vertex in enumerate(milestones)}
+    segments, members = [], []
+    ahead = [root]
+    seen: set[int] = set()
+    while ahead:
+        start = ahead.pop()
+        for first in _edges_at(tree, start):
+            if first in seen:
+                continue
+            path, here = [first], int(tree.edges[first].sum()) - start
+            while here not in position:
+                path.append(next(e for e in _edges_at(tree, here) if e != path[-1]))
+                here = int(tree.edges[path[-1]].sum()) - here
+            seen.update(path)
+            segments.append((position[start], position[here]))
+            members.append(path)
+            ahead.append(here)
+    segment_of = np.zeros(len(tree.edges), np.int64)
+    for number, path in enumerate(members):
+        segment_of[path] = number
+    edge = segment_of[curve.edge]
+    edges = np.array(segments, np.int64).reshape(-1, 2)
+    terminal = np.setdiff1d(edges[:, 1], edges[:, 0])
+    cells = np.bincount(edge, curve.cells, len(edges)).astype(np.float64)
+    fate = _fates(edges, terminal, cells)[edge]
+    cycle = np.empty(0, np.int64)
+    if cut is not None:
+        cycle = np.array([position[cut], position[len(backbone.vertex)]])
+        milestones[cycle[1]] = cut
+    way = _way(edge, time, curve)
+    return Lineages(milestones, edges, terminal, edge, way, time, fate, cycle)
+
+
+def _edges_at(tree: Backbone, vertex: int) -> list[int]:
+    return [int(edge) for edge in np.flatnonzero((tree.edges == vertex).any(axis=1))]
+
+
+def _way(edge: NDArray[np.int64], time: Floats, curve: Curve) -> Floats:
+    """Fraction of the way along each point's edge, 0 to 1 between its first and last point."""
+    low, high = np.full(edge.max() + 1, np.inf), np.full(edge.max() + 1, -np.inf)
+    np.minimum.at(low, edge, time)
+    np.maximum.at(high, edge, time)
+    spread = np.maximum(high - low, 1e-9)
+    return np.asarray((time - low[edge]) / spread[edge])
+
+
+def _fates(edges: NDArray[np.int64], terminal: NDArray[np.int64], cells: Floats) -> Floats:
+    """Fate of a cell on each edge, float [edges, states]."""
+    fate = np.zeros((len(edges), len(terminal)))
+    beyond = cells + 1e-9
+    # edges are listed in the order of the walk, so those beyond an edge come after it
+    for number in range(len(edges) - 1, -1, -1):
+        after = np.flatnonzero(edges[:, 0] == edges[number, 1])
+        if len(after):
+            fate[number] = beyond[after] @ fate[after] / beyond[after].sum()
+            beyond[number] += beyond[after].sum()
+        else:
+            fate[number, np.searchsorted(terminal, edges[number, 1])] = 1
+    return fate

@@ -1,0 +1,265 @@
+"""The 2-D map: a network trained on the neighbourhoods of the reference, as in parametric UMAP.
+
+The network is the map. Whatever it has not seen is placed by the same rule as the reference,
+in one pass and without the reference at hand, where UMAP itself would have to search neighbours
+and optimise anew.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.sparse import coo_matrix, csr_matrix
+from sklearn.manifold import trustworthiness
+from sklearn.neighbors import NearestNeighbors
+from torch import Tensor, nn
+
+from cellport.models.layout import LayoutNetwork
+from cellport.models.vae import CountVAE
+from cellport.train.degrade import Degradation
+from cellport.train.features.kernel import encode_cells
+from cellport.train.fit.loop import FitConfig, TrainingCells
+
+N_NEIGHBORS = 15
+# UMAP's curve 1 / (1 + a d^2b) for spread 1 and min_dist 0.5, scanpy's default
+_A, _B = 0.583, 1.334
+# more cells cost time in the search for neighbours
+_MOST_CELLS = 20_000
+# cells that miss the same genes
+_CHUNK = 64
+# cells placed at a time: half a million at once would take hundreds of megabytes
+_PLACED = 4096
+# a map that starts with a fold seldom loses it, so several start and the best goes on
+_STARTS = 4
+_START_SHARE = 0.25
+_FEWEST_STEPS, _MOST_STEPS = 200, 1000
+_PASSES = 20
+_EDGES_A_STEP = 512
+_STRANGERS = 5
+_LEARNING_RATE = 5e-3
+# of the squared distance of two cells, so that its logarithm is finite
+_LEAST_SQUARE = 1e-3
+_JUDGED = 1000
+
+
+def learn_layout(
+    model: CountVAE, cells: TrainingCells, latent: NDArray[np.float32], config: FitConfig
+) -> tuple[LayoutNetwork, dict[str, float | int]]:
+    """Train the map of a reference and judge it by the cells held out.
+
+    Parameters
+    ----------
+    model
+        Trained, in evaluation mode.
+    cells
+        The reference.
+    latent
+        float32 [cells, latent], of the reference.
+    config
+        How the model was trained: seed and degradation.
+
+    Returns
+    -------
+    tuple
+        The network, and `layout_trust` of the held-out cells.
+    """
+    rng = np.random.default_rng(config.seed)
+    rows = np.setdiff1d(np.arange(len(latent)), cells.held_out)
+    if len(rows) > _MOST_CELLS:
+        rows = np.sort(rng.choice(rows, _MOST_CELLS, replace=False))
+    degraded = _encode_degraded(model, cells, rows, config.degradation, rng)
+    network = fit_layout(latent[rows], degraded, config.seed)
+    unseen = latent[cells.held_out]
+    return network, layout_trust(unseen, place(network, unseen), config.seed)
+
+
+def fit_layout(
+    latent: NDArray[np.float32], degraded: NDArray[np.float32], seed: int
+) -> LayoutNetwork:
+    """Train a network that places neighbours in the latent side by side on a plane.
+
+    Parameters
+    ----------
+    latent
+        float32 [cells, latent], of the reference; at least three cells.
+    degraded
+        float32 [cells, latent], of the same cells with their counts degraded. They stand in
+        for the cells in half of what the network sees, so that poor cells land where whole
+        ones do.
+    seed
+        Of the weights and the order of training.
+
+    Returns
+    -------
+    LayoutNetwork
+        In evaluation mode.
+
+    References
+    ----------
+    McInnes, Healy, Melville 2018, arXiv:1802.03426 (UMAP). Sainburg, McInnes, Gentner 2021,
+    Neural Computation, "Parametric UMAP embeddings" (the same loss for a network).
+    """
+    graph = neighbor_graph(latent)
+    versions = torch.from_numpy(np.stack([latent, degraded]))
+    steps = int(np.clip(_PASSES * graph.nnz / _EDGES_A_STEP, _FEWEST_STEPS, _MOST_STEPS))
+    torch.manual_seed(seed)
+    starts = [_flat_network(latent, degraded) for _ in range(_STARTS)]
+    for start in starts:
+        _train(start, versions, graph, int(_START_SHARE * steps))
+    sample = latent[np.random.default_rng(seed).permutation(len(latent))[:_JUDGED]]
+    network = max(starts, key=lambda start: _trust(sample, place(start, sample)))
+    _train(network, versions, graph, steps)
+    return network.eval()
+
+
+def place(network: LayoutNetwork, latent: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Place float32 [cells, latent] on the map, float32 [cells, 2]."""
+    placed = np.empty((len(latent), 2), np.float32)
+    with torch.inference_mode():
+        for start in range(0, len(latent), _PLACED):
+            some = torch.from_numpy(latent[start : start + _PLACED])
+            placed[start : start + _PLACED] = network(some).numpy()
+    return placed
+
+
+def layout_trust(
+    latent: NDArray[np.float32], placed: NDArray[np.float32], seed: int
+) -> dict[str, float | int]:
+    """Trustworthiness of a map for the given cells: are neighbours there neighbours in truth.
+
+    Parameters
+    ----------
+    latent
+        float32 [cells, latent].
+    placed
+        float32 [cells, 2].
+    seed
+        Of a sample of 2,000 cells, where there are more.
+
+    Returns
+    -------
+    dict
+        ``cells`` judged and, unless they are too few, ``trustworthiness`` (1 is best) of 15
+        neighbours.
+
+    References
+    ----------
+    Venna, Kaski 2001, ICANN, "Neighborhood preservation in nonlinear projection methods".
+    """
+    rows = np.random.default_rng(seed).permutation(len(latent))[:2000]
+    if len(rows) <= 2 * N_NEIGHBORS:
+        return {"cells": len(rows)}
+    return {
+        "cells": len(rows),
+        "trustworthiness": round(_trust(latent[rows], placed[rows]), 4),
+    }
+
+
+def _encode_degraded(
+    model: CountVAE,
+    cells: TrainingCells,
+    rows: NDArray[np.int64],
+    degradation: Degradation,
+    rng: np.random.Generator,
+) -> NDArray[np.float32]:
+    encoded = encode_cells(model.encoder, cells.counts, rows, _CHUNK, degradation, rng)
+    return np.concatenate([part.mean.numpy() for part in encoded])
+
+
+def _trust(latent: NDArray[np.float32], placed: NDArray[np.float32]) -> float:
+    k = min(N_NEIGHBORS, (len(latent) - 1) // 2)
+    return float(trustworthiness(latent, placed, n_neighbors=k))
+
+
+def neighbor_graph(latent: NDArray[np.float32], n_neighbors: int = N_NEIGHBORS) -> coo_matrix:
+    """UMAP's fuzzy graph of nearest neighbours.
+
+    Parameters
+    ----------
+    latent
+        float32 [cells, latent], at least three cells.
+    n_neighbors
+        Of each cell; fewer in a reference that has fewer.
+
+    Returns
+    -------
+    coo_matrix
+        float64 [cells, cells], symmetric, weights above 0 and at most 1.
+    """
+    n_cells, k = len(latent), min(n_neighbors, len(latent) - 1)
+    distance, neighbor = NearestNeighbors(n_neighbors=k).fit(latent).kneighbors()
+    beyond = distance - distance[:, :1]
+    weight = np.exp(-beyond / _bandwidth(beyond, np.log2(k + 1), 1e-3 * distance.mean())[:, None])
+    rows = np.repeat(np.arange(n_cells), k)
+    directed = csr_matrix((weight.ravel(), (rows, neighbor.ravel())), (n_cells, n_cells))
+    either = directed + directed.T - directed.multiply(directed.T)
+    either.eliminate_zeros()
+    return either.tocoo()
+
+
+def _bandwidth(beyond: NDArray[np.float64], total: float, least: float) -> NDArray[np.float64]:
+    """Bandwidth of each cell at which its weights exp(-beyond / bandwidth) sum to `total`."""
+    low, high = np.zeros(len(beyond)), np.full(len(beyond), 1e3 * beyond.max() + 1e-6)
+    for _ in range(50):
+        middle = (low + high) / 2
+        above = np.exp(-beyond / middle[:, None]).sum(axis=1) > total
+        low, high = np.where(above, low, middle), np.where(above, middle, high)
+    return np.asarray(np.maximum((low + high) / 2, max(least, 1e-9)))
+
+
+def _flat_network(latent: NDArray[np.float32], degraded: NDArray[np.float32]) -> LayoutNetwork:
+    """Start a network near the plane of the first two principal components."""
+    centre = latent.mean(axis=0)
+    spread = max(float(latent.std()), 1e-6)
+    centred = (latent - centre) / spread
+    variance, direction = np.linalg.eigh(np.cov(centred.T))
+    # eigenvectors come with either sign
+    direction = direction * np.where(direction.sum(axis=0) < 0, -1, 1)
+    plane = 5 * direction[:, [-1, -2]] / np.sqrt(max(variance[-1], 1e-6))
+    both = np.concatenate([latent, degraded])
+    return LayoutNetwork(
+        *(torch.from_numpy(np.asarray(a, np.float32)) for a in (
+            centre, spread, both.min(axis=0), both.max(axis=0), plane,
+        ))
+    )  # fmt: skip
+
+
+def _train(network: LayoutNetwork, versions: Tensor, graph: coo_matrix, steps: int) -> None:
+    """Minimise UMAP's cross-entropy over edges drawn by weight.
+
+    ``versions`` is float [versions, cells, latent]: what each end of an edge may be seen as.
+    """
+    ends = torch.from_numpy(np.stack([graph.row, graph.col]).astype(np.int64))
+    reach = torch.from_numpy(graph.data).cumsum(0)
+    optimiser = torch.optim.AdamW(
+        network.parameters(), lr=_LEARNING_RATE, weight_decay=0.01, fused=True
+    )
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, _LEARNING_RATE, total_steps=steps)
+    for _ in range(steps):
+        drawn = torch.rand(_EDGES_A_STEP, dtype=torch.float64) * reach[-1]
+        edge = torch.searchsorted(reach, drawn).clamp_max(len(reach) - 1)
+        cells = ends[:, edge].ravel()
+        placed = network(versions[torch.randint(len(versions), cells.shape), cells])
+        one, other = placed.chunk(2)
+        stranger = placed[torch.randint(len(placed), (_EDGES_A_STEP, _STRANGERS))]
+        loss = _attraction(one, other) + _STRANGERS * _repulsion(one.unsqueeze(1), stranger)
+        optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(network.parameters(), 4.0)
+        optimiser.step()
+        schedule.step()
+
+
+# with u the logarithm of a d^2b, an edge has probability sigmoid(-u)
+def _attraction(one: Tensor, other: Tensor) -> Tensor:
+    return nn.functional.softplus(_log_odds_apart(one, other)).mean()
+
+
+def _repulsion(one: Tensor, other: Tensor) -> Tensor:
+    return nn.functional.softplus(-_log_odds_apart(one, other)).mean()
+
+
+def _log_odds_apart(one: Tensor, other: Tensor) -> Tensor:
+    square = (one - other).square().sum(-1) + _LEAST_SQUARE
+    return float(np.log(_A)) + _B * square.log()

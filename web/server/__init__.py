@@ -1,0 +1,1 @@
+"""The server, its HTTP API, and static sites."""

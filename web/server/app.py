@@ -1,0 +1,332 @@
+"""The server: the page, the parts of the atlas, and an HTTP API that maps uploaded files."""
+
+from __future__ import annotations
+
+import asyncio
+import mimetypes
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack, asynccontextmanager, suppress
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import FastAPI, Query, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import FileResponse, JSONResponse, Response, StreamingResponse
+from fastapi.staticfiles import StaticFiles
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.types import Receive, Scope, Send
+
+from cellport.runtime.atlas.file import MANIFEST, AtlasFile
+from cellport.runtime.fetch.pull import file_name
+from cellport.runtime.version import __version__
+from cellport.web.server.guard import Access, Guard
+from cellport.web.server.jobs import Jobs
+from cellport.web.server.limits import Limits
+from cellport.web.server.refusal import Refusal
+from cellport.web.server.site import manifest_bytes
+from cellport.web.server.upload import receive_upload
+from cellport.web.server.worker import Format
+
+_CHUNK = 1 << 20
+_TYPES = {
+    ".css": "text/css",
+    ".html": "text/html",
+    ".js": "text/javascript",
+    ".json": "application/json",
+    ".mjs": "text/javascript",
+    ".svg": "image/svg+xml",
+    ".wasm": "application/wasm",
+}
+_MEDIA = {"csv": "text/csv", "h5ad": "application/x-hdf5"}
+_ABOUT = (
+    "Maps single-cell RNA-seq counts onto one atlas. Send the file itself as the body; nothing "
+    "is kept."
+)
+_UPLOAD = {
+    "schema": {"type": "string", "format": "binary", "contentMediaType": "application/x-hdf5"}
+}
+
+
+class Problem(BaseModel):
+    """Why a request was refused."""
+
+    error: str
+
+
+class Health(BaseModel):
+    """That the server works, and how busy it is."""
+
+    status: str
+    version: str
+    jobs: int
+    most_jobs: int
+
+
+class AtlasSummary(BaseModel):
+    """What the atlas says of itself."""
+
+    name: str
+    licence: str
+    organism: str
+    created: str
+    n_genes: int
+    n_latent: int
+    labels: list[str]
+    batches: list[str]
+    parents: dict[str, str]
+    thresholds: dict[str, float]
+    sha256: str
+    size: int
+    format_version: int
+    minimum_runtime: str
+    download: str
+
+
+class MapSummary(BaseModel):
+    """What a mapping came to: cells by call and by quality flag, genes matched, notes."""
+
+    n_cells: int
+    calls: dict[str, int]
+    quality: dict[str, int]
+    mean_prob: float
+    genes: list[dict[str, Any]]
+    counts_from: list[str]
+    notes: list[str]
+    device: str
+    seconds: float
+
+
+def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    return {status: {"model": Problem} for status in statuses}
+
+
+def create_app(
+    atlas: AtlasFile,
+    limits: Limits | None = None,
+    access: Access | None = None,
+    page: Path | None = None,
+    started: Callable[[], None] | None = None,
+) -> FastAPI:
+    """Return the ASGI application.
+
+    Parameters
+    ----------
+    atlas
+        To map onto.
+    limits
+        Bounds on files and jobs.
+    access
+        Who may come in; anybody who reaches the server by an address or localhost when None.
+    page
+        The built page; None for the API alone.
+    started
+        Called when the first worker is ready.
+    """
+    access = access or Access()
+    jobs = Jobs(atlas.path.resolve(), limits or Limits())
+    for ending, kind in _TYPES.items():
+        # the operating system's own table may say otherwise
+        mimetypes.add_type(kind, ending)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        await jobs.open()
+        try:
+            if started is not None:
+                started()
+            yield
+        finally:
+            jobs.close()
+
+    app = FastAPI(
+        title="cellport",
+        version=__version__,
+        description=_ABOUT,
+        lifespan=lifespan,
+        openapi_url="/api/openapi.json",
+        docs_url=None,  # its page loads scripts from another host
+        redoc_url=None,
+        redirect_slashes=False,
+        responses=_problems(400, 401) if access.token else _problems(400),
+    )
+    app.add_middleware(Guard, access=access)
+    _add_handlers(app)
+    _add_api(app, atlas, jobs)
+    _add_parts(app, atlas)
+    if page is not None:
+        app.mount("/", StaticFiles(directory=page, html=True))
+    if access.token:
+        _declare_token(app)
+    return app
+
+
+def _add_api(app: FastAPI, atlas: AtlasFile, jobs: Jobs) -> None:
+    @app.get("/api/health", openapi_extra={"security": []})
+    async def health() -> Health:
+        """Tell that the server works and how many files it is working on."""
+        most = jobs.limits.jobs + jobs.limits.queue
+        return Health(status="ok", version=__version__, jobs=jobs.admitted, most_jobs=most)
+
+    @app.get("/api/atlas")
+    async def about() -> AtlasSummary:
+        """Describe the atlas that files are mapped onto."""
+        m = atlas.manifest
+        return AtlasSummary(
+            **{name: getattr(m, name) for name in AtlasSummary.model_fields if hasattr(m, name)},
+            sha256=atlas.sha256,
+            size=atlas.path.stat().st_size,
+            format_version=atlas.format_version,
+            download=f"/atlas/{file_name(atlas)}",
+        )
+
+    @app.post(
+        "/api/map",
+        response_model=MapSummary,
+        responses={
+            200: {
+                "description": "The summary, or the mapped cells in the format asked for",
+                "content": {
+                    media: {"schema": {"type": "string", "format": "binary"}}
+                    for media in _MEDIA.values()
+                },
+            },
+            **_problems(403, 408, 413, 415, 422, 500, 503),
+        },
+        openapi_extra={
+            "requestBody": {"required": True, "content": {"application/octet-stream": _UPLOAD}}
+        },
+    )
+    async def map_file(
+        request: Request,
+        format: Annotated[Format, Query(description="json gives the summary alone")] = "json",
+        layer: Annotated[
+            str | None,
+            Query(description="Where the raw counts are; found when left out", max_length=200),
+        ] = None,
+        minimum_genes: Annotated[
+            float, Query(ge=0, le=1, description="Refuse files with fewer of the atlas's genes")
+        ] = 0.2,
+        any_organism: Annotated[bool, Query()] = False,
+        fractional_counts: Annotated[bool, Query()] = False,
+    ) -> Response:
+        """Map an `.h5ad` or 10x `.h5` file, sent as the body, onto the atlas."""
+        if request.headers.get("content-type", "").lower().startswith("multipart/"):
+            raise Refusal(415, "Send the file itself as the body, not as a form (curl -T FILE).")
+        settings = {
+            "layer": layer,
+            "minimum_genes": minimum_genes,
+            "any_organism": any_organism,
+            "allow_fractional": fractional_counts,
+        }
+        with ExitStack() as stack:
+            job = stack.enter_context(jobs.admit())
+            await receive_upload(request, job, jobs)
+            summary = await _unless_gone(request, jobs.map(job, format, settings))
+            if format == "json":
+                fields = {name: summary[name] for name in MapSummary.model_fields}
+                return JSONResponse(MapSummary(**fields).model_dump())
+            result = job.folder / f"result.{format}"
+            return _Result(result, _MEDIA[format], stack.pop_all())
+
+
+async def _unless_gone(request: Request, work: Any) -> Any:
+    """Wait for work, and end it when the client goes away meanwhile."""
+    job = asyncio.ensure_future(work)
+    gone = asyncio.ensure_future(_disconnected(request))
+    try:
+        await asyncio.wait({job, gone}, return_when=asyncio.FIRST_COMPLETED)
+        if not job.done():
+            raise ClientDisconnect
+        return job.result()
+    finally:
+        for task in (job, gone):
+            task.cancel()
+            with suppress(asyncio.CancelledError, Exception):
+                await task
+
+
+async def _disconnected(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+class _Result(FileResponse):
+    """A result that is removed when it has been sent, or could not be."""
+
+    def __init__(self, path: Path, media: str, cleanup: ExitStack) -> None:
+        super().__init__(path, media_type=media, filename=f"cellport{path.suffix}")
+        self._cleanup = cleanup
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with self._cleanup:
+            await super().__call__(scope, receive, send)
+
+
+def _add_parts(app: FastAPI, atlas: AtlasFile) -> None:
+    manifest = manifest_bytes(atlas)
+    whole = file_name(atlas)
+
+    @app.get("/atlas/{part:path}", include_in_schema=False)
+    def atlas_part(part: str) -> Response:
+        headers = {"Cache-Control": "no-cache"}
+        if part == MANIFEST:
+            return Response(manifest, media_type="application/json", headers=headers)
+        if part == whole:
+            return FileResponse(
+                atlas.path, media_type="application/octet-stream", filename=whole, headers=headers
+            )
+        if part == f"{whole}.sha256":
+            return Response(f"{atlas.sha256}  {whole}\n", media_type="text/plain", headers=headers)
+        if part not in atlas:
+            raise HTTPException(404)
+        data = atlas.read(part)
+        kind = "text/plain; charset=utf-8" if part.endswith(".md") else "application/octet-stream"
+        headers["Content-Length"] = str(len(data))
+        return StreamingResponse(_chunks(data), media_type=kind, headers=headers)
+
+
+def _chunks(data: memoryview) -> Iterator[bytes]:
+    for start in range(0, len(data), _CHUNK):
+        yield bytes(data[start : start + _CHUNK])
+
+
+def _add_handlers(app: FastAPI) -> None:
+    def answer(status: int, sentence: str, headers: Any = None) -> JSONResponse:
+        return JSONResponse({"error": sentence}, status, headers)
+
+    @app.exception_handler(Refusal)
+    async def refused(_: Request, error: Refusal) -> JSONResponse:
+        return answer(error.status, error.sentence, error.headers)
+
+    @app.exception_handler(HTTPException)
+    async def http_error(_: Request, error: HTTPException) -> JSONResponse:
+        sentence = "There is nothing at this address." if error.status_code == 404 else error.detail
+        return answer(error.status_code, sentence, error.headers)
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
+        said = [f"{'.'.join(map(str, e['loc'][1:]))}: {e['msg']}" for e in error.errors()]
+        return answer(422, f"The request is not valid: {'; '.join(said)}.")
+
+    @app.exception_handler(ClientDisconnect)
+    async def gone(_: Request, error: ClientDisconnect) -> JSONResponse:
+        return answer(400, "The file did not come whole; send it again.")
+
+    @app.exception_handler(Exception)
+    async def fault(_: Request, error: Exception) -> JSONResponse:
+        return answer(500, f"Unexpected error ({type(error).__name__}); a fault in cellport.")
+
+
+def _declare_token(app: FastAPI) -> None:
+    plain = app.openapi
+
+    def with_token() -> dict[str, Any]:
+        text = plain()
+        components = text.setdefault("components", {})
+        components["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
+        text["security"] = [{"token": []}]
+        return text
+
+    app.openapi = with_token  # type: ignore[method-assign]

@@ -1,0 +1,147 @@
+"""Run the server on this machine."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import secrets
+import socket
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import Any
+
+from cellport.runtime.atlas.file import open_atlas_file
+from cellport.runtime.errors import CellportError, InputError, MissingDependencyError
+from cellport.web.server.limits import Limits
+from cellport.web.server.site import built_page
+
+_NEEDED = ("anyio", "fastapi", "pebble", "uvicorn")
+
+
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """A server that has started.
+
+    Attributes
+    ----------
+    url
+        To open in a browser; holds the token when there is one.
+    token
+        That requests must bring, empty when none is needed.
+    """
+
+    url: str
+    token: str
+
+
+def serve(
+    atlas: str | os.PathLike[str],
+    host: str = "127.0.0.1",
+    port: int = 8787,
+    *,
+    token: str = "",
+    limits: Limits | None = None,
+    allow_hosts: Iterable[str] = (),
+    with_page: bool = True,
+    started: Callable[[Listening], None] | None = None,
+) -> None:
+    """Serve the page and the API until the process is stopped.
+
+    Parameters
+    ----------
+    atlas
+        An atlas file.
+    host, port
+        To listen on; any free port when 0.
+    token
+        That requests must bring. One is made up when `host` can be reached from elsewhere.
+    limits
+        Bounds on files and jobs.
+    allow_hosts
+        Further names under which the server may be asked, as behind a proxy.
+    with_page
+        Whether to serve the page, or the API alone.
+    started
+        Called once when the server listens.
+
+    Raises
+    ------
+    AtlasError
+        No such atlas, or a damaged one.
+    InputError
+        The address cannot be listened on.
+    MissingDependencyError
+        The extra ``serve`` is not installed, or the page not built.
+    """
+    missing = [name for name in _NEEDED if find_spec(name) is None]
+    if missing:
+        raise MissingDependencyError(
+            f"Serving needs {', '.join(missing)}: pip install 'cellport[cpu,serve]'."
+        )
+    import uvicorn
+
+    from cellport.web.server.app import create_app
+    from cellport.web.server.guard import Access, known_hosts
+
+    limits = limits or Limits()
+    page = built_page() if with_page else None
+    opened = open_atlas_file(atlas)
+    token = _checked_token(token) or ("" if _is_loopback(host) else secrets.token_urlsafe(24))
+    with _listen(host, port) as listener:
+        query = f"?token={token}" if token else ""
+        url = f"http://{_shown(host)}:{listener.getsockname()[1]}/{query}"
+
+        def announce() -> None:
+            if started is not None:
+                started(Listening(url, token))
+
+        access = Access(token, known_hosts(host, allow_hosts))
+        config = uvicorn.Config(
+            create_app(opened, limits, access, page, announce),
+            http="h11",
+            ws="none",
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            limit_concurrency=limits.jobs + limits.queue + 256,
+            timeout_graceful_shutdown=3,
+        )
+        server = uvicorn.Server(config)
+        with suppress(KeyboardInterrupt):
+            server.run(sockets=[listener])
+        if not server.started:
+            raise CellportError("The server did not start; the reason stands above.")
+
+
+def _checked_token(token: str) -> str:
+    if any(mark <= " " or mark > "~" or mark in '";,\\' for mark in token):
+        raise InputError("The token may hold letters, digits and plain signs only.")
+    return token
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        kind, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listener = socket.create_server(address[:2], family=kind, backlog=2048)
+    except (OSError, UnicodeError) as error:
+        raise InputError(
+            f"Cannot listen on {host} port {port} ({getattr(error, 'strerror', error)}); give "
+            "another --host or --port."
+        ) from None
+    return listener
+
+
+def _shown(host: str) -> str:
+    everywhere: Any = {"0.0.0.0": socket.gethostname(), "::": socket.gethostname()}
+    shown = str(everywhere.get(host, host))
+    return f"[{shown}]" if ":" in shown else shown

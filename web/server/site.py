@@ -1,0 +1,68 @@
+"""The parts of a site: the built page, and the members of an atlas as separate files."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+from cellport.runtime.atlas.file import MANIFEST, AtlasFile
+from cellport.runtime.errors import AtlasError, MissingDependencyError
+from cellport.runtime.version import __version__
+
+PAGE = Path(__file__).parent.parent / "page" / "dist"
+BUILD = "npm install --prefix web/page && npm run build --prefix web/page"
+
+
+def built_page() -> Path:
+    """Return the folder of the built page.
+
+    Raises
+    ------
+    MissingDependencyError
+        It has not been built, as in a fresh checkout.
+    """
+    if not (PAGE / "index.html").is_file():
+        raise MissingDependencyError(
+            f"The page has not been built; at the top of the repository, run once: {BUILD}"
+        )
+    return PAGE
+
+
+def page_files(page: Path) -> list[str]:
+    """Relative names of the files of a built page, sorted."""
+    return sorted(
+        path.relative_to(page).as_posix()
+        for path in page.rglob("*")
+        if path.is_file() and not path.is_symlink()
+    )
+
+
+def read_manifest(atlas: AtlasFile) -> dict[str, Any]:
+    """Return the manifest as it stands in the file, and what a page cannot see of the file.
+
+    That is ``parts``, the sorted other members; ``sha256`` of the whole file; and
+    ``cellport_version``, which writes the site.
+    """
+    with zipfile.ZipFile(atlas.path) as archive:
+        text: dict[str, Any] = json.loads(archive.read(MANIFEST))
+    seen = {"sha256": atlas.sha256, "cellport_version": __version__}
+    return {**text, **seen, "parts": sorted(atlas.members)}
+
+
+def manifest_bytes(atlas: AtlasFile) -> bytes:
+    """Return what `read_manifest` gives as JSON.
+
+    Raises
+    ------
+    AtlasError
+        It holds NaN or infinity, which no browser reads.
+    """
+    try:
+        return json.dumps(read_manifest(atlas), allow_nan=False).encode()
+    except ValueError:
+        raise AtlasError(
+            f"{atlas.path.name}: its manifest holds a number that is not finite, which browsers "
+            "cannot read; train the atlas again."
+        ) from None

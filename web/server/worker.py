@@ -1,0 +1,130 @@
+"""What a worker process of the server does: map one file in one folder, and know no other path.
+
+It works inside the folder of the job, so that every message and result names the upload by its
+bare name. What a hostile file makes it use is bounded by the operating system.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import traceback
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from scipy.sparse import csr_matrix
+
+from cellport.runtime.errors import CellportError, InputError, MissingDependencyError
+from cellport.runtime.map_files import map_files
+from cellport.runtime.mapping.atlas import Atlas, MapOptions, load_atlas
+from cellport.web.server.links import refuse_links
+
+UPLOAD = "upload.h5"
+Format = Literal["csv", "h5ad", "json"]
+# a block of cells needs far less; a file that claims more is refused
+_MEMORY = 4 << 30
+_state: dict[str, Any] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a job ended.
+
+    Attributes
+    ----------
+    summary
+        Of the mapping; None when it was refused.
+    refusal
+        Why, in a sentence; empty when it went well.
+    users_fault
+        Whether the file was the reason.
+    """
+
+    summary: dict[str, Any] | None
+    refusal: str = ""
+    users_fault: bool = True
+
+
+def start(atlas: str, threads: int, largest_result: int) -> None:
+    """Open the atlas, once for the life of the process, and map a little with it.
+
+    So the first file does not wait for compiled code and graphs to be loaded.
+
+    Raises
+    ------
+    AtlasError
+        The atlas cannot be used here.
+    """
+    # Ctrl-C in a terminal reaches all; the server decides when its workers end
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _state["atlas"] = load_atlas(atlas)
+    _state["threads"] = threads
+    _state["largest_result"] = largest_result
+    panel = _state["atlas"].panel
+    names = np.array(
+        [symbol or ensembl for symbol, ensembl in zip(panel.symbols, panel.ensembl, strict=True)],
+        object,
+    )
+    canary = csr_matrix(_state["atlas"].file.array("canary_counts"))
+    with suppress(InputError):
+        _state["atlas"].map((canary, names), device="cpu", threads=threads)
+
+
+def ready() -> bool:
+    """Answer, which shows that the process has started."""
+    return isinstance(_state["atlas"], Atlas)
+
+
+def map_upload(folder: str, form: Format, settings: dict[str, Any]) -> Outcome:
+    """Map the upload in a folder to ``result.<form>`` beside it.
+
+    Parameters
+    ----------
+    folder
+        Of this job alone; holds `UPLOAD`.
+    form
+        ``json`` gives the summary alone.
+    settings
+        Of `MapOptions`, by name.
+    """
+    os.chdir(folder)
+    try:
+        _limit_resources()
+        refuse_links(UPLOAD)
+        options = MapOptions(device="cpu", threads=_state["threads"], **settings)
+        out = "result.csv" if form == "json" else f"result.{form}"
+        summary = map_files(_state["atlas"], UPLOAD, out, options)
+    except CellportError as error:
+        fault = isinstance(error, InputError | MissingDependencyError)
+        return Outcome(None, _without_path(str(error), folder), fault)
+    except MemoryError:
+        return Outcome(None, f"{UPLOAD} needs more memory than the server gives to one file.")
+    except Exception as error:  # noqa: BLE001 - the process serves the next job too
+        traceback.print_exc()
+        said = f"Unexpected error ({type(error).__name__}); this is a fault in cellport."
+        return Outcome(None, said, users_fault=False)
+    finally:
+        os.chdir("/")
+    return Outcome(asdict(summary))
+
+
+def _without_path(text: str, folder: str) -> str:
+    return " ".join(text.replace(f"{folder}{os.sep}", "").replace(folder, "").splitlines())
+
+
+def _limit_resources() -> None:
+    """Bound memory and the size of the result, on top of what the process has by now."""
+    try:
+        import resource
+    except ImportError:
+        return
+    with suppress(OSError, ValueError):
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+        most = pages * resource.getpagesize() + _MEMORY
+        resource.setrlimit(resource.RLIMIT_AS, (most, resource.getrlimit(resource.RLIMIT_AS)[1]))
+    with suppress(OSError, ValueError):
+        hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+        resource.setrlimit(resource.RLIMIT_FSIZE, (_state["largest_result"], hard))
