@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from cellport.runtime.errors import TrainingError as TrainingError
     from cellport.runtime.map_files import map_files as map_files
     from cellport.runtime.mapping.atlas import Atlas as Atlas
-    from cellport.runtime.mapping.atlas import MapOptions as MapOptions
     from cellport.runtime.mapping.atlas import load_atlas as load_atlas
+    from cellport.runtime.mapping.options import MapOptions as MapOptions
     from cellport.runtime.mapping.paga import add_paga as add_paga
     from cellport.runtime.mapping.result import Mapping as Mapping
     from cellport.runtime.report.write import write_report as write_report
@@ -32,7 +32,7 @@ _HOME = {
     "AtlasError": "runtime.errors",
     "CellportError": "runtime.errors",
     "InputError": "runtime.errors",
-    "MapOptions": "runtime.mapping.atlas",
+    "MapOptions": "runtime.mapping.options",
     "Mapping": "runtime.mapping.result",
     "MissingDependencyError": "runtime.errors",
     "OutputError": "runtime.errors",

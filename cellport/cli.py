@@ -189,7 +189,8 @@ def map_(
     gc.disable()
     from cellport import screen
     from cellport.runtime.map_files import map_files
-    from cellport.runtime.mapping.atlas import MapOptions, load_atlas
+    from cellport.runtime.mapping.atlas import load_atlas
+    from cellport.runtime.mapping.options import MapOptions
 
     gc.freeze()
     gc.enable()
@@ -199,10 +200,20 @@ def map_(
     screen.warm_up()
     options = MapOptions(**settings)
     if cluster:
-        from cellport.on_cluster import map_on_cluster, refuse_options
+        from cellport.on_cluster import map_on_cluster
 
-        refuse_options(with_counts, report, lineage_genes)
-        summary = map_on_cluster(opened, query, out, options, cluster, workers, part_cells)
+        summary = map_on_cluster(
+            opened,
+            query,
+            out,
+            options,
+            cluster,
+            workers,
+            part_cells,
+            with_counts=with_counts,
+            report=report,
+            lineage_genes=lineage_genes,
+        )
     elif workers or part_cells:
         raise click.UsageError("--workers and --part-cells belong to --dask.")
     else:
@@ -215,8 +226,8 @@ def map_(
                 with_counts=with_counts,
                 report=report,
                 lineage_genes=lineage_genes,
-                started=show.started,
-                progress=show.cells,
+                on_start=show.started,
+                on_progress=show.cells,
             )
     if as_json:
         _print_json(asdict(summary))

@@ -9,27 +9,11 @@ from cellport import screen
 from cellport.runtime.cluster.local import connected
 from cellport.runtime.cluster.plan import PART_CELLS
 from cellport.runtime.cluster.run import map_dask
-from cellport.runtime.errors import InputError
 
 if TYPE_CHECKING:
     from cellport.runtime.map_files import Summary
-    from cellport.runtime.mapping.atlas import Atlas, MapOptions
-
-
-def refuse_options(with_counts: bool, report: str | None, lineage_genes: str | None) -> None:
-    """Refuse what a folder of Parquet files cannot hold, or many processes cannot make.
-
-    Raises
-    ------
-    InputError
-        Saying which option.
-    """
-    if with_counts:
-        raise InputError("--with-counts needs an .h5ad output; leave it or --dask out.")
-    if report is not None:
-        raise InputError("--report is written by one process; leave it or --dask out.")
-    if lineage_genes is not None:
-        raise InputError("--lineage-genes is written by one process; leave it or --dask out.")
+    from cellport.runtime.mapping.atlas import Atlas
+    from cellport.runtime.mapping.options import MapOptions
 
 
 def map_on_cluster(
@@ -40,6 +24,10 @@ def map_on_cluster(
     cluster: str,
     workers: int | None,
     part_cells: int | None,
+    *,
+    with_counts: bool,
+    report: str | None,
+    lineage_genes: str | None,
 ) -> Summary:
     """Connect, map with a bar, and say what remains when it is stopped.
 
@@ -57,8 +45,11 @@ def map_on_cluster(
                 out,
                 options,
                 part_cells=part_cells or PART_CELLS,
-                planned=show.planned,
-                progress=show.cells,
+                with_counts=with_counts,
+                report=report,
+                lineage_genes=lineage_genes,
+                on_start=show.planned,
+                on_progress=show.cells,
             )
     except KeyboardInterrupt:
         raise KeyboardInterrupt(

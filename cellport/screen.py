@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import (
@@ -22,17 +23,17 @@ from rich.text import Text
 
 from cellport.ctrl_c import in_steps, stop_if_pressed
 from cellport.runtime.atlas.thresholds import MEANING
-from cellport.runtime.errors import AtlasError
 
 if TYPE_CHECKING:
     from cellport.demo import DemoResult
-    from cellport.runtime.atlas.file import AtlasFile, Manifest
+    from cellport.runtime.atlas.file import AtlasFile
+    from cellport.runtime.atlas.manifest import HeldOut, Manifest
     from cellport.runtime.cluster.plan import Plan
     from cellport.runtime.fetch.pull import Pulled
     from cellport.runtime.fetch.registry import Entry
     from cellport.runtime.map_files import Summary
-    from cellport.runtime.mapping.atlas import Stream
-    from cellport.runtime.mapping.provenance import QueryFacts
+    from cellport.runtime.mapping.pipeline import Stream
+    from cellport.runtime.mapping.query import QueryFacts
     from cellport.runtime.mapping.verify import Check
     from cellport.train.fit.loop import Progress as TrainingProgress
     from cellport.web.server.publish import Published
@@ -218,102 +219,82 @@ def mapped(summary: Summary) -> None:
 
 def atlas(file: AtlasFile) -> None:
     """Print what is in an atlas."""
-    m, training_facts = file.manifest, file.manifest.training
+    m, made = file.manifest, file.manifest.provenance
     table = Table(show_header=False, box=None, title=m.name, title_justify="left")
     rows = {
         "file": f"{file.path} ({sum(file.members.values()) / 1e6:.1f} MB)",
         "sha256": file.sha256,
         "format": f"{file.format_version}, needs cellport {m.minimum_runtime} or newer",
         "organism": m.organism or "not stated",
-        "licence": m.licence or "not stated",
-        "trained": f"{m.created} on {_number(training_facts, 'cells') or 0:,.0f} cells",
-        "genes": f"{m.n_genes:,}, for example {', '.join(m.symbols[:5])}",
+        "licence": made.licence or "not stated",
+        "made": f"{made.created} by {made.made_by}, on {made.cells:,} cells",
+        "genes": f"{m.n_genes:,}, for example {', '.join(m.panel.symbols[:5])}",
         "latent": f"{m.n_latent} dimensions",
         "batches": f"{len(m.batches)}: {', '.join(m.batches[:8])}",
         "labels": f"{len(m.labels)}: {', '.join(m.labels)}" if m.labels else "none",
     }
-    groups = dict.fromkeys(m.parents.values()) if any(m.parents) else {}
+    groups = dict.fromkeys(m.parents.values())
     if groups:
         rows["groups"] = f"{len(groups)}: {', '.join(groups)}"
-    for name, value in [*rows.items(), *_shape(m), *_how_good(training_facts)]:
+    rows |= _shape(m) | _how_good(m)
+    for name, value in rows.items():
         table.add_row(name, value)
-    for i, (name, number) in enumerate(m.thresholds.items()):
-        meaning = f" ({MEANING[name]})" if name in MEANING else ""
-        table.add_row("" if i else "thresholds", f"{name} {number:g}{meaning}")
+    for i, (name, number) in enumerate(asdict(m.thresholds).items()):
+        table.add_row("" if i else "thresholds", f"{name} {number:g} ({MEANING[name]})")
     _console().print(table)
-    _reliability(training_facts)
+    if m.held_out is not None:
+        _reliability(m.held_out)
 
 
-def _shape(manifest: Manifest) -> list[tuple[str, str]]:
-    """Rows about clusters and trajectory, where the manifest says something sensible of them."""
-    from cellport.runtime.atlas.structure import structure_names
-
-    try:
-        names = structure_names(manifest)
-    except AtlasError:
-        return []
-    if not names.clusters:
-        return []
-    rows = [("clusters", f"{len(names.clusters)}")]
-    stated = manifest.training["structure"].get("trajectory", "none")
-    found = "; ".join(names.edges[:8]) if names.edges else str(stated)
-    rest = f" and {len(names.edges) - 8} more" if len(names.edges) > 8 else ""
-    return [*rows, ("trajectory", found + rest)]
+def _shape(manifest: Manifest) -> dict[str, str]:
+    """Rows about clusters and trajectory."""
+    if not manifest.clusters:
+        return {}
+    graph = manifest.trajectory
+    edges = graph.edge_names if graph else ()
+    rest = f" and {len(edges) - 8} more" if len(edges) > 8 else ""
+    return {
+        "clusters": f"{len(manifest.clusters)}",
+        "trajectory": "; ".join(edges[:8]) + rest if edges else "none",
+    }
 
 
-def _how_good(training_facts: dict[str, Any]) -> list[tuple[str, str]]:
-    """Rows about held-out cells: what is there of them, for any program may write a manifest."""
-    scores = training_facts.get("held_out")
-    scores = scores if isinstance(scores, dict) else {}
-    rows = []
-    in_words = {"accuracy": "accuracy", "macro_f1": "macro-F1", "ece": "calibration error"}
-    found = {words: _number(scores, key) for key, words in in_words.items()}
-    known = [f"{words} {value:.3f}" for words, value in found.items() if value is not None]
-    if known:
-        of = "cells of unseen batches" if scores.get("by") == "batch" else "cells"
-        rows.append(
-            ("held out", f"{', '.join(known)} on {_number(scores, 'cells') or 0:,.0f} {of}")
+def _how_good(manifest: Manifest) -> dict[str, str]:
+    """Rows about held-out cells."""
+    rows = {}
+    scores = manifest.held_out
+    if scores is not None:
+        of = "cells of unseen batches" if scores.by == "batch" else "cells"
+        rows["held out"] = (
+            f"accuracy {scores.accuracy:.3f}, macro-F1 {scores.macro_f1:.3f}, calibration error "
+            f"{scores.ece:.3f} on {scores.cells:,} {of}"
         )
-    softness = _number(training_facts, "softness")
-    if softness is not None:
-        rows.append(
-            ("calibration", f"softness {softness:.2f} (0 leaves probabilities as they are)")
+    if manifest.labels:
+        rows["calibration"] = (
+            f"softness {manifest.head.calibration.softness:.2f} (0 leaves probabilities as they "
+            "are)"
         )
-    sets = scores.get("conformal")
-    sets = sets if isinstance(sets, dict) else {}
-    level, coverage, size = (_number(sets, key) for key in ("level", "coverage", "mean_size"))
-    if level is not None and coverage is not None and size is not None:
-        rows.append(
-            (
-                "label sets",
-                f"hold the true label of {coverage:.1%} of held-out cells (meant: {level:.0%}), "
-                f"{size:.2f} labels on average",
-            )
+    if scores is not None and scores.sets is not None:
+        rows["label sets"] = (
+            f"hold the true label of {scores.sets.coverage:.1%} of held-out cells (meant: "
+            f"{scores.sets.level:.0%}), {scores.sets.mean_size:.2f} labels on average"
         )
     return rows
 
 
-def _reliability(training_facts: dict[str, Any]) -> None:
-    """Print how often labels were right by their probability, where the atlas says so."""
-    scores = training_facts.get("held_out")
-    bins = scores.get("reliability") if isinstance(scores, dict) else None
-    keys = ("low", "high", "cells", "confidence", "accuracy")
+def _reliability(scores: HeldOut) -> None:
+    """Print how often labels were right by their probability."""
     table = Table("probability", "cells", "mean", "right", title="Held-out labels by probability")
-    for entry in bins if isinstance(bins, list) else []:
-        values = [_number(entry, key) for key in keys] if isinstance(entry, dict) else []
-        known = [value for value in values if value is not None]
-        if len(known) == len(keys) and known[2]:
-            low, high, cells, confidence, accuracy = known
+    for one in scores.reliability:
+        if one.cells:
             table.add_row(
-                f"{low:.2f} to {high:.2f}", f"{cells:,.0f}", f"{confidence:.2f}", f"{accuracy:.2f}"
+                f"{one.low:.2f} to {one.high:.2f}",
+                f"{one.cells:,}",
+                f"{one.confidence:.2f}",
+                f"{one.accuracy:.2f}",
             )
     if table.row_count:
         _console().print(table)
-
-
-def _number(facts: dict[str, Any], key: str) -> float | None:
-    value = facts.get(key)
-    return value if type(value) in (int, float) else None
 
 
 def verified(checks: list[Check]) -> None:

@@ -57,10 +57,10 @@ class MappingTail(nn.Module):
         self.layout = layout
         self.softness = softness
 
-    def forward(self, hidden: Tensor) -> tuple[Tensor, ...]:
+    def forward(self, features: Tensor) -> tuple[Tensor, ...]:
         """Answer for float [n, features] what `answer_names` names."""
-        encoded: Encoded = self.tail(hidden)
-        score: Tensor = self.novelty(hidden, encoded.mean)
+        encoded: Encoded = self.tail(features)
+        score: Tensor = self.novelty(features, encoded.mean)
         place: Tensor = self.layout(encoded.mean)
         if encoded.logits.shape[1] == 0:
             return encoded.mean, score, place, *self.structure(encoded.mean)

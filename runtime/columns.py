@@ -1,4 +1,7 @@
-"""What mapping returns: columns by name, in blocks of cells."""
+"""What mapping returns: columns and matrices by name, in blocks of cells.
+
+The names are a contract with whoever reads a result.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cellport.runtime.sources.block import CountBlock
+
+# obs
+LABEL, PROB, CALL = "cellport_label", "cellport_prob", "cellport_call"
+LABEL_SET = "cellport_label_set"
+NOVELTY_P, NOVEL = "cellport_novelty_p", "cellport_novel"
+QUALITY = "cellport_qc"
+CLUSTER = "cellport_cluster"
+EDGE, EDGE_FRACTION = "cellport_edge", "cellport_edge_fraction"
+PSEUDOTIME, PSEUDOTIME_SD = "cellport_pseudotime", "cellport_pseudotime_sd"
+NEIGHBORS, NEIGHBOR_LABELS = "cellport_neighbors", "cellport_neighbor_labels"
+QUERY = "cellport_query"
+# obsm
+LATENT, UMAP, FATE = "X_cellport", "X_cellport_umap", "X_cellport_fate"
+NEIGHBOR_DISTANCE = "cellport_neighbor_distance"
+CORRECTED = "X_cellport_corrected"
+
+# a call that is none, and the flags of quality
+UNKNOWN = "unknown"
+QUALITIES = ("ok", "empty", "low_depth", "low_gene_coverage")
+# what joins the labels of a set, and the names of neighbours
+JOINED_BY = ";"
 
 ColumnKind = Literal["category", "float", "bool", "text"]
 
@@ -47,9 +71,20 @@ class Schema:
         Names that the columns of some of these matrices have in a table; the others are numbered.
     """
 
-    columns: tuple[Column, ...]
-    obsm: dict[str, int]
+    columns: tuple[Column, ...] = ()
+    obsm: dict[str, int] = field(default_factory=dict)
     obsm_columns: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def __add__(self, other: Schema) -> Schema:
+        return Schema(
+            (*self.columns, *other.columns),
+            {**self.obsm, **other.obsm},
+            {**self.obsm_columns, **other.obsm_columns},
+        )
+
+    def categories(self, name: str) -> tuple[str, ...]:
+        """Names behind the codes of a column; none where there is no such column."""
+        return next((one.categories for one in self.columns if one.name == name), ())
 
     def flat_names(self, matrix: str) -> list[str]:
         """Names of the columns that a matrix spreads over: ``X_cellport_0``, ``X_cellport_1``."""

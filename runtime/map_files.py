@@ -5,35 +5,36 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any, NamedTuple
 
 from cellport.runtime.base.prefetch import prefetch
-from cellport.runtime.columns import MappedBlock, Schema
+from cellport.runtime.columns import MappedBlock
 from cellport.runtime.errors import InputError, OutputError
-from cellport.runtime.mapping.annotate.origin import distinct_names, with_query, with_query_schema
-from cellport.runtime.mapping.atlas import Atlas, MapOptions, Stream
+from cellport.runtime.mapping.annotate.origin import distinct_names
+from cellport.runtime.mapping.atlas import Atlas
+from cellport.runtime.mapping.gather import LINEAGES, NEED_COUNTS, REPORT, TALLY, start_gathering
+from cellport.runtime.mapping.gather.gatherer import Gatherer
 from cellport.runtime.mapping.gather.tally import Tally
+from cellport.runtime.mapping.options import MapOptions
+from cellport.runtime.mapping.pipeline import Stream
+from cellport.runtime.mapping.query import QueryFacts
 from cellport.runtime.sources.memory import is_anndata
 from cellport.runtime.writers import check_output, open_writer
+from cellport.runtime.writers.output import whole_file
 
-if TYPE_CHECKING:
-    from cellport.runtime.mapping.gather.lineage_counts import LineageCounts, QueryLineages
-    from cellport.runtime.mapping.gather.novel_groups import NovelCells, NovelGroup
-    from cellport.runtime.report import ReportMaker
+Path = str | os.PathLike[str]
 
 
 @dataclass(frozen=True, slots=True)
-class Summary:
-    """What a finished mapping came to.
+class MapSummary:
+    """What the cells of a mapping came to.
 
     Attributes
     ----------
-    out
-        The file written.
     n_cells
-        Cells in it.
+        Cells mapped.
     calls
         Number of cells a call, most first.
     quality
@@ -48,13 +49,8 @@ class Summary:
         ``cpu`` or ``cuda``.
     seconds
         Of the whole mapping.
-    report, lineage_genes
-        The HTML page and the table of genes written, where they were asked for.
-    parts, parts_kept
-        Of a mapping on a cluster: files of the dataset, and those of them that were there before.
     """
 
-    out: str
     n_cells: int
     calls: dict[str, int]
     quality: dict[str, int]
@@ -64,23 +60,113 @@ class Summary:
     notes: list[str]
     device: str
     seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary(MapSummary):
+    """The same, and what was written.
+
+    Attributes
+    ----------
+    out
+        The file or folder.
+    report, lineage_genes
+        The HTML page and the table of genes, where they were asked for.
+    parts, parts_kept
+        Of a mapping on a cluster: files of the dataset, and those of them that were there before.
+    """
+
+    out: str
     report: str | None = None
     lineage_genes: str | None = None
     parts: int | None = None
     parts_kept: int | None = None
 
 
+class SideOutputs(NamedTuple):
+    """What is written beside the mapped cells.
+
+    Attributes
+    ----------
+    report
+        An ``.html`` page about the mapping, for people who do not code.
+    lineage_genes
+        A ``.csv`` or ``.tsv`` of how each gene changes along each lineage, in the atlas and in the
+        queries' own counts.
+    """
+
+    report: Path | None = None
+    lineage_genes: Path | None = None
+
+    @property
+    def gatherers(self) -> tuple[str, ...]:
+        """What has to be summed up for them, and for every mapping."""
+        of_report = REPORT if self.report is not None else ()
+        of_genes = (LINEAGES,) if self.lineage_genes is not None else ()
+        return tuple(dict.fromkeys((TALLY, *of_report, *of_genes)))
+
+    def check(self, atlas: Atlas, out: Path, inputs: Sequence[Path]) -> None:
+        """Refuse what could not be written, before any work is done for it.
+
+        Raises
+        ------
+        InputError
+            Genes along lineages were asked of an atlas without any.
+        OutputError
+            A place cannot be written to, or is the output or an input.
+        """
+        if self.report is not None:
+            from cellport.runtime.report.write import check_report
+
+            check_report(self.report, inputs)
+            _check_other(self.report, out, "report")
+        if self.lineage_genes is not None:
+            from cellport.runtime.atlas.trajectory import require_trajectory
+            from cellport.runtime.mapping.gather.lineages import check_table
+
+            require_trajectory(atlas.trajectory, atlas.manifest.name)
+            check_table(self.lineage_genes, inputs)
+            _check_other(self.lineage_genes, out, "table of genes")
+
+    def appear(
+        self,
+        stack: ExitStack,
+        atlas: Atlas,
+        gathered: dict[str, Gatherer],
+        uns: dict[str, Any],
+        out: Path,
+    ) -> None:
+        """Write them aside, to be put in their places when the stack ends well."""
+        if self.report is not None:
+            from cellport.runtime.report.write import report_page
+
+            page = report_page(atlas, gathered, uns, out)
+            stack.enter_context(whole_file(self.report, page.encode()))
+        if self.lineage_genes is not None:
+            from cellport.runtime.mapping.gather.lineages import LineageCounts, gene_table
+
+            counts = gathered[LINEAGES]
+            assert isinstance(counts, LineageCounts)
+            table = gene_table(counts, self.lineage_genes)
+            stack.enter_context(whole_file(self.lineage_genes, table))
+
+
+def _check_other(path: Path, out: Path, kind: str) -> None:
+    if os.path.realpath(path) == os.path.realpath(out):
+        raise OutputError(f"The {kind} '{path}' is also the output; give it another name.")
+
+
 def map_files(
     atlas: Atlas,
     queries: Any,
-    out: str | os.PathLike[str],
+    out: Path,
     options: MapOptions | None = None,
     *,
     with_counts: bool = False,
-    report: str | os.PathLike[str] | None = None,
-    lineage_genes: str | os.PathLike[str] | None = None,
-    started: Callable[[list[Stream]], None] | None = None,
-    progress: Callable[[int], None] | None = None,
+    report: Path | None = None,
+    lineage_genes: Path | None = None,
+    on_start: Callable[[list[Stream]], None] | None = None,
+    on_progress: Callable[[int], None] | None = None,
 ) -> Summary:
     """Map one or more queries and write one result, in memory that does not grow with the cells.
 
@@ -97,14 +183,11 @@ def map_files(
         How to map.
     with_counts
         Copy the counts into the result too (``.h5ad`` only, one query).
-    report
-        An ``.html`` page to write about the mapping, for people who do not code.
-    lineage_genes
-        A ``.csv`` or ``.tsv`` to write how each gene changes along each lineage, in the atlas and
-        in the queries' own counts.
-    started
+    report, lineage_genes
+        As in `SideOutputs`.
+    on_start
         Called once when every query has been opened and checked.
-    progress
+    on_progress
         Called with the number of cells done after each block.
 
     Raises
@@ -116,153 +199,86 @@ def map_files(
         The result cannot be written; nothing is left behind.
     """
     began = time.perf_counter()
-    if isinstance(queries, str | os.PathLike) or is_anndata(queries):
-        queries = [queries]
-    if not queries:
-        raise InputError("No query was given; name at least one file.")
+    queries = listed(queries)
     if with_counts and len(queries) != 1:
         raise InputError("Counts can be copied for one query at a time; map the others apart.")
-    paths = [query for query in queries if isinstance(query, str | os.PathLike)]
-    inputs = [*paths, atlas.file.path]
+    inputs = [*(query for query in queries if isinstance(query, Path)), atlas.file.path]
     check_output(out, with_counts=with_counts, inputs=inputs)
-    if report is not None:
-        _check_report(report, out, inputs)
-    if lineage_genes is not None:
-        _check_lineage_genes(atlas, lineage_genes, inputs, out)
-    # genes of novel cells and along lineages are read from the counts
-    keep = with_counts or report is not None or lineage_genes is not None
+    beside = SideOutputs(report, lineage_genes)
+    beside.check(atlas, out, inputs)
+    keep = with_counts or any(name in NEED_COUNTS for name in beside.gatherers)
     how = replace(options or MapOptions(), keep_counts=keep)
-    streams = [atlas.stream(query, how) for query in queries]
-    if started is not None:
-        started(streams)
     names = distinct_names(queries)
-    schema = with_query_schema(streams[0].schema, names)
-    maker = _report_maker(atlas, schema) if report is not None else None
-    novel = _novel_cells(atlas) if report is not None else None
-    wanted = report is not None or lineage_genes is not None
-    lineages = _lineage_counts(atlas) if wanted else None
-    calls = next((c.categories for c in schema.columns if c.name == "cellport_call"), ())
-    tally = Tally()
-    n_cells = sum(stream.n_cells for stream in streams)
+    streams = [
+        atlas.stream(query, how, among=(names, position)) for position, query in enumerate(queries)
+    ]
+    if on_start is not None:
+        on_start(streams)
+    schema, n_cells = streams[0].schema, sum(stream.n_cells for stream in streams)
+    gathered = start_gathering(beside.gatherers, atlas.file, schema)
     genes = streams[0].gene_names if with_counts else None
     with open_writer(out, schema, n_cells, counts_genes=genes, inputs=inputs) as writer:
         # mapping goes on in the background while a block is written
         for stream, block in prefetch(_joined(streams), 1):
             writer.write(block)
-            tally.add(block, calls)
-            if maker is not None:
-                maker.add(block)
-            if novel is not None:
-                novel.add(block, stream.genes)
-            if lineages is not None:
-                lineages.add(block, stream.genes)
-            if progress is not None:
-                progress(tally.cells)
+            for gatherer in gathered.values():
+                gatherer.add(block, stream.genes)
+            if on_progress is not None:
+                on_progress(block.start + block.n_cells)
         uns = atlas.provenance(streams, time.perf_counter() - began)
-        query = lineages.found() if lineages is not None else None
-        groups = novel.groups() if novel is not None else ()
         # none of the files appears without the others
-        with (
-            _reported(report, maker, uns, out, groups, query),
-            _tabulated(lineage_genes, atlas, query),
-        ):
+        with ExitStack() as stack:
+            beside.appear(stack, atlas, gathered, uns, out)
             writer.close(uns)
+    facts, device = [stream.facts for stream in streams], streams[0].device
+    return summary(gathered, facts, device, time.perf_counter() - began, out, beside)
+
+
+def listed(queries: Any) -> list[Any]:
+    """Return one query or several as a list.
+
+    Raises
+    ------
+    InputError
+        There is none.
+    """
+    if isinstance(queries, Path) or is_anndata(queries):
+        queries = [queries]
+    if not queries:
+        raise InputError("No query was given; name at least one file.")
+    return list(queries)
+
+
+def summary(
+    gathered: dict[str, Gatherer],
+    queries: Sequence[QueryFacts],
+    device: str,
+    seconds: float,
+    out: Path,
+    beside: SideOutputs,
+) -> Summary:
+    """Sum up a finished mapping."""
+    tally = gathered[TALLY]
+    assert isinstance(tally, Tally)
     return Summary(
+        n_cells=tally.n_cells,
+        calls=tally.calls,
+        quality=tally.quality,
+        mean_prob=tally.mean_prob,
+        genes=[query.genes for query in queries],
+        counts_from=[query.counts_from for query in queries],
+        notes=[note for query in queries for note in query.notes],
+        device=device,
+        seconds=round(seconds, 3),
         out=str(out),
-        n_cells=tally.cells,
-        calls=dict(tally.calls.most_common()),
-        quality=dict(tally.quality.most_common()),
-        mean_prob=tally.prob / max(tally.cells, 1),
-        genes=[stream.genes.report() for stream in streams],
-        counts_from=[stream.counts_from for stream in streams],
-        notes=[note for stream in streams for note in stream.notes],
-        device=streams[0].device,
-        seconds=round(time.perf_counter() - began, 3),
-        report=None if report is None else str(report),
-        lineage_genes=None if lineage_genes is None else str(lineage_genes),
+        report=None if beside.report is None else str(beside.report),
+        lineage_genes=None if beside.lineage_genes is None else str(beside.lineage_genes),
     )
-
-
-def _check_report(
-    report: str | os.PathLike[str],
-    out: str | os.PathLike[str],
-    inputs: Sequence[str | os.PathLike[str]],
-) -> None:
-    from cellport.runtime.report import check_report
-
-    check_report(report, inputs)
-    if os.path.realpath(report) == os.path.realpath(out):
-        raise OutputError(f"The report '{report}' is also the output; give it another name.")
-
-
-def _report_maker(atlas: Atlas, schema: Schema) -> ReportMaker:
-    from cellport.runtime.report import ReportMaker
-
-    return ReportMaker(atlas, schema)
-
-
-def _novel_cells(atlas: Atlas) -> NovelCells:
-    from cellport.runtime.mapping.gather.novel_groups import NovelCells
-
-    return NovelCells(atlas.file)
-
-
-def _reported(
-    report: str | os.PathLike[str] | None,
-    maker: ReportMaker | None,
-    uns: dict[str, Any],
-    out: str | os.PathLike[str],
-    groups: Sequence[NovelGroup],
-    query: QueryLineages | None,
-) -> AbstractContextManager[None]:
-    """Have the report ready before the result appears."""
-    if report is None or maker is None:
-        return nullcontext()
-    from cellport.runtime.report import appearing
-
-    return appearing(report, maker.page(uns, out, groups, query))
-
-
-def _check_lineage_genes(
-    atlas: Atlas,
-    table: str | os.PathLike[str],
-    inputs: Sequence[str | os.PathLike[str]],
-    out: str | os.PathLike[str],
-) -> None:
-    from cellport.runtime.atlas.trajectory import require_trajectory
-    from cellport.runtime.mapping.gather.lineage_counts import check_table
-
-    require_trajectory(atlas.trajectory, atlas.manifest)
-    check_table(table, inputs)
-    if os.path.realpath(table) == os.path.realpath(out):
-        raise OutputError(f"The table of genes '{table}' is also the output; give another name.")
-
-
-def _lineage_counts(atlas: Atlas) -> LineageCounts | None:
-    if atlas.trajectory is None:
-        return None
-    from cellport.runtime.mapping.gather.lineage_counts import LineageCounts
-
-    return LineageCounts(atlas.file, atlas.trajectory)
-
-
-def _tabulated(
-    table: str | os.PathLike[str] | None, atlas: Atlas, query: QueryLineages | None
-) -> AbstractContextManager[None]:
-    """Have the table of genes ready before the result appears."""
-    if table is None or query is None or atlas.trajectory is None:
-        return nullcontext()
-    from cellport.runtime.mapping.gather.lineage_counts import gene_table
-    from cellport.runtime.writers.output import whole_file
-
-    separator = "\t" if str(table).lower().endswith(".tsv") else ","
-    return whole_file(table, gene_table(atlas.file, atlas.trajectory, query, separator))
 
 
 def _joined(streams: list[Stream]) -> Iterator[tuple[Stream, MappedBlock]]:
     offset = 0
-    for code, stream in enumerate(streams):
+    for stream in streams:
         for block in stream.blocks:
-            placed = replace(block, start=block.start + offset)
-            yield stream, with_query(placed, code) if len(streams) > 1 else placed
+            yield stream, replace(block, start=block.start + offset)
         offset += stream.n_cells

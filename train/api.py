@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import datetime
 import os
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,10 +14,11 @@ import torch
 from numpy.typing import NDArray
 
 from cellport.models.vae import CountVAE
-from cellport.runtime.atlas.file import Manifest, npy_bytes, write_atlas_file
+from cellport.runtime.atlas.file import npy_bytes, write_atlas_file
+from cellport.runtime.atlas.manifest import Manifest
 from cellport.runtime.errors import OutputError, TrainingError
-from cellport.runtime.version import __version__
 from cellport.train.export.card import write_card
+from cellport.train.export.manifest import atlas_manifest
 from cellport.train.export.members import export_members, reference_members
 from cellport.train.features.kernel import feature_maker
 from cellport.train.fit.loop import FitConfig, Progress, TrainingCells, dismiss, fit, follow
@@ -43,11 +43,6 @@ from cellport.train.structure.roots import RootChoice
 from cellport.train.umap import learn_layout, place
 
 _FEWEST_CELLS = 20
-THRESHOLDS = {
-    "low_depth": 100.0,
-    "low_gene_coverage": 0.6,
-    "novelty_p": 0.05,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,38 +229,22 @@ def _build(
     roots = RootChoice(tuple(how.root), tuple(how.root_cell))
     structure = fit_structure(model, latent, known, roots, how.fit.seed)
     names = name_genes(reference.gene_columns, genes, how.organism)
-    training = {
-        "cells": int(cells.counts.shape[0]),
-        "counts_from": reference.description,
-        "notes": list(reference.notes),
-        "label_column": how.labels or "",
-        "batch_column": how.batch or "",
-        "settings": asdict(how.fit),
-        **asdict(rules.calibration),
-        "novelty_easing": round(easing, 4),
-        "cells_by_label": _count(reference.labels, cells.label),
-        "cells_by_batch": _count(reference.batches, cells.batch),
-        "held_out": rules.scores,
-        "layout": layout_scores,
-        "structure": structure.summary,
-        "versions": {"cellport": __version__, "torch": torch.__version__},
-    }
-    manifest = Manifest(
+    manifest = atlas_manifest(
+        reference,
+        names,
+        rules,
+        structure.summary,
+        how.fit,
         name=how.name or "atlas",
         licence=how.licence,
-        organism=names.organism,
-        created=datetime.datetime.now(datetime.UTC).date().isoformat(),
-        symbols=names.symbols,
-        ensembl=names.ensembl,
-        target_sum=model.encoder.normalise.target_sum,
-        n_latent=how.fit.n_latent,
-        labels=reference.labels,
-        batches=reference.batches,
-        parents=rules.parents,
-        set_prob=rules.set_prob,
-        thresholds=THRESHOLDS | {"set_level": rules.set_level, "call_prob": rules.call_prob},
-        training=training,
-        minimum_runtime="0.1.0",
+        target=model.encoder.normalise.target_sum,
+        training={
+            "label_column": how.labels or "",
+            "batch_column": how.batch or "",
+            "novelty_easing": round(easing, 4),
+            "layout": layout_scores,
+            "trajectory": structure.summary["trajectory"],
+        },
     )
     novelty = fit_novelty(model, cells, how.fit.seed, easing)
     members = export_members(
@@ -320,11 +299,6 @@ def _label_rules(
         reference.labels,
         named_groups(reference, how.label_tree, how.ontology, how.label_ids),
     )
-
-
-def _count(names: tuple[str, ...], codes: NDArray[np.int64]) -> dict[str, int]:
-    number = np.bincount(codes[codes >= 0], minlength=len(names))
-    return {name: int(n) for name, n in zip(names, number, strict=True)}
 
 
 def _check_out(out: Path, references: list[Path]) -> None:

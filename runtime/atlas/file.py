@@ -25,92 +25,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cellport.runtime.atlas.label_tree import build_tree
+from cellport.runtime.atlas.arrays import first_misfit
+from cellport.runtime.atlas.manifest import Manifest, manifest_json, read_manifest
 from cellport.runtime.atlas.onnx_scan import refuse_external_data
 from cellport.runtime.errors import AtlasError, OutputError, first_line
 from cellport.runtime.version import FORMAT_VERSION, __version__
 
 MANIFEST = "manifest.json"
 GRAPHS = ("encoder.onnx", "encoder_tail.onnx", "decoder.onnx")
-REQUIRED = (
-    "README.md",
-    *GRAPHS,
-    "arrays/first_layer_weight.npy",
-    "arrays/first_layer_bias.npy",
-    "arrays/gene_mean.npy",
-    "arrays/gene_cap.npy",
-    "arrays/gene_share.npy",
-    "arrays/gene_loading.npy",
-    "arrays/gene_noise.npy",
-    "arrays/reference_latent.npy",
-    "arrays/reference_umap.npy",
-    "arrays/canary_counts.npy",
-    "arrays/label_mean.npy",
-    "arrays/novelty_p.npy",
-    "arrays/novelty_share.npy",
-    "arrays/novelty_depth.npy",
-    "arrays/novelty_score.npy",
-)
-THRESHOLDS = ("call_prob", "set_level", "low_depth", "low_gene_coverage", "novelty_p")
-# from so many reference cells on, neighbours are searched through an index
-EXACT_BELOW = 20_000
 _NAME = re.compile(r"README\.md|[a-z_]+\.onnx|arrays/[a-z0-9_]+\.npy")
 _SEAL = b"cellport atlas, sha256 of all bytes before these 64: "
 _ALIGN = 64
 _LARGEST_MANIFEST = 64 << 20
 _MOST_MEMBERS = 1000
-_LARGEST_NUMBER = 1e12
-_VERSION = re.compile(r"\d{1,9}(\.\d{1,9}){0,3}")
-
-
-@dataclass(frozen=True, slots=True)
-class Manifest:
-    """What an atlas says of itself.
-
-    Attributes
-    ----------
-    name, licence, organism, created
-        Text; organism is ``human``, ``mouse`` or empty.
-    symbols, ensembl
-        Names of the panel genes, of equal length; empty where unknown.
-    target_sum
-        Counts per cell after normalisation.
-    n_latent
-        Width of the latent.
-    labels, batches
-        Category names; labels may be empty.
-    parents
-        The label tree: parent of each label or group of labels that has one.
-    set_prob
-        Least probability at which each label enters a cell's label set.
-    thresholds
-        Numbers that decide calls and flags, by name.
-    training
-        Provenance: settings, data, seconds, held-out scores.
-    minimum_runtime
-        Oldest cellport that can map with this atlas.
-    """
-
-    name: str
-    licence: str
-    organism: str
-    created: str
-    symbols: tuple[str, ...]
-    ensembl: tuple[str, ...]
-    target_sum: float
-    n_latent: int
-    labels: tuple[str, ...]
-    batches: tuple[str, ...]
-    parents: dict[str, str]
-    set_prob: tuple[float, ...]
-    thresholds: dict[str, float]
-    training: dict[str, Any]
-    minimum_runtime: str
-
-    @property
-    def n_genes(self) -> int:
-        """Number of panel genes."""
-        return len(self.symbols)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +79,15 @@ class AtlasFile:
     def array(self, name: str) -> NDArray[Any]:
         """Array ``arrays/<name>.npy``, a read-only view of the mapped file."""
         return _read_npy(self.read(f"arrays/{name}.npy"), f"{self.path.name}, arrays/{name}.npy")
+
+    def headers(self) -> dict[str, tuple[np.dtype[Any], tuple[int, ...]]]:
+        """Type and shape of every array, by name."""
+        names = [name for name in self._members if name.endswith(".npy")]
+        return {
+            name.removeprefix("arrays/").removesuffix(".npy"): (array.dtype, array.shape)
+            for name in names
+            for array in [_read_npy(self._members[name], f"{self.path.name}, {name}")]
+        }
 
     def has_array(self, name: str) -> bool:
         """Whether ``arrays/<name>.npy`` is there."""
@@ -201,18 +137,17 @@ def _checked(data: memoryview, path: Path, file: Path | io.BytesIO) -> AtlasFile
         )
     _check_hashes(members, text.get("members"), path)
     manifest = _READERS[version](text, path)
-    if _version(manifest.minimum_runtime) > _version(__version__):
-        raise AtlasError(
-            f"{path.name} needs cellport {manifest.minimum_runtime} or newer; "
-            f"this is {__version__}. Update cellport."
-        )
-    missing = [name for name in REQUIRED if name not in members]
+    missing = [name for name in ("README.md", *GRAPHS) if name not in members]
     if missing:
         raise AtlasError(f"{path.name} lacks {', '.join(missing)}; get the atlas again.")
     for name in members:
         if name.endswith(".onnx"):
             refuse_external_data(members[name], f"{path.name}, {name}")
-    return AtlasFile(path, found, version, manifest, members)
+    atlas = AtlasFile(path, found, version, manifest, members)
+    misfit = first_misfit(manifest, atlas.headers())
+    if misfit:
+        raise AtlasError(f"{path.name} {misfit}; get the atlas again.")
+    return atlas
 
 
 def write_atlas_file(
@@ -265,14 +200,11 @@ def npy_bytes(array: NDArray[Any]) -> bytes:
 
 
 def _write_zip(handle: Any, manifest: Manifest, members: Mapping[str, bytes]) -> None:
-    text = {
-        "format_version": FORMAT_VERSION,
-        **{name: getattr(manifest, name) for name in Manifest.__dataclass_fields__},
-        "members": {
-            name: {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data)}
-            for name, data in members.items()
-        },
+    stated = {
+        name: {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data)}
+        for name, data in members.items()
     }
+    text = manifest_json(manifest, stated)
     with zipfile.ZipFile(handle, "w", zipfile.ZIP_STORED) as archive:
         whole = {MANIFEST: json.dumps(text, indent=1, allow_nan=False).encode(), **members}
         for name, data in whole.items():
@@ -377,53 +309,4 @@ def _read_npy(data: memoryview, where: str) -> NDArray[Any]:
         raise AtlasError(f"{where} is not a valid array: {first_line(error)}.") from None
 
 
-def _read_v1(text: dict[str, Any], path: Path) -> Manifest:
-    def checked(name: str, kind: type, fits: Callable[[Any], object] = lambda _: True) -> Any:
-        value = text.get(name)
-        if not isinstance(value, kind) or not fits(value):
-            raise AtlasError(f"{path}: field {name!r} of its manifest is missing or malformed.")
-        return value
-
-    def texts(name: str) -> tuple[str, ...]:
-        return tuple(checked(name, list, lambda items: all(isinstance(i, str) for i in items)))
-
-    symbols, ensembl = texts("symbols"), texts("ensembl")
-    labels = texts("labels")
-    parents = checked("parents", dict, lambda tree: all(isinstance(i, str) for i in tree.values()))
-    set_prob = tuple(checked("set_prob", list, lambda items: all(map(_is_number, items))))
-    fitting = len(symbols) == len(ensembl) and len(set_prob) == len(labels) == len(set(labels))
-    if not symbols or not fitting:
-        raise AtlasError(f"{path}: gene or label lists of its manifest do not fit each other.")
-    build_tree(labels, parents)
-    return Manifest(
-        name=checked("name", str),
-        licence=checked("licence", str),
-        organism=checked("organism", str),
-        created=checked("created", str),
-        symbols=symbols,
-        ensembl=ensembl,
-        target_sum=checked("target_sum", object, _is_number),
-        n_latent=checked("n_latent", int, _is_number),
-        labels=labels,
-        batches=texts("batches"),
-        parents=parents,
-        set_prob=set_prob,
-        thresholds=checked("thresholds", dict, _are_thresholds),
-        training=checked("training", dict),
-        minimum_runtime=checked("minimum_runtime", str, _VERSION.fullmatch),
-    )
-
-
-def _is_number(value: Any) -> bool:
-    return type(value) in (int, float) and 0 <= value < _LARGEST_NUMBER
-
-
-def _are_thresholds(named: dict[str, Any]) -> bool:
-    return named.keys() >= set(THRESHOLDS) and all(map(_is_number, named.values()))
-
-
-_READERS: dict[Any, Callable[[dict[str, Any], Path], Manifest]] = {1: _read_v1}
-
-
-def _version(text: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in re.findall(r"\d+", text)[:3])
+_READERS: dict[Any, Callable[[dict[str, Any], Path], Manifest]] = {1: read_manifest}

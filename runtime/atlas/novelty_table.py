@@ -42,22 +42,12 @@ def read_novelty_table(atlas: AtlasFile) -> NoveltyTable:
     Raises
     ------
     AtlasError
-        Its arrays do not fit each other, or are not in order.
+        It is empty, or not in order.
     """
     p, share, depth, score = (atlas.array(name) for name in ARRAYS)
-    fits = (
-        p.ndim == share.ndim == 1
-        and len(p) > 1
-        and len(share) > 0
-        and depth.ndim == 2
-        and depth.shape[1] > 0
-        and score.shape == (*depth.shape, len(p))
-        and len(depth) == len(share)
-    )
-    if fits:
-        steps = (np.diff(-p), np.diff(share), np.diff(depth), np.diff(score))
-        fits = all(np.isfinite(step).all() and (step >= 0).all() for step in steps) and p[-1] > 0
-    if not fits:
+    steps = (np.diff(-p), np.diff(share), np.diff(depth), np.diff(score))
+    ordered = all(np.isfinite(step).all() and (step >= 0).all() for step in steps)
+    if len(p) < 2 or not depth.size or not ordered or not p[-1] > 0:
         raise AtlasError(f"{atlas.path.name}: its novelty table is malformed; get the atlas again.")
     return NoveltyTable(p, share, depth, score)
 

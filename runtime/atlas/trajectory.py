@@ -10,22 +10,16 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from cellport.runtime.atlas.file import AtlasFile, Manifest
-from cellport.runtime.atlas.structure import structure_names
+from cellport.runtime.atlas.file import AtlasFile
 from cellport.runtime.errors import AtlasError, InputError
 
 # counts a cell that the expression is stated for, over the panel
 LIBRARY = 1e4
 Direction = Literal["up", "down", "peak", "dip"]
-_ARRAYS = {
-    "trajectory_ends": "iu",
-    "trajectory_path": "f",
-    "trajectory_share": "f",
-    "trajectory_bound": "f",
-    "lineage_edges": "u",
-    "lineage_time": "f",
-    "lineage_expression": "f",
-}
+_ARRAYS = (
+    "trajectory_path", "trajectory_share", "trajectory_bound",
+    "lineage_edges", "lineage_time", "lineage_expression",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,61 +150,51 @@ class LineageGene(NamedTuple):
 
 
 def read_trajectory(atlas: AtlasFile) -> Trajectory | None:
-    """Read the trajectory of an atlas.
-
-    Returns
-    -------
-    Trajectory or None
-        None for an atlas without a trajectory, and for one made before atlases described it.
+    """Read the trajectory of an atlas; None where it does not describe one.
 
     Raises
     ------
     AtlasError
-        Its arrays do not fit each other.
+        Its arrays hold no numbers, or nothing at all.
     """
-    names = structure_names(atlas.manifest)
-    if not names.edges or not all(map(atlas.has_array, _ARRAYS)):
+    graph = atlas.manifest.trajectory
+    if graph is None or not all(map(atlas.has_array, _ARRAYS)):
         return None
-    milestones = atlas.manifest.training["structure"].get("milestones", [])
-    array = {name: atlas.array(name) for name in _ARRAYS}
-    if not _fitting(array, milestones, len(names.edges), len(names.terminals), atlas):
-        raise AtlasError(
-            f"{atlas.path.name}: the arrays of its trajectory do not fit each other; "
-            "get the atlas again."
-        )
+    path, share, bound, edges, time, expression = (atlas.array(name) for name in _ARRAYS)
+    for name, array in zip(_ARRAYS, (path, share, bound, edges, time, expression), strict=True):
+        if not array.size or not np.isfinite(array).all():
+            raise AtlasError(
+                f"{atlas.path.name}: arrays/{name}.npy is empty or holds what is no number; "
+                "get the atlas again."
+            )
     return Trajectory(
-        milestones=tuple(milestones),
-        edges=names.edges,
-        ends=array["trajectory_ends"],
-        path=array["trajectory_path"],
-        share=array["trajectory_share"],
-        terminals=names.terminals,
-        bound=array["trajectory_bound"],
-        lineage_edges=array["lineage_edges"] > 0,
-        time=array["lineage_time"],
-        expression=array["lineage_expression"],
+        milestones=graph.milestones,
+        edges=graph.edge_names,
+        ends=np.array(graph.edges, np.int64),
+        path=path,
+        share=share,
+        terminals=graph.terminal_names,
+        bound=bound,
+        lineage_edges=edges > 0,
+        time=time,
+        expression=expression,
     )
 
 
-def require_trajectory(trajectory: Trajectory | None, manifest: Manifest) -> Trajectory:
-    """Return the trajectory, or say why there is none.
+def require_trajectory(trajectory: Trajectory | None, name: str) -> Trajectory:
+    """Return the trajectory of the atlas of that name, or say that there is none.
 
     Raises
     ------
     InputError
-        The atlas has no trajectory, or was made before atlases described theirs.
+        The atlas does not describe a trajectory.
     """
-    if trajectory is not None:
-        return trajectory
-    if structure_names(manifest).edges:
+    if trajectory is None:
         raise InputError(
-            f"Atlas {manifest.name!r} was made before atlases held expression along their "
-            "trajectory. It maps as ever; train it again to have that too."
+            f"Atlas {name!r} has no trajectory: its cells are no continuum, or it was trained "
+            "without one. Train with --root LABEL to have one."
         )
-    raise InputError(
-        f"Atlas {manifest.name!r} has no trajectory: its cells are no continuum, or it was trained "
-        "without one. Train with --root LABEL to have one."
-    )
+    return trajectory
 
 
 def gene_changes(
@@ -277,34 +261,3 @@ def direction(level: NDArray[np.float64]) -> Direction:
     if abs(last - first) >= (level.max() - level.min()) / 2:
         return "up" if last > first else "down"
     return "peak" if level.max() - max(first, last) >= min(first, last) - level.min() else "dip"
-
-
-def panel_names(manifest: Manifest) -> NDArray[np.object_]:
-    """Symbol of each panel gene, or its Ensembl id where it has none."""
-    pairs = zip(manifest.symbols, manifest.ensembl, strict=True)
-    names: NDArray[np.object_] = np.array([symbol or other for symbol, other in pairs], object)
-    return names
-
-
-def _fitting(
-    array: dict[str, NDArray[Any]], milestones: Any, n_edges: int, n_states: int, atlas: AtlasFile
-) -> bool:
-    texts = isinstance(milestones, list | tuple) and all(isinstance(m, str) for m in milestones)
-    kinds = all(array[name].dtype.kind in kinds for name, kinds in _ARRAYS.items())
-    if not texts or not kinds or any(one.size == 0 for one in array.values()):
-        return False
-    shape = {name: one.shape for name, one in array.items()}
-    ends, expression = array["trajectory_ends"], shape["lineage_expression"]
-    return (
-        shape["trajectory_ends"] == (n_edges, 2)
-        and bool((ends >= 0).all() and (ends < len(milestones)).all())
-        and shape["trajectory_path"][::2] == (n_edges, 2)
-        and len(shape["trajectory_share"]) == 2
-        and shape["trajectory_share"][0] == n_edges
-        and shape["trajectory_bound"] == (n_states,)
-        and shape["lineage_edges"] == (n_states, n_edges)
-        and shape["lineage_time"] == (n_states, 2)
-        and expression[::2] == (n_states, atlas.manifest.n_genes)
-        and len(shape["trajectory_path"]) == len(expression) == 3
-        and all(np.isfinite(one).all() for one in array.values() if one.dtype.kind == "f")
-    )

@@ -1,4 +1,4 @@
-"""The folder that a mapping on a cluster fills: Parquet parts and a manifest.
+"""The folder that a mapping on a cluster fills: parts and a manifest.
 
 Names that begin with ``_`` or ``.`` are left out by whatever reads a folder of Parquet files.
 """
@@ -13,12 +13,16 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from cellport.runtime.cluster.plan import Part, Plan
 from cellport.runtime.errors import OutputError
-from cellport.runtime.mapping.gather.tally import Tally
 from cellport.runtime.writers.output import FORMATS, whole_file
 
 MANIFEST = "_manifest.json"
+# folder of what gatherers found in the parts
+GATHERED = "_gathered"
 FORMAT = 1
 
 
@@ -33,7 +37,7 @@ class Written:
     sha256, size
         Of the file.
     tally
-        What is in it.
+        State of the `Tally` of its cells.
     device, onnxruntime
         That mapped it: ``cpu`` or ``cuda``, and the version.
     kept
@@ -43,7 +47,7 @@ class Written:
     part: Part
     sha256: str
     size: int
-    tally: Tally
+    tally: dict[str, NDArray[Any]]
     device: str
     onnxruntime: str
     kept: bool
@@ -60,7 +64,7 @@ def check_folder(out: str | os.PathLike[str], inputs: Sequence[str]) -> Path:
     folder = Path(os.path.realpath(out))
     if folder.name.lower().endswith(tuple(form for form in FORMATS if form != ".parquet")):
         raise OutputError(
-            f"On a cluster the output is a folder of Parquet files; '{out}' is named like a file."
+            f"On a cluster the output is a folder of files; '{out}' is named like a file."
         )
     if folder.exists() and not folder.is_dir():
         raise OutputError(f"The output '{out}' is a file; on a cluster it is a folder.")
@@ -98,7 +102,7 @@ def begin(folder: Path, plan: Plan) -> dict[str, str]:
             f"'{folder}' holds the results of another mapping ({_difference(there, plan)}); give "
             "an empty folder, or the same atlas, options and queries to go on with that one."
         )
-    known = {MANIFEST, *(part.file for part in plan.parts())} if there is not None else set()
+    known = {MANIFEST, GATHERED, *(part.file for part in plan.parts())} if there else set()
     strange = sorted(
         name for name in os.listdir(folder) if name not in known and not name.startswith(".")
     )
@@ -162,7 +166,7 @@ def _line(plan: Plan, part: Part, written: Written | None) -> dict[str, Any]:
         "stop": part.stop,
     }
     if written is not None:
-        line |= {"rows": written.tally.cells, "size": written.size, "sha256": written.sha256}
+        line |= {"rows": part.n_cells, "size": written.size, "sha256": written.sha256}
     return line
 
 
@@ -173,6 +177,7 @@ def _difference(there: dict[str, Any], plan: Plan) -> str:
         "cellport": "another version of cellport",
         "options": "other options",
         "part_cells": "parts of another size",
+        "ending": "parts with or without counts",
         "queries": "other or changed queries",
         "atlas": "another atlas",
     }
@@ -186,16 +191,17 @@ def sweep(folder: Path) -> None:
 
 
 def facts_of_part(
-    key: str, part: Part, tally: Tally, device: str, onnxruntime: str
+    key: str, part: Part, tally: dict[str, NDArray[Any]], device: str, onnxruntime: str
 ) -> dict[str, Any]:
-    """Return what a part says of itself, in the metadata of its file."""
-    return {
+    """Return ``uns`` of a part: JSON text, which every format keeps as it is."""
+    said = {
         "plan": key,
         **asdict(part),
-        "tally": tally.plain(),
+        "tally": {name: total.tolist() for name, total in tally.items()},
         "device": device,
         "onnxruntime": onnxruntime,
     }
+    return {"cellport": {"part": json.dumps(said)}}
 
 
 def read_part(folder: Path, key: str, part: Part, sha256: str | None) -> Written | None:
@@ -212,23 +218,36 @@ def read_part(folder: Path, key: str, part: Part, sha256: str | None) -> Written
     sha256
         What the file must hash to, where that is known.
     """
-    import pyarrow
-    import pyarrow.parquet
-
     path = folder / part.file
     try:
-        metadata = pyarrow.parquet.read_metadata(path)
-        said = json.loads(metadata.metadata[b"cellport"])["cellport"]
+        n_cells, said = _read_facts(path)
         found = digest(path)
-    except (OSError, pyarrow.ArrowInvalid, KeyError, TypeError, ValueError):
+    except (OSError, KeyError, TypeError, ValueError):
         return None
     same = {**asdict(part), "plan": key}
-    if metadata.num_rows != part.stop - part.start or not same.items() <= said.items():
+    if n_cells != part.n_cells or not same.items() <= said.items():
         return None
     if sha256 is not None and found != sha256:
         return None
-    size, tally = path.stat().st_size, Tally.from_plain(said["tally"])
+    size = path.stat().st_size
+    tally = {name: np.array(total, np.int64) for name, total in said["tally"].items()}
     return Written(part, found, size, tally, said["device"], said["onnxruntime"], kept=True)
+
+
+def _read_facts(path: Path) -> tuple[int, dict[str, Any]]:
+    """Cells of a part, and what it says of itself."""
+    if path.suffix == ".h5ad":
+        import h5py
+
+        with h5py.File(path) as file:
+            said: dict[str, Any] = json.loads(file["uns/cellport/part"].asstr()[()])
+            return len(file["obs/_index"]), said
+    import pyarrow.parquet
+
+    # what Arrow raises for a file that is none is a ValueError
+    metadata = pyarrow.parquet.read_metadata(path)
+    uns = json.loads(metadata.metadata[b"cellport"])
+    return metadata.num_rows, json.loads(uns["cellport"]["part"])
 
 
 def digest(path: Path) -> str:

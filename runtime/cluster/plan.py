@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from cellport.runtime.errors import InputError
-from cellport.runtime.mapping.atlas import MapOptions
-from cellport.runtime.mapping.provenance import QueryFacts
+from cellport.runtime.mapping.options import MapOptions
+from cellport.runtime.mapping.query import QueryFacts
 
 PART_CELLS = 50_000
 # options that decide how fast cells are mapped, never what comes out
@@ -99,17 +99,28 @@ class Part:
         Position of the query.
     start, stop
         The cells.
+    offset
+        Cells of the queries before this one.
+    ending
+        Of the file.
     """
 
     number: int
     query: int
     start: int
     stop: int
+    offset: int
+    ending: str
+
+    @property
+    def n_cells(self) -> int:
+        """Number of cells."""
+        return self.stop - self.start
 
     @property
     def file(self) -> str:
         """Name of the file."""
-        return f"part-{self.number:05d}.parquet"
+        return f"part-{self.number:05d}{self.ending}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +137,8 @@ class Plan:
         How to map; see `deciding_options`.
     part_cells
         Most cells of a part.
+    ending
+        Of the parts: ``.parquet``, or ``.h5ad`` where they hold counts.
     queries
         In the order of the dataset.
     """
@@ -135,6 +148,7 @@ class Plan:
     cellport: str
     options: dict[str, Any]
     part_cells: int
+    ending: str
     queries: tuple[QueryPlan, ...]
 
     @property
@@ -150,13 +164,15 @@ class Plan:
 
     def parts(self) -> Iterator[Part]:
         """Cut the queries into parts, in order; one that has to be read through is one part."""
-        number = 0
+        number = offset = 0
         for position, query in enumerate(self.queries):
             n_cells = query.facts.n_cells
             step = self.part_cells if query.seekable else n_cells
             for start in range(0, n_cells, step):
-                yield Part(number, position, start, min(start + step, n_cells))
+                stop = min(start + step, n_cells)
+                yield Part(number, position, start, stop, offset, self.ending)
                 number += 1
+            offset += n_cells
 
 
 def deciding_options(options: MapOptions) -> dict[str, Any]:

@@ -6,19 +6,23 @@ import os
 import secrets
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
 from cellport.runtime.cluster.dataset import Written, begin, check_folder, sweep, write_manifest
 from cellport.runtime.cluster.plan import PART_CELLS, Plan, QueryPlan, absolute, deciding_options
+from cellport.runtime.cluster.sums import PartSums
 from cellport.runtime.errors import CellportError, InputError, MissingDependencyError, first_line
-from cellport.runtime.map_files import Summary
-from cellport.runtime.mapping.annotate.corrected import Correction
+from cellport.runtime.map_files import SideOutputs, Summary, listed, summary
+from cellport.runtime.mapping.annotate import annotators, facts_of, schema_of
+from cellport.runtime.mapping.annotate.corrected import names_or_file
 from cellport.runtime.mapping.annotate.origin import distinct_names
-from cellport.runtime.mapping.atlas import Atlas, MapOptions, load_atlas
-from cellport.runtime.mapping.gather.tally import Tally
+from cellport.runtime.mapping.atlas import Atlas, load_atlas
+from cellport.runtime.mapping.gather import TALLY, start_gathering
+from cellport.runtime.mapping.gather.gatherer import Gatherer
+from cellport.runtime.mapping.options import MapChanges, MapOptions
 from cellport.runtime.mapping.provenance import provenance
 from cellport.runtime.version import __version__
 
@@ -40,11 +44,14 @@ def map_dask(
     options: MapOptions | None = None,
     *,
     part_cells: int = PART_CELLS,
-    planned: Callable[[Plan], None] | None = None,
-    progress: Callable[[int], None] | None = None,
-    **changes: Any,
+    with_counts: bool = False,
+    report: str | os.PathLike[str] | None = None,
+    lineage_genes: str | os.PathLike[str] | None = None,
+    on_start: Callable[[Plan], None] | None = None,
+    on_progress: Callable[[int], None] | None = None,
+    **changes: Unpack[MapChanges],
 ) -> Summary:
-    """Map files on a Dask cluster to a folder of Parquet files.
+    """Map files on a Dask cluster to a folder of files.
 
     Each task maps a range of one file's cells and writes one part, whole or not at all. A worker
     that is lost costs a retry. The same call again writes what is missing and changes nothing
@@ -66,9 +73,13 @@ def map_dask(
         thread of a worker.
     part_cells
         Cells of a part.
-    planned
+    with_counts
+        Copy the counts too; the parts are then ``.h5ad`` files.
+    report, lineage_genes
+        As `map_files` takes them.
+    on_start
         Called once when every query has been opened and checked.
-    progress
+    on_progress
         Called with the number of cells done after each part.
     **changes
         Single options by name: ``layer="counts"``.
@@ -88,30 +99,46 @@ def map_dask(
     require_dask()
     if part_cells < 1:
         raise InputError("part_cells must be at least 1.")
-    if isinstance(sources, str | os.PathLike):
-        sources = [sources]
-    paths = [absolute(source) for source in sources]
-    if not paths:
-        raise InputError("No query was given; name at least one file.")
+    paths = [absolute(source) for source in listed(sources)]
     opened = atlas if isinstance(atlas, Atlas) else load_atlas(atlas)
     how = replace(options or MapOptions(), **changes)
-    correction = opened.correction(how)
-    if correction is not None:
-        # workers need not see a file of names
-        how = replace(how, corrected_expression=correction.genes)
-    names = distinct_names(paths)
-    folder = check_folder(out, [*paths, str(opened.file.path)])
-    with _shared(client, _run(opened, how, names, folder)) as shared:
+    # workers need not see a file of names
+    how = replace(how, corrected_expression=names_or_file(how.corrected_expression))
+    names, inputs = distinct_names(paths), [*paths, str(opened.file.path)]
+    beside = SideOutputs(report, lineage_genes)
+    beside.check(opened, out, inputs)
+    result = annotators(opened.setting(how, (names, 0)))
+    gathered = start_gathering(beside.gatherers, opened.file, schema_of(result))
+    folder = check_folder(out, inputs)
+    with _shared(client, _run(opened, how, names, folder, with_counts)) as shared:
         queries = _looked_at(client, shared, paths)
-        sha256 = opened.file.sha256
         plan = Plan(
-            opened.manifest.name, sha256, __version__, deciding_options(how), part_cells, queries
+            opened.manifest.name,
+            opened.file.sha256,
+            __version__,
+            deciding_options(how),
+            part_cells,
+            ".h5ad" if with_counts else ".parquet",
+            queries,
         )
         known = begin(folder, plan)
-        if planned is not None:
-            planned(plan)
-        written = _mapped(client, shared, plan, known, progress)
-    return _finished(opened, correction, plan, folder, out, written, began)
+        if on_start is not None:
+            on_start(plan)
+        written = _mapped(client, shared, plan, known, folder, gathered, on_progress)
+    facts = [query.facts for query in plan.queries]
+    device, version = (
+        ", ".join(sorted({getattr(one, name) for one in written}))
+        for name in ("device", "onnxruntime")
+    )
+    seconds = time.perf_counter() - began
+    uns = provenance(opened.file, facts, facts_of(result), device, version, seconds)
+    with ExitStack() as stack:
+        beside.appear(stack, opened, gathered, uns, out)
+        write_manifest(folder, plan, written, uns)
+    sweep(folder)
+    kept = sum(one.kept for one in written)
+    found = summary(gathered, facts, device, seconds, out, beside)
+    return replace(found, parts=len(written), parts_kept=kept)
 
 
 def require_dask() -> None:
@@ -125,12 +152,15 @@ def require_dask() -> None:
         )
 
 
-def _run(atlas: Atlas, how: MapOptions, names: tuple[str, ...], folder: Path) -> Run:
+def _run(
+    atlas: Atlas, how: MapOptions, names: tuple[str, ...], folder: Path, with_counts: bool
+) -> Run:
     from cellport.runtime.cluster.worker import Run
 
     path = atlas.file.path.absolute()
     data = path.read_bytes()
-    return Run(__version__, str(path), atlas.file.sha256, data, how, names, str(folder))
+    sha256 = atlas.file.sha256
+    return Run(__version__, str(path), sha256, data, how, names, str(folder), with_counts)
 
 
 @contextmanager
@@ -167,11 +197,15 @@ def _mapped(
     shared: str,
     plan: Plan,
     known: dict[str, str],
-    progress: Callable[[int], None] | None,
+    folder: Path,
+    gathered: dict[str, Gatherer],
+    on_progress: Callable[[int], None] | None,
 ) -> list[Written]:
+    """Have all parts mapped, and what was found in them added up."""
     from cellport.runtime.cluster.worker import map_part
 
     parts, key = list(plan.parts()), plan.key
+    sums = PartSums(folder, key, {n: one for n, one in gathered.items() if n != TALLY})
     futures = client.map(
         map_part,
         [shared] * len(parts),
@@ -179,6 +213,7 @@ def _mapped(
         [plan.queries[part.query] for part in parts],
         parts,
         [known.get(part.file) for part in parts],
+        [() if part.number in sums.parts else sums.names for part in parts],
         pure=False,
         retries=_RETRIES,
     )
@@ -191,9 +226,12 @@ def _mapped(
     done = 0
     for position, written in _answers(client, futures, place):
         found[position] = written
-        done += written.tally.cells
-        if progress is not None:
-            progress(done)
+        gathered[TALLY].absorb(written.tally)
+        sums.add(written.part)
+        done += written.part.n_cells
+        if on_progress is not None:
+            on_progress(done)
+    sums.save()
     return [found[position] for position in range(len(parts))]
 
 
@@ -236,40 +274,3 @@ def _result(future: Any, place: str) -> Any:
             f"{place}: failed {_RETRIES + 1} times ({type(error).__name__}: {first_line(error)}). "
             f"{_GO_ON}"
         ) from error
-
-
-def _finished(
-    atlas: Atlas,
-    correction: Correction | None,
-    plan: Plan,
-    folder: Path,
-    out: str | os.PathLike[str],
-    written: list[Written],
-    began: float,
-) -> Summary:
-    """Write the manifest of what is complete now, and sum up."""
-    facts = [query.facts for query in plan.queries]
-    devices, versions = ({one.device for one in written}, {one.onnxruntime for one in written})
-    device = ", ".join(sorted(devices))
-    seconds = time.perf_counter() - began
-    version = ", ".join(sorted(versions))
-    uns = provenance(atlas.file, facts, device, version, seconds, correction)
-    write_manifest(folder, plan, written, uns)
-    sweep(folder)
-    total = Tally()
-    for one in written:
-        total.join(one.tally)
-    return Summary(
-        out=str(out),
-        n_cells=total.cells,
-        calls=dict(total.calls.most_common()),
-        quality=dict(total.quality.most_common()),
-        mean_prob=total.prob / max(total.cells, 1),
-        genes=[query.genes for query in facts],
-        counts_from=[query.counts_from for query in facts],
-        notes=[note for query in facts for note in query.notes],
-        device=device,
-        seconds=round(seconds, 3),
-        parts=len(written),
-        parts_kept=sum(one.kept for one in written),
-    )

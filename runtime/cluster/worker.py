@@ -16,19 +16,13 @@ from distributed import WorkerPlugin, get_worker
 
 from cellport.runtime.atlas.file import atlas_from_bytes, open_atlas_file
 from cellport.runtime.atlas.session import onnxruntime
-from cellport.runtime.cluster.dataset import (
-    MANIFEST,
-    Written,
-    digest,
-    facts_of_part,
-    read_part,
-)
+from cellport.runtime.cluster.dataset import MANIFEST, Written, digest, facts_of_part, read_part
 from cellport.runtime.cluster.plan import Part, QueryPlan, stamp
+from cellport.runtime.cluster.sums import read_state, write_state
 from cellport.runtime.errors import AtlasError, CellportError, InputError, OutputError
-from cellport.runtime.mapping.annotate.origin import with_query, with_query_schema
-from cellport.runtime.mapping.atlas import Atlas, MapOptions
-from cellport.runtime.mapping.gather.tally import Tally
-from cellport.runtime.mapping.provenance import QueryFacts
+from cellport.runtime.mapping.atlas import Atlas
+from cellport.runtime.mapping.gather import NEED_COUNTS, TALLY, start_gathering
+from cellport.runtime.mapping.options import MapOptions
 from cellport.runtime.version import __version__
 from cellport.runtime.writers import open_writer
 
@@ -53,6 +47,8 @@ class Run:
         Of the queries, for the column that tells them apart.
     folder
         Of the dataset.
+    with_counts
+        Whether parts hold the counts too.
     """
 
     version: str
@@ -62,6 +58,7 @@ class Run:
     options: MapOptions
     names: tuple[str, ...]
     folder: str
+    with_counts: bool
 
 
 class RunPlugin(WorkerPlugin):  # type: ignore[misc]
@@ -121,7 +118,7 @@ def look_at(name: str, path: str) -> QueryPlan | CellportError:
 
 
 def map_part(
-    name: str, key: str, query: QueryPlan, part: Part, sha256: str | None
+    name: str, key: str, query: QueryPlan, part: Part, sha256: str | None, gather: tuple[str, ...]
 ) -> Written | CellportError:
     """Map a range of cells and write its part, unless that is there already; as a task.
 
@@ -135,8 +132,10 @@ def map_part(
         What to map.
     sha256
         Hash of the part, where a finished run has written it.
+    gather
+        What to sum up of its cells, where nobody has yet.
     """
-    return _answered(lambda: _mapped(_plugin(name), key, query, part, sha256))
+    return _answered(lambda: _mapped(_plugin(name), key, query, part, sha256, gather))
 
 
 def _answered(work: Callable[[], T]) -> T | CellportError:
@@ -153,50 +152,67 @@ def _plugin(name: str) -> RunPlugin:
 
 
 def _looked_at(plugin: RunPlugin, path: str) -> QueryPlan:
-    before, atlas, how = stamp(path), plugin.atlas, _options(plugin.run)
-    correction = atlas.correction(how)
-    source, genes = atlas.open_query(path, how)
+    before, atlas = stamp(path), plugin.atlas
+    opened = atlas.prepare(path, _options(plugin.run), (plugin.run.names, 0))
+    source = opened.query.source
     try:
-        notes = (*source.notes, *genes.warnings)
-        if correction is not None:
-            notes = (*notes, *correction.notes(len(atlas.manifest.batches)))
-        facts = QueryFacts(source.description, source.n_cells, notes, genes.report())
-        return QueryPlan(path, before, source.layer, source.seekable, facts)
+        return QueryPlan(path, before, source.layer, source.seekable, opened.facts)
     finally:
         source.close()
 
 
 def _mapped(
-    plugin: RunPlugin, key: str, query: QueryPlan, part: Part, sha256: str | None
+    plugin: RunPlugin,
+    key: str,
+    query: QueryPlan,
+    part: Part,
+    sha256: str | None,
+    gather: tuple[str, ...],
 ) -> Written:
-    run, atlas = plugin.run, plugin.atlas
-    folder = Path(run.folder)
+    folder = Path(plugin.run.folder)
     if not (folder / MANIFEST).is_file():
         raise OutputError(
             f"The worker {get_worker().address} does not see the output '{folder}'; it must lie "
             "where every worker can write."
         )
     there = read_part(folder, key, part, sha256)
-    if there is not None:
+    if there is not None and read_state(folder, key, part.number, gather) is not None:
         return there
     _unchanged(query)
-    how = replace(_options(run), layer=query.layer)
     try:
-        stream = atlas.stream(query.path, how, cells=(part.start, part.stop))
-        schema = with_query_schema(stream.schema, run.names)
-        calls = next((c.categories for c in schema.columns if c.name == "cellport_call"), ())
-        tally, version = Tally(), onnxruntime().__version__
-        with open_writer(folder / part.file, schema, stream.n_cells) as writer:
-            for block in stream.blocks:
-                tally.add(block, calls)
-                placed = replace(block, start=block.start - part.start)
-                writer.write(with_query(placed, part.query) if len(run.names) > 1 else placed)
-            _unchanged(query)
-            writer.close({"cellport": facts_of_part(key, part, tally, stream.device, version)})
+        return _written(plugin, folder, key, query, part, gather)
     except CellportError as error:
         place = f"{query.path}, cells {part.start} to {part.stop - 1}"
         raise type(error)(f"{place}: {error}") from error
-    path = folder / part.file
+
+
+def _written(
+    plugin: RunPlugin,
+    folder: Path,
+    key: str,
+    query: QueryPlan,
+    part: Part,
+    gather: tuple[str, ...],
+) -> Written:
+    run, atlas = plugin.run, plugin.atlas
+    keep = run.with_counts or any(name in NEED_COUNTS for name in gather)
+    how = replace(_options(run), layer=query.layer, keep_counts=keep)
+    stream = atlas.stream(
+        query.path, how, cells=(part.start, part.stop), among=(run.names, part.query)
+    )
+    gathered = start_gathering((TALLY, *gather), atlas.file, stream.schema)
+    genes = stream.gene_names if run.with_counts else None
+    path, version = folder / part.file, onnxruntime().__version__
+    with open_writer(path, stream.schema, stream.n_cells, counts_genes=genes) as writer:
+        for block in stream.blocks:
+            for gatherer in gathered.values():
+                gatherer.add(replace(block, start=part.offset + block.start), stream.genes)
+            writer.write(replace(block, start=block.start - part.start))
+        _unchanged(query)
+        tally = gathered.pop(TALLY).state()
+        if gathered:
+            write_state(folder, key, part, gathered)
+        writer.close(facts_of_part(key, part, tally, stream.device, version))
     size = path.stat().st_size
     return Written(part, digest(path), size, tally, stream.device, version, kept=False)
 

@@ -50,6 +50,13 @@ class Panel:
         """Number of genes in the panel."""
         return len(self.symbols)
 
+    @property
+    def names(self) -> NDArray[np.object_]:
+        """Symbol of each gene, or its Ensembl id where it has none, object [genes]."""
+        pairs = zip(self.symbols, self.ensembl, strict=True)
+        names: NDArray[np.object_] = np.array([symbol or other for symbol, other in pairs], object)
+        return names
+
     def name(self, gene: int) -> str:
         """Return the symbol of a gene, or its Ensembl id where it has none."""
         return self.symbols[gene] or self.ensembl[gene]

@@ -4,57 +4,37 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cellport.runtime.atlas.file import AtlasFile, Manifest, open_atlas_file
-from cellport.runtime.atlas.novelty_table import read_novelty_table
-from cellport.runtime.atlas.session import (
-    device_of,
-    has_cuda_provider,
-    open_session,
-)
+from cellport.runtime.atlas.file import AtlasFile, open_atlas_file
+from cellport.runtime.atlas.manifest import Manifest
+from cellport.runtime.atlas.session import device_of, has_cuda_provider, open_session
 from cellport.runtime.atlas.trajectory import (
+    LIBRARY,
     LineageGene,
     Trajectory,
     gene_changes,
-    panel_names,
     read_trajectory,
     require_trajectory,
 )
-from cellport.runtime.base.prefetch import prefetch
 from cellport.runtime.base.processors import available_threads
-from cellport.runtime.columns import MappedBlock, Schema
-from cellport.runtime.errors import CellportError, InputError, first_line
-from cellport.runtime.genes.match import GeneMatch, Panel, match_genes
-from cellport.runtime.mapping.annotate.corrected import (
-    CORRECTED,
-    Correction,
-    check_batch,
-    names_or_file,
-    prepare_correction,
-)
-from cellport.runtime.mapping.annotate.neighbors import (
-    Neighbors,
-    neighbor_columns,
-    open_neighbors,
-    with_neighbors,
-)
+from cellport.runtime.columns import MappedBlock
+from cellport.runtime.errors import InputError
+from cellport.runtime.genes.match import Panel
+from cellport.runtime.mapping.annotate.annotator import Setting
 from cellport.runtime.mapping.decode import decode_latent
-from cellport.runtime.mapping.encode import encode_block, query_first_layer
-from cellport.runtime.mapping.options import MapOptions as MapOptions
-from cellport.runtime.mapping.options import Stream as Stream
+from cellport.runtime.mapping.gather import NEED_COUNTS, start_gathering
+from cellport.runtime.mapping.options import MapChanges, MapOptions
+from cellport.runtime.mapping.pipeline import Pipeline, Stream, prepared
 from cellport.runtime.mapping.provenance import provenance
+from cellport.runtime.mapping.query import open_query
 from cellport.runtime.mapping.result import Mapping
-from cellport.runtime.mapping.transfer import result_schema, transfer_block
-from cellport.runtime.sources import CountBlock, CountSource, open_source
 
 
 class Atlas:
@@ -69,8 +49,7 @@ class Atlas:
     def __init__(self, file: AtlasFile) -> None:
         self.file = file
         self._tails: dict[tuple[str, int], Any] = {}
-        self._neighbors: dict[int, Neighbors] = {}
-        self._corrections: dict[tuple[tuple[str, ...], str | None], Correction] = {}
+        self._made: dict[Any, Any] = {}
 
     def __repr__(self) -> str:
         m = self.manifest
@@ -86,9 +65,16 @@ class Atlas:
     @property
     def panel(self) -> Panel:
         """The genes it reads."""
-        return Panel(self.manifest.symbols, self.manifest.ensembl)
+        return self.manifest.panel
 
-    def map(self, query: Any, options: MapOptions | None = None, **changes: Any) -> Mapping:
+    def map(
+        self,
+        query: Any,
+        options: MapOptions | None = None,
+        *,
+        gather: Sequence[str] = (),
+        **changes: Unpack[MapChanges],
+    ) -> Mapping:
         """Map a query and keep the result in memory.
 
         Parameters
@@ -98,6 +84,9 @@ class Atlas:
             [cells, genes] and its gene names (and cell names).
         options
             How to map.
+        gather
+            What to sum up of the cells and their counts on the way, by name
+            (`cellport.runtime.mapping.gather.GATHERERS`); a report shows all of it.
         **changes
             Single options by name: ``layer="counts"``.
 
@@ -109,11 +98,27 @@ class Atlas:
         ------
         InputError
             The query does not hold raw counts of enough panel genes.
+
+        Examples
+        --------
+        >>> mapping = atlas.map("my_cells.h5ad")  # doctest: +SKIP
+        >>> mapping["cellport_label"]  # doctest: +SKIP
         """
         began = time.perf_counter()
-        stream = self.stream(query, options, **changes)
-        mapping = Mapping.from_blocks(stream.schema, stream.blocks, {})
-        return replace(mapping, uns=self.provenance([stream], time.perf_counter() - began))
+        how = replace(options or MapOptions(), **changes)
+        kept = how.keep_counts
+        needed = kept or any(name in NEED_COUNTS for name in gather)
+        stream = self.stream(query, how, keep_counts=needed)
+        sums = start_gathering(gather, self.file, stream.schema)
+
+        def watched(block: MappedBlock) -> MappedBlock:
+            for one in sums.values():
+                one.add(block, stream.genes)
+            return block if kept else replace(block, counts=None)
+
+        mapping = Mapping.from_blocks(stream.schema, map(watched, stream.blocks))
+        uns = self.provenance([stream], time.perf_counter() - began)
+        return replace(mapping, uns=uns, gathered=sums)
 
     def stream(
         self,
@@ -121,7 +126,8 @@ class Atlas:
         options: MapOptions | None = None,
         *,
         cells: tuple[int, int] | None = None,
-        **changes: Any,
+        among: tuple[Sequence[str], int] = ((), 0),
+        **changes: Unpack[MapChanges],
     ) -> Stream:
         """Map a query block by block, in memory that does not grow with its cells.
 
@@ -132,68 +138,64 @@ class Atlas:
         cells
             Map the cells ``start:stop`` alone. Where the counts are and which genes there are is
             decided on the whole query all the same.
+        among
+            Names of all queries that go into one result, and the position of this one.
         """
         how = replace(options or MapOptions(), **changes)
         if how.block_cells < 1:
             raise InputError("block_cells must be at least 1.")
-        source, genes = self.open_query(query, how)
+        opened = self.prepare(query, how, among)
+        source, genes = opened.query.source, opened.query.genes
         try:
             tail = self._tail(how)
-            correction = self.correction(how)
-            neighbors = self._nearest(how.neighbors) if how.neighbors else None
             start, stop = cells or (0, source.n_cells)
-            counts = source.blocks(how.block_cells, start, stop)
-            blocks = self._mapped(source, counts, genes, tail, neighbors, correction, how)
+            threads = how.threads or available_threads()
+            blocks = opened.blocks(tail, threads, start, stop)
         except BaseException:
             source.close()
             raise
-        notes = (*source.notes, *genes.warnings)
-        if correction is not None:
-            notes = (*notes, *correction.notes(len(self.manifest.batches)))
         return Stream(
-            schema=_schema(self.manifest, how, correction),
+            schema=opened.schema,
             n_cells=stop - start,
             genes=genes,
-            gene_names=source.gene_columns[genes.column],
-            counts_from=source.description,
-            notes=notes,
+            gene_names=opened.query.gene_names,
+            facts=opened.facts,
+            atlas_facts=opened.atlas_facts,
             device=device_of(tail),
             gpu_build=has_cuda_provider(),
-            correction=correction,
             blocks=blocks,
         )
 
-    def open_query(self, query: Any, how: MapOptions) -> tuple[CountSource, GeneMatch]:
-        """Find a query's counts and match its genes, and map nothing yet.
+    def prepare(
+        self, query: Any, how: MapOptions, among: tuple[Sequence[str], int] = ((), 0)
+    ) -> Pipeline:
+        """Open a query, and prepare all that its cells will get; map nothing yet.
 
         Raises
         ------
         InputError
-            The query does not hold raw counts of enough panel genes.
+            The query does not hold raw counts of enough panel genes, or the atlas does not have
+            what the options ask for.
         """
-        source = open_source(
-            query, layer=how.layer, threads=how.threads, allow_fractional=how.allow_fractional
-        )
+        opened = open_query(query, self.manifest, how)
         try:
-            genes = match_genes(
-                source.gene_columns,
-                self.panel,
-                organism=self.manifest.organism or None,
-                minimum=how.minimum_genes,
-                warn_below=self.manifest.thresholds["low_gene_coverage"],
-                any_organism=how.any_organism,
-                source=source.description,
-            )
+            return prepared(opened, self.setting(how, among))
         except BaseException:
-            source.close()
+            opened.source.close()
             raise
-        return source, genes
+
+    def setting(self, how: MapOptions, among: tuple[Sequence[str], int] = ((), 0)) -> Setting:
+        """Return what annotators are prepared from, before a query is known."""
+        names, position = among
+        return Setting(
+            self.file, how, self.decode, self._made, queries=tuple(names), query=position
+        )
 
     def decode(
         self,
         latent: NDArray[np.floating],
         batch: str | None = None,
-        library: float | NDArray[np.floating] = 1e4,
+        library: float | NDArray[np.floating] = LIBRARY,
     ) -> NDArray[np.float32]:
         """Return the expected counts of the panel genes.
 
@@ -218,34 +220,11 @@ class Atlas:
         """
         return decode_latent(self._decoder, self.manifest, latent, batch, library)
 
-    def correction(self, how: MapOptions) -> Correction | None:
-        """Prepare what `MapOptions.corrected_expression` asks for; None where it asks nothing.
-
-        Raises
-        ------
-        InputError
-            A gene or the batch is not in the atlas, or a batch was named without genes.
-        """
-        wanted = how.corrected_expression
-        genes = names_or_file(wanted) if isinstance(wanted, str) else tuple(wanted)
-        if not genes and not wanted:
-            if how.corrected_batch is not None:
-                raise InputError("A batch to correct to needs genes; name those to correct.")
-            return None
-        key = genes, how.corrected_batch
-        if key not in self._corrections:
-            check_batch(how.corrected_batch, self.manifest.batches)
-            latent = self.file.array("reference_latent")
-            self._corrections[key] = prepare_correction(
-                self.panel, *key, latent, self.manifest.batches, self.decode
-            )
-        return self._corrections[key]
-
     @cached_property
     def trajectory(self) -> Trajectory | None:
         """Where the reference's cells go, and expression along it.
 
-        None for an atlas without a trajectory, or made before atlases described it.
+        None for an atlas without a trajectory.
         """
         return read_trajectory(self.file)
 
@@ -268,17 +247,16 @@ class Atlas:
         InputError
             The atlas does not describe a trajectory, or has no such lineage.
         """
-        found = require_trajectory(self.trajectory, self.manifest)
-        return gene_changes(found, panel_names(self.manifest), lineage)
+        found = require_trajectory(self.trajectory, self.manifest.name)
+        return gene_changes(found, self.panel.names, lineage)
 
     def provenance(self, streams: Sequence[Stream], seconds: float) -> dict[str, Any]:
         """Return what ``uns["cellport"]`` says of a finished mapping."""
         import onnxruntime
 
         facts, first = [stream.facts for stream in streams], streams[0]
-        return provenance(
-            self.file, facts, first.device, onnxruntime.__version__, seconds, first.correction
-        )
+        version = onnxruntime.__version__
+        return provenance(self.file, facts, first.atlas_facts, first.device, version, seconds)
 
     @cached_property
     def _decoder(self) -> Any:
@@ -290,63 +268,6 @@ class Atlas:
             graph = self.file.read("encoder_tail.onnx")
             self._tails[key] = open_session(graph, "encoder_tail.onnx", *key)
         return self._tails[key]
-
-    def _nearest(self, k: int) -> Neighbors:
-        if k not in self._neighbors:
-            self._neighbors[k] = open_neighbors(self.file, k)
-        return self._neighbors[k]
-
-    def _mapped(
-        self,
-        source: CountSource,
-        counts: Iterator[CountBlock],
-        genes: GeneMatch,
-        tail: Any,
-        neighbors: Neighbors | None,
-        correction: Correction | None,
-        how: MapOptions,
-    ) -> Iterator[MappedBlock]:
-        first = query_first_layer(self.file, genes.panel_column, genes.measured)
-        novelty = read_novelty_table(self.file)
-        threads = how.threads or available_threads()
-        with closing(source), ThreadPoolExecutor(threads) as pool:
-            # one thread is one processor: nothing goes on beside it
-            for block in prefetch(counts, 1) if threads > 1 else counts:
-                with _concerning(block):
-                    answers = encode_block(block, first, tail, threads, pool)
-                    names = source.cell_names(block.start, block.start + block.n_cells)
-                    mapped = transfer_block(
-                        block.start, names, answers, self.manifest, genes.share, novelty
-                    )
-                    if neighbors is not None:
-                        mapped = with_neighbors(mapped, neighbors, threads, pool)
-                    if correction is not None:
-                        mapped = correction.added(mapped)
-                yield replace(mapped, counts=block) if how.keep_counts else mapped
-
-
-@contextmanager
-def _concerning(block: CountBlock) -> Iterator[None]:
-    """Say which cells a failure concerns."""
-    cells = f"Cells {block.start} to {block.start + block.n_cells - 1}"
-    try:
-        yield
-    except CellportError as error:
-        raise type(error)(f"{cells} could not be mapped. {error}") from error
-    except Exception as error:
-        reason = f"{type(error).__name__}: {first_line(error)}"
-        raise CellportError(f"{cells} could not be mapped: {reason}.") from error
-
-
-def _schema(manifest: Manifest, how: MapOptions, correction: Correction | None) -> Schema:
-    schema = result_schema(manifest)
-    if how.neighbors:
-        columns, obsm = neighbor_columns(how.neighbors)
-        schema = Schema((*schema.columns, *columns), {**schema.obsm, **obsm})
-    if correction is None:
-        return schema
-    obsm = {**schema.obsm, CORRECTED: len(correction.genes)}
-    return Schema(schema.columns, obsm, {CORRECTED: correction.flat_names})
 
 
 def load_atlas(path: str | os.PathLike[str]) -> Atlas:

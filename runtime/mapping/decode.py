@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cellport.runtime.atlas.file import Manifest
+from cellport.runtime.atlas.manifest import Manifest
 from cellport.runtime.errors import InputError
-from cellport.runtime.mapping.annotate.corrected import check_batch
 from cellport.runtime.mapping.encode import run_graph
 
 
@@ -53,3 +54,20 @@ def decode_latent(
         inputs = {"latent": latent, "batch": one_hot, "library": size}
         total += run_graph(session, inputs)["counts"]
     return np.asarray(total / len(chosen), dtype=np.float32)
+
+
+def check_batch(batch: str | None, batches: Sequence[str]) -> None:
+    """Refuse a batch that the reference does not have.
+
+    Raises
+    ------
+    InputError
+        Naming those that it has.
+    """
+    if batch is None or batch in batches:
+        return
+    near = difflib.get_close_matches(batch, batches, n=3, cutoff=0.5)
+    shown = near or list(batches[:20])
+    rest = f" and {len(batches) - len(shown):,} more" if len(batches) > len(shown) else ""
+    start = "did you mean" if near else "it has"
+    raise InputError(f"No batch {batch!r} in this atlas; {start} {', '.join(shown)}{rest}.")

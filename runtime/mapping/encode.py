@@ -10,34 +10,45 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cellport.kernels.first_layer import FirstLayer, Panel, encode, prepare_measured
+from cellport.runtime.atlas.arrays import answers_of
 from cellport.runtime.atlas.file import AtlasFile
+from cellport.runtime.atlas.manifest import Manifest
 from cellport.runtime.errors import AtlasError, first_line
 from cellport.runtime.sources.block import CountBlock
 
 
 @dataclass(frozen=True, slots=True)
-class Answers:
+class EncodedCells:
     """What the encoder says of a block of cells.
 
     Attributes
     ----------
-    by_name
+    start
+        Position of the first cell in its query.
+    answers
         Outputs of the graph: ``latent`` float32 [n, latent], ``label_prob`` [n, labels], ...
     library
         float64 [n], counts over the panel genes.
-    detected
-        int32 [n], panel genes with a count.
+    threads, pool
+        Over which further work on these cells may be spread.
     """
 
-    by_name: dict[str, NDArray[np.float32]]
+    start: int
+    answers: dict[str, NDArray[np.float32]]
     library: NDArray[np.float64]
-    detected: NDArray[np.int32]
+    threads: int = 1
+    pool: Executor | None = None
+
+    @property
+    def empty(self) -> NDArray[np.bool_]:
+        """Cells without any count of a panel gene, of which nothing is known, bool [n]."""
+        return np.asarray(self.library <= 0)
 
 
-def query_first_layer(
+def query_features(
     atlas: AtlasFile, panel_column: NDArray[np.int32], measured: NDArray[np.bool_]
 ) -> FirstLayer:
-    """Fit the first layer to the genes of one query.
+    """Fit the linear features to the genes of one query.
 
     Missing genes stand at what the measured ones make most likely, and take no part in the library
     size, which is scaled to the share of a reference cell's counts that the measured genes hold:
@@ -56,46 +67,61 @@ def query_first_layer(
     Raises
     ------
     AtlasError
-        The atlas's arrays do not fit each other.
+        The atlas's factor model leaves no noise to a gene.
     """
-    weight, bias = atlas.array("first_layer_weight"), atlas.array("first_layer_bias")
     cap, mean, share, noise, loading = (
         atlas.array(f"gene_{name}") for name in ("cap", "mean", "share", "noise", "loading")
     )
-    # the kernels trust these sizes
-    of_genes = (atlas.manifest.n_genes,)
-    fitting = cap.shape == mean.shape == share.shape == noise.shape == measured.shape == of_genes
-    fitting = fitting and loading.ndim == 2 and loading.shape[:1] == of_genes
-    fitting = fitting and bool((noise > 0).all())
-    if not fitting or bias.ndim != 1 or weight.shape != of_genes + bias.shape:
+    if not (noise > 0).all():
         raise AtlasError(
-            f"{atlas.path.name}: the sizes of its first layer do not fit its genes; "
+            f"{atlas.path.name}: arrays/gene_noise.npy holds values that are not above 0; "
             "get the atlas again."
         )
-    panel = Panel(cap, mean, share, noise, loading, atlas.manifest.target_sum)
-    return prepare_measured(panel_column, measured, weight, bias, panel)
+    basis = atlas.array("basis")
+    panel = Panel(cap, mean, share, noise, loading, atlas.manifest.target)
+    offset = np.zeros(basis.shape[1], np.float32)
+    return prepare_measured(panel_column, measured, basis, offset, panel)
 
 
 def encode_block(
-    block: CountBlock, first: FirstLayer, tail: Any, threads: int, pool: Executor | None
-) -> Answers:
-    """Run one block of cells through the first layer and the rest of the encoder.
+    block: CountBlock, features: FirstLayer, tail: Any, threads: int, pool: Executor | None
+) -> EncodedCells:
+    """Run one block of cells through the features and the rest of the encoder.
 
     Parameters
     ----------
     block
         Raw counts in the query's gene order.
-    first
-        From `query_first_layer`.
+    features
+        From `query_features`.
     tail
         Session of ``encoder_tail.onnx``.
     threads, pool
-        Over which the first layer is spread; the answers do not depend on them.
+        Over which the features are spread; the answers do not depend on them.
     """
-    hidden, library, detected = encode(
-        first, block.indptr, block.indices, block.data, threads=threads, pool=pool
+    values, library, _ = encode(
+        features, block.indptr, block.indices, block.data, threads=threads, pool=pool
     )
-    return Answers(run_graph(tail, {"hidden": hidden}), library, detected)
+    answers = run_graph(tail, {"features": values})
+    return EncodedCells(block.start, answers, library, threads, pool)
+
+
+def check_answers(cells: EncodedCells, manifest: Manifest) -> None:
+    """Refuse an encoder that does not answer what the manifest says.
+
+    Raises
+    ------
+    AtlasError
+        Naming the answer.
+    """
+    for name, shape in answers_of(manifest).items():
+        found = cells.answers.get(name)
+        if found is None or found.shape != (len(cells.library), *shape):
+            said = "missing" if found is None else f"of shape {list(found.shape)}"
+            raise AtlasError(
+                f"The encoder of atlas {manifest.name!r} does not answer {name!r} as its manifest "
+                f"says: for {len(cells.library)} cells it is {said}. Get the atlas again."
+            )
 
 
 def run_graph(session: Any, inputs: dict[str, NDArray[np.float32]]) -> dict[str, NDArray[Any]]:

@@ -1,20 +1,16 @@
-"""How to map, and a query on its way."""
+"""How to map."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TypedDict
 
 from cellport.runtime.atlas.session import Device
-from cellport.runtime.columns import MappedBlock, Schema
-from cellport.runtime.genes.match import GeneMatch
-from cellport.runtime.mapping.annotate.corrected import Correction
-from cellport.runtime.mapping.provenance import QueryFacts
 
 BLOCK_CELLS = 2048
+# labels hold with a fifth of the panel (docs/validation.md); with less nobody has measured them
+MINIMUM_GENES = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +48,7 @@ class MapOptions:
     device: Device = "auto"
     threads: int | None = None
     block_cells: int = BLOCK_CELLS
-    minimum_genes: float = 0.2
+    minimum_genes: float = MINIMUM_GENES
     any_organism: bool = False
     allow_fractional: bool = False
     neighbors: int = 0
@@ -61,46 +57,17 @@ class MapOptions:
     corrected_batch: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Stream:
-    """A query being mapped, block by block.
+class MapChanges(TypedDict, total=False):
+    """Single options of `MapOptions`, by name."""
 
-    Attributes
-    ----------
-    schema
-        Columns of the result.
-    n_cells
-        In the query.
-    genes
-        Which panel genes the query has.
-    gene_names
-        object [query genes], the query's own names, from the column that matched.
-    counts_from
-        File and field that the counts are read from.
-    notes
-        What was repaired, chosen or is doubtful, a sentence each.
-    device
-        ``cpu`` or ``cuda``.
-    gpu_build
-        Whether ONNX Runtime is the GPU build, which uses the CPU where it finds no card.
-    correction
-        Of expression, where it was asked for.
-    blocks
-        The mapped cells, in order; reading happens while it is consumed.
-    """
-
-    schema: Schema
-    n_cells: int
-    genes: GeneMatch
-    gene_names: NDArray[np.object_]
-    counts_from: str
-    notes: tuple[str, ...]
-    device: str
-    gpu_build: bool
-    correction: Correction | None
-    blocks: Iterator[MappedBlock]
-
-    @property
-    def facts(self) -> QueryFacts:
-        """What the result says of the query."""
-        return QueryFacts(self.counts_from, self.n_cells, self.notes, self.genes.report())
+    layer: str | None
+    device: Device
+    threads: int | None
+    block_cells: int
+    minimum_genes: float
+    any_organism: bool
+    allow_fractional: bool
+    neighbors: int
+    keep_counts: bool
+    corrected_expression: str | Sequence[str]
+    corrected_batch: str | None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from cellport.runtime.columns import Column, MappedBlock, Schema
 from cellport.runtime.errors import InputError, MissingDependencyError
+from cellport.runtime.mapping.gather.gatherer import Gatherer
 from cellport.runtime.writers import open_writer
 from cellport.runtime.writers.flat import CELL, no_cells
 
@@ -34,6 +35,8 @@ class Mapping:
         One float32 [n, width] array a matrix.
     uns
         What holds for the whole query: atlas, versions, gene matching, warnings.
+    gathered
+        What was summed up on the way, by name.
     """
 
     schema: Schema
@@ -41,6 +44,7 @@ class Mapping:
     obs: dict[str, NDArray[Any]]
     obsm: dict[str, NDArray[np.float32]]
     uns: dict[str, Any]
+    gathered: dict[str, Gatherer] = field(default_factory=dict)
 
     @classmethod
     def from_blocks(

@@ -10,8 +10,7 @@ from scipy.sparse import csr_matrix
 
 from cellport.runtime.atlas.file import AtlasFile
 from cellport.runtime.atlas.session import TOLERANCE, Device, largest_difference, open_session
-from cellport.runtime.errors import AtlasError
-from cellport.runtime.mapping.encode import encode_block, query_first_layer, run_graph
+from cellport.runtime.mapping.encode import encode_block, query_features, run_graph
 from cellport.runtime.sources.block import CountBlock
 
 
@@ -51,17 +50,10 @@ def verify_atlas(atlas: AtlasFile, device: Device = "auto") -> list[Check]:
     list of Check
         ``encoder.onnx`` against the stored answers, the fused path against them, and the two
         paths against each other with a third of the genes missing.
-
-    Raises
-    ------
-    AtlasError
-        Members of the atlas do not fit each other.
     """
     encoder = open_session(atlas.read("encoder.onnx"), "encoder.onnx", device)
     tail = open_session(atlas.read("encoder_tail.onnx"), "encoder_tail.onnx", device)
     counts = np.ascontiguousarray(atlas.array("canary_counts"))
-    if counts.ndim != 2 or counts.shape[1] != atlas.manifest.n_genes:
-        raise AtlasError(f"{atlas.path.name}: its canary cells do not fit its genes.")
     everything = np.ones(counts.shape[1], dtype=bool)
     full = run_graph(encoder, {"counts": counts})
     fused = _fused(atlas, tail, counts, everything)
@@ -94,8 +86,8 @@ def _fused(
         sparse.indices.astype(np.int32),
         sparse.data.astype(np.float32),
     )
-    first = query_first_layer(atlas, column, measured)
-    return encode_block(block, first, tail, threads=1, pool=None).by_name
+    features = query_features(atlas, column, measured)
+    return encode_block(block, features, tail, threads=1, pool=None).answers
 
 
 def _difference(found: NDArray[np.float32], expected: NDArray[np.float32]) -> float:

@@ -12,7 +12,8 @@ from cellport.models.deploy import ExpectedCounts, MappingEncoder, answer_names
 from cellport.models.layout import LayoutNetwork
 from cellport.models.structure import StructureHead
 from cellport.models.vae import CountVAE
-from cellport.runtime.atlas.file import EXACT_BELOW, npy_bytes
+from cellport.runtime.atlas.arrays import EXACT_BELOW
+from cellport.runtime.atlas.file import npy_bytes
 from cellport.runtime.atlas.session import open_session
 from cellport.train.export.centroids import neighbor_centroids
 from cellport.train.export.graphs import export_graph
@@ -42,7 +43,7 @@ def export_members(
     gaps[::2, ::3] = torch.nan
     with torch.inference_mode():
         values, _ = encoder.normalise(gaps)
-        hidden = values @ encoder.weight
+        features = values @ encoder.weight
     rows = np.random.default_rng(seed).integers(0, len(latent), _CANARY_CELLS)
     batch = torch.eye(cells.n_batches)[torch.from_numpy(cells.batch[rows])]
     decoder_inputs = {
@@ -54,7 +55,7 @@ def export_members(
     members = {
         "encoder.onnx": graph,
         "encoder_tail.onnx": export_graph(
-            encoder.answer, {"hidden": hidden}, outputs, "encoder_tail.onnx"
+            encoder.answer, {"features": features}, outputs, "encoder_tail.onnx"
         ),
         "decoder.onnx": export_graph(
             ExpectedCounts(model), decoder_inputs, ("counts",), "decoder.onnx"
@@ -62,9 +63,7 @@ def export_members(
     }
     normalise = encoder.normalise
     arrays = {
-        "first_layer_weight": encoder.weight.numpy(),
-        # the format has one; linear features of centred genes need none
-        "first_layer_bias": np.zeros(encoder.weight.shape[1], np.float32),
+        "basis": encoder.weight.numpy(),
         "gene_mean": normalise.mean.numpy(),
         "gene_cap": normalise.cap.numpy(),
         "gene_share": normalise.share.numpy(),

@@ -33,9 +33,10 @@ def fit_basis(normaliser: PanelNormaliser, cells: TrainingCells) -> torch.Tensor
     cells thinned to 300 counts have them: what tells deep cells apart is noise in shallow ones.
 
     Factor scores are what the factor model of the reference
-    (`cellport.train.features.factors`) makes of a cell. A discriminant points from the reference's mean to that of a label, where genes that
-    the factors foretell badly count less: linear discriminant analysis whose covariance is that
-    of the factor model with five times its noise.
+    (`cellport.train.features.factors`) makes of a cell. A discriminant points from the
+    reference's mean to that of a label, where genes that the factors foretell badly count less:
+    linear discriminant analysis whose covariance is that of the factor model with five times its
+    noise.
 
     Parameters
     ----------

@@ -54,7 +54,6 @@ def along_trajectory(
     Returns
     -------
     dict
-        ``trajectory_ends`` int32 [edges, 2], milestones that each edge joins.
         ``trajectory_path`` float32 [edges, 9, 2], its course on the 2-D map; both ways round a
         circle end at one place.
         ``trajectory_share`` float32 [edges, 10], share of the cells on the trajectory by how far
@@ -87,7 +86,6 @@ def along_trajectory(
         meeting[meeting == other] = one
     span = np.array([_span(time[row[edge] > 0], time) for row in member])
     return {
-        "trajectory_ends": ends,
         "trajectory_path": edge_paths(meeting, edge, fraction, placed[rows]).astype(np.float32),
         "trajectory_share": _shares(edge, fraction, len(ends)).astype(np.float32),
         "trajectory_bound": (answers["fate_prob"][on] >= BOUND).mean(axis=0).astype(np.float32),

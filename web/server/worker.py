@@ -19,7 +19,8 @@ from scipy.sparse import csr_matrix
 
 from cellport.runtime.errors import CellportError, InputError, MissingDependencyError
 from cellport.runtime.map_files import map_files
-from cellport.runtime.mapping.atlas import Atlas, MapOptions, load_atlas
+from cellport.runtime.mapping.atlas import Atlas, load_atlas
+from cellport.runtime.mapping.options import MapOptions
 from cellport.web.server.links import refuse_links
 
 UPLOAD = "upload.h5"

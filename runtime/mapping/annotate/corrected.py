@@ -4,28 +4,27 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cellport.runtime.columns import MappedBlock
+from cellport.runtime.atlas.file import AtlasFile
+from cellport.runtime.atlas.trajectory import LIBRARY
+from cellport.runtime.columns import CORRECTED, Schema
 from cellport.runtime.errors import InputError
 from cellport.runtime.genes.match import Panel
-from cellport.runtime.mapping.transfer import QC
+from cellport.runtime.mapping.annotate.annotator import Annotator, Decode, Setting
+from cellport.runtime.mapping.decode import check_batch
+from cellport.runtime.mapping.encode import EncodedCells
 
-CORRECTED = "X_cellport_corrected"
-# counts a cell, over the panel
-LIBRARY = 1e4
 # a gene is doubtful when its batches hold more of its variance than its cells
 DOUBTFUL = 0.5
 _MOST_DECODED = 4096
 _FEWEST_CELLS, _MOST_CELLS = 32, 256
 _NAMED = 10
-
-Decode = Callable[[NDArray[np.floating], str | None], NDArray[np.float32]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,31 +42,17 @@ class Correction:
     batch_share
         float64 [genes], share of the variance of the decoded values that the reference's batches
         make rather than its cells.
-    decode
-        Latent float [n, latent] and batch to expected counts float32 [n, panel].
     """
 
     genes: tuple[str, ...]
     columns: NDArray[np.int64]
     batch: str | None
     batch_share: NDArray[np.float64]
-    decode: Decode
 
     @property
     def doubtful(self) -> tuple[str, ...]:
         """Genes whose value depends on the batch more than on the cell."""
         return tuple(np.array(self.genes, object)[self.batch_share > DOUBTFUL].tolist())
-
-    @property
-    def flat_names(self) -> tuple[str, ...]:
-        """Names of the columns of a table."""
-        return tuple(f"corrected_{gene}" for gene in self.genes)
-
-    def added(self, block: MappedBlock) -> MappedBlock:
-        """Return a block with the expected counts per 10,000; NaN for cells without counts."""
-        found = self.decode(block.obsm["X_cellport"], self.batch)[:, self.columns]
-        found[block.obs["cellport_qc"] == QC.index("empty")] = np.nan
-        return replace(block, obsm={**block.obsm, CORRECTED: found})
 
     def in_brief(self) -> dict[str, Any]:
         """Return what ``uns["cellport"]`` of a mapping says of it."""
@@ -97,40 +82,63 @@ class Correction:
         )
 
 
-def prepare_correction(
-    panel: Panel,
-    wanted: Sequence[str],
-    batch: str | None,
-    reference: NDArray[np.float32],
-    batches: Sequence[str],
-    decode: Decode,
+def prepare(setting: Setting) -> Annotator | None:
+    """Add the expected counts per 10,000 of the genes asked for; NaN for cells without counts.
+
+    Raises
+    ------
+    InputError
+        A gene or the batch is not in the atlas, or a batch was named without genes.
+    """
+    wanted, batch = setting.options.corrected_expression, setting.options.corrected_batch
+    if not wanted:
+        if batch is not None:
+            raise InputError("A batch to correct to needs genes; name those to correct.")
+        return None
+    genes, atlas = names_or_file(wanted), setting.atlas
+    made = setting.once((genes, batch), lambda: correct(atlas, genes, batch, setting.decode))
+
+    def annotate(cells: EncodedCells) -> dict[str, NDArray[Any]]:
+        found = setting.decode(cells.answers["latent"], batch)[:, made.columns]
+        found[cells.empty] = np.nan
+        return {CORRECTED: found}
+
+    flat = tuple(f"corrected_{gene}" for gene in made.genes)
+    return Annotator(
+        Schema(obsm={CORRECTED: len(flat)}, obsm_columns={CORRECTED: flat}),
+        annotate,
+        made.notes(len(atlas.manifest.batches)),
+        {"corrected": made.in_brief()},
+    )
+
+
+def correct(
+    atlas: AtlasFile, wanted: Sequence[str], batch: str | None, decode: Decode
 ) -> Correction:
     """Find the genes and measure how far their correction can be believed.
 
     Parameters
     ----------
-    panel
-        Of the atlas.
+    atlas
+        The open atlas.
     wanted
         Names of genes.
     batch
         As in `Correction`.
-    reference
-        float32 [cells, latent], of the reference.
-    batches
-        Of the reference.
     decode
         Latent and batch to expected counts.
 
     Raises
     ------
     InputError
-        A gene is not in the panel.
+        The gene is not in the panel, or the batch not in the reference.
     """
+    panel, batches = atlas.manifest.panel, atlas.manifest.batches
+    check_batch(batch, batches)
     columns = find_genes(wanted, panel)
-    share = measure_batch_share(reference, columns, batches, decode)
+    share = measure_batch_share(atlas.array("reference_latent"), columns, batches, decode)
     names = tuple(panel.name(code) for code in columns.tolist())
-    return Correction(names, columns, batch, share, decode)
+    return Correction(names, columns, batch, share)
 
 
 def find_genes(wanted: Sequence[str], panel: Panel) -> NDArray[np.int64]:
@@ -175,23 +183,6 @@ def _position(name: str, exact: dict[str, int], folded: dict[str, set[int]]) -> 
     return exact.get(name, exact.get(bare, min(like) if len(like) == 1 else None))
 
 
-def check_batch(batch: str | None, batches: Sequence[str]) -> None:
-    """Refuse a batch that the reference does not have.
-
-    Raises
-    ------
-    InputError
-        Naming those that it has.
-    """
-    if batch is None or batch in batches:
-        return
-    near = difflib.get_close_matches(batch, batches, n=3, cutoff=0.5)
-    shown = near or list(batches[:20])
-    rest = f" and {len(batches) - len(shown):,} more" if len(batches) > len(shown) else ""
-    start = "did you mean" if near else "it has"
-    raise InputError(f"No batch {batch!r} in this atlas; {start} {', '.join(shown)}{rest}.")
-
-
 def measure_batch_share(
     latent: NDArray[np.float32],
     columns: NDArray[np.int64],
@@ -229,22 +220,24 @@ def measure_batch_share(
     return np.asarray(np.clip(1 - of_cells.var(axis=0) / np.maximum(whole, 1e-12), 0, 1))
 
 
-def names_or_file(text: str) -> tuple[str, ...]:
-    """Read names of genes from a file, one a line, or from text in which commas part them.
+def names_or_file(wanted: str | Sequence[str]) -> tuple[str, ...]:
+    """Return names of genes: as listed, from a file with one a line, or parted by commas.
 
     Raises
     ------
     InputError
         The file cannot be read as text.
     """
-    if not os.path.isfile(text):
-        return tuple(part.strip() for part in text.split(",") if part.strip())
+    if not isinstance(wanted, str):
+        return tuple(wanted)
+    if not os.path.isfile(wanted):
+        return tuple(part.strip() for part in wanted.split(",") if part.strip())
     try:
-        with open(text, encoding="utf-8") as lines:
+        with open(wanted, encoding="utf-8") as lines:
             return tuple(line.strip() for line in lines if line.strip())
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(
-            f"The genes cannot be read from {text}: {error}. Give a text file with one a line."
+            f"The genes cannot be read from {wanted}: {error}. Give a text file with one a line."
         ) from None
 
 

@@ -4,98 +4,107 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Executor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cellport.runtime.atlas.file import EXACT_BELOW, AtlasFile
-from cellport.runtime.columns import Column, MappedBlock
+from cellport.runtime.atlas.arrays import EXACT_BELOW
+from cellport.runtime.atlas.file import AtlasFile
+from cellport.runtime.columns import (
+    JOINED_BY,
+    NEIGHBOR_DISTANCE,
+    NEIGHBOR_LABELS,
+    NEIGHBORS,
+    Column,
+    Schema,
+)
 from cellport.runtime.errors import AtlasError, InputError, MissingDependencyError
+from cellport.runtime.mapping.annotate.annotator import Annotator, Setting
+from cellport.runtime.mapping.encode import EncodedCells
 
+# of the inverted lists, so many are searched: over 99 % of the true neighbours are found
+# (benchmarks, neighbours)
 _LISTS_PER_SEARCH = 16
 
 Search = Callable[
-    [NDArray[np.float32], int, Executor | None], tuple[NDArray[np.int64], NDArray[np.float32]]
+    [NDArray[np.float32], int, int, Executor | None], tuple[NDArray[np.int64], NDArray[np.float32]]
 ]
 
 
 @dataclass(frozen=True, slots=True)
-class Neighbors:
+class NeighborIndex:
     """The reference cells, ready to be searched.
 
     Attributes
     ----------
-    k
-        Neighbours of each query cell.
     names
         object [reference cells + 1], their ids; the last is empty, for position -1.
     labels
         Likewise, their labels; empty where unknown.
     search
-        Function of latents [n, latent], threads and pool to positions [n, k] and distances [n, k].
+        Function of latents [n, latent], k, threads and pool to positions [n, k] and distances
+        [n, k].
     """
 
-    k: int
     names: NDArray[np.object_]
     labels: NDArray[np.object_]
     search: Search
 
 
-def open_neighbors(atlas: AtlasFile, k: int) -> Neighbors:
-    """Prepare to find the `k` nearest reference cells.
-
-    Up to 20,000 reference cells are searched exactly; beyond that through faiss (inverted lists
-    around the centroids that the atlas holds), which finds over 99 % of the true neighbours.
+def prepare(setting: Setting) -> Annotator | None:
+    """Name the nearest reference cells of each cell and their labels, ``;``-joined.
 
     Raises
     ------
     InputError
-        `k` is below 1 or above the number of reference cells.
+        More neighbours are asked for than the reference has cells.
+    MissingDependencyError
+        The reference is large and faiss is not installed.
+    """
+    k, n_cells = setting.options.neighbors, len(setting.atlas.array("reference_latent"))
+    if not k:
+        return None
+    if not 1 <= k <= n_cells:
+        raise InputError(f"--neighbors must be from 1 to {n_cells}, the atlas's cells; not {k}.")
+    index = setting.once("neighbors", lambda: open_index(setting.atlas))
+
+    def annotate(cells: EncodedCells) -> dict[str, NDArray[Any]]:
+        latent = cells.answers["latent"]
+        position, distance = index.search(latent, k, cells.threads, cells.pool)
+        return {
+            NEIGHBORS: _joined(index.names[position]),
+            NEIGHBOR_LABELS: _joined(index.labels[position]),
+            NEIGHBOR_DISTANCE: distance,
+        }
+
+    columns = (Column(NEIGHBORS, "text"), Column(NEIGHBOR_LABELS, "text"))
+    return Annotator(Schema(columns, {NEIGHBOR_DISTANCE: k}), annotate)
+
+
+def _joined(names: NDArray[np.object_]) -> NDArray[np.object_]:
+    return np.array([JOINED_BY.join(row) for row in names], dtype=object)
+
+
+def open_index(atlas: AtlasFile) -> NeighborIndex:
+    """Prepare to find nearest reference cells.
+
+    Up to 20,000 reference cells are searched exactly; beyond that through faiss (inverted lists
+    around the centroids that the atlas holds).
+
+    Raises
+    ------
     MissingDependencyError
         The reference is large and faiss is not installed.
     """
     latent = atlas.array("reference_latent")
-    if not 1 <= k <= len(latent):
-        raise InputError(
-            f"--neighbors must be from 1 to {len(latent)}, the atlas's cells; not {k}."
-        )
     names = np.append(reference_names(atlas), "")
-    labels = np.full(len(names), "", dtype=object)
-    if atlas.manifest.labels and atlas.has_array("reference_label"):
-        known = np.asarray((*atlas.manifest.labels, ""), dtype=object)
-        labels[:-1] = known[atlas.array("reference_label")]
+    known = np.asarray((*atlas.manifest.labels, ""), dtype=object)
+    labels = np.append(known[atlas.array("reference_label")], "")
     if len(latent) < EXACT_BELOW or not atlas.has_array("neighbor_centroids"):
-        return Neighbors(k, names, labels, _exact(latent, k))
-    return Neighbors(
-        k, names, labels, _inverted_lists(latent, atlas.array("neighbor_centroids"), k)
-    )
-
-
-def neighbor_columns(k: int) -> tuple[tuple[Column, ...], dict[str, int]]:
-    """Name the results that neighbours add: ``obs`` columns, and ``obsm`` matrices with widths."""
-    columns = (Column("cellport_neighbors", "text"), Column("cellport_neighbor_labels", "text"))
-    return columns, {"cellport_neighbor_distance": k}
-
-
-def with_neighbors(
-    block: MappedBlock, neighbors: Neighbors, threads: int, pool: Executor | None
-) -> MappedBlock:
-    """Add to a block the ids and labels of each cell's neighbours, ``;``-joined, and distances."""
-    position, distance = neighbors.search(block.obsm["X_cellport"], threads, pool)
-    joined = {
-        "cellport_neighbors": neighbors.names[position],
-        "cellport_neighbor_labels": neighbors.labels[position],
-    }
-    obs = {
-        name: np.array([";".join(row) for row in rows], dtype=object)
-        for name, rows in joined.items()
-    }
-    return replace(
-        block,
-        obs={**block.obs, **obs},
-        obsm={**block.obsm, "cellport_neighbor_distance": distance},
-    )
+        return NeighborIndex(names, labels, _exact(latent))
+    return NeighborIndex(names, labels, _inverted_lists(latent, atlas.array("neighbor_centroids")))
 
 
 def reference_names(atlas: AtlasFile) -> NDArray[np.object_]:
@@ -110,20 +119,20 @@ def reference_names(atlas: AtlasFile) -> NDArray[np.object_]:
     return names
 
 
-def _exact(latent: NDArray[np.float32], k: int) -> Search:
+def _exact(latent: NDArray[np.float32]) -> Search:
     from cellport.kernels.nearest import exact_neighbors
 
     across = np.ascontiguousarray(latent.T)
 
     def search(
-        query: NDArray[np.float32], threads: int, pool: Executor | None
+        query: NDArray[np.float32], k: int, threads: int, pool: Executor | None
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         return exact_neighbors(across, query, k, threads, pool)
 
     return search
 
 
-def _inverted_lists(latent: NDArray[np.float32], centroids: NDArray[np.float32], k: int) -> Search:
+def _inverted_lists(latent: NDArray[np.float32], centroids: NDArray[np.float32]) -> Search:
     try:
         import faiss
     except ImportError:
@@ -140,7 +149,7 @@ def _inverted_lists(latent: NDArray[np.float32], centroids: NDArray[np.float32],
     index.add(np.ascontiguousarray(latent))
 
     def search(
-        query: NDArray[np.float32], threads: int, _: Executor | None
+        query: NDArray[np.float32], k: int, threads: int, _: Executor | None
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         faiss.omp_set_num_threads(threads)
         # the index holds a bare pointer to `coarse`; naming it here keeps it alive

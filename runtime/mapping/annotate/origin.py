@@ -1,19 +1,27 @@
-"""Several queries in one result: the column that says which of them a cell came from."""
+"""Which of several queries a cell comes from."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from cellport.runtime.columns import Column, MappedBlock, Schema
+from cellport.runtime.columns import QUERY, Column, Schema
 from cellport.runtime.errors import InputError
+from cellport.runtime.mapping.annotate.annotator import Annotator, Setting
 
-QUERY = "cellport_query"
+
+def prepare(setting: Setting) -> Annotator | None:
+    """Name the query of each cell, where a result has several."""
+    if len(setting.queries) < 2:
+        return None
+    return Annotator(
+        Schema((Column(QUERY, "category", setting.queries),)),
+        lambda cells: {QUERY: np.full(len(cells.library), setting.query, np.int32)},
+    )
 
 
 def distinct_names(queries: Sequence[Any]) -> tuple[str, ...]:
@@ -36,15 +44,3 @@ def distinct_names(queries: Sequence[Any]) -> tuple[str, ...]:
     if len(set(full)) == len(full):
         return tuple(full)
     raise InputError("The same query file was named twice; name each once.")
-
-
-def with_query_schema(schema: Schema, names: tuple[str, ...]) -> Schema:
-    """Add the column to a schema, unless there is one query only."""
-    if len(names) < 2:
-        return schema
-    return replace(schema, columns=(*schema.columns, Column(QUERY, "category", names)))
-
-
-def with_query(block: MappedBlock, code: int) -> MappedBlock:
-    """Add the column to a block of one query's cells."""
-    return replace(block, obs={**block.obs, QUERY: np.full(block.n_cells, code, np.int32)})

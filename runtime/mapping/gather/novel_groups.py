@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cellport.runtime.atlas.file import AtlasFile
-from cellport.runtime.atlas.trajectory import LIBRARY
-from cellport.runtime.columns import MappedBlock
-from cellport.runtime.errors import AtlasError
+from cellport.runtime.base.bottom_k import BottomK
+from cellport.runtime.columns import LABEL, LATENT, NOVEL, PROB, MappedBlock
 from cellport.runtime.genes.match import GeneMatch
-from cellport.runtime.report.collect import spread_out
-
-if TYPE_CHECKING:
-    import scipy.sparse as sp
+from cellport.runtime.mapping.gather.gatherer import Gatherer
+from cellport.runtime.mapping.panel_counts import panel_counts
 
 MOST_NOVEL = 10_000
 MOST_KNOWN = 5_000
@@ -69,7 +65,7 @@ class NovelGroup:
         return f"{text}; unlike its average cell, they {' and '.join(differ)}."
 
 
-class NovelCells:
+class NovelCells(Gatherer):
     """Gathers the novel cells of a mapping, and some of the others to compare them with.
 
     Of each kind, the cells whose positions have the smallest hashes are kept, so memory is
@@ -84,100 +80,91 @@ class NovelCells:
     def __init__(self, atlas: AtlasFile) -> None:
         self._atlas = atlas
         self._share = atlas.array("gene_share")
-        self._measured = np.ones(atlas.manifest.n_genes, np.bool_)
-        self._cells = np.zeros(max(1, len(atlas.manifest.labels)), np.int64)
-        self._novel_cells = np.zeros_like(self._cells)
-        width = atlas.manifest.n_latent
-        self._novel = _Kept(MOST_NOVEL, atlas.manifest.n_genes, width)
-        self._known = _Kept(MOST_KNOWN, atlas.manifest.n_genes, width)
+        manifest = atlas.manifest
+        n_labels = max(1, len(manifest.labels))
+        self.sums = {
+            "cells": np.zeros(n_labels, np.int64),
+            "novel_cells": np.zeros(n_labels, np.int64),
+            "unmeasured": np.zeros(manifest.n_genes, np.int64),
+        }
+        self.kept = {
+            name: _no_cells(most, manifest.n_genes, manifest.n_latent)
+            for name, most in (("novel", MOST_NOVEL), ("known", MOST_KNOWN))
+        }
 
     def add(self, block: MappedBlock, genes: GeneMatch) -> None:
-        """Take in a block that carries its counts.
-
-        Parameters
-        ----------
-        block
-            Mapped, with ``counts``.
-        genes
-            Which genes of its query feed the panel.
-        """
-        import scipy.sparse as sp
-
-        if block.counts is None:
-            raise ValueError("the block does not carry its counts")
-        self._measured &= genes.measured
-        counts = block.counts
-        shape = counts.n_cells, len(genes.panel_column)
-        every = sp.csr_matrix((counts.data, counts.indices, counts.indptr), shape)
-        labelled = bool(self._atlas.manifest.labels)
-        label = block.obs["cellport_label"] if labelled else np.zeros(block.n_cells, np.int32)
-        counted = label < len(self._cells)
-        novel = block.obs["cellport_novel"]
-        self._cells += np.bincount(label[counted], minlength=len(self._cells))
-        self._novel_cells += np.bincount(label[counted & novel], minlength=len(self._cells))
-        scale = LIBRARY * float(self._share[genes.measured].sum())
-        for kept, rows in ((self._novel, novel & counted), (self._known, ~novel & counted)):
-            kept.add(block, np.flatnonzero(rows), label, every, genes.panel_column, scale)
+        """Take in a block that carries its counts."""
+        sums, n_labels = self.sums, len(self.sums["cells"])
+        sums["unmeasured"] += ~genes.measured
+        nothing = np.zeros(block.n_cells, np.int32)
+        label = block.obs.get(LABEL, nothing).astype(np.int64)
+        prob = block.obs.get(PROB, nothing).astype(np.float32)
+        counted, novel = label < n_labels, block.obs[NOVEL]
+        sums["cells"] += np.bincount(label[counted], minlength=n_labels)
+        sums["novel_cells"] += np.bincount(label[counted & novel], minlength=n_labels)
+        for name, chosen in (("novel", novel & counted), ("known", ~novel & counted)):
+            rows = np.flatnonzero(chosen)
+            rows = rows[self.kept[name].entering(block.start + rows)]
+            if not len(rows):
+                continue
+            values = panel_counts(block.counts, genes, self._share, rows).log1p()
+            self.kept[name].add(
+                block.start + rows,
+                values=values.astype(np.float32),
+                latent=block.obsm[LATENT][rows],
+                label=label[rows],
+                prob=prob[rows],
+            )
 
     def groups(self) -> tuple[NovelGroup, ...]:
         """Find the groups, the largest first.
 
         A group has at least 10 cells, and twice as many as the false-novel rate alone would
         yield among cells with its labels.
-
-        Raises
-        ------
-        AtlasError
-            The atlas's label profiles do not fit its genes.
         """
         manifest = self._atlas.manifest
         means = self._atlas.array("label_mean")
-        if means.shape != (len(self._cells), manifest.n_genes):
-            raise AtlasError(
-                f"{self._atlas.path.name}: its label profiles do not fit its labels and genes; "
-                "get the atlas again."
-            )
-        novel, known = self._novel, self._known
-        if len(novel.label) < SMALLEST_GROUP:
+        cells, novel_cells = self.sums["cells"], self.sums["novel_cells"]
+        novel, known = self.kept["novel"], self.kept["known"]
+        if len(novel["label"]) < SMALLEST_GROUP:
             return ()
-        group = group_latents(novel.latent, type_distance(self._atlas))
+        group = group_latents(novel["latent"], type_distance(self._atlas))
         shift = np.zeros(manifest.n_genes)
-        if len(known.label):
-            of_label = np.bincount(known.label, minlength=len(means)) / len(known.label)
-            shift = np.asarray(known.values.mean(axis=0)).ravel() - of_label @ means
-        chance = manifest.thresholds["novelty_p"] * self._cells / np.maximum(self._novel_cells, 1)
-        scale = self._novel_cells.sum() / len(novel.label)
+        if len(known["label"]):
+            of_label = np.bincount(known["label"], minlength=len(means)) / len(known["label"])
+            shift = np.asarray(known["values"].mean(axis=0)).ravel() - of_label @ means
+        chance = manifest.thresholds.novelty_p * cells / np.maximum(novel_cells, 1)
+        scale = novel_cells.sum() / len(novel["label"])
         found = []
         for code in range(group.max() + 1):
             rows = np.flatnonzero(group == code)
-            expected = float(chance[novel.label[rows]].sum())
+            expected = float(chance[novel["label"][rows]].sum())
             if len(rows) >= SMALLEST_GROUP and len(rows) > 2 * expected:
-                found.append(self._described(rows, means, shift, scale))
+                found.append(self._described(novel, rows, means, shift, scale))
         return tuple(sorted(found, key=lambda one: -one.n_cells))
 
     def _described(
         self,
+        novel: BottomK,
         rows: NDArray[np.int64],
         means: NDArray[np.float32],
         shift: NDArray[np.float64],
         scale: float,
     ) -> NovelGroup:
         manifest = self._atlas.manifest
-        values = self._novel.values[rows]
-        label = int(np.bincount(self._novel.label[rows]).argmax())
+        values = novel["values"][rows]
+        label = int(np.bincount(novel["label"][rows]).argmax())
         difference = np.asarray(values.mean(axis=0)).ravel() - means[label] - shift
         having = np.asarray((values > 0).mean(axis=0)).ravel()
-        names = np.array(
-            [s or e for s, e in zip(manifest.symbols, manifest.ensembl, strict=True)], object
-        )
-        usable = self._measured & (names != "")
+        names = manifest.panel.names
+        usable = (self.sums["unmeasured"] == 0) & (names != "")
         up = usable & (difference >= _CLEAR) & (having >= _COMMON)
         down = usable & (difference <= -_CLEAR) & (means[label] >= _CLEAR)
         labelled = bool(manifest.labels)
         return NovelGroup(
             n_cells=round(len(rows) * scale),
             label=manifest.labels[label] if labelled else "",
-            prob=float(self._novel.prob[rows].mean()) if labelled else float("nan"),
+            prob=float(novel["prob"][rows].mean()) if labelled else float("nan"),
             markers=_first(names, -difference, up),
             lacks=_first(names, difference, down),
         )
@@ -218,7 +205,7 @@ def type_distance(atlas: AtlasFile) -> float:
     With fewer than two types it is the root mean square distance of the cells to their middle.
     """
     latent = atlas.array("reference_latent").astype(np.float64)
-    label = atlas.array("reference_label") if atlas.has_array("reference_label") else np.array([-1])
+    label = atlas.array("reference_label")
     types = np.unique(label[label >= 0])
     if len(types) < 2:
         return float(np.sqrt(((latent - latent.mean(axis=0)) ** 2).sum(axis=1).mean()))
@@ -231,73 +218,16 @@ def type_distance(atlas: AtlasFile) -> float:
     return float(np.sqrt(np.maximum(np.median(apart.min(axis=1)), 0)))
 
 
-class _Kept:
-    """The cells of one kind with the smallest hashes so far."""
-
-    def __init__(self, most: int, n_genes: int, n_latent: int) -> None:
-        import scipy.sparse as sp
-
-        self._most = most
-        self._hash = np.empty(0, np.uint64)
-        self.values = sp.csr_matrix((0, n_genes), dtype=np.float32)
-        self.latent = np.empty((0, n_latent), np.float32)
-        self.label = np.empty(0, np.int64)
-        self.prob = np.empty(0, np.float32)
-
-    def add(
-        self,
-        block: MappedBlock,
-        rows: NDArray[np.int64],
-        label: NDArray[np.int32],
-        every: sp.csr_matrix,
-        panel_column: NDArray[np.int32],
-        scale: float,
-    ) -> None:
-        import scipy.sparse as sp
-
-        hashed = spread_out(block.start + rows)
-        if len(self._hash) == self._most:
-            rows, hashed = rows[hashed < self._hash[-1]], hashed[hashed < self._hash[-1]]
-        if not len(rows):
-            return
-        values = panel_values(every[rows], panel_column, self.values.shape[1], scale)
-        joined = np.concatenate([self._hash, hashed])
-        best = np.argsort(joined)[: self._most]
-        self._hash = joined[best]
-        self.values = sp.vstack([self.values, values], format="csr")[best]
-        self.latent = np.concatenate([self.latent, block.obsm["X_cellport"][rows]])[best]
-        self.label = np.concatenate([self.label, label[rows].astype(np.int64)])[best]
-        prob = block.obs.get("cellport_prob", np.zeros(block.n_cells, np.float32))
-        self.prob = np.concatenate([self.prob, prob[rows]])[best]
-
-
-def panel_values(
-    counts: sp.csr_matrix, panel_column: NDArray[np.int32], n_genes: int, scale: float
-) -> sp.csr_matrix:
-    """Log-normalise counts over the panel genes of a query, as the encoder does.
-
-    Parameters
-    ----------
-    counts
-        CSR [n, query genes], raw counts.
-    panel_column
-        int32 [query genes], position in the panel or -1.
-    n_genes
-        Of the panel.
-    scale
-        Counts per cell after normalisation: those of the atlas, times the share of a reference
-        cell's counts that the measured genes hold.
-    """
+def _no_cells(most: int, n_genes: int, n_latent: int) -> BottomK:
     import scipy.sparse as sp
 
-    used = np.flatnonzero(panel_column >= 0)
-    ones = np.ones(len(used), np.float32)
-    place = sp.csr_matrix((ones, (used, panel_column[used])), (len(panel_column), n_genes))
-    values = (counts @ place).tocsr()
-    values.sum_duplicates()
-    library = np.maximum(np.asarray(values.sum(axis=1)).ravel(), 1e-6)
-    values.data = np.log1p(values.data * np.repeat(scale / library, np.diff(values.indptr)))
-    return values.astype(np.float32)
+    return BottomK(
+        most,
+        values=sp.csr_matrix((0, n_genes), dtype=np.float32),
+        latent=np.empty((0, n_latent), np.float32),
+        label=np.empty(0, np.int64),
+        prob=np.empty(0, np.float32),
+    )
 
 
 def _first(

@@ -2,64 +2,63 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any
-
 import numpy as np
+from numpy.typing import NDArray
 
-from cellport.runtime.columns import MappedBlock
-from cellport.runtime.mapping.transfer import QC
+from cellport.runtime.columns import CALL, PROB, QUALITIES, QUALITY, MappedBlock, Schema
+from cellport.runtime.genes.match import GeneMatch
+from cellport.runtime.mapping.gather.gatherer import PARTS, Gatherer, in_parts
 
 
-@dataclass(slots=True)
-class Tally:
-    """What was found so far.
+class Tally(Gatherer):
+    """Cells by call and by quality flag, and the sum of their best labels' probabilities.
 
-    Attributes
+    Parameters
     ----------
-    calls, quality
-        Number of cells a call and a quality flag.
-    prob
-        Sum of the probabilities of the best label.
-    cells
-        Number of cells.
+    schema
+        Of the mapped blocks.
     """
 
-    calls: Counter[str] = field(default_factory=Counter)
-    quality: Counter[str] = field(default_factory=Counter)
-    prob: float = 0.0
-    cells: int = 0
-
-    def add(self, block: MappedBlock, names: Sequence[str]) -> None:
-        """Count the cells of a block; `names` are the categories of ``cellport_call``."""
-        self.cells += block.n_cells
-        quality = np.bincount(block.obs["cellport_qc"], minlength=len(QC))
-        self.quality.update({name: int(n) for name, n in zip(QC, quality, strict=True) if n})
-        if names:
-            calls = np.bincount(block.obs["cellport_call"], minlength=len(names))
-            self.calls.update({name: int(n) for name, n in zip(names, calls, strict=True) if n})
-            self.prob += float(block.obs["cellport_prob"].sum(dtype=np.float64))
-
-    def plain(self) -> dict[str, Any]:
-        """Return what JSON can hold."""
-        return {
-            "calls": dict(self.calls),
-            "quality": dict(self.quality),
-            "prob": self.prob,
-            "cells": self.cells,
+    def __init__(self, schema: Schema) -> None:
+        self._calls = schema.categories(CALL)
+        self.kept = {}
+        self.sums = {
+            "cells": np.zeros(1, np.int64),
+            "calls": np.zeros(len(self._calls), np.int64),
+            "quality": np.zeros(len(QUALITIES), np.int64),
+            "prob": np.zeros(1, np.int64),
         }
 
-    @classmethod
-    def from_plain(cls, plain: dict[str, Any]) -> Tally:
-        """Return the tally that `plain` came from."""
-        calls, quality = Counter(plain["calls"]), Counter(plain["quality"])
-        return cls(calls, quality, plain["prob"], plain["cells"])
+    def add(self, block: MappedBlock, genes: GeneMatch) -> None:
+        """Count the cells of a block."""
+        sums = self.sums
+        sums["cells"] += block.n_cells
+        sums["quality"] += np.bincount(block.obs[QUALITY], minlength=len(QUALITIES))
+        if self._calls:
+            sums["calls"] += np.bincount(block.obs[CALL], minlength=len(self._calls))
+            sums["prob"] += in_parts(block.obs[PROB]).sum()
 
-    def join(self, other: Tally) -> None:
-        """Add what another tally counted."""
-        self.calls.update(other.calls)
-        self.quality.update(other.quality)
-        self.prob += other.prob
-        self.cells += other.cells
+    @property
+    def n_cells(self) -> int:
+        """Cells in all."""
+        return int(self.sums["cells"][0])
+
+    @property
+    def mean_prob(self) -> float:
+        """Mean probability of the best label."""
+        return float(self.sums["prob"][0]) / PARTS / max(self.n_cells, 1)
+
+    @property
+    def calls(self) -> dict[str, int]:
+        """Cells by call, most first."""
+        return _most_first(self._calls, self.sums["calls"])
+
+    @property
+    def quality(self) -> dict[str, int]:
+        """Cells by quality flag, most first."""
+        return _most_first(QUALITIES, self.sums["quality"])
+
+
+def _most_first(names: tuple[str, ...], number: NDArray[np.int64]) -> dict[str, int]:
+    order = np.argsort(-number, kind="stable").tolist()
+    return {names[code]: int(number[code]) for code in order if number[code]}

@@ -8,33 +8,21 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cellport.runtime.atlas.file import AtlasFile
-from cellport.runtime.atlas.trajectory import (
-    LIBRARY,
-    LineageGene,
-    Trajectory,
-    gene_changes,
-    log_level,
-    panel_names,
-)
-from cellport.runtime.columns import MappedBlock
+from cellport.runtime.atlas.trajectory import LineageGene, Trajectory, gene_changes, log_level
+from cellport.runtime.columns import EDGE, PSEUDOTIME, MappedBlock
 from cellport.runtime.errors import OutputError
 from cellport.runtime.genes.match import GeneMatch
-from cellport.runtime.sources.block import CountBlock
+from cellport.runtime.mapping.gather.gatherer import PARTS, Gatherer, in_parts
+from cellport.runtime.mapping.panel_counts import panel_counts
 from cellport.runtime.writers.output import check_place
-
-if TYPE_CHECKING:
-    import scipy.sparse as sp
 
 # a step of time with fewer cells says nothing
 FEWEST_CELLS = 10
-# whole numbers add up to the same sum in any order: a count per 10,000 in these parts
-_PARTS = 1 << 16
 _FEWEST_STEPS = 3
 
 
@@ -91,7 +79,7 @@ class QueryLineages:
         return found
 
 
-class LineageCounts:
+class LineageCounts(Gatherer):
     """Sums the counts of mapped cells in steps of pseudotime along each lineage.
 
     Memory does not grow with the cells, and the sums are exact, so that they do not depend on
@@ -103,73 +91,57 @@ class LineageCounts:
         The open atlas.
     trajectory
         Of the atlas.
+
+    Attributes
+    ----------
+    trajectory, gene_names
+        Of the atlas; object [genes].
     """
 
     def __init__(self, atlas: AtlasFile, trajectory: Trajectory) -> None:
-        self._trajectory = trajectory
+        self.trajectory, self.gene_names = trajectory, atlas.manifest.panel.names
         self._share = atlas.array("gene_share")
         n_lineages, n_steps, n_genes = trajectory.expression.shape
-        self._measured = np.ones(n_genes, np.bool_)
-        self._cells = np.zeros(n_lineages * n_steps, np.int64)
-        self._sums = np.zeros((n_lineages * n_steps, n_genes), np.int64)
+        self.kept = {}
+        self.sums = {
+            "cells": np.zeros(n_lineages * n_steps, np.int64),
+            "counts": np.zeros((n_lineages * n_steps, n_genes), np.int64),
+            "unmeasured": np.zeros(n_genes, np.int64),
+        }
 
     def add(self, block: MappedBlock, genes: GeneMatch) -> None:
-        """Take in a block that carries its counts.
-
-        Parameters
-        ----------
-        block
-            Mapped, with ``counts``.
-        genes
-            Which genes of its query feed the panel.
-        """
+        """Take in a block that carries its counts."""
         import scipy.sparse as sp
 
-        if block.counts is None:
-            raise ValueError("the block does not carry its counts")
-        self._measured &= genes.measured
+        self.sums["unmeasured"] += ~genes.measured
         row, cell = self._steps(block)
         if not len(row):
             return
-        used = np.flatnonzero(genes.panel_column >= 0)
-        n_query, n_panel = len(genes.panel_column), len(self._measured)
-        ends = used, genes.panel_column[used]
-        panel = sp.csr_matrix((np.ones(len(used)), ends), (n_query, n_panel))
-        shape = len(self._cells), block.n_cells
-        member = sp.csr_matrix((np.ones(len(row)), (row, cell)), shape)
-        self._cells += np.bincount(row, minlength=len(self._cells))
+        counts = panel_counts(block.counts, genes, self._share)
+        counts.data = in_parts(counts.data).astype(np.float64)
+        n_steps = len(self.sums["cells"])
+        member = sp.csr_matrix((np.ones(len(row)), (row, cell)), (n_steps, block.n_cells))
+        self.sums["cells"] += np.bincount(row, minlength=n_steps)
         # whole numbers below 2**53 are exact
-        total = (member @ self._parts(block.counts, genes) @ panel).toarray()
-        self._sums += total.astype(np.int64)
+        self.sums["counts"] += (member @ counts).toarray().astype(np.int64)
 
     def found(self) -> QueryLineages:
         """Return the means over all blocks."""
-        shape = self._trajectory.expression.shape
-        mean = self._sums / (_PARTS * np.maximum(self._cells, 1)[:, None])
-        return QueryLineages(self._cells.reshape(shape[:2]), mean.reshape(shape), self._measured)
+        shape = self.trajectory.expression.shape
+        cells = self.sums["cells"]
+        mean = self.sums["counts"] / (PARTS * np.maximum(cells, 1)[:, None])
+        measured = self.sums["unmeasured"] == 0
+        return QueryLineages(cells.reshape(shape[:2]), mean.reshape(shape), measured)
 
     def _steps(self, block: MappedBlock) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Step of a lineage, counted through all of them, and cell; a cell is on several."""
-        edge, time = block.obs["cellport_edge"], block.obs["cellport_pseudotime"]
-        n_steps = self._trajectory.expression.shape[1]
-        lineage, cell = np.nonzero(self._trajectory.lineage_edges[:, edge] & (edge >= 0))
-        first, last = self._trajectory.time.astype(np.float64)[lineage].T
+        edge, time = block.obs[EDGE], block.obs[PSEUDOTIME]
+        n_steps = self.trajectory.expression.shape[1]
+        lineage, cell = np.nonzero(self.trajectory.lineage_edges[:, edge] & (edge >= 0))
+        first, last = self.trajectory.time.astype(np.float64)[lineage].T
         way = (time[cell] - first) / np.maximum(last - first, 1e-9)
         step = np.clip((way * n_steps).astype(np.int64), 0, n_steps - 1)
         return lineage * n_steps + step, cell
-
-    def _parts(self, counts: CountBlock, genes: GeneMatch) -> sp.csr_matrix:
-        """Normalise counts, in whole parts, CSR float64 [cells, query genes]."""
-        import scipy.sparse as sp
-
-        values = counts.data.astype(np.float64)
-        shape = counts.n_cells, len(genes.panel_column)
-        every = sp.csr_matrix((values, counts.indices, counts.indptr), shape)
-        library = every @ (genes.panel_column >= 0).astype(np.float64)
-        scale = LIBRARY * float(self._share[genes.measured].sum()) * _PARTS
-        every.data *= np.repeat(scale / np.maximum(library, 1e-6), np.diff(counts.indptr))
-        np.rint(every.data, out=every.data)
-        return every
 
 
 def check_table(path: str | os.PathLike[str], inputs: Sequence[str | os.PathLike[str]]) -> None:
@@ -185,15 +157,22 @@ def check_table(path: str | os.PathLike[str], inputs: Sequence[str | os.PathLike
     check_place(path, inputs)
 
 
-def gene_table(
-    atlas: AtlasFile, trajectory: Trajectory, query: QueryLineages, separator: str
-) -> bytes:
-    """Write a line for each lineage and gene: the atlas's change, and the query's beside it."""
-    names = panel_names(atlas.manifest)
+def gene_table(counts: LineageCounts, path: str | os.PathLike[str]) -> bytes:
+    """Write a line for each lineage and gene: the atlas's change, and the query's beside it.
+
+    Parameters
+    ----------
+    counts
+        Of the mapped cells.
+    path
+        Of the table, whose ending says what parts its columns.
+    """
+    trajectory, names, query = counts.trajectory, counts.gene_names, counts.found()
     position = {name: code for code, name in reversed(list(enumerate(names.tolist())))}
     lineage = {name: code for code, name in enumerate(trajectory.terminals)}
     change, agreement = query.change(), query.agreement(trajectory)
     text = io.StringIO()
+    separator = "\t" if str(path).lower().endswith(".tsv") else ","
     table = csv.writer(text, delimiter=separator, lineterminator="\n")
     table.writerow([*LineageGene._fields, "query_change", "query_agreement"])
     for gene in gene_changes(trajectory, names):

@@ -1,0 +1,452 @@
+"""What an atlas says of itself, typed: ``manifest.json``, described in ``docs/format.md``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from cellport.runtime.atlas.label_tree import build_tree
+from cellport.runtime.base.typed_json import MalformedError, UnknownValueError, read_typed
+from cellport.runtime.errors import AtlasError
+from cellport.runtime.genes.match import Panel
+from cellport.runtime.version import FORMAT_VERSION, __version__
+
+Library = Literal["panel", "query", "none"]
+Fill = Literal["factors", "mean", "zero"]
+HeadKind = Literal["softmax", "sigmoids", "prototypes", "none"]
+CalibrationState = Literal["left_out_batches", "held_out_cells", "none"]
+_VERSION = re.compile(r"\d{1,9}(\.\d{1,9}){0,3}")
+# what the format can state and this version maps with; anything else is refused by name
+_BUILT = {
+    "input.library": ("panel",),
+    "input.log1p": (True,),
+    "input.centre": (True,),
+    "input.scale": (False,),
+    "input.cap": (True,),
+    "fill": ("factors",),
+    "head.kind": ("softmax", "none"),
+}
+_NEEDED_ANSWERS = ("latent", "novelty_score", "umap")
+# what this version knows of `Manifest.requires`
+_KNOWN: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """How raw counts become the values that the features are made of.
+
+    Attributes
+    ----------
+    library
+        What a cell's counts are divided by: their sum over the genes of the ``panel``, over all
+        genes of the ``query``, or nothing (``none``).
+    target
+        Counts that a cell is scaled to; None where its library is ``none``.
+    log1p
+        Whether log(1 + x) is taken.
+    centre, scale
+        Whether ``gene_mean`` is taken off, and whether values are divided by a standard deviation.
+    cap
+        Whether values above ``gene_cap`` are set to it, before they are centred.
+    """
+
+    library: Library
+    target: float | None
+    log1p: bool
+    centre: bool
+    scale: bool
+    cap: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """How far label probabilities can be taken at their word.
+
+    Attributes
+    ----------
+    state
+        What they were calibrated on: batches left out of training, cells held out of it, or
+        nothing.
+    softness
+        Log-odds x of a best label above one half were made x / (1 + softness x).
+    """
+
+    state: CalibrationState
+    softness: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """How labels are answered.
+
+    Attributes
+    ----------
+    kind
+        ``softmax``: probabilities that sum to 1; ``sigmoids``: one a label, each by itself;
+        ``prototypes``: the nearest one; ``none``: an atlas without labels.
+    calibration
+        Of the probabilities.
+    set_prob
+        Least probability at which each label enters a cell's label set.
+    """
+
+    kind: HeadKind
+    calibration: Calibration
+    set_prob: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """Numbers that decide calls and flags; `cellport.runtime.atlas.thresholds` says their meaning.
+
+    Attributes
+    ----------
+    call_prob, set_level, low_depth, low_gene_coverage, novelty_p
+        In the order of the manifest.
+    """
+
+    low_depth: float
+    low_gene_coverage: float
+    novelty_p: float
+    set_level: float
+    call_prob: float
+
+
+@dataclass(frozen=True, slots=True)
+class TrajectoryGraph:
+    """The trajectory as a graph, directed away from its roots.
+
+    Attributes
+    ----------
+    milestones
+        Names of the roots, branchings and ends. The far side of a circle is there twice.
+    edges
+        Positions in `milestones` that each edge leads from and to.
+    terminals
+        Positions in `milestones` of the terminal states, after which lineages are named.
+    root_from
+        How each root was found, in words.
+    """
+
+    milestones: tuple[str, ...]
+    edges: tuple[tuple[int, int], ...]
+    terminals: tuple[int, ...]
+    root_from: tuple[str, ...] = ()
+
+    @property
+    def edge_names(self) -> tuple[str, ...]:
+        """``from -> to`` of each edge."""
+        return tuple(f"{self.milestones[a]} -> {self.milestones[b]}" for a, b in self.edges)
+
+    @property
+    def terminal_names(self) -> tuple[str, ...]:
+        """Names of the terminal states."""
+        return tuple(self.milestones[at] for at in self.terminals)
+
+
+@dataclass(frozen=True, slots=True)
+class Structure:
+    """What cells are placed in.
+
+    Attributes
+    ----------
+    clusters
+        Names of the reference's clusters.
+    trajectory
+        None where its cells form no continuum, or nobody asked for one.
+    """
+
+    clusters: tuple[str, ...]
+    trajectory: TrajectoryGraph | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LabelScore:
+    """Held-out cells of a label, and the share of them that were given it."""
+
+    cells: int
+    recall: float
+
+
+@dataclass(frozen=True, slots=True)
+class ReliabilityBin:
+    """Held-out cells by the probability of their label.
+
+    Attributes
+    ----------
+    low, high
+        Bounds of the probability.
+    cells
+        How many.
+    confidence, accuracy
+        Their mean probability, and the share of them that was right.
+    """
+
+    low: float
+    high: float
+    cells: int
+    confidence: float
+    accuracy: float
+
+
+@dataclass(frozen=True, slots=True)
+class SetScores:
+    """What label sets promise, and held on held-out cells.
+
+    Attributes
+    ----------
+    level
+        Share of cells whose set is to hold their label.
+    coverage, mean_size
+        That share on held-out cells, and labels in a set.
+    coverage_degraded, mean_size_degraded
+        The same of these cells made shallow and short of genes.
+    """
+
+    level: float
+    coverage: float
+    mean_size: float
+    coverage_degraded: float
+    mean_size_degraded: float
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOut:
+    """How good labels were on reference cells that the model had not seen.
+
+    Attributes
+    ----------
+    by
+        Whether whole batches were left out, or cells of the batches trained on.
+    cells
+        How many were judged.
+    accuracy, macro_f1, ece
+        Of the labels; ``ece`` is the expected calibration error.
+    by_label, reliability
+        By label, and by probability.
+    sets
+        Of the label sets.
+    """
+
+    by: Literal["batch", "cell"]
+    cells: int
+    accuracy: float
+    macro_f1: float
+    ece: float
+    by_label: dict[str, LabelScore]
+    reliability: tuple[ReliabilityBin, ...]
+    sets: SetScores | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """Where an atlas comes from; nothing that maps depends on it.
+
+    Attributes
+    ----------
+    created
+        Day, ``2026-11-28``.
+    made_by
+        Program and version.
+    cells
+        Reference cells that it was trained on.
+    source, authors, licence, attribution
+        Of the reference, in words; empty where not stated.
+    converted_from
+        What model of another tool it was made of; empty for one that was trained.
+    training
+        Settings and findings of the training, in any shape.
+    """
+
+    created: str
+    made_by: str
+    cells: int
+    source: str = ""
+    authors: str = ""
+    licence: str = ""
+    attribution: str = ""
+    converted_from: str = ""
+    training: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What an atlas says of itself.
+
+    Attributes
+    ----------
+    name, organism
+        Text; organism is ``human``, ``mouse`` or empty.
+    panel
+        The genes that it reads, in the order of ``encoder.onnx``'s input.
+    input
+        Counts to values.
+    fill
+        What stands for a gene that a query did not measure: what a ``factors`` model of the
+        genes expects, the gene's ``mean``, or ``zero``.
+    n_latent
+        Width of the latent.
+    answers
+        Outputs of ``encoder.onnx``, in order.
+    labels, parents
+        Names of the labels, none for an atlas without; and the label tree, the parent of each
+        label or group of labels that has one.
+    head
+        How labels are answered.
+    batches
+        Names, in the order of ``decoder.onnx``'s input.
+    thresholds
+        Numbers that decide calls and flags.
+    structure
+        Clusters and trajectory; None without.
+    held_out
+        How good the labels are; None where no labelled cell could be held out.
+    provenance
+        Where it comes from.
+    minimum_runtime
+        Oldest cellport that can map with this atlas.
+    requires
+        What it uses of the format beyond its first version: name, and the cellport version from
+        which on that is known.
+    """
+
+    name: str
+    organism: str
+    panel: Panel
+    input: Input
+    fill: Fill
+    n_latent: int
+    answers: tuple[str, ...]
+    labels: tuple[str, ...]
+    parents: dict[str, str]
+    head: Head
+    batches: tuple[str, ...]
+    thresholds: Thresholds
+    structure: Structure | None
+    held_out: HeldOut | None
+    provenance: Provenance
+    minimum_runtime: str = "0.1.0"
+    requires: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def n_genes(self) -> int:
+        """Number of panel genes."""
+        return self.panel.n_genes
+
+    @property
+    def target(self) -> float:
+        """Counts that a cell is scaled to."""
+        return self.input.target or 0.0
+
+    @property
+    def clusters(self) -> tuple[str, ...]:
+        """Names of the clusters; none without structure."""
+        return self.structure.clusters if self.structure else ()
+
+    @property
+    def trajectory(self) -> TrajectoryGraph | None:
+        """The trajectory, where there is one."""
+        return self.structure.trajectory if self.structure else None
+
+
+def manifest_json(manifest: Manifest, members: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the JSON object of a manifest; `members` are size and hash of the other members."""
+    return {"format_version": FORMAT_VERSION, **asdict(manifest), "members": dict(members)}
+
+
+def read_manifest(text: Mapping[str, Any], path: Path) -> Manifest:
+    """Read the manifest of format 1.
+
+    Raises
+    ------
+    AtlasError
+        A field is missing or malformed, or the atlas needs what this version does not have.
+    """
+    _refuse_newer(text, path)
+    try:
+        manifest: Manifest = read_typed(Manifest, text)
+    except UnknownValueError as error:
+        name, value = error.args
+        raise AtlasError(
+            f"{path}: its {name} is {value!r}, which cellport {__version__} does not know. "
+            "Update cellport."
+        ) from None
+    except MalformedError as error:
+        raise _malformed(path, str(error)) from None
+    _check_lists(manifest, path)
+    _refuse_unbuilt(manifest, path)
+    return manifest
+
+
+def _malformed(path: Path, name: str) -> AtlasError:
+    return AtlasError(f"{path}: field {name!r} of its manifest is missing or malformed.")
+
+
+def _refuse_newer(text: Mapping[str, Any], path: Path) -> None:
+    """Refuse what another version wrote, before fields are looked at that it may have changed."""
+    requires, oldest = text.get("requires", {}), text.get("minimum_runtime", "")
+    if not isinstance(requires, dict):
+        raise _malformed(path, "requires")
+    for name in sorted(requires.keys() - _KNOWN):
+        raise AtlasError(
+            f"{path} uses {name}, which cellport {requires[name]} and newer know; this is "
+            f"{__version__}. Update cellport."
+        )
+    if not isinstance(oldest, str) or not _VERSION.fullmatch(oldest):
+        raise _malformed(path, "minimum_runtime")
+    if _version(oldest) > _version(__version__):
+        raise AtlasError(
+            f"{path} needs cellport {oldest} or newer; this is {__version__}. Update cellport."
+        )
+
+
+def _check_lists(manifest: Manifest, path: Path) -> None:
+    labels, graph = manifest.labels, manifest.trajectory
+    lists = {
+        "panel": 0 < len(manifest.panel.symbols) == len(manifest.panel.ensembl),
+        "labels": len(set(labels)) == len(labels),
+        "head": (manifest.head.kind == "none") == (not labels),
+        "head.set_prob": len(manifest.head.set_prob) == len(labels),
+        "answers": ("label_prob" in manifest.answers) == bool(labels),
+        "batches": bool(manifest.batches),
+        "structure.clusters": len(set(manifest.clusters)) == len(manifest.clusters),
+        "structure.trajectory": graph is None or _joins(graph),
+    }
+    for name, fits in lists.items():
+        if not fits:
+            raise AtlasError(f"{path}: field {name!r} of its manifest does not fit the others.")
+    build_tree(labels, manifest.parents)
+
+
+def _joins(graph: TrajectoryGraph) -> bool:
+    n = len(graph.milestones)
+    ends = [*(end for edge in graph.edges for end in edge), *graph.terminals]
+    known = all(end < n for end in ends) and len(set(graph.terminals)) == len(graph.terminals)
+    return known and len(set(graph.milestones)) == n and bool(graph.edges and graph.terminals)
+
+
+def _refuse_unbuilt(manifest: Manifest, path: Path) -> None:
+    for name, built in _BUILT.items():
+        value: Any = manifest
+        for part in name.split("."):
+            value = getattr(value, part)
+        if value not in built:
+            raise AtlasError(
+                f"{path}: its {name} is {value!r}, with which cellport {__version__} cannot map "
+                f"yet; it can with {' or '.join(map(repr, built))}. Update cellport."
+            )
+    for name in _NEEDED_ANSWERS:
+        if name not in manifest.answers:
+            raise AtlasError(
+                f"{path}: its encoder does not answer {name!r}, without which cellport "
+                f"{__version__} cannot map yet. Update cellport."
+            )
+    if not manifest.target > 0:
+        raise _malformed(path, "input.target")
+
+
+def _version(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in re.findall(r"\d+", text)[:3])

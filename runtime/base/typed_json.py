@@ -1,0 +1,91 @@
+"""JSON values to frozen dataclasses by their annotations, every value checked."""
+
+from __future__ import annotations
+
+import types
+from dataclasses import MISSING, fields, is_dataclass
+from functools import cache
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+# no number that a file states is negative or near this; one that is was made to do harm
+_LARGEST_NUMBER = 1e12
+
+
+class MalformedError(ValueError):
+    """A value is missing or of another type; holds the name of its field."""
+
+
+class UnknownValueError(ValueError):
+    """A text is none of those known; holds the name of its field and the text."""
+
+
+def read_typed(kind: Any, value: Any, field: str = "") -> Any:
+    """Turn a JSON value into what an annotation says.
+
+    Fields that the dataclass does not know are left out, and those that it has defaults for may
+    be missing: a later version may add some.
+
+    Parameters
+    ----------
+    kind
+        A dataclass, ``str``, ``bool``, ``int``, ``float``, ``Any``, a ``Literal`` of texts, an
+        optional one of these, or a ``tuple`` or ``dict[str, ...]`` of them. Numbers are at least 0.
+    value
+        From `json.loads`.
+    field
+        Its name, for errors.
+
+    Raises
+    ------
+    MalformedError
+        The value is missing, or of another type.
+    UnknownValueError
+        A text is not one of a ``Literal``.
+    """
+    origin, arguments = get_origin(kind), get_args(kind)
+    if origin in (Union, types.UnionType):
+        return None if value is None else read_typed(arguments[0], value, field)
+    if is_dataclass(kind):
+        return _read_fields(kind, value, field)
+    if origin is tuple:
+        return _read_tuple(arguments, value, field)
+    if origin is dict and isinstance(value, dict):
+        return {key: read_typed(arguments[1], inner, field) for key, inner in value.items()}
+    if origin is Literal and isinstance(value, str):
+        if value not in arguments:
+            raise UnknownValueError(field, value)
+        return value
+    if kind is Any or (kind in (str, bool) and type(value) is kind):
+        return value
+    number = type(value) is int or (kind is float and type(value) is float)
+    if kind in (int, float) and number and 0 <= value < _LARGEST_NUMBER:
+        return kind(value)
+    raise MalformedError(field)
+
+
+def _read_fields(kind: Any, value: Any, field: str) -> Any:
+    if not isinstance(value, dict):
+        raise MalformedError(field)
+    hints = _hints(kind)
+    read = {}
+    for one in fields(kind):
+        name = f"{field}.{one.name}" if field else one.name
+        if one.name in value:
+            read[one.name] = read_typed(hints[one.name], value[one.name], name)
+        elif one.default is MISSING and one.default_factory is MISSING:
+            raise MalformedError(name)
+    return kind(**read)
+
+
+def _read_tuple(arguments: tuple[Any, ...], value: Any, field: str) -> tuple[Any, ...]:
+    if not isinstance(value, list):
+        raise MalformedError(field)
+    kinds = arguments[:1] * len(value) if arguments[-1] is ... else arguments
+    if len(kinds) != len(value):
+        raise MalformedError(field)
+    return tuple(read_typed(kind, one, field) for kind, one in zip(kinds, value, strict=True))
+
+
+@cache
+def _hints(kind: Any) -> dict[str, Any]:
+    return get_type_hints(kind)

@@ -1,0 +1,134 @@
+"""What gatherers found in the parts of a dataset, added up on disk as the parts come."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cellport.runtime.cluster.dataset import GATHERED
+from cellport.runtime.cluster.plan import Part
+from cellport.runtime.mapping.gather.gatherer import Gatherer
+from cellport.runtime.writers.output import whole_file
+
+# what so many parts found lies on disk beside what was added up: some megabytes each
+_APART = 16
+_KEY = "key"
+TOTAL = "total"
+
+State = dict[str, NDArray[Any]]
+
+
+def write_state(folder: Path, key: str, part: Part, gathered: Mapping[str, Gatherer]) -> None:
+    """Write what was found in a part, in one step.
+
+    Raises
+    ------
+    OutputError
+        The disk is full or fails.
+    """
+    _write(_path(folder, part.number), key, gathered, ())
+
+
+def read_state(folder: Path, key: str, number: int | str, names: tuple[str, ...]) -> State | None:
+    """Read what was found in a part, or in all that was added up; None where it is not there.
+
+    Parameters
+    ----------
+    folder
+        Of the dataset.
+    key
+        Of the plan.
+    number
+        Of the part, or `TOTAL`.
+    names
+        Gatherers whose findings have to be in it; with none, nothing has to be there.
+    """
+    if not names:
+        return {}
+    try:
+        with np.load(_path(folder, number), allow_pickle=False) as file:
+            state = dict(file)
+    except (OSError, ValueError, KeyError):
+        return None
+    there = {name.partition("/")[0] for name in state}
+    return state if str(state.get(_KEY)) == key and there.issuperset(names) else None
+
+
+class PartSums:
+    """Adds up what parts found, and remembers on disk which parts it has.
+
+    Parameters
+    ----------
+    folder
+        Of the dataset.
+    key
+        Of the plan.
+    gathered
+        What is added to, by name.
+
+    Attributes
+    ----------
+    names
+        Of the gatherers.
+    parts
+        Numbers of the parts that were added.
+    """
+
+    def __init__(self, folder: Path, key: str, gathered: dict[str, Gatherer]) -> None:
+        self._folder, self._key, self._gathered = folder, key, gathered
+        self.names = tuple(gathered)
+        self._new: list[int] = []
+        total = read_state(folder, key, TOTAL, (*self.names, "parts"))
+        self.parts: set[int] = set() if total is None else set(total["parts"].tolist())
+        if total is not None:
+            self._absorb(total)
+
+    def add(self, part: Part) -> None:
+        """Add what a part found."""
+        if part.number in self.parts or not self._gathered:
+            return
+        state = read_state(self._folder, self._key, part.number, self.names)
+        if state is None:
+            raise FileNotFoundError(_path(self._folder, part.number))
+        self._absorb(state)
+        self.parts.add(part.number)
+        self._new.append(part.number)
+        if len(self._new) >= _APART:
+            self.save()
+
+    def save(self) -> None:
+        """Write what was added up, and forget the parts by themselves."""
+        if not self._new:
+            return
+        _write(_path(self._folder, TOTAL), self._key, self._gathered, sorted(self.parts))
+        for number in self._new:
+            _path(self._folder, number).unlink(missing_ok=True)
+        self._new.clear()
+
+    def _absorb(self, state: State) -> None:
+        for name, gatherer in self._gathered.items():
+            start = f"{name}/"
+            gatherer.absorb(
+                {key.removeprefix(start): a for key, a in state.items() if key.startswith(start)}
+            )
+
+
+def _path(folder: Path, number: int | str) -> Path:
+    name = number if isinstance(number, str) else f"part-{number:05d}"
+    return folder / GATHERED / f"{name}.npz"
+
+
+def _write(path: Path, key: str, gathered: Mapping[str, Gatherer], parts: Any) -> None:
+    state: State = {_KEY: np.array(key), "parts": np.array(parts, np.int64)}
+    for name, gatherer in gathered.items():
+        state |= {f"{name}/{part}": array for part, array in gatherer.state().items()}
+    path.parent.mkdir(exist_ok=True)
+    data = io.BytesIO()
+    np.savez(data, allow_pickle=False, **state)
+    with whole_file(path, data.getvalue()):
+        pass

@@ -1,0 +1,80 @@
+"""What adds columns to mapped cells, and what it is prepared from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cellport.runtime.atlas.file import AtlasFile
+from cellport.runtime.columns import Schema
+from cellport.runtime.mapping.encode import EncodedCells
+from cellport.runtime.mapping.options import MapOptions
+
+Decode = Callable[[NDArray[np.floating], str | None], NDArray[np.float32]]
+Made = TypeVar("Made")
+
+
+@dataclass(frozen=True, slots=True)
+class Annotator:
+    """Adds columns and matrices to blocks of encoded cells.
+
+    Attributes
+    ----------
+    schema
+        What it adds.
+    annotate
+        Encoded cells to the columns and matrices of the schema, by name.
+    notes
+        What the user should know before cells are mapped, a sentence each.
+    facts
+        What ``uns["cellport"]`` says of it, by key.
+    """
+
+    schema: Schema
+    annotate: Callable[[EncodedCells], dict[str, NDArray[Any]]]
+    notes: tuple[str, ...] = ()
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What annotators are prepared from.
+
+    Attributes
+    ----------
+    atlas
+        The open atlas file.
+    options
+        How to map.
+    decode
+        Latent float [n, latent] and a batch (None for the mean over all) to expected counts per
+        10,000, float32 [n, genes].
+    made
+        What is costly to make and the same for every query on this atlas; see `once`.
+    measured_share
+        Share of the panel genes that the query has.
+    queries, query
+        Names of all queries of the result, and the position of this one.
+    """
+
+    atlas: AtlasFile
+    options: MapOptions
+    decode: Decode
+    made: dict[Any, Any]
+    measured_share: float = 1.0
+    queries: tuple[str, ...] = ()
+    query: int = 0
+
+    def once(self, key: Any, make: Callable[[], Made]) -> Made:
+        """Make something, or return what was made for another query."""
+        if key not in self.made:
+            self.made[key] = make()
+        value: Made = self.made[key]
+        return value
+
+
+Prepare = Callable[[Setting], Annotator | None]

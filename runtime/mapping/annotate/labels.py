@@ -1,0 +1,99 @@
+"""What cells are called: the best label, how sure it is, the call, and the label set."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cellport.runtime.atlas.label_tree import build_tree, call_deepest
+from cellport.runtime.columns import (
+    CALL,
+    JOINED_BY,
+    LABEL,
+    LABEL_SET,
+    PROB,
+    UNKNOWN,
+    Column,
+    Schema,
+)
+from cellport.runtime.mapping.annotate.annotator import Annotator, Setting
+from cellport.runtime.mapping.encode import EncodedCells
+
+
+def prepare(setting: Setting) -> Annotator | None:
+    """Label cells, where the atlas has labels.
+
+    An empty cell is called unknown with probability 0, whatever the network makes of it.
+    """
+    manifest = setting.atlas.manifest
+    if not manifest.labels:
+        return None
+    tree = build_tree(manifest.labels, manifest.parents)
+    names: NDArray[np.object_] = np.asarray(manifest.labels, object)
+    least = np.asarray(manifest.head.set_prob, np.float32)
+
+    def annotate(cells: EncodedCells) -> dict[str, NDArray[Any]]:
+        prob, empty = cells.answers["label_prob"], cells.empty
+        best = prob.argmax(axis=1)
+        sure = prob[np.arange(len(best)), best]
+        called = call_deepest(tree, prob, manifest.thresholds.call_prob)
+        return {
+            LABEL: np.where(empty, len(names), best).astype(np.int32),
+            PROB: np.where(empty, 0, sure).astype(np.float32),
+            CALL: np.where(empty, len(tree.nodes), called).astype(np.int32),
+            LABEL_SET: label_sets(names, least, prob, empty),
+        }
+
+    columns = (
+        Column(LABEL, "category", (*manifest.labels, UNKNOWN)),
+        Column(PROB, "float"),
+        Column(CALL, "category", (*tree.nodes, UNKNOWN)),
+        Column(LABEL_SET, "text"),
+    )
+    return Annotator(Schema(columns), annotate)
+
+
+def label_sets(
+    names: NDArray[np.object_],
+    least: NDArray[np.float32],
+    prob: NDArray[np.float32],
+    empty: NDArray[np.bool_],
+) -> NDArray[np.object_]:
+    """Name the labels that each cell may have, at the level the atlas states.
+
+    A label is in the set when its probability reaches what all but ``1 - set_level`` of the
+    held-out cells with that label reached. The most probable label is always in.
+
+    Parameters
+    ----------
+    names
+        object [labels].
+    least
+        float32 [labels], that probability.
+    prob
+        float32 [cells, labels].
+    empty
+        bool [cells], cells without counts, whose set is empty.
+
+    Returns
+    -------
+    ndarray
+        object [cells] of str, labels joined by ``;``, most probable first.
+
+    References
+    ----------
+    Sadinle, Lei and Wasserman 2019, JASA, "Least ambiguous set-valued classifiers with
+    bounded error levels".
+    """
+    within = prob >= least
+    best = prob.argmax(axis=1)
+    within[np.arange(len(best)), best] = True
+    sets: NDArray[np.object_] = names[best]
+    for row in np.flatnonzero(within.sum(axis=1) > 1):
+        inside = np.flatnonzero(within[row])
+        order = inside[np.argsort(-prob[row, inside], kind="stable")]
+        sets[row] = JOINED_BY.join(names[order])
+    sets[empty] = ""
+    return sets

@@ -1,0 +1,251 @@
+"""What the cells of a mapping came to, for a report: counts by outcome, and cells to draw."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cellport.runtime.base.bottom_k import BottomK
+from cellport.runtime.columns import (
+    CALL,
+    JOINED_BY,
+    LABEL,
+    LABEL_SET,
+    LATENT,
+    NOVEL,
+    NOVELTY_P,
+    PROB,
+    PSEUDOTIME,
+    QUALITIES,
+    QUALITY,
+    QUERY,
+    UMAP,
+    UNKNOWN,
+    MappedBlock,
+    Schema,
+)
+from cellport.runtime.genes.match import GeneMatch
+from cellport.runtime.mapping.gather.gatherer import PARTS, Gatherer, in_parts
+
+# a picture of more dots shows no more
+SAMPLED = 5000
+BINS = 20
+OUTCOMES = ("sure", "broader", "unknown")
+_SIZES = 4
+
+
+class Sample(NamedTuple):
+    """Some of the cells, chosen by their position alone.
+
+    Attributes
+    ----------
+    point
+        float32 [k, 2], place on the 2-D map.
+    call
+        int64 [k], codes of the calls; -1 without labels.
+    novel
+        bool [k].
+    time
+        float32 [k], pseudotime; NaN off the trajectory and without one.
+    """
+
+    point: NDArray[np.float32]
+    call: NDArray[np.int64]
+    novel: NDArray[np.bool_]
+    time: NDArray[np.float32]
+
+
+class Findings(Gatherer):
+    """Counts the cells of a mapping block by block.
+
+    Parameters
+    ----------
+    schema
+        Of the mapping.
+    sampled
+        Cells to keep for drawing.
+
+    Attributes
+    ----------
+    labels, calls, queries
+        Names behind the codes; empty where the mapping has no such column.
+    outcome_of_call
+        int64 [calls], position in `OUTCOMES`.
+    """
+
+    def __init__(self, schema: Schema, sampled: int = SAMPLED) -> None:
+        self.labels, self.calls = schema.categories(LABEL), schema.categories(CALL)
+        self.queries = schema.categories(QUERY)
+        self.outcome_of_call = _outcomes(self.calls, self.labels)
+        n_outcomes, n_latent = len(OUTCOMES), schema.obsm[LATENT]
+        shapes: dict[str, int | tuple[int, ...]] = {
+            "cells": 1,
+            "by_label": (len(self.labels), n_outcomes),
+            "by_call": len(self.calls),
+            "by_query": (len(self.queries), n_outcomes),
+            "quality": len(QUALITIES),
+            "prob": 1,
+            "prob_bins": (BINS, 2),
+            "set_sizes": _SIZES,
+            "novel": 1,
+            "novel_by_label": len(self.labels),
+            "novelty_bins": BINS,
+            "latent_cells": 1,
+            "latent": n_latent,
+            "latent_squares": n_latent,
+        }
+        self.sums = {name: np.zeros(shape, np.int64) for name, shape in shapes.items()}
+        self.kept = {
+            "sample": BottomK(
+                sampled,
+                point=np.empty((0, 2), np.float32),
+                call=np.empty(0, np.int64),
+                novel=np.empty(0, np.bool_),
+                time=np.empty(0, np.float32),
+            )
+        }
+
+    def add(self, block: MappedBlock, genes: GeneMatch) -> None:
+        """Count the cells of a block."""
+        obs, n, sums = block.obs, block.n_cells, self.sums
+        sums["cells"] += n
+        sums["quality"] += np.bincount(obs[QUALITY], minlength=len(QUALITIES))
+        sums["novel"] += np.count_nonzero(obs[NOVEL])
+        sums["novelty_bins"] += _binned(obs[NOVELTY_P])
+        call = np.full(n, -1, np.int64)
+        if self.labels:
+            call = obs[CALL].astype(np.int64)
+            self._add_labels(obs, call)
+        latent = block.obsm[LATENT][obs[QUALITY] != QUALITIES.index("empty")].astype(np.float64)
+        sums["latent_cells"] += len(latent)
+        sums["latent"] += in_parts(latent).sum(axis=0)
+        sums["latent_squares"] += in_parts(latent**2).sum(axis=0)
+        time = obs.get(PSEUDOTIME, np.full(n, np.nan, np.float32))
+        self._sample(block, call, obs[NOVEL], time)
+
+    def _add_labels(self, obs: dict[str, NDArray[Any]], call: NDArray[np.int64]) -> None:
+        label, prob, sums = obs[LABEL].astype(np.int64), obs[PROB], self.sums
+        outcome = self.outcome_of_call[call]
+        sums["by_call"] += np.bincount(call, minlength=len(self.calls))
+        sums["by_label"] += crossed(label, outcome, sums["by_label"].shape)
+        sums["novel_by_label"] += np.bincount(label[obs[NOVEL]], minlength=len(self.labels))
+        if self.queries:
+            sums["by_query"] += crossed(obs[QUERY], outcome, sums["by_query"].shape)
+        sums["prob"] += in_parts(prob).sum()
+        sizes = [text.count(JOINED_BY) + 1 if text else 0 for text in obs[LABEL_SET].tolist()]
+        at_most = np.minimum(np.array(sizes, np.int64), _SIZES - 1)
+        sums["set_sizes"] += np.bincount(at_most, minlength=_SIZES)
+        called = outcome == OUTCOMES.index("sure")
+        sums["prob_bins"] += np.stack([_binned(prob[called]), _binned(prob[~called])], axis=1)
+
+    def _sample(
+        self,
+        block: MappedBlock,
+        call: NDArray[np.int64],
+        novel: NDArray[np.bool_],
+        time: NDArray[np.float32],
+    ) -> None:
+        position = np.arange(block.start, block.start + block.n_cells)
+        rows = self.kept["sample"].entering(position)
+        point = block.obsm[UMAP][rows]
+        self.kept["sample"].add(
+            position[rows], point=point, call=call[rows], novel=novel[rows], time=time[rows]
+        )
+
+    @property
+    def n_cells(self) -> int:
+        """Cells in all."""
+        return int(self.sums["cells"][0])
+
+    @property
+    def n_novel(self) -> int:
+        """Cells flagged as novel."""
+        return int(self.sums["novel"][0])
+
+    @property
+    def by_label(self) -> NDArray[np.int64]:
+        """Cells of each best label by outcome, int64 [labels, 3]."""
+        return self.sums["by_label"]
+
+    @property
+    def by_call(self) -> NDArray[np.int64]:
+        """Cells of each call, int64 [calls]."""
+        return self.sums["by_call"]
+
+    @property
+    def by_query(self) -> NDArray[np.int64]:
+        """Cells of each query by outcome, int64 [queries, 3]."""
+        return self.sums["by_query"]
+
+    @property
+    def quality(self) -> dict[str, int]:
+        """Cells by quality flag."""
+        return dict(zip(QUALITIES, self.sums["quality"].tolist(), strict=True))
+
+    @property
+    def mean_prob(self) -> float:
+        """Mean probability of the best label."""
+        return float(self.sums["prob"][0]) / PARTS / max(self.n_cells, 1)
+
+    @property
+    def prob_bins(self) -> NDArray[np.int64]:
+        """Cells by probability, called a type or not, int64 [20, 2]."""
+        return self.sums["prob_bins"]
+
+    @property
+    def set_sizes(self) -> NDArray[np.int64]:
+        """Cells by the number of labels in their set: none, one, two, more, int64 [4]."""
+        return self.sums["set_sizes"]
+
+    @property
+    def novel_by_label(self) -> NDArray[np.int64]:
+        """Novel cells of each best label, int64 [labels]."""
+        return self.sums["novel_by_label"]
+
+    @property
+    def novelty_bins(self) -> NDArray[np.int64]:
+        """Cells by novelty p-value, int64 [20]."""
+        return self.sums["novelty_bins"]
+
+    @property
+    def latent_moments(self) -> tuple[int, NDArray[np.float64], NDArray[np.float64]]:
+        """Cells that are not empty, and sums of their latent and its square, float64 [latent]."""
+        sums = self.sums
+        return int(sums["latent_cells"][0]), sums["latent"] / PARTS, sums["latent_squares"] / PARTS
+
+    @property
+    def sample(self) -> Sample:
+        """Cells to draw, in the order of the query."""
+        kept = self.kept["sample"]
+        return Sample(*(kept.by_position(name) for name in Sample._fields))
+
+    @property
+    def outcome(self) -> dict[str, int]:
+        """Cells by outcome: called a type, a broader group, or unknown."""
+        return dict(zip(OUTCOMES, self.by_label.sum(axis=0).tolist(), strict=True))
+
+
+def crossed(
+    row: NDArray[np.integer], column: NDArray[np.integer], shape: tuple[int, ...]
+) -> NDArray[np.int64]:
+    """Count pairs of codes, int64 of that shape; a row of -1 counts nowhere."""
+    known = row >= 0
+    at = row[known].astype(np.int64) * shape[1] + column[known]
+    return np.bincount(at, minlength=shape[0] * shape[1]).reshape(shape)
+
+
+def _outcomes(calls: tuple[str, ...], labels: tuple[str, ...]) -> NDArray[np.int64]:
+    """Outcome of each call: `unknown` is the last of that name, should a type be called so."""
+    outcome = np.array(
+        [OUTCOMES.index("sure" if name in labels else "broader") for name in calls], np.int64
+    )
+    if UNKNOWN in calls:
+        outcome[len(calls) - 1 - calls[::-1].index(UNKNOWN)] = OUTCOMES.index("unknown")
+    return outcome
+
+
+def _binned(share: NDArray[np.floating[Any]]) -> NDArray[np.int64]:
+    whole = share[np.isfinite(share)].astype(np.float64)
+    return np.bincount(np.clip((whole * BINS).astype(np.int64), 0, BINS - 1), minlength=BINS)

@@ -1,0 +1,96 @@
+"""Where mapped cells lie among clusters and along the trajectory, for a report."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cellport.runtime.columns import (
+    CALL,
+    CLUSTER,
+    EDGE,
+    EDGE_FRACTION,
+    FATE,
+    PSEUDOTIME_SD,
+    MappedBlock,
+    Schema,
+)
+from cellport.runtime.genes.match import GeneMatch
+from cellport.runtime.mapping.gather.findings import crossed
+from cellport.runtime.mapping.gather.gatherer import PARTS, Gatherer, in_parts
+
+# parts of an edge that cells are counted in
+EDGE_BINS = 10
+# a cell is bound for a terminal state when its fate is that one with such a probability
+BOUND = 0.8
+
+
+class PathFindings(Gatherer):
+    """Counts the cells of a mapping by cluster and by place on the trajectory.
+
+    Parameters
+    ----------
+    schema
+        Of the mapping.
+    terminals
+        Names of the terminal states.
+
+    Attributes
+    ----------
+    clusters, edges, terminals
+        Names behind the codes; empty where the mapping has no such column.
+    """
+
+    def __init__(self, schema: Schema, terminals: tuple[str, ...]) -> None:
+        self.clusters, self.edges = schema.categories(CLUSTER), schema.categories(EDGE)
+        self.terminals = terminals if FATE in schema.obsm else ()
+        self._n_calls = len(schema.categories(CALL))
+        self.kept = {}
+        self.sums = {
+            "by_cluster": np.zeros((len(self.clusters), self._n_calls + 1), np.int64),
+            "by_edge": np.zeros((len(self.edges), EDGE_BINS), np.int64),
+            "bound": np.zeros(len(self.terminals), np.int64),
+            "on": np.zeros(1, np.int64),
+            "sd": np.zeros(1, np.int64),
+        }
+
+    def add(self, block: MappedBlock, genes: GeneMatch) -> None:
+        """Count the cells of a block."""
+        obs, sums = block.obs, self.sums
+        if self.clusters:
+            call = obs.get(CALL, np.full(block.n_cells, self._n_calls))
+            sums["by_cluster"] += crossed(obs[CLUSTER], call, sums["by_cluster"].shape)
+        if self.edges:
+            edge = obs[EDGE]
+            fraction = np.nan_to_num(obs[EDGE_FRACTION].astype(np.float64))
+            step = np.clip((fraction * EDGE_BINS).astype(np.int64), 0, EDGE_BINS - 1)
+            sums["by_edge"] += crossed(edge, step, sums["by_edge"].shape)
+            sums["on"] += np.count_nonzero(edge >= 0)
+            sums["sd"] += in_parts(obs[PSEUDOTIME_SD][edge >= 0]).sum()
+        if self.terminals:
+            sums["bound"] += (block.obsm[FATE] >= BOUND).sum(axis=0)
+
+    @property
+    def by_cluster(self) -> NDArray[np.int64]:
+        """Cells by call, in the last column those without, int64 [clusters, calls + 1]."""
+        return self.sums["by_cluster"]
+
+    @property
+    def by_edge(self) -> NDArray[np.int64]:
+        """Cells by how far along their edge they are, int64 [edges, 10]."""
+        return self.sums["by_edge"]
+
+    @property
+    def bound(self) -> NDArray[np.int64]:
+        """Cells that are bound for each terminal state, int64 [terminals]."""
+        return self.sums["bound"]
+
+    @property
+    def n_on(self) -> int:
+        """Cells on the trajectory."""
+        return int(self.sums["on"][0])
+
+    @property
+    def mean_sd(self) -> float:
+        """Mean standard deviation of their pseudotime."""
+        return float(self.sums["sd"][0]) / PARTS / max(self.n_on, 1)

@@ -1,0 +1,160 @@
+"""A query on its way: counts to features to answers to columns, block by block."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cellport.runtime.base.prefetch import prefetch
+from cellport.runtime.columns import MappedBlock, Schema
+from cellport.runtime.errors import CellportError, first_line
+from cellport.runtime.genes.match import GeneMatch
+from cellport.runtime.mapping.annotate import annotators, facts_of, schema_of
+from cellport.runtime.mapping.annotate.annotator import Annotator, Setting
+from cellport.runtime.mapping.encode import check_answers, encode_block, query_features
+from cellport.runtime.mapping.query import Query, QueryFacts
+from cellport.runtime.sources import CountBlock, CountSource
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """A query being mapped, block by block.
+
+    Attributes
+    ----------
+    schema
+        Columns of the result.
+    n_cells
+        Cells that will be mapped.
+    genes
+        Which panel genes the query has.
+    gene_names
+        object [query genes], the query's own names, from the column that matched.
+    facts
+        What the result says of the query.
+    atlas_facts
+        What it says of the atlas and the options, by key.
+    device
+        ``cpu`` or ``cuda``.
+    gpu_build
+        Whether ONNX Runtime is the GPU build, which uses the CPU where it finds no card.
+    blocks
+        The mapped cells, in order; reading happens while it is consumed.
+    """
+
+    schema: Schema
+    n_cells: int
+    genes: GeneMatch
+    gene_names: NDArray[np.object_]
+    facts: QueryFacts
+    atlas_facts: dict[str, Any]
+    device: str
+    gpu_build: bool
+    blocks: Iterator[MappedBlock]
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was repaired, chosen or is doubtful, a sentence each."""
+        return self.facts.notes
+
+
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    """Everything that maps the cells of one query.
+
+    Attributes
+    ----------
+    query
+        Opened.
+    setting
+        What the annotators were prepared from.
+    annotators
+        What adds columns, in their order.
+    """
+
+    query: Query
+    setting: Setting
+    annotators: tuple[Annotator, ...]
+
+    @property
+    def schema(self) -> Schema:
+        """Names and types of all that is added to a cell."""
+        return schema_of(self.annotators)
+
+    @property
+    def facts(self) -> QueryFacts:
+        """What the result says of the query."""
+        notes = [note for one in self.annotators for note in one.notes]
+        return self.query.facts(tuple(notes))
+
+    @property
+    def atlas_facts(self) -> dict[str, Any]:
+        """What the result says of the atlas and the options, by key."""
+        return facts_of(self.annotators)
+
+    def blocks(self, tail: Any, threads: int, start: int, stop: int) -> Iterator[MappedBlock]:
+        """Map the cells ``start:stop``; closes the query at the end.
+
+        Parameters
+        ----------
+        tail
+            Session of ``encoder_tail.onnx``.
+        threads
+            Processors to use.
+        start, stop
+            Positions in the query.
+        """
+        genes, how = self.query.genes, self.setting.options
+        features = query_features(self.setting.atlas, genes.panel_column, genes.measured)
+        source, schema = self.query.source, self.schema
+        counts = source.blocks(how.block_cells, start, stop)
+        with closing(source), ThreadPoolExecutor(threads) as pool:
+            # one thread is one processor: nothing goes on beside it
+            for block in prefetch(counts, 1) if threads > 1 else counts:
+                with _concerning(block):
+                    cells = encode_block(block, features, tail, threads, pool)
+                    check_answers(cells, self.setting.atlas.manifest)
+                    values: dict[str, NDArray[Any]] = {}
+                    for annotator in self.annotators:
+                        values |= annotator.annotate(cells)
+                    mapped = _block(schema, source, block, values)
+                yield replace(mapped, counts=block) if how.keep_counts else mapped
+
+
+def prepared(query: Query, setting: Setting) -> Pipeline:
+    """Prepare what adds columns to a query's cells.
+
+    Raises
+    ------
+    CellportError
+        The atlas or the options do not allow it.
+    """
+    setting = replace(setting, measured_share=query.genes.share)
+    return Pipeline(query, setting, annotators(setting))
+
+
+def _block(
+    schema: Schema, source: CountSource, counts: CountBlock, values: dict[str, NDArray[Any]]
+) -> MappedBlock:
+    names = source.cell_names(counts.start, counts.start + counts.n_cells)
+    obs = {column.name: values[column.name] for column in schema.columns}
+    return MappedBlock(counts.start, names, obs, {name: values[name] for name in schema.obsm})
+
+
+@contextmanager
+def _concerning(block: CountBlock) -> Iterator[None]:
+    """Say which cells a failure concerns."""
+    cells = f"Cells {block.start} to {block.start + block.n_cells - 1}"
+    try:
+        yield
+    except CellportError as error:
+        raise type(error)(f"{cells} could not be mapped. {error}") from error
+    except Exception as error:
+        reason = f"{type(error).__name__}: {first_line(error)}"
+        raise CellportError(f"{cells} could not be mapped: {reason}.") from error

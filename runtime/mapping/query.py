@@ -1,0 +1,99 @@
+"""A query that was opened: where its counts are, which panel genes it has, what to say of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cellport.runtime.atlas.manifest import Manifest
+from cellport.runtime.genes.match import GeneMatch, match_genes
+from cellport.runtime.mapping.options import MapOptions
+from cellport.runtime.sources import CountSource, open_source
+
+
+@dataclass(frozen=True, slots=True)
+class QueryFacts:
+    """What is known of a query before its cells are mapped.
+
+    Attributes
+    ----------
+    counts_from
+        File and field that the counts are read from.
+    n_cells
+        In the query.
+    notes
+        What was repaired, chosen or is doubtful, a sentence each.
+    genes
+        Gene matching report.
+    """
+
+    counts_from: str
+    n_cells: int
+    notes: tuple[str, ...]
+    genes: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """An opened query.
+
+    Attributes
+    ----------
+    source
+        Its counts; closed by whoever opened it.
+    genes
+        Which panel genes it has.
+    """
+
+    source: CountSource
+    genes: GeneMatch
+
+    @property
+    def gene_names(self) -> NDArray[np.object_]:
+        """The query's own names of its genes, from the column that matched, object [genes]."""
+        return self.source.gene_columns[self.genes.column]
+
+    def facts(self, notes: tuple[str, ...] = ()) -> QueryFacts:
+        """Return what a result says of it; `notes` come last."""
+        said = (*self.source.notes, *self.genes.warnings, *notes)
+        source = self.source
+        return QueryFacts(source.description, source.n_cells, said, self.genes.report())
+
+
+def open_query(query: Any, manifest: Manifest, how: MapOptions) -> Query:
+    """Find a query's counts and match its genes, and map nothing yet.
+
+    Parameters
+    ----------
+    query
+        A path, an AnnData, or a matrix with names; as `Atlas.map` takes it.
+    manifest
+        Of the atlas.
+    how
+        Where the counts are, and which genes are enough.
+
+    Raises
+    ------
+    InputError
+        The query does not hold raw counts of enough panel genes.
+    """
+    source = open_source(
+        query, layer=how.layer, threads=how.threads, allow_fractional=how.allow_fractional
+    )
+    try:
+        genes = match_genes(
+            source.gene_columns,
+            manifest.panel,
+            organism=manifest.organism or None,
+            minimum=how.minimum_genes,
+            warn_below=manifest.thresholds.low_gene_coverage,
+            any_organism=how.any_organism,
+            source=source.description,
+        )
+    except BaseException:
+        source.close()
+        raise
+    return Query(source, genes)

@@ -1,0 +1,146 @@
+"""What was learned as the manifest of an atlas."""
+
+from __future__ import annotations
+
+import datetime
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from cellport.models.deploy import answer_names
+from cellport.runtime.atlas.manifest import (
+    Calibration,
+    CalibrationState,
+    Head,
+    HeldOut,
+    Input,
+    LabelScore,
+    Manifest,
+    Provenance,
+    ReliabilityBin,
+    SetScores,
+    Structure,
+    Thresholds,
+    TrajectoryGraph,
+)
+from cellport.runtime.genes.match import Panel
+from cellport.runtime.version import __version__
+from cellport.train.fit.loop import FitConfig
+from cellport.train.labels.rules import LabelRules
+from cellport.train.reference.gene_table import GeneNames
+from cellport.train.reference.reference import Reference
+
+# a cell with fewer counts says little of itself; labels are less sure where fewer genes are
+# measured (docs/validation.md); one known cell of twenty may be flagged as novel
+LOW_DEPTH, LOW_GENE_COVERAGE, NOVELTY_P = 100.0, 0.6, 0.05
+
+
+def atlas_manifest(
+    reference: Reference,
+    names: GeneNames,
+    rules: LabelRules,
+    structure: dict[str, Any],
+    fit: FitConfig,
+    *,
+    name: str,
+    licence: str,
+    target: float,
+    training: dict[str, Any],
+) -> Manifest:
+    """Describe an atlas.
+
+    Parameters
+    ----------
+    reference
+        What it was trained on.
+    names
+        Of the panel genes.
+    rules
+        How it speaks of labels.
+    structure
+        What was found of clusters and trajectories (`Structure.summary`).
+    fit
+        How it was trained.
+    name, licence
+        Of the atlas.
+    target
+        Counts that a cell is scaled to.
+    training
+        Further facts of the training, for its provenance.
+    """
+    state: CalibrationState = "none"
+    if rules.scores.get("by"):
+        state = "left_out_batches" if rules.scores["by"] == "batch" else "held_out_cells"
+    graph = _graph(structure)
+    return Manifest(
+        name=name,
+        organism=names.organism,
+        panel=Panel(names.symbols, names.ensembl),
+        input=Input("panel", target, log1p=True, centre=True, scale=False, cap=True),
+        fill="factors",
+        n_latent=fit.n_latent,
+        answers=answer_names(bool(reference.labels), graph is not None),
+        labels=reference.labels,
+        parents=rules.parents,
+        head=Head(
+            "softmax" if reference.labels else "none",
+            Calibration(state, rules.calibration.softness),
+            rules.set_prob,
+        ),
+        batches=reference.batches,
+        thresholds=Thresholds(
+            LOW_DEPTH, LOW_GENE_COVERAGE, NOVELTY_P, rules.set_level, rules.call_prob
+        ),
+        structure=Structure(tuple(structure["cluster_names"]), graph),
+        held_out=_held_out(rules.scores),
+        provenance=Provenance(
+            created=datetime.datetime.now(datetime.UTC).date().isoformat(),
+            made_by=f"cellport {__version__}",
+            cells=len(reference.label),
+            source=reference.description,
+            licence=licence,
+            training={
+                "notes": list(reference.notes),
+                "settings": asdict(fit),
+                "cells_by_label": _count(reference.labels, reference.label),
+                "cells_by_batch": _count(reference.batches, reference.batch),
+                "versions": {"cellport": __version__, "torch": torch.__version__},
+                **training,
+            },
+        ),
+    )
+
+
+def _graph(structure: dict[str, Any]) -> TrajectoryGraph | None:
+    if "milestones" not in structure:
+        return None
+    milestones = tuple(structure["milestones"])
+    return TrajectoryGraph(
+        milestones,
+        tuple((start, end) for start, end in structure["edge_ends"]),
+        tuple(milestones.index(name) for name in structure["terminal_states"]),
+        tuple(structure["roots"]),
+    )
+
+
+def _held_out(scores: dict[str, Any]) -> HeldOut | None:
+    if "accuracy" not in scores:
+        return None
+    return HeldOut(
+        by=scores["by"],
+        cells=scores["cells"],
+        accuracy=scores["accuracy"],
+        macro_f1=scores["macro_f1"],
+        ece=scores["ece"],
+        by_label={label: LabelScore(**one) for label, one in scores["by_label"].items()},
+        reliability=tuple(ReliabilityBin(**one) for one in scores["reliability"]),
+        sets=SetScores(**scores["conformal"]),
+    )
+
+
+def _count(names: tuple[str, ...], codes: NDArray[np.int64]) -> dict[str, int]:
+    number = np.bincount(codes[codes >= 0], minlength=len(names))
+    return {name: int(n) for name, n in zip(names, number, strict=True)}
