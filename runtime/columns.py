@@ -11,28 +11,28 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from cellport.runtime.decisions import text, texts
 from cellport.runtime.sources.block import CountBlock
 
 # obs
-LABEL, PROB, CALL = "cellport_label", "cellport_prob", "cellport_call"
-LABEL_SET = "cellport_label_set"
-NOVELTY_P, NOVEL = "cellport_novelty_p", "cellport_novel"
-QUALITY = "cellport_qc"
-CLUSTER = "cellport_cluster"
-EDGE, EDGE_FRACTION = "cellport_edge", "cellport_edge_fraction"
-PSEUDOTIME, PSEUDOTIME_SD = "cellport_pseudotime", "cellport_pseudotime_sd"
+LABEL, PROB, CALL = text("columns.label"), text("columns.prob"), text("columns.call")
+LABEL_SET = text("columns.label_set")
+NOVELTY_P, NOVEL = text("columns.novelty_p"), text("columns.novel")
+QUALITY = text("columns.quality")
+CLUSTER = text("columns.cluster")
+EDGE, EDGE_FRACTION = text("columns.edge"), text("columns.edge_fraction")
+PSEUDOTIME, PSEUDOTIME_SD = text("columns.pseudotime"), text("columns.pseudotime_sd")
 NEIGHBORS, NEIGHBOR_LABELS = "cellport_neighbors", "cellport_neighbor_labels"
 QUERY = "cellport_query"
 # obsm
-LATENT, UMAP, FATE = "X_cellport", "X_cellport_umap", "X_cellport_fate"
+LATENT, UMAP, FATE = text("columns.latent"), text("columns.umap"), text("columns.fate")
 NEIGHBOR_DISTANCE = "cellport_neighbor_distance"
 CORRECTED = "X_cellport_corrected"
 
 # a call that is none, and the flags of quality
-UNKNOWN = "unknown"
-QUALITIES = ("ok", "empty", "low_depth", "low_gene_coverage")
+UNKNOWN, QUALITIES = text("values.unknown"), texts("values.qualities")
 # what joins the labels of a set, and the names of neighbours
-JOINED_BY = ";"
+JOINED_BY = text("values.joined_by")
 
 ColumnKind = Literal["category", "float", "bool", "text"]
 

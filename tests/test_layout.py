@@ -22,7 +22,7 @@ PAGE = ROOT / "web" / "page" / "src"
 
 # every room, and what it may take from; one line a room, from the ground floor up. A room is a
 # folder, or a module that stands beside folders
-GROUND = "runtime.errors runtime.version"
+GROUND = "runtime.errors runtime.version runtime.decisions"
 DATA = f"{GROUND} runtime.base runtime.genes runtime.atlas runtime.sources"
 MODELLED = f"{DATA} kernels models train.config train.cells train.progress train.degrade"
 ARROWS = {
@@ -30,11 +30,12 @@ ARROWS = {
     "models": "",
     "runtime.errors": "",
     "runtime.version": "",
+    "runtime.decisions": "",
     "runtime.base": GROUND,
     "runtime.genes": f"{GROUND} runtime.base",
     "runtime.atlas": f"{GROUND} runtime.base runtime.genes",
     "runtime.sources": f"{GROUND} runtime.base kernels",
-    "runtime.columns": "runtime.sources",
+    "runtime.columns": f"{GROUND} runtime.sources",
     "runtime.writers": f"{GROUND} runtime.base runtime.sources runtime.columns",
     "runtime.fetch": f"{GROUND} runtime.base runtime.atlas models",
     "runtime.mapping": f"{DATA} kernels runtime.columns runtime.writers runtime.fetch",

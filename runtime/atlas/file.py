@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 from cellport.runtime.atlas.arrays import first_misfit
 from cellport.runtime.atlas.manifest import Manifest, manifest_json, read_manifest
 from cellport.runtime.atlas.onnx_scan import refuse_external_data
+from cellport.runtime.decisions import say
 from cellport.runtime.errors import AtlasError, OutputError, first_line
 from cellport.runtime.version import FORMAT_VERSION, __version__
 
@@ -130,24 +131,33 @@ def _checked(data: memoryview, path: Path, file: Path | io.BytesIO) -> AtlasFile
     text = _json(members.pop(MANIFEST), path)
     version = text.get("format_version")
     if type(version) is not int or version not in _READERS:
-        newer = isinstance(version, int) and version > FORMAT_VERSION
-        raise AtlasError(
-            f"{path.name} has atlas format {version!r}; this cellport {__version__} reads up to "
-            f"{FORMAT_VERSION}. " + ("Update cellport." if newer else "Get the atlas again.")
-        )
+        raise AtlasError(_other_format(version, path))
     _check_hashes(members, text.get("members"), path)
     manifest = _READERS[version](text, path)
     missing = [name for name in ("README.md", *GRAPHS) if name not in members]
     if missing:
-        raise AtlasError(f"{path.name} lacks {', '.join(missing)}; get the atlas again.")
+        lacks = say("format.lacks", members=", ".join(missing))
+        raise AtlasError(say("format.unfit", atlas=path.name, unfit=lacks))
     for name in members:
         if name.endswith(".onnx"):
             refuse_external_data(members[name], f"{path.name}, {name}")
     atlas = AtlasFile(path, found, version, manifest, members)
     misfit = first_misfit(manifest, atlas.headers())
     if misfit:
-        raise AtlasError(f"{path.name} {misfit}; get the atlas again.")
+        raise AtlasError(say("format.unfit", atlas=path.name, unfit=misfit))
     return atlas
+
+
+def _other_format(version: Any, path: Path) -> str:
+    newer = isinstance(version, int) and version > FORMAT_VERSION
+    return say(
+        "format.other_format",
+        atlas=path.name,
+        version=json.dumps(version, ensure_ascii=False),
+        cellport=__version__,
+        newest=FORMAT_VERSION,
+        remedy=say("format.update" if newer else "format.get_again"),
+    )
 
 
 def write_atlas_file(
@@ -277,7 +287,7 @@ def _json(data: memoryview, path: Path) -> dict[str, Any]:
     except (ValueError, RecursionError):
         text = None
     if not isinstance(text, dict):
-        raise AtlasError(f"{path}: its manifest is not valid JSON. Get the atlas again.")
+        raise AtlasError(say("format.not_json", atlas=path))
     return text
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from cellport.runtime.decisions import say
 from cellport.runtime.errors import AtlasError
 
 
@@ -43,7 +44,7 @@ def build_tree(labels: Sequence[str], parents: Mapping[str, str]) -> LabelTree:
     reached = dict.fromkeys([*labels, *(node for chain in chains for node in chain)])
     strangers = [name for pair in parents.items() for name in pair if name not in reached]
     if strangers:
-        raise AtlasError(f"{strangers[0]!r} of the label tree has no label below it.")
+        raise AtlasError(say("format.no_label_below", node=strangers[0]))
     nodes = tuple(reached)
     position = {name: i for i, name in enumerate(nodes)}
     members = np.zeros((len(labels), len(nodes)), np.float32)
@@ -60,7 +61,7 @@ def _chain(label: str, parents: Mapping[str, str]) -> list[str]:
     while chain[-1] in parents:
         above = parents[chain[-1]]
         if above in chain:
-            raise AtlasError(f"{above!r} is its own ancestor in the label tree.")
+            raise AtlasError(say("format.own_ancestor", node=above))
         chain.append(above)
     return chain
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -10,6 +11,7 @@ from typing import Any, Literal
 
 from cellport.runtime.atlas.label_tree import build_tree
 from cellport.runtime.base.typed_json import MalformedError, UnknownValueError, read_typed
+from cellport.runtime.decisions import say, table, text, texts
 from cellport.runtime.errors import AtlasError
 from cellport.runtime.genes.match import Panel
 from cellport.runtime.version import FORMAT_VERSION, __version__
@@ -18,20 +20,11 @@ Library = Literal["panel", "query", "none"]
 Fill = Literal["factors", "mean", "zero"]
 HeadKind = Literal["softmax", "sigmoids", "prototypes", "none"]
 CalibrationState = Literal["left_out_batches", "held_out_cells", "none"]
-_VERSION = re.compile(r"\d{1,9}(\.\d{1,9}){0,3}")
+_VERSION = re.compile(text("format.version"))
 # what the format can state and this version maps with; anything else is refused by name
-_BUILT = {
-    "input.library": ("panel",),
-    "input.log1p": (True,),
-    "input.centre": (True,),
-    "input.scale": (False,),
-    "input.cap": (True,),
-    "fill": ("factors",),
-    "head.kind": ("softmax", "none"),
-}
-_NEEDED_ANSWERS = ("latent", "novelty_score", "umap")
+_BUILT, _NEEDED_ANSWERS = table("format.built"), texts("format.needed_answers")
 # what this version knows of `Manifest.requires`
-_KNOWN: frozenset[str] = frozenset()
+_KNOWN = texts("format.known")
 
 
 @dataclass(frozen=True, slots=True)
@@ -357,7 +350,7 @@ def manifest_json(manifest: Manifest, members: Mapping[str, Any]) -> dict[str, A
     return {"format_version": FORMAT_VERSION, **asdict(manifest), "members": dict(members)}
 
 
-def read_manifest(text: Mapping[str, Any], path: Path) -> Manifest:
+def read_manifest(values: Mapping[str, Any], path: Path) -> Manifest:
     """Read the manifest of format 1.
 
     Raises
@@ -365,15 +358,12 @@ def read_manifest(text: Mapping[str, Any], path: Path) -> Manifest:
     AtlasError
         A field is missing or malformed, or the atlas needs what this version does not have.
     """
-    _refuse_newer(text, path)
+    _refuse_newer(values, path)
     try:
-        manifest: Manifest = read_typed(Manifest, text)
+        manifest: Manifest = read_typed(Manifest, values)
     except UnknownValueError as error:
         name, value = error.args
-        raise AtlasError(
-            f"{path}: its {name} is {value!r}, which cellport {__version__} does not know. "
-            "Update cellport."
-        ) from None
+        raise _refusal("unknown_value", path, field=name, value=_json(value)) from None
     except MalformedError as error:
         raise _malformed(path, str(error)) from None
     _check_lists(manifest, path)
@@ -381,26 +371,29 @@ def read_manifest(text: Mapping[str, Any], path: Path) -> Manifest:
     return manifest
 
 
+def _refusal(sentence: str, path: Path, **places: object) -> AtlasError:
+    return AtlasError(say(f"format.{sentence}", atlas=path, cellport=__version__, **places))
+
+
 def _malformed(path: Path, name: str) -> AtlasError:
-    return AtlasError(f"{path}: field {name!r} of its manifest is missing or malformed.")
+    return _refusal("malformed", path, field=name)
 
 
-def _refuse_newer(text: Mapping[str, Any], path: Path) -> None:
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _refuse_newer(values: Mapping[str, Any], path: Path) -> None:
     """Refuse what another version wrote, before fields are looked at that it may have changed."""
-    requires, oldest = text.get("requires", {}), text.get("minimum_runtime", "")
+    requires, oldest = values.get("requires", {}), values.get("minimum_runtime", "")
     if not isinstance(requires, dict):
         raise _malformed(path, "requires")
     for name in sorted(requires.keys() - _KNOWN):
-        raise AtlasError(
-            f"{path} uses {name}, which cellport {requires[name]} and newer know; this is "
-            f"{__version__}. Update cellport."
-        )
+        raise _refusal("requires", path, feature=name, since=requires[name])
     if not isinstance(oldest, str) or not _VERSION.fullmatch(oldest):
         raise _malformed(path, "minimum_runtime")
     if _version(oldest) > _version(__version__):
-        raise AtlasError(
-            f"{path} needs cellport {oldest} or newer; this is {__version__}. Update cellport."
-        )
+        raise _refusal("too_old", path, oldest=oldest)
 
 
 def _check_lists(manifest: Manifest, path: Path) -> None:
@@ -417,7 +410,7 @@ def _check_lists(manifest: Manifest, path: Path) -> None:
     }
     for name, fits in lists.items():
         if not fits:
-            raise AtlasError(f"{path}: field {name!r} of its manifest does not fit the others.")
+            raise _refusal("contradicted", path, field=name)
     build_tree(labels, manifest.parents)
 
 
@@ -434,19 +427,14 @@ def _refuse_unbuilt(manifest: Manifest, path: Path) -> None:
         for part in name.split("."):
             value = getattr(value, part)
         if value not in built:
-            raise AtlasError(
-                f"{path}: its {name} is {value!r}, with which cellport {__version__} cannot map "
-                f"yet; it can with {' or '.join(map(repr, built))}. Update cellport."
-            )
+            can = " or ".join(map(_json, built))
+            raise _refusal("unbuilt", path, field=name, value=_json(value), built=can)
     for name in _NEEDED_ANSWERS:
         if name not in manifest.answers:
-            raise AtlasError(
-                f"{path}: its encoder does not answer {name!r}, without which cellport "
-                f"{__version__} cannot map yet. Update cellport."
-            )
+            raise _refusal("unanswered", path, answer=name)
     if not manifest.target > 0:
         raise _malformed(path, "input.target")
 
 
-def _version(text: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in re.findall(r"\d+", text)[:3])
+def _version(stated: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in stated.split(".")[:3])

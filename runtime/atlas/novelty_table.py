@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cellport.runtime.atlas.file import AtlasFile
+from cellport.runtime.decisions import say
 from cellport.runtime.errors import AtlasError
 
 ARRAYS = ("novelty_p", "novelty_share", "novelty_depth", "novelty_score")
@@ -48,7 +49,7 @@ def read_novelty_table(atlas: AtlasFile) -> NoveltyTable:
     steps = (np.diff(-p), np.diff(share), np.diff(depth), np.diff(score))
     ordered = all(np.isfinite(step).all() and (step >= 0).all() for step in steps)
     if len(p) < 2 or not depth.size or not ordered or not p[-1] > 0:
-        raise AtlasError(f"{atlas.path.name}: its novelty table is malformed; get the atlas again.")
+        raise AtlasError(say("format.novelty_table", atlas=atlas.path.name))
     return NoveltyTable(p, share, depth, score)
 
 

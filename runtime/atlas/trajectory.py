@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cellport.runtime.atlas.file import AtlasFile
+from cellport.runtime.decisions import say
 from cellport.runtime.errors import AtlasError, InputError
 
 # counts a cell that the expression is stated for, over the panel
@@ -163,10 +164,7 @@ def read_trajectory(atlas: AtlasFile) -> Trajectory | None:
     path, share, bound, edges, time, expression = (atlas.array(name) for name in _ARRAYS)
     for name, array in zip(_ARRAYS, (path, share, bound, edges, time, expression), strict=True):
         if not array.size or not np.isfinite(array).all():
-            raise AtlasError(
-                f"{atlas.path.name}: arrays/{name}.npy is empty or holds what is no number; "
-                "get the atlas again."
-            )
+            raise AtlasError(say("format.no_numbers", atlas=atlas.path.name, array=name))
     return Trajectory(
         milestones=graph.milestones,
         edges=graph.edge_names,

@@ -7,8 +7,9 @@ from dataclasses import MISSING, fields, is_dataclass
 from functools import cache
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-# no number that a file states is negative or near this; one that is was made to do harm
-_LARGEST_NUMBER = 1e12
+from cellport.runtime.decisions import number
+
+_LARGEST_NUMBER = number("format.largest_number")
 
 
 class MalformedError(ValueError):
@@ -57,8 +58,8 @@ def read_typed(kind: Any, value: Any, field: str = "") -> Any:
         return value
     if kind is Any or (kind in (str, bool) and type(value) is kind):
         return value
-    number = type(value) is int or (kind is float and type(value) is float)
-    if kind in (int, float) and number and 0 <= value < _LARGEST_NUMBER:
+    is_number = type(value) is int or (kind is float and type(value) is float)
+    if kind in (int, float) and is_number and 0 <= value < _LARGEST_NUMBER:
         return kind(value)
     raise MalformedError(field)
 

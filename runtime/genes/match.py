@@ -11,25 +11,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cellport.runtime.decisions import number, say, text, texts, whole, words
 from cellport.runtime.errors import InputError
 from cellport.runtime.genes.rules import GENOME_PREFIX, RULES
 
-ENSEMBL_ORGANISMS = {
-    "ENSG": "human",
-    "ENSMUSG": "mouse",
-    "ENSRNOG": "rat",
-    "ENSDARG": "zebrafish",
-    "ENSMMUG": "rhesus macaque",
-    "ENSMFAG": "crab-eating macaque",
-    "ENSSSCG": "pig",
-}
-
-_ENSEMBL_ID = re.compile(r"(ENS[A-Z]{0,5}G)\d{11}")
-_HUMAN_GENOMES = {"GRCh37", "GRCh38", "hg19", "hg38"}
+_ORGANISMS, _HUMAN_GENOMES = words("genes.organisms"), texts("genes.human_genomes")
+_ENSEMBL_ID = re.compile(text("genes.ensembl_id"))
 _NOT_LETTERS = re.compile(r"[^A-Za-z]+")
-_SAMPLE = 5000
-_MIN_STEMS = 10
-_SHOWN_MISSING = 20
+_LOOKED_AT, _FEWEST_STEMS = whole("genes.names_looked_at"), whole("genes.fewest_stems")
+_MAJORITY, _MANY_BY_CASE = number("genes.majority"), number("genes.many_by_case")
+_MINIMUM, _MISSING_NAMED = number("genes.minimum"), whole("genes.missing_named")
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +105,7 @@ class GeneMatch:
             "by_rule": dict(self.by_rule),
             "n_duplicated": self.n_duplicated,
             "n_ambiguous": len(self.ambiguous),
-            "missing": list(self.missing[:_SHOWN_MISSING]),
+            "missing": list(self.missing[:_MISSING_NAMED]),
             "warnings": list(self.warnings),
         }
 
@@ -124,7 +115,7 @@ def match_genes(
     panel: Panel,
     *,
     organism: str | None,
-    minimum: float = 0.2,
+    minimum: float = _MINIMUM,
     warn_below: float = 0.6,
     any_organism: bool = False,
     source: str = "the query",
@@ -187,15 +178,20 @@ def _refuse_other_organism(
     organism: str | None,
     source: str,
 ) -> None:
-    if organism not in ENSEMBL_ORGANISMS.values():
+    if organism not in _ORGANISMS.values():
         organism = infer_organism(panel.symbols) or infer_organism(panel.ensembl)
     for names in gene_columns.values():
         seen = infer_organism(names)
         if organism and seen and seen != organism:
+            like = _examples(names.tolist())
             raise InputError(
-                f"The genes of {source} look like {seen} ({_examples(names.tolist())}), but the "
-                f"atlas is {organism}. Use an atlas of {seen}, or translate the genes to "
-                f"{organism} orthologs first."
+                say(
+                    "genes.other_organism",
+                    source=source,
+                    seen=seen,
+                    examples=like,
+                    organism=organism,
+                )
             )
 
 
@@ -207,7 +203,7 @@ def infer_organism(names: Sequence[str] | NDArray[np.object_]) -> str | None:
     ten different words are wanted, so that ``Gene_1``, ``Gene_2`` say nothing. Rat symbols look
     like those of mouse.
     """
-    sample = [str(name) for name in names[:: max(1, len(names) // _SAMPLE)] if name]
+    sample = [str(name) for name in names[:: max(1, len(names) // _LOOKED_AT)] if name]
     found: Counter[str] = Counter()
     bare = []
     for name in sample:
@@ -216,7 +212,7 @@ def infer_organism(names: Sequence[str] | NDArray[np.object_]) -> str | None:
         if prefix:
             found["human" if prefix[1] in _HUMAN_GENOMES else "mouse"] += 1
         elif ensembl:
-            found[ENSEMBL_ORGANISMS.get(ensembl[1], "another organism")] += 1
+            found[_ORGANISMS.get(ensembl[1], "another organism")] += 1
         else:
             bare.append(name)
     if 2 * found.total() < len(sample):
@@ -224,14 +220,14 @@ def infer_organism(names: Sequence[str] | NDArray[np.object_]) -> str | None:
     if not found:
         return None
     (winner, n), total = found.most_common(1)[0], found.total()
-    return winner if n >= 0.8 * total and winner != "unclear" else None
+    return winner if n >= _MAJORITY * total and winner != "unclear" else None
 
 
 def _letter_case(names: list[str]) -> Counter[str]:
     stems = {_NOT_LETTERS.sub("", name) for name in names}
     stems = {stem for stem in stems if len(stem) > 1}
     found: Counter[str] = Counter()
-    if len(stems) < _MIN_STEMS:
+    if len(stems) < _FEWEST_STEMS:
         return found
     for stem in stems:
         if stem.isupper():
@@ -322,25 +318,15 @@ def _finish(
     loose = match.by_rule["letter case"]
     warnings = []
     if n_matched < warn_below * n_panel:
-        warnings.append(
-            f"Only {n_matched:,} of the atlas's {n_panel:,} genes ({n_matched / n_panel:.0%}) are "
-            f"in {source}; labels are less sure below {warn_below:.0%}."
-        )
-    if loose > 0.1 * n_matched:
-        warnings.append(
-            f"{loose:,} genes of {source} match the atlas only when letter case is ignored; "
-            "check that the organism is right."
-        )
+        counts = {"matched": n_matched, "panel": n_panel, "share": n_matched / n_panel}
+        warnings.append(say("genes.few", **counts, enough=warn_below, source=source))
+    if loose > _MANY_BY_CASE * n_matched:
+        warnings.append(say("genes.by_case", genes=loose, source=source))
     if ambiguous:
-        warnings.append(
-            f"{len(ambiguous):,} genes of the atlas ({_examples(ambiguous)}) were left out: "
-            f"several names in {source} could mean each."
-        )
+        few = _examples(ambiguous)
+        warnings.append(say("genes.ambiguous", genes=len(ambiguous), examples=few, source=source))
     if n_duplicated:
-        warnings.append(
-            f"{n_duplicated:,} genes of {source} repeat the name of another; their counts were "
-            "summed."
-        )
+        warnings.append(say("genes.repeated", genes=n_duplicated, source=source))
     return GeneMatch(
         panel_column=match.panel_column,
         measured=match.measured,
@@ -355,16 +341,19 @@ def _finish(
 
 
 def _too_few(match: _Match, panel: Panel, minimum: float, source: str) -> str:
-    rules = ", ".join(f"{n:,} by {rule}" for rule, n in match.by_rule.items() if n)
+    by_rule = [say("genes.by_rule", genes=n, rule=rule) for rule, n in match.by_rule.items() if n]
+    rules = say("genes.rules", rules=", ".join(by_rule), column=match.column) if by_rule else ""
     wanted = _examples([name for name in panel.symbols if name])
     ids = _examples([name for name in panel.ensembl if name], 1)
-    return (
-        f"Only {match.n_matched:,} of the atlas's {panel.n_genes:,} genes are in {source}"
-        + (f" ({rules}; column '{match.column}')" if rules else "")
-        + f"; at least {minimum:.0%} are needed. "
-        f"The names there look like {_examples(match.names) or 'nothing at all'}; the atlas knows "
-        f"{' or '.join(part for part in (wanted, ids) if part)}. "
-        "Put gene symbols or Ensembl ids into the index or any text column of var."
+    return say(
+        "genes.too_few",
+        matched=match.n_matched,
+        panel=panel.n_genes,
+        source=source,
+        rules=rules,
+        minimum=minimum,
+        examples=_examples(match.names) or text("genes.no_examples"),
+        known=" or ".join(part for part in (wanted, ids) if part),
     )
 
 

@@ -6,10 +6,12 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from cellport.runtime.decisions import text
+
 Keys = list[str | None]
 
-GENOME_PREFIX = re.compile(r"(GRCh3[78]|hg19|hg38|GRCm3[89]|mm9|mm10|mm39)[_-]+(?=.)")
-_ID_IN_NAME = re.compile(r"(?:.+[_|:; -])?(ENS[A-Z]{0,5}G\d{11})(?:\.\d+)?(?:[_|:; -].+)?")
+GENOME_PREFIX = re.compile(text("genes.genome_prefix"))
+_ID_IN_NAME = re.compile(text("genes.id_in_name"))
 _NOT_IN_R_NAMES = re.compile(r"[^A-Za-z0-9]")
 _PREFIX_STARTS = {"GR", "hg", "mm"}
 

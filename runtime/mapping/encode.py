@@ -13,6 +13,7 @@ from cellport.kernels.first_layer import FirstLayer, Panel, encode, prepare_meas
 from cellport.runtime.atlas.arrays import answers_of
 from cellport.runtime.atlas.file import AtlasFile
 from cellport.runtime.atlas.manifest import Manifest
+from cellport.runtime.decisions import say
 from cellport.runtime.errors import AtlasError, first_line
 from cellport.runtime.sources.block import CountBlock
 
@@ -73,10 +74,7 @@ def query_features(
         atlas.array(f"gene_{name}") for name in ("cap", "mean", "share", "noise", "loading")
     )
     if not (noise > 0).all():
-        raise AtlasError(
-            f"{atlas.path.name}: arrays/gene_noise.npy holds values that are not above 0; "
-            "get the atlas again."
-        )
+        raise AtlasError(say("format.no_noise", atlas=atlas.path.name))
     basis = atlas.array("basis")
     panel = Panel(cap, mean, share, noise, loading, atlas.manifest.target)
     offset = np.zeros(basis.shape[1], np.float32)
@@ -118,10 +116,8 @@ def check_answers(cells: EncodedCells, manifest: Manifest) -> None:
         found = cells.answers.get(name)
         if found is None or found.shape != (len(cells.library), *shape):
             said = "missing" if found is None else f"of shape {list(found.shape)}"
-            raise AtlasError(
-                f"The encoder of atlas {manifest.name!r} does not answer {name!r} as its manifest "
-                f"says: for {len(cells.library)} cells it is {said}. Get the atlas again."
-            )
+            where = {"atlas": manifest.name, "answer": name, "cells": len(cells.library)}
+            raise AtlasError(say("format.other_answer", **where, found=said))
 
 
 def run_graph(session: Any, inputs: dict[str, NDArray[np.float32]]) -> dict[str, NDArray[Any]]:
@@ -136,6 +132,4 @@ def run_graph(session: Any, inputs: dict[str, NDArray[np.float32]]) -> dict[str,
     try:
         return dict(zip(names, session.run(names, inputs), strict=True))
     except Exception as error:  # noqa: BLE001 - onnxruntime has a dozen unrelated classes
-        raise AtlasError(
-            f"A graph of the atlas fails on its inputs ({first_line(error)}). Get the atlas again."
-        ) from None
+        raise AtlasError(say("format.graph_fails", reason=first_line(error))) from None

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import TypedDict
 
 from cellport.runtime.atlas.session import Device
+from cellport.runtime.decisions import number
 
 BLOCK_CELLS = 2048
-# labels hold with a fifth of the panel (docs/validation.md); with less nobody has measured them
-MINIMUM_GENES = 0.2
+MINIMUM_GENES = number("genes.minimum")
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from cellport.runtime.decisions import number as decided
 from cellport.runtime.report.contents import Contents
 from cellport.runtime.report.markup import counted, name, names, number, percent, safe
 
@@ -11,8 +12,9 @@ from cellport.runtime.report.markup import counted, name, names, number, percent
 # and stimulated cells lie between 0.83 and 1.04, 15 counts a cell at 0.72, cancer lines on blood or
 # lung at 1.6 and 0.6
 COMPRESSED, SHIFTED = 0.75, 1.4
-_MANY_UNKNOWN = 0.3
-_MANY_SHALLOW = 0.1
+_MANY_UNKNOWN = decided("cautions.many_unknown")
+_MANY_SHALLOW = decided("cautions.many_shallow")
+_MANY_NOVEL, _BY_CHANCE = decided("cautions.many_novel"), decided("cautions.novel_by_chance")
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +159,7 @@ def _about_cells(c: Contents) -> list[Caution]:
             )
         )
     new = found.n_novel or 0
-    if new >= max(2 * c.novel_level, 0.1) * n:
+    if new >= max(_BY_CHANCE * c.novel_level, _MANY_NOVEL) * n:
         cautions.append(
             Caution(
                 f"{percent(new, n)} of the cells look like nothing in the atlas",

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from cellport.kernels.check import check_values
+from cellport.runtime.decisions import number, say, texts, words
 from cellport.runtime.errors import InputError, MissingDependencyError
 from cellport.runtime.sources.trouble import cells, near_names
 
@@ -34,24 +35,13 @@ Content = Literal[
     "infinite",
 ]
 
-IN_WORDS: dict[Content, str] = {
-    "counts": "raw counts",
-    "empty": "only zeros where looked",
-    "fractional": "values that are not whole numbers",
-    "normalised": "normalised values",
-    "log-normalised": "log-normalised values",
-    "scaled": "scaled values (some are negative)",
-    "nan": "missing values (NaN)",
-    "infinite": "infinite values",
-}
-
-# Layers looked at before all others, and those that hold a part of the counts only.
-LIKELY_LAYERS = ("counts", "raw_counts", "count")
-PARTIAL_LAYERS = ("spliced", "unspliced", "ambiguous")
-# log1p of ten thousand counts per cell is 9.2, of a million 13.8.
-LARGEST_LOGARITHM = 20.0
-# Relative spread of sums over cells that were all scaled to one total.
-SAME_TOTAL = 0.02
+_IN_WORDS, _FAULTS = words("gate.in_words"), words("gate.faults")
+_LIKELY_LAYERS, _PARTIAL_LAYERS = texts("gate.likely_layers"), texts("gate.partial_layers")
+_LARGEST_LOGARITHM = number("gate.largest_logarithm")
+_MOSTLY_WHOLE, _HARDLY_WHOLE = number("gate.mostly_whole"), number("gate.hardly_whole")
+_FEWEST_TOTALS, _SAME_TOTAL = number("gate.fewest_totals"), number("gate.same_total")
+_LARGER, _NEAR = number("gate.larger_multiple"), number("gate.near_multiple")
+_MULTIPLES = number("gate.multiples")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +83,9 @@ def classify(sample: Sample) -> Content:
     if not faults.fractional:
         return "counts"
     values = values[stored]
-    small = bool(values.max() < LARGEST_LOGARITHM)
+    small = bool(values.max() < _LARGEST_LOGARITHM)
     whole = np.count_nonzero(values == np.floor(values)) / len(values)
-    if whole > 0.5:
+    if whole > _MOSTLY_WHOLE:
         return "fractional"
     if sample.cells is not None:
         owners = np.unique(sample.cells[stored], return_inverse=True)[1]
@@ -103,20 +93,20 @@ def classify(sample: Sample) -> Content:
             return "log-normalised"
         if _rescaled(values.astype(np.float64), owners):
             return "normalised"
-    return "log-normalised" if small and whole < 0.2 else "fractional"
+    return "log-normalised" if small and whole < _HARDLY_WHOLE else "fractional"
 
 
 def _rescaled(values: NDArray[np.float64], owners: NDArray[np.intp]) -> bool:
     """Tell whether every cell's values are counts times a factor of that cell."""
     totals = np.bincount(owners, weights=values)
-    if len(totals) >= 3 and totals.std() < SAME_TOTAL * totals.mean():
+    if len(totals) >= _FEWEST_TOTALS and totals.std() < _SAME_TOTAL * totals.mean():
         return True
     smallest = np.full(len(totals), np.inf)
     np.minimum.at(smallest, owners, values)
     multiples = values / smallest[owners]
-    larger = multiples > 1.5
-    near = np.abs(multiples - np.round(multiples)) < 1e-3
-    return bool(larger.any() and near[larger].mean() > 0.95)
+    larger = multiples > _LARGER
+    near = np.abs(multiples - np.round(multiples)) < _NEAR
+    return bool(larger.any() and near[larger].mean() > _MULTIPLES)
 
 
 def choose_counts(
@@ -160,27 +150,24 @@ def choose_counts(
         except (InputError, MissingDependencyError) as error:
             if key == "X" or len(places) == 1:
                 raise
-            seen[key] = f"cannot be read ({error})"
+            seen[key] = say("gate.unread", reason=error)
             continue
         if content in accepted:
             return Choice(key, place, _notes(seen, place, content))
         if content == "empty" and empty is None:
             empty = key, place
-        seen[place.name] = f"holds {IN_WORDS[content]}"
+        seen[place.name] = say("gate.holds", content=_IN_WORDS[content])
     if empty is not None:
         key, place = empty
         seen.pop(place.name)
         return Choice(key, place, _notes(seen, place, "empty"))
-    raise InputError(
-        f"{title} holds no raw counts: {_listed(seen)}. "
-        "Raw counts are needed; use the file from before normalisation."
-    )
+    raise InputError(say("gate.no_counts", title=title, places=_listed(seen)))
 
 
 def _order(places: Mapping[str, Callable[[], Place]]) -> list[str]:
     lower = {key.lower(): key for key in places if key not in ("X", "raw")}
-    likely = [lower[name] for name in LIKELY_LAYERS if name in lower]
-    others = [key for name, key in lower.items() if name not in PARTIAL_LAYERS]
+    likely = [lower[name] for name in _LIKELY_LAYERS if name in lower]
+    others = [key for name, key in lower.items() if name not in _PARTIAL_LAYERS]
     order = ["X", *likely, *(key for key in others if key not in likely), "raw"]
     return [key for key in order if key in places]
 
@@ -192,7 +179,8 @@ def _named(
     accepted: tuple[str, ...],
 ) -> Choice:
     if layer not in places:
-        raise InputError(f"{title} has no layer '{layer}'. {near_names(layer, places)}")
+        there = near_names(layer, places)
+        raise InputError(say("gate.no_layer", title=title, layer=layer, there=there))
     place = places[layer]()
     content = classify(place.matrix.sample())
     if content in accepted:
@@ -202,12 +190,13 @@ def _named(
         try:
             other = places[key]()
             if key != layer and classify(other.matrix.sample()) == "counts":
-                found = f" Raw counts are in {other.name}."
+                found = say("gate.counts_elsewhere", place=other.name)
                 break
         except (InputError, MissingDependencyError):
             continue
+    said = _IN_WORDS[content]
     raise InputError(
-        f"{title}: {place.name} holds {IN_WORDS[content]} instead of raw counts.{found}"
+        say("gate.no_counts_in_layer", title=title, place=place.name, content=said) + found
     )
 
 
@@ -218,9 +207,10 @@ def _listed(seen: Mapping[str, str]) -> str:
 def _notes(seen: Mapping[str, str], place: Place, content: Content) -> tuple[str, ...]:
     notes = []
     if seen:
-        notes.append(f"{_listed(seen)}; raw counts were found in {place.name} and used.")
+        notes.append(say("gate.counts_found", places=_listed(seen), place=place.name))
     if content == "fractional":
-        notes.append(f"{place.name} holds {IN_WORDS[content]}; they were allowed as counts.")
+        said = _IN_WORDS[content]
+        notes.append(say("gate.fractions_allowed", place=place.name, content=said))
     return tuple(notes)
 
 
@@ -242,19 +232,11 @@ def check_block(block: CountBlock, description: str, allow_fractional: bool = Fa
         When a value is NaN, infinite, negative or not whole; the message names the cells.
     """
     faults = check_values(block.data)
-    found = [
-        f"{count} {what}"
-        for count, what in (
-            (faults.nan, "missing (NaN)"),
-            (faults.infinite, "infinite"),
-            (faults.negative, "negative"),
-            (0 if allow_fractional else faults.fractional, "not whole"),
-        )
-        if count
-    ]
+    counted = {name: getattr(faults, name) for name in _FAULTS}
+    if allow_fractional:
+        counted["fractional"] = 0
+    found = " and ".join(f"{count} {_FAULTS[name]}" for name, count in counted.items() if count)
     if found:
         place = cells(description, block.start, block.start + block.n_cells)
-        raise InputError(
-            f"{place}: {len(block.data)} values are stored, {' and '.join(found)}; "
-            "raw counts are needed in every cell."
-        )
+        stored = len(block.data)
+        raise InputError(say("gate.no_counts_in_cells", cells=place, stored=stored, faults=found))

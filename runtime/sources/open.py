@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cellport.runtime.base.processors import available_threads
+from cellport.runtime.decisions import say, words
 from cellport.runtime.errors import InputError
 from cellport.runtime.sources import gate
 from cellport.runtime.sources.memory import is_anndata, open_anndata, open_arrays
@@ -20,19 +21,7 @@ if TYPE_CHECKING:
 
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 READABLE = ".h5ad, 10x .h5, a 10x folder with matrix.mtx, or an AnnData zarr store"
-CONVERT = {
-    ".rds": "an R object; convert it to h5ad, for example with zellkonverter::writeH5AD in R",
-    ".rda": "an R workspace; convert it to h5ad, for example with zellkonverter::writeH5AD in R",
-    ".rdata": "an R workspace; convert it to h5ad, for example with zellkonverter::writeH5AD in R",
-    ".loom": "a loom file; convert it with anndata.io.read_loom(...).write_h5ad(...)",
-    ".h5seurat": "an h5Seurat file; convert it to h5ad, for example with SeuratDisk::Convert",
-    ".csv": "a text table; read it with anndata.io.read_csv(...) and write it as h5ad",
-    ".tsv": "a text table; read it with anndata.io.read_csv(...) and write it as h5ad",
-    ".txt": "a text table; read it with anndata.io.read_csv(...) and write it as h5ad",
-    ".zip": "a zip archive; unpack it first",
-    ".tar": "a tar archive; unpack it first",
-    ".tgz": "a tar archive; unpack it first",
-}
+_CONVERT = words("files.convert")
 
 
 def open_source(
@@ -93,12 +82,12 @@ def open_source(
 
 def _non_empty(contents: Contents) -> Any:
     if contents.cells.length == 0:
-        raise InputError(f"{contents.title} has no cells.")
+        raise InputError(say("files.no_cells", title=contents.title))
 
     def checked(opener: Any) -> Any:
         place = opener()
         if place.matrix.n_genes == 0:
-            raise InputError(f"{place.matrix.where} has no genes.")
+            raise InputError(say("files.no_genes", where=place.matrix.where))
         return place
 
     return {key: partial(checked, opener) for key, opener in contents.places.items()}
@@ -128,7 +117,7 @@ def _open_path(path: Path, threads: int) -> Contents:
     except OSError as error:
         raise InputError(f"{path} cannot be opened ({error.strerror}).") from error
     if not begin:
-        raise InputError(f"{path} is an empty file.")
+        raise InputError(say("files.empty", file=path))
     if begin.startswith(HDF5_SIGNATURE) or _has_user_block(path):
         from cellport.runtime.sources.hdf5 import open_hdf5
 
@@ -153,16 +142,14 @@ def _open_by_name(path: Path) -> Contents:
 
         return open_tenx_mtx(path)
     bare = name.removesuffix(".gz")
-    suffix = Path(bare).suffix
-    if suffix in CONVERT:
-        raise InputError(f"{path} is {CONVERT[suffix]}.")
-    if suffix in (".h5ad", ".h5", ".hdf5"):
+    suffix = Path(bare).suffix.removeprefix(".")
+    if suffix in _CONVERT:
+        raise InputError(say("files.to_convert", file=path, what=_CONVERT[suffix]))
+    if suffix in ("h5ad", "h5", "hdf5"):
         if bare != name:
             raise InputError(f"{path} is compressed as a whole; unpack it first: gunzip {path}.")
-        raise InputError(
-            f"{path} is not an HDF5 file, whatever its name says; download or write it again."
-        )
-    raise InputError(f"{path} is of no kind that can be read; give {READABLE}.")
+        raise InputError(say("files.not_hdf5", file=path))
+    raise InputError(say("files.no_kind", file=path, readable=READABLE))
 
 
 def _has_user_block(path: Path) -> bool:

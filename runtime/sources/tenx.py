@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cellport.runtime.decisions import say, text
 from cellport.runtime.errors import InputError
 
 if TYPE_CHECKING:
     from cellport.runtime.sources.source import Text
 
-EXPRESSION = "Gene Expression"
+EXPRESSION = text("files.expression")
 
 
 def tenx_gene_columns(
@@ -33,10 +34,12 @@ def tenx_gene_columns(
         genes = types == EXPRESSION
         if not genes.any():
             kinds = ", ".join(sorted(set(types.tolist()))[:5])
-            raise InputError(f"{title} has no features of type '{EXPRESSION}', only {kinds}.")
+            raise InputError(
+                say("files.no_expression", title=title, expression=EXPRESSION, kinds=kinds)
+            )
         if not genes.all():
             others = Counter(types[~genes].tolist())
             listed = ", ".join(f"{count} {kind}" for kind, count in others.items())
-            notes = (f"Features that are not genes were left out: {listed}.",)
+            notes = (say("files.left_out", features=listed),)
             ids, names = np.where(genes, ids, ""), np.where(genes, names, "")
     return {"index": names, "gene_ids": ids, "gene_names": names}, notes

@@ -7,6 +7,7 @@ import zlib
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from cellport.runtime.decisions import say
 from cellport.runtime.errors import CellportError, InputError
 
 if TYPE_CHECKING:
@@ -49,20 +50,17 @@ def readable(where: str) -> Iterator[None]:
         # The text of a KeyError comes in quotes; its argument does not.
         said = str(error.args[0] if isinstance(error, KeyError) and error.args else error)
         reason = (said.strip().splitlines() or [type(error).__name__])[0]
-        raise InputError(
-            f"{where} cannot be read ({reason}); the file is damaged, incomplete or not in the "
-            "layout that it claims. Copy or write it again."
-        ) from error
+        raise InputError(say("files.unreadable", where=where, reason=reason)) from error
 
 
 def damaged(where: str, what: str) -> InputError:
     """Return the error for a file that contradicts itself."""
-    return InputError(f"{where}: {what}. The file is damaged; copy or write it again.")
+    return InputError(say("files.damaged", where=where, what=what))
 
 
 def cells(where: str, start: int, stop: int) -> str:
     """Name the cells ``start:stop`` of a place: ``query.h5ad, X, cells 0 to 4095``."""
-    return f"{where}, cells {start} to {max(start, stop - 1)}"
+    return say("files.cells", where=where, first=start, last=max(start, stop - 1))
 
 
 def near_names(wanted: str, names: Iterable[str], shown: int = 8) -> str:

@@ -18,11 +18,11 @@ from cellport.runtime.columns import (
     Column,
     Schema,
 )
+from cellport.runtime.decisions import number
 from cellport.runtime.mapping.annotate.annotator import Annotator, Setting
 from cellport.runtime.mapping.encode import EncodedCells
 
-# a cell is on the trajectory when it is rather there than among the other cells
-_ON = 0.5
+_ON = number("structure.on_trajectory")
 
 
 def prepare(setting: Setting) -> Annotator | None:

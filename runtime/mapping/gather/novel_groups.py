@@ -10,22 +10,18 @@ from numpy.typing import NDArray
 from cellport.runtime.atlas.file import AtlasFile
 from cellport.runtime.base.bottom_k import BottomK
 from cellport.runtime.columns import LABEL, LATENT, NOVEL, PROB, MappedBlock
+from cellport.runtime.decisions import number, say, whole
 from cellport.runtime.genes.match import GeneMatch
 from cellport.runtime.mapping.gather.gatherer import Gatherer
 from cellport.runtime.mapping.panel_counts import panel_counts
 
 MOST_NOVEL = 10_000
 MOST_KNOWN = 5_000
-SMALLEST_GROUP = 10
-# a marker differs by so much in mean log1p value, and where it is up, so many cells have it
-_CLEAR = 0.5
-_COMMON = 0.25
 _MARKERS = 10
-_NAMED = 4
-# linkage is quadratic in memory
-_MOST_LINKED = 2_000
-# groups are one when their cells lie closer, in distances between neighbouring types, than this
-_APART = 0.7
+_SMALLEST, _BY_CHANCE = whole("novel_groups.smallest"), number("novel_groups.by_chance")
+_CLEAR, _COMMON = number("novel_groups.clear"), number("novel_groups.common")
+_NAMED, _MOST_LINKED = whole("novel_groups.named"), whole("novel_groups.most_linked")
+_APART = number("novel_groups.apart")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,15 +50,16 @@ class NovelGroup:
     @property
     def sentence(self) -> str:
         """The group in plain words."""
-        text = f"{self.n_cells:,} cells look like nothing in the atlas"
-        differ = [f"express {_named(self.markers)}"] if self.markers else []
-        differ += [f"lack {_named(self.lacks)}"] if self.lacks else []
-        like = f"; they resemble {self.label}" if self.label else ""
+        novel = say("novel_groups.novel", cells=self.n_cells)
+        pairs = ("express", self.markers), ("lack", self.lacks)
+        told = [say(f"novel_groups.{how}", genes=_named(genes)) for how, genes in pairs if genes]
+        differ = " and ".join(told)
+        like = say("novel_groups.resembling", label=self.label) if self.label else ""
         if not differ:
-            return f"{text}{like}, and no single gene sets them apart."
+            return say("novel_groups.no_gene", novel=novel, resembling=like)
         if self.label:
-            return f"{text}{like} but {' and '.join(differ)}."
-        return f"{text}; unlike its average cell, they {' and '.join(differ)}."
+            return say("novel_groups.unlike_label", novel=novel, resembling=like, differ=differ)
+        return say("novel_groups.unlike_average", novel=novel, differ=differ)
 
 
 class NovelCells(Gatherer):
@@ -126,7 +123,7 @@ class NovelCells(Gatherer):
         means = self._atlas.array("label_mean")
         cells, novel_cells = self.sums["cells"], self.sums["novel_cells"]
         novel, known = self.kept["novel"], self.kept["known"]
-        if len(novel["label"]) < SMALLEST_GROUP:
+        if len(novel["label"]) < _SMALLEST:
             return ()
         group = group_latents(novel["latent"], type_distance(self._atlas))
         shift = np.zeros(manifest.n_genes)
@@ -139,7 +136,7 @@ class NovelCells(Gatherer):
         for code in range(group.max() + 1):
             rows = np.flatnonzero(group == code)
             expected = float(chance[novel["label"][rows]].sum())
-            if len(rows) >= SMALLEST_GROUP and len(rows) > 2 * expected:
+            if len(rows) >= _SMALLEST and len(rows) > _BY_CHANCE * expected:
                 found.append(self._described(novel, rows, means, shift, scale))
         return tuple(sorted(found, key=lambda one: -one.n_cells))
 
