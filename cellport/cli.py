@@ -7,6 +7,7 @@ import json
 import math
 import os
 import sys
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -131,10 +132,7 @@ def train(reference: tuple[str, ...], out: str, as_json: bool, **settings: Any) 
         path = train_atlas(list(reference), out, report=report, **settings)
     from cellport.runtime.atlas.file import open_atlas_file
 
-    if as_json:
-        _print_json(_info(open_atlas_file(path)))
-    else:
-        screen.atlas(open_atlas_file(path))
+    _show(open_atlas_file(path), as_json, screen.atlas, _info)
 
 
 @main.command("map")
@@ -229,10 +227,7 @@ def map_(
                 on_start=show.started,
                 on_progress=show.cells,
             )
-    if as_json:
-        _print_json(asdict(summary))
-    else:
-        screen.mapped(summary)
+    _show(summary, as_json, screen.mapped)
 
 
 @main.command()
@@ -244,11 +239,7 @@ def info(atlas: str, as_json: bool) -> None:
     from cellport.runtime.atlas.file import open_atlas_file
     from cellport.runtime.fetch.pull import find_atlas
 
-    opened = open_atlas_file(find_atlas(atlas))
-    if as_json:
-        _print_json(_info(opened))
-    else:
-        screen.atlas(opened)
+    _show(open_atlas_file(find_atlas(atlas)), as_json, screen.atlas, _info)
 
 
 @main.command()
@@ -264,11 +255,8 @@ def verify(atlas: str, device: Any, as_json: bool) -> None:
 
     checks = verify_atlas(open_atlas_file(find_atlas(atlas)), device)
     passed = all(check.passed for check in checks)
-    if as_json:
-        rows = [{**asdict(check), "passed": check.passed} for check in checks]
-        _print_json({"passed": passed, "checks": rows})
-    else:
-        screen.verified(checks)
+    rows = [{**asdict(check), "passed": check.passed} for check in checks]
+    _show(checks, as_json, screen.verified, lambda _: {"passed": passed, "checks": rows})
     if not passed:
         sys.exit(1)
 
@@ -289,10 +277,7 @@ def pull(atlas: str, as_json: bool, **settings: Any) -> None:
 
     with screen.fetching() as report:
         pulled = pull_atlas(atlas, report=report, **settings)
-    if as_json:
-        _print_json(asdict(pulled))
-    else:
-        screen.pulled(pulled)
+    _show(pulled, as_json, screen.pulled)
 
 
 @main.command()
@@ -304,10 +289,8 @@ def atlases(as_json: bool) -> None:
     from cellport.runtime.fetch.registry import known_atlases
 
     known = [(entry, cached(entry)) for entry in known_atlases().values()]
-    if as_json:
-        _print_json([{**asdict(entry), "here": here} for entry, here in known])
-    else:
-        screen.known(known)
+    rows = [{**asdict(entry), "here": here} for entry, here in known]
+    _show(known, as_json, screen.known, lambda _: rows)
 
 
 @main.command()
@@ -323,11 +306,7 @@ def publish(atlas: str, site: str, as_json: bool) -> None:
     from cellport.runtime.fetch.pull import find_atlas
     from cellport.web.server.publish import publish as publish_site
 
-    published = publish_site(find_atlas(atlas), site)
-    if as_json:
-        _print_json(asdict(published))
-    else:
-        screen.published(published)
+    _show(publish_site(find_atlas(atlas), site), as_json, screen.published)
 
 
 @main.command()
@@ -380,7 +359,7 @@ def serve(
         limits=limits,
         allow_hosts=allow_hosts,
         with_page=not no_page,
-        started=lambda at: _print_json(asdict(at)) if as_json else screen.listening(at.url),
+        started=lambda at: _show(at, as_json, screen.listening),
     )
 
 
@@ -406,10 +385,7 @@ def demo(out: str, seed: int, as_json: bool) -> None:
     from cellport.demo import run_demo
 
     result = run_demo(Path(out), seed, screen.training, screen.say)
-    if as_json:
-        _print_json(asdict(result))
-    else:
-        screen.demo(result)
+    _show(result, as_json, screen.demo)
 
 
 def _info(atlas: Any) -> dict[str, Any]:
@@ -423,8 +399,17 @@ def _info(atlas: Any) -> dict[str, Any]:
     }
 
 
-def _print_json(value: Any) -> None:
-    click.echo(json.dumps(_finite(value), indent=1, default=str, allow_nan=False))
+def _show(
+    result: Any,
+    as_json: bool,
+    on_screen: Callable[[Any], None],
+    plain: Callable[[Any], Any] = asdict,
+) -> None:
+    """Print a result for people or, made `plain`, as JSON for programs."""
+    if as_json:
+        click.echo(json.dumps(_finite(plain(result)), indent=1, default=str, allow_nan=False))
+    else:
+        on_screen(result)
 
 
 def _finite(value: Any) -> Any:

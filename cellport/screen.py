@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from cellport.runtime.mapping.verify import Check
     from cellport.train.fit.loop import Progress as TrainingProgress
     from cellport.web.server.publish import Published
+    from cellport.web.server.serve import Listening
 
 _MOST_ROWS = 25
 
@@ -186,9 +187,9 @@ def published(site: Published) -> None:
     console.print(f"{site.download}, sha256: {site.sha256}", soft_wrap=True)
 
 
-def listening(url: str) -> None:
+def listening(at: Listening) -> None:
     """Print where the server listens."""
-    say(f"Listening at {url} (API: /api/openapi.json). Ctrl-C stops it.")
+    say(f"Listening at {at.url} (API: /api/openapi.json). Ctrl-C stops it.")
 
 
 def mapped(summary: Summary) -> None:

@@ -40,8 +40,10 @@ class Input:
         Counts that a cell is scaled to; None where its library is ``none``.
     log1p
         Whether log(1 + x) is taken.
-    centre, scale
-        Whether ``gene_mean`` is taken off, and whether values are divided by a standard deviation.
+    centre
+        Whether ``gene_mean`` is taken off.
+    scale
+        Whether values are divided by a standard deviation.
     cap
         Whether values above ``gene_cap`` are set to it, before they are centred.
     """
@@ -93,13 +95,7 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class Thresholds:
-    """Numbers that decide calls and flags; `cellport.runtime.atlas.thresholds` says their meaning.
-
-    Attributes
-    ----------
-    call_prob, set_level, low_depth, low_gene_coverage, novelty_p
-        In the order of the manifest.
-    """
+    """Numbers that decide calls and flags; `thresholds.MEANING` says what each means."""
 
     low_depth: float
     low_gene_coverage: float
@@ -158,7 +154,15 @@ class Structure:
 
 @dataclass(frozen=True, slots=True)
 class LabelScore:
-    """Held-out cells of a label, and the share of them that were given it."""
+    """How often held-out cells of a label were given it.
+
+    Attributes
+    ----------
+    cells
+        How many there were.
+    recall
+        Share of them that were given that label.
+    """
 
     cells: int
     recall: float
@@ -170,12 +174,16 @@ class ReliabilityBin:
 
     Attributes
     ----------
-    low, high
-        Bounds of the probability.
+    low
+        Least probability.
+    high
+        Largest one.
     cells
         How many.
-    confidence, accuracy
-        Their mean probability, and the share of them that was right.
+    confidence
+        Mean probability.
+    accuracy
+        Share whose label was right.
     """
 
     low: float
@@ -193,10 +201,14 @@ class SetScores:
     ----------
     level
         Share of cells whose set is to hold their label.
-    coverage, mean_size
-        That share on held-out cells, and labels in a set.
-    coverage_degraded, mean_size_degraded
-        The same of these cells made shallow and short of genes.
+    coverage
+        That share of held-out cells.
+    mean_size
+        Labels in a set of theirs.
+    coverage_degraded
+        That share of the same cells made shallow and short of genes.
+    mean_size_degraded
+        Labels in a set of theirs.
     """
 
     level: float
@@ -216,12 +228,18 @@ class HeldOut:
         Whether whole batches were left out, or cells of the batches trained on.
     cells
         How many were judged.
-    accuracy, macro_f1, ece
-        Of the labels; ``ece`` is the expected calibration error.
-    by_label, reliability
-        By label, and by probability.
+    accuracy
+        Share whose label was right.
+    macro_f1
+        Mean F1 over labels.
+    ece
+        Expected calibration error.
+    by_label
+        Scores of each label that had held-out cells.
+    reliability
+        Cells by the probability of their label.
     sets
-        Of the label sets.
+        What label sets held.
     """
 
     by: Literal["batch", "cell"]
@@ -246,8 +264,14 @@ class Provenance:
         Program and version.
     cells
         Reference cells that it was trained on.
-    source, authors, licence, attribution
-        Of the reference, in words; empty where not stated.
+    source
+        Where the reference's counts came from; empty where not stated.
+    authors
+        Who made the reference.
+    licence
+        Of the atlas.
+    attribution
+        What whoever passes the atlas on has to say.
     converted_from
         What model of another tool it was made of; empty for one that was trained.
     training
@@ -271,8 +295,10 @@ class Manifest:
 
     Attributes
     ----------
-    name, organism
-        Text; organism is ``human``, ``mouse`` or empty.
+    name
+        Of the atlas.
+    organism
+        ``human``, ``mouse`` or empty.
     panel
         The genes that it reads, in the order of ``encoder.onnx``'s input.
     input
@@ -284,9 +310,10 @@ class Manifest:
         Width of the latent.
     answers
         Outputs of ``encoder.onnx``, in order.
-    labels, parents
-        Names of the labels, none for an atlas without; and the label tree, the parent of each
-        label or group of labels that has one.
+    labels
+        Names of the labels; none for an atlas without.
+    parents
+        The label tree: the parent of each label or group of labels that has one.
     head
         How labels are answered.
     batches

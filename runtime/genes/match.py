@@ -29,8 +29,10 @@ class Panel:
 
     Attributes
     ----------
-    symbols, ensembl
-        Symbol and Ensembl id of each gene, of equal length; ``""`` where unknown.
+    symbols
+        Symbol of each gene; ``""`` where unknown.
+    ensembl
+        Ensembl id of each gene; ``""`` where unknown.
     """
 
     symbols: tuple[str, ...]

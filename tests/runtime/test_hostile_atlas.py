@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
 from cellport.runtime.atlas import file as atlas_file
+from cellport.runtime.atlas.arrays import ARRAYS
 from cellport.runtime.atlas.file import (
     MANIFEST,
     npy_bytes,
@@ -95,9 +96,25 @@ def test_listed_member_that_is_missing(tmp_path: Path, forgery: Any) -> None:
     _refused(path, "not those its manifest lists")
 
 
-@pytest.mark.parametrize("name", atlas_file.REQUIRED)
+@pytest.mark.parametrize(
+    "name",
+    [
+        "README.md",
+        *atlas_file.GRAPHS,
+        *(f"arrays/{spec.name}.npy" for spec in ARRAYS if spec.when == "always"),
+        "arrays/canary_latent.npy",
+        "arrays/canary_label_prob.npy",
+    ],
+)
 def test_member_that_every_atlas_has(name: str, forged: Callable[..., Path]) -> None:
     _refused(forged({name: None}), f"lacks {name}")
+
+
+@pytest.mark.parametrize("dtype", ["f8", ">f4", "i4"])
+def test_array_of_another_type(dtype: str, forged: Callable[..., Path], forgery: Any) -> None:
+    array = forgery.arrays(forgery.manifest())["gene_mean"].astype(dtype)
+    path = forged({"arrays/gene_mean.npy": npy_bytes(array)})
+    _refused(path, r"holds arrays/gene_mean\.npy of type .*, which does not fit its manifest")
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")
@@ -209,52 +226,112 @@ def test_newer_minimum_runtime(newer: str, forged: Callable[..., Path]) -> None:
     _refused(path, f"needs cellport {newer}.*this is {__version__}.*Update")
 
 
-THRESHOLDS = {
-    "call_prob": 0.5,
-    "set_level": 0.9,
-    "low_depth": 100.0,
-    "low_gene_coverage": 0.6,
-    "novelty_p": 0.05,
-}
-NUMBERS = [None, "1", True, [], float("nan"), float("inf"), -1, 10**400]
-LISTS = [None, "text", {}, [1], [None]]
+@pytest.mark.parametrize("requires", [{"flying": "0.7.0"}, {"flying": "0.7.0", "swimming": "9"}])
+def test_a_feature_of_a_later_version(
+    requires: dict[str, str], forged: Callable[..., Path]
+) -> None:
+    """Refused by its name, with the version that knows it, whatever else the manifest holds."""
+    path = forged(text={"requires": requires, "input": {"shape": "round"}})
+    _refused(path, rf"uses flying, which cellport 0\.7\.0 and newer know; this is {__version__}")
 
 
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        *[("target_sum", value) for value in NUMBERS],
+        ("input.library", "query"),
+        ("input.library", "none"),
+        ("input.log1p", False),
+        ("input.centre", False),
+        ("input.scale", True),
+        ("input.cap", False),
+        ("fill", "mean"),
+        ("fill", "zero"),
+        ("head.kind", "sigmoids"),
+        ("head.kind", "prototypes"),
+    ],
+)
+def test_what_is_not_built_yet(name: str, value: Any, forged: Callable[..., Path]) -> None:
+    path = forged(text={name: value})
+    _refused(path, rf"its {name} is {value!r}, with which cellport {__version__} cannot map yet")
+
+
+@pytest.mark.parametrize("name", ["input.library", "fill", "head.kind", "head.calibration.state"])
+def test_values_that_no_version_knows_yet(name: str, forged: Callable[..., Path]) -> None:
+    path = forged(text={name: "guess"})
+    _refused(path, rf"its {name} is 'guess', which cellport {__version__} does not know. Update")
+
+
+@pytest.mark.parametrize("answer", ["latent", "novelty_score", "umap"])
+def test_answers_that_mapping_needs(answer: str, forged: Callable[..., Path], forgery: Any) -> None:
+    others = [name for name in forgery.manifest().answers if name != answer]
+    _refused(forged(text={"answers": others}), f"does not answer '{answer}', without which")
+
+
+NUMBERS = [None, "1", True, [], float("nan"), float("inf"), -1, 10**400]
+LISTS = [None, "text", {}, [1], [None]]
+TEXTS = [None, 1, []]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *[("input.target", value) for value in [*NUMBERS[1:], 0]],
         *[("n_latent", value) for value in [*NUMBERS, 2.5]],
-        *[("thresholds", {"call_prob": value}) for value in NUMBERS],
-        *[("thresholds", {**THRESHOLDS, "call_prob": value}) for value in NUMBERS],
+        *[("thresholds.call_prob", value) for value in NUMBERS],
         *[("thresholds", value) for value in (None, [], 1)],
-        *[(name, value) for name in ("symbols", "ensembl", "labels") for value in LISTS],
-        *[("batches", value) for value in LISTS],
+        *[("structure", value) for value in ([], 1, "text")],
+        *[("structure", {"clusters": value}) for value in LISTS],
+        *[(name, value) for name in ("panel.symbols", "panel.ensembl") for value in LISTS],
+        *[(name, value) for name in ("labels", "batches", "answers") for value in LISTS],
         *[("parents", value) for value in (None, [], "text", {"B cell": 1})],
-        *[("set_prob", value) for value in (None, {}, "text", ["1"], [-1, 0], [float("nan")])],
-        *[(name, value) for name in ("name", "organism", "created") for value in (None, 1, [])],
+        *[("head.set_prob", value) for value in (None, {}, "text", ["1"], [-1, 0], [float("nan")])],
+        *[(name, value) for name in ("name", "organism", "fill") for value in TEXTS],
+        *[(f"provenance.{name}", value) for name in ("created", "licence") for value in TEXTS],
+        *[("provenance.training", value) for value in (None, [], 1)],
         *[("minimum_runtime", value) for value in (None, 1, "", "soon", "9" * 5000, "1.x")],
-        *[("training", value) for value in (None, [], 1)],
+        *[("requires", value) for value in (None, [], "text")],
+        *[("held_out", value) for value in ([], {}, {"by": "batch"})],
     ],
     ids=lambda value: str(value)[:30],
 )
 def test_malformed_field_is_named(name: str, value: Any, forged: Callable[..., Path]) -> None:
     path = forged(text={name: value})
-    _refused(path, f"field '{name}' of its manifest is missing or malformed")
+    _refused(path, rf"field '{name}[.a-z_]*' of its manifest is missing or malformed")
+
+
+GRAPH = {"milestones": ["a", "b"], "edges": [[0, 1]], "terminals": [1]}
 
 
 @pytest.mark.parametrize(
-    "fields",
+    ("name", "fields"),
     [
-        {"symbols": ["A"]},
-        {"symbols": [], "ensembl": []},
-        {"labels": ["A"]},
-        {"labels": ["A", "A"]},
-        {"set_prob": [0.5]},
+        ("panel", {"panel.symbols": ["A"]}),
+        ("panel", {"panel.symbols": [], "panel.ensembl": []}),
+        ("head.set_prob", {"labels": ["A"]}),
+        ("labels", {"labels": ["A", "A"]}),
+        ("head", {"labels": [], "head.set_prob": [], "parents": {}}),
+        ("head", {"head.kind": "none"}),
+        ("head.set_prob", {"head.set_prob": [0.5]}),
+        ("answers", {"answers": ["latent", "novelty_score", "umap"]}),
+        ("batches", {"batches": []}),
+        ("structure.clusters", {"structure": {"clusters": ["0", "0"]}}),
+        *[
+            ("structure.trajectory", {"structure": {"clusters": ["0"], "trajectory": graph}})
+            for graph in (
+                {**GRAPH, "edges": [[0, 2]]},
+                {**GRAPH, "terminals": [2]},
+                {**GRAPH, "terminals": [1, 1]},
+                {**GRAPH, "terminals": []},
+                {**GRAPH, "edges": []},
+                {**GRAPH, "milestones": ["a", "a"]},
+            )
+        ],
     ],
 )
-def test_lists_that_do_not_fit(fields: dict[str, Any], forged: Callable[..., Path]) -> None:
-    _refused(forged(text=fields), "do not fit each other")
+def test_lists_that_do_not_fit(
+    name: str, fields: dict[str, Any], forged: Callable[..., Path]
+) -> None:
+    _refused(forged(text=fields), f"field '{name}' of its manifest does not fit the others")
 
 
 @pytest.mark.parametrize("parents", [{"B cell": "B cell"}, {"plant": "root"}])

@@ -1,0 +1,108 @@
+"""The table of arrays holds for what is written, and finds what does not fit."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cellport.runtime.atlas.arrays import (
+    ANSWERS,
+    ARRAYS,
+    answers_of,
+    array_specs,
+    extents,
+    first_misfit,
+    has,
+)
+from cellport.runtime.atlas.file import AtlasFile
+from cellport.runtime.atlas.manifest import Manifest, Structure
+
+Headers = dict[str, tuple[np.dtype[Any], tuple[int, ...]]]
+
+
+def with_path(forgery: Any, made_up_path: Any) -> Manifest:
+    """A manifest of an atlas that has everything."""
+    answers = tuple(spec.name for spec in ANSWERS)
+    manifest: Manifest = forgery.manifest(structure=made_up_path.structure, answers=answers)
+    return manifest
+
+
+def headers(forgery: Any, manifest: Manifest) -> Headers:
+    arrays = forgery.arrays(manifest)
+    return {name: (array.dtype, array.shape) for name, array in arrays.items()}
+
+
+def test_a_trained_atlas_fits(tiny_atlas: AtlasFile) -> None:
+    found = tiny_atlas.headers()
+    assert first_misfit(tiny_atlas.manifest, found) == ""
+    assert set(found) == {spec.name for spec in array_specs(tiny_atlas.manifest)} & set(found)
+    assert answers_of(tiny_atlas.manifest).keys() == set(tiny_atlas.manifest.answers)
+
+
+def test_an_atlas_with_everything_fits(forgery: Any, made_up_path: Any) -> None:
+    manifest = with_path(forgery, made_up_path)
+    assert first_misfit(manifest, headers(forgery, manifest)) == ""
+    without = {
+        name: header
+        for name, header in headers(forgery, manifest).items()
+        if not name.startswith(("trajectory", "lineage", "neighbor", "reference_names"))
+    }
+    assert first_misfit(manifest, without) == ""
+
+
+def test_an_array_that_is_missing_is_named(forgery: Any, made_up_path: Any) -> None:
+    manifest = with_path(forgery, made_up_path)
+    for spec in array_specs(manifest):
+        found = headers(forgery, manifest)
+        del found[spec.name]
+        said = first_misfit(manifest, found)
+        assert said == (f"lacks arrays/{spec.name}.npy" if has(manifest, spec.when) else "")
+
+
+@given(data=st.data())
+def test_whatever_does_not_fit_is_found(
+    data: st.DataObject, forgery: Any, made_up_path: Any
+) -> None:
+    manifest = with_path(forgery, made_up_path)
+    found, known = headers(forgery, manifest), extents(manifest)
+    shared = Counter(one for spec in array_specs(manifest) for one in spec.shape)
+    spec = data.draw(st.sampled_from(list(array_specs(manifest))))
+    dtype, shape = found[spec.name]
+    fixed = [
+        axis
+        for axis, one in enumerate(spec.shape)
+        if isinstance(one, int) or one in known or shared[one] > 1
+    ]
+    kinds = ["type", "axis more", *(["axis less"] if shape else []), *(["extent"] if fixed else [])]
+    kind = data.draw(st.sampled_from(kinds))
+    if kind == "type":
+        others = {np.dtype(one) for one in ("f8", ">f4", "i8", "u1", "<i4", "?")} - {dtype}
+        dtype = data.draw(st.sampled_from(sorted(others, key=str)))
+    elif kind == "axis more":
+        shape = (*shape, 1)
+    elif kind == "axis less":
+        shape = shape[:-1]
+    else:
+        axis = data.draw(st.sampled_from(fixed))
+        other = data.draw(st.integers(0, 50).filter(lambda n: n != shape[axis]))
+        shape = (*shape[:axis], other, *shape[axis + 1 :])
+    found[spec.name] = dtype, shape
+    assert "does not fit its manifest" in first_misfit(manifest, found)
+
+
+def test_an_atlas_without_structure_answers_no_clusters(forgery: Any) -> None:
+    manifest = forgery.manifest()
+    assert "cluster_prob" not in answers_of(manifest)
+    clustered = replace(manifest, structure=Structure(("0", "1", "2")))
+    assert answers_of(clustered)["cluster_prob"] == (3,)
+    assert "pseudotime" not in answers_of(clustered)
+
+
+def test_names_are_unique() -> None:
+    assert len({spec.name for spec in ARRAYS}) == len(ARRAYS)
+    assert len({spec.name for spec in ANSWERS}) == len(ANSWERS)
