@@ -252,13 +252,13 @@ def test_a_feature_of_a_later_version(
 )
 def test_what_is_not_built_yet(name: str, value: Any, forged: Callable[..., Path]) -> None:
     path = forged(text={name: value})
-    _refused(path, rf"its {name} is {value!r}, with which cellport {__version__} cannot map yet")
+    _refused(path, rf"its {name} is {json.dumps(value)}, with which cellport {__version__} cannot map yet")
 
 
 @pytest.mark.parametrize("name", ["input.library", "fill", "head.kind", "head.calibration.state"])
 def test_values_that_no_version_knows_yet(name: str, forged: Callable[..., Path]) -> None:
     path = forged(text={name: "guess"})
-    _refused(path, rf"its {name} is 'guess', which cellport {__version__} does not know. Update")
+    _refused(path, rf'its {name} is "guess", which cellport {__version__} does not know. Update')
 
 
 @pytest.mark.parametrize("answer", ["latent", "novelty_score", "umap"])
