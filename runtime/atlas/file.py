@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 from cellport.runtime.atlas.arrays import first_misfit
 from cellport.runtime.atlas.manifest import Manifest, manifest_json, read_manifest
 from cellport.runtime.atlas.onnx_scan import refuse_external_data
+from cellport.runtime.base.typed_json import quoted
 from cellport.runtime.decisions import say
 from cellport.runtime.errors import AtlasError, OutputError, first_line
 from cellport.runtime.version import FORMAT_VERSION, __version__
@@ -153,7 +154,7 @@ def _other_format(version: Any, path: Path) -> str:
     return say(
         "format.other_format",
         atlas=path.name,
-        version=json.dumps(version, ensure_ascii=False),
+        version=quoted(version),
         cellport=__version__,
         newest=FORMAT_VERSION,
         remedy=say("format.update" if newer else "format.get_again"),

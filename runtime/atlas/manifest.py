@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -10,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from cellport.runtime.atlas.label_tree import build_tree
-from cellport.runtime.base.typed_json import MalformedError, UnknownValueError, read_typed
+from cellport.runtime.base.typed_json import MalformedError, UnknownValueError, quoted, read_typed
 from cellport.runtime.decisions import say, table, text, texts
 from cellport.runtime.errors import AtlasError
 from cellport.runtime.genes.match import Panel
@@ -128,7 +127,10 @@ class TrajectoryGraph:
     @property
     def edge_names(self) -> tuple[str, ...]:
         """``from -> to`` of each edge."""
-        return tuple(f"{self.milestones[a]} -> {self.milestones[b]}" for a, b in self.edges)
+        names = self.milestones
+        return tuple(
+            say("structure.edge", start=names[start], end=names[end]) for start, end in self.edges
+        )
 
     @property
     def terminal_names(self) -> tuple[str, ...]:
@@ -372,7 +374,7 @@ class Manifest:
         return self.structure.trajectory if self.structure else None
 
 
-def manifest_json(manifest: Manifest, members: Mapping[str, Any]) -> dict[str, Any]:
+def manifestquoted(manifest: Manifest, members: Mapping[str, Any]) -> dict[str, Any]:
     """Return the JSON object of a manifest; `members` are size and hash of the other members."""
     return {"format_version": FORMAT_VERSION, **asdict(manifest), "members": dict(members)}
 
@@ -390,7 +392,7 @@ def read_manifest(values: Mapping[str, Any], path: Path) -> Manifest:
         manifest: Manifest = read_typed(Manifest, values)
     except UnknownValueError as error:
         name, value = error.args
-        raise _refusal("unknown_value", path, field=name, value=_json(value)) from None
+        raise _refusal("unknown_value", path, field=name, value=quoted(value)) from None
     except MalformedError as error:
         raise _malformed(path, str(error)) from None
     _check_lists(manifest, path)
@@ -404,10 +406,6 @@ def _refusal(sentence: str, path: Path, **places: object) -> AtlasError:
 
 def _malformed(path: Path, name: str) -> AtlasError:
     return _refusal("malformed", path, field=name)
-
-
-def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False)
 
 
 def _refuse_newer(values: Mapping[str, Any], path: Path) -> None:
@@ -454,8 +452,8 @@ def _refuse_unbuilt(manifest: Manifest, path: Path) -> None:
         for part in name.split("."):
             value = getattr(value, part)
         if value not in built:
-            can = " or ".join(map(_json, built))
-            raise _refusal("unbuilt", path, field=name, value=_json(value), built=can)
+            can = " or ".join(map(quoted, built))
+            raise _refusal("unbuilt", path, field=name, value=quoted(value), built=can)
     for name in _NEEDED_ANSWERS:
         if name not in manifest.answers:
             raise _refusal("unanswered", path, answer=name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import types
 from dataclasses import MISSING, fields, is_dataclass
 from functools import cache
@@ -62,6 +63,11 @@ def read_typed(kind: Any, value: Any, field: str = "") -> Any:
     if kind in (int, float) and is_number and 0 <= value < _LARGEST_NUMBER:
         return kind(value)
     raise MalformedError(field)
+
+
+def quoted(value: Any) -> str:
+    """Write a JSON value as a sentence says it, in every runtime alike."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def _read_fields(kind: Any, value: Any, field: str) -> Any:

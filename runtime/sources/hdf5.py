@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import h5py
 
+from cellport.runtime.decisions import say, words
 from cellport.runtime.errors import InputError, MissingDependencyError
 from cellport.runtime.sources.anndata_layout import open_layout
 from cellport.runtime.sources.tenx_h5 import open_tenx_h5
@@ -50,27 +51,25 @@ def _by_content(file: h5py.File, path: Path, threads: int) -> Contents:
         convert = _foreign(file, names)
         tenx = [] if "obs" in names else _tenx_groups(file)
     if convert:
-        raise InputError(f"{title} is {convert}")
+        raise InputError(say("files.to_convert", file=title, what=words("files.convert")[convert]))
     if tenx:
         return open_tenx_h5(file, title, tenx, threads, check_dataset)
     if "obs" in names or "var" in names:
         return open_layout(file, title, threads, file.close, _checker(file))
-    raise InputError(
-        f"{title} is HDF5 but neither an h5ad nor a 10x matrix; it holds "
-        f"{', '.join(sorted(names)[:8]) or 'nothing'}."
-    )
+    there = ", ".join(sorted(names)[:8]) or "nothing"
+    raise InputError(say("files.other_hdf5", file=title, names=there))
 
 
 def _foreign(file: h5py.File, names: set[str]) -> str:
-    """Say what to convert first, '' when the file is none of the known foreign kinds."""
+    """Return which of the known foreign kinds a file is, '' when it is none."""
     if {"row_attrs", "col_attrs"} <= names:
-        return "a loom file; convert it with anndata.io.read_loom(...).write_h5ad(...)."
+        return "loom"
     if {"assays", "meta.data"} <= names:
-        return "an h5Seurat file; convert it to h5ad, for example with SeuratDisk::Convert."
+        return "h5seurat"
     if "mod" in names and "obs" in names and "X" not in names:
-        return "a MuData file; write its RNA modality alone as h5ad."
+        return "mudata"
     if "barcode_info" in names or "molecule_info" in names:
-        return "a 10x molecule_info file; use filtered_feature_bc_matrix.h5 beside it."
+        return "molecule_info"
     return ""
 
 

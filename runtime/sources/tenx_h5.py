@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cellport.runtime.decisions import say
 from cellport.runtime.errors import InputError
 from cellport.runtime.sources.annotations import (
     as_text,
@@ -53,10 +54,7 @@ def open_tenx_h5(
         When there are several genomes, or parts are missing or do not fit each other.
     """
     if len(groups) > 1:
-        raise InputError(
-            f"{title} holds several genomes ({', '.join(groups)}); write the one you mean "
-            "as its own file."
-        )
+        raise InputError(say("files.several_genomes", file=title, genomes=", ".join(groups)))
     group = file[groups[0]]
     where = f"{title}, {groups[0]}"
     with readable(where):

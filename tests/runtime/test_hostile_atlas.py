@@ -252,7 +252,10 @@ def test_a_feature_of_a_later_version(
 )
 def test_what_is_not_built_yet(name: str, value: Any, forged: Callable[..., Path]) -> None:
     path = forged(text={name: value})
-    _refused(path, rf"its {name} is {json.dumps(value)}, with which cellport {__version__} cannot map yet")
+    _refused(
+        path,
+        rf"its {name} is {json.dumps(value)}, with which cellport {__version__} cannot map yet",
+    )
 
 
 @pytest.mark.parametrize("name", ["input.library", "fill", "head.kind", "head.calibration.state"])

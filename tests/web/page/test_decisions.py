@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import json
 import os
 import shutil
 import subprocess
+import zipfile
 from collections.abc import Iterator
+from dataclasses import asdict, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import anndata
@@ -16,20 +21,39 @@ import pandas as pd
 import pytest
 import scipy.sparse as sp
 
-from cellport.runtime.atlas.structure import FATE, StructureNames, structure_answers
-from cellport.runtime.errors import InputError
+from cellport.runtime.atlas.arrays import answers_of
+from cellport.runtime.atlas.file import atlas_from_bytes, open_atlas_file
+from cellport.runtime.atlas.manifest import (
+    Manifest,
+    Structure,
+    TrajectoryGraph,
+    read_manifest,
+)
+from cellport.runtime.columns import FATE
+from cellport.runtime.errors import AtlasError, InputError
 from cellport.runtime.genes.match import Panel, match_genes
+from cellport.runtime.mapping.annotate import structure
+from cellport.runtime.mapping.annotate.annotator import Setting
+from cellport.runtime.mapping.encode import EncodedCells
+from cellport.runtime.mapping.options import MapOptions
 from cellport.runtime.sources.gate import classify
 from cellport.runtime.sources.source import Sample
+from cellport.web.server.site import manifest_bytes
 
 WEB = Path(__file__).resolve().parents[3] / "web" / "page"
 
 
-def test_genes_and_raw_counts_are_judged_alike(tiny_cells: Any, tmp_path: Path) -> None:
+def test_manifests_genes_and_raw_counts_are_judged_alike(
+    tiny_cells: Any, tiny_path_atlas: Path, tmp_path: Path
+) -> None:
     if shutil.which("node") is None or not (WEB / "node_modules").is_dir():
         pytest.skip("the page's tests need node, and `npm install` in web/page/")
+    atlas = open_atlas_file(tiny_path_atlas)
+    stated = json.loads(manifest_bytes(atlas))
+    manifests = {"base": stated, "cases": list(manifest_cases(stated))}
+    (tmp_path / "manifests.json").write_text(json.dumps(manifests))
     (tmp_path / "genes.json").write_text(json.dumps(gene_cases(tiny_cells)))
-    (tmp_path / "structure.json").write_text(json.dumps(list(structure_cases())))
+    (tmp_path / "structure.json").write_text(json.dumps(list(structure_cases(atlas.manifest))))
     (tmp_path / "gate.json").write_text(json.dumps(list(gate_cases())))
     (tmp_path / "columns.json").write_text(json.dumps(write_columns(tmp_path / "columns.h5ad")))
     done = subprocess.run(
@@ -42,6 +66,84 @@ def test_genes_and_raw_counts_are_judged_alike(tiny_cells: Any, tmp_path: Path) 
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "skipped" not in done.stdout, done.stdout
+
+
+# what a field may be made of by somebody who errs or means harm; None stands for its absence
+SPOILT = (None, [None], ["x"], [-1], [True], [1.5], [10**13], [[]], [{}], [["x"]], [[[0, 99]]])
+# of fields that are refused for what they say
+STATED: tuple[tuple[str, Any], ...] = (
+    ("minimum_runtime", "99.1"),
+    ("minimum_runtime", "0.1.0.7"),
+    ("minimum_runtime", "0.1"),
+    ("requires", {"several libraries": "0.9"}),
+    ("requires", {"b": 7, "a": None}),
+    ("format_version", 2),
+    ("format_version", "1"),
+    ("format_version", None),
+    ("input.library", "query"),
+    ("input.library", "guess"),
+    ("input.log1p", False),
+    ("input.scale", True),
+    ("input.target", 0),
+    ("fill", "zero"),
+    ("head.kind", "prototypes"),
+    ("head.calibration.state", "ä"),
+    ("answers", ["latent", "label_prob"]),
+    ("labels", ["a", "a"]),
+    ("labels", []),
+    ("parents", {"a": "b"}),
+    ("parents", {"stem": "b", "b": "stem"}),
+    ("structure.clusters", ["0", "0"]),
+    ("structure.trajectory.milestones", ["a"]),
+    ("structure.trajectory.edges", []),
+    ("structure.trajectory.edges", [[0, 1, 2]]),
+    ("structure.trajectory.terminals", [0, 0]),
+)
+
+
+def manifest_cases(stated: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Every field of a manifest spoilt in every way, and what Python says to it."""
+    text = {key: value for key, value in stated.items() if key not in ("members", "sha256")}
+    fields = [*leaves(text), *(name for name, _ in STATED)]
+    changes = [(name, values) for name in dict.fromkeys(fields) for values in SPOILT]
+    for name, values in [*changes, *((name, [value]) for name, value in STATED)]:
+        changed = json.loads(json.dumps(text))
+        *above, last = name.split(".")
+        inner = changed
+        for part in above:
+            inner = inner[part]
+        inner.pop(last)
+        if values:
+            inner[last] = values[0]
+        yield {"field": name, "values": values, "error": refusal(changed)}
+
+
+def leaves(text: dict[str, Any], above: str = "") -> Iterator[str]:
+    for name, value in text.items():
+        yield f"{above}{name}"
+        if isinstance(value, dict) and name not in ("training", "by_label", "parents"):
+            yield from leaves(value, f"{above}{name}.")
+
+
+def refusal(text: dict[str, Any]) -> str | None:
+    try:
+        if repr(text.get("format_version")) == "1":
+            read_manifest(text, Path("The atlas"))
+        else:
+            atlas_from_bytes(sealed(json.dumps(text).encode()), "The atlas")
+    except AtlasError as error:
+        return str(error)
+    return None
+
+
+def sealed(manifest: bytes) -> bytes:
+    """An atlas file of nothing but a manifest."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("manifest.json", manifest)
+        archive.comment = b"cellport atlas, sha256 of all bytes before these 64: " + b"0" * 64
+    whole = file.getvalue()[:-64]
+    return whole + hashlib.sha256(whole).hexdigest().encode()
 
 
 def gene_cases(tiny_cells: Any) -> dict[str, Any]:
@@ -165,39 +267,45 @@ def write_columns(path: Path) -> dict[str, list[Any]]:
     }
 
 
-def structure_cases() -> Iterator[dict[str, Any]]:
+def structure_cases(manifest: Manifest) -> Iterator[dict[str, Any]]:
     """Answers at random for an atlas with a trajectory, one with clusters only, one with none."""
     rng = np.random.default_rng(3)
-    every = ("root", "left", "right"), ("root -> left", "root -> right"), ("left", "right")
-    for clusters, edges, ends in (every, (every[0], (), ()), ((), (), ())):
-        names = StructureNames(clusters, edges, ends)
+    names = ("root", "left", "right")
+    graph = TrajectoryGraph(names, ((0, 1), (0, 2)), (1, 2))
+    for stated in (Structure(names, graph), Structure(names), None):
+        atlas: Any = SimpleNamespace(
+            manifest=replace(manifest, structure=stated), has_array=lambda name: False
+        )
         library = rng.integers(0, 3, 50) * 100.0
-        by_name = {
-            name: rng.random((50, *shape), np.float32) * 0.6 for name, shape in names.shapes.items()
+        answers = {
+            name: rng.random((50, *shape), np.float32) * 0.6
+            for name, shape in answers_of(atlas.manifest).items()
         }
-        obs, obsm = structure_answers(names, by_name, library <= 0)
-        columns = {column.name: column for column in names.columns}
+        nothing: Any = None
+        annotator = structure.prepare(Setting(atlas, MapOptions(), nothing, {}))
+        found = annotator.annotate(EncodedCells(0, answers, library)) if annotator else {}
+        columns = annotator.schema.columns if annotator else ()
         yield {
-            "training": {
-                "structure": {"cluster_names": clusters, "edges": edges, "terminal_states": ends}
-            },
+            "structure": stated and asdict(stated),
             "library": library.tolist(),
             "answers": {
                 name: {"width": values[0].size, "data": values.ravel().tolist()}
-                for name, values in by_name.items()
+                for name, values in answers.items()
             },
             "columns": {
-                name: [
+                column.name: [
                     None
                     if np.isnan(value) or value < 0
-                    else columns[name].categories[value]
-                    if columns[name].categories
+                    else column.categories[value]
+                    if column.categories
                     else float(value)
-                    for value in values
+                    for value in found[column.name]
                 ]
-                for name, values in obs.items()
+                for column in columns
             },
-            "fate": [None if np.isnan(v) else float(v) for v in obsm[FATE].ravel()]
-            if FATE in obsm
-            else None,
+            "fate": nulled(found[FATE]) if FATE in found else None,
         }
+
+
+def nulled(values: Any) -> list[float | None]:
+    return [None if np.isnan(value) else float(value) for value in values.ravel()]

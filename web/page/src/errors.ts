@@ -1,3 +1,7 @@
+import decisions, { say } from "./decisions";
+
+const { files } = decisions;
+
 /** Something the person who brought the file can act on; its message is a sentence. */
 export class InputError extends Error {
   override name = "InputError";
@@ -39,15 +43,17 @@ export function unreadable(where: string, error: unknown): Error {
   if (error instanceof InputError) {
     return error.message.startsWith(where) ? error : new InputError(`${where}: ${error.message}`);
   }
-  return new InputError(
-    `${where} cannot be read (${firstLine(error)}); the file is damaged, incomplete or not in the ` +
-      "layout that it claims. Copy or write it again.",
-  );
+  return new InputError(say(files.unreadable, { where, reason: firstLine(error) }));
 }
 
 /** For a file that contradicts itself. */
 export function damaged(where: string, what: string): InputError {
-  return new InputError(`${where}: ${what}. The file is damaged; copy or write it again.`);
+  return new InputError(say(files.damaged, { where, what }));
+}
+
+/** Name the cells `start:stop` of a place. */
+export function cellRange(where: string, start: number, stop: number): string {
+  return say(files.cells, { where, first: start, last: Math.max(start, stop - 1) });
 }
 
 function isOutOfMemory(error: unknown): boolean {

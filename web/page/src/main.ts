@@ -3,7 +3,7 @@ import wasmUrl from "onnxruntime-web/ort-wasm-simd-threaded.wasm?url";
 import { openParts, partsAt } from "./atlas/parts";
 import { App, refuse } from "./page/app";
 import { byId } from "./page/dom";
-import { readReference } from "./page/reference";
+import { readReference } from "./page/map/reference";
 import { Mapper } from "./worker/client";
 
 async function start(): Promise<void> {

@@ -9,8 +9,10 @@ export function cellsOf(n: number): string {
   return `${grouped(n)} cell${n === 1 ? "" : "s"}`;
 }
 
+/** As Python's `.0%`: a half goes to the even number. */
 export function percent(share: number): string {
-  return `${Math.round(share * 100)}%`;
+  const whole = Math.round(share * 100);
+  return `${share * 100 - whole === -0.5 && whole % 2 ? whole - 1 : whole}%`;
 }
 
 export function examples(names: readonly string[], n = 3): string {
@@ -18,10 +20,6 @@ export function examples(names: readonly string[], n = 3): string {
     .slice(0, n)
     .map((name) => `'${name}'`)
     .join(", ");
-}
-
-export function cellRange(where: string, start: number, stop: number): string {
-  return `${where}, cells ${start} to ${Math.max(start, stop - 1)}`;
 }
 
 /** 3 significant digits, in powers of ten where very small. */

@@ -2,20 +2,21 @@
 
 import { describe, expect, test } from "vitest";
 
-import type { Manifest } from "../src/atlas/manifest";
+import { buildTree, callDeepest } from "../src/atlas/label_tree";
+import type { Graph } from "../src/atlas/manifest";
 import { parseNpy } from "../src/atlas/npy";
+import { noveltyP } from "../src/atlas/novelty_table";
+import { say } from "../src/decisions";
 import type { ResultColumn } from "../src/mapping/columns";
 import { averageLinkage } from "../src/mapping/linkage";
-import { buildTree, callDeepest } from "../src/mapping/label_tree";
-import { noveltyP, noveltyTable } from "../src/mapping/novelty";
-import { csvParts } from "../src/writers/csv";
+import { Results } from "../src/mapping/results";
 import { filesOf } from "../src/page/dropped";
-import { isInside } from "../src/page/map_view";
-import { Results } from "../src/page/results";
-import { coursesOf } from "../src/page/trajectory";
-import { parseTriplets } from "../src/sources/triplets";
+import { isInside } from "../src/page/map/map_view";
+import { coursesOf } from "../src/page/map/trajectory";
 import { split, withoutZeros } from "../src/sources/source";
-import { started } from "./vectors";
+import { parseTriplets } from "../src/sources/triplets";
+import { percent } from "../src/words";
+import { csvParts } from "../src/writers/csv";
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 
@@ -25,6 +26,7 @@ test("arrays of numbers are read, others refused", () => {
     Uint8Array.from([0x93, ...bytes("NUMPY"), 1, 0, text.length, 0, ...bytes(text), ...body]);
   const body = new Uint8Array(Float32Array.of(1.5, -2).buffer);
   expect(parseNpy(file(header, body), "a")).toEqual({
+    dtype: "float32",
     shape: [2, 1],
     data: Float32Array.of(1.5, -2),
   });
@@ -34,17 +36,12 @@ test("arrays of numbers are read, others refused", () => {
 });
 
 test("novelty between the table's scores, and no further than its ends", () => {
-  const array = (shape: number[], ...values: number[]) => ({
-    shape,
-    data: Float32Array.from(values),
-  });
-  const levels = array([3], 1, 0.1, 1e-6);
-  const table = noveltyTable(
-    levels,
-    array([1], 1),
-    array([1, 2], 5, 7),
-    array([1, 2, 3], 0, 2, 4, 0, 4, 8),
-  );
+  const table = {
+    logP: Float64Array.of(1, Math.fround(0.1), Math.fround(1e-6)).map(Math.log),
+    share: Float32Array.of(1),
+    depth: [Float32Array.of(5, 7)],
+    score: [[Float32Array.of(0, 2, 4), Float32Array.of(0, 4, 8)]],
+  };
   const p = (score: number, depth: number) => noveltyP(table, score, Math.expm1(depth), 1);
   expect(p(2, 5)).toBeCloseTo(0.1, 5);
   expect(p(2, 6)).toBeCloseTo(Math.sqrt(0.1 * Math.sqrt(0.1)), 5);
@@ -89,13 +86,17 @@ describe("average linkage", () => {
 });
 
 test("calls go as deep as they are sure", () => {
-  const tree = buildTree(["B", "NK", "T"], { NK: "NK / T", T: "NK / T" });
+  const above = new Map([["NK", "NK / T"], ["T", "NK / T"]]); // prettier-ignore
+  const tree = buildTree(["B", "NK", "T"], above);
   const call = (prob: number[], best: number) =>
     [...tree.nodes, "unknown"][callDeepest(tree, Float32Array.from(prob), best, 0.5)];
   expect(call([0.1, 0.1, 0.8], 2)).toBe("T");
   expect(call([0.3, 0.3, 0.4], 2)).toBe("NK / T");
   expect(call([0.4, 0.3, 0.3], 0)).toBe("unknown");
-  expect(() => buildTree(["a"], { a: "b", b: "a" })).toThrow("its own ancestor");
+  const circle = new Map([["a", "b"], ["b", "a"]]); // prettier-ignore
+  expect(() => buildTree(["a"], circle)).toThrow("its own ancestor");
+  // a name that every object has is a name like others
+  expect(buildTree(["constructor"], new Map()).nodes).toEqual(["constructor"]);
 });
 
 test("a line round cells holds those inside", () => {
@@ -106,7 +107,7 @@ test("a line round cells holds those inside", () => {
 });
 
 test("the table quotes names, leaves missing values empty, and gives floats back", () => {
-  const results = new Results("a.h5ad", started(2));
+  const results = new Results(2);
   results.add(
     {
       start: 0,
@@ -153,7 +154,7 @@ describe("what is dropped", () => {
 
 test("without the atlas's own, a trajectory runs through the cells on it", () => {
   const n = 60;
-  const results = new Results("a.h5ad", started(n));
+  const results = new Results(n);
   // cells along x of the edge a -> b, and two on the edge b -> c, too few for a line
   const edge = Int32Array.from({ length: n }, (_, i) => (i < n - 2 ? 0 : 1));
   const fraction = Float32Array.from({ length: n }, (_, i) => (i % 58) / 57);
@@ -169,12 +170,21 @@ test("without the atlas's own, a trajectory runs through the cells on it", () =>
     matrices: [{ name: "X_cellport_umap", width: 2, values: places }],
   };
   results.add(block, []);
-  const training = { structure: { cluster_names: ["0"], edges, terminal_states: ["c"] } };
-  const courses = coursesOf(results, { name: "atlas", training } as unknown as Manifest);
+  const milestones = ["a", "b", "c"];
+  const graph: Graph = { milestones, edges: [[0, 1], [1, 2]], terminals: [2], root_from: [] }; // prettier-ignore
+  const courses = coursesOf(results, graph);
   expect(courses.map(({ from, to }) => [from, to])).toEqual([["a", "b"]]);
   const { points } = courses[0];
   expect(points[0]).toBeLessThan(1);
   expect(points[8]).toBeCloseTo(5, 1);
   expect(points[16]).toBeGreaterThan(9);
   expect([...points].filter((_, k) => k % 2).every((y) => Math.abs(y - 3) < 1e-4)).toBe(true);
+});
+
+test("sentences are filled as Python fills them", () => {
+  expect(say("{n:,} of {name} ({share:.0%})", { n: 12345, name: "$& {n}", share: 0.2 })).toBe(
+    "12,345 of $& {n} (20%)",
+  );
+  expect(() => say("{missing}", {})).toThrow("missing");
+  expect([0.005, 0.015, 0.125, 0.375, 0.996].map(percent)).toEqual(["0%", "2%", "12%", "38%", "100%"]);
 });

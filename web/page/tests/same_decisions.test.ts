@@ -5,10 +5,12 @@ import { join } from "node:path";
 import { File as H5File, ready } from "h5wasm";
 import { describe, expect, test } from "vitest";
 
-import { classify } from "../src/mapping/gate";
-import { matchGenes, type Panel } from "../src/mapping/genes";
-import { structureAnswers, structureNames } from "../src/mapping/structure";
+import { type Manifest, readManifest } from "../src/atlas/manifest";
+import { AtlasError } from "../src/errors";
+import { matchGenes, type Panel } from "../src/genes/match";
+import { clustering, placing } from "../src/mapping/annotate/structure";
 import { openAnndata } from "../src/sources/anndata";
+import { classify } from "../src/sources/gate";
 import { FOLDER, has, vectors } from "./vectors";
 
 interface GeneCase {
@@ -19,6 +21,13 @@ interface GeneCase {
   match: Record<string, unknown> | null;
 }
 
+/** A manifest of which one field is changed, or taken away, and what Python says to it. */
+interface ManifestCase {
+  field: string;
+  values: [unknown] | null;
+  error: string | null;
+}
+
 interface GateCase {
   values: number[];
   cells: number[] | null;
@@ -26,7 +35,7 @@ interface GateCase {
 }
 
 interface StructureCase {
-  training: Record<string, unknown>;
+  structure: Manifest["structure"];
   library: number[];
   answers: Record<string, { width: number; data: number[] }>;
   columns: Record<string, (string | number | null)[]>;
@@ -69,13 +78,15 @@ describe.skipIf(!given)("decisions that Python has made", () => {
           { width, data: Float32Array.from(data) },
         ]),
       );
-      const names = structureNames({ name: "", training: expected.training });
-      const [columns, matrices] = structureAnswers(
-        names,
-        answers,
-        Float64Array.from(expected.library),
-      );
-      const found = columns.map((column) => [
+      const { clusters = [], trajectory: graph = null } = expected.structure ?? {};
+      const adding = [
+        ...(clusters.length ? [clustering(clusters)] : []),
+        ...(graph ? [placing(graph)] : []),
+      ];
+      const cells = { answers, library: Float64Array.from(expected.library) };
+      const added = adding.map((annotate) => annotate(cells));
+      const matrices = added.flatMap((one) => one.matrices ?? []);
+      const found = added.flatMap((one) => one.columns).map((column) => [
         column.name,
         column.kind === "category"
           ? Array.from(column.values, (code) => column.categories[code] ?? null)
@@ -83,6 +94,25 @@ describe.skipIf(!given)("decisions that Python has made", () => {
       ]);
       expect(Object.fromEntries(found)).toEqual(expected.columns);
       expect(matrices.length ? Array.from(matrices[0].values, orNull) : null).toEqual(expected.fate);
+    }
+  });
+
+  test("manifests are read and refused alike", () => {
+    const { base, cases } = vectors<{ base: object; cases: ManifestCase[] }>("manifests.json");
+    for (const { field, values, error } of cases) {
+      const changed = structuredClone(base) as Record<string, unknown>;
+      const path = field.split(".");
+      const last = path.pop()!;
+      const inner = path.reduce((at, part) => at[part] as Record<string, unknown>, changed);
+      // what is undefined is not written
+      inner[last] = values?.[0];
+      let said: string | null = null;
+      try {
+        readManifest(JSON.stringify(changed));
+      } catch (failure) {
+        said = failure instanceof AtlasError ? failure.message : String(failure);
+      }
+      expect(said, `${field}: ${JSON.stringify(values)}`).toBe(error);
     }
   });
 

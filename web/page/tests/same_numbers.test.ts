@@ -6,17 +6,16 @@ import { join } from "node:path";
 import { File as H5File } from "h5wasm";
 import { describe, expect, test } from "vitest";
 
-import { openAtlas } from "../src/atlas/atlas";
 import { readTrajectory } from "../src/atlas/trajectory";
-import { verifyAtlas } from "../src/atlas/verify";
 import { sentence } from "../src/errors";
+import { openAtlas } from "../src/mapping/atlas";
 import type { MappedBlock } from "../src/mapping/columns";
-import type { MapOptions } from "../src/mapping/map_query";
-import { DEFAULTS as PLAIN } from "../src/mapping/map_query";
 import { provenance } from "../src/mapping/provenance";
-import { Results } from "../src/page/results";
+import { DEFAULTS as PLAIN, type MapOptions } from "../src/mapping/query";
+import { Results } from "../src/mapping/results";
+import { verifyAtlas } from "../src/mapping/verify";
 import { beginning, writeH5ad } from "../src/writers/h5ad";
-import { FOLDER, has, mapFiles, parts, started, vectors } from "./vectors";
+import { FOLDER, has, mapFiles, parts, vectors } from "./vectors";
 
 type Value = string | number | boolean | null;
 
@@ -61,7 +60,7 @@ describe.skipIf(!given)("cells that Python has mapped", () => {
 
   test("an h5ad for Python to read", async () => {
     const { query, blocks, cells } = await mapFiles(["empty_cells.h5ad"], PLAIN, 60);
-    const results = new Results("cells.h5ad", started(cells.length));
+    const results = new Results(cells.length);
     for (const block of blocks) {
       results.add(block, cells.slice(block.start, block.start + block.nCells));
     }
@@ -79,7 +78,7 @@ describe.skipIf(!given)("cells that Python has mapped", () => {
     const given = await parts();
     const atlas = await openAtlas(given);
     expect((await verifyAtlas(atlas, given)).difference).toBeLessThan(1e-3);
-    atlas.layer.bias.data[0] += 0.1;
+    atlas.panel.mean.data[0] += 1;
     await expect(verifyAtlas(atlas, given)).rejects.toThrow("does not compute the answers");
   });
 });

@@ -1,18 +1,17 @@
-/** What the Python package computed, to be computed again; written by tests/web/test_app*.py. */
+/** What the Python package computed, to be computed again; written by tests/web/page. */
 
 import { existsSync, readFileSync } from "node:fs";
 import { basename, join } from "node:path";
 
 import { File as H5File, ready } from "h5wasm";
 
-import { openAtlas } from "../src/atlas/atlas";
 import { openParts, type Parts } from "../src/atlas/parts";
+import { openAtlas } from "../src/mapping/atlas";
 import type { MappedBlock } from "../src/mapping/columns";
 import { KeptCounts } from "../src/mapping/kept_counts";
-import { mapQuery, type MapOptions, openQuery, type Query } from "../src/mapping/map_query";
 import { NovelCells } from "../src/mapping/novel_cells";
+import { mapQuery, type MapOptions, openQuery, type Query } from "../src/mapping/query";
 import { openFiles } from "../src/sources/open";
-import type { Started } from "../src/worker/messages";
 
 export const FOLDER = process.env.CELLPORT_WEB_VECTORS ?? "";
 
@@ -26,19 +25,6 @@ export function vectors<T>(name: string): T {
 
 export async function parts(): Promise<Parts> {
   return openParts(async (name) => new Uint8Array(readFileSync(join(FOLDER, "atlas", name))));
-}
-
-/** A query of which nothing matters but its length. */
-export function started(nCells: number): Started {
-  return {
-    nCells,
-    nMatched: 1,
-    nPanel: 1,
-    countsFrom: "X",
-    notes: [],
-    obsColumns: [],
-    measured: Uint8Array.of(1),
-  };
 }
 
 export interface Mapped {
@@ -59,7 +45,7 @@ export async function mapFiles(
   const given = await parts();
   const atlas = await openAtlas(given);
   const query = await openQuery(contents, atlas, options);
-  const kept = new KeptCounts(query.first.target, query.genes.measured.length, true);
+  const kept = new KeptCounts(query.features.target, query.genes.measured.length, true);
   const cells = new NovelCells(query.place.matrix.nCells, atlas.manifest);
   const blocks: MappedBlock[] = [];
   for await (const [block, encoded] of mapQuery(query, atlas, blockCells)) {

@@ -1,93 +1,243 @@
-/** What an atlas says of itself: `manifest.json`. */
+/** What an atlas says of itself: `manifest.json`, described in `docs/format.md`.
+ *
+ * Read and refused as `runtime/atlas/manifest.py` of the Python package does, in the same words.
+ */
 
+import decisions, { type Places, say } from "../decisions";
 import { AtlasError } from "../errors";
+import { FORMAT_VERSION, VERSION } from "../version";
+import { buildTree } from "./label_tree";
+import {
+  anything,
+  dictionary,
+  flag,
+  list,
+  MalformedError,
+  nullable,
+  object,
+  oneOf,
+  optional,
+  pair,
+  real,
+  record,
+  text,
+  UnknownValueError,
+  whole,
+} from "./typed_json";
 
-export interface Manifest {
-  name: string;
-  licence: string;
-  organism: string;
-  created: string;
-  symbols: string[];
-  ensembl: string[];
-  targetSum: number;
-  nLatent: number;
-  labels: string[];
-  parents: Record<string, string>;
-  setProb: number[];
-  thresholds: Record<string, number>;
-  training: Record<string, unknown>;
-  /** SHA-256 of each member, hexadecimal. */
-  hashes: Record<string, string>;
-  /** SHA-256 of the whole atlas file. */
-  sha256: string;
-  /** Version of cellport that wrote the site. */
-  cellportVersion: string;
-}
+const { format } = decisions;
 
-const FORMAT = 1;
-const THRESHOLDS = ["call_prob", "set_level", "low_depth", "low_gene_coverage", "novelty_p"];
+const readInput = record({
+  library: oneOf("panel", "query", "none"),
+  target: nullable(real),
+  log1p: flag,
+  centre: flag,
+  scale: flag,
+  cap: flag,
+});
+const readCalibration = record({
+  state: oneOf("left_out_batches", "held_out_cells", "none"),
+  softness: optional(real, 0),
+});
+const readHead = record({
+  kind: oneOf("softmax", "sigmoids", "prototypes", "none"),
+  calibration: readCalibration,
+  set_prob: optional(list(real), []),
+});
+const readThresholds = record({
+  low_depth: real,
+  low_gene_coverage: real,
+  novelty_p: real,
+  set_level: real,
+  call_prob: real,
+});
+const readGraph = record({
+  milestones: list(text),
+  edges: list(pair),
+  terminals: list(whole),
+  root_from: optional(list(text), []),
+});
+const readBin = record({ low: real, high: real, cells: whole, confidence: real, accuracy: real });
+const readSets = record({
+  level: real,
+  coverage: real,
+  mean_size: real,
+  coverage_degraded: real,
+  mean_size_degraded: real,
+});
+const readHeldOut = record({
+  by: oneOf("batch", "cell"),
+  cells: whole,
+  accuracy: real,
+  macro_f1: real,
+  ece: real,
+  by_label: dictionary(record({ cells: whole, recall: real })),
+  reliability: list(readBin),
+  sets: optional(nullable(readSets), null),
+});
+const readProvenance = record({
+  created: text,
+  made_by: text,
+  cells: whole,
+  source: optional(text, ""),
+  authors: optional(text, ""),
+  licence: optional(text, ""),
+  attribution: optional(text, ""),
+  converted_from: optional(text, ""),
+  training: optional(dictionary(anything), new Map()),
+});
+const readFields = record({
+  name: text,
+  organism: text,
+  panel: record({ symbols: list(text), ensembl: list(text) }),
+  input: readInput,
+  fill: oneOf("factors", "mean", "zero"),
+  n_latent: whole,
+  answers: list(text),
+  labels: list(text),
+  parents: dictionary(text),
+  head: readHead,
+  batches: list(text),
+  thresholds: readThresholds,
+  structure: nullable(
+    record({ clusters: list(text), trajectory: optional(nullable(readGraph), null) }),
+  ),
+  held_out: nullable(readHeldOut),
+  provenance: readProvenance,
+  minimum_runtime: optional(text, "0.1.0"),
+  requires: optional(dictionary(text), new Map()),
+});
+/** What the server or the site adds: hashes of the members, and of the whole file. */
+const readSite = record({ members: dictionary(record({ sha256: text })), sha256: text });
 
-export function readManifest(text: string): Manifest {
-  let found: Record<string, unknown>;
+export type Graph = ReturnType<typeof readGraph>;
+export type Manifest = ReturnType<typeof readFields> & ReturnType<typeof readSite>;
+
+export function readManifest(json: string): Manifest {
+  let values: Record<string, unknown>;
   try {
-    found = JSON.parse(text) as Record<string, unknown>;
+    values = object(JSON.parse(json), "");
   } catch {
-    throw new AtlasError("The atlas's manifest is not valid JSON; publish the atlas again.");
+    throw refusal(format.not_json);
   }
-  if (found.format_version !== FORMAT) {
-    throw new AtlasError(
-      `The atlas has format ${String(found.format_version)}; this page reads format ${FORMAT}. ` +
-        "Publish the atlas again with one version of cellport.",
-    );
+  const { format_version: version } = values;
+  if (version !== FORMAT_VERSION) {
+    const newer = Number.isInteger(version) && Number(version) > FORMAT_VERSION;
+    const remedy = newer ? format.update : format.get_again;
+    const stated = JSON.stringify(version ?? null);
+    throw refusal(format.other_format, { version: stated, newest: FORMAT_VERSION, remedy });
   }
-  const field = <T>(name: string, fits: (value: unknown) => boolean): T => {
-    if (!fits(found[name])) {
-      throw new AtlasError(`Field '${name}' of the atlas's manifest is missing or malformed.`);
-    }
-    return found[name] as T;
-  };
-  const text_ = (name: string) => field<string>(name, (v) => typeof v === "string");
-  const texts = (name: string) =>
-    field<string[]>(name, (v) => Array.isArray(v) && v.every((i) => typeof i === "string"));
-  const number = (name: string) => field<number>(name, isNumber);
-  const manifest: Manifest = {
-    name: text_("name"),
-    licence: text_("licence"),
-    organism: text_("organism"),
-    created: text_("created"),
-    symbols: texts("symbols"),
-    ensembl: texts("ensembl"),
-    targetSum: number("target_sum"),
-    nLatent: number("n_latent"),
-    labels: texts("labels"),
-    parents: field("parents", isRecord),
-    setProb: field("set_prob", (v) => Array.isArray(v) && v.every(isNumber)),
-    thresholds: field("thresholds", (v) => isRecord(v) && THRESHOLDS.every((t) => isNumber(v[t]))),
-    training: field("training", isRecord),
-    hashes: hashes(field("members", isRecord)),
-    sha256: text_("sha256"),
-    cellportVersion: text_("cellport_version"),
-  };
-  if (
-    manifest.symbols.length === 0 ||
-    manifest.symbols.length !== manifest.ensembl.length ||
-    manifest.setProb.length !== manifest.labels.length
-  ) {
-    throw new AtlasError("Gene or label lists of the atlas's manifest do not fit each other.");
+  try {
+    refuseNewer(values);
+    const manifest = { ...readFields(values, ""), ...readSite(values, "") };
+    checkLists(manifest);
+    refuseUnbuilt(manifest);
+    return manifest;
+  } catch (error) {
+    if (error instanceof MalformedError) throw malformed(error.field);
+    if (!(error instanceof UnknownValueError)) throw error;
+    const { field, value } = error;
+    throw refusal(format.unknown_value, { field, value: JSON.stringify(value) });
   }
-  return manifest;
 }
 
-function hashes(members: Record<string, { sha256?: unknown }>): Record<string, string> {
-  return Object.fromEntries(
-    Object.entries(members).map(([name, entry]) => [name, String(entry?.sha256 ?? "")]),
+export function panelNames({ panel }: Pick<Manifest, "panel">): string[] {
+  return panel.symbols.map((symbol, gene) => symbol || panel.ensembl[gene]);
+}
+
+/** None without structure. */
+export function clustersOf({ structure }: Pick<Manifest, "structure">): string[] {
+  return structure?.clusters ?? [];
+}
+
+export function graphOf({ structure }: Pick<Manifest, "structure">): Graph | null {
+  return structure?.trajectory ?? null;
+}
+
+export function edgeNames({ edges, milestones }: Graph): string[] {
+  return edges.map(([start, end]) =>
+    say(decisions.structure.edge, { start: milestones[start], end: milestones[end] }),
   );
 }
 
-function isNumber(value: unknown): value is number {
-  return typeof value === "number" && Number.isFinite(value) && value >= 0;
+export function terminalNames({ terminals, milestones }: Graph): string[] {
+  return terminals.map((at) => milestones[at]);
 }
 
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
+/** Milestones at which no edge ends. */
+export function rootsOf({ edges, milestones }: Graph): string[] {
+  const reached = new Set(edges.map(([, end]) => end));
+  return milestones.filter((_, at) => !reached.has(at));
+}
+
+/** An error about the atlas in the words of all runtimes. */
+export function refusal(sentence: string, places: Places = {}): AtlasError {
+  return new AtlasError(say(sentence, { atlas: "The atlas", cellport: VERSION, ...places }));
+}
+
+function malformed(field: string): AtlasError {
+  return refusal(format.malformed, { field });
+}
+
+/** Refuse what another version wrote, before fields are looked at that it may have changed. */
+function refuseNewer(values: Record<string, unknown>): void {
+  const { requires = {}, minimum_runtime: oldest } = values;
+  const known: readonly string[] = format.known.value;
+  for (const feature of Object.keys(object(requires, "requires")).sort()) {
+    const since = String((requires as Record<string, unknown>)[feature]);
+    if (!known.includes(feature)) throw refusal(format.requires, { feature, since });
+  }
+  const isVersion = new RegExp(`^(?:${format.version.value})$`);
+  if (typeof oldest !== "string" || !isVersion.test(oldest)) throw malformed("minimum_runtime");
+  if (isNewer(oldest, VERSION)) throw refusal(format.too_old, { oldest });
+}
+
+function isNewer(version: string, than: string): boolean {
+  const [one, other] = [version, than].map((stated) => stated.split(".").map(Number));
+  const at = [0, 1, 2].find((i) => (one[i] ?? -1) !== (other[i] ?? -1));
+  return at !== undefined && (one[at] ?? -1) > (other[at] ?? -1);
+}
+
+function checkLists(manifest: Manifest): void {
+  const { panel, labels, head, answers } = manifest;
+  const graph = graphOf(manifest);
+  const lists: [string, boolean][] = [
+    ["panel", panel.symbols.length > 0 && panel.symbols.length === panel.ensembl.length],
+    ["labels", isDistinct(labels)],
+    ["head", (head.kind === "none") === (labels.length === 0)],
+    ["head.set_prob", head.set_prob.length === labels.length],
+    ["answers", answers.includes("label_prob") === labels.length > 0],
+    ["batches", manifest.batches.length > 0],
+    ["structure.clusters", isDistinct(clustersOf(manifest))],
+    ["structure.trajectory", graph === null || joins(graph)],
+  ];
+  const wrong = lists.find(([, fits]) => !fits);
+  if (wrong) throw refusal(format.contradicted, { field: wrong[0] });
+  buildTree(labels, manifest.parents);
+}
+
+function joins({ milestones, edges, terminals }: Graph): boolean {
+  const known = [...edges.flat(), ...terminals].every((end) => end < milestones.length);
+  const some = edges.length > 0 && terminals.length > 0;
+  return known && some && isDistinct(terminals) && isDistinct(milestones);
+}
+
+function isDistinct(values: readonly unknown[]): boolean {
+  return new Set(values).size === values.length;
+}
+
+function refuseUnbuilt(manifest: Manifest): void {
+  for (const [field, built] of Object.entries(format.built)) {
+    const value = field
+      .split(".")
+      .reduce<unknown>((at, part) => (at as Record<string, unknown>)[part], manifest);
+    if (!(built as unknown[]).includes(value)) {
+      const can = built.map((one) => JSON.stringify(one)).join(" or ");
+      throw refusal(format.unbuilt, { field, value: JSON.stringify(value), built: can });
+    }
+  }
+  for (const answer of format.needed_answers.value) {
+    if (!manifest.answers.includes(answer)) throw refusal(format.unanswered, { answer });
+  }
+  if (!manifest.input.target) throw malformed("input.target");
 }

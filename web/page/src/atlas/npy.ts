@@ -13,23 +13,24 @@ export type Numbers =
   | Uint32Array;
 
 export interface NpyArray {
+  /** As numpy names it: `float32`. */
+  dtype: string;
   shape: number[];
   data: Numbers;
 }
 
 type Reader = (buffer: ArrayBuffer, n: number) => Numbers;
 
-const READERS: Record<string, [number, Reader]> = {
-  "<f4": [4, (b, n) => new Float32Array(b, 0, n)],
-  "<f8": [8, (b, n) => new Float64Array(b, 0, n)],
-  "|i1": [1, (b, n) => new Int8Array(b, 0, n)],
-  "|u1": [1, (b, n) => new Uint8Array(b, 0, n)],
-  "|b1": [1, (b, n) => new Uint8Array(b, 0, n)],
-  "<i2": [2, (b, n) => new Int16Array(b, 0, n)],
-  "<u2": [2, (b, n) => new Uint16Array(b, 0, n)],
-  "<i4": [4, (b, n) => new Int32Array(b, 0, n)],
-  "<u4": [4, (b, n) => new Uint32Array(b, 0, n)],
-  "<i8": [8, narrowed],
+const READERS: Record<string, [string, number, Reader]> = {
+  "<f4": ["float32", 4, (b, n) => new Float32Array(b, 0, n)],
+  "<f8": ["float64", 8, (b, n) => new Float64Array(b, 0, n)],
+  "|i1": ["int8", 1, (b, n) => new Int8Array(b, 0, n)],
+  "|u1": ["uint8", 1, (b, n) => new Uint8Array(b, 0, n)],
+  "|b1": ["bool", 1, (b, n) => new Uint8Array(b, 0, n)],
+  "<i2": ["int16", 2, (b, n) => new Int16Array(b, 0, n)],
+  "<u2": ["uint16", 2, (b, n) => new Uint16Array(b, 0, n)],
+  "<i4": ["int32", 4, (b, n) => new Int32Array(b, 0, n)],
+  "<u4": ["uint32", 4, (b, n) => new Uint32Array(b, 0, n)],
 };
 
 export function parseNpy(bytes: Uint8Array, where: string): NpyArray {
@@ -50,18 +51,8 @@ export function parseNpy(bytes: Uint8Array, where: string): NpyArray {
     .filter((part) => part.trim() !== "")
     .map(Number);
   const n = shape.reduce((product, extent) => product * extent, 1);
-  const [width, read] = READERS[dtype];
+  const [name, width, read] = READERS[dtype];
   if (bytes.length - start !== n * width) throw refuse("its size is not the one it states");
   // a copy, because typed arrays must begin at a multiple of their width
-  return { shape, data: read(bytes.slice(start).buffer, n) };
-}
-
-function narrowed(buffer: ArrayBuffer, n: number): Int32Array {
-  const words = new Int32Array(buffer);
-  const low = new Int32Array(n);
-  for (let i = 0; i < n; i++) {
-    low[i] = words[2 * i];
-    if (words[2 * i + 1] !== low[i] >> 31) throw new AtlasError("An integer is too large.");
-  }
-  return low;
+  return { dtype: name, shape, data: read(bytes.slice(start).buffer, n) };
 }

@@ -1,34 +1,41 @@
 /** Members of an atlas, fetched from the page's own folder and checked against their hashes. */
 
 import { AtlasError } from "../errors";
+import { ArrayCheck, checkPresence } from "./arrays";
 import { type Manifest, readManifest } from "./manifest";
 import { type NpyArray, parseNpy } from "./npy";
 
 export type ReadPart = (name: string) => Promise<Uint8Array>;
 
 export class Parts {
+  private readonly arrays: ArrayCheck;
+
   constructor(
     readonly manifest: Manifest,
     private readonly read: ReadPart,
-  ) {}
+  ) {
+    checkPresence(manifest, (name) => this.hasArray(name));
+    this.arrays = new ArrayCheck(manifest);
+  }
 
-  has(name: string): boolean {
-    return name in this.manifest.hashes;
+  hasArray(name: string): boolean {
+    return this.manifest.members.has(`arrays/${name}.npy`);
   }
 
   async bytes(name: string): Promise<Uint8Array> {
-    if (!this.has(name)) throw new AtlasError(`The atlas has no part ${name}.`);
+    const stated = this.manifest.members.get(name);
+    if (!stated) throw new AtlasError(`The atlas has no part ${name}.`);
     const bytes = await this.read(name);
-    await checkHash(bytes, this.manifest.hashes[name], name);
+    await checkHash(bytes, stated.sha256, name);
     return bytes;
   }
 
+  /** An array, of the type and shape that the manifest and the other arrays ask for. */
   async array(name: string): Promise<NpyArray> {
-    return parseNpy(await this.bytes(`arrays/${name}.npy`), `arrays/${name}.npy`);
-  }
-
-  async arrayIfThere(name: string): Promise<NpyArray | null> {
-    return this.has(`arrays/${name}.npy`) ? this.array(name) : null;
+    const where = `arrays/${name}.npy`;
+    const array = parseNpy(await this.bytes(where), where);
+    this.arrays.check(name, array);
+    return array;
   }
 }
 

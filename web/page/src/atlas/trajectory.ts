@@ -1,64 +1,45 @@
 /** The trajectory of an atlas: its milestones, and its course on the map.
  *
- * Part of `runtime/trajectory.py` of the Python package.
+ * Part of `runtime/atlas/trajectory.py` of the Python package.
  */
 
-import { AtlasError } from "../errors";
-import { structureNames } from "../mapping/structure";
-import type { Numbers } from "./npy";
+import decisions from "../decisions";
+import { type Graph, graphOf, refusal } from "./manifest";
+import type { NpyArray } from "./npy";
 import type { Parts } from "./parts";
 
 export interface Trajectory {
-  milestones: string[];
-  /** Names of the edges, `from -> to`. */
-  edges: string[];
-  /** [edges, 2], milestones that each joins, away from the root. */
-  ends: Numbers;
-  /** [edges, points, 2] */
-  path: Numbers;
-  points: number;
-  terminals: string[];
+  graph: Graph;
+  /** float32 [edges, points, 2] */
+  path: NpyArray;
 }
 
-/** Null for an atlas without a trajectory, or made before atlases described it. */
+/** Null for an atlas without a trajectory, or one that does not describe its course. */
 export async function readTrajectory(parts: Parts): Promise<Trajectory | null> {
-  const { edges, terminals } = structureNames(parts.manifest);
-  if (!edges.length) return null;
-  const [path, ends] = await Promise.all([
-    parts.arrayIfThere("trajectory_path"),
-    parts.arrayIfThere("trajectory_ends"),
-  ]);
-  if (!path || !ends) return null;
-  const stated = parts.manifest.training.structure as { milestones?: unknown };
-  const milestones = Array.isArray(stated.milestones) ? stated.milestones.map(String) : [];
-  const [n, points, width] = path.shape;
-  const fits =
-    path.shape.length === 3 &&
-    n === edges.length &&
-    points > 1 &&
-    width === 2 &&
-    ends.data.length === 2 * n &&
-    Array.from(ends.data).every((milestone) => milestone >= 0 && milestone < milestones.length);
-  if (!fits) {
-    throw new AtlasError("The trajectory of the atlas does not fit its parts; publish it again.");
+  const graph = graphOf(parts.manifest);
+  const array = "trajectory_path";
+  if (!graph || !parts.hasArray(array)) return null;
+  const path = await parts.array(array);
+  if (!path.data.length || !path.data.every(Number.isFinite)) {
+    throw refusal(decisions.format.no_numbers, { array });
   }
-  return { milestones, edges, ends: ends.data, path: path.data, points, terminals };
+  return { graph, path };
+}
+
+/** Course of an edge on the map: x and y, point after point. */
+export function courseOf({ path }: Trajectory, edge: number): Float32Array {
+  const length = 2 * path.shape[1];
+  return Float32Array.from(path.data.subarray(edge * length, (edge + 1) * length));
 }
 
 /** Place of each milestone on the map, [milestones, 2]. */
-export function positions({ milestones, ends, path, points }: Trajectory): Float64Array {
+export function positions(trajectory: Trajectory): Float64Array {
+  const { milestones, edges } = trajectory.graph;
   const at = new Float64Array(2 * milestones.length);
-  for (let edge = 0; 2 * edge < ends.length; edge++) {
-    const first = 2 * points * edge;
-    const last = first + 2 * (points - 1);
-    at.set([path[first], path[first + 1]], 2 * ends[2 * edge]);
-    at.set([path[last], path[last + 1]], 2 * ends[2 * edge + 1]);
-  }
+  edges.forEach(([start, end], edge) => {
+    const course = courseOf(trajectory, edge);
+    at.set(course.subarray(0, 2), 2 * start);
+    at.set(course.subarray(-2), 2 * end);
+  });
   return at;
-}
-
-/** Milestones at which no edge ends. */
-export function roots({ milestones, ends }: Trajectory): string[] {
-  const reached = new Set(Array.from(ends).filter((_, i) => i % 2 === 1));
-  return milestones.filter((_, i) => !reached.has(i));
 }

@@ -1,6 +1,7 @@
 /** Panel counts of mapped cells, kept in little memory to colour by gene and to compare cells. */
 
-import type { Hidden } from "./first_layer";
+import { joined } from "../sources/source";
+import type { EncodedCells } from "./features";
 
 // 4 bytes each: at most 160 MB
 const MOST_ENTRIES = 40_000_000;
@@ -29,7 +30,7 @@ export class KeptCounts {
   /** False once there are too many to be kept. */
   fits: boolean;
 
-  add(encoded: Hidden): void {
+  add(encoded: EncodedCells): void {
     if (!this.fits) return;
     this.entries += encoded.genes.length;
     if (this.entries > MOST_ENTRIES) {
@@ -47,14 +48,7 @@ export class KeptCounts {
 
   /** Log-normalised values of one gene in all cells. */
   gene(gene: number): Float32Array {
-    const parts = this.blocks.map((block) => geneValues(block, gene));
-    const out = new Float32Array(parts.reduce((n, part) => n + part.length, 0));
-    let at = 0;
-    for (const part of parts) {
-      out.set(part, at);
-      at += part.length;
-    }
-    return out;
+    return joined(this.blocks.map((block) => geneValues(block, gene)));
   }
 
   /** Call with each panel gene of a cell, cells in order, and its log-normalised value. */

@@ -1,22 +1,31 @@
-/** What genes that a query did not measure are expected to be, folded into the first layer.
+/** What genes that a query did not measure are expected to be, folded into the basis.
  *
- * The same sum as `weight_of_measured` in `runtime/encode.py` of the Python package: what is expected
- * of a missing gene is linear in the others, so its weights are added to theirs.
+ * The same sum as `basis_of_measured` in `kernels/features.py` of the Python package: what is expected
+ * of a missing gene is linear in the others, so its row is added to theirs.
  */
 
-import type { LayerArrays } from "./first_layer";
+import type { NpyArray } from "../atlas/npy";
 
-/** Weights [panel, hidden] for a query; the rows of missing genes mean nothing. */
-export function weightOfMeasured(arrays: LayerArrays, measured: Uint8Array): Float32Array {
-  const weight = arrays.weight.data as Float32Array;
-  if (measured.every((one) => one)) return weight;
+/** The basis [panel, features], and the factor model of the panel genes. */
+export interface FactorModel {
+  basis: NpyArray;
+  /** [panel, factors] */
+  loading: NpyArray;
+  /** [panel], above 0 */
+  noise: NpyArray;
+}
+
+/** The basis [panel, features] for a query; the rows of missing genes mean nothing. */
+export function basisOfMeasured(arrays: FactorModel, measured: Uint8Array): Float32Array {
+  const basis = arrays.basis.data as Float32Array;
+  if (measured.every((one) => one)) return basis;
   const nGenes = measured.length;
-  const nHidden = weight.length / nGenes;
+  const nFeatures = basis.length / nGenes;
   const nFactors = arrays.loading.shape[1];
   const { data: loading } = arrays.loading;
   const { data: noise } = arrays.noise;
-  // [factors, factors + hidden]: the system beside what the missing genes' weights ask of factors
-  const width = nFactors + nHidden;
+  // [factors, factors + features]: the system beside what the missing genes' rows ask of factors
+  const width = nFactors + nFeatures;
   const system = Array.from({ length: nFactors }, (_, row) => {
     const values = new Float64Array(width);
     values[row] = 1;
@@ -31,21 +40,21 @@ export function weightOfMeasured(arrays: LayerArrays, measured: Uint8Array): Flo
         for (let k = 0; k < nFactors; k++) values[k] += scale * loading[at + k];
       } else {
         const scale = loading[at + row];
-        for (let h = 0; h < nHidden; h++) values[nFactors + h] += scale * weight[gene * nHidden + h];
+        for (let f = 0; f < nFeatures; f++) values[nFactors + f] += scale * basis[gene * nFeatures + f];
       }
     }
   }
   solve(system, nFactors);
-  const added = weight.slice();
-  const sum = new Float64Array(nHidden);
+  const added = basis.slice();
+  const sum = new Float64Array(nFeatures);
   for (let gene = 0; gene < nGenes; gene++) {
     if (!measured[gene]) continue;
     sum.fill(0);
     for (let k = 0; k < nFactors; k++) {
       const scale = loading[gene * nFactors + k] / noise[gene];
-      for (let h = 0; h < nHidden; h++) sum[h] += scale * system[k][nFactors + h];
+      for (let f = 0; f < nFeatures; f++) sum[f] += scale * system[k][nFactors + f];
     }
-    for (let h = 0; h < nHidden; h++) added[gene * nHidden + h] += sum[h];
+    for (let f = 0; f < nFeatures; f++) added[gene * nFeatures + f] += sum[f];
   }
   return added;
 }

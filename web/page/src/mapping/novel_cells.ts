@@ -2,9 +2,12 @@
 
 import type { Manifest } from "../atlas/manifest";
 import type { Parts } from "../atlas/parts";
+import decisions from "../decisions";
 import type { MappedBlock } from "./columns";
 import type { KeptCounts } from "./kept_counts";
 import { type NovelGroup, novelGroups } from "./novel_groups";
+
+const { columns: names } = decisions;
 
 export class NovelCells {
   private readonly label: Int32Array;
@@ -17,27 +20,29 @@ export class NovelCells {
   ) {
     this.label = new Int32Array(nCells);
     this.novel = new Uint8Array(nCells);
-    this.latent = new Float32Array(nCells * manifest.nLatent);
+    this.latent = new Float32Array(nCells * manifest.n_latent);
   }
 
   add({ start, columns, matrices }: MappedBlock): void {
     for (const { name, values } of columns) {
-      if (name === "cellport_label") this.label.set(values, start);
-      if (name === "cellport_novel") this.novel.set(values, start);
+      if (name === names.label) this.label.set(values, start);
+      if (name === names.novel) this.novel.set(values, start);
     }
-    const latent = matrices.find(({ name }) => name === "X_cellport");
+    const latent = matrices.find(({ name }) => name === names.latent);
     if (latent) this.latent.set(latent.values, start * latent.width);
   }
 
   /** Groups among all cells, the largest first. */
   async groups(parts: Parts, measured: Uint8Array, counts: KeptCounts): Promise<NovelGroup[]> {
     if (!this.novel.includes(1)) return [];
-    const label = await parts.arrayIfThere("reference_label");
+    const [labelMean, referenceLatent] = await Promise.all(
+      ["label_mean", "reference_latent"].map(async (name) => (await parts.array(name)).data),
+    );
     return novelGroups({
       manifest: this.manifest,
-      labelMean: (await parts.array("label_mean")).data as Float32Array,
-      referenceLatent: (await parts.array("reference_latent")).data as Float32Array,
-      referenceLabel: label?.data ?? null,
+      labelMean: labelMean as Float32Array,
+      referenceLatent: referenceLatent as Float32Array,
+      referenceLabel: (await parts.array("reference_label")).data,
       label: this.label,
       novel: this.novel,
       latent: this.latent,

@@ -1,13 +1,13 @@
 /** Groups among the cells unlike the atlas, and the genes that set them apart.
  *
- * The rules of `runtime/novel_groups.py` of the Python package, on all cells of the query.
+ * The rules of `runtime/mapping/gather/novel_groups.py` of the Python package, on all cells of the
+ * query.
  */
 
-import type { Manifest } from "../atlas/manifest";
-import { AtlasError } from "../errors";
-import { grouped } from "../words";
-import { averageLinkage } from "./linkage";
+import { type Manifest, panelNames } from "../atlas/manifest";
+import decisions, { say } from "../decisions";
 import type { KeptCounts } from "./kept_counts";
+import { averageLinkage } from "./linkage";
 
 export interface NovelGroup {
   /** Positions of its cells in the query. */
@@ -20,7 +20,7 @@ export interface NovelInput {
   /** [labels, genes], mean log-normalised value. */
   labelMean: Float32Array;
   referenceLatent: Float32Array;
-  referenceLabel: ArrayLike<number> | null;
+  referenceLabel: ArrayLike<number>;
   /** [cells], positions in the labels; one more for empty cells. */
   label: Int32Array;
   novel: Uint8Array;
@@ -30,22 +30,13 @@ export interface NovelInput {
   counts: KeptCounts;
 }
 
-const SMALLEST_GROUP = 10;
-// a marker differs by so much in mean log1p value, and where it is up, so many cells have it
-const CLEAR = 0.5;
-const COMMON = 0.25;
-const NAMED = 4;
-const MOST_LINKED = 2_000;
-// as `_APART` in runtime/novel_groups.py: groups are one when their cells lie closer, in distances
-// between neighbouring types, than this
-const APART = 0.7;
+const { novel_groups: rules } = decisions;
+const [CLEAR, COMMON] = [rules.clear.value, rules.common.value];
+const MOST_LINKED = rules.most_linked.value;
 
 export function novelGroups(input: NovelInput): NovelGroup[] {
   const { manifest, label, novel } = input;
   const nLabels = Math.max(1, manifest.labels.length);
-  if (input.labelMean.length !== nLabels * manifest.symbols.length) {
-    throw new AtlasError("The atlas's label profiles do not fit its labels and genes.");
-  }
   const cells: number[] = [];
   const ofLabel = new Float64Array(nLabels);
   const novelOfLabel = new Float64Array(nLabels);
@@ -56,8 +47,9 @@ export function novelGroups(input: NovelInput): NovelGroup[] {
     novelOfLabel[label[cell]]++;
     cells.push(cell);
   }
-  if (cells.length < SMALLEST_GROUP) return [];
-  const group = groupLatents(input.latent, cells, manifest.nLatent, typeDistance(input));
+  const { value: smallest } = rules.smallest;
+  if (cells.length < smallest) return [];
+  const group = groupLatents(input.latent, cells, manifest.n_latent, typeDistance(input));
   const members = Array.from({ length: Math.max(...group) + 1 }, () => [] as number[]);
   cells.forEach((cell, i) => members[group[i]].push(cell));
   const found = members.filter((rows) => {
@@ -66,7 +58,7 @@ export function novelGroups(input: NovelInput): NovelGroup[] {
         sum + (manifest.thresholds.novelty_p * ofLabel[label[cell]]) / novelOfLabel[label[cell]],
       0,
     );
-    return rows.length >= SMALLEST_GROUP && rows.length > 2 * chance;
+    return rows.length >= smallest && rows.length > rules.by_chance.value * chance;
   });
   found.sort((a, b) => b.length - a.length);
   return describe(input, found);
@@ -81,7 +73,7 @@ function groupLatents(
 ): Int32Array {
   const step = Math.ceil(cells.length / MOST_LINKED);
   const linked = cells.filter((_, i) => i % step === 0);
-  const code = averageLinkage(latent, linked, width, APART * distance);
+  const code = averageLinkage(latent, linked, width, rules.apart.value * distance);
   if (linked.length === cells.length) return code;
   const n = Math.max(...code) + 1;
   const centres = Array.from({ length: n }, () => new Float64Array(width));
@@ -108,9 +100,8 @@ function groupLatents(
  * root mean square distance of the cells to their middle.
  */
 function typeDistance({ manifest, referenceLatent, referenceLabel }: NovelInput): number {
-  const width = manifest.nLatent;
-  const labels = referenceLabel === null ? 0 : manifest.labels.length;
-  const centres = labels < 2 ? [] : typeCentres(referenceLatent, referenceLabel!, labels, width);
+  const width = manifest.n_latent;
+  const centres = typeCentres(referenceLatent, referenceLabel, manifest.labels.length, width);
   if (centres.length < 2) return spreadAroundMiddle(referenceLatent, width);
   const nearest = centres.map((one, i) =>
     Math.min(...centres.map((other, j) => (i === j ? Infinity : squareDistance(one, other)))),
@@ -154,7 +145,8 @@ function spreadAroundMiddle(latent: Float32Array, width: number): number {
 
 function describe(input: NovelInput, groups: readonly number[][]): NovelGroup[] {
   const { manifest, labelMean, label, measured, counts } = input;
-  const nGenes = manifest.symbols.length;
+  const names = panelNames(manifest);
+  const nGenes = names.length;
   const groupOf = new Int32Array(label.length).fill(-1);
   groups.forEach((cells, g) => cells.forEach((cell) => (groupOf[cell] = g)));
   const sums = groups.map(() => new Float64Array(nGenes));
@@ -181,7 +173,7 @@ function describe(input: NovelInput, groups: readonly number[][]): NovelGroup[] 
     const up: [number, string][] = [];
     const down: [number, string][] = [];
     for (let gene = 0; gene < nGenes; gene++) {
-      const name = manifest.symbols[gene] || manifest.ensembl[gene];
+      const name = names[gene];
       if (!measured[gene] || !name) continue;
       const mean = labelMean[code * nGenes + gene];
       const difference = sums[g][gene] / cells.length - mean - shift[gene];
@@ -194,28 +186,32 @@ function describe(input: NovelInput, groups: readonly number[][]): NovelGroup[] 
       cells: Int32Array.from(cells),
       sentence: counts.fits
         ? inWords(cells.length, like, largest(up), largest(down))
-        : `${grouped(cells.length)} cells look like nothing in the atlas` +
-          (like ? `; they resemble ${like}.` : "."),
+        : `${novelAnd(cells.length, like).join("")}.`,
     };
   });
 }
 
-function inWords(n: number, like: string, markers: string[], lacks: string[]): string {
-  const text = `${grouped(n)} cells look like nothing in the atlas`;
-  const differ: string[] = [];
-  if (markers.length) differ.push(`express ${listed(markers)}`);
-  if (lacks.length) differ.push(`lack ${listed(lacks)}`);
-  const resembling = like ? `; they resemble ${like}` : "";
-  if (!differ.length) return `${text}${resembling}, and no single gene sets them apart.`;
-  return like
-    ? `${text}${resembling} but ${differ.join(" and ")}.`
-    : `${text}; unlike its average cell, they ${differ.join(" and ")}.`;
+function inWords(cells: number, label: string, markers: string[], lacks: string[]): string {
+  const [novel, resembling] = novelAnd(cells, label);
+  const told: string[] = [];
+  if (markers.length) told.push(say(rules.express, { genes: listed(markers) }));
+  if (lacks.length) told.push(say(rules.lack, { genes: listed(lacks) }));
+  const differ = told.join(" and ");
+  if (!differ) return say(rules.no_gene, { novel, resembling });
+  return label
+    ? say(rules.unlike_label, { novel, resembling, differ })
+    : say(rules.unlike_average, { novel, differ });
+}
+
+/** That cells are novel, and which label they resemble. */
+function novelAnd(cells: number, label: string): [string, string] {
+  return [say(rules.novel, { cells }), label && say(rules.resembling, { label })];
 }
 
 function largest(genes: [number, string][]): string[] {
   return genes
     .sort((a, b) => b[0] - a[0])
-    .slice(0, NAMED)
+    .slice(0, rules.named.value)
     .map(([, name]) => name);
 }
 

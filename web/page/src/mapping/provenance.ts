@@ -2,13 +2,20 @@
 
 import * as ort from "onnxruntime-web/wasm";
 
-import type { Manifest } from "../atlas/manifest";
-import { positions, roots, type Trajectory } from "../atlas/trajectory";
-import { Pairs, type Said } from "../writers/h5ad";
-import type { GeneMatch } from "./genes";
-import type { Query } from "./map_query";
+import { edgeNames, type Manifest, rootsOf, terminalNames } from "../atlas/manifest";
+import { positions, type Trajectory } from "../atlas/trajectory";
+import decisions from "../decisions";
+import type { GeneMatch } from "../genes/match";
+import { VERSION } from "../version";
+import type { Query } from "./query";
 
-const SHOWN_MISSING = 20;
+/** Text, numbers, lists of text, tables of numbers, and groups of these. */
+export type Said = string | number | readonly string[] | Pairs | { readonly [key: string]: Said };
+
+/** A table of numbers, two in a row. */
+export class Pairs {
+  constructor(readonly values: Float64Array | Int32Array) {}
+}
 
 export function provenance(
   query: Query,
@@ -21,7 +28,7 @@ export function provenance(
     cellport: {
       atlas: manifest.name,
       atlas_sha256: manifest.sha256,
-      cellport_version: manifest.cellportVersion,
+      cellport_version: VERSION,
       onnxruntime_version: ort.env.versions.web ?? ort.env.versions.common,
       device: "browser",
       counts_from: [matrix.where],
@@ -36,14 +43,14 @@ export function provenance(
 }
 
 function inBrief(trajectory: Trajectory): Said {
-  const { milestones, edges, ends, terminals } = trajectory;
+  const { graph } = trajectory;
   return {
-    milestones,
+    milestones: graph.milestones,
     positions: new Pairs(positions(trajectory)),
-    edges,
-    edge_ends: new Pairs(Int32Array.from(ends)),
-    roots: roots(trajectory),
-    terminal_states: terminals,
+    edges: edgeNames(graph),
+    edge_ends: new Pairs(Int32Array.from(graph.edges.flat())),
+    roots: rootsOf(graph),
+    terminal_states: terminalNames(graph),
   };
 }
 
@@ -59,7 +66,7 @@ function report(genes: GeneMatch): Said {
     by_rule: genes.byRule,
     n_duplicated: genes.nDuplicated,
     n_ambiguous: ambiguous.length,
-    missing: missing.slice(0, SHOWN_MISSING),
+    missing: missing.slice(0, decisions.genes.missing_named.value),
     warnings: genes.warnings,
   };
 }

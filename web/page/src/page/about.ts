@@ -1,23 +1,16 @@
 /** What the atlas says of itself, briefly; the card says the rest. */
 
-import type { Manifest } from "../atlas/manifest";
-import { structureNames } from "../mapping/structure";
+import { graphOf, type Manifest, rootsOf, terminalNames } from "../atlas/manifest";
 import { grouped, percent } from "../words";
 import { fill, h } from "./dom";
 
-interface HeldOut {
-  accuracy?: number;
-  macro_f1?: number;
-  cells?: number;
-}
-
 export function atlasFacts(manifest: Manifest): string {
-  const cells = Number(manifest.training.cells);
+  const { cells } = manifest.provenance;
   return [
     manifest.organism,
     cells ? `${grouped(cells)} reference cells` : "",
     manifest.labels.length ? `${grouped(manifest.labels.length)} types` : "",
-    `${grouped(manifest.symbols.length)} genes`,
+    `${grouped(manifest.panel.symbols.length)} genes`,
   ]
     .filter((part) => part)
     .join(" · ");
@@ -25,27 +18,23 @@ export function atlasFacts(manifest: Manifest): string {
 
 /** From where to where it leads; or that there is none, and why. */
 function trajectoryFacts(manifest: Manifest): string {
-  const { edges, terminals } = structureNames(manifest);
-  const stated = (manifest.training.structure ?? {}) as { trajectory?: unknown; roots?: unknown };
-  if (!edges.length) {
-    return typeof stated.trajectory === "string"
-      ? stated.trajectory
-      : "none: the atlas places cells among types and clusters only";
-  }
-  const roots = Array.isArray(stated.roots) ? stated.roots.join(", ") : "its root";
-  return `from ${roots} to ${terminals.join(", ")}`;
+  const graph = graphOf(manifest);
+  if (graph) return `from ${rootsOf(graph).join(", ")} to ${terminalNames(graph).join(", ")}`;
+  const why = manifest.provenance.training.get("trajectory");
+  return typeof why === "string"
+    ? why
+    : "none: the atlas places cells among types and clusters only";
 }
 
 export function showAbout(element: HTMLElement, manifest: Manifest, card: string): void {
-  const { training } = manifest;
-  const heldOut = (training.held_out ?? {}) as HeldOut;
+  const { provenance, held_out: heldOut } = manifest;
   const facts: [string, string][] = [
-    ["Trained on", `${grouped(Number(training.cells) || 0)} cells, ${manifest.created}`],
+    ["Trained on", `${grouped(provenance.cells)} cells, ${provenance.created}`],
     ["Labels", manifest.labels.join(", ") || "none"],
     ["Trajectory", trajectoryFacts(manifest)],
-    ["Licence", manifest.licence || "not stated"],
+    ["Licence", provenance.licence || "not stated"],
   ];
-  if (heldOut.accuracy !== undefined && heldOut.cells) {
+  if (heldOut) {
     facts.splice(1, 0, [
       "Held out",
       `${percent(heldOut.accuracy)} of ${grouped(heldOut.cells)} cells kept out of training were labelled right`,

@@ -1,38 +1,41 @@
 /** The page as a whole: what is known, and who is told when it changes. */
 
+import { graphOf } from "../atlas/manifest";
 import type { Parts } from "../atlas/parts";
+import decisions from "../decisions";
 import { sentence } from "../errors";
-import type { MapOptions } from "../mapping/map_query";
+import type { MapOptions } from "../mapping/query";
 import { cellsOf } from "../words";
 import type { Mapper } from "../worker/client";
 import type { Finished, Started } from "../worker/messages";
 import { atlasFacts, showAbout } from "./about";
 import { ColourChoice } from "./colour_choice";
-import type { Shading } from "./colouring";
+import type { Shading } from "./map/colouring";
 import { csvParts } from "../writers/csv";
 import { byId, h, save } from "./dom";
+import { FileResults } from "./file_results";
 import { Intake } from "./intake";
-import { queryLayer, referenceLayer } from "./layers";
-import { showLegend } from "./legend";
-import { MapView } from "./map_view";
+import { queryLayer, referenceLayer } from "./map/layers";
+import { showLegend } from "./map/legend";
+import { MapView } from "./map/map_view";
 import { showNotes } from "./notes";
-import { type Reference } from "./reference";
-import { Results } from "./results";
+import { type Reference } from "./map/reference";
 import { type Selection, showSelection } from "./selection";
 import { cautions, tiles, typeRows } from "./summary";
 import { showTypes } from "./type_table";
 import { ThemeSwitch } from "./theme";
 import { titleOf } from "./titles";
 import { addTools, type Tools } from "./tools";
-import { coursesOf, TrajectoryLines } from "./trajectory";
+import { coursesOf, TrajectoryLines } from "./map/trajectory";
 
+const CALL = decisions.columns.call;
 // while cells arrive the map is drawn after so many milliseconds and such a share of the cells:
 // where graphics are done in software, drawing takes time from mapping
 const DRAW_EVERY = 700;
 const DRAW_SHARE = 1 / 12;
 
 export class App {
-  private results: Results | null = null;
+  private results: FileResults | null = null;
   private finished: Finished | null = null;
   private selection: Selection | null = null;
   private chosenCode: number | null = null;
@@ -108,11 +111,11 @@ export class App {
   }
 
   private started(name: string, started: Started): void {
-    this.results = new Results(name, started);
+    this.results = new FileResults(name, started);
     this.intake.progress(0, started.nCells, 0);
   }
 
-  private block(...[block, names]: Parameters<Results["add"]>): void {
+  private block(...[block, names]: Parameters<FileResults["add"]>): void {
     const { results } = this;
     if (!results) return;
     results.add(block, names);
@@ -136,7 +139,7 @@ export class App {
       reveal();
     });
     showTypes(byId("types"), rows, results.done, (row) => {
-      const codes = results.category("cellport_call")!.values;
+      const codes = results.category(CALL)!.values;
       this.choose(this.where(row.name, (cell) => codes[cell] === row.code));
       reveal();
     });
@@ -164,7 +167,7 @@ export class App {
   /** The trajectory as the atlas holds it, else through the cells that were mapped. */
   private showCourses(): void {
     const { results, reference, parts } = this;
-    const courses = reference.courses ?? (results ? coursesOf(results, parts.manifest) : []);
+    const courses = reference.courses ?? (results ? coursesOf(results, graphOf(parts.manifest)) : []);
     this.lines.show(courses);
     this.tools.trajectory.hidden = !courses.length;
   }
@@ -200,20 +203,20 @@ export class App {
 
   /** While cells arrive they are coloured by their call. */
   private arriving(): Shading | null {
-    const call = this.results?.category("cellport_call");
+    const call = this.results?.category(CALL);
     if (!call || !this.results) return null;
     const codes = call.values.subarray(0, this.results.done);
     const fixed = this.reference.order;
     const { categories } = call;
-    return { kind: "category", title: titleOf("cellport_call"), codes, categories, fixed };
+    return { kind: "category", title: titleOf(CALL), codes, categories, fixed };
   }
 
   private referenceShading(): Shading | null {
     const { label, order: fixed } = this.reference;
     const { labels } = this.parts.manifest;
-    if (!label || !labels.length || this.results) return null;
+    if (!labels.length || this.results) return null;
     const codes = Int32Array.from(label);
-    return { kind: "category", title: titleOf("cellport_call"), codes, categories: labels, fixed };
+    return { kind: "category", title: titleOf(CALL), codes, categories: labels, fixed };
   }
 
   private chosen(shading: Shading): ((cell: number) => boolean) | null {

@@ -1,23 +1,23 @@
 /** What to colour by: answers, columns of the query, genes. */
 
-import type { Manifest } from "../atlas/manifest";
-import { structureNames } from "../mapping/structure";
-import { numberShading, type Shading, shadingOf } from "./colouring";
+import { graphOf, type Manifest, panelNames, terminalNames } from "../atlas/manifest";
+import decisions from "../decisions";
+import { numberShading, type Shading, shadingOf } from "./map/colouring";
 import { fill, h } from "./dom";
-import type { Results } from "./results";
+import type { FileResults } from "./file_results";
 import { titleOf } from "./titles";
 import type { Mapper } from "../worker/client";
 
+const names = decisions.columns;
 // hundreds of values at times; the selection shows them
-const HIDDEN = new Set(["cellport_label_set"]);
-const FIRST = "cellport_call";
-const FATE = "X_cellport_fate";
+const HIDDEN = new Set([names.label_set]);
+const FIRST = names.call;
 
 // they run from 0 to 1 whatever the query
-const SHARES = new Set(["cellport_prob", "cellport_pseudotime", "cellport_edge_fraction"]);
+const SHARES = new Set([names.prob, names.pseudotime, names.edge_fraction]);
 
 /** Which of the choices speak of labels that the reference has too. */
-const OF_LABELS = new Set(["cellport_call", "cellport_label"]);
+const OF_LABELS = new Set([names.call, names.label]);
 
 export class ColourChoice {
   private readonly select = h("select", { id: "colour", onchange: () => this.chosen() });
@@ -31,7 +31,7 @@ export class ColourChoice {
     onchange: () => this.chosenGene(),
   });
   private readonly fates: readonly string[];
-  private results: Results | null = null;
+  private results: FileResults | null = null;
   shading: Shading | null = null;
   byLabel = true;
 
@@ -43,9 +43,10 @@ export class ColourChoice {
     private readonly changed: () => void,
     private readonly failed: (error: unknown) => void,
   ) {
-    this.fates = structureNames(manifest).terminals;
-    const names = manifest.symbols.map((symbol, i) => symbol || manifest.ensembl[i]);
-    const list = h("datalist", { id: "genes" }, ...names.map((value) => h("option", { value })));
+    const graph = graphOf(manifest);
+    this.fates = graph ? terminalNames(graph) : [];
+    const options = panelNames(manifest).map((value) => h("option", { value }));
+    const list = h("datalist", { id: "genes" }, ...options);
     element.append(h("label", { for: "colour" }, "Colour by"), this.select, this.gene, list);
     this.reset();
   }
@@ -61,7 +62,7 @@ export class ColourChoice {
   }
 
   /** Offer what a query has, once all of it is there. */
-  offer(results: Results): void {
+  offer(results: FileResults): void {
     this.results = results;
     const answers = [...results.columns.keys()].filter((name) => !HIDDEN.has(name));
     const option = (value: string, text: string) => h("option", { value }, text);
@@ -106,7 +107,7 @@ export class ColourChoice {
   private chosenGene(): void {
     const wanted = this.gene.value.trim().toLowerCase();
     if (!wanted || !this.results) return;
-    const { symbols, ensembl } = this.manifest;
+    const { symbols, ensembl } = this.manifest.panel;
     let gene = symbols.findIndex((symbol) => symbol.toLowerCase() === wanted);
     if (gene < 0) gene = ensembl.findIndex((id) => id.toLowerCase() === wanted);
     if (gene < 0) return this.failed(new Error(`The atlas's panel has no gene '${this.gene.value}'.`));
@@ -135,7 +136,7 @@ export class ColourChoice {
       const codes = Int32Array.from(column.values);
       return { kind: "category", title, codes, categories: ["like the atlas", "unlike the atlas"] };
     }
-    if (name === "cellport_novelty_p") {
+    if (name === names.novelty_p) {
       const values = column.values.map((p) => -Math.log10(Math.max(p, 1e-6)));
       return numberShading("Novelty p, as −log10", values, [0, 6]);
     }
@@ -144,7 +145,7 @@ export class ColourChoice {
 
   /** Probability that a cell ends in one of the terminal states. */
   private fate(state: number): Shading {
-    const { values, width } = this.results!.matrices.get(FATE)!;
+    const { values, width } = this.results!.matrices.get(names.fate)!;
     const prob = Float32Array.from({ length: values.length / width }, (_, i) => values[i * width + state]);
     return numberShading(`Probability of ending as ${this.fates[state]}`, prob, [0, 1]);
   }

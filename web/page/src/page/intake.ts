@@ -1,6 +1,6 @@
 /** Where a file is dropped or chosen, its progress, and what it came to. */
 
-import type { MapOptions } from "../mapping/map_query";
+import type { MapOptions } from "../mapping/query";
 import { grouped } from "../words";
 import { fill, h } from "./dom";
 import { droppedFiles } from "./dropped";

@@ -1,13 +1,16 @@
 /** The cells behind a point, a line drawn round some, or a row of the table. */
 
+import decisions from "../decisions";
+import type { Results } from "../mapping/results";
 import { grouped, short } from "../words";
 import { fill, h } from "./dom";
-import type { Results } from "./results";
+import { heading, row, table } from "./table";
 import { titleOf } from "./titles";
 
 const SHOWN = 50;
 const TYPES = 6;
-const COLUMNS = ["cellport_call", "cellport_prob"];
+const names = decisions.columns;
+const COLUMNS = [names.call, names.prob];
 
 export interface Selection {
   title: string;
@@ -56,50 +59,26 @@ function oneCell(results: Results, cell: number): HTMLElement {
 
 function manyCells(results: Results, cells: Int32Array, actions: SelectionActions): HTMLElement[] {
   const columns = COLUMNS.filter((name) => results.columns.has(name));
-  const rows = Array.from(cells.subarray(0, SHOWN), (cell) =>
-    h(
-      "tr",
-      {},
-      h(
-        "th",
-        { scope: "row" },
-        h(
-          "button",
-          {
-            type: "button",
-            class: "link",
-            title: results.names[cell],
-            onclick: () => actions.choose(cell),
-          },
-          results.names[cell],
-        ),
-      ),
-      ...columns.map((name) => h("td", {}, valueOf(results, name, cell))),
-    ),
-  );
+  const rows = Array.from(cells.subarray(0, SHOWN), (cell) => {
+    const { [cell]: name } = results.names;
+    const values = columns.map((column) => h("td", {}, valueOf(results, column, cell)));
+    return row(name, name, () => actions.choose(cell), values);
+  });
+  const heads = ["Cell", ...columns.map(titleOf)].map((head) => heading(head));
   const more = cells.length > SHOWN;
   return [
     h("p", { class: "quiet" }, composition(results, cells)),
     h(
       "div",
       { class: "scroll tall", tabindex: 0, role: "region", "aria-label": "Selected cells" },
-      h(
-        "table",
-        {},
-        h(
-          "thead",
-          {},
-          h("tr", {}, ...["Cell", ...columns.map(titleOf)].map((head) => h("th", { scope: "col" }, head))),
-        ),
-        h("tbody", {}, ...rows),
-      ),
+      table(heads, rows),
     ),
     ...(more ? [h("p", { class: "quiet" }, `The first ${SHOWN}; the CSV has all.`)] : []),
   ];
 }
 
 function composition(results: Results, cells: Int32Array): string {
-  const call = results.category("cellport_call");
+  const call = results.category(names.call);
   if (!call) return `${grouped(cells.length)} cells.`;
   const counts = new Map<string, number>();
   for (const cell of cells) {
@@ -117,5 +96,5 @@ function valueOf(results: Results, name: string, cell: number): string {
   if (!column) return "";
   if (column.kind === "bool") return column.values[cell] ? "yes" : "no";
   if (column.kind === "float") return short(column.values[cell]);
-  return (column.categories[column.values[cell]] ?? "").replaceAll(";", ", ") || "–";
+  return (column.categories[column.values[cell]] ?? "").replaceAll(decisions.values.joined_by, ", ") || "–";
 }

@@ -1,8 +1,10 @@
 /** What a mapping came to, in numbers and in plain words. */
 
-import { QC, UNKNOWN } from "../mapping/transfer";
+import decisions from "../decisions";
 import { cellsOf, grouped, percent } from "../words";
-import type { Results } from "./results";
+import type { FileResults } from "./file_results";
+
+const { cautions: rules, columns, values } = decisions;
 
 export interface TypeRow {
   name: string;
@@ -13,10 +15,10 @@ export interface TypeRow {
 }
 
 /** Cells, mean confidence and novel cells of each call, most frequent first. */
-export function typeRows(results: Results): TypeRow[] {
-  const call = results.category("cellport_call");
-  const prob = results.float("cellport_prob");
-  const novel = results.flag("cellport_novel");
+export function typeRows(results: FileResults): TypeRow[] {
+  const call = results.category(columns.call);
+  const prob = results.float(columns.prob);
+  const novel = results.flag(columns.novel);
   if (!call || !prob) return [];
   const rows = call.categories.map((name, code) => ({ name, code, cells: 0, prob: 0, novel: 0 }));
   for (let cell = 0; cell < results.done; cell++) {
@@ -36,45 +38,50 @@ export interface Tile {
   label: string;
 }
 
-export function tiles(results: Results, rows: readonly TypeRow[]): Tile[] {
+export function tiles(results: FileResults, rows: readonly TypeRow[]): Tile[] {
   const n = Math.max(1, results.done);
   const { nMatched, nPanel } = results.started;
   const found: Tile[] = [{ value: grouped(results.done), label: "cells" }];
   if (rows.length) {
-    const unknown = rows.find((row) => row.name === UNKNOWN)?.cells ?? 0;
+    const unknown = rows.find((row) => row.name === values.unknown)?.cells ?? 0;
     const prob = rows.reduce((sum, row) => sum + row.prob * row.cells, 0) / n;
     found.push({ value: percent(1 - unknown / n), label: "called a type or group" });
     found.push({ value: percent(prob), label: "mean confidence" });
   }
-  const novel = countOf(results.flag("cellport_novel"));
+  const novel = countOf(results.flag(columns.novel));
   found.push({ value: percent(novel / n), label: "unlike the atlas" });
   found.push({ value: percent(nMatched / nPanel), label: "of the atlas's genes found" });
   return found;
 }
 
 /** Sentences to look at first: of the gate, the genes, and the results. */
-export function cautions(results: Results, rows: readonly TypeRow[], novelP: number): string[] {
+export function cautions(
+  results: FileResults,
+  rows: readonly TypeRow[],
+  novelP: number,
+): string[] {
   const n = Math.max(1, results.done);
   const said = [...results.started.notes];
-  const quality = results.category("cellport_qc");
+  const quality = results.category(columns.quality);
   const cells = (name: string) => {
-    const code = QC.indexOf(name);
+    const code = values.qualities.indexOf(name);
     return quality ? quality.values.reduce((sum, v) => sum + Number(v === code), 0) : 0;
   };
   const empty = cells("empty");
   const low = cells("low_depth");
   if (empty) said.push(`${cellsOf(empty)} without counts in the atlas's genes: called unknown.`);
-  if (low > 0.1 * n) {
+  if (low >= rules.many_shallow.value * n) {
     said.push(`${cellsOf(low)} with few counts (${percent(low / n)}): their labels are less sure.`);
   }
-  const unknown = rows.find((row) => row.name === UNKNOWN)?.cells ?? 0;
-  if (unknown > 0.3 * n) {
+  const unknown = rows.find((row) => row.name === values.unknown)?.cells ?? 0;
+  if (unknown >= rules.many_unknown.value * n) {
     said.push(
       `${percent(unknown / n)} of the cells are sure of no type. Is this the tissue the atlas is of?`,
     );
   }
-  const novel = countOf(results.flag("cellport_novel"));
-  if (novel > Math.max(10, 3 * novelP * n)) {
+  const novel = countOf(results.flag(columns.novel));
+  const { many_novel: many, novel_by_chance: times } = rules;
+  if (novel >= Math.max(times.value * novelP, many.value) * n) {
     said.push(
       `${cellsOf(novel)} look unlike the atlas (${percent(novel / n)}); of cells like the ` +
         `reference, ${percent(novelP)} would. Another technology can also be the reason.`,

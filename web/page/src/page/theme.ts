@@ -1,7 +1,7 @@
 /** Light, dark, or as the system says. */
 
 import { h } from "./dom";
-import type { Theme } from "./palette";
+import type { Theme } from "./map/palette";
 
 type Choice = "auto" | Theme;
 

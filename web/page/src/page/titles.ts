@@ -1,18 +1,21 @@
 /** Names of the answers as people read them. */
 
+import decisions from "../decisions";
+
+const { columns } = decisions;
 const TITLES: Record<string, string> = {
-  cellport_call: "Cell type",
-  cellport_label: "Best guess, however unsure",
-  cellport_prob: "Confidence",
-  cellport_label_set: "Possible types",
-  cellport_novelty_p: "Novelty p",
-  cellport_novel: "Unlike the atlas",
-  cellport_qc: "Quality",
-  cellport_cluster: "Cluster",
-  cellport_pseudotime: "Pseudotime",
-  cellport_pseudotime_sd: "Pseudotime, standard deviation",
-  cellport_edge: "Edge of the trajectory",
-  cellport_edge_fraction: "Way along the edge",
+  [columns.call]: "Cell type",
+  [columns.label]: "Best guess, however unsure",
+  [columns.prob]: "Confidence",
+  [columns.label_set]: "Possible types",
+  [columns.novelty_p]: "Novelty p",
+  [columns.novel]: "Unlike the atlas",
+  [columns.quality]: "Quality",
+  [columns.cluster]: "Cluster",
+  [columns.pseudotime]: "Pseudotime",
+  [columns.pseudotime_sd]: "Pseudotime, standard deviation",
+  [columns.edge]: "Edge of the trajectory",
+  [columns.edge_fraction]: "Way along the edge",
 };
 
 export function titleOf(name: string): string {

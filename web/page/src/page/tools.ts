@@ -1,7 +1,7 @@
 /** Buttons above and on the map. */
 
 import { h } from "./dom";
-import type { MapView } from "./map_view";
+import type { MapView } from "./map/map_view";
 
 export interface Tools {
   lasso: HTMLButtonElement;

@@ -1,8 +1,10 @@
 /** The table of labels with their counts and confidence. */
 
+import decisions from "../decisions";
 import { grouped, percent } from "../words";
 import { fill, h } from "./dom";
 import type { TypeRow } from "./summary";
+import { heading, row, table } from "./table";
 import { titleOf } from "./titles";
 
 export function showTypes(
@@ -13,60 +15,28 @@ export function showTypes(
 ): void {
   element.hidden = rows.length === 0;
   const most = Math.max(...rows.map((row) => row.cells));
-  const body = rows.map((row) =>
-    h(
-      "tr",
-      {},
-      h(
-        "th",
-        { scope: "row" },
-        h(
-          "button",
-          {
-            type: "button",
-            class: "link",
-            title: `Select the cells called ${row.name}`,
-            onclick: () => select(row),
-          },
-          row.name,
-        ),
-      ),
-      h("td", { class: "number" }, grouped(row.cells)),
-      h("td", { class: "number share" }, share(row.cells / nCells)),
-      h("td", { class: "wide" }, bar(row.cells / most, "count")),
-      h("td", { class: "number" }, percent(row.prob)),
-      h("td", { class: "wide" }, bar(row.prob, "sure")),
-      h("td", { class: "number" }, row.novel ? grouped(row.novel) : "–"),
-    ),
+  const body = rows.map((type) =>
+    row(type.name, `Select the cells called ${type.name}`, () => select(type), [
+      h("td", { class: "number" }, grouped(type.cells)),
+      h("td", { class: "number share" }, share(type.cells / nCells)),
+      h("td", { class: "wide" }, bar(type.cells / most, "count")),
+      h("td", { class: "number" }, percent(type.prob)),
+      h("td", { class: "wide" }, bar(type.prob, "sure")),
+      h("td", { class: "number" }, type.novel ? grouped(type.novel) : "–"),
+    ]),
   );
-  fill(
-    element,
-    h("h2", { id: "types-title" }, "What your cells are"),
-    h(
-      "div",
-      { class: "scroll" },
-      h(
-        "table",
-        {},
-        h(
-          "thead",
-          {},
-          h(
-            "tr",
-            {},
-            h("th", { scope: "col" }, titleOf("cellport_call")),
-            h("th", { scope: "col", class: "number" }, "Cells"),
-            h("th", { scope: "col", class: "number share" }, "Share"),
-            h("th", { class: "wide", "aria-hidden": "true" }),
-            h("th", { scope: "col", class: "number" }, "Confidence"),
-            h("th", { class: "wide", "aria-hidden": "true" }),
-            h("th", { scope: "col", class: "number" }, "Unlike the atlas"),
-          ),
-        ),
-        h("tbody", {}, ...body),
-      ),
-    ),
-  );
+  const wide = () => h("th", { class: "wide", "aria-hidden": "true" });
+  const heads = [
+    heading(titleOf(decisions.columns.call)),
+    heading("Cells", "number"),
+    heading("Share", "number share"),
+    wide(),
+    heading("Confidence", "number"),
+    wide(),
+    heading("Unlike the atlas", "number"),
+  ];
+  const title = h("h2", { id: "types-title" }, "What your cells are");
+  fill(element, title, h("div", { class: "scroll" }, table(heads, body)));
 }
 
 function share(value: number): string {

@@ -1,8 +1,9 @@
 /** The AnnData layout in HDF5 (`.h5ad`). */
 
-import type { Entity, File, Group } from "h5wasm";
+import type { Entity, File } from "h5wasm";
 
 import { damaged, InputError, readable } from "../errors";
+import { sparseParts } from "./compressed";
 import { CscMatrix } from "./csc";
 import { CsrMatrix } from "./csr";
 import { DenseMatrix } from "./dense";
@@ -12,7 +13,6 @@ import {
   integersAttribute,
   isDataset,
   isGroup,
-  readIntegers,
   textAttribute,
 } from "./hdf5_values";
 import { type Contents, type Frame, type Matrix, MAX_GENES, type Place } from "./source";
@@ -93,33 +93,6 @@ function readMatrix(entity: Entity | null, where: string): Matrix {
       ? new CscMatrix(where, nCells, nGenes, ...parts)
       : new CsrMatrix(where, nCells, nGenes, ...parts);
   });
-}
-
-/** `indptr`, `indices` and `data`, checked to fit each other. */
-export function sparseParts(group: Group, where: string, nRows: number) {
-  const [indptr, indices, data] = ["indptr", "indices", "data"].map((name) => {
-    const entity = group.keys().includes(name) ? group.get(name) : null;
-    if (!isDataset(entity)) throw damaged(where, `its array '${name}' is not there`);
-    checkDataset(entity, `${where}, '${name}'`);
-    if (entity.shape?.length !== 1) throw damaged(where, `'${name}' is not a list`);
-    return entity;
-  });
-  const [pointers, positions, stored] = [indptr, indices, data].map((part) => part.shape![0]);
-  if (pointers !== nRows + 1) {
-    throw damaged(where, `'indptr' has ${pointers} entries where ${nRows + 1} are expected`);
-  }
-  if (positions !== stored) {
-    throw damaged(where, `'indices' has ${positions} entries and 'data' has ${stored}`);
-  }
-  const first = readIntegers(indptr, 0, 1)[0];
-  const last = readIntegers(indptr, nRows, nRows + 1)[0];
-  if (first !== 0 || last !== stored) {
-    throw damaged(
-      where,
-      `'indptr' runs from ${first} to ${last} where 0 to ${stored} is expected`,
-    );
-  }
-  return [indptr, indices, data] as const;
 }
 
 function fittedPlace(name: string, matrix: Matrix, cells: Frame, genes: Frame): Place {

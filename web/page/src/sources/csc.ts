@@ -4,30 +4,19 @@
  * matrix. Large files are read faster when saved as CSR.
  */
 
-import type { Dataset } from "h5wasm";
-
 import { readable } from "../errors";
-import { joined } from "./csr";
+import { Compressed } from "./compressed";
 import { readFloats, readPointers, readPositions } from "./hdf5_values";
-import { type CountBlock, type Matrix, type Sample, split } from "./source";
+import { type CountBlock, joined, type Sample, split } from "./source";
 
 const SUPER_NONZEROS = 20_000_000;
 const PIECE = 2_000_000;
 const SAMPLE_PIECES = 8;
 const SAMPLE_VALUES = 4_000;
 
-export class CscMatrix implements Matrix {
-  constructor(
-    readonly where: string,
-    readonly nCells: number,
-    readonly nGenes: number,
-    private readonly indptr: Dataset,
-    private readonly indices: Dataset,
-    private readonly data: Dataset,
-  ) {}
-
+export class CscMatrix extends Compressed {
   *blocks(blockCells: number): Generator<CountBlock> {
-    const stored = this.data.shape?.[0] ?? 0;
+    const { stored } = this;
     const pointers = readPointers(this.where, this.indptr, 0, this.nGenes, stored);
     const perCell = this.valuesPerCell(stored);
     for (let low = 0; low < this.nCells; ) {
@@ -40,7 +29,7 @@ export class CscMatrix implements Matrix {
   }
 
   sample(): Sample {
-    const stored = this.data.shape?.[0] ?? 0;
+    const { stored } = this;
     const last = Math.max(0, stored - SAMPLE_VALUES);
     const starts = new Set(
       Array.from({ length: SAMPLE_PIECES }, (_, step) =>

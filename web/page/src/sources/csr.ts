@@ -1,11 +1,9 @@
 /** Matrices stored cell by cell (CSR): read straight through, a block at a time. */
 
-import type { Dataset } from "h5wasm";
-
-import { readable } from "../errors";
-import { cellRange } from "../words";
+import { cellRange, readable } from "../errors";
+import { Compressed } from "./compressed";
 import { readFloats, readPointers, readPositions } from "./hdf5_values";
-import { type CountBlock, cut, type Matrix, type Sample } from "./source";
+import { type CountBlock, cut, type Sample, sampleOf } from "./source";
 
 // Cells looked at to judge a matrix: this many at the start of each of a few windows.
 const SAMPLE_WINDOWS = 8;
@@ -25,16 +23,7 @@ export function sampleWindows(nCells: number): [number, number][] {
   ]);
 }
 
-export class CsrMatrix implements Matrix {
-  constructor(
-    readonly where: string,
-    readonly nCells: number,
-    readonly nGenes: number,
-    private readonly indptr: Dataset,
-    private readonly indices: Dataset,
-    private readonly data: Dataset,
-  ) {}
-
+export class CsrMatrix extends Compressed {
   *blocks(blockCells: number): Generator<CountBlock> {
     // pointers of many blocks at once: they lie in few, large chunks
     for (let begin = 0; begin < this.nCells; begin += READ_CELLS) {
@@ -51,23 +40,19 @@ export class CsrMatrix implements Matrix {
   }
 
   sample(): Sample {
-    const values: Float32Array[] = [];
-    const owners: number[] = [];
-    for (const [start, stop] of sampleWindows(this.nCells)) {
+    const windows = sampleWindows(this.nCells).map(([start, stop]) => {
       const pointers = this.pointers(start, stop);
       const [, kept] = cut(pointers).next().value ?? [0, 0];
       const place = cellRange(this.where, start, start + kept);
-      values.push(readable(place, () => readFloats(this.data, pointers[0], pointers[kept])));
-      for (let row = 0; row < kept; row++) {
-        for (let k = pointers[row]; k < pointers[row + 1]; k++) owners.push(start + row);
-      }
-    }
-    return { values: joined(values), cells: Int32Array.from(owners) };
+      const data = readable(place, () => readFloats(this.data, pointers[0], pointers[kept]));
+      return { start, indptr: pointers.subarray(0, kept + 1), data };
+    });
+    return sampleOf(windows);
   }
 
   private pointers(start: number, stop: number): Float64Array {
-    const stored = this.data.shape?.[0] ?? 0;
-    return readPointers(cellRange(this.where, start, stop), this.indptr, start, stop, stored);
+    const place = cellRange(this.where, start, stop);
+    return readPointers(place, this.indptr, start, stop, this.stored);
   }
 
   private block(start: number, pointers: Float64Array): CountBlock {
@@ -81,14 +66,4 @@ export class CsrMatrix implements Matrix {
       data: readFloats(this.data, begin, end),
     }));
   }
-}
-
-export function joined(parts: readonly Float32Array[]): Float32Array {
-  const out = new Float32Array(parts.reduce((n, part) => n + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    out.set(part, at);
-    at += part.length;
-  }
-  return out;
 }

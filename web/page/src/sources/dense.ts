@@ -2,11 +2,10 @@
 
 import type { Dataset } from "h5wasm";
 
-import { readable } from "../errors";
-import { cellRange } from "../words";
-import { joined, sampleWindows } from "./csr";
+import { cellRange, readable } from "../errors";
+import { sampleWindows } from "./csr";
 import { readFloats } from "./hdf5_values";
-import { type CountBlock, type Matrix, type Sample, split, withoutZeros } from "./source";
+import { type CountBlock, type Matrix, type Sample, sampleOf, split, withoutZeros } from "./source";
 
 // 64 MB of values at a time
 const SLAB_VALUES = 16_000_000;
@@ -34,16 +33,7 @@ export class DenseMatrix implements Matrix {
   }
 
   sample(): Sample {
-    const values: Float32Array[] = [];
-    const owners: number[] = [];
-    for (const [start, stop] of sampleWindows(this.nCells)) {
-      const block = this.rows(start, stop);
-      values.push(block.data);
-      for (let row = 0; row < block.nCells; row++) {
-        for (let k = block.indptr[row]; k < block.indptr[row + 1]; k++) owners.push(start + row);
-      }
-    }
-    return { values: joined(values), cells: Int32Array.from(owners) };
+    return sampleOf(sampleWindows(this.nCells).map(([start, stop]) => this.rows(start, stop)));
   }
 
   private rows(low: number, high: number): CountBlock {

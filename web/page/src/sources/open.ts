@@ -2,41 +2,31 @@
 
 import type { File as H5File } from "h5wasm";
 
+import decisions, { say } from "../decisions";
 import { InputError } from "../errors";
 import { openAnndata } from "./anndata";
 import type { Contents } from "./source";
 import { openTenxH5, tenxGroups } from "./tenx_h5";
 import { openTenxMtx } from "./tenx_mtx";
 
+const { files } = decisions;
 const READABLE = "an .h5ad, a 10x .h5, or the three files of a 10x folder";
-const CONVERT: Record<string, string> = {
-  rds: "an R object; convert it to h5ad, for example with zellkonverter::writeH5AD in R",
-  rda: "an R workspace; convert it to h5ad, for example with zellkonverter::writeH5AD in R",
-  rdata: "an R workspace; convert it to h5ad, for example with zellkonverter::writeH5AD in R",
-  loom: "a loom file; convert it with anndata.io.read_loom(...).write_h5ad(...)",
-  h5seurat: "an h5Seurat file; convert it to h5ad, for example with SeuratDisk::Convert",
-  csv: "a text table; read it with anndata.io.read_csv(...) and write it as h5ad",
-  tsv: "a text table; read it with anndata.io.read_csv(...) and write it as h5ad",
-  txt: "a text table; read it with anndata.io.read_csv(...) and write it as h5ad",
-  zip: "a zip archive; unpack it first",
-  tar: "a tar archive; unpack it first",
-  tgz: "a tar archive; unpack it first",
-};
+const CONVERT: Record<string, string> = files.convert;
 
 /** Open files; `openHdf5` mounts one so that only the ranges asked for are read. */
 export async function openFiles(
-  files: readonly File[],
+  brought: readonly File[],
   openHdf5: (file: File) => H5File,
 ): Promise<Contents> {
-  if (!files.length) throw new InputError("No file was given.");
-  if (files.some((file) => /\.mtx(\.gz)?$/i.test(file.name))) return openTenxMtx(files);
-  if (files.length > 1) {
+  if (!brought.length) throw new InputError("No file was given.");
+  if (brought.some((file) => /\.mtx(\.gz)?$/i.test(file.name))) return openTenxMtx(brought);
+  if (brought.length > 1) {
     throw new InputError(
       `Choose one file at a time: ${READABLE}. cellport map, on your computer, takes several together.`,
     );
   }
-  const [file] = files;
-  if (!file.size) throw new InputError(`${file.name} is an empty file.`);
+  const [file] = brought;
+  if (!file.size) throw new InputError(say(files.empty, { file: file.name }));
   if (await beginsAsHdf5(file)) {
     const [opened, names] = mounted(file, openHdf5);
     return byContent(opened, names, file.name);
@@ -58,32 +48,26 @@ function mounted(file: File, openHdf5: (file: File) => H5File): [H5File, string[
 
 function byContent(file: H5File, names: string[], title: string): Contents {
   try {
-    const convert = foreign(names);
-    if (convert) throw new InputError(`${title} is ${convert}`);
+    const kind = foreign(names);
+    if (kind) throw new InputError(say(files.to_convert, { file: title, what: CONVERT[kind] }));
     const tenx = names.includes("obs") ? [] : tenxGroups(file);
     if (tenx.length) return openTenxH5(file, title, tenx);
     if (names.includes("obs") || names.includes("var")) return openAnndata(file, title);
-    throw new InputError(
-      `${title} is HDF5 but neither an h5ad nor a 10x matrix; it holds ` +
-        `${names.sort().slice(0, 8).join(", ") || "nothing"}.`,
-    );
+    const there = names.sort().slice(0, 8).join(", ") || "nothing";
+    throw new InputError(say(files.other_hdf5, { file: title, names: there }));
   } catch (error) {
     file.close();
     throw error;
   }
 }
 
-/** Say what to convert first, '' when the file is none of the known foreign kinds. */
+/** Which of the known foreign kinds a file is, '' when it is none. */
 function foreign(names: readonly string[]): string {
   const has = (...wanted: string[]) => wanted.every((name) => names.includes(name));
-  if (has("row_attrs", "col_attrs")) return `${CONVERT.loom}.`;
-  if (has("assays", "meta.data")) return `${CONVERT.h5seurat}.`;
-  if (has("mod", "obs") && !has("X")) {
-    return "a MuData file; write its RNA modality alone as h5ad.";
-  }
-  if (has("barcode_info") || has("molecule_info")) {
-    return "a 10x molecule_info file; use filtered_feature_bc_matrix.h5 beside it.";
-  }
+  if (has("row_attrs", "col_attrs")) return "loom";
+  if (has("assays", "meta.data")) return "h5seurat";
+  if (has("mod", "obs") && !has("X")) return "mudata";
+  if (has("barcode_info") || has("molecule_info")) return "molecule_info";
   return "";
 }
 
@@ -96,17 +80,17 @@ async function beginsAsHdf5(file: File): Promise<boolean> {
   return false;
 }
 
-function notReadable(name: string): string {
-  const bare = name.toLowerCase().replace(/\.gz$/, "");
+function notReadable(file: string): string {
+  const bare = file.toLowerCase().replace(/\.gz$/, "");
   const suffix = bare.includes(".") ? bare.slice(bare.lastIndexOf(".") + 1) : "";
   if (/(features|genes|barcodes)\.tsv$/.test(bare)) {
-    return `${name} is one of three files; choose matrix.mtx.gz, features.tsv.gz and barcodes.tsv.gz together.`;
+    return `${file} is one of three files; choose matrix.mtx.gz, features.tsv.gz and barcodes.tsv.gz together.`;
   }
-  if (suffix in CONVERT) return `${name} is ${CONVERT[suffix]}.`;
+  if (Object.hasOwn(CONVERT, suffix)) return say(files.to_convert, { file, what: CONVERT[suffix] });
   if (["h5ad", "h5", "hdf5"].includes(suffix)) {
-    return name.toLowerCase().endsWith(".gz")
-      ? `${name} is compressed as a whole; unpack it first, for example with gunzip.`
-      : `${name} is not an HDF5 file, whatever its name says; download or write it again.`;
+    return file.toLowerCase().endsWith(".gz")
+      ? `${file} is compressed as a whole; unpack it first, for example with gunzip.`
+      : say(files.not_hdf5, { file });
   }
-  return `${name} is of no kind that can be read; give ${READABLE}.`;
+  return say(files.no_kind, { file, readable: READABLE });
 }

@@ -40,6 +40,7 @@ export type Column =
   | { kind: "category"; codes: Int32Array; categories: string[] }
   | { kind: "number"; values: Float32Array };
 
+/** Candidate names of the genes, by column. */
 export type GeneColumns = Map<string, string[]>;
 
 export interface Place {
@@ -60,6 +61,32 @@ export interface Contents {
 // Most values of a block, unless one cell has more.
 export const MAX_NONZEROS = 2_000_000;
 export const MAX_GENES = 10_000_000;
+
+/** Parts one after another. */
+export function joined(parts: readonly Float32Array[]): Float32Array {
+  const out = new Float32Array(parts.reduce((n, part) => n + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    out.set(part, at);
+    at += part.length;
+  }
+  return out;
+}
+
+/** What some windows of whole cells hold. */
+export function sampleOf(windows: readonly Omit<CountBlock, "nCells" | "indices">[]): Sample {
+  const values = joined(windows.map(({ data }) => data));
+  const cells = new Int32Array(values.length);
+  let at = 0;
+  for (const { start, indptr } of windows) {
+    for (let row = 1; row < indptr.length; row++) {
+      const end = at + indptr[row] - indptr[row - 1];
+      cells.fill(start + row - 1, at, end);
+      at = end;
+    }
+  }
+  return { values, cells };
+}
 
 /** Cut rows into runs of at most `MAX_NONZEROS` values, at least one row each. */
 export function* cut(pointers: Float64Array): Generator<[number, number]> {

@@ -1,9 +1,10 @@
 /** What both kinds of 10x output have in common: features of several types, and barcodes. */
 
+import decisions, { say } from "../decisions";
 import { InputError } from "../errors";
 import type { Frame, GeneColumns } from "./source";
 
-const EXPRESSION = "Gene Expression";
+const { files } = decisions;
 
 /** Gene columns of 10x features and a note on those that are no genes, which get the name ''. */
 export function tenxGeneColumns(
@@ -14,18 +15,19 @@ export function tenxGeneColumns(
 ): [GeneColumns, string[]] {
   const notes: string[] = [];
   if (types) {
-    const isGene = types.map((type) => type === EXPRESSION);
+    const isGene = types.map((type) => type === files.expression);
     if (!isGene.includes(true)) {
       const kinds = [...new Set(types)].sort().slice(0, 5).join(", ");
-      throw new InputError(`${title} has no features of type '${EXPRESSION}', only ${kinds}.`);
+      const { expression } = files;
+      throw new InputError(say(files.no_expression, { title, expression, kinds }));
     }
     if (isGene.includes(false)) {
       const others = new Map<string, number>();
       for (const type of types) {
-        if (type !== EXPRESSION) others.set(type, (others.get(type) ?? 0) + 1);
+        if (type !== files.expression) others.set(type, (others.get(type) ?? 0) + 1);
       }
       const listed = [...others].map(([kind, n]) => `${n} ${kind}`).join(", ");
-      notes.push(`Features that are not genes were left out: ${listed}.`);
+      notes.push(say(files.left_out, { features: listed }));
       ids = ids.map((id, i) => (isGene[i] ? id : ""));
       names = names.map((name, i) => (isGene[i] ? name : ""));
     }

@@ -2,8 +2,9 @@
 
 import type { File, Group } from "h5wasm";
 
+import decisions, { say } from "../decisions";
 import { damaged, InputError, readable } from "../errors";
-import { sparseParts } from "./anndata";
+import { sparseParts } from "./compressed";
 import { CsrMatrix } from "./csr";
 import { isDataset, isGroup, readIntegers, readTexts } from "./hdf5_values";
 import { type Contents, MAX_GENES } from "./source";
@@ -21,9 +22,8 @@ export function tenxGroups(file: File): string[] {
 /** Open the matrix of a 10x file; it is stored cell by cell, as CSR of cells is. */
 export function openTenxH5(file: File, title: string, groups: readonly string[]): Contents {
   if (groups.length > 1) {
-    throw new InputError(
-      `${title} holds several genomes (${groups.join(", ")}); write the one you mean as its own file.`,
-    );
+    const genomes = groups.join(", ");
+    throw new InputError(say(decisions.files.several_genomes, { file: title, genomes }));
   }
   const name = groups[0];
   const group = file.get(name) as Group;

@@ -1,7 +1,7 @@
 /** 10x Genomics triples: `matrix.mtx`, `features.tsv` or `genes.tsv`, `barcodes.tsv`. */
 
 import { damaged, InputError } from "../errors";
-import { type Contents, type CountBlock, type Matrix, MAX_NONZEROS, type Sample } from "./source";
+import { type Contents, type CountBlock, type Matrix, MAX_NONZEROS, type Sample, sampleOf } from "./source";
 import { barcodeFrame, tenxGeneColumns } from "./tenx";
 import { inflated, readLines, wholeLines } from "./text_stream";
 import { parseTriplets } from "./triplets";
@@ -114,13 +114,7 @@ class MtxMatrix implements Matrix {
   }
 
   async sample(): Promise<Sample> {
-    for await (const block of this.blocks(SAMPLE_CELLS)) {
-      const cells = new Int32Array(block.data.length);
-      for (let cell = 0; cell < block.nCells; cell++) {
-        cells.fill(cell, block.indptr[cell], block.indptr[cell + 1]);
-      }
-      return { values: block.data, cells };
-    }
+    for await (const block of this.blocks(SAMPLE_CELLS)) return sampleOf([block]);
     return { values: new Float32Array(0), cells: null };
   }
 }

@@ -1,9 +1,9 @@
 /** The page's end of the worker. */
 
-import type { Verification } from "../atlas/verify";
 import { InputError } from "../errors";
 import type { MappedBlock } from "../mapping/columns";
-import type { MapOptions } from "../mapping/map_query";
+import type { MapOptions } from "../mapping/query";
+import type { Verification } from "../mapping/verify";
 import type { Column } from "../sources/source";
 import type { Outcome } from "../writers/h5ad";
 import type { Answer, Ask, Finished, Started } from "./messages";

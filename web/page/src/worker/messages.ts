@@ -1,9 +1,9 @@
 /** What the page and its worker say to each other. */
 
-import type { Verification } from "../atlas/verify";
 import type { MappedBlock } from "../mapping/columns";
-import type { MapOptions } from "../mapping/map_query";
 import type { NovelGroup } from "../mapping/novel_groups";
+import type { MapOptions } from "../mapping/query";
+import type { Verification } from "../mapping/verify";
 import type { Column } from "../sources/source";
 import type { Outcome } from "../writers/h5ad";
 

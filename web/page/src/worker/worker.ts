@@ -2,13 +2,14 @@
 
 import { File as H5File, ready as hdf5Ready } from "h5wasm";
 
-import { type Atlas, openAtlas } from "../atlas/atlas";
 import { openParts, type Parts, partsAt } from "../atlas/parts";
 import { readTrajectory } from "../atlas/trajectory";
-import { verifyAtlas } from "../atlas/verify";
 import { InputError, sentence } from "../errors";
-import { encode } from "../mapping/first_layer";
+import { type Atlas, openAtlas } from "../mapping/atlas";
+import { encode } from "../mapping/features";
 import { cellScales, geneValues, KeptCounts } from "../mapping/kept_counts";
+import { NovelCells } from "../mapping/novel_cells";
+import { provenance } from "../mapping/provenance";
 import {
   BLOCK_CELLS,
   checkedBlocks,
@@ -16,9 +17,8 @@ import {
   type MapOptions,
   openQuery,
   type Query,
-} from "../mapping/map_query";
-import { NovelCells } from "../mapping/novel_cells";
-import { provenance } from "../mapping/provenance";
+} from "../mapping/query";
+import { verifyAtlas } from "../mapping/verify";
 import { openFiles } from "../sources/open";
 import { beginning, type Outcome, writeH5ad } from "../writers/h5ad";
 import type { Answer, Ask } from "./messages";
@@ -82,7 +82,7 @@ async function map(files: readonly File[], options: MapOptions): Promise<void> {
       measured: genes.measured,
     },
   });
-  kept = new KeptCounts(query.first.target, genes.measured.length, !options.allowFractional);
+  kept = new KeptCounts(query.features.target, genes.measured.length, !options.allowFractional);
   const novel = new NovelCells(place.matrix.nCells, atlas.manifest);
   for await (const [block, encoded] of mapQuery(query, atlas, PAGE_BLOCK)) {
     kept.add(encoded);
@@ -111,11 +111,11 @@ async function mountedHdf5(): Promise<(file: File) => H5File> {
 /** Values of a gene: of the counts that were kept, or by reading the file once more. */
 async function geneOfQuery(gene: number): Promise<Float32Array> {
   if (kept?.fits) return kept.gene(gene);
-  const { first, place } = opened();
+  const { features, place } = opened();
   const values = new Float32Array(place.matrix.nCells);
   for await (const block of checkedBlocks(opened(), PAGE_BLOCK)) {
-    const encoded = encode(first, block);
-    const scale = cellScales(encoded.library, first.target);
+    const encoded = encode(features, block);
+    const scale = cellScales(encoded.library, features.target);
     values.set(geneValues({ ...encoded, scale }, gene), block.start);
   }
   return values;

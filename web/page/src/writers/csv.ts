@@ -1,7 +1,7 @@
 /** Results as the table that `cellport map -o results.csv` writes. */
 
 import type { ResultColumn } from "../mapping/columns";
-import type { Results } from "../page/results";
+import type { Results } from "../mapping/results";
 
 const ROWS = 2048;
 

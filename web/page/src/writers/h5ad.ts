@@ -5,15 +5,9 @@
 
 import { Dataset, type File, type Group, ready } from "h5wasm";
 
+import decisions from "../decisions";
 import type { ResultColumn, ResultMatrix } from "../mapping/columns";
-
-/** What `uns` can say: text, numbers, lists of text, tables of numbers, and groups of these. */
-export type Said = string | number | readonly string[] | Pairs | { readonly [key: string]: Said };
-
-/** A table of numbers, two in a row. */
-export class Pairs {
-  constructor(readonly values: Float64Array | Int32Array) {}
-}
+import { Pairs, type Said } from "../mapping/provenance";
 
 export interface Outcome {
   names: readonly string[];
@@ -22,7 +16,7 @@ export interface Outcome {
   uns: Record<string, Said>;
 }
 
-const FLAGS = "cellport_novel";
+const FLAGS = decisions.columns.novel;
 
 /**
  * The file to begin with. h5wasm makes no datasets of booleans, so it holds one, still empty:
@@ -140,8 +134,7 @@ function writeSaid(parent: Group, name: string, said: Said): void {
   } else if (isList(said)) texts(parent, name, said);
   else if (said instanceof Pairs) {
     array(parent, name, said.values, [said.values.length / 2, 2]);
-  }
-  else {
+  } else {
     const group = mapping(parent, name);
     // a slash would make a group in a group
     for (const [key, inner] of Object.entries(said)) writeSaid(group, key.replaceAll("/", "_"), inner);

@@ -1,6 +1,6 @@
 /** The scatter plot on a plain canvas, for browsers without WebGL 2. */
 
-import { fitCanvas, type Layer, type Scatter, type View } from "./scatter";
+import { fitCanvas, type Layer, type Scatter, type View } from "./canvas";
 
 export class CanvasScatter implements Scatter {
   private layers: readonly Layer[] = [];

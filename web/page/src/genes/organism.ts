@@ -1,47 +1,42 @@
 /** The organism that gene names point to. */
 
-import { GENOME_PREFIX } from "./gene_rules";
+import decisions from "../decisions";
+import { GENOME_PREFIX } from "./rules";
 
-export const ENSEMBL_ORGANISMS: Record<string, string> = {
-  ENSG: "human",
-  ENSMUSG: "mouse",
-  ENSRNOG: "rat",
-  ENSDARG: "zebrafish",
-  ENSMMUG: "rhesus macaque",
-  ENSMFAG: "crab-eating macaque",
-  ENSSSCG: "pig",
-};
+const { genes } = decisions;
+const ORGANISMS = new Map(Object.entries(genes.organisms));
+const ENSEMBL_ID = new RegExp(genes.ensembl_id.value);
 
-const ENSEMBL_ID = /(ENS[A-Z]{0,5}G)\p{Nd}{11}/u;
-const HUMAN_GENOMES = new Set(["GRCh37", "GRCh38", "hg19", "hg38"]);
-const SAMPLE = 5000;
-const MIN_STEMS = 10;
+/** Whether names can point to an organism. */
+export function isKnown(organism: string | null): organism is string {
+  return [...ORGANISMS.values()].some((known) => known === organism);
+}
 
 /** Guess the organism, or return null where the names do not say. */
 export function inferOrganism(names: readonly string[]): string | null {
-  const step = Math.max(1, Math.floor(names.length / SAMPLE));
+  const step = Math.max(1, Math.floor(names.length / genes.names_looked_at.value));
   const sample = names.filter((name, i) => i % step === 0 && name !== "");
   let found = new Map<string, number>();
   const bare: string[] = [];
   for (const name of sample) {
     const prefix = GENOME_PREFIX.exec(name);
     const ensembl = ENSEMBL_ID.exec(name);
-    if (prefix) count(found, HUMAN_GENOMES.has(prefix[1]) ? "human" : "mouse");
-    else if (ensembl) count(found, ENSEMBL_ORGANISMS[ensembl[1]] ?? "another organism");
+    if (prefix) count(found, genes.human_genomes.value.includes(prefix[1]) ? "human" : "mouse");
+    else if (ensembl) count(found, ORGANISMS.get(ensembl[1]) ?? "another organism");
     else bare.push(name);
   }
   if (2 * total(found) < sample.length) found = letterCase(bare);
   let winner: string | null = null;
   let most = 0;
   for (const [organism, n] of found) if (n > most) [winner, most] = [organism, n];
-  return winner !== "unclear" && most >= 0.8 * total(found) ? winner : null;
+  return winner !== "unclear" && most >= genes.majority.value * total(found) ? winner : null;
 }
 
 function letterCase(names: readonly string[]): Map<string, number> {
   const stems = new Set(names.map((name) => name.replace(/[^A-Za-z]+/gu, "")));
   const found = new Map<string, number>();
   const words = [...stems].filter((stem) => stem.length > 1);
-  if (words.length < MIN_STEMS) return found;
+  if (words.length < genes.fewest_stems.value) return found;
   for (const stem of words) {
     if (stem === stem.toUpperCase()) count(found, "human");
     else if (/^[A-Z]/.test(stem) || stem.startsWith("mt")) count(found, "mouse");

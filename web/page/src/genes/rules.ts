@@ -1,7 +1,9 @@
 /** The rules by which a gene name of a query reaches a panel gene: by equal keys.
  *
- * The same rules, in the same order, as in the Python package (`runtime/gene_rules.py`).
+ * The same rules, in the same order, as in the Python package (`runtime/genes/rules.py`).
  */
+
+import decisions from "../decisions";
 
 export type Keys = (string | null)[];
 
@@ -13,9 +15,8 @@ export interface Rule {
   sameGene?: boolean;
 }
 
-export const GENOME_PREFIX = /^(GRCh3[78]|hg19|hg38|GRCm3[89]|mm9|mm10|mm39)[_-]+(?=[^\n])/;
-const ID_IN_NAME =
-  /^(?:[^\n]+[_|:; -])?(ENS[A-Z]{0,5}G\p{Nd}{11})(?:\.\p{Nd}+)?(?:[_|:; -][^\n]+)?$/u;
+export const GENOME_PREFIX = new RegExp(`^${decisions.genes.genome_prefix.value}`);
+const ID_IN_NAME = new RegExp(`^(?:${decisions.genes.id_in_name.value})$`, "u");
 const ALNUM = /^[\p{L}\p{N}]+$/u;
 
 function unversioned(name: string): string {

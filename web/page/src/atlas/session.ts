@@ -1,38 +1,43 @@
-/** `encoder_tail.onnx` through onnxruntime-web: first layer's output to every answer. */
+/** `encoder_tail.onnx` through onnxruntime-web: features to every answer. */
 
 import * as ort from "onnxruntime-web/wasm";
 
+import decisions from "../decisions";
 import { AtlasError, firstLine } from "../errors";
+import { refusal } from "./manifest";
 
 /** Outputs of the graph by name: float32 [cells, width]. */
 export type Answers = Map<string, { width: number; data: Float32Array }>;
 
-export class Tail {
-  private constructor(
-    private readonly session: ort.InferenceSession,
-    private readonly nHidden: number,
-  ) {}
+/** Features of cells, float32 [cells, width]. */
+export interface Features {
+  width: number;
+  values: Float32Array;
+}
+
+export class Session {
+  private constructor(private readonly session: ort.InferenceSession) {}
 
   /** Open the graph; `wasmUrl` is where onnxruntime's WebAssembly lies, undefined under Node. */
-  static async open(graph: Uint8Array, nHidden: number, wasmUrl?: string): Promise<Tail> {
+  static async open(graph: Uint8Array, wasmUrl?: string): Promise<Session> {
     ort.env.wasm.numThreads = 1;
     ort.env.logLevel = "error";
     if (wasmUrl) ort.env.wasm.wasmPaths = { wasm: wasmUrl };
     try {
-      return new Tail(await ort.InferenceSession.create(graph), nHidden);
+      return new Session(await ort.InferenceSession.create(graph));
     } catch (error) {
       throw new AtlasError(`The atlas's network cannot be opened here (${firstLine(error)}).`);
     }
   }
 
-  async run(hidden: Float32Array): Promise<Answers> {
-    const cells = hidden.length / this.nHidden;
-    const input = new ort.Tensor("float32", hidden, [cells, this.nHidden]);
+  async run({ width, values }: Features): Promise<Answers> {
+    const cells = values.length / width;
+    const features = new ort.Tensor("float32", values, [cells, width]);
     let found: ort.InferenceSession.OnnxValueMapType;
     try {
-      found = await this.session.run({ [this.session.inputNames[0]]: input });
+      found = await this.session.run({ features });
     } catch (error) {
-      throw new AtlasError(`The atlas's network fails on its inputs (${firstLine(error)}).`);
+      throw refusal(decisions.format.graph_fails, { reason: firstLine(error) });
     }
     return new Map(
       this.session.outputNames.map((name) => {

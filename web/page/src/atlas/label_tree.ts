@@ -1,6 +1,9 @@
 /** The label tree: which labels are kinds of what, and how deep a call may go. */
 
+import decisions, { say } from "../decisions";
 import { AtlasError } from "../errors";
+
+const { format } = decisions;
 
 export interface LabelTree {
   /** The labels in the atlas's order, then the groups above them. */
@@ -11,14 +14,15 @@ export interface LabelTree {
   below: number[][];
 }
 
-export function buildTree(labels: readonly string[], parents: Record<string, string>): LabelTree {
+export function buildTree(
+  labels: readonly string[],
+  parents: ReadonlyMap<string, string>,
+): LabelTree {
   const chains = labels.map((label) => chain(label, parents));
   const nodes = [...new Set([...labels, ...chains.flat()])];
   const position = new Map(nodes.map((name, i) => [name, i]));
-  for (const name of Object.entries(parents).flat()) {
-    if (!position.has(name)) {
-      throw new AtlasError(`'${name}' of the label tree has no label below it.`);
-    }
+  for (const node of [...parents].flat()) {
+    if (!position.has(node)) throw new AtlasError(say(format.no_label_below, { node }));
   }
   const path = chains.map((names) => names.map((name) => position.get(name)!));
   const below = nodes.map((_, node) =>
@@ -27,13 +31,11 @@ export function buildTree(labels: readonly string[], parents: Record<string, str
   return { nodes, path, below };
 }
 
-function chain(label: string, parents: Record<string, string>): string[] {
+function chain(label: string, parents: ReadonlyMap<string, string>): string[] {
   const names = [label];
-  for (let above = parents[label]; above !== undefined; above = parents[above]) {
-    if (names.includes(above)) {
-      throw new AtlasError(`'${above}' is its own ancestor in the label tree.`);
-    }
-    names.push(above);
+  for (let node = parents.get(label); node !== undefined; node = parents.get(node)) {
+    if (names.includes(node)) throw new AtlasError(say(format.own_ancestor, { node }));
+    names.push(node);
   }
   return names;
 }

@@ -3,8 +3,8 @@
 import { marks, referenceMarks, type Shading } from "./colouring";
 import type { Theme } from "./palette";
 import type { Reference } from "./reference";
-import type { Results } from "./results";
-import type { Layer } from "./scatter";
+import type { Results } from "../../mapping/results";
+import type { Layer } from "./canvas";
 
 const FAINT = 28;
 
@@ -18,14 +18,14 @@ export function referenceLayer(
   theme: Theme,
 ): Layer {
   const { n, places, label } = reference;
-  const mark = referenceMarks(n, label, labels, byLabel, reference.order, hasQuery, theme);
+  const mark = referenceMarks(label, labels, byLabel, reference.order, hasQuery, theme);
   const colours = new Uint8Array(4 * n);
   const shapes = new Uint8Array(n);
   for (let cell = 0; cell < n; cell++) {
     const { colour, shape } = mark(cell);
     colours.set(colour, 4 * cell);
     if (hasQuery) colours[4 * cell + 3] = 170;
-    else colours[4 * cell + 3] = chosen === null || label?.[cell] === chosen ? 255 : FAINT;
+    else colours[4 * cell + 3] = chosen === null || label[cell] === chosen ? 255 : FAINT;
     shapes[cell] = shape;
   }
   const size = pointSize(n) * (hasQuery ? 0.75 : 1);

@@ -1,6 +1,6 @@
 /** The scatter plot in WebGL 2: one draw call a layer, shapes from signed distances. */
 
-import { fitCanvas, type Layer, type Scatter, type View } from "./scatter";
+import { fitCanvas, type Layer, type Scatter, type View } from "./canvas";
 
 const VERTEX = `#version 300 es
 in vec2 place; in vec4 colour; in float shape;

@@ -1,7 +1,8 @@
 /** The map: panning, zooming, pointing at a cell and drawing round some. */
 
+import type { Layer, Scatter, View } from "./canvas";
 import type { Rgb } from "./palette";
-import { type Layer, openScatter, type Scatter, type View } from "./scatter";
+import { openScatter } from "./scatter";
 
 export interface MapListener {
   /** Cells inside a line that was drawn. */

@@ -1,14 +1,13 @@
 /** The reference as the map shows it. */
 
-import type { Parts } from "../atlas/parts";
-import { AtlasError } from "../errors";
+import type { Parts } from "../../atlas/parts";
 import { type Course, readCourses } from "./trajectory";
 
 export interface Reference {
   n: number;
   places: Float32Array;
   /** Position in the atlas's labels, -1 for none. */
-  label: ArrayLike<number> | null;
+  label: ArrayLike<number>;
   /** The atlas's labels, most frequent first: the order in which they get their marks. */
   order: string[];
   /** The trajectory as the atlas holds it, null where it does not. */
@@ -18,21 +17,17 @@ export interface Reference {
 export async function readReference(parts: Parts): Promise<Reference> {
   const [umap, label, courses] = await Promise.all([
     parts.array("reference_umap"),
-    parts.arrayIfThere("reference_label"),
+    parts.array("reference_label"),
     readCourses(parts),
   ]);
-  const [n, width] = umap.shape;
-  if (width !== 2 || (label && label.data.length !== n)) {
-    throw new AtlasError("The atlas's 2-D map does not fit its cells; publish it again.");
-  }
   const { labels } = parts.manifest;
   const cells = new Float64Array(labels.length);
-  label?.data.forEach((code: number) => cells[code]++);
+  label.data.forEach((code: number) => cells[code]++);
   const order = labels.map((_, code) => code).sort((a, b) => cells[b] - cells[a] || a - b);
   return {
-    n,
+    n: umap.shape[0],
     places: Float32Array.from(umap.data),
-    label: label?.data ?? null,
+    label: label.data,
     order: order.map((code) => labels[code]),
     courses,
   };

@@ -1,6 +1,6 @@
 /** From a chosen column to marks of the cells and a legend. */
 
-import type { Column } from "../sources/source";
+import type { Column } from "../../sources/source";
 import {
   categoryMark,
   type Mark,
@@ -100,8 +100,7 @@ export function marks(shading: Shading, theme: Theme): (cell: number) => Mark {
 
 /** Marks of the reference: its labels where the query is coloured by label, else quiet. */
 export function referenceMarks(
-  n: number,
-  label: ArrayLike<number> | null,
+  label: ArrayLike<number>,
   labels: readonly string[],
   byLabel: boolean,
   fixed: readonly string[],
@@ -109,7 +108,7 @@ export function referenceMarks(
   theme: Theme,
 ): (cell: number) => Mark {
   const quiet: Mark = { colour: referenceColour(theme), shape: 0 };
-  if (!label || label.length !== n || !byLabel) return () => quiet;
+  if (!byLabel) return () => quiet;
   const byCode = labels.map((name) => {
     const found = categoryMark(fixed.indexOf(name), theme);
     return behind ? { colour: tinted(found.colour, quiet.colour), shape: 0 } : found;

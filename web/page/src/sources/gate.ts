@@ -1,50 +1,20 @@
 /** The raw-count gate: finds the matrix that holds raw counts, and checks each block.
  *
- * Same decisions as `runtime/gate.py` of the Python package.
+ * Same decisions as `runtime/sources/gate.py` of the Python package.
  */
 
-import { firstLine, InputError } from "../errors";
-import type { CountBlock, Place, Sample } from "../sources/source";
-import { cellRange } from "../words";
+import decisions, { say } from "../decisions";
+import { cellRange, firstLine, InputError } from "../errors";
+import type { CountBlock, Place, Sample } from "./source";
 
-type Content =
-  | "counts"
-  | "empty"
-  | "fractional"
-  | "normalised"
-  | "log-normalised"
-  | "scaled"
-  | "nan"
-  | "infinite";
+const { gate } = decisions;
 
-const IN_WORDS: Record<Content, string> = {
-  counts: "raw counts",
-  empty: "only zeros where looked",
-  fractional: "values that are not whole numbers",
-  normalised: "normalised values",
-  "log-normalised": "log-normalised values",
-  scaled: "scaled values (some are negative)",
-  nan: "missing values (NaN)",
-  infinite: "infinite values",
-};
-
-const LIKELY_LAYERS = ["counts", "raw_counts", "count"];
-const PARTIAL_LAYERS = ["spliced", "unspliced", "ambiguous"];
-// log1p of ten thousand counts per cell is 9.2, of a million 13.8.
-const LARGEST_LOGARITHM = 20;
-// Relative spread of sums over cells that were all scaled to one total.
-const SAME_TOTAL = 0.02;
+type Content = keyof typeof gate.in_words;
+type Faults = Record<keyof typeof gate.faults, number>;
 
 export interface Choice {
   place: Place;
   notes: string[];
-}
-
-interface Faults {
-  negative: number;
-  nan: number;
-  infinite: number;
-  fractional: number;
 }
 
 export function classify(sample: Sample): Content {
@@ -59,16 +29,16 @@ export function classify(sample: Sample): Content {
   if (!kept.length) return "empty";
   if (!faults.fractional) return "counts";
   const values = kept.map((i) => sample.values[i]);
-  const small = values.every((value) => value < LARGEST_LOGARITHM);
+  const small = values.every((value) => value < gate.largest_logarithm.value);
   const whole = values.filter((value) => value === Math.floor(value)).length / values.length;
-  if (whole > 0.5) return "fractional";
+  if (whole > gate.mostly_whole.value) return "fractional";
   if (sample.cells) {
     const { cells } = sample;
     const owners = kept.map((i) => cells[i]);
     if (small && rescaled(values.map(Math.expm1), owners)) return "log-normalised";
     if (rescaled(values, owners)) return "normalised";
   }
-  return small && whole < 0.2 ? "log-normalised" : "fractional";
+  return small && whole < gate.hardly_whole.value ? "log-normalised" : "fractional";
 }
 
 /** Whether every cell's values are counts times a factor of that cell. */
@@ -82,17 +52,18 @@ function rescaled(values: readonly number[], owners: readonly number[]): boolean
   const sums = [...totals.values()];
   const mean = sums.reduce((a, b) => a + b, 0) / sums.length;
   const variance = sums.reduce((a, b) => a + (b - mean) ** 2, 0) / sums.length;
-  if (sums.length >= 3 && Math.sqrt(variance) < SAME_TOTAL * mean) return true;
+  const alike = Math.sqrt(variance) < gate.same_total.value * mean;
+  if (sums.length >= gate.fewest_totals.value && alike) return true;
   let larger = 0;
   let near = 0;
   values.forEach((value, i) => {
     const multiple = value / smallest.get(owners[i])!;
-    if (multiple > 1.5) {
+    if (multiple > gate.larger_multiple.value) {
       larger++;
-      if (Math.abs(multiple - Math.round(multiple)) < 1e-3) near++;
+      if (Math.abs(multiple - Math.round(multiple)) < gate.near_multiple.value) near++;
     }
   });
-  return larger > 0 && near / larger > 0.95;
+  return larger > 0 && near / larger > gate.multiples.value;
 }
 
 /** Find the matrix that holds raw counts; a layer that is named is the only one inspected. */
@@ -114,29 +85,27 @@ export async function chooseCounts(
       content = classify(await place.matrix.sample());
     } catch (error) {
       if (!(error instanceof InputError) || key === "X" || places.size === 1) throw error;
-      seen.set(key, `cannot be read (${firstLine(error)})`);
+      seen.set(key, say(gate.unread, { reason: firstLine(error) }));
       continue;
     }
     if (accepted.includes(content)) return { place, notes: notes(seen, place, content) };
     if (content === "empty") empty ??= place;
-    seen.set(place.name, `holds ${IN_WORDS[content]}`);
+    seen.set(place.name, say(gate.holds, { content: gate.in_words[content] }));
   }
   if (empty) {
     seen.delete(empty.name);
     return { place: empty, notes: notes(seen, empty, "empty") };
   }
-  throw new InputError(
-    `${title} holds no raw counts: ${listed(seen)}. ` +
-      "Raw counts are needed; use the file from before normalisation.",
-  );
+  throw new InputError(say(gate.no_counts, { title, places: listed(seen) }));
 }
 
 function order(places: ReadonlyMap<string, unknown>): string[] {
   const lower = new Map(
     [...places.keys()].filter((k) => k !== "X" && k !== "raw").map((k) => [k.toLowerCase(), k]),
   );
-  const likely = LIKELY_LAYERS.flatMap((name) => lower.get(name) ?? []);
-  const others = [...lower].filter(([name]) => !PARTIAL_LAYERS.includes(name)).map(([, key]) => key);
+  const likely = gate.likely_layers.value.flatMap((name) => lower.get(name) ?? []);
+  const partial = gate.partial_layers.value;
+  const others = [...lower].filter(([name]) => !partial.includes(name)).map(([, key]) => key);
   const all = ["X", ...likely, ...others.filter((key) => !likely.includes(key)), "raw"];
   return all.filter((key) => places.has(key));
 }
@@ -149,16 +118,17 @@ async function named(
 ): Promise<Choice> {
   const opener = places.get(layer);
   if (!opener) {
-    const there = [...places.keys()].map((key) => `'${key}'`).join(", ");
-    throw new InputError(`${title} has no layer '${layer}'. There are: ${there}.`);
+    const keys = [...places.keys()].map((key) => `'${key}'`).join(", ");
+    throw new InputError(say(gate.no_layer, { title, layer, there: `There are: ${keys}.` }));
   }
   const place = opener();
   const content = classify(await place.matrix.sample());
   if (accepted.includes(content)) return { place, notes: notes(new Map(), place, content) };
   const elsewhere = await firstWithCounts(places, layer);
+  const said = { title, place: place.name, content: gate.in_words[content] };
   throw new InputError(
-    `${title}: ${place.name} holds ${IN_WORDS[content]} instead of raw counts.` +
-      (elsewhere ? ` Raw counts are in ${elsewhere}.` : ""),
+    say(gate.no_counts_in_layer, said) +
+      (elsewhere ? say(gate.counts_elsewhere, { place: elsewhere }) : ""),
   );
 }
 
@@ -184,10 +154,11 @@ function listed(seen: ReadonlyMap<string, string>): string {
 function notes(seen: ReadonlyMap<string, string>, place: Place, content: Content): string[] {
   const said: string[] = [];
   if (seen.size) {
-    said.push(`${listed(seen)}; raw counts were found in ${place.name} and used.`);
+    said.push(say(gate.counts_found, { places: listed(seen), place: place.name }));
   }
   if (content === "fractional") {
-    said.push(`${place.name} holds ${IN_WORDS[content]}; they were allowed as counts.`);
+    const allowed = { place: place.name, content: gate.in_words[content] };
+    said.push(say(gate.fractions_allowed, allowed));
   }
   return said;
 }
@@ -195,25 +166,20 @@ function notes(seen: ReadonlyMap<string, string>, place: Place, content: Content
 /** Refuse a block with values that are no counts; the message names the cells. */
 export function checkBlock(block: CountBlock, description: string, allowFractional = false): void {
   const faults = findFaults(block.data);
-  const found = [
-    [faults.nan, "missing (NaN)"] as const,
-    [faults.infinite, "infinite"] as const,
-    [faults.negative, "negative"] as const,
-    [allowFractional ? 0 : faults.fractional, "not whole"] as const,
-  ]
+  if (allowFractional) faults.fractional = 0;
+  const found = Object.entries(gate.faults)
+    .map(([name, what]) => [faults[name as keyof Faults], what] as const)
     .filter(([n]) => n > 0)
     .map(([n, what]) => `${n} ${what}`);
   if (found.length) {
-    const place = cellRange(description, block.start, block.start + block.nCells);
-    throw new InputError(
-      `${place}: ${block.data.length} values are stored, ${found.join(" and ")}; ` +
-        "raw counts are needed in every cell.",
-    );
+    const cells = cellRange(description, block.start, block.start + block.nCells);
+    const places = { cells, stored: block.data.length, faults: found.join(" and ") };
+    throw new InputError(say(gate.no_counts_in_cells, places));
   }
 }
 
 function findFaults(values: Float32Array): Faults {
-  const faults = { negative: 0, nan: 0, infinite: 0, fractional: 0 };
+  const faults = { nan: 0, infinite: 0, negative: 0, fractional: 0 };
   let bad = 0;
   for (let k = 0; k < values.length; k++) {
     const x = values[k];

@@ -1,7 +1,4 @@
-/** Drawing many points: WebGL where there is one, a plain canvas elsewhere. */
-
-import { CanvasScatter } from "./scatter_canvas";
-import { openWebgl } from "./scatter_webgl";
+/** What is drawn on the map's canvas: points, and the part of the plane that is shown. */
 
 /** Points of one kind, drawn in their order. */
 export interface Layer {
@@ -28,10 +25,6 @@ export interface View {
 export interface Scatter {
   setLayers(layers: readonly Layer[]): void;
   draw(view: View, background: readonly [number, number, number]): void;
-}
-
-export function openScatter(canvas: HTMLCanvasElement): Scatter {
-  return openWebgl(canvas) ?? new CanvasScatter(canvas);
 }
 
 /** Fit the drawing to the canvas as it is laid out; sharp on dense screens. */

@@ -1,7 +1,7 @@
 /** The results of a query, gathered block by block. */
 
-import type { MappedBlock, ResultColumn, ResultMatrix } from "../mapping/columns";
-import type { Started } from "../worker/messages";
+import decisions from "../decisions";
+import type { MappedBlock, ResultColumn, ResultMatrix } from "./columns";
 
 export class Results {
   readonly names: string[] = [];
@@ -10,19 +10,7 @@ export class Results {
   /** Cells mapped so far. */
   done = 0;
 
-  constructor(
-    readonly fileName: string,
-    readonly started: Started,
-  ) {}
-
-  /** The file's name without its kind. */
-  get title(): string {
-    return this.fileName.replace(/\.(h5ad|h5|hdf5|mtx|mtx\.gz)$/i, "");
-  }
-
-  get nCells(): number {
-    return this.started.nCells;
-  }
+  constructor(readonly nCells: number) {}
 
   add(block: MappedBlock, names: readonly string[]): void {
     for (const name of names) this.names.push(name);
@@ -63,7 +51,7 @@ export class Results {
 
   /** x and y of a cell, cell after cell. */
   get places(): Float32Array {
-    return this.matrices.get("X_cellport_umap")?.values ?? new Float32Array(0);
+    return this.matrices.get(decisions.columns.umap)?.values ?? new Float32Array(0);
   }
 }
 

@@ -1,10 +1,12 @@
 /** The trajectory as lines over the map, from milestone to milestone. */
 
-import type { Manifest } from "../atlas/manifest";
-import type { Parts } from "../atlas/parts";
-import { readTrajectory } from "../atlas/trajectory";
-import { structureNames } from "../mapping/structure";
-import type { Results } from "./results";
+import type { Graph } from "../../atlas/manifest";
+import type { Parts } from "../../atlas/parts";
+import { courseOf, readTrajectory } from "../../atlas/trajectory";
+import decisions from "../../decisions";
+import type { Results } from "../../mapping/results";
+
+const { columns } = decisions;
 
 /** Course of an edge on the map: x and y, point after point. */
 export interface Course {
@@ -25,24 +27,24 @@ const FEWEST = 5;
 export async function readCourses(parts: Parts): Promise<Course[] | null> {
   const found = await readTrajectory(parts);
   if (!found) return null;
-  const { milestones, ends, points } = found;
-  const path = Float32Array.from(found.path);
-  return found.edges.map((_, edge) => ({
-    from: milestones[ends[2 * edge]],
-    to: milestones[ends[2 * edge + 1]],
-    points: path.subarray(2 * points * edge, 2 * points * (edge + 1)),
+  const { edges, milestones } = found.graph;
+  return edges.map(([start, end], edge) => ({
+    from: milestones[start],
+    to: milestones[end],
+    points: courseOf(found, edge),
   }));
 }
 
 /** Courses through the cells of a query, for atlases that do not hold their own. */
-export function coursesOf(results: Results, manifest: Manifest): Course[] {
-  const edge = results.category("cellport_edge");
-  const fraction = results.float("cellport_edge_fraction");
-  if (!edge || !fraction) return [];
-  return endsOf(manifest).flatMap(([from, to], number) => {
+export function coursesOf(results: Results, graph: Graph | null): Course[] {
+  const edge = results.category(columns.edge);
+  const fraction = results.float(columns.edge_fraction);
+  if (!graph || !edge || !fraction) return [];
+  return graph.edges.flatMap(([start, end], number) => {
     const cells: number[] = [];
     for (let cell = 0; cell < results.done; cell++) if (edge.values[cell] === number) cells.push(cell);
     if (cells.length < FEWEST) return [];
+    const [from, to] = [graph.milestones[start], graph.milestones[end]];
     return [{ from, to, points: smoothed(cells, fraction, results.places) }];
   });
 }
@@ -62,13 +64,6 @@ function smoothed(cells: readonly number[], fraction: Float32Array, places: Floa
     points.set([x / weight, y / weight], 2 * k);
   }
   return points;
-}
-
-function endsOf(manifest: Manifest): [string, string][] {
-  return structureNames(manifest).edges.map((name) => {
-    const [from, ...to] = name.split(" -> ");
-    return [from, to.join(" -> ")];
-  });
 }
 
 /** Draws courses into an SVG, again for every view of the map. */

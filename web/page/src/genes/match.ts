@@ -1,13 +1,18 @@
 /** Match the genes of a query to the panel of an atlas, and say how it went.
  *
- * Same decisions as `runtime/genes.py` of the Python package.
+ * Same decisions as `runtime/genes/match.py` of the Python package.
  */
 
+import decisions, { say } from "../decisions";
 import { InputError } from "../errors";
-import type { GeneColumns } from "../sources/source";
-import { examples, grouped, percent } from "../words";
-import { type Rule, RULES } from "./gene_rules";
-import { ENSEMBL_ORGANISMS, inferOrganism } from "./organism";
+import { examples } from "../words";
+import { inferOrganism, isKnown } from "./organism";
+import { type Rule, RULES } from "./rules";
+
+const { genes: rules } = decisions;
+
+/** Candidate names of the genes, by column. */
+type GeneColumns = ReadonlyMap<string, readonly string[]>;
 
 export interface Panel {
   symbols: readonly string[];
@@ -44,7 +49,7 @@ function geneName(panel: Panel, gene: number): string {
 export function matchGenes(
   columns: GeneColumns,
   panel: Panel,
-  { organism, minimum = 0.2, warnBelow = 0.6, anyOrganism = false, source = "the query" }: MatchOptions,
+  { organism, minimum = rules.minimum.value, warnBelow = 0.6, anyOrganism = false, source = "the query" }: MatchOptions,
 ): GeneMatch {
   const nPanel = panel.symbols.length;
   const [first, firstNames] = columns.entries().next().value ?? ["index", []];
@@ -141,15 +146,14 @@ function refuseOtherOrganism(
   stated: string | null,
   source: string,
 ): void {
-  const known = stated !== null && Object.values(ENSEMBL_ORGANISMS).includes(stated);
-  const organism = known ? stated : (inferOrganism(panel.symbols) ?? inferOrganism(panel.ensembl));
+  const organism = isKnown(stated)
+    ? stated
+    : (inferOrganism(panel.symbols) ?? inferOrganism(panel.ensembl));
   for (const names of columns.values()) {
     const seen = inferOrganism(names);
     if (organism && seen && seen !== organism) {
-      throw new InputError(
-        `The genes of ${source} look like ${seen} (${examples(names)}), but the atlas is ` +
-          `${organism}. Use an atlas of ${seen}, or translate the genes to ${organism} orthologs first.`,
-      );
+      const places = { source, seen, examples: examples(names), organism };
+      throw new InputError(say(rules.other_organism, places));
     }
   }
 }
@@ -165,30 +169,17 @@ function finish(match: ColumnMatch, panel: Panel, warnBelow: number, source: str
   const loose = match.byRule.get("letter case") ?? 0;
   const warnings: string[] = [];
   if (nMatched < warnBelow * nPanel) {
-    warnings.push(
-      `Only ${grouped(nMatched)} of the atlas's ${grouped(nPanel)} genes ` +
-        `(${percent(nMatched / nPanel)}) are in ${source}; labels are less sure below ` +
-        `${percent(warnBelow)}.`,
-    );
+    const counts = { matched: nMatched, panel: nPanel, share: nMatched / nPanel };
+    warnings.push(say(rules.few, { ...counts, enough: warnBelow, source }));
   }
-  if (loose > 0.1 * nMatched) {
-    warnings.push(
-      `${grouped(loose)} genes of ${source} match the atlas only when letter case is ignored; ` +
-        "check that the organism is right.",
-    );
+  if (loose > rules.many_by_case.value * nMatched) {
+    warnings.push(say(rules.by_case, { genes: loose, source }));
   }
   if (ambiguous.length) {
-    warnings.push(
-      `${grouped(ambiguous.length)} genes of the atlas (${examples(ambiguous)}) were left out: ` +
-        `several names in ${source} could mean each.`,
-    );
+    const places = { genes: ambiguous.length, examples: examples(ambiguous), source };
+    warnings.push(say(rules.ambiguous, places));
   }
-  if (nDuplicated) {
-    warnings.push(
-      `${grouped(nDuplicated)} genes of ${source} repeat the name of another; their counts were ` +
-        "summed.",
-    );
-  }
+  if (nDuplicated) warnings.push(say(rules.repeated, { genes: nDuplicated, source }));
   const missing: string[] = [];
   match.measured.forEach((has, gene) => {
     if (!has) missing.push(geneName(panel, gene));
@@ -208,22 +199,17 @@ function finish(match: ColumnMatch, panel: Panel, warnBelow: number, source: str
 }
 
 function tooFew(match: ColumnMatch, panel: Panel, minimum: number, source: string): string {
-  const rules = [...match.byRule]
-    .filter(([, n]) => n > 0)
-    .map(([rule, n]) => `${grouped(n)} by ${rule}`)
-    .join(", ");
+  const matching = [...match.byRule].filter(([, n]) => n > 0);
+  const byRule = matching.map(([rule, genes]) => say(rules.by_rule, { genes, rule })).join(", ");
   const wanted = examples(panel.symbols.filter((name) => name !== ""));
-  const ids = examples(
-    panel.ensembl.filter((name) => name !== ""),
-    1,
-  );
-  return (
-    `Only ${grouped(match.nMatched)} of the atlas's ${grouped(panel.symbols.length)} genes are in ` +
-    source +
-    (rules ? ` (${rules}; column '${match.column}')` : "") +
-    `; at least ${percent(minimum)} are needed. The names there look like ` +
-    `${examples(match.names) || "nothing at all"}; the atlas knows ` +
-    `${[wanted, ids].filter((part) => part).join(" or ")}. ` +
-    "Put gene symbols or Ensembl ids into the index or any text column of var."
-  );
+  const ids = panel.ensembl.filter((name) => name !== "");
+  return say(rules.too_few, {
+    matched: match.nMatched,
+    panel: panel.symbols.length,
+    source,
+    rules: byRule && say(rules.rules, { rules: byRule, column: match.column }),
+    minimum,
+    examples: examples(match.names) || rules.no_examples,
+    known: [wanted, examples(ids, 1)].filter((part) => part).join(" or "),
+  });
 }

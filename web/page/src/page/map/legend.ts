@@ -1,8 +1,8 @@
 /** The legend: categories to choose from, or a scale. */
 
-import { grouped, short } from "../words";
+import { grouped, short } from "../../words";
 import { entries, type Shading } from "./colouring";
-import { fill, h } from "./dom";
+import { fill, h } from "../dom";
 import { css, scaleColour, type Theme } from "./palette";
 import { symbol } from "./symbol";
 

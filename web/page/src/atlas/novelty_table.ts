@@ -1,10 +1,11 @@
 /** Novelty scores to p-values against held-out reference cells of like depth and coverage.
  *
- * Same as `runtime/novelty.py` of the Python package.
+ * Same as `runtime/atlas/novelty_table.py` of the Python package.
  */
 
-import type { NpyArray } from "../atlas/npy";
-import { AtlasError } from "../errors";
+import decisions from "../decisions";
+import { refusal } from "./manifest";
+import type { Parts } from "./parts";
 
 export interface NoveltyTable {
   /** [levels], descending from 1. */
@@ -17,36 +18,32 @@ export interface NoveltyTable {
   score: Float32Array[][];
 }
 
-export function noveltyTable(
-  p: NpyArray,
-  share: NpyArray,
-  depth: NpyArray,
-  score: NpyArray,
-): NoveltyTable {
-  const [shares, bins, levels] = score.shape;
-  const fits =
-    score.shape.length === 3 &&
-    p.data.length === levels &&
-    levels > 1 &&
-    share.data.length === shares &&
-    depth.shape.length === 2 &&
-    depth.shape[0] === shares &&
-    depth.shape[1] === bins &&
-    p.data[levels - 1] > 0;
-  if (!fits) throw new AtlasError("The atlas's novelty table is malformed; publish it again.");
-  const depths = depth.data as Float32Array;
-  const scores = score.data as Float32Array;
-  const rows = Array.from({ length: shares }, (_, s) => s);
+/** Read the table of an atlas; refuses one that is empty or not in order. */
+export async function readNoveltyTable(parts: Parts): Promise<NoveltyTable> {
+  const names = ["p", "share", "depth", "score"];
+  const arrays = await Promise.all(names.map((name) => parts.array(`novelty_${name}`)));
+  const [p, share, depth, score] = arrays.map(({ data }) => data as Float32Array);
+  const [shares, bins, levels] = arrays[3].shape;
+  const cut = (values: Float32Array, width: number) =>
+    Array.from({ length: width && values.length / width }, (_, row) =>
+      values.subarray(row * width, (row + 1) * width),
+    );
+  const [depths, scores] = [cut(depth, bins), cut(score, levels)];
+  const rising = [p.map((value) => -value), share, ...depths, ...scores].every(isRising);
+  if (levels < 2 || !depth.length || !rising || !(p[levels - 1] > 0)) {
+    throw refusal(decisions.format.novelty_table);
+  }
   return {
-    logP: Float64Array.from(p.data, Math.log),
-    share: share.data as Float32Array,
-    depth: rows.map((s) => depths.subarray(s * bins, (s + 1) * bins)),
-    score: rows.map((s) =>
-      Array.from({ length: bins }, (_, b) =>
-        scores.subarray((s * bins + b) * levels, (s * bins + b + 1) * levels),
-      ),
-    ),
+    logP: Float64Array.from(p, Math.log),
+    share,
+    depth: depths,
+    score: Array.from({ length: shares }, (_, row) => scores.slice(row * bins, (row + 1) * bins)),
   };
+}
+
+function isRising(values: Float32Array): boolean {
+  const steps = values.subarray(1).map((value, i) => value - values[i]);
+  return steps.every((step) => Number.isFinite(step) && step >= 0);
 }
 
 /** Share of comparable held-out reference cells that are at least as strange. */

@@ -1,0 +1,57 @@
+/** What cells are called: the best label, how sure it is, the call, and the label set.
+ *
+ * Same as `runtime/mapping/annotate/labels.py` of the Python package.
+ */
+
+import { buildTree, callDeepest } from "../../atlas/label_tree";
+import type { Manifest } from "../../atlas/manifest";
+import decisions from "../../decisions";
+import { type Annotator, argmax, rowOf } from "./annotator";
+
+const { columns, values } = decisions;
+
+/** An empty cell is called unknown with probability 0, whatever the network makes of it. */
+export function labelling({ labels, parents, head, thresholds }: Manifest): Annotator {
+  const tree = buildTree(labels, parents);
+  const least = Float32Array.from(head.set_prob);
+  // label sets met so far; blocks name them by position
+  const sets = new Map<string, number>([["", 0]]);
+
+  function setOf(prob: Float32Array, best: number): number {
+    const inside: number[] = [];
+    prob.forEach((value, label) => {
+      if (value >= least[label] || label === best) inside.push(label);
+    });
+    inside.sort((a, b) => prob[b] - prob[a]);
+    const text = inside.map((label) => labels[label]).join(values.joined_by);
+    if (!sets.has(text)) sets.set(text, sets.size);
+    return sets.get(text)!;
+  }
+
+  return ({ answers, library }) => {
+    const n = library.length;
+    const [label, call, set] = [new Int32Array(n), new Int32Array(n), new Int32Array(n)];
+    const prob = new Float32Array(n);
+    for (let cell = 0; cell < n; cell++) {
+      const row = rowOf(answers, "label_prob", cell);
+      const best = argmax(row);
+      const empty = library[cell] <= 0;
+      label[cell] = empty ? labels.length : best;
+      prob[cell] = empty ? 0 : row[best];
+      call[cell] = empty
+        ? tree.nodes.length
+        : callDeepest(tree, row, best, thresholds.call_prob);
+      set[cell] = empty ? 0 : setOf(row, best);
+    }
+    const category = (name: string, categories: string[], codes: Int32Array, free = false) =>
+      ({ name, kind: "category", categories, values: codes, free }) as const;
+    return {
+      columns: [
+        category(columns.label, [...labels, values.unknown], label),
+        { name: columns.prob, kind: "float", values: prob },
+        category(columns.call, [...tree.nodes, values.unknown], call),
+        category(columns.label_set, [...sets.keys()], set, true),
+      ],
+    };
+  };
+}

@@ -1,0 +1,25 @@
+/** An atlas opened for mapping. */
+
+import type { Manifest } from "../atlas/manifest";
+import { type NoveltyTable, readNoveltyTable } from "../atlas/novelty_table";
+import type { Parts } from "../atlas/parts";
+import { Session } from "../atlas/session";
+import { type PanelArrays, readPanelArrays } from "./features";
+
+export interface Atlas {
+  manifest: Manifest;
+  panel: PanelArrays;
+  novelty: NoveltyTable;
+  tail: Session;
+}
+
+/** Read what mapping needs; `wasmUrl` as for `Session.open`. */
+export async function openAtlas(parts: Parts, wasmUrl?: string): Promise<Atlas> {
+  const [graph, panel, novelty] = await Promise.all([
+    parts.bytes("encoder_tail.onnx"),
+    readPanelArrays(parts),
+    readNoveltyTable(parts),
+  ]);
+  const tail = await Session.open(graph, wasmUrl);
+  return { manifest: parts.manifest, panel, novelty, tail };
+}

@@ -1,0 +1,101 @@
+/** A query, block by block, to results. */
+
+import { answersOf } from "../atlas/arrays";
+import { type Manifest, refusal } from "../atlas/manifest";
+import type { Answers } from "../atlas/session";
+import decisions, { say } from "../decisions";
+import { InputError } from "../errors";
+import { type GeneMatch, matchGenes } from "../genes/match";
+import { checkBlock, chooseCounts } from "../sources/gate";
+import type { Contents, CountBlock, Place } from "../sources/source";
+import { annotators } from "./annotate/all";
+import type { Atlas } from "./atlas";
+import type { MappedBlock } from "./columns";
+import { encode, type EncodedCells, type QueryFeatures, queryFeatures } from "./features";
+
+export const BLOCK_CELLS = 2048;
+
+const { files, format } = decisions;
+
+export interface MapOptions {
+  layer: string | null;
+  allowFractional: boolean;
+  anyOrganism: boolean;
+}
+
+export const DEFAULTS: MapOptions = { layer: null, allowFractional: false, anyOrganism: false };
+
+/** A query that has passed the gate and whose genes have been matched. */
+export interface Query {
+  contents: Contents;
+  place: Place;
+  genes: GeneMatch;
+  features: QueryFeatures;
+  notes: string[];
+  options: MapOptions;
+}
+
+export async function openQuery(
+  contents: Contents,
+  atlas: Atlas,
+  options: MapOptions,
+): Promise<Query> {
+  const { title, cells, places } = contents;
+  if (!cells.length) throw new InputError(say(files.no_cells, { title }));
+  const choice = await chooseCounts(title, places, options.layer, options.allowFractional);
+  const { place } = choice;
+  const { where } = place.matrix;
+  if (!place.matrix.nGenes) throw new InputError(say(files.no_genes, { where }));
+  const { manifest } = atlas;
+  const genes = matchGenes(place.genes(), manifest.panel, {
+    organism: manifest.organism || null,
+    warnBelow: manifest.thresholds.low_gene_coverage,
+    anyOrganism: options.anyOrganism,
+    source: where,
+  });
+  return {
+    contents,
+    place,
+    genes,
+    features: queryFeatures(atlas.panel, genes.panelColumn, genes.measured),
+    notes: [...contents.notes, ...choice.notes, ...genes.warnings],
+    options,
+  };
+}
+
+/** Blocks of a query, every value checked to be a count. */
+export async function* checkedBlocks(query: Query, blockCells: number): AsyncGenerator<CountBlock> {
+  const { matrix } = query.place;
+  for await (const block of matrix.blocks(blockCells)) {
+    checkBlock(block, matrix.where, query.options.allowFractional);
+    yield block;
+  }
+}
+
+export async function* mapQuery(
+  query: Query,
+  atlas: Atlas,
+  blockCells = BLOCK_CELLS,
+): AsyncGenerator<[MappedBlock, EncodedCells]> {
+  const { nMatched, measured } = query.genes;
+  const adding = annotators(atlas, nMatched / measured.length);
+  for await (const block of checkedBlocks(query, blockCells)) {
+    const encoded = encode(query.features, block);
+    const answers = await atlas.tail.run(encoded.features);
+    checkAnswers(answers, atlas.manifest, block.nCells);
+    const added = adding.map((annotate) => annotate({ answers, library: encoded.library }));
+    const columns = added.flatMap((one) => one.columns);
+    const matrices = added.flatMap((one) => one.matrices ?? []);
+    yield [{ start: block.start, nCells: block.nCells, columns, matrices }, encoded];
+  }
+}
+
+/** Refuse an encoder that does not answer what the manifest says. */
+function checkAnswers(answers: Answers, manifest: Manifest, cells: number): void {
+  for (const [answer, shape] of answersOf(manifest)) {
+    const found = answers.get(answer);
+    if (found?.width === shape.reduce((n, extent) => n * extent, 1)) continue;
+    const what = found ? `of shape [${[cells, found.width].join(", ")}]` : "missing";
+    throw refusal(format.other_answer, { atlas: manifest.name, answer, cells, found: what });
+  }
+}
