@@ -374,7 +374,7 @@ class Manifest:
         return self.structure.trajectory if self.structure else None
 
 
-def manifestquoted(manifest: Manifest, members: Mapping[str, Any]) -> dict[str, Any]:
+def manifest_json(manifest: Manifest, members: Mapping[str, Any]) -> dict[str, Any]:
     """Return the JSON object of a manifest; `members` are size and hash of the other members."""
     return {"format_version": FORMAT_VERSION, **asdict(manifest), "members": dict(members)}
 
@@ -387,8 +387,8 @@ def read_manifest(values: Mapping[str, Any], path: Path) -> Manifest:
     AtlasError
         A field is missing or malformed, or the atlas needs what this version does not have.
     """
-    _refuse_newer(values, path)
     try:
+        _refuse_newer(values, path)
         manifest: Manifest = read_typed(Manifest, values)
     except UnknownValueError as error:
         name, value = error.args
@@ -410,9 +410,8 @@ def _malformed(path: Path, name: str) -> AtlasError:
 
 def _refuse_newer(values: Mapping[str, Any], path: Path) -> None:
     """Refuse what another version wrote, before fields are looked at that it may have changed."""
-    requires, oldest = values.get("requires", {}), values.get("minimum_runtime", "")
-    if not isinstance(requires, dict):
-        raise _malformed(path, "requires")
+    requires = read_typed(dict[str, str], values.get("requires", {}), "requires")
+    oldest = values.get("minimum_runtime", "")
     for name in sorted(requires.keys() - _KNOWN):
         raise _refusal("requires", path, feature=name, since=requires[name])
     if not isinstance(oldest, str) or not _VERSION.fullmatch(oldest):

@@ -100,7 +100,7 @@ def assert_same_h5ad(page: Path, python: Path) -> None:
 def site(folder: Path, lung: tuple[Atlas, Any]) -> Iterator[str]:
     """A published site behind a plain file server, some folders down."""
     if shutil.which("chromium") is None or not (PAGE / "index.html").is_file():
-        pytest.skip("the visit needs chromium, and the built page: npm run build in web/")
+        pytest.skip("the visit needs chromium, and the built page: npm run build in web/page")
     root = folder / "server" / "some" / "where"
     root.mkdir(parents=True)
     publish(lung[0].file.path, root / "lung")
@@ -112,7 +112,7 @@ def test_a_visit_gives_what_map_gives(
     folder: Path, lung: tuple[Atlas, Any], site: str, tmp_path: Path
 ) -> None:
     atlas, query = lung
-    gene = next(name for name in atlas.manifest.symbols if name)
+    gene = next(name for name in atlas.panel.symbols if name)
     out = visit(
         site,
         tmp_path,

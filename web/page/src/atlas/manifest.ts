@@ -86,6 +86,7 @@ const readProvenance = record({
   converted_from: optional(text, ""),
   training: optional(dictionary(anything), new Map()),
 });
+const readRequires = optional(dictionary(text), new Map());
 const readFields = record({
   name: text,
   organism: text,
@@ -105,7 +106,7 @@ const readFields = record({
   held_out: nullable(readHeldOut),
   provenance: readProvenance,
   minimum_runtime: optional(text, "0.1.0"),
-  requires: optional(dictionary(text), new Map()),
+  requires: readRequires,
 });
 /** What the server or the site adds: hashes of the members, and of the whole file. */
 const readSite = record({ members: dictionary(record({ sha256: text })), sha256: text });
@@ -181,12 +182,12 @@ function malformed(field: string): AtlasError {
 
 /** Refuse what another version wrote, before fields are looked at that it may have changed. */
 function refuseNewer(values: Record<string, unknown>): void {
-  const { requires = {}, minimum_runtime: oldest } = values;
+  const { minimum_runtime: oldest } = values;
   const known: readonly string[] = format.known.value;
-  for (const feature of Object.keys(object(requires, "requires")).sort()) {
-    const since = String((requires as Record<string, unknown>)[feature]);
-    if (!known.includes(feature)) throw refusal(format.requires, { feature, since });
-  }
+  const unknown = [...readRequires(values.requires, "requires")]
+    .filter(([feature]) => !known.includes(feature))
+    .sort(([one], [other]) => (one < other ? -1 : 1));
+  for (const [feature, since] of unknown) throw refusal(format.requires, { feature, since });
   const isVersion = new RegExp(`^(?:${format.version.value})$`);
   if (typeof oldest !== "string" || !isVersion.test(oldest)) throw malformed("minimum_runtime");
   if (isNewer(oldest, VERSION)) throw refusal(format.too_old, { oldest });
