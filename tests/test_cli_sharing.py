@@ -130,10 +130,11 @@ def test_without_the_page_one_command_builds_it(
     command: str, tiny_atlas: Any, tmp_path: Path, page: Path
 ) -> None:
     (page / "index.html").unlink()
+    (page.parent / "package.json").touch()  # a checkout
     more = [tmp_path / "site"] if command == "publish" else []
     result = run(command, tiny_atlas.path, *more)
     assert result.exit_code == 2
-    assert f"run once: {site.BUILD}" in result.stderr
+    assert "run once: npm install --prefix web/page && npm run build --prefix" in result.stderr
     assert result.stdout == ""
 
 

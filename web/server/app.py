@@ -6,6 +6,7 @@ import asyncio
 import mimetypes
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, asynccontextmanager, suppress
+from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,7 +20,10 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
 from cellport.runtime.atlas.file import MANIFEST, AtlasFile
+from cellport.runtime.atlas.manifest import Thresholds
 from cellport.runtime.fetch.pull import file_name
+from cellport.runtime.map_files import MapSummary
+from cellport.runtime.mapping.options import MINIMUM_GENES, MapOptions
 from cellport.runtime.version import __version__
 from cellport.web.server.guard import Access, Guard
 from cellport.web.server.jobs import Jobs
@@ -76,26 +80,12 @@ class AtlasSummary(BaseModel):
     labels: list[str]
     batches: list[str]
     parents: dict[str, str]
-    thresholds: dict[str, float]
+    thresholds: Thresholds
     sha256: str
     size: int
     format_version: int
     minimum_runtime: str
     download: str
-
-
-class MapSummary(BaseModel):
-    """What a mapping came to: cells by call and by quality flag, genes matched, notes."""
-
-    n_cells: int
-    calls: dict[str, int]
-    quality: dict[str, int]
-    mean_prob: float
-    genes: list[dict[str, Any]]
-    counts_from: list[str]
-    notes: list[str]
-    device: str
-    seconds: float
 
 
 def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
@@ -174,10 +164,20 @@ def _add_api(app: FastAPI, atlas: AtlasFile, jobs: Jobs) -> None:
         """Describe the atlas that files are mapped onto."""
         m = atlas.manifest
         return AtlasSummary(
-            **{name: getattr(m, name) for name in AtlasSummary.model_fields if hasattr(m, name)},
+            name=m.name,
+            licence=m.provenance.licence,
+            organism=m.organism,
+            created=m.provenance.created,
+            n_genes=m.n_genes,
+            n_latent=m.n_latent,
+            labels=list(m.labels),
+            batches=list(m.batches),
+            parents=m.parents,
+            thresholds=m.thresholds,
             sha256=atlas.sha256,
             size=atlas.path.stat().st_size,
             format_version=atlas.format_version,
+            minimum_runtime=m.minimum_runtime,
             download=f"/atlas/{file_name(atlas)}",
         )
 
@@ -207,26 +207,25 @@ def _add_api(app: FastAPI, atlas: AtlasFile, jobs: Jobs) -> None:
         ] = None,
         minimum_genes: Annotated[
             float, Query(ge=0, le=1, description="Refuse files with fewer of the atlas's genes")
-        ] = 0.2,
+        ] = MINIMUM_GENES,
         any_organism: Annotated[bool, Query()] = False,
         fractional_counts: Annotated[bool, Query()] = False,
     ) -> Response:
         """Map an `.h5ad` or 10x `.h5` file, sent as the body, onto the atlas."""
         if request.headers.get("content-type", "").lower().startswith("multipart/"):
             raise Refusal(415, "Send the file itself as the body, not as a form (curl -T FILE).")
-        settings = {
-            "layer": layer,
-            "minimum_genes": minimum_genes,
-            "any_organism": any_organism,
-            "allow_fractional": fractional_counts,
-        }
+        how = MapOptions(
+            layer=layer,
+            minimum_genes=minimum_genes,
+            any_organism=any_organism,
+            allow_fractional=fractional_counts,
+        )
         with ExitStack() as stack:
             job = stack.enter_context(jobs.admit())
             await receive_upload(request, job, jobs)
-            summary = await _unless_gone(request, jobs.map(job, format, settings))
+            summary = await _unless_gone(request, jobs.map(job, format, how))
             if format == "json":
-                fields = {name: summary[name] for name in MapSummary.model_fields}
-                return JSONResponse(MapSummary(**fields).model_dump())
+                return JSONResponse({f.name: getattr(summary, f.name) for f in fields(MapSummary)})
             result = job.folder / f"result.{format}"
             return _Result(result, _MEDIA[format], stack.pop_all())
 

@@ -12,12 +12,13 @@ from concurrent.futures import TimeoutError as TookTooLongError
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from pebble import ProcessExpired, ProcessPool
 
 from cellport.runtime.base.processors import available_threads
 from cellport.runtime.errors import CellportError
+from cellport.runtime.map_files import MapSummary
+from cellport.runtime.mapping.options import MapOptions
 from cellport.web.server.limits import Limits
 from cellport.web.server.refusal import Refusal
 from cellport.web.server.worker import Format, Outcome, map_upload, ready, start
@@ -106,7 +107,7 @@ class Jobs:
         self._held += size
         job.held += size
 
-    async def map(self, job: Job, form: Format, settings: dict[str, Any]) -> dict[str, Any]:
+    async def map(self, job: Job, form: Format, how: MapOptions) -> MapSummary:
         """Map the upload of a job; return the summary. Cancelling it ends the worker.
 
         Raises
@@ -115,7 +116,7 @@ class Jobs:
             The file cannot be mapped, or takes too long.
         """
         future = self._workers().schedule(
-            map_upload, args=(str(job.folder), form, settings), timeout=self.limits.seconds
+            map_upload, args=(str(job.folder), form, how), timeout=self.limits.seconds
         )
         try:
             outcome: Outcome = await asyncio.wrap_future(future)

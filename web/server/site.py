@@ -9,10 +9,9 @@ from typing import Any
 
 from cellport.runtime.atlas.file import MANIFEST, AtlasFile
 from cellport.runtime.errors import AtlasError, MissingDependencyError
-from cellport.runtime.version import __version__
 
 PAGE = Path(__file__).parent.parent / "page" / "dist"
-BUILD = "npm install --prefix web/page && npm run build --prefix web/page"
+_BUILD = "npm install --prefix web/page && npm run build --prefix web/page"
 
 
 def built_page() -> Path:
@@ -21,13 +20,18 @@ def built_page() -> Path:
     Raises
     ------
     MissingDependencyError
-        It has not been built, as in a fresh checkout.
+        It has not been built, as in a fresh checkout, or the installation is not whole.
     """
-    if not (PAGE / "index.html").is_file():
+    if (PAGE / "index.html").is_file():
+        return PAGE
+    if (PAGE.parent / "package.json").is_file():
         raise MissingDependencyError(
-            f"The page has not been built; at the top of the repository, run once: {BUILD}"
+            f"The page has not been built; at the top of the repository, run once: {_BUILD}"
         )
-    return PAGE
+    raise MissingDependencyError(
+        "This installation of cellport lacks the page, which every wheel of it holds: "
+        "uninstall cellport and install it again."
+    )
 
 
 def page_files(page: Path) -> list[str]:
@@ -40,15 +44,10 @@ def page_files(page: Path) -> list[str]:
 
 
 def read_manifest(atlas: AtlasFile) -> dict[str, Any]:
-    """Return the manifest as it stands in the file, and what a page cannot see of the file.
-
-    That is ``parts``, the sorted other members; ``sha256`` of the whole file; and
-    ``cellport_version``, which writes the site.
-    """
+    """Return the manifest as it stands in the file, and the ``sha256`` of the whole file."""
     with zipfile.ZipFile(atlas.path) as archive:
         text: dict[str, Any] = json.loads(archive.read(MANIFEST))
-    seen = {"sha256": atlas.sha256, "cellport_version": __version__}
-    return {**text, **seen, "parts": sorted(atlas.members)}
+    return {**text, "sha256": atlas.sha256}
 
 
 def manifest_bytes(atlas: AtlasFile) -> bytes:

@@ -10,15 +10,14 @@ import os
 import signal
 import traceback
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 from scipy.sparse import csr_matrix
 
 from cellport.runtime.errors import CellportError, InputError, MissingDependencyError
-from cellport.runtime.map_files import map_files
+from cellport.runtime.map_files import MapSummary, map_files
 from cellport.runtime.mapping.atlas import Atlas, load_atlas
 from cellport.runtime.mapping.options import MapOptions
 from cellport.web.server.links import refuse_links
@@ -44,7 +43,7 @@ class Outcome:
         Whether the file was the reason.
     """
 
-    summary: dict[str, Any] | None
+    summary: MapSummary | None
     refusal: str = ""
     users_fault: bool = True
 
@@ -64,14 +63,9 @@ def start(atlas: str, threads: int, largest_result: int) -> None:
     _state["atlas"] = load_atlas(atlas)
     _state["threads"] = threads
     _state["largest_result"] = largest_result
-    panel = _state["atlas"].panel
-    names = np.array(
-        [symbol or ensembl for symbol, ensembl in zip(panel.symbols, panel.ensembl, strict=True)],
-        object,
-    )
     canary = csr_matrix(_state["atlas"].file.array("canary_counts"))
     with suppress(InputError):
-        _state["atlas"].map((canary, names), device="cpu", threads=threads)
+        _state["atlas"].map((canary, _state["atlas"].panel.names), device="cpu", threads=threads)
 
 
 def ready() -> bool:
@@ -79,7 +73,7 @@ def ready() -> bool:
     return isinstance(_state["atlas"], Atlas)
 
 
-def map_upload(folder: str, form: Format, settings: dict[str, Any]) -> Outcome:
+def map_upload(folder: str, form: Format, how: MapOptions) -> Outcome:
     """Map the upload in a folder to ``result.<form>`` beside it.
 
     Parameters
@@ -88,14 +82,14 @@ def map_upload(folder: str, form: Format, settings: dict[str, Any]) -> Outcome:
         Of this job alone; holds `UPLOAD`.
     form
         ``json`` gives the summary alone.
-    settings
-        Of `MapOptions`, by name.
+    how
+        To map, but for device and threads, which the server decides.
     """
     os.chdir(folder)
     try:
         _limit_resources()
         refuse_links(UPLOAD)
-        options = MapOptions(device="cpu", threads=_state["threads"], **settings)
+        options = replace(how, device="cpu", threads=_state["threads"])
         out = "result.csv" if form == "json" else f"result.{form}"
         summary = map_files(_state["atlas"], UPLOAD, out, options)
     except CellportError as error:
@@ -109,7 +103,7 @@ def map_upload(folder: str, form: Format, settings: dict[str, Any]) -> Outcome:
         return Outcome(None, said, users_fault=False)
     finally:
         os.chdir("/")
-    return Outcome(asdict(summary))
+    return Outcome(summary)
 
 
 def _without_path(text: str, folder: str) -> str:

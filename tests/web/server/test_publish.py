@@ -20,7 +20,6 @@ import pytest
 from cellport.runtime.atlas.file import open_atlas_file
 from cellport.runtime.errors import AtlasError, MissingDependencyError, OutputError
 from cellport.runtime.fetch.pull import pull
-from cellport.runtime.version import __version__
 from cellport.web.server import publish as publishing
 from cellport.web.server import site
 from cellport.web.server.publish import publish
@@ -59,8 +58,6 @@ def test_site_holds_the_page_and_every_part(tiny_atlas: Any, page: Path, tmp_pat
     assert json.loads((folder / "atlas/manifest.json").read_text()) == {
         **manifest,
         "sha256": tiny_atlas.sha256,
-        "cellport_version": __version__,
-        "parts": sorted(tiny_atlas.members),
     }
     whole = (folder / "atlas/tiny.cellport").read_bytes()
     assert hashlib.sha256(whole).hexdigest() == published.sha256 == tiny_atlas.sha256
@@ -209,6 +206,9 @@ def test_without_the_page_it_says_how_to_build_it(
     tiny_atlas: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(site, "PAGE", tmp_path / "dist")
+    with pytest.raises(MissingDependencyError, match=r"installation .* lacks .* install it again"):
+        publish(tiny_atlas.path, tmp_path / "site")
+    (tmp_path / "package.json").touch()  # a checkout
     with pytest.raises(
         MissingDependencyError,
         match="npm install --prefix web/page && npm run build --prefix web/page",

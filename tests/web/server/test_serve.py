@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -77,9 +78,16 @@ def test_about_the_atlas(server: Any, tiny_atlas: Any) -> None:
     about = server.ask("GET", "/api/atlas").json
     assert (about["name"], about["sha256"]) == ("tiny", tiny_atlas.sha256)
     assert about["labels"] == ["alpha", "beta", "gamma"]
+    manifest = tiny_atlas.manifest
+    assert about["created"] == manifest.provenance.created
+    assert about["n_genes"] == manifest.n_genes
+    assert about["thresholds"] == asdict(manifest.thresholds)
+    assert about["minimum_runtime"] == manifest.minimum_runtime
     whole = server.ask("GET", about["download"])
     assert whole.body == tiny_atlas.path.read_bytes()
-    assert server.ask("GET", "/atlas/manifest.json").json["parts"] == sorted(tiny_atlas.members)
+    stated = server.ask("GET", "/atlas/manifest.json").json
+    assert stated["sha256"] == tiny_atlas.sha256
+    assert sorted(stated["members"]) == sorted(tiny_atlas.members)
     for part, size in tiny_atlas.members.items():
         answer = server.ask("GET", f"/atlas/{part}")
         assert answer.body == bytes(tiny_atlas.read(part))
