@@ -64,16 +64,21 @@ ARROWS = {
     "web.server": f"{DATA} runtime.fetch runtime.mapping runtime.map_files",
     "cellport": "kernels runtime train web",
 }
+PAGE_GROUND = "words decisions errors version"
 PAGE_ARROWS = {
-    "errors": "",
     "words": "",
-    "atlas": "errors words",
-    "sources": "errors words",
-    "mapping": "errors words atlas sources",
-    "writers": "errors words mapping",
-    "worker": "errors words atlas sources mapping writers",
-    "page": "errors words atlas mapping worker",
-    "main": "errors words page worker",
+    "decisions": "words",
+    "errors": "words decisions",
+    "version": "",
+    "genes": PAGE_GROUND,
+    "atlas": PAGE_GROUND,
+    "sources": PAGE_GROUND,
+    "mapping": f"{PAGE_GROUND} genes atlas sources",
+    "writers": f"{PAGE_GROUND} mapping",
+    "worker": f"{PAGE_GROUND} atlas sources mapping writers",
+    # what is seen shows the query's own columns (sources) and saves tables itself (writers)
+    "page": f"{PAGE_GROUND} atlas sources mapping writers worker",
+    "main": "atlas page worker",
 }
 MOST_MODULES = 12
 # a file a format, or a section
@@ -233,6 +238,9 @@ def test_arrows_of_the_page() -> None:
         print(f"{name:18} takes from  {', '.join(sorted(between[name])) or 'nothing'}")
         wrong += [(name, other) for other in sorted(between[name] - set(allowed.split()))]
     assert not wrong
+    order = list(PAGE_ARROWS)
+    for name, allowed in PAGE_ARROWS.items():
+        assert all(order.index(other) < order.index(name) for other in allowed.split()), name
     assert set(between) <= set(PAGE_ARROWS)
     graph: dict[str, set[str]] = defaultdict(set)
     for one, other in edges:
