@@ -5,11 +5,8 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
-import shutil
-import subprocess
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,7 +15,6 @@ from typing import Any
 import anndata
 import numpy as np
 import pandas as pd
-import pytest
 import scipy.sparse as sp
 
 from cellport.runtime.atlas.arrays import answers_of
@@ -40,14 +36,10 @@ from cellport.runtime.sources.gate import classify
 from cellport.runtime.sources.source import Sample
 from cellport.web.server.site import manifest_bytes
 
-WEB = Path(__file__).resolve().parents[3] / "web" / "page"
-
 
 def test_manifests_genes_and_raw_counts_are_judged_alike(
-    tiny_cells: Any, tiny_path_atlas: Path, tmp_path: Path
+    tiny_cells: Any, tiny_path_atlas: Path, tmp_path: Path, compute_again: Callable[..., None]
 ) -> None:
-    if shutil.which("node") is None or not (WEB / "node_modules").is_dir():
-        pytest.skip("the page's tests need node, and `npm install` in web/page/")
     atlas = open_atlas_file(tiny_path_atlas)
     stated = json.loads(manifest_bytes(atlas))
     manifests = {"base": stated, "cases": list(manifest_cases(stated))}
@@ -56,16 +48,7 @@ def test_manifests_genes_and_raw_counts_are_judged_alike(
     (tmp_path / "structure.json").write_text(json.dumps(list(structure_cases(atlas.manifest))))
     (tmp_path / "gate.json").write_text(json.dumps(list(gate_cases())))
     (tmp_path / "columns.json").write_text(json.dumps(write_columns(tmp_path / "columns.h5ad")))
-    done = subprocess.run(
-        ["npx", "--no-install", "vitest", "run", "same_decisions", "pieces", "--reporter=dot"],
-        cwd=WEB,
-        env={**os.environ, "CELLPORT_WEB_VECTORS": str(tmp_path), "NO_COLOR": "1", "CI": "1"},
-        capture_output=True,
-        text=True,
-        timeout=600,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "skipped" not in done.stdout, done.stdout
+    compute_again(tmp_path, "same_decisions", "pieces")
 
 
 # what a field may be made of by somebody who errs or means harm; None stands for its absence

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
 import shutil
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -34,9 +33,7 @@ PLAIN = {"layer": None, "allowFractional": False, "anyOrganism": False}
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    if shutil.which("node") is None or not (WEB / "node_modules").is_dir():
-        pytest.skip("the page's tests need node, and `npm install` in web/page/")
+def folder(page_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("vectors")
 
 
@@ -60,20 +57,13 @@ def lung(folder: Path) -> tuple[Atlas, Any]:
     return load_atlas(train_atlas(reference, folder / "lung.cellport", how)), query
 
 
-def test_python_and_the_page_agree(folder: Path, lung: tuple[Atlas, Any]) -> None:
+def test_python_and_the_page_agree(
+    folder: Path, lung: tuple[Atlas, Any], compute_again: Callable[..., None]
+) -> None:
     atlas, query = lung
     write_parts(atlas, folder / "atlas")
     (folder / "mapped.json").write_text(json.dumps(list(mapped_cases(atlas, query, folder))))
-    done = subprocess.run(
-        ["npx", "--no-install", "vitest", "run", "same_numbers", "--reporter=dot"],
-        cwd=WEB,
-        env={**os.environ, "CELLPORT_WEB_VECTORS": str(folder), "NO_COLOR": "1", "CI": "1"},
-        capture_output=True,
-        text=True,
-        timeout=600,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "skipped" not in done.stdout, done.stdout
+    compute_again(folder, "same_numbers")
     atlas.map(folder / "empty_cells.h5ad").write(folder / "python.h5ad")
     assert_same_h5ad(folder / "page.h5ad", folder / "python.h5ad")
 

@@ -14,7 +14,7 @@ export interface MapListener {
   block(block: MappedBlock, names: string[]): void;
 }
 
-type Handler = (answer: Answer) => boolean;
+type Answered<K extends Answer["kind"]> = Extract<Answer, { kind: K }>;
 
 /** One worker, asked one thing at a time; later questions wait. */
 export class Mapper {
@@ -29,47 +29,30 @@ export class Mapper {
     this.worker = startWorker();
   }
 
-  open(): Promise<Verification> {
-    let verification: Verification;
-    return this.ask({ kind: "open", base: this.base, wasmUrl: this.wasmUrl }, (answer) => {
-      if (answer.kind === "opened") verification = answer.verification;
-      return answer.kind === "opened";
-    }).then(() => verification);
+  async open(): Promise<Verification> {
+    const question: Ask = { kind: "open", base: this.base, wasmUrl: this.wasmUrl };
+    return (await this.ask(question, "opened")).verification;
   }
 
-  map(files: File[], options: MapOptions, listener: MapListener): Promise<Finished> {
-    let finished: Finished;
-    return this.ask({ kind: "map", files, options }, (answer) => {
+  async map(files: File[], options: MapOptions, listener: MapListener): Promise<Finished> {
+    const hear = (answer: Answer) => {
       if (answer.kind === "started") listener.started(answer.started);
       if (answer.kind === "block") listener.block(answer.block, answer.names);
-      if (answer.kind === "mapped") finished = answer.finished;
-      return answer.kind === "mapped";
-    }).then(() => finished);
+    };
+    return (await this.ask({ kind: "map", files, options }, "mapped", hear)).finished;
   }
 
-  gene(gene: number): Promise<Float32Array> {
-    let values: Float32Array;
-    return this.ask({ kind: "gene", gene }, (answer) => {
-      if (answer.kind === "gene") values = answer.values;
-      return answer.kind === "gene";
-    }).then(() => values);
+  async gene(gene: number): Promise<Float32Array> {
+    return (await this.ask({ kind: "gene", gene }, "gene")).values;
   }
 
-  column(name: string): Promise<Column> {
-    let column: Column;
-    return this.ask({ kind: "column", name }, (answer) => {
-      if (answer.kind === "column") column = answer.column;
-      return answer.kind === "column";
-    }).then(() => column);
+  async column(name: string): Promise<Column> {
+    return (await this.ask({ kind: "column", name }, "column")).column;
   }
 
   /** Results as the bytes of an h5ad. */
-  h5ad(results: Omit<Outcome, "uns">): Promise<Uint8Array<ArrayBuffer>> {
-    let bytes: Uint8Array<ArrayBuffer>;
-    return this.ask({ kind: "h5ad", results }, (answer) => {
-      if (answer.kind === "h5ad") bytes = answer.bytes;
-      return answer.kind === "h5ad";
-    }).then(() => bytes);
+  async h5ad(results: Omit<Outcome, "uns">): Promise<Uint8Array<ArrayBuffer>> {
+    return (await this.ask({ kind: "h5ad", results }, "h5ad")).bytes;
   }
 
   /** Stop whatever is going on, and be ready for another file. */
@@ -81,15 +64,21 @@ export class Mapper {
     await this.open();
   }
 
-  private ask(question: Ask, handle: Handler): Promise<void> {
+  /** Ask once the questions before are answered; the answer of kind `last` ends it. */
+  private ask<K extends Answer["kind"]>(
+    question: Ask,
+    last: K,
+    hear: (answer: Answer) => void = () => undefined,
+  ): Promise<Answered<K>> {
     const asked = this.queue.then(
       () =>
-        new Promise<void>((resolve, reject) => {
+        new Promise<Answered<K>>((resolve, reject) => {
           this.giveUp = reject;
           this.worker.onmessage = (event: MessageEvent<Answer>) => {
             const answer = event.data;
             if (answer.kind === "failed") reject(new InputError(answer.sentence));
-            else if (handle(answer)) resolve();
+            else if (answer.kind === last) resolve(answer as Answered<K>);
+            else hear(answer);
           };
           this.worker.onerror = () => {
             reject(
