@@ -22,7 +22,8 @@ import scipy.io
 import scipy.sparse as sp
 
 from cellport.demo import LABELS, write_sample
-from cellport.runtime.errors import InputError
+from cellport.runtime.atlas.file import npy_bytes, write_atlas_file
+from cellport.runtime.errors import AtlasError, InputError
 from cellport.runtime.mapping.atlas import Atlas, load_atlas
 from cellport.runtime.mapping.gather.novel_groups import NovelCells
 from cellport.web.server.publish import publish
@@ -63,6 +64,7 @@ def test_python_and_the_page_agree(
     atlas, query = lung
     write_parts(atlas, folder / "atlas")
     (folder / "mapped.json").write_text(json.dumps(list(mapped_cases(atlas, query, folder))))
+    (folder / "forged.json").write_text(json.dumps(list(forged_cases(atlas, query, folder))))
     compute_again(folder, "same_numbers")
     atlas.map(folder / "empty_cells.h5ad").write(folder / "python.h5ad")
     assert_same_h5ad(folder / "page.h5ad", folder / "python.h5ad")
@@ -276,6 +278,38 @@ def write_parts(atlas: Atlas, folder: Path) -> None:
     (folder / "manifest.json").write_bytes(manifest_bytes(atlas.file))
     for name in atlas.file.members:
         (folder / name).write_bytes(atlas.file.read(name))
+
+
+def forged_cases(atlas: Atlas, query: Path, folder: Path) -> Iterator[dict[str, Any]]:
+    """The atlas with one array that is not right, and what Python says to it."""
+    read = atlas.file.array
+    forged: list[tuple[str, Any]] = [
+        ("basis", None),
+        ("canary_umap", None),
+        ("basis", read("basis").astype(np.float64)),
+        ("gene_mean", read("gene_mean")[:-1]),
+        ("gene_cap", read("gene_cap").reshape(-1, 2)),
+        ("gene_loading", read("gene_loading")[1:]),
+        ("gene_noise", read("gene_noise") * 0),
+        ("novelty_p", read("novelty_p")[::-1]),
+        ("novelty_depth", read("novelty_depth") * np.nan),
+        ("novelty_score", read("novelty_score")[:, :, 1:]),
+        ("trajectory_path", read("trajectory_path") * np.inf),
+        ("trajectory_path", read("trajectory_path")[:, :, :1]),
+    ]
+    members = {name: bytes(atlas.file.read(name)) for name in atlas.file.members}
+    for at, (array, values) in enumerate(forged):
+        whole = {**members, f"arrays/{array}.npy": b"" if values is None else npy_bytes(values)}
+        path = folder / f"forged_{at}" / "The atlas"
+        path.parent.mkdir()
+        kept = {name: data for name, data in whole.items() if data}
+        write_atlas_file(path, atlas.manifest, kept)
+        with pytest.raises(AtlasError) as refused:
+            load_atlas(path).map(query)
+        file = f"forged_{at}/{array}.npy"
+        (folder / file).write_bytes(whole[f"arrays/{array}.npy"])
+        error = str(refused.value)
+        yield {"array": array, "file": file if values is not None else None, "error": error}
 
 
 def mapped_cases(atlas: Atlas, path: Path, folder: Path) -> Iterator[dict[str, Any]]:

@@ -1,13 +1,13 @@
 /** The TypeScript path against the Python runtime, on cells that Python has mapped. */
 
-import { writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
 import { File as H5File } from "h5wasm";
 import { describe, expect, test } from "vitest";
 
 import { readTrajectory } from "../src/atlas/trajectory";
-import { sentence } from "../src/errors";
+import { AtlasError, sentence } from "../src/errors";
 import { openAtlas } from "../src/mapping/atlas";
 import type { MappedBlock } from "../src/mapping/columns";
 import { provenance } from "../src/mapping/provenance";
@@ -30,6 +30,13 @@ interface MappedCase {
   notes: string[];
   /** Groups of cells unlike the atlas, in words. */
   novel: string[];
+}
+
+/** An atlas with another array in place of one, or none, and what Python says to it. */
+interface ForgedCase {
+  array: string;
+  file: string | null;
+  error: string;
 }
 
 const given = has("mapped.json");
@@ -57,6 +64,18 @@ describe.skipIf(!given)("cells that Python has mapped", () => {
       });
     }
   }
+
+  test.each(given ? vectors<ForgedCase[]>("forged.json") : [])(
+    "an atlas is refused for its $array",
+    async ({ array, file, error }) => {
+      const bytes = file === null ? null : new Uint8Array(readFileSync(join(FOLDER, file)));
+      const opening = parts({ [`arrays/${array}.npy`]: bytes }).then(async (forged) => {
+        await openAtlas(forged);
+        await readTrajectory(forged);
+      });
+      await expect(opening).rejects.toThrow(new AtlasError(error));
+    },
+  );
 
   test("an h5ad for Python to read", async () => {
     const { query, blocks, cells } = await mapFiles(["empty_cells.h5ad"], PLAIN, 60);

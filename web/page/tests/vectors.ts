@@ -1,5 +1,6 @@
 /** What the Python package computed, to be computed again; written by tests/web/page. */
 
+import { createHash } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { basename, join } from "node:path";
 
@@ -23,8 +24,22 @@ export function vectors<T>(name: string): T {
   return JSON.parse(readFileSync(join(FOLDER, name), "utf8")) as T;
 }
 
-export async function parts(): Promise<Parts> {
-  return openParts(async (name) => new Uint8Array(readFileSync(join(FOLDER, "atlas", name))));
+/** The atlas, with members changed under right hashes, or taken away. */
+export async function parts(changed: Record<string, Uint8Array | null> = {}): Promise<Parts> {
+  return openParts(async (name) => {
+    const bytes = changed[name] ?? new Uint8Array(readFileSync(join(FOLDER, "atlas", name)));
+    return name === "manifest.json" ? restated(bytes, changed) : bytes;
+  });
+}
+
+function restated(manifest: Uint8Array, changed: Record<string, Uint8Array | null>): Uint8Array {
+  const values = JSON.parse(new TextDecoder().decode(manifest)) as { members: object };
+  const hashes = Object.entries(changed).map(([name, bytes]) => [
+    name,
+    bytes ? { sha256: createHash("sha256").update(bytes).digest("hex") } : undefined,
+  ]);
+  const members = { ...values.members, ...Object.fromEntries(hashes) };
+  return new TextEncoder().encode(JSON.stringify({ ...values, members }));
 }
 
 export interface Mapped {
