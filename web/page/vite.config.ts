@@ -4,6 +4,8 @@ import { defineConfig } from "vitest/config";
 export default defineConfig({
   base: "./",
   worker: { format: "es" },
+  // the decisions and the version of the Python package lie above
+  server: { fs: { allow: ["../.."] } },
   build: { target: "es2022", assetsInlineLimit: 0, chunkSizeWarningLimit: 6000 },
   test: {
     include: ["tests/**/*.test.ts"],
