@@ -6,64 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .jit import frozen, kernel
+from .arrays import frozen, frozen_csr
+from .jit import kernel
 from .rows import over_rows
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from numpy.typing import NDArray
-
-
-@kernel
-def _library(
-    indptr: Any, indices: Any, data: Any, panel_column: Any, library: Any, start: int, stop: int
-) -> None:
-    for i in range(start, stop):
-        total = 0.0
-        for k in range(indptr[i], indptr[i + 1]):
-            if panel_column[indices[k]] >= 0:
-                total += data[k]
-        library[i] = total
-
-
-def library_size(
-    indptr: NDArray[Any],
-    indices: NDArray[Any],
-    data: NDArray[Any],
-    panel_column: NDArray[Any],
-    threads: int = 1,
-    pool: Executor | None = None,
-) -> NDArray[np.float64]:
-    """Sum the counts of each cell over the panel genes.
-
-    Parameters
-    ----------
-    indptr, indices, data
-        CSR arrays of the query, checked by `cellport.kernels.check.check_structure`; any numeric
-        types, data taken as float32.
-    panel_column
-        Integer [n_query_genes], panel position of each query gene or -1.
-    threads, pool
-        As in `cellport.kernels.rows.over_rows`.
-
-    Returns
-    -------
-    array
-        float64 [n_cells].
-    """
-    library = np.zeros(len(indptr) - 1)
-    over_rows(
-        _library,
-        frozen(indptr, np.int64),
-        frozen(indices, np.int32),
-        frozen(data, np.float32),
-        frozen(panel_column, np.int32),
-        library,
-        threads=threads,
-        pool=pool,
-    )
-    return library
 
 
 @kernel
@@ -121,8 +71,8 @@ def align(
     Parameters
     ----------
     indptr, indices, data
-        CSR arrays of the query, checked by `cellport.kernels.check.check_structure`; any numeric
-        types, data taken as float32; indices in any order, the same gene any number of times.
+        CSR counts of the query, as `cellport.kernels.arrays.frozen_csr` takes them; indices in any
+        order, the same gene any number of times.
     panel_column
         Integer [n_query_genes], panel position of each query gene or -1. Query genes with the
         same position are summed.
@@ -136,15 +86,16 @@ def align(
     tuple of arrays
         int64 indptr [n_cells + 1], int32 indices ascending within a row, float32 data: no zeros.
     """
-    indptr = frozen(indptr, np.int64)
+    indptr, *query = frozen_csr(indptr, indices, data)
+    column = frozen(panel_column, np.int32)
     room = int(indptr[-1])
     columns = np.empty(room, np.int32)
     values = np.empty(room, np.float32)
     packed = np.zeros(len(indptr), np.int64)
-    query = (frozen(indices, np.int32), frozen(data, np.float32), frozen(panel_column, np.int32))
     over_rows(
-        _align, indptr, *query, n_panel, columns, values, packed[1:], threads=threads, pool=pool
-    )
+        _align, indptr, *query, column, n_panel, columns, values, packed[1:],
+        threads=threads, pool=pool,
+    )  # fmt: skip
     np.cumsum(packed, out=packed)
     out_indices = np.empty(packed[-1], np.int32)
     out_data = np.empty(packed[-1], np.float32)

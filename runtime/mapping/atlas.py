@@ -48,7 +48,7 @@ from cellport.runtime.mapping.annotate.neighbors import (
     with_neighbors,
 )
 from cellport.runtime.mapping.decode import decode_latent
-from cellport.runtime.mapping.encode import encode_block, query_first_layer
+from cellport.runtime.mapping.encode import encode_block, query_basis
 from cellport.runtime.mapping.options import MapOptions as MapOptions
 from cellport.runtime.mapping.options import Stream as Stream
 from cellport.runtime.mapping.provenance import provenance
@@ -306,14 +306,14 @@ class Atlas:
         correction: Correction | None,
         how: MapOptions,
     ) -> Iterator[MappedBlock]:
-        first = query_first_layer(self.file, genes.panel_column, genes.measured)
+        basis = query_basis(self.file, genes.panel_column, genes.measured)
         novelty = read_novelty_table(self.file)
         threads = how.threads or available_threads()
         with closing(source), ThreadPoolExecutor(threads) as pool:
             # one thread is one processor: nothing goes on beside it
             for block in prefetch(counts, 1) if threads > 1 else counts:
                 with _concerning(block):
-                    answers = encode_block(block, first, tail, threads, pool)
+                    answers = encode_block(block, basis, tail, threads, pool)
                     names = source.cell_names(block.start, block.start + block.n_cells)
                     mapped = transfer_block(
                         block.start, names, answers, self.manifest, genes.share, novelty

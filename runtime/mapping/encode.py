@@ -9,7 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cellport.kernels.first_layer import FirstLayer, Panel, encode, prepare_measured
+from cellport.kernels.features import (
+    PanelGenes,
+    QueryBasis,
+    linear_features,
+    prepare_measured,
+)
 from cellport.runtime.atlas.file import AtlasFile
 from cellport.runtime.errors import AtlasError, first_line
 from cellport.runtime.sources.block import CountBlock
@@ -25,24 +30,21 @@ class Answers:
         Outputs of the graph: ``latent`` float32 [n, latent], ``label_prob`` [n, labels], ...
     library
         float64 [n], counts over the panel genes.
-    detected
-        int32 [n], panel genes with a count.
     """
 
     by_name: dict[str, NDArray[np.float32]]
     library: NDArray[np.float64]
-    detected: NDArray[np.int32]
 
 
-def query_first_layer(
+def query_basis(
     atlas: AtlasFile, panel_column: NDArray[np.int32], measured: NDArray[np.bool_]
-) -> FirstLayer:
-    """Fit the first layer to the genes of one query.
+) -> QueryBasis:
+    """Fit the basis of the features to the genes of one query.
 
     Missing genes stand at what the measured ones make most likely, and take no part in the library
     size, which is scaled to the share of a reference cell's counts that the measured genes hold:
     the same sum as in ``encoder.onnx`` with NaN for the missing genes. What is expected of a
-    gene is linear in the others, so its weights are added to theirs, once for a query.
+    gene is linear in the others, so its row of the basis is added to theirs, once for a query.
 
     Parameters
     ----------
@@ -58,7 +60,7 @@ def query_first_layer(
     AtlasError
         The atlas's arrays do not fit each other.
     """
-    weight, bias = atlas.array("first_layer_weight"), atlas.array("first_layer_bias")
+    basis = atlas.array("first_layer_weight")
     cap, mean, share, noise, loading = (
         atlas.array(f"gene_{name}") for name in ("cap", "mean", "share", "noise", "loading")
     )
@@ -67,35 +69,34 @@ def query_first_layer(
     fitting = cap.shape == mean.shape == share.shape == noise.shape == measured.shape == of_genes
     fitting = fitting and loading.ndim == 2 and loading.shape[:1] == of_genes
     fitting = fitting and bool((noise > 0).all())
-    if not fitting or bias.ndim != 1 or weight.shape != of_genes + bias.shape:
+    if not fitting or basis.ndim != 2 or basis.shape[:1] != of_genes:
         raise AtlasError(
-            f"{atlas.path.name}: the sizes of its first layer do not fit its genes; "
-            "get the atlas again."
+            f"{atlas.path.name}: the sizes of its arrays do not fit its genes; get the atlas again."
         )
-    panel = Panel(cap, mean, share, noise, loading, atlas.manifest.target_sum)
-    return prepare_measured(panel_column, measured, weight, bias, panel)
+    panel = PanelGenes(cap, mean, share, noise, loading, atlas.manifest.target_sum)
+    return prepare_measured(panel_column, measured, basis, panel)
 
 
 def encode_block(
-    block: CountBlock, first: FirstLayer, tail: Any, threads: int, pool: Executor | None
+    block: CountBlock, basis: QueryBasis, tail: Any, threads: int, pool: Executor | None
 ) -> Answers:
-    """Run one block of cells through the first layer and the rest of the encoder.
+    """Compute the features of one block of cells, and run the rest of the encoder on them.
 
     Parameters
     ----------
     block
         Raw counts in the query's gene order.
-    first
-        From `query_first_layer`.
+    basis
+        From `query_basis`.
     tail
         Session of ``encoder_tail.onnx``.
     threads, pool
-        Over which the first layer is spread; the answers do not depend on them.
+        Over which the features are spread; the answers do not depend on them.
     """
-    hidden, library, detected = encode(
-        first, block.indptr, block.indices, block.data, threads=threads, pool=pool
+    features, library = linear_features(
+        basis, block.indptr, block.indices, block.data, threads=threads, pool=pool
     )
-    return Answers(run_graph(tail, {"hidden": hidden}), library, detected)
+    return Answers(run_graph(tail, {"hidden": features}), library)
 
 
 def run_graph(session: Any, inputs: dict[str, NDArray[np.float32]]) -> dict[str, NDArray[Any]]:

@@ -11,7 +11,7 @@ from scipy.sparse import csr_matrix
 from cellport.runtime.atlas.file import AtlasFile
 from cellport.runtime.atlas.session import TOLERANCE, Device, largest_difference, open_session
 from cellport.runtime.errors import AtlasError
-from cellport.runtime.mapping.encode import encode_block, query_first_layer, run_graph
+from cellport.runtime.mapping.encode import encode_block, query_basis, run_graph
 from cellport.runtime.sources.block import CountBlock
 
 
@@ -94,8 +94,8 @@ def _fused(
         sparse.indices.astype(np.int32),
         sparse.data.astype(np.float32),
     )
-    first = query_first_layer(atlas, column, measured)
-    return encode_block(block, first, tail, threads=1, pool=None).by_name
+    basis = query_basis(atlas, column, measured)
+    return encode_block(block, basis, tail, threads=1, pool=None).by_name
 
 
 def _difference(found: NDArray[np.float32], expected: NDArray[np.float32]) -> float:

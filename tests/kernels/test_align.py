@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.sparse import csr_matrix
 
-from cellport.kernels.align import align, library_size
+from cellport.kernels.align import align
 
 seeds = st.integers(0, 2**32)
 ONE_TYPE_EACH = [
@@ -36,16 +36,6 @@ def test_align_is_a_product_with_the_map(
         assert (np.diff(indices[start:stop]) > 0).all()
 
 
-@settings(deadline=None, max_examples=25)
-@given(seeds, st.integers(0, 20), st.integers(1, 3))
-def test_library_is_the_sum_over_the_panel(
-    random_query: Any, seed: int, n_cells: int, threads: int
-) -> None:
-    query = random_query(seed, n_cells, 50, 20)
-    library = library_size(*query.csr, query.panel_column, threads=threads)
-    np.testing.assert_array_equal(library, query.dense().sum(1))
-
-
 @pytest.mark.parametrize(("pointer", "index", "value"), ONE_TYPE_EACH)
 def test_types_do_not_matter(random_query: Any, pointer: Any, index: Any, value: Any) -> None:
     query = random_query(1, 20, 50, 20)
@@ -57,11 +47,3 @@ def test_types_do_not_matter(random_query: Any, pointer: Any, index: Any, value:
     indptr, indices, data = align(*query.csr, query.panel_column.astype(np.int64), 20)
     aligned = csr_matrix((data, indices, indptr), shape=expected.shape)
     np.testing.assert_array_equal(aligned.toarray(), expected)
-
-
-def test_counts_up_to_ten_million_sum_exactly() -> None:
-    data = np.full(1001, 9_999_999, np.float32)
-    data[0] = 1
-    panel_column = np.zeros(1001, np.int32)
-    library = library_size(np.array([0, 1001]), np.arange(1001), data, panel_column)
-    assert library[0] == 1 + 1000 * 9_999_999
