@@ -9,6 +9,9 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+CACHE_LINE = 64
+"""Bytes of a cache line on x86-64 and most ARM, and of the widest vector that is read at once."""
+
 
 def frozen(array: NDArray[Any], dtype: Any = None) -> NDArray[Any]:
     """Read-only, aligned, native C-order view of `array`; a copy only where none is possible.
@@ -42,3 +45,16 @@ def frozen_csr(
         checks them first (`cellport.runtime.sources.csr_checks`).
     """
     return frozen(indptr, np.int64), frozen(indices, np.int32), frozen(data, np.float32)
+
+
+def on_cache_lines(array: NDArray[Any]) -> NDArray[Any]:
+    """Copy an array to memory that begins on a cache line.
+
+    A vector as wide as a line, read from elsewhere, crosses two of them; numpy aligns to 16 bytes
+    only. Sums of rows took 28 % less so, with AVX-512 on 4,000 rows (``benchmarks/kernels.md``).
+    """
+    room = np.empty(array.nbytes + CACHE_LINE, np.uint8)
+    start = -room.ctypes.data % CACHE_LINE
+    there = room[start : start + array.nbytes].view(array.dtype).reshape(array.shape)
+    there[...] = array
+    return there

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .arrays import frozen, frozen_csr
+from .arrays import frozen, frozen_csr, on_cache_lines
 from .lanes import LANES, TILE
 from .machine_code import call
 from .rows import over_rows
@@ -119,12 +119,13 @@ def prepare(
     n_features = basis.shape[1]
     parts = -(-n_features // LANES)
     padding = (0, parts * LANES - n_features)
-    padded = np.pad(basis[panel], ((0, 0), padding)).reshape(len(panel), parts, LANES)
+    padded = np.pad(basis[panel].astype(np.float32), ((0, 0), padding))
+    in_parts = padded.reshape(len(panel), parts, LANES).transpose(1, 0, 2)
     return QueryBasis(
         in_panel=frozen(in_panel, np.uint8),
         row=frozen(rows, np.int32),
         distinct=len(panel) == len(used),
-        basis=frozen(padded.transpose(1, 0, 2), np.float32),
+        basis=frozen(on_cache_lines(in_parts)),
         cap=frozen(cap[panel], np.float32),
         offset=frozen(np.pad(offset, padding).reshape(parts, LANES), np.float32),
         n_features=n_features,

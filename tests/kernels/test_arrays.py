@@ -1,8 +1,9 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
-from cellport.kernels.arrays import frozen, frozen_csr
+from cellport.kernels.arrays import CACHE_LINE, frozen, frozen_csr, on_cache_lines
 
 
 def test_frozen_is_a_view_of_what_fits() -> None:
@@ -27,3 +28,13 @@ def test_csr_arrays_have_the_types_of_the_kernels() -> None:
     found = frozen_csr(*given)
     assert [array.dtype for array in found] == [np.int64, np.int32, np.float32]
     assert [array.tolist() for array in found] == [[0, 1], [3], [7]]
+
+
+@pytest.mark.parametrize("shape", [(0, 0, 32), (3, 0), (5,), (3, 500, 32)])
+def test_on_cache_lines_is_the_same_array_elsewhere(shape: tuple[int, ...]) -> None:
+    array = np.random.default_rng(0).normal(size=shape).astype(np.float32).T
+    for _ in range(9):
+        there = on_cache_lines(array)
+        assert there.ctypes.data % CACHE_LINE == 0 or not there.size
+        assert there.flags.c_contiguous
+        np.testing.assert_array_equal(there, array)
