@@ -33,8 +33,8 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from cellport.kernels import machine_code
+from cellport.kernels.arrays import on_cache_lines
 from cellport.kernels.check import check_values
-from cellport.kernels.entries import ENTRIES
 from cellport.kernels.features import QueryBasis, linear_features, prepare
 from cellport.kernels.lanes import LANES, TILE
 from cellport.kernels.signatures import LinearFeatures
@@ -197,7 +197,7 @@ def row_task(n_rows: int, per_cell: float) -> tuple[Callable[[], Any], float]:
     cells = [np.nonzero(rng.random(n_rows) < per_cell / n_rows)[0] for _ in range(TILE)]
     rows = np.concatenate(cells).astype(np.int32)
     ends = np.concatenate([[0], np.cumsum([len(cell) for cell in cells])]).astype(np.int64)
-    table = np.zeros((n_rows, LANES), np.float32)
+    table = on_cache_lines(np.zeros((n_rows, LANES), np.float32))
     factors, out = np.zeros(len(rows), np.float32), np.zeros(LANES, np.float32)
     parts = 50
     gigabytes = len(rows) * LANES * 4 * parts / 1e9
@@ -233,6 +233,8 @@ def compile_times() -> dict[str, float]:
 
 def vector_instructions() -> dict[str, int]:
     """Fused multiply-adds of the compiled kernel, on vectors and on single values."""
+    from cellport.kernels.entries import ENTRIES  # compiles, which is timed before
+
     module = llvm.parse_assembly(ENTRIES[LinearFeatures].inspect_llvm())
     assembly = machine_code.target_machine().emit_assembly(module)
     fused = re.findall(r"\bvfn?madd\w+\b.*|\bfml[as]\b.*", assembly)
