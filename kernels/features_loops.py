@@ -114,14 +114,14 @@ def _gather(of: LinearFeatures, first: int, cells: int) -> None:
 def _multiply(of: LinearFeatures, first: int, cells: int) -> None:
     """Sum the rows of the basis for each cell of a tile, a part of the features at a time."""
     width = of.features.shape[1]
-    for part_ in range(len(of.basis)):
-        low = part_ * LANES
+    for slab in range(len(of.basis)):
+        low = slab * LANES
         high = min(low + LANES, width)
         for r in range(cells):
             out = of.features[first + r, low:high] if high - low == LANES else of.last
             add_weighted_rows(
-                of.basis[part_], of.columns, of.values, of.ends[r], of.ends[r + 1],
-                of.offset[part_], out,
+                of.basis[slab], of.columns, of.values, of.ends[r], of.ends[r + 1],
+                of.offset[slab], out,
             )  # fmt: skip
             if high - low < LANES:
                 for h in range(low, high):

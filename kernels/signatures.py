@@ -22,13 +22,7 @@ Float64 = np.ndarray[Any, np.dtype[np.float64]]
 
 
 class AllCounts(NamedTuple):
-    """What `cellport.kernels.check_loops.all_counts` takes.
-
-    Attributes
-    ----------
-    values
-        To look at.
-    """
+    """What `cellport.kernels.check_loops.all_counts` takes."""
 
     values: Annotated[Float32, "values"]
 
@@ -36,22 +30,9 @@ class AllCounts(NamedTuple):
 class LinearFeatures(NamedTuple):
     """What `cellport.kernels.features_loops.linear_features` takes.
 
-    Attributes
-    ----------
-    indptr, indices, data
-        CSR counts in the query's gene order.
-    in_panel, row, distinct, basis, cap, offset, target
-        See `cellport.kernels.features.QueryBasis`.
-    features, library
-        Results, of which the rows ``start:stop`` are filled.
-    columns, values
-        Room for the non-zeros of a tile of cells.
-    slot, ends
-        Room that begins as 0.
-    last
-        Room for a part of the features of one cell.
-    start, stop
-        Cells to do.
+    Counts and results as in `cellport.kernels.features.linear_features`, of which the cells
+    ``start:stop`` are done; `in_panel` to `target` as in its `QueryBasis`; and room: `columns` and
+    `values` for the non-zeros of a tile of cells, `slot` and `ends`, which begin as 0, and `last`.
     """
 
     indptr: Annotated[Int64, "cells+1"]
@@ -82,17 +63,7 @@ _LENGTHS = {"LANES": LANES, "TILE+1": TILE + 1}
 
 
 class Field(NamedTuple):
-    """A field of a signature.
-
-    Attributes
-    ----------
-    name
-        Of the field.
-    dtype
-        Of the number, or of the elements of the array.
-    axes
-        Names of the array's axes, none for a number; axes of one name are equally long.
-    """
+    """A number or an array of a signature; axes of one name are equally long, a number has none."""
 
     name: str
     dtype: np.dtype[Any]
