@@ -1,6 +1,6 @@
 /** First encoder layer straight from the raw counts of a query: no intermediate matrix.
  *
- * Same sum as `kernels/first_layer.py` of the Python package: bias + sum over the panel genes of
+ * Same sum as `kernels/features.py` of the Python package: bias + sum over the panel genes of
  * min(log1p(count * target / library), cap) * weight, where genes that the query lacks stand at what
  * the others make most likely and the library is scaled to the share of counts that those hold.
  */

@@ -1,6 +1,6 @@
 /** What genes that a query did not measure are expected to be, folded into the first layer.
  *
- * The same sum as `weight_of_measured` in `runtime/encode.py` of the Python package: what is expected
+ * The same sum as `basis_of_measured` in `kernels/features.py` of the Python package: what is expected
  * of a missing gene is linear in the others, so its weights are added to theirs.
  */
 
