@@ -40,7 +40,7 @@ from splits import SPLITS, load_split
 from stress import CONDITIONS, degrade
 
 import cellport
-from cellport.kernels.warmup import warmup
+from cellport.kernels.machine_code import warmup
 from cellport.train.labels.scores import label_scores
 from cellport.train.reference.panel import select_panel
 

@@ -1,4 +1,4 @@
-"""How fast the first layer runs from raw counts, beside scipy and beside the machine's limits.
+"""How fast linear features come from raw counts, beside scipy and beside the machine's limits.
 
 ``python benchmarks/kernels.py [--cells 20000] [--rounds 7]`` prints a table and JSON. All methods
 take turns within a round, so that a busy machine slows them alike. Speeds are medians by
@@ -33,14 +33,15 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from cellport.kernels import machine_code
-from cellport.kernels.check import check_structure, check_values
-from cellport.kernels.entries import ENTRIES
-from cellport.kernels.first_layer import LANES, TILE, FirstLayer, encode, prepare
+from cellport.kernels.arrays import on_cache_lines
+from cellport.kernels.check import check_values
+from cellport.kernels.features import QueryBasis, linear_features, prepare
+from cellport.kernels.lanes import LANES, TILE
+from cellport.kernels.signatures import LinearFeatures
 from cellport.kernels.vector import add_weighted_rows
-from cellport.kernels.warmup import warmup
 
 TARGET = 1e4
-ONE_THREAD = ("1 thread", "check_structure", "check_values")
+ONE_THREAD = ("1 thread", "check_values")
 ON_CELLS = (*ONE_THREAD, "2 threads", "scipy")
 SHAPES = ((2000, 128), (4000, 148), (4000, 328))
 
@@ -103,25 +104,25 @@ def lung(copies: int = 10) -> Counts | None:
 
 @dataclass(frozen=True)
 class Model:
-    """A random first layer."""
+    """A random basis, and the genes it is for."""
 
     panel: NDArray[np.int64]
-    weight: NDArray[np.float32]
+    basis: NDArray[np.float32]
     cap: NDArray[np.float32]
-    bias: NDArray[np.float32]
+    offset: NDArray[np.float32]
 
-    def ready(self, n_genes: int) -> FirstLayer:
-        """Prepare the layer for a query with all genes of the panel."""
+    def ready(self, n_genes: int) -> QueryBasis:
+        """Lay the basis out for a query with all genes of the panel."""
         panel_column = np.full(n_genes, -1, np.int32)
         panel_column[self.panel] = np.arange(len(self.panel))
-        return prepare(panel_column, self.weight, self.cap, self.bias, TARGET)
+        return prepare(panel_column, self.basis, self.cap, self.offset, TARGET)
 
 
-def random_model(n_genes: int, n_panel: int, n_hidden: int) -> Model:
+def random_model(n_genes: int, n_panel: int, n_features: int) -> Model:
     rng = np.random.default_rng(1)
-    weight = rng.normal(0, 0.05, (n_panel, n_hidden)).astype(np.float32)
-    cap, bias = np.full(n_panel, 9, np.float32), np.zeros(n_hidden, np.float32)
-    return Model(rng.permutation(n_genes)[:n_panel], weight, cap, bias)
+    basis = rng.normal(0, 0.05, (n_panel, n_features)).astype(np.float32)
+    cap, offset = np.full(n_panel, 9, np.float32), np.zeros(n_features, np.float32)
+    return Model(rng.permutation(n_genes)[:n_panel], basis, cap, offset)
 
 
 def scipy_route(counts: Counts, model: Model, block: int = 2000) -> NDArray[np.float32]:
@@ -129,14 +130,14 @@ def scipy_route(counts: Counts, model: Model, block: int = 2000) -> NDArray[np.f
     matrix = csr_matrix(
         (counts.data, counts.indices, counts.indptr), shape=(counts.n_cells, counts.n_genes)
     )
-    hidden = []
+    features = []
     for start in range(0, counts.n_cells, block):
         panel = matrix[start : start + block, model.panel]
         library = np.maximum(np.asarray(panel.sum(axis=1)).ravel(), 1)
         scale = (TARGET / library).astype(np.float32)
         panel.data = np.log1p(panel.data * np.repeat(scale, np.diff(panel.indptr)))
-        hidden.append(np.minimum(panel.toarray(), model.cap) @ model.weight + model.bias)
-    return np.concatenate(hidden)
+        features.append(np.minimum(panel.toarray(), model.cap) @ model.basis + model.offset)
+    return np.concatenate(features)
 
 
 def medians(
@@ -191,12 +192,12 @@ def stream_tasks() -> tuple[dict[str, Callable[[], Any]], dict[str, float]]:
 
 
 def row_task(n_rows: int, per_cell: float) -> tuple[Callable[[], Any], float]:
-    """Read weight rows as the kernel does, and nothing else; gigabytes of one call."""
+    """Read rows of the basis as the kernel does, and nothing else; gigabytes of one call."""
     rng = np.random.default_rng(2)
     cells = [np.nonzero(rng.random(n_rows) < per_cell / n_rows)[0] for _ in range(TILE)]
     rows = np.concatenate(cells).astype(np.int32)
     ends = np.concatenate([[0], np.cumsum([len(cell) for cell in cells])]).astype(np.int64)
-    table = np.zeros((n_rows, LANES), np.float32)
+    table = on_cache_lines(np.zeros((n_rows, LANES), np.float32))
     factors, out = np.zeros(len(rows), np.float32), np.zeros(LANES, np.float32)
     parts = 50
     gigabytes = len(rows) * LANES * 4 * parts / 1e9
@@ -206,13 +207,14 @@ def row_task(n_rows: int, per_cell: float) -> tuple[Callable[[], Any], float]:
 def compile_times() -> dict[str, float]:
     """Seconds to compile the kernels, and in a later process to load them, and to import numba."""
     script = (
-        "import time; t = time.perf_counter(); import cellport.kernels.first_layer;"
-        "u = time.perf_counter(); from cellport.kernels.warmup import warmup; warmup();"
+        "import time; t = time.perf_counter(); import cellport.kernels.features;"
+        "u = time.perf_counter(); from cellport.kernels.machine_code import warmup; warmup();"
         "v = time.perf_counter(); import numba; w = time.perf_counter();"
-        "from cellport.kernels.check_loops import all_counts; import numpy;"
-        "all_counts(numpy.ones(1)); print(u - t, v - u, w - v, time.perf_counter() - w)"
+        "from cellport.kernels.nearest import exact_neighbors; import numpy;"
+        "x = numpy.ones((1, 1), numpy.float32); exact_neighbors(x, x, 1);"
+        "print(u - t, v - u, w - v, time.perf_counter() - w)"
     )
-    first = warmup()
+    first = machine_code.warmup()
     later = []
     for _ in range(5):
         done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True)
@@ -231,55 +233,54 @@ def compile_times() -> dict[str, float]:
 
 def vector_instructions() -> dict[str, int]:
     """Fused multiply-adds of the compiled kernel, on vectors and on single values."""
-    module = llvm.parse_assembly(ENTRIES["first_layer"].inspect_llvm())
+    from cellport.kernels.entries import ENTRIES  # compiles, which is timed before
+
+    module = llvm.parse_assembly(ENTRIES[LinearFeatures].inspect_llvm())
     assembly = machine_code.target_machine().emit_assembly(module)
     fused = re.findall(r"\bvfn?madd\w+\b.*|\bfml[as]\b.*", assembly)
     single = [line for line in fused if re.match(r"vfn?madd\d+ss", line)]
     return {"vector": len(fused) - len(single), "single": len(single)}
 
 
-def measure(counts: Counts, n_panel: int, n_hidden: int, rounds: int) -> dict[str, Any]:
-    """Time one shape of panel and layer, with the bound that reading memory sets."""
-    model = random_model(counts.n_genes, n_panel, n_hidden)
-    layer = model.ready(counts.n_genes)
-    per_cell = float((layer.row[counts.indices] >= 0).sum() / counts.n_cells)
-    row_read, row_gb = row_task(layer.weight.shape[1], per_cell)
+def measure(counts: Counts, n_panel: int, n_features: int, rounds: int) -> dict[str, Any]:
+    """Time one shape of basis, with the bound that reading memory sets."""
+    model = random_model(counts.n_genes, n_panel, n_features)
+    basis = model.ready(counts.n_genes)
+    per_cell = float((basis.row[counts.indices] >= 0).sum() / counts.n_cells)
+    row_read, row_gb = row_task(basis.basis.shape[1], per_cell)
     streams, stream_gb = stream_tasks()
     with ThreadPoolExecutor(2) as pool:
         tasks = {
-            "1 thread": lambda: encode(layer, *counts.csr),
-            "2 threads": lambda: encode(layer, *counts.csr, threads=2, pool=pool),
+            "1 thread": lambda: linear_features(basis, *counts.csr),
+            "2 threads": lambda: linear_features(basis, *counts.csr, threads=2, pool=pool),
             "scipy": lambda: scipy_route(counts, model),
-            "check_structure": lambda: check_structure(
-                counts.indptr, counts.indices, counts.n_genes
-            ),
             "check_values": lambda: check_values(counts.data),
             "rows": row_read,
             **streams,
         }
         clock, thread = medians(tasks, rounds)
-    error = np.abs(encode(layer, *counts.csr)[0] - scipy_route(counts, model)).max()
+    error = np.abs(linear_features(basis, *counts.csr)[0] - scipy_route(counts, model)).max()
     stream_rate = stream_gb["read"] / thread["read"]
     row_rate = row_gb / thread["rows"]
     entries = 8 * len(counts.data) / 1e9 / stream_rate
-    weights = 4 * per_cell * counts.n_cells * layer.weight.shape[0] * LANES / 1e9 / row_rate
+    rows = 4 * per_cell * counts.n_cells * basis.basis.shape[0] * LANES / 1e9 / row_rate
     microseconds = 1e6 / counts.n_cells
     return {
         "counts": counts.name,
         "panel": n_panel,
-        "hidden": n_hidden,
+        "features": n_features,
         "nonzeros_per_cell": len(counts.data) / counts.n_cells,
         "panel_entries_per_cell": per_cell,
         "us_per_cell": {name: clock[name] * microseconds for name in ON_CELLS},
         "thread_us_per_cell": {name: thread[name] * microseconds for name in ONE_THREAD},
         "read_gb_s": stream_rate,
         "triad_gb_s": stream_gb["triad"] / thread["triad"],
-        "weight_rows_gb_s": row_rate,
+        "basis_rows_gb_s": row_rate,
         "bound_us_per_cell": {
             "entries": entries * microseconds,
-            "weights": weights * microseconds,
+            "rows": rows * microseconds,
         },
-        "share_of_bound": (entries + weights) / thread["1 thread"],
+        "share_of_bound": (entries + rows) / thread["1 thread"],
         "times_scipy": clock["scipy"] / clock["2 threads"],
         "largest_difference": float(error),
     }
@@ -293,15 +294,15 @@ def main() -> None:
     compiled = compile_times()
     instructions = vector_instructions()
     results = []
-    print("counts     panel hidden  1 thread  2 threads    scipy  x scipy    work   bound    of it")
+    print("counts     panel   feat  1 thread  2 threads    scipy  x scipy    work   bound    of it")
     for counts in (synthetic(options.cells), lung()):
-        for n_panel, n_hidden in SHAPES if counts else ():
-            result = measure(counts, n_panel, n_hidden, options.rounds)
+        for n_panel, n_features in SHAPES if counts else ():
+            result = measure(counts, n_panel, n_features, options.rounds)
             results.append(result)
             us, work = result["us_per_cell"], result["thread_us_per_cell"]["1 thread"]
             bound = sum(result["bound_us_per_cell"].values())
             print(
-                f"{counts.name:10} {n_panel:5} {n_hidden:6} {us['1 thread']:9.2f} "
+                f"{counts.name:10} {n_panel:5} {n_features:6} {us['1 thread']:9.2f} "
                 f"{us['2 threads']:10.2f} {us['scipy']:8.1f} {result['times_scipy']:8.1f} "
                 f"{work:7.2f} {bound:7.2f} {result['share_of_bound']:8.2f}"
             )

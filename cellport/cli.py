@@ -367,7 +367,7 @@ def serve(
 def warmup() -> None:
     """Compile the kernels now, so that the first mapping need not wait for it."""
     from cellport import screen
-    from cellport.kernels.warmup import warmup as compile_kernels
+    from cellport.kernels.machine_code import warmup as compile_kernels
 
     screen.say(f"Kernels are ready ({compile_kernels():.1f} s).")
 

@@ -59,7 +59,7 @@ def say(text: str | Text) -> None:
 
 def warm_up() -> None:
     """Compile the kernels where that has not been done, and say so: it takes a few seconds."""
-    from cellport.kernels.warmup import is_compiled, warmup
+    from cellport.kernels.machine_code import is_compiled, warmup
 
     if not is_compiled():
         say("Compiling, once for this installation ...")

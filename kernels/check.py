@@ -1,4 +1,4 @@
-"""Is this block a well-formed matrix of counts? Fast enough to ask of every block."""
+"""Are these values counts? Fast enough to ask of every block."""
 
 from __future__ import annotations
 
@@ -6,18 +6,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from .jit import frozen
+from .arrays import frozen
 from .machine_code import call
+from .signatures import AllCounts
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-STRUCTURE_FAULTS = {
-    1: "indptr is empty or does not begin with 0",
-    2: "indptr decreases",
-    3: "indptr points beyond the end of indices or data",
-    4: "a gene index is negative or not below the number of genes",
-}
 
 
 class ValueCounts(NamedTuple):
@@ -27,30 +21,6 @@ class ValueCounts(NamedTuple):
     nan: int
     infinite: int
     fractional: int
-
-
-def check_structure(indptr: NDArray[Any], indices: NDArray[Any], n_genes: int) -> int:
-    """Check that CSR arrays can be read without leaving them.
-
-    Reads nothing out of bounds whatever the arrays hold. Entries behind ``indptr[-1]`` belong to
-    no row and are not looked at.
-
-    Parameters
-    ----------
-    indptr, indices
-        Integer [n_rows + 1] and [n_nonzero].
-    n_genes
-        Number of columns.
-
-    Returns
-    -------
-    int
-        0 when all is well, else a key of `STRUCTURE_FAULTS`.
-    """
-    from .check_loops import structure
-
-    wide = np.uint64 if indptr.dtype == np.uint64 else np.int64
-    return int(structure(frozen(indptr, wide), frozen(indices), n_genes))
 
 
 def check_values(data: NDArray[Any]) -> ValueCounts:
@@ -71,7 +41,7 @@ def check_values(data: NDArray[Any]) -> ValueCounts:
     if data.dtype.kind == "i":
         return ValueCounts(int(np.count_nonzero(data < 0)), 0, 0, 0)
     values = frozen(data)
-    if values.dtype == np.float32 and call("all_counts", values, len(values)):
+    if values.dtype == np.float32 and call(AllCounts(values)):
         return ValueCounts(0, 0, 0, 0)
     finite = values[np.isfinite(values)]
     nan = int(np.count_nonzero(np.isnan(values)))

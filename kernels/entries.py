@@ -1,66 +1,77 @@
-"""Kernels as C functions, which need numba only to be compiled."""
+"""Kernels as C functions of one pointer, to the structure of what they take."""
 
 from __future__ import annotations
 
+from itertools import count
 from typing import Any
 
-from numba import carray, cfunc, types
+from llvmlite import ir  # type: ignore[import-untyped]
+from numba import carray, cfunc, from_dtype, types
+from numba.extending import intrinsic
 
 from .check_loops import all_counts
-from .first_layer import LANES, TILE
-from .first_layer_loops import first_layer
-from .machine_code import FUNCTIONS
+from .features_loops import linear_features
+from .signatures import RESULTS, AllCounts, Field, LinearFeatures, fields
+
+_WORD = ir.IntType(64)
 
 
-def _entry(function: Any) -> Any:
-    result, *arguments = (_type(name) for name in FUNCTIONS[function.__name__.removesuffix("_")])
-    return cfunc(result(*arguments))(function)
+def entry(signature: type, function: Any) -> Any:
+    """Compile `function`, of one object of `signature`, as a C function of its structure."""
+    kinds = [_kind(field) for field in fields(signature)]
+    whole = types.NamedTuple(kinds, signature)
+
+    def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
+        words = _Words(context, builder, arguments[0])
+        return context.make_tuple(builder, whole, [words.read(kind) for kind in kinds])
+
+    def unpacked(typing_context: Any, structure: Any) -> Any:
+        return whole(structure), generate
+
+    unpack = intrinsic(unpacked)
+
+    def of_structure(structure: Any) -> Any:
+        return function(unpack(structure))
+
+    result = types.void if RESULTS[signature] is None else types.boolean
+    return cfunc(result(types.voidptr))(of_structure)
 
 
-def _type(name: str) -> Any:
-    kind = getattr(types, name.removesuffix("*"))
-    return types.CPointer(kind) if name.endswith("*") else kind
+def _kind(field: Field) -> Any:
+    number = from_dtype(field.dtype)
+    return types.Array(number, len(field.axes), "C") if field.axes else number
 
 
-@_entry
-def all_counts_(values: Any, n: int) -> bool:
-    """See `check_loops.all_counts`."""
-    return all_counts(carray(values, (n,)))
+class _Words:
+    """Writes the code that reads `signatures.structure`, word after word."""
+
+    def __init__(self, context: Any, builder: Any, structure: Any) -> None:
+        self._context, self._builder = context, builder
+        self._words = builder.bitcast(structure, _WORD.as_pointer())
+        self._place = count()
+
+    def read(self, kind: Any) -> Any:
+        """Read a number, or lay an array over its memory."""
+        if not isinstance(kind, types.Array):
+            return self._next(kind)
+        pointer, lengths = types.CPointer(kind.dtype), types.UniTuple(types.int64, kind.ndim)
+        address = self._next(pointer)
+        of_axes = [self._next(types.int64) for _ in range(kind.ndim)]
+        shape = self._context.make_tuple(self._builder, lengths, of_axes)
+        view = kind(pointer, lengths)
+        return self._context.compile_internal(self._builder, _view, view, [address, shape])
+
+    def _next(self, kind: Any) -> Any:
+        word = self._builder.gep(self._words, [_WORD(next(self._place))])
+        pointer = self._context.get_value_type(kind).as_pointer()
+        return self._builder.load(self._builder.bitcast(word, pointer))
 
 
-@_entry
-def first_layer_(
-    indptr: Any, indices: Any, data: Any,
-    in_panel: Any, row: Any, distinct: int, weight: Any, cap: Any, bias: Any, target: float,
-    hidden: Any, library: Any, detected: Any,
-    columns: Any, values: Any, slot: Any, ends: Any, last: Any,
-    start: int, stop: int,
-    n_nonzero: int, n_cells: int, n_hidden: int, n_genes: int, n_rows: int, room: int,
-) -> None:  # fmt: skip
-    """See `first_layer_loops.first_layer`."""
-    parts = (n_hidden + LANES - 1) // LANES
-    first_layer(
-        carray(indptr, (n_cells + 1,)),
-        carray(indices, (n_nonzero,)),
-        carray(data, (n_nonzero,)),
-        carray(in_panel, (n_genes,)),
-        carray(row, (n_genes,)),
-        distinct != 0,
-        carray(weight, (parts, n_rows, LANES)),
-        carray(cap, (n_rows,)),
-        carray(bias, (parts * LANES,)),
-        target,
-        carray(hidden, (n_cells, n_hidden)),
-        carray(library, (n_cells,)),
-        carray(detected, (n_cells,)),
-        carray(columns, (room,)),
-        carray(values, (room,)),
-        carray(slot, (n_rows,)),
-        carray(ends, (TILE + 1,)),
-        carray(last, (LANES,)),
-        start,
-        stop,
-    )
+def _view(address: Any, shape: Any) -> Any:
+    return carray(address, shape)
 
 
-ENTRIES = {"all_counts": all_counts_, "first_layer": first_layer_}
+ENTRIES = {
+    AllCounts: entry(AllCounts, all_counts),
+    LinearFeatures: entry(LinearFeatures, linear_features),
+}

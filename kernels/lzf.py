@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .jit import frozen, kernel
+from .arrays import frozen
+from .jit import kernel
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

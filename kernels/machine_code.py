@@ -2,7 +2,13 @@
 
 To import numba and let it set itself up takes longer than to map some ten thousand cells. So numba
 compiles these kernels once, and their object code is put into a file that llvmlite, numba's own
-back end, loads in milliseconds. What cannot be kept runs through numba itself.
+back end, loads in milliseconds: in ``NUMBA_CACHE_DIR`` where that is set, else in ``__pycache__``
+beside this file, else in the user's cache folder. The bits are the same on every way:
+
+- Other kernels, another llvmlite or processor, a damaged file: compiled anew, and kept.
+- No folder that can be written: compiled in every process, which takes seconds.
+- Code that needs more of numba than is known here, or that llvmlite cannot make or load, as another
+  version or platform may have it: the same, and numba itself runs the kernels.
 """
 
 from __future__ import annotations
@@ -10,80 +16,81 @@ from __future__ import annotations
 import ctypes
 import hashlib
 import os
-import re
-import sys
 import threading
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
+from .signatures import RESULTS, packed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
-    Functions = dict[str, Callable[..., Any]]
-
-FUNCTIONS = {
-    "all_counts": ("boolean", "float32*", "int64"),
-    "first_layer": (
-        "void",
-        *("int64*", "int32*", "float32*"),
-        *("uint8*", "int32*", "int64", "float32*", "float32*", "float32*", "float64"),
-        *("float32*", "float64*", "int32*"),
-        *("int32*", "float32*", "int32*", "int64*", "float32*"),
-        *("int64",) * 8,
-    ),
-}
-"""Result and arguments of each function of `entries`, as numba names them; * marks a pointer."""
+    Functions = dict[type, Callable[[Any], Any]]
 
 # what numba writes into every function for exceptions and memory. Anything else that a version of
 # numba may come to need is no reason to trap: then `_object_code` refuses and numba itself runs
-_NEVER_CALLED = (
+_NEVER_CALLED = {
     "numba_gil_ensure", "numba_gil_release", "numba_unpickle", "numba_do_raise",
     "numba_runtime_build_excinfo_struct", "NRT_Free", "NRT_MemInfo_call_dtor",
     "PyUnicode_FromString", "PyBytes_FromStringAndSize", "PyErr_WriteUnraisable", "PyErr_Clear",
     "PyErr_SetString", "PyErr_SetNone", "Py_DecRef",
-)  # fmt: skip
+}  # fmt: skip
 _HERE = Path(__file__).parent
-_SOURCES = (
-    "machine_code", "entries", "check_loops", "first_layer", "first_layer_loops", "jit",
-    "normalise", "vector",
-)  # fmt: skip
-_CTYPES: dict[str, Any] = {
-    "boolean": ctypes.c_bool,
-    "int64": ctypes.c_int64,
-    "float64": ctypes.c_double,
-    "void": None,
-}
 _lock = threading.Lock()
 _ready: Functions = {}
 # the functions live as long as what loaded them
 _engines: list[Any] = []
 
 
-def call(name: str, *arguments: Any) -> Any:
-    """Call a function of `FUNCTIONS` without the GIL; arrays are passed as pointers.
+def call(arguments: tuple[Any, ...]) -> Any:
+    """Call the function of a signature without the GIL.
 
-    The caller answers for types, contiguity and sizes: nothing is checked.
+    Parameters
+    ----------
+    arguments
+        An object of a signature in `cellport.kernels.signatures`. Positions in arrays are trusted.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `cellport.kernels.signatures.packed` does.
     """
     if not _ready:
-        load()
-    return _ready[name](
-        *(one.ctypes.data if isinstance(one, np.ndarray) else one for one in arguments)
-    )
+        warmup()
+    return _ready[type(arguments)](ctypes.byref(packed(arguments)))
 
 
-def load() -> None:
-    """Load the machine code, or compile and keep it."""
+def warmup() -> float:
+    """Load the machine code, or compile and keep it.
+
+    Returns
+    -------
+    float
+        Seconds it took: the compilation the first time, later some milliseconds.
+    """
+    start = time.perf_counter()
     with _lock:
         if not _ready:
-            _ready.update(_kept() or _compiled())
+            _ready.update(_loaded())
+    return time.perf_counter() - start
 
 
-def is_kept() -> bool:
-    """Whether the machine code is there to be loaded."""
-    return bool(_ready) or _read() is not None
+def is_compiled() -> bool:
+    """Tell at the cost of reading one small file whether nothing needs compiling."""
+    with suppress(Exception):
+        return bool(_ready) or _read() is not None
+    return False
+
+
+def _loaded() -> Functions:
+    try:
+        return _kept() or _compiled()
+    except Exception:  # noqa: BLE001 - of whatever class: numba itself can do without
+        from .entries import ENTRIES
+
+        return _functions(lambda signature: ENTRIES[signature].address)
 
 
 def _kept() -> Functions | None:
@@ -94,40 +101,39 @@ def _kept() -> Functions | None:
 def _compiled() -> Functions:
     from .entries import ENTRIES
 
-    try:
-        code = _object_code(ENTRIES)
-        functions = _linked(code)
-    except Exception:  # noqa: BLE001 - of whatever class: numba itself can do without
-        return _functions(lambda name: ENTRIES[name].address)
+    code = _object_code(ENTRIES)
+    functions = _linked(code)
     _write(code)
     return functions
 
 
-def _object_code(entries: dict[str, Any]) -> bytes:
+def _object_code(entries: dict[type, Any]) -> bytes:
     llvm = _llvm()
     whole = llvm.parse_assembly("")
-    for name, entry in entries.items():
-        text = _self_contained(entry.inspect_llvm().replace(entry.native_name, _symbol(name)))
-        whole.link_in(llvm.parse_assembly(text))
-    needed = [f.name for f in whole.functions if f.is_declaration and f.name[:5] != "llvm."]
-    if needed:
-        raise RuntimeError(f"the kernels need {needed}")
+    for signature, entry in entries.items():
+        module = llvm.parse_assembly(entry.inspect_llvm())
+        module.get_function(entry.native_name).name = _symbol(signature)
+        whole.link_in(module)
+    whole.link_in(llvm.parse_assembly(_traps(whole)))
     return bytes(target_machine().emit_object(whole))
 
 
-def _self_contained(text: str) -> str:
+def _traps(module: Any) -> str:
     """Let the ways out that these kernels never take, exceptions and memory, end the process.
 
     They raise nothing and allocate nothing; what is left of that in their code would need numba.
     """
-    text = re.sub(
-        rf"^declare (.+@(?:{'|'.join(_NEVER_CALLED)})\(.*?\)).*$",
-        r"define internal \1 { call void @llvm.trap() unreachable }",
-        text,
-        flags=re.MULTILINE,
+    declared = {
+        one.name for one in (*module.functions, *module.global_variables) if one.is_declaration
+    }
+    names = sorted(name for name in declared if not name.startswith("llvm."))
+    needed = [name for name in names if not (name in _NEVER_CALLED or name.startswith("PyExc_"))]
+    if needed:
+        raise RuntimeError(f"the kernels need {needed}")
+    traps = (
+        f"define hidden void @{name}() {{ call void @llvm.trap() unreachable }}" for name in names
     )
-    text = re.sub(r"^(@Py\w+ =) external global i8", r"\1 internal global i8 0", text, flags=re.M)
-    return text + "\ndeclare void @llvm.trap()\n"
+    return "\n".join(["declare void @llvm.trap()", *traps])
 
 
 def _linked(code: bytes) -> Functions:
@@ -136,19 +142,18 @@ def _linked(code: bytes) -> Functions:
     engine.add_object_file(llvm.ObjectFileRef.from_data(code))
     engine.finalize_object()
     _engines.append(engine)
-    return _functions(lambda name: engine.get_function_address(_symbol(name)))
+    return _functions(lambda signature: engine.get_function_address(_symbol(signature)))
 
 
-def _functions(address: Callable[[str], int]) -> Functions:
-    functions: Functions = {}
-    for name, signature in FUNCTIONS.items():
-        result, *arguments = (_CTYPES.get(kind, ctypes.c_void_p) for kind in signature)
-        functions[name] = ctypes.CFUNCTYPE(result, *arguments)(address(name))
-    return functions
+def _functions(address: Callable[[type], int]) -> Functions:
+    return {
+        signature: ctypes.CFUNCTYPE(result, ctypes.c_void_p)(address(signature))
+        for signature, result in RESULTS.items()
+    }
 
 
-def _symbol(name: str) -> str:
-    return f"cellport_{name}"
+def _symbol(signature: type) -> str:
+    return f"cellport_{signature.__name__}"
 
 
 def _llvm() -> Any:
@@ -182,27 +187,25 @@ def _file_name() -> str:
     import llvmlite
 
     key = hashlib.sha256()
-    for source in _SOURCES:
-        key.update((_HERE / f"{source}.py").read_bytes())
-    key.update(repr((FUNCTIONS, llvmlite.__version__, _llvm().get_process_triple())).encode())
-    key.update(repr(_processor()).encode())
+    for source in sorted(_HERE.glob("*.py*")):
+        key.update(source.read_bytes())
+    compiler = (llvmlite.__version__, _llvm().get_process_triple(), _processor())
+    key.update(repr(compiler).encode())
     return f"cellport-kernels-{key.hexdigest()[:24]}.o"
 
 
-def _folders() -> list[Path]:
+def _folders() -> Iterator[Path]:
     """Where numba would keep its own: the folder it is told, or ours, or the user's."""
-    if os.environ.get("NUMBA_CACHE_DIR"):
-        return [Path(os.environ["NUMBA_CACHE_DIR"])]
-    home = Path(os.path.expanduser("~"))
-    if not home.is_absolute():  # a user without one, as in a container that is told any number
-        return [_HERE / "__pycache__"]
-    if sys.platform == "win32":
-        users = Path(os.environ.get("LOCALAPPDATA") or home)
-    elif sys.platform == "darwin":
-        users = home / "Library" / "Caches"
-    else:
-        users = Path(os.environ.get("XDG_CACHE_HOME") or home / ".cache")
-    return [_HERE / "__pycache__", users / "cellport"]
+    if told := os.environ.get("NUMBA_CACHE_DIR"):
+        yield Path(told)
+        return
+    yield _HERE / "__pycache__"
+    from platformdirs import user_cache_dir  # here: hardly anybody gets this far
+
+    with suppress(RuntimeError):  # a user without a home, as in a container told any number
+        users = Path(user_cache_dir("cellport", appauthor=False))
+        if users.is_absolute():  # platformdirs before it raised
+            yield users
 
 
 def _read() -> bytes | None:

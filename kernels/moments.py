@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .jit import frozen, kernel
+from .arrays import frozen, frozen_csr
+from .jit import kernel
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -41,7 +42,7 @@ def add_moments(
     Parameters
     ----------
     indptr, indices, data
-        CSR arrays, a gene once a cell; int64, int32, float32.
+        CSR counts, as `cellport.kernels.arrays.frozen_csr` takes them; a gene once a cell.
     group
         int64 [cells], -1 for cells that belong to none.
     highest
@@ -49,5 +50,5 @@ def add_moments(
     total, square
         float64 [groups, genes], added to.
     """
-    arrays = frozen(indptr, np.int64), frozen(indices, np.int32), frozen(data, np.float32)
-    _add(*arrays, frozen(group, np.int64), frozen(highest), total, square)
+    counts = frozen_csr(indptr, indices, data)
+    _add(*counts, frozen(group, np.int64), frozen(highest), total, square)

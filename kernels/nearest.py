@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .jit import frozen, kernel
+from .arrays import frozen
+from .jit import kernel
 from .rows import over_rows
 
 if TYPE_CHECKING:

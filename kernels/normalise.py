@@ -1,18 +1,12 @@
-"""Log-normalise counts on the panel, without densifying them."""
+"""The logarithm of counts, and the scale and limit beside it."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from .jit import frozen, kernel, part
-from .rows import over_rows
-
-if TYPE_CHECKING:
-    from concurrent.futures import Executor
-
-    from numpy.typing import NDArray
+from .jit import part
 
 
 @part
@@ -46,60 +40,3 @@ def log_normalise_row(values: Any, columns: Any, cap: Any, scale: Any) -> None:
         values[k] = _log1p(values[k] * scale)
     for k in range(len(values)):
         values[k] = min(values[k], cap[np.uint32(columns[k])])
-
-
-@kernel
-def _log_normalise(
-    indptr: Any, indices: Any, values: Any, library: Any, cap: Any, target: float,
-    start: int, stop: int,
-) -> None:  # fmt: skip
-    for i in range(start, stop):
-        scale = np.float32(target / library[i] if library[i] > 0 else 0.0)
-        begin, end = indptr[i], indptr[i + 1]
-        log_normalise_row(values[begin:end], indices[begin:end], cap, scale)
-
-
-def log_normalise(
-    indptr: NDArray[Any],
-    indices: NDArray[Any],
-    data: NDArray[Any],
-    library: NDArray[Any],
-    cap: NDArray[Any],
-    target: float,
-    threads: int = 1,
-    pool: Executor | None = None,
-) -> NDArray[np.float32]:
-    """Scale each cell to `target` counts, take log1p, limit each gene.
-
-    Parameters
-    ----------
-    indptr, indices, data
-        CSR counts on the panel, as `cellport.kernels.align.align` returns them.
-    library
-        Counts of each cell over the panel [n_cells]; a cell with 0 stays 0.
-    cap
-        Largest value of each panel gene [n_panel].
-    target
-        Counts a cell is scaled to.
-    threads, pool
-        As in `cellport.kernels.rows.over_rows`.
-
-    Returns
-    -------
-    array
-        float32 [n_nonzero]: ``min(log1p(count * target / library), cap)``, for the same `indptr`
-        and `indices`.
-    """
-    values = np.array(data[: int(indptr[-1])], np.float32)
-    over_rows(
-        _log_normalise,
-        frozen(indptr, np.int64),
-        frozen(indices, np.int32),
-        values,
-        frozen(library, np.float64),
-        frozen(cap, np.float32),
-        float(target),
-        threads=threads,
-        pool=pool,
-    )
-    return values

@@ -9,7 +9,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from .first_layer import LANES
+from .lanes import LANES
 
 if TYPE_CHECKING:
     from collections.abc import Callable

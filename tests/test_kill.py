@@ -18,7 +18,7 @@ KILLS = 50
 KILLER = """
 import os, random, signal, sys, time
 from pathlib import Path
-from cellport.kernels.warmup import warmup
+from cellport.kernels.machine_code import warmup
 from cellport.runtime.mapping.atlas import MapOptions, load_atlas
 from cellport.runtime.map_files import map_files
 

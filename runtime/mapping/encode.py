@@ -9,7 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cellport.kernels.first_layer import FirstLayer, Panel, encode, prepare_measured
+from cellport.kernels.features import (
+    PanelGenes,
+    QueryBasis,
+    linear_features,
+    prepare_measured,
+)
 from cellport.runtime.atlas.arrays import answers_of
 from cellport.runtime.atlas.file import AtlasFile
 from cellport.runtime.atlas.manifest import Manifest
@@ -46,10 +51,10 @@ class EncodedCells:
         return np.asarray(self.library <= 0)
 
 
-def query_features(
+def query_basis(
     atlas: AtlasFile, panel_column: NDArray[np.int32], measured: NDArray[np.bool_]
-) -> FirstLayer:
-    """Fit the linear features to the genes of one query.
+) -> QueryBasis:
+    """Fit the basis of the linear features to the genes of one query.
 
     Missing genes stand at what the measured ones make most likely, and take no part in the library
     size, which is scaled to the share of a reference cell's counts that the measured genes hold:
@@ -75,14 +80,12 @@ def query_features(
     )
     if not (noise > 0).all():
         raise AtlasError(say("format.no_noise", atlas=atlas.path.name))
-    basis = atlas.array("basis")
-    panel = Panel(cap, mean, share, noise, loading, atlas.manifest.target)
-    offset = np.zeros(basis.shape[1], np.float32)
-    return prepare_measured(panel_column, measured, basis, offset, panel)
+    panel = PanelGenes(cap, mean, share, noise, loading, atlas.manifest.target)
+    return prepare_measured(panel_column, measured, atlas.array("basis"), panel)
 
 
 def encode_block(
-    block: CountBlock, features: FirstLayer, tail: Any, threads: int, pool: Executor | None
+    block: CountBlock, basis: QueryBasis, tail: Any, threads: int, pool: Executor | None
 ) -> EncodedCells:
     """Run one block of cells through the features and the rest of the encoder.
 
@@ -90,17 +93,17 @@ def encode_block(
     ----------
     block
         Raw counts in the query's gene order.
-    features
-        From `query_features`.
+    basis
+        From `query_basis`.
     tail
         Session of ``encoder_tail.onnx``.
     threads, pool
         Over which the features are spread; the answers do not depend on them.
     """
-    values, library, _ = encode(
-        features, block.indptr, block.indices, block.data, threads=threads, pool=pool
+    features, library = linear_features(
+        basis, block.indptr, block.indices, block.data, threads=threads, pool=pool
     )
-    answers = run_graph(tail, {"features": values})
+    answers = run_graph(tail, {"features": features})
     return EncodedCells(block.start, answers, library, threads, pool)
 
 

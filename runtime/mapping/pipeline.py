@@ -17,7 +17,7 @@ from cellport.runtime.errors import CellportError, first_line
 from cellport.runtime.genes.match import GeneMatch
 from cellport.runtime.mapping.annotate import annotators, facts_of, schema_of
 from cellport.runtime.mapping.annotate.annotator import Annotator, Setting
-from cellport.runtime.mapping.encode import check_answers, encode_block, query_features
+from cellport.runtime.mapping.encode import check_answers, encode_block, query_basis
 from cellport.runtime.mapping.query import Query, QueryFacts
 from cellport.runtime.sources import CountBlock, CountSource
 
@@ -111,14 +111,14 @@ class Pipeline:
             Positions in the query.
         """
         genes, how = self.query.genes, self.setting.options
-        features = query_features(self.setting.atlas, genes.panel_column, genes.measured)
+        basis = query_basis(self.setting.atlas, genes.panel_column, genes.measured)
         source, schema = self.query.source, self.schema
         counts = source.blocks(how.block_cells, start, stop)
         with closing(source), ThreadPoolExecutor(threads) as pool:
             # one thread is one processor: nothing goes on beside it
             for block in prefetch(counts, 1) if threads > 1 else counts:
                 with _concerning(block):
-                    cells = encode_block(block, features, tail, threads, pool)
+                    cells = encode_block(block, basis, tail, threads, pool)
                     check_answers(cells, self.setting.atlas.manifest)
                     values: dict[str, NDArray[Any]] = {}
                     for annotator in self.annotators:

@@ -10,7 +10,7 @@ from scipy.sparse import csr_matrix
 
 from cellport.runtime.atlas.file import AtlasFile
 from cellport.runtime.atlas.session import TOLERANCE, Device, largest_difference, open_session
-from cellport.runtime.mapping.encode import encode_block, query_features, run_graph
+from cellport.runtime.mapping.encode import encode_block, query_basis, run_graph
 from cellport.runtime.sources.block import CountBlock
 
 
@@ -86,8 +86,8 @@ def _fused(
         sparse.indices.astype(np.int32),
         sparse.data.astype(np.float32),
     )
-    features = query_features(atlas, column, measured)
-    return encode_block(block, features, tail, threads=1, pool=None).answers
+    basis = query_basis(atlas, column, measured)
+    return encode_block(block, basis, tail, threads=1, pool=None).answers
 
 
 def _difference(found: NDArray[np.float32], expected: NDArray[np.float32]) -> float:

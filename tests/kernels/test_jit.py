@@ -6,18 +6,17 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 import cellport.kernels
-from cellport.kernels.jit import frozen
 
 KERNELS = Path(cellport.kernels.__file__).parent
 SCRIPT = """
 import numpy as np
-from frozen_kernels import check, check_loops
-assert check.check_structure(np.array([0, 1]), np.array([0]), 1) == 0
-stats = check_loops.structure.stats
+from frozen_kernels import nearest
+point = np.ones((1, 1), np.float32)
+assert nearest.exact_neighbors(point, point, 1)[1] == 0
+stats = nearest.nearest.stats
 print(stats.cache_path, sum(stats.cache_hits.values()))
 """
 
@@ -71,20 +70,3 @@ def test_a_user_without_a_home_gets_no_folder_called_tilde(read_only_install: Pa
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == ["None", "0"]
     assert list(empty.iterdir()) == []
-
-
-def test_frozen_is_a_view_of_what_fits() -> None:
-    array = np.arange(6, dtype=np.float32).reshape(2, 3)
-    view = frozen(array, np.float32)
-    assert np.shares_memory(view, array)
-    assert not view.flags.writeable
-    assert array.flags.writeable
-
-
-def test_frozen_copies_what_does_not_fit() -> None:
-    turned = np.arange(6, dtype=">i4").reshape(2, 3).T
-    fitted = frozen(turned)
-    assert fitted.flags.c_contiguous
-    assert fitted.dtype == np.int32
-    np.testing.assert_array_equal(fitted, turned)
-    assert frozen(np.ones(2, np.float16)).dtype == np.float32

@@ -13,16 +13,16 @@ import pytest
 
 import cellport.kernels
 from cellport.kernels import machine_code
-from cellport.kernels.first_layer import encode, prepare
-from cellport.kernels.machine_code import FUNCTIONS
+from cellport.kernels.features import linear_features, prepare
+from cellport.kernels.signatures import RESULTS, AllCounts
 
 KERNELS = Path(cellport.kernels.__file__).parent
 SCRIPT = """
 import json, sys
 import numpy as np
-from copied_kernels import check, warmup
-was = warmup.is_compiled()
-warmup.warmup()
+from copied_kernels import check, machine_code
+was = machine_code.is_compiled()
+machine_code.warmup()
 ones = np.ones(9, np.float32)
 right = sum(check.check_values(ones)) == 0 and sum(check.check_values(ones / 2)) == 9
 print(json.dumps({"was": was, "numba": "numba" in sys.modules, "right": right}))
@@ -78,10 +78,11 @@ def test_a_read_only_install_keeps_it_in_the_users_folder(install: Path) -> None
 
 
 def test_a_user_without_a_home_needs_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("NUMBA_CACHE_DIR", raising=False)
-    assert len(machine_code._folders()) == 2
+    for variable in ("NUMBA_CACHE_DIR", "XDG_CACHE_HOME", "LOCALAPPDATA"):
+        monkeypatch.delenv(variable, raising=False)
+    assert len(list(machine_code._folders())) == 2
     monkeypatch.setattr("os.path.expanduser", lambda path: path)
-    assert machine_code._folders() == [Path(machine_code.__file__).parent / "__pycache__"]
+    assert list(machine_code._folders()) == [KERNELS / "__pycache__"]
 
 
 def test_where_nothing_can_be_kept_it_compiles_each_time(install: Path) -> None:
@@ -91,34 +92,39 @@ def test_where_nothing_can_be_kept_it_compiles_each_time(install: Path) -> None:
     assert run(install, **variables) == COMPILES
 
 
-def first_layer_bytes(random_query: Any) -> list[bytes]:
+def feature_bytes(random_query: Any) -> list[bytes]:
     query = random_query(5, 300, 200, 60)
-    rng = np.random.default_rng(0)
-    weight = rng.normal(size=(60, 70)).astype(np.float32)
-    layer = prepare(query.panel_column, weight, np.full(60, 9, "f4"), np.ones(70, "f4"), 1e4)
-    return [array.tobytes() for array in encode(layer, *query.csr)]
+    basis = np.random.default_rng(0).normal(size=(60, 70)).astype(np.float32)
+    prepared = prepare(query.panel_column, basis, np.full(60, 9), np.ones(70), 1e4)
+    return [array.tobytes() for array in linear_features(prepared, *query.csr)]
 
 
-def test_the_same_bits_as_through_numba(random_query: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def fail(*_: object) -> Any:
+    raise RuntimeError("another llvmlite")
+
+
+@pytest.mark.parametrize(
+    ("name", "instead"),
+    [
+        ("_NEVER_CALLED", {}),  # a numba that needs more
+        ("target_machine", fail),  # a platform that llvmlite cannot compile for
+        ("_processor", fail),  # or whose processor it does not know, so that nothing has a name
+        ("_linked", fail),  # object code that it cannot load
+    ],
+)
+def test_numba_runs_what_cannot_be_kept(
+    random_query: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, instead: Any
+) -> None:
     from cellport.kernels.entries import ENTRIES
 
-    loaded = first_layer_bytes(random_query)
-    own = machine_code._functions(lambda name: ENTRIES[name].address)
-    monkeypatch.setattr(machine_code, "_ready", own)
-    assert first_layer_bytes(random_query) == loaded
-
-
-def test_numba_runs_what_cannot_become_machine_code(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(_: object) -> bytes:
-        raise AttributeError("another llvmlite")
-
+    loaded = feature_bytes(random_query)
     monkeypatch.setattr(machine_code, "_ready", {})
-    monkeypatch.setattr(machine_code, "_read", lambda: None)
-    monkeypatch.setattr(machine_code, "_object_code", refuse)
-    counts = np.arange(5, dtype=np.float32)
-    assert machine_code.call("all_counts", counts, 5)
-    assert not machine_code.call("all_counts", counts / 2, 5)
-    assert machine_code._ready.keys() == FUNCTIONS.keys()
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
+    monkeypatch.setattr(machine_code, name, instead)
+    assert not machine_code.is_compiled()
+    assert feature_bytes(random_query) == loaded
+    assert machine_code._ready.keys() == ENTRIES.keys() == RESULTS.keys()
+    assert not list(tmp_path.iterdir())
 
 
 def test_another_processor_has_code_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -140,4 +146,4 @@ def test_code_that_would_need_numba_is_refused(needed: str) -> None:
             """
 
     with pytest.raises(RuntimeError, match=needed):
-        machine_code._object_code({"first_layer": Entry()})
+        machine_code._object_code({AllCounts: Entry()})

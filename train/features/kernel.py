@@ -13,7 +13,12 @@ import scipy.sparse as sp
 import torch
 from numpy.typing import NDArray
 
-from cellport.kernels.first_layer import FirstLayer, Panel, encode, prepare_measured
+from cellport.kernels.features import (
+    PanelGenes,
+    QueryBasis,
+    linear_features,
+    prepare_measured,
+)
 from cellport.models.vae import Encoded, Encoder
 from cellport.train.degrade import Degradation, degrade
 from cellport.train.fit.order import PanelCounts
@@ -30,12 +35,12 @@ class FeatureMaker:
     panel
         Its genes.
     of_all
-        The first layer where all genes were measured.
+        The basis where all genes were measured.
     """
 
     basis: NDArray[np.float32]
-    panel: Panel
-    of_all: FirstLayer
+    panel: PanelGenes
+    of_all: QueryBasis
 
     def __call__(
         self, counts: sp.csr_matrix, measured: NDArray[np.bool_] | None = None
@@ -54,10 +59,10 @@ class FeatureMaker:
         ndarray
             float32 [n, features].
         """
-        layer = self.of_all
+        basis = self.of_all
         if measured is not None and not measured.all():
-            layer = _first_layer(self.basis, self.panel, measured)
-        features, _, _ = encode(layer, counts.indptr, counts.indices, counts.data)
+            basis = _of_measured(self.basis, self.panel, measured)
+        features, _ = linear_features(basis, counts.indptr, counts.indices, counts.data)
         return features
 
 
@@ -108,12 +113,12 @@ def feature_maker(encoder: Encoder) -> FeatureMaker:
             encoder.basis,
         )
     )
-    panel = Panel(cap, mean, share, noise, loading, normalise.target_sum)
-    return FeatureMaker(basis, panel, _first_layer(basis, panel, np.ones(len(mean), np.bool_)))
+    panel = PanelGenes(cap, mean, share, noise, loading, normalise.target_sum)
+    return FeatureMaker(basis, panel, _of_measured(basis, panel, np.ones(len(mean), np.bool_)))
 
 
-def _first_layer(
-    basis: NDArray[np.float32], panel: Panel, measured: NDArray[np.bool_]
-) -> FirstLayer:
+def _of_measured(
+    basis: NDArray[np.float32], panel: PanelGenes, measured: NDArray[np.bool_]
+) -> QueryBasis:
     column = np.where(measured, np.arange(len(measured)), -1)
-    return prepare_measured(column, measured, basis, np.zeros(basis.shape[1], np.float32), panel)
+    return prepare_measured(column, measured, basis, panel)

@@ -11,7 +11,6 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from cellport.kernels.align import align
 from cellport.runtime.errors import InputError
 from cellport.runtime.sources import open_source
 
@@ -70,9 +69,8 @@ def chunks(
     place[wanted] = np.arange(len(wanted))
     done = 0
     for indptr, indices, data, columns in _parts(counts):
-        arrays = align(indptr, indices, data, place[columns], len(wanted))
-        aligned, positions, values = arrays
-        yield sp.csr_matrix((values, positions, aligned), (len(indptr) - 1, len(wanted)))
+        some = sp.csr_matrix((data, indices, indptr), (len(indptr) - 1, len(columns)))
+        yield _selected(some, place[columns], len(wanted))
         done += len(indptr) - 1
         if tell is not None:
             tell(done)
@@ -81,6 +79,17 @@ def chunks(
             f"the reference had {counts.shape[0]:,} cells when it was opened and has {done:,} "
             "now; leave its files alone while it is read."
         )
+
+
+def _selected(counts: sp.csr_matrix, column: NDArray[np.int32], n_columns: int) -> sp.csr_matrix:
+    """Bring genes to their columns, -1 for none; those of one column are summed."""
+    used = np.flatnonzero(column >= 0)
+    # float64, in which sums of counts are exact
+    ones = np.ones(len(used))
+    found = counts @ sp.csr_matrix((ones, (used, column[used])), (len(column), n_columns))
+    found.sort_indices()
+    found.eliminate_zeros()
+    return found.astype(np.float32)
 
 
 def _parts(counts: sp.csr_matrix | SourceCounts) -> Iterator[tuple[Any, Any, Any, Any]]:

@@ -54,7 +54,7 @@ def _answers(
     by_name["umap"] = by_name["latent"][:, 1 : 1 + place]
     if prob is not None:
         by_name["label_prob"] = prob
-    return Answers(by_name, np.array(library), np.ones(n, np.int32))
+    return Answers(by_name, np.array(library))
 
 
 def _transfer(answers: Answers, manifest: Manifest, share: float = 1.0) -> MappedBlock:

@@ -3,6 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from cellport.runtime.errors import InputError
 from cellport.train.reference.chunks import SourceCounts, chunks
@@ -34,6 +36,40 @@ def test_some_genes_of_a_matrix() -> None:
     genes = np.array([1, 2, 7])
     found = sp.vstack(list(chunks(_counts(), genes)))
     np.testing.assert_array_equal(found.toarray(), _counts().toarray()[:, genes])
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.integers(0, 2**32), st.integers(1, 20), st.integers(1, 30), st.integers(1, 20))
+def test_genes_go_to_their_columns_and_add_up(
+    seed: int, n_cells: int, n_genes: int, n_columns: int
+) -> None:
+    """Genes of a cell in any order and any number of times, some of them 0."""
+    rng = np.random.default_rng(seed)
+    ends = np.cumsum([0, *rng.integers(0, 2 * n_genes, n_cells)])
+    indices, data = rng.integers(0, n_genes, ends[-1]), rng.poisson(1, ends[-1])
+    column = rng.integers(-1, n_columns, n_genes).astype(np.int32)
+    source = sp.csr_matrix((data.astype(np.float32), indices, ends), (n_cells, n_genes))
+    expected = np.zeros((n_cells, n_columns))
+    for gene, at in enumerate(column):
+        if at >= 0:
+            expected[:, at] += source.toarray()[:, gene]
+    names = [f"g{i}" for i in range(n_genes)]
+    sources = SourceCounts(((source, names),), None, (column,), (n_cells, n_columns))
+    (found,) = chunks(sources)
+    assert found.dtype == np.float32
+    assert found.has_canonical_format
+    assert found.data.all()
+    np.testing.assert_array_equal(found.toarray(), expected)
+
+
+def test_counts_up_to_ten_million_add_up_exactly() -> None:
+    counts = np.full((1, 1001), 9_999_999, np.float32)
+    counts[0, 0] = 1
+    names = [f"g{i}" for i in range(1001)]
+    column = np.zeros(1001, np.int32)
+    sources = SourceCounts(((sp.csr_matrix(counts), names),), None, (column,), (1, 1))
+    (found,) = chunks(sources)
+    assert found[0, 0] == np.float32(1 + 1000 * 9_999_999)
 
 
 def test_a_source_that_grew_meanwhile_is_noticed() -> None:

@@ -1,0 +1,270 @@
+"""Linear features straight from the raw counts of a query: no intermediate matrix.
+
+The features of a cell are its log-normalised counts, centred, times a fixed basis: what the
+encoder reads. One pass over the non-zeros of a cell selects the panel genes, sums the library,
+log-normalises and sums the rows of the basis that the cell needs (`features_loops`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .arrays import frozen, frozen_csr, on_cache_lines
+from .lanes import LANES, TILE
+from .machine_code import call
+from .rows import over_rows
+from .signatures import LinearFeatures
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class PanelGenes:
+    """What is known of the panel genes of a reference.
+
+    Attributes
+    ----------
+    cap
+        float32 [genes], largest log-normalised value let through.
+    mean
+        float32 [genes], mean log-normalised value.
+    share
+        float32 [genes], mean share of a cell's counts; sums to 1.
+    noise, loading
+        float32 [genes] and [genes, factors], the factor model of `cellport.models.missing`.
+    target
+        Counts that a cell with all genes is scaled to.
+    """
+
+    cap: NDArray[np.float32]
+    mean: NDArray[np.float32]
+    share: NDArray[np.float32]
+    noise: NDArray[np.float32]
+    loading: NDArray[np.float32]
+    target: float
+
+
+@dataclass(frozen=True, slots=True)
+class QueryBasis:
+    """A basis laid out for one query's gene order; see `prepare`.
+
+    Attributes
+    ----------
+    in_panel
+        uint8 [query genes], 1 for genes of the panel.
+    row
+        int32 [query genes], row of `basis` and `cap`, or -1.
+    distinct
+        Whether no two query genes share a row.
+    basis
+        float32 [parts, rows, LANES], the features in parts of `LANES`, padded with 0; only the
+        panel genes that the query has.
+    cap
+        float32 [rows].
+    offset
+        float32 [parts, LANES].
+    n_features
+        Features before padding.
+    target
+        Counts that a cell is scaled to.
+    """
+
+    in_panel: NDArray[np.uint8]
+    row: NDArray[np.int32]
+    distinct: bool
+    basis: NDArray[np.float32]
+    cap: NDArray[np.float32]
+    offset: NDArray[np.float32]
+    n_features: int
+    target: float
+
+
+def prepare(
+    panel_column: NDArray[Any],
+    basis: NDArray[Any],
+    cap: NDArray[Any],
+    offset: NDArray[Any],
+    target: float,
+) -> QueryBasis:
+    """Lay a basis out once, for any number of blocks of one query.
+
+    Parameters
+    ----------
+    panel_column
+        Integer [query genes], panel position of each query gene or -1; query genes with the
+        same position are summed.
+    basis
+        float32 [panel genes, features].
+    cap
+        float32 [panel genes], largest log-normalised value of each gene.
+    offset
+        float32 [features], what a cell without counts gets.
+    target
+        Counts that a cell is scaled to.
+    """
+    in_panel = panel_column >= 0
+    used = panel_column[in_panel]
+    # The basis in the order of the query's genes: a cell then walks through it forwards.
+    panel, first = np.unique(used, return_index=True)
+    panel = panel[np.argsort(first)]
+    rank = np.zeros(len(basis), np.int32)
+    rank[panel] = np.arange(len(panel))
+    rows = np.where(in_panel, rank[panel_column], -1)
+    n_features = basis.shape[1]
+    parts = -(-n_features // LANES)
+    padding = (0, parts * LANES - n_features)
+    padded = np.pad(basis[panel].astype(np.float32), ((0, 0), padding))
+    in_parts = padded.reshape(len(panel), parts, LANES).transpose(1, 0, 2)
+    return QueryBasis(
+        in_panel=frozen(in_panel, np.uint8),
+        row=frozen(rows, np.int32),
+        distinct=len(panel) == len(used),
+        basis=frozen(on_cache_lines(in_parts)),
+        cap=frozen(cap[panel], np.float32),
+        offset=frozen(np.pad(offset, padding).reshape(parts, LANES), np.float32),
+        n_features=n_features,
+        target=float(target),
+    )
+
+
+def prepare_measured(
+    panel_column: NDArray[Any],
+    measured: NDArray[np.bool_],
+    basis: NDArray[np.float32],
+    panel: PanelGenes,
+) -> QueryBasis:
+    """`prepare` for centred values of cells in which some panel genes were not measured.
+
+    These stand at what the others make most likely, and take no part in the library size, which
+    is scaled to the share of a reference cell's counts that the measured genes hold. What is
+    expected of a gene is linear in the others, so its row of the basis is added to theirs.
+
+    Parameters
+    ----------
+    panel_column
+        As for `prepare`.
+    measured
+        bool [genes].
+    basis
+        float32 [genes, features].
+    panel
+        Its genes.
+    """
+    basis = basis_of_measured(basis, measured, panel.loading, panel.noise)
+    centre = np.where(measured, panel.mean, 0).astype(np.float64) @ basis
+    target = panel.target * float(panel.share[measured].sum(dtype=np.float64))
+    # not -centre: that would make -0.0 of 0
+    return prepare(panel_column, basis, panel.cap, (0 - centre).astype(np.float32), target)
+
+
+def basis_of_measured(
+    basis: NDArray[np.float32],
+    measured: NDArray[np.bool_],
+    loading: NDArray[np.float32],
+    noise: NDArray[np.float32],
+) -> NDArray[np.float32]:
+    """Add the rows of the missing genes to those of the genes that foretell them.
+
+    Parameters
+    ----------
+    basis
+        float32 [panel genes, features].
+    measured
+        bool [panel genes].
+    loading, noise
+        float32 [panel genes, factors] and [panel genes], the factor model of
+        `cellport.models.missing`.
+
+    Returns
+    -------
+    ndarray
+        float32 [panel genes, features]; the rows of missing genes mean nothing.
+    """
+    if measured.all():
+        return basis
+    exact = loading.astype(np.float64)
+    known = np.where(measured, 1 / noise.astype(np.float64), 0)[:, None] * exact
+    system = np.eye(loading.shape[1]) + known.T @ exact
+    of_factors = exact[~measured].T @ basis[~measured]
+    added: NDArray[np.float64] = known @ np.linalg.solve(system, of_factors)
+    return (basis + added).astype(np.float32)
+
+
+def linear_features(
+    prepared: QueryBasis,
+    indptr: NDArray[Any],
+    indices: NDArray[Any],
+    data: NDArray[Any],
+    threads: int = 1,
+    pool: Executor | None = None,
+) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+    """Compute the linear features of raw counts.
+
+    Parameters
+    ----------
+    prepared
+        From `prepare` or `prepare_measured`.
+    indptr, indices, data
+        CSR counts in the query's gene order, as `cellport.kernels.arrays.frozen_csr` takes them;
+        indices in any order, a gene any number of times in a cell (summed).
+    threads, pool
+        As in `cellport.kernels.rows.over_rows`. A cell gives the same bits whatever the threads,
+        the block and its place in it.
+
+    Returns
+    -------
+    features
+        float32 [cells, features]: ``offset + sum of min(log1p(count * target / library), cap) *
+        basis`` over the panel genes; ``offset`` for a cell without counts in the panel.
+    library
+        float64 [cells], counts over the panel.
+    """
+    n_cells = len(indptr) - 1
+    features = np.empty((n_cells, prepared.n_features), np.float32)
+    library = np.empty(n_cells, np.float64)
+    counts = frozen_csr(indptr, indices, data)
+    over_rows(_of_rows, *counts, prepared, features, library, threads=threads, pool=pool)
+    return features, library
+
+
+def _of_rows(
+    indptr: NDArray[np.int64],
+    indices: NDArray[np.int32],
+    data: NDArray[np.float32],
+    prepared: QueryBasis,
+    features: NDArray[np.float32],
+    library: NDArray[np.float64],
+    start: int,
+    stop: int,
+) -> None:
+    tiles = indptr[[*range(start, stop, TILE), stop]]
+    room = int(np.diff(tiles).max(initial=0))
+    call(
+        LinearFeatures(
+            indptr=indptr,
+            indices=indices,
+            data=data,
+            in_panel=prepared.in_panel,
+            row=prepared.row,
+            distinct=prepared.distinct,
+            basis=prepared.basis,
+            cap=prepared.cap,
+            offset=prepared.offset,
+            target=prepared.target,
+            features=features,
+            library=library,
+            columns=np.empty(room, np.int32),
+            values=np.empty(room, np.float32),
+            slot=np.zeros(len(prepared.cap), np.int32),
+            ends=np.zeros(TILE + 1, np.int64),
+            last=np.empty(LANES, np.float32),
+            start=start,
+            stop=stop,
+        )
+    )
