@@ -60,7 +60,7 @@ export async function mapFiles(
   const given = await parts();
   const atlas = await openAtlas(given);
   const query = await openQuery(contents, atlas, options);
-  const kept = new KeptCounts(query.features.target, query.genes.measured.length, true);
+  const kept = new KeptCounts(query.basis.target, query.genes.measured.length, true);
   const cells = new NovelCells(query.place.matrix.nCells, atlas.manifest);
   const blocks: MappedBlock[] = [];
   for await (const [block, encoded] of mapQuery(query, atlas, blockCells)) {

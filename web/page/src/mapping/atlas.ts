@@ -4,11 +4,11 @@ import type { Manifest } from "../atlas/manifest";
 import { type NoveltyTable, readNoveltyTable } from "../atlas/novelty_table";
 import type { Parts } from "../atlas/parts";
 import { Session } from "../atlas/session";
-import { type PanelArrays, readPanelArrays } from "./features";
+import { type PanelGenes, readPanelGenes } from "./features";
 
 export interface Atlas {
   manifest: Manifest;
-  panel: PanelArrays;
+  panel: PanelGenes;
   novelty: NoveltyTable;
   tail: Session;
 }
@@ -17,7 +17,7 @@ export interface Atlas {
 export async function openAtlas(parts: Parts, wasmUrl?: string): Promise<Atlas> {
   const [graph, panel, novelty] = await Promise.all([
     parts.bytes("encoder_tail.onnx"),
-    readPanelArrays(parts),
+    readPanelGenes(parts),
     readNoveltyTable(parts),
   ]);
   const tail = await Session.open(graph, wasmUrl);

@@ -15,7 +15,7 @@ import type { CountBlock } from "../sources/source";
 import { basisOfMeasured, type FactorModel } from "./missing_genes";
 
 /** What an atlas makes features with. */
-export interface PanelArrays extends FactorModel {
+export interface PanelGenes extends FactorModel {
   cap: NpyArray;
   mean: NpyArray;
   share: NpyArray;
@@ -23,8 +23,8 @@ export interface PanelArrays extends FactorModel {
   target: number;
 }
 
-/** The features fitted to the genes of one query. */
-export interface QueryFeatures {
+/** The basis fitted to the genes of one query. */
+export interface QueryBasis {
   /** [query genes], row of `basis` and `cap`, or -1. */
   panelColumn: Int32Array;
   basis: Float32Array;
@@ -36,7 +36,7 @@ export interface QueryFeatures {
   target: number;
 }
 
-export interface EncodedCells {
+export interface CellFeatures {
   features: Features;
   library: Float64Array;
   /** Panel genes of all cells, cell after cell, and their counts: for colouring by gene. */
@@ -48,7 +48,7 @@ export interface EncodedCells {
 // counts below have their logarithm computed once a cell
 const TABLED = 64;
 
-export async function readPanelArrays(parts: Parts): Promise<PanelArrays> {
+export async function readPanelGenes(parts: Parts): Promise<PanelGenes> {
   const names = ["basis", "gene_cap", "gene_mean", "gene_share", "gene_loading", "gene_noise"];
   const [basis, cap, mean, share, loading, noise] = await Promise.all(
     names.map((name) => parts.array(name)),
@@ -57,12 +57,12 @@ export async function readPanelArrays(parts: Parts): Promise<PanelArrays> {
   return { basis, cap, mean, share, loading, noise, target: parts.manifest.input.target ?? 0 };
 }
 
-/** Fit the features to the genes of one query. */
-export function queryFeatures(
-  arrays: PanelArrays,
+/** Fit the basis to the genes of one query. */
+export function queryBasis(
+  arrays: PanelGenes,
   panelColumn: Int32Array,
   measured: Uint8Array,
-): QueryFeatures {
+): QueryBasis {
   const width = arrays.basis.shape[1];
   const basis = basisOfMeasured(arrays, measured);
   const centre = new Float64Array(width);
@@ -84,7 +84,7 @@ export function queryFeatures(
 }
 
 /** Features of raw counts; a cell without counts in the panel gets the offset. */
-export function encode(fitted: QueryFeatures, block: CountBlock): EncodedCells {
+export function linearFeatures(fitted: QueryBasis, block: CountBlock): CellFeatures {
   const { width, cap, offset } = fitted;
   const values = new Float32Array(block.nCells * width);
   const library = new Float64Array(block.nCells);
@@ -135,7 +135,7 @@ class Logarithms {
 
 /** Write a cell's panel genes and their summed counts from `first` on; return where they end. */
 function select(
-  fitted: QueryFeatures,
+  fitted: QueryBasis,
   block: CountBlock,
   cell: number,
   genes: Int32Array,

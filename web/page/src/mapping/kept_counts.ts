@@ -1,7 +1,7 @@
 /** Panel counts of mapped cells, kept in little memory to colour by gene and to compare cells. */
 
 import { joined } from "../sources/source";
-import type { EncodedCells } from "./features";
+import type { CellFeatures } from "./features";
 
 // 4 bytes each: at most 160 MB
 const MOST_ENTRIES = 40_000_000;
@@ -30,7 +30,7 @@ export class KeptCounts {
   /** False once there are too many to be kept. */
   fits: boolean;
 
-  add(encoded: EncodedCells): void {
+  add(encoded: CellFeatures): void {
     if (!this.fits) return;
     this.entries += encoded.genes.length;
     if (this.entries > MOST_ENTRIES) {

@@ -11,7 +11,7 @@ import type { Contents, CountBlock, Place } from "../sources/source";
 import { annotators } from "./annotate/all";
 import type { Atlas } from "./atlas";
 import type { MappedBlock } from "./columns";
-import { encode, type EncodedCells, type QueryFeatures, queryFeatures } from "./features";
+import { linearFeatures, type CellFeatures, type QueryBasis, queryBasis } from "./features";
 
 export const BLOCK_CELLS = 2048;
 
@@ -30,7 +30,7 @@ export interface Query {
   contents: Contents;
   place: Place;
   genes: GeneMatch;
-  features: QueryFeatures;
+  basis: QueryBasis;
   notes: string[];
   options: MapOptions;
 }
@@ -57,7 +57,7 @@ export async function openQuery(
     contents,
     place,
     genes,
-    features: queryFeatures(atlas.panel, genes.panelColumn, genes.measured),
+    basis: queryBasis(atlas.panel, genes.panelColumn, genes.measured),
     notes: [...contents.notes, ...choice.notes, ...genes.warnings],
     options,
   };
@@ -76,11 +76,11 @@ export async function* mapQuery(
   query: Query,
   atlas: Atlas,
   blockCells = BLOCK_CELLS,
-): AsyncGenerator<[MappedBlock, EncodedCells]> {
+): AsyncGenerator<[MappedBlock, CellFeatures]> {
   const { nMatched, measured } = query.genes;
   const adding = annotators(atlas, nMatched / measured.length);
   for await (const block of checkedBlocks(query, blockCells)) {
-    const encoded = encode(query.features, block);
+    const encoded = linearFeatures(query.basis, block);
     const answers = await atlas.tail.run(encoded.features);
     checkAnswers(answers, atlas.manifest, block.nCells);
     const added = adding.map((annotate) => annotate({ answers, library: encoded.library }));

@@ -4,7 +4,7 @@ import type { Parts } from "../atlas/parts";
 import { AtlasError } from "../errors";
 import { withoutZeros } from "../sources/source";
 import type { Atlas } from "./atlas";
-import { encode, queryFeatures } from "./features";
+import { linearFeatures, queryBasis } from "./features";
 
 export interface Verification {
   cells: number;
@@ -23,7 +23,7 @@ export async function verifyAtlas(atlas: Atlas, parts: Parts): Promise<Verificat
   const everything = new Uint8Array(nGenes).fill(1);
   const column = Int32Array.from(everything, (_, gene) => gene);
   const block = withoutZeros(Float32Array.from(counts.data), nGenes, 0);
-  const encoded = encode(queryFeatures(atlas.panel, column, everything), block);
+  const encoded = linearFeatures(queryBasis(atlas.panel, column, everything), block);
   const found = await atlas.tail.run(encoded.features);
   let difference = 0;
   const { answers } = atlas.manifest;

@@ -6,7 +6,7 @@ import { openParts, type Parts, partsAt } from "../atlas/parts";
 import { readTrajectory } from "../atlas/trajectory";
 import { InputError, sentence } from "../errors";
 import { type Atlas, openAtlas } from "../mapping/atlas";
-import { encode } from "../mapping/features";
+import { linearFeatures } from "../mapping/features";
 import { cellScales, geneValues, KeptCounts } from "../mapping/kept_counts";
 import { NovelCells } from "../mapping/novel_cells";
 import { provenance } from "../mapping/provenance";
@@ -82,7 +82,7 @@ async function map(files: readonly File[], options: MapOptions): Promise<void> {
       measured: genes.measured,
     },
   });
-  kept = new KeptCounts(query.features.target, genes.measured.length, !options.allowFractional);
+  kept = new KeptCounts(query.basis.target, genes.measured.length, !options.allowFractional);
   const novel = new NovelCells(place.matrix.nCells, atlas.manifest);
   for await (const [block, encoded] of mapQuery(query, atlas, PAGE_BLOCK)) {
     kept.add(encoded);
@@ -111,11 +111,11 @@ async function mountedHdf5(): Promise<(file: File) => H5File> {
 /** Values of a gene: of the counts that were kept, or by reading the file once more. */
 async function geneOfQuery(gene: number): Promise<Float32Array> {
   if (kept?.fits) return kept.gene(gene);
-  const { features, place } = opened();
+  const { basis, place } = opened();
   const values = new Float32Array(place.matrix.nCells);
   for await (const block of checkedBlocks(opened(), PAGE_BLOCK)) {
-    const encoded = encode(features, block);
-    const scale = cellScales(encoded.library, features.target);
+    const encoded = linearFeatures(basis, block);
+    const scale = cellScales(encoded.library, basis.target);
     values.set(geneValues({ ...encoded, scale }, gene), block.start);
   }
   return values;
