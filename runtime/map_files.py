@@ -202,7 +202,8 @@ def map_files(
     queries = listed(queries)
     if with_counts and len(queries) != 1:
         raise InputError("Counts can be copied for one query at a time; map the others apart.")
-    inputs = [*(query for query in queries if isinstance(query, Path)), atlas.file.path]
+    files = [query for query in queries if isinstance(query, str | os.PathLike)]
+    inputs = [*files, atlas.file.path]
     check_output(out, with_counts=with_counts, inputs=inputs)
     beside = SideOutputs(report, lineage_genes)
     beside.check(atlas, out, inputs)
@@ -242,7 +243,7 @@ def listed(queries: Any) -> list[Any]:
     InputError
         There is none.
     """
-    if isinstance(queries, Path) or is_anndata(queries):
+    if isinstance(queries, str | os.PathLike) or is_anndata(queries):
         queries = [queries]
     if not queries:
         raise InputError("No query was given; name at least one file.")
