@@ -12,16 +12,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cellport.runtime.atlas.file import Manifest
+from cellport.runtime.atlas.manifest import Manifest
 from cellport.runtime.atlas.trajectory import Trajectory
-from cellport.runtime.columns import Column, MappedBlock, Schema
-from cellport.runtime.mapping.gather.lineage_counts import QueryLineages
-from cellport.runtime.mapping.transfer import QC, UNKNOWN
+from cellport.runtime.columns import QUALITIES, UNKNOWN, Column, MappedBlock, Schema
+from cellport.runtime.mapping.gather.findings import Findings
+from cellport.runtime.mapping.gather.lineages import QueryLineages
+from cellport.runtime.mapping.gather.paths import PathFindings
 from cellport.runtime.report.background import Background
-from cellport.runtime.report.collect import Collector
-from cellport.runtime.report.contents import Contents
+from cellport.runtime.report.contents import ReportContents
 from cellport.runtime.report.page import render
-from cellport.runtime.report.path_collect import PathCollector
 
 STATES = ("left", "right", "up")
 LABELS = ("B cell", "T cell", "monocyte")
@@ -53,8 +52,7 @@ def _cells(
     labels: tuple[str, ...] = LABELS,
     groups: tuple[str, ...] = ("lymphocyte",),
     queries: tuple[str, ...] = (),
-    novel: float | None = None,
-    layout: bool = False,
+    novel: float = 0.0,
     quality: tuple[float, ...] = (0.9, 0.02, 0.05, 0.03),
     sure: float = 0.8,
     clusters: tuple[str, ...] = (),
@@ -80,18 +78,21 @@ def _cells(
             "cellport_call": np.where(rng.random(n) < sure, label, other).astype(np.int32),
             "cellport_label_set": rng.choice(np.array(["", "a", "a;b", "a;b;c;d"], object), n),
         }
-    columns.append(Column("cellport_qc", "category", QC))
+    columns += [
+        Column("cellport_novelty_p", "float"),
+        Column("cellport_novel", "bool"),
+        Column("cellport_qc", "category", QUALITIES),
+    ]
+    obs["cellport_novelty_p"] = rng.random(n, np.float32)
+    obs["cellport_novel"] = rng.random(n) < novel
     obs["cellport_qc"] = rng.choice(4, n, p=quality).astype(np.int32)
-    if novel is not None:
-        columns += [Column("cellport_novelty_p", "float"), Column("cellport_novel", "bool")]
-        obs["cellport_novelty_p"] = rng.random(n, np.float32)
-        obs["cellport_novel"] = rng.random(n) < novel
     if queries:
         columns.append(Column("cellport_query", "category", queries))
         obs["cellport_query"] = np.sort(rng.integers(0, len(queries), n)).astype(np.int32)
-    obsm = {"X_cellport": rng.normal(size=(n, 4)).astype(np.float32)}
-    if layout:
-        obsm["X_cellport_umap"] = rng.normal(size=(n, 2)).astype(np.float32)
+    obsm = {
+        "X_cellport": rng.normal(size=(n, 4)).astype(np.float32),
+        "X_cellport_umap": rng.normal(size=(n, 2)).astype(np.float32),
+    }
     if clusters:
         columns.append(Column("cellport_cluster", "category", clusters))
         obs["cellport_cluster"] = rng.integers(-1, len(clusters), n).astype(np.int32)
@@ -113,20 +114,15 @@ def _cells(
     return Cells(schema, obs, obsm)
 
 
-def _background(labels: tuple[str, ...] = LABELS, layout: bool = False) -> Background:
+def _background(labels: tuple[str, ...] = LABELS) -> Background:
     rng = np.random.default_rng(9)
-    place = rng.normal(size=(300, 2)).astype(np.float32)
-    centre = rng.normal(size=(len(labels), 2))
     return Background(
         n_cells=300,
         mean=np.zeros(4),
         sd=np.ones(4),
         label_spread=np.ones(len(labels)),
-        axes=np.eye(4)[:, :2],
-        linear=place,
-        linear_centre=centre,
-        layout=place if layout else None,
-        layout_centre=centre if layout else None,
+        point=rng.normal(size=(300, 2)).astype(np.float32),
+        centre=rng.normal(size=(len(labels), 2)),
     )
 
 
@@ -137,41 +133,34 @@ def _contents(
     trajectory: Trajectory | None = None,
     query_lineages: QueryLineages | None = None,
     **manifest: Any,
-) -> Contents:
-    names = {column.name: column.categories for column in cells.schema.columns}
-    labels = names.get("cellport_label", ())[:-1]
-    queries = names.get("cellport_query", ()) or ("query.h5ad",)
+) -> ReportContents:
+    labels = cells.schema.categories("cellport_label")[:-1]
+    queries = cells.schema.categories("cellport_query") or ("query.h5ad",)
     genes = {
         "column": "index", "organism": "human", "n_panel": 100, "n_query": 900, "n_matched": 90,
         "share": 0.9, "by_rule": {"symbol": 80, "Ensembl id": 10}, "n_duplicated": 0,
         "n_ambiguous": 0, "missing": [f"GENE{i}" for i in range(10)], "warnings": [],
     }  # fmt: skip
-    collector = Collector(cells.schema)
-    collector.add(cells.block(0, cells.n))
+    findings = Findings(cells.schema)
+    findings.add(cells.block(0, cells.n))
     states = cells.obsm.get("X_cellport_fate", np.zeros((0, 0))).shape[1]
-    path = PathCollector(cells.schema, STATES[:states])
-    path.add(cells.block(0, cells.n))
+    paths = PathFindings(cells.schema, STATES[:states])
+    paths.add(cells.block(0, cells.n))
     stated = {
         "atlas": "small", "atlas_sha256": "ab" * 32, "cellport_version": "0.1.0",
         "onnxruntime_version": "1.20", "device": "cpu", "notes": [],
         "counts_from": [f"/home/someone/{query}, X" for query in queries],
         "genes": genes if len(queries) == 1 else {str(i): genes for i in range(len(queries))},
-        "thresholds": {"call_prob": 0.5, "set_level": 0.9, "low_depth": 100.0,
-                       "low_gene_coverage": 0.6},
         "n_cells": cells.n, "seconds": 1.25,
     }  # fmt: skip
-    small = replace(
-        small, n_latent=4, labels=labels, thresholds=stated["thresholds"],
-        training={"held_out": {"accuracy": 0.9, "cells": 80}},
-    )  # fmt: skip
-    return Contents(
-        manifest=replace(small, **manifest),
-        background=_background(labels, layout="X_cellport_umap" in cells.obsm),
-        findings=collector.findings(),
+    return ReportContents(
+        manifest=replace(small, n_latent=4, labels=labels, **manifest),
+        background=_background(labels),
+        findings=findings,
+        paths=paths,
         facts={**stated, **(facts or {})},
         out="mapped.h5ad",
         made=datetime.date(2026, 3, 4),
-        path=path.findings(),
         trajectory=trajectory,
         query_lineages=query_lineages,
     )
