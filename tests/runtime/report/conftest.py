@@ -1,9 +1,9 @@
-"""Mappings without a model: any labels, calls, novelty and files, as blocks or as a page."""
+"""The page of a mapping without a model: any labels, calls, novelty and files."""
 
 from __future__ import annotations
 
 import datetime
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from html.parser import HTMLParser
 from types import SimpleNamespace
@@ -14,7 +14,6 @@ import pytest
 
 from cellport.runtime.atlas.manifest import Manifest
 from cellport.runtime.atlas.trajectory import Trajectory
-from cellport.runtime.columns import QUALITIES, UNKNOWN, Column, MappedBlock, Schema
 from cellport.runtime.mapping.gather.findings import Findings
 from cellport.runtime.mapping.gather.lineages import QueryLineages
 from cellport.runtime.mapping.gather.paths import PathFindings
@@ -25,93 +24,6 @@ from cellport.runtime.report.page import render
 STATES = ("left", "right", "up")
 LABELS = ("B cell", "T cell", "monocyte")
 VOID = {"meta", "br", "hr", "wbr", "path"}
-
-
-@dataclass(frozen=True)
-class Cells:
-    """Columns of a mapping that is made up."""
-
-    schema: Schema
-    obs: dict[str, Any]
-    obsm: dict[str, Any]
-
-    @property
-    def n(self) -> int:
-        return len(self.obs["cellport_qc"])
-
-    def block(self, start: int, stop: int) -> MappedBlock:
-        rows = slice(start, stop)
-        names = np.array([f"c{i}" for i in range(start, stop)], object)
-        obs = {name: values[rows] for name, values in self.obs.items()}
-        return MappedBlock(start, names, obs, {k: v[rows] for k, v in self.obsm.items()})
-
-
-def _cells(
-    n: int,
-    seed: int = 0,
-    labels: tuple[str, ...] = LABELS,
-    groups: tuple[str, ...] = ("lymphocyte",),
-    queries: tuple[str, ...] = (),
-    novel: float = 0.0,
-    quality: tuple[float, ...] = (0.9, 0.02, 0.05, 0.03),
-    sure: float = 0.8,
-    clusters: tuple[str, ...] = (),
-    edges: tuple[str, ...] = (),
-    states: int = 0,
-) -> Cells:
-    rng = np.random.default_rng(seed)
-    columns, obs = [], {}
-    if labels:
-        calls = (*labels, *groups, UNKNOWN)
-        columns = [
-            Column("cellport_label", "category", (*labels, UNKNOWN)),
-            Column("cellport_prob", "float"),
-            Column("cellport_call", "category", calls),
-            Column("cellport_label_set", "text"),
-        ]
-        label = rng.integers(0, len(labels), n).astype(np.int32)
-        prob = rng.random(n, np.float32)
-        other = rng.integers(len(labels), len(calls), n)
-        obs = {
-            "cellport_label": label,
-            "cellport_prob": prob,
-            "cellport_call": np.where(rng.random(n) < sure, label, other).astype(np.int32),
-            "cellport_label_set": rng.choice(np.array(["", "a", "a;b", "a;b;c;d"], object), n),
-        }
-    columns += [
-        Column("cellport_novelty_p", "float"),
-        Column("cellport_novel", "bool"),
-        Column("cellport_qc", "category", QUALITIES),
-    ]
-    obs["cellport_novelty_p"] = rng.random(n, np.float32)
-    obs["cellport_novel"] = rng.random(n) < novel
-    obs["cellport_qc"] = rng.choice(4, n, p=quality).astype(np.int32)
-    if queries:
-        columns.append(Column("cellport_query", "category", queries))
-        obs["cellport_query"] = np.sort(rng.integers(0, len(queries), n)).astype(np.int32)
-    obsm = {
-        "X_cellport": rng.normal(size=(n, 4)).astype(np.float32),
-        "X_cellport_umap": rng.normal(size=(n, 2)).astype(np.float32),
-    }
-    if clusters:
-        columns.append(Column("cellport_cluster", "category", clusters))
-        obs["cellport_cluster"] = rng.integers(-1, len(clusters), n).astype(np.int32)
-    if edges:
-        columns += [
-            Column("cellport_edge", "category", edges),
-            Column("cellport_edge_fraction", "float"),
-            Column("cellport_pseudotime", "float"),
-            Column("cellport_pseudotime_sd", "float"),
-        ]
-        edge = rng.integers(-1, len(edges), n).astype(np.int32)
-        obs["cellport_edge"] = edge
-        for name in ("edge_fraction", "pseudotime", "pseudotime_sd"):
-            values = np.where(edge < 0, np.nan, rng.random(n))
-            obs[f"cellport_{name}"] = values.astype(np.float32)
-        fate = rng.dirichlet(np.full(states, 0.2), n).astype(np.float32)
-        obsm["X_cellport_fate"] = np.where(edge[:, None] < 0, np.nan, fate)
-    schema = Schema(tuple(columns), {name: m.shape[1] for name, m in obsm.items()})
-    return Cells(schema, obs, obsm)
 
 
 def _background(labels: tuple[str, ...] = LABELS) -> Background:
@@ -128,7 +40,7 @@ def _background(labels: tuple[str, ...] = LABELS) -> Background:
 
 def _contents(
     small: Manifest,
-    cells: Cells,
+    cells: Any,
     facts: dict[str, Any] | None = None,
     trajectory: Trajectory | None = None,
     query_lineages: QueryLineages | None = None,
@@ -203,9 +115,9 @@ class Page(HTMLParser):
 
 
 @pytest.fixture(scope="session")
-def made_up(forgery: Any) -> Any:
+def made_up(forgery: Any, made_up_cells: Any) -> Any:
     """How to make up cells, what is known of them, and their page."""
     contents = partial(_contents, forgery.manifest())
     return SimpleNamespace(
-        cells=_cells, contents=contents, read=Page, page=lambda c: Page(render(c))
+        cells=made_up_cells, contents=contents, read=Page, page=lambda c: Page(render(c))
     )
