@@ -53,7 +53,8 @@ def read_state(folder: Path, key: str, number: int | str, names: tuple[str, ...]
     if not names:
         return {}
     try:
-        with np.load(_path(folder, number), allow_pickle=False) as file:
+        data = io.BytesIO(_path(folder, number).read_bytes())
+        with np.load(data, allow_pickle=False) as file:
             state = dict(file)
     except (OSError, EOFError, ValueError, zipfile.BadZipFile):
         return None

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import sys
@@ -15,8 +16,8 @@ import pandas
 import pytest
 from pandas.testing import assert_frame_equal
 
-from cellport.runtime.cluster import run
-from cellport.runtime.cluster.dataset import MANIFEST
+from cellport.runtime.cluster import run, sums
+from cellport.runtime.cluster.dataset import GATHERED, MANIFEST
 from cellport.runtime.cluster.run import map_dask
 from cellport.runtime.errors import (
     CellportError,
@@ -112,8 +113,9 @@ def test_the_same_call_again_changes_nothing_and_fills_gaps(
 
 
 def test_lost_workers_cost_retries_and_no_cell(
-    client: Any, atlas: Atlas, save: Save, tmp_path: Path
+    client: Any, atlas: Atlas, save: Save, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(sums, "_APART", 2)
     queries = [save(0, 240)]
     killed: list[int] = []
 
@@ -124,11 +126,20 @@ def test_lost_workers_cost_retries_and_no_cell(
                 killed.append(next(pid for pid in pids if pid not in killed))
                 os.kill(killed[-1], signal.SIGKILL)
 
-    map_dask(atlas, queries, client, tmp_path / "out", part_cells=10, on_progress=kill)
+    report, expected = tmp_path / "report.html", tmp_path / "expected.html"
+    out = tmp_path / "out"
+    map_dask(atlas, queries, client, out, part_cells=10, on_progress=kill, report=report)
     assert len(killed) == 3
+    map_files(atlas, queries, tmp_path / "out.parquet", report=expected)
+    pages = (
+        re.sub(r"<td>[\d.]+ s for", "", page.read_text("utf-8")) for page in (report, expected)
+    )
+    assert len({page.replace("out.parquet", "out") for page in pages}) == 1
     found = pandas.read_parquet(tmp_path / "out")
     assert_frame_equal(found, single(atlas, queries, tmp_path), check_exact=True)
-    assert not list((tmp_path / "out").glob(".*"))
+    assert not list(out.glob(".*"))
+    # what a worker held of a part is not asked for again
+    assert os.listdir(out / GATHERED) == ["total.npz"]
 
 
 def test_what_was_decided_on_the_whole_file_holds_for_every_range(
