@@ -140,7 +140,7 @@ def _map(c: ReportContents) -> Html:
     found, sample = c.trajectory, c.findings.sample
     if found is None:
         return paragraph(
-            "This atlas was made before atlases held the course of their path, so it is not drawn.",
+            "This atlas does not hold the course of its path, so it is not drawn.",
             "note",
         )
     drawn = np.isfinite(sample.point).all(axis=1)
