@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ from numpy.testing import assert_array_equal
 
 from cellport.runtime.errors import AtlasError, CellportError, InputError
 from cellport.runtime.mapping.atlas import Atlas, MapOptions, load_atlas
+from cellport.runtime.mapping.gather import NOVEL_GROUPS, TALLY
+from cellport.runtime.mapping.gather.tally import Tally
 from cellport.runtime.mapping.result import Mapping
 from cellport.runtime.version import __version__
 
@@ -236,3 +239,16 @@ def test_a_failure_of_the_network_names_the_cells(
     monkeypatch.setattr(atlas, "_tail", lambda how: failing)
     with pytest.raises(CellportError, match=r"Cells 20 to 29 could not .*out of memory"):
         atlas.map((tiny_cells.counts, tiny_cells.symbols), block_cells=10)
+
+
+@pytest.mark.parametrize("block_cells", [7, 4096])
+def test_sums_are_gathered_on_the_way(atlas: Atlas, tiny_cells: Any, block_cells: int) -> None:
+    names = (TALLY, NOVEL_GROUPS, TALLY)
+    mapping = atlas.map(tiny_cells.adata(), gather=names, block_cells=block_cells)
+    assert list(mapping.gathered) == [TALLY, NOVEL_GROUPS]
+    tally = mapping.gathered[TALLY]
+    assert isinstance(tally, Tally)
+    assert tally.calls == Counter(mapping["cellport_call"])
+    assert atlas.map(tiny_cells.adata()).gathered == {}
+    with pytest.raises(InputError, match="Nothing gathers 'sums'"):
+        atlas.map(tiny_cells.adata(), gather=("sums",))
