@@ -111,5 +111,7 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]], caption: str, kind
 
 
 def details(summary: str, body: Html) -> Html:
-    """Return something to open."""
+    """Return something to open, or nothing where there is nothing in it."""
+    if not body:
+        return Html()
     return Html("<details><summary>{}</summary>\n{}\n</details>").format(summary, body)

@@ -99,7 +99,7 @@ def lineage_genes_section(c: ReportContents) -> Html:
             "scale. Compare the course rather than the height, which differs between technologies."
         ),
         *parts[:_LINEAGES],
-        details(counted(len(rest), "further way"), Html().join(rest)) if rest else Html(),
+        details(counted(len(rest), "further way"), Html().join(rest)),
         paragraph(
             Html(
                 "All genes: <code>cellport map --lineage-genes FILE.csv</code>, or "
@@ -203,7 +203,7 @@ def _edges(c: ReportContents) -> list[Html]:
     rest = items[_EDGES:]
     return [
         figures(items[:_EDGES]),
-        details(counted(len(rest), "further part"), figures(rest)) if rest else Html(),
+        details(counted(len(rest), "further part"), figures(rest)),
         paragraph(f"{note}{outline}.", "note"),
     ]
 
