@@ -186,8 +186,9 @@ def _difference(there: dict[str, Any], plan: Plan) -> str:
 
 def sweep(folder: Path) -> None:
     """Remove the hidden beginnings of files that killed processes left."""
-    for left in folder.glob(".*.part"):
-        left.unlink(missing_ok=True)
+    for place in (folder, folder / GATHERED):
+        for left in place.glob(".*.part"):
+            left.unlink(missing_ok=True)
 
 
 def facts_of_part(

@@ -246,6 +246,8 @@ def _answers(
         for future in as_completed(futures):
             at = position[future.key]
             answer = _result(future, place(at))
+            # or it would be made again when the worker that holds it is lost
+            future.release()
             if isinstance(answer, CellportError):
                 raise answer
             yield at, answer

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from cellport.runtime.cluster.dataset import GATHERED
 from cellport.runtime.cluster.plan import Part
+from cellport.runtime.errors import OutputError
 from cellport.runtime.mapping.gather.gatherer import Gatherer
 from cellport.runtime.writers.output import whole_file
 
@@ -51,9 +53,10 @@ def read_state(folder: Path, key: str, number: int | str, names: tuple[str, ...]
     if not names:
         return {}
     try:
-        with np.load(_path(folder, number), allow_pickle=False) as file:
+        data = io.BytesIO(_path(folder, number).read_bytes())
+        with np.load(data, allow_pickle=False) as file:
             state = dict(file)
-    except (OSError, ValueError, KeyError):
+    except (OSError, EOFError, ValueError, zipfile.BadZipFile):
         return None
     there = {name.partition("/")[0] for name in state}
     return state if str(state.get(_KEY)) == key and there.issuperset(names) else None
@@ -89,12 +92,21 @@ class PartSums:
             self._absorb(total)
 
     def add(self, part: Part) -> None:
-        """Add what a part found."""
+        """Add what a part found.
+
+        Raises
+        ------
+        OutputError
+            It is not to be seen here.
+        """
         if part.number in self.parts or not self._gathered:
             return
         state = read_state(self._folder, self._key, part.number, self.names)
         if state is None:
-            raise FileNotFoundError(_path(self._folder, part.number))
+            raise OutputError(
+                f"'{_path(self._folder, part.number)}', which a worker wrote, is not to be seen "
+                "here; the output must lie where every worker writes to the same disk."
+            )
         self._absorb(state)
         self.parts.add(part.number)
         self._new.append(part.number)

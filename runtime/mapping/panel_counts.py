@@ -49,9 +49,8 @@ def panel_counts(
     used = np.flatnonzero(genes.panel_column >= 0)
     ends = used, genes.panel_column[used]
     place = sp.csr_matrix((np.ones(len(used)), ends), (len(genes.panel_column), len(share)))
-    values = counts.data.astype(np.float64)
     shape = counts.n_cells, len(genes.panel_column)
-    every = sp.csr_matrix((values, counts.indices, counts.indptr), shape)
+    every = sp.csr_matrix((counts.data, counts.indices, counts.indptr), shape)
     panel = (every if rows is None else every[rows]) @ place
     library = np.maximum(np.asarray(panel.sum(axis=1)).ravel(), 1e-6)
     scale = LIBRARY * float(share[genes.measured].sum())

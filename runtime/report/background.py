@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cellport.runtime.atlas.file import AtlasFile
+from cellport.runtime.base.bottom_k import BottomK
 from cellport.runtime.errors import AtlasError
-from cellport.runtime.report.collect import SAMPLED, Findings, spread_out
+from cellport.runtime.mapping.gather.findings import SAMPLED, Findings
 
 _ROWS = 65_536
 # a dimension that varies less than this share of the widest one says nothing
@@ -29,12 +31,9 @@ class Background:
     label_spread
         float64 [labels], mean squared z-score of the reference cells of each label; 1 for a
         label without any.
-    axes
-        float64 [latent, 2], the two directions in which the reference spreads most.
-    linear, layout
-        float32 [k, 2], where some of its cells lie along `axes` and in the atlas's own 2-D
-        layout; None for an atlas without one.
-    linear_centre, layout_centre
+    point
+        float32 [k, 2], where some of its cells lie on the 2-D map.
+    centre
         float64 [labels, 2], median place of the cells of each label; NaN for a label without any.
     """
 
@@ -42,11 +41,8 @@ class Background:
     mean: NDArray[np.float64]
     sd: NDArray[np.float64]
     label_spread: NDArray[np.float64]
-    axes: NDArray[np.float64]
-    linear: NDArray[np.float32]
-    linear_centre: NDArray[np.float64]
-    layout: NDArray[np.float32] | None
-    layout_centre: NDArray[np.float64] | None
+    point: NDArray[np.float32]
+    centre: NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,41 +73,25 @@ def read_background(atlas: AtlasFile) -> Background:
     Raises
     ------
     AtlasError
-        Its arrays do not fit each other.
+        Its reference latents are no numbers, or its reference labels none of its labels.
     """
-    latent = atlas.array("reference_latent")
-    n_labels, n = len(atlas.manifest.labels), len(latent) if latent.ndim else 0
-    label = np.full(n, -1)
-    if atlas.has_array("reference_label"):
-        label = atlas.array("reference_label")
-    layout = atlas.array("reference_umap") if atlas.has_array("reference_umap") else None
-    if (
-        not n
-        or latent.shape != (n, atlas.manifest.n_latent)
-        or label.shape != (n,)
-        or label.dtype.kind not in "iu"
-        or not (label < n_labels).all()
-        or (layout is not None and layout.shape != (n, 2))
-    ):
+    latent, label = atlas.array("reference_latent"), atlas.array("reference_label")
+    point, n_labels = atlas.array("reference_umap"), len(atlas.manifest.labels)
+    mean, sd = _mean_and_sd(latent)
+    if not (np.isfinite(sd).all() and (label < n_labels).all()):
         raise AtlasError(
-            f"{atlas.path.name}: the sizes of its reference arrays do not fit each other; "
-            "get the atlas again."
+            f"{atlas.path.name}: its reference cells have latents that are no numbers, or labels "
+            "that it does not name; get the atlas again."
         )
-    mean, covariance = _moments(latent)
-    axes = _two_axes(covariance)
-    place = np.asarray(latent @ axes.astype(np.float32), dtype=np.float32)
-    chosen = np.argsort(spread_out(np.arange(n)))[:SAMPLED]
-    sd = np.sqrt(np.diag(covariance))
+    drawn = BottomK(SAMPLED, point=np.empty((0, 2), np.float32))
+    drawn.add(np.arange(len(latent)), point=point)
     return Background(
-        n_cells=n,
+        n_cells=len(latent),
         mean=mean,
         sd=sd,
         label_spread=_label_spread(latent, label, n_labels, mean, sd),
-        axes=axes,
-        linear=place[chosen],
-        linear_centre=_centres(place, label, n_labels),
-        layout=None if layout is None else np.asarray(layout[chosen], np.float32),
-        layout_centre=None if layout is None else _centres(layout, label, n_labels),
+        point=drawn["point"],
+        centre=_centres(point, label, n_labels),
     )
 
 
@@ -126,12 +106,12 @@ def measure_spread(background: Background, findings: Findings) -> Spread | None:
     ``queryScaledDispersion`` of scarf (Dhapola et al. 2022, Nature Communications), here set
     against the composition of the query.
     """
-    n = findings.latent_cells
+    n, total, squared = findings.latent_moments
     if not n:
         return None
     mean, sd = background.mean, background.sd
     # sum of (x - mean)^2, from the sums of x and of its square
-    squares = findings.latent_squares - 2 * mean * findings.latent_sum + n * mean**2
+    squares = squared - 2 * mean * total + n * mean**2
     wide = _wide(sd)
     found = float((squares[wide] / sd[wide] ** 2 / n).mean()) if wide.any() else 1.0
     cells = findings.by_label.sum(axis=1)[: len(background.label_spread)]
@@ -140,30 +120,17 @@ def measure_spread(background: Background, findings: Findings) -> Spread | None:
     return Spread(found, expected)
 
 
-def _moments(latent: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    total = np.zeros(latent.shape[1])
-    for start in range(0, len(latent), _ROWS):
-        total += latent[start : start + _ROWS].sum(axis=0, dtype=np.float64)
-    mean = total / len(latent)
-    products = np.zeros((latent.shape[1],) * 2)
-    for start in range(0, len(latent), _ROWS):
-        centred = latent[start : start + _ROWS] - mean
-        products += centred.T @ centred
-    covariance = products / len(latent)
-    if not np.isfinite(covariance).all():
-        raise AtlasError("The atlas holds reference latents that are not numbers; get it again.")
-    return mean, covariance
+def _runs(n_cells: int) -> Iterator[slice]:
+    return (slice(start, start + _ROWS) for start in range(0, n_cells, _ROWS))
 
 
-def _two_axes(covariance: NDArray[np.float64]) -> NDArray[np.float64]:
-    _, vectors = np.linalg.eigh(covariance)
-    axes = vectors[:, ::-1][:, :2]
-    if axes.shape[1] < 2:
-        axes = np.pad(axes, ((0, 0), (0, 1)))
-    # eigenvectors come with either sign, depending on the machine
-    largest = np.abs(axes).argmax(axis=0)
-    sign = np.sign(axes[largest, [0, 1]])
-    return np.asarray(axes * np.where(sign == 0, 1, sign), dtype=np.float64)
+def _mean_and_sd(latent: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    n_cells = max(len(latent), 1)
+    mean = latent.sum(axis=0, dtype=np.float64) / n_cells
+    squares = np.zeros(latent.shape[1])
+    for rows in _runs(len(latent)):
+        squares += ((latent[rows] - mean) ** 2).sum(axis=0)
+    return mean, np.sqrt(squares / n_cells)
 
 
 def _label_spread(
@@ -175,8 +142,7 @@ def _label_spread(
 ) -> NDArray[np.float64]:
     wide = _wide(sd)
     total, number = np.zeros(n_labels), np.zeros(n_labels, np.int64)
-    for start in range(0, len(latent) if wide.any() else 0, _ROWS):
-        rows = slice(start, start + _ROWS)
+    for rows in _runs(len(latent) if wide.any() else 0):
         z = (latent[rows][:, wide] - mean[wide]) / sd[wide]
         known = label[rows] >= 0
         code = label[rows][known]
@@ -190,7 +156,7 @@ def _wide(sd: NDArray[np.float64]) -> NDArray[np.bool_]:
 
 
 def _centres(
-    place: NDArray[np.floating], label: NDArray[np.integer], n_labels: int
+    point: NDArray[np.floating], label: NDArray[np.integer], n_labels: int
 ) -> NDArray[np.float64]:
     centre = np.full((n_labels, 2), np.nan)
     order = np.argsort(label, kind="stable")
@@ -198,5 +164,5 @@ def _centres(
     for code in range(n_labels):
         rows = order[edges[code] : edges[code + 1]]
         if len(rows):
-            centre[code] = np.median(place[rows], axis=0)
+            centre[code] = np.median(point[rows], axis=0)
     return centre

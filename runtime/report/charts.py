@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cellport.runtime.report.markup import counted, percent, safe
+from cellport.runtime.report.markup import Html, cut, each, quiet, strong
+from cellport.runtime.report.numbers import counted, percent
 from cellport.runtime.report.path_charts import Ways
 
 WIDTH = 1000
@@ -25,19 +26,16 @@ class Dots:
     ----------
     kind
         Class of the style sheet.
-    title
-        In words.
     at
         float [k, 2].
     """
 
     kind: str
-    title: str
     at: NDArray[np.floating]
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class MapLabel:
     """A name on the map.
 
     Attributes
@@ -55,29 +53,38 @@ class Place:
     at: NDArray[np.floating]
 
 
-def share_bar(parts: Sequence[tuple[str, str, int]], whole: int) -> str:
+def share_bar(parts: Sequence[tuple[str, str, int]], whole: int, noun: str = "cell") -> Html:
     """Return one bar cut into parts, each a class, words and a number, with its legend."""
     shown = [(kind, words, n) for kind, words, n in parts if n]
-    cuts = "".join(
-        f'<span class="{kind}" style="width:{100 * n / max(whole, 1):.3f}%"></span>'
-        for kind, _, n in shown
+    legend = each(
+        Html('<li><span class="swatch {}"></span>{}: {} {}</li>'),
+        [
+            (kind, words, strong(percent(n, whole)), quiet(f"({counted(n, noun)})"))
+            for kind, words, n in shown
+        ],
     )
-    legend = "".join(
-        f'<li><span class="swatch {kind}"></span>{words}: <strong>{percent(n, whole)}</strong> '
-        f'<span class="quiet">({counted(n, "cell")})</span></li>'
-        for kind, words, n in shown
-    )
-    return f'<div class="sharebar" aria-hidden="true">{cuts}</div><ul class="legend">{legend}</ul>'
+    cuts = _cuts([(kind, n) for kind, _, n in shown], whole)
+    return Html(
+        '<div class="sharebar" aria-hidden="true">{}</div><ul class="legend">{}</ul>'
+    ).format(cuts, legend)
 
 
-def row_bar(parts: Sequence[tuple[str, int]], longest: int) -> str:
+def row_bar(parts: Sequence[tuple[str, int]], longest: int) -> Html:
     """Return a bar for a row of a table, each part a class and a number."""
-    cuts = "".join(
-        f'<span class="{kind}" style="width:{100 * n / max(longest, 1):.3f}%"></span>'
-        for kind, n in parts
-        if n
+    return Html('<div class="rowbar" aria-hidden="true">{}</div>').format(_cuts(parts, longest))
+
+
+def _cuts(parts: Sequence[tuple[str, int]], whole: int) -> Html:
+    return each(
+        Html('<span class="{}" style="width:{:.3f}%"></span>'),
+        [(kind, 100 * n / max(whole, 1)) for kind, n in parts if n],
     )
-    return f'<div class="rowbar" aria-hidden="true">{cuts}</div>'
+
+
+def legend(items: Sequence[tuple[str, str]]) -> Html:
+    """Return a list of colours, each a class and words."""
+    listed = each(Html('<li><span class="swatch {}"></span>{}</li>'), items)
+    return Html('<ul class="legend">{}</ul>').format(listed)
 
 
 def histogram(
@@ -88,7 +95,7 @@ def histogram(
     *,
     numbers: bool = True,
     even: bool = False,
-) -> str:
+) -> Html:
     """Return a histogram.
 
     Parameters
@@ -110,47 +117,49 @@ def histogram(
     tallest = max(int(height.max(initial=0)), 1)
     columns = []
     for bar, total in zip(bars.tolist(), height.tolist(), strict=True):
-        parts = "".join(
-            f'<i class="{kind}" style="height:{100 * n / tallest:.2f}%"></i>'
-            for kind, n in reversed(list(zip(kinds, bar, strict=True)))
-            if n
+        parts = each(
+            Html('<i class="{}" style="height:{:.2f}%"></i>'),
+            [(kind, 100 * n / tallest) for kind, n in zip(kinds, bar, strict=True) if n][::-1],
         )
-        count = f"<b>{_short(total)}</b>" if numbers else ""
-        columns.append(f"<div>{count}{parts}</div>")
+        count = Html("<b>{}</b>").format(_short(total)) if numbers else ""
+        columns.append((count, parts))
     line = ""
     if even:
-        line = f'<hr style="bottom:{100 * height.sum() / len(bars) / tallest:.2f}%">'
-    under = "".join(f"<span>{tick}</span>" for tick in ticks)
-    return (
-        f'<div class="histogram" role="img" aria-label="{safe(label, 2000)}">'
-        f'<div class="bars">{line}{"".join(columns)}</div>'
-        f'<div class="ticks">{under}</div></div>'
-    )
+        level = 100 * height.sum() / len(bars) / tallest
+        line = Html('<hr style="bottom:{:.2f}%">').format(level)
+    return Html(
+        '<div class="histogram" role="img" aria-label="{}">'
+        '<div class="bars">{}{}</div><div class="ticks">{}</div></div>'
+    ).format(cut(label, 2000), line, each(Html("<div>{}{}</div>"), columns), _ticks(ticks))
 
 
-def gauge(value: float, low: float, high: float, words: tuple[str, str, str]) -> str:
+def _ticks(words: Sequence[str]) -> Html:
+    return each(Html("<span>{}</span>"), [[tick] for tick in words])
+
+
+def gauge(value: float, low: float, high: float, words: tuple[str, str, str]) -> Html:
     """Return a scale from 1/8 to 8 with a mark at `value`; between `low` and `high` is good."""
     left, right, mark = _on_scale(low), _on_scale(high), _on_scale(value)
     where = words[0] if value < low else words[2] if value > high else words[1]
-    return (
-        f'<div class="gauge" role="img" aria-label="{value:.2f}: {safe(where)}">'
-        f'<div class="track"><span class="good" style="left:{left:.1f}%;'
-        f'width:{right - left:.1f}%"></span><span class="mark" style="left:{mark:.1f}%"></span>'
-        f'</div><div class="ticks"><span>{words[0]}</span><span>{words[1]}</span>'
-        f"<span>{words[2]}</span></div></div>"
-    )
+    return Html(
+        '<div class="gauge" role="img" aria-label="{:.2f}: {}">'
+        '<div class="track"><span class="good" style="left:{:.1f}%;'
+        'width:{:.1f}%"></span><span class="mark" style="left:{:.1f}%"></span>'
+        '</div><div class="ticks">{}</div></div>'
+    ).format(value, where, left, right - left, mark, _ticks(words))
 
 
 def scatter(
     reference: Dots,
     query: Sequence[Dots],
-    places: Sequence[Place],
-    label: str,
+    labels: Sequence[MapLabel],
+    said: str,
     ways: Ways | None = None,
-) -> str:
-    """Return the map: reference cells, query cells on top, a trajectory, names of the places.
+) -> Html:
+    """Return the map: reference cells, query cells on top, a trajectory, names.
 
-    Dots are subpaths of no length with round ends, about ten bytes each.
+    `said` is for those who cannot see it. Dots are subpaths of no length with round ends, about
+    ten bytes each.
     """
     everything = np.concatenate([reference.at, *(dots.at for dots in query)])
     low, high = np.percentile(everything, [0.2, 99.8], axis=0)
@@ -170,27 +179,29 @@ def scatter(
     if ways is not None:
         path = placed(ways.path.reshape(-1, 2)).reshape(ways.path.shape)
         layers.append(ways.moved(path, placed(ways.stops)).svg())
-    names = _apart([(place, placed(place.at)) for place in places], height)
-    overlay = "".join(
-        f'<span style="left:{100 * at[0] / WIDTH:.2f}%;top:{100 * at[1] / height:.2f}%">'
-        f"<em>{place.mark}</em><bdi>{safe(place.title, 34)}</bdi></span>"
-        for place, at in names
+    names = _apart([(label, placed(label.at)) for label in labels], height)
+    overlay = each(
+        Html('<span style="left:{:.2f}%;top:{:.2f}%"><em>{}</em><bdi>{}</bdi></span>'),
+        [
+            (100 * at[0] / WIDTH, 100 * at[1] / height, label.mark, cut(label.title, 34))
+            for label, at in names
+        ],
     )
-    return (
-        f'<div class="map"><svg viewBox="0 0 {WIDTH} {height:.0f}" role="img" '
-        f'aria-label="{safe(label, 2000)}" style="--dot:{size}px">{"".join(layers)}</svg>'
-        f'<div class="names" aria-hidden="true">{overlay}</div></div>'
-    )
+    return Html(
+        '<div class="map"><svg viewBox="0 0 {} {:.0f}" role="img" '
+        'aria-label="{}" style="--dot:{}px">{}</svg>'
+        '<div class="names" aria-hidden="true">{}</div></div>'
+    ).format(WIDTH, height, cut(said, 2000), size, Html().join(layers), overlay)
 
 
-def _path(at: NDArray[np.float64], kind: str) -> str:
+def _path(at: NDArray[np.float64], kind: str) -> Html:
     dots = "".join(f"M{x:.0f} {y:.0f}h0" for x, y in at.tolist())
-    return f'<path class="{kind}" d="{dots}"/>' if dots else ""
+    return Html('<path class="{}" d="{}"/>').format(kind, dots) if dots else Html()
 
 
 def _apart(
-    names: list[tuple[Place, NDArray[np.float64]]], height: float
-) -> list[tuple[Place, NDArray[np.float64]]]:
+    names: list[tuple[MapLabel, NDArray[np.float64]]], height: float
+) -> list[tuple[MapLabel, NDArray[np.float64]]]:
     """Move names up and down until they do not cover each other, if that can be done."""
     half = np.array([_LETTER * (min(len(p.title), 34) + 3) / 2 for p, _ in names])
     at = np.array([xy for _, xy in names]).reshape(-1, 2)
@@ -209,7 +220,7 @@ def _apart(
         at[:, 1] = np.clip(at[:, 1], _LINE / 2, height - _LINE / 2)
         if not moved:
             break
-    return [(place, at[i]) for i, (place, _) in enumerate(names)]
+    return [(label, at[i]) for i, (label, _) in enumerate(names)]
 
 
 def _on_scale(value: float) -> float:

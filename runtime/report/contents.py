@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import datetime
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from cellport.runtime.atlas.file import Manifest
-from cellport.runtime.atlas.trajectory import Trajectory, panel_names
-from cellport.runtime.mapping.gather.lineage_counts import QueryLineages
+from cellport.runtime.atlas.manifest import Manifest
+from cellport.runtime.atlas.trajectory import Trajectory
+from cellport.runtime.mapping.gather.findings import OUTCOMES, Findings
+from cellport.runtime.mapping.gather.lineages import QueryLineages
+from cellport.runtime.mapping.gather.novel_groups import NovelGroup
+from cellport.runtime.mapping.gather.paths import PathFindings
 from cellport.runtime.report.background import Background, Spread, measure_spread
-from cellport.runtime.report.collect import OUTCOMES, Findings
 from cellport.runtime.report.markup import name
-from cellport.runtime.report.path_collect import PathFindings
 
 COLOURS = 8
 _FIELD = re.compile(r"(.*), (X|raw|raw/X|layers\[.*)")
@@ -52,22 +49,8 @@ class Call:
     colour: str
 
 
-class NovelGroup(Protocol):
-    """Cells unlike the atlas that belong together, as whoever finds them describes them."""
-
-    @property
-    def markers(self) -> Sequence[str]:
-        """Genes that set them apart from the type they resemble, best first."""
-        ...
-
-    @property
-    def sentence(self) -> str:
-        """How many cells, what they resemble and how they differ, in plain words."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
-class Contents:
+class ReportContents:
     """What a report is made of.
 
     Attributes
@@ -76,8 +59,8 @@ class Contents:
         Of the atlas.
     background
         Its reference cells.
-    findings
-        What the mapped cells came to.
+    findings, paths
+        What the mapped cells came to; by cluster and place on the trajectory.
     facts
         ``uns["cellport"]`` of the mapping.
     out
@@ -86,8 +69,6 @@ class Contents:
         The day.
     groups
         Of the cells unlike the atlas, where they were looked for.
-    path
-        What the cells came to by cluster and place on the trajectory.
     trajectory
         Of the atlas, where it describes one.
     query_lineages
@@ -97,18 +78,13 @@ class Contents:
     manifest: Manifest
     background: Background
     findings: Findings
+    paths: PathFindings
     facts: dict[str, Any]
     out: str | None
     made: datetime.date
-    groups: Sequence[NovelGroup] = ()
-    path: PathFindings | None = None
+    groups: tuple[NovelGroup, ...] = ()
     trajectory: Trajectory | None = None
     query_lineages: QueryLineages | None = None
-
-    @property
-    def gene_names(self) -> NDArray[np.object_]:
-        """Names of the panel genes, object [genes]."""
-        return panel_names(self.manifest)
 
     @property
     def spread(self) -> Spread | None:
@@ -138,15 +114,9 @@ class Contents:
 
     @property
     def query_in_words(self) -> str:
-        """Name of the query, or how many there are, as HTML."""
+        """Name of the query, or how many there are."""
         names = [source for source, _ in self.sources]
         return name(names[0]) if len(names) == 1 else f"{len(names)} files"
-
-    @property
-    def novel_level(self) -> float:
-        """Share of ordinary cells expected among those flagged as novel."""
-        level = self.facts["thresholds"].get("novelty_p", 0.05)
-        return float(level) if 0 < level < 1 else 0.05
 
     def calls(self) -> list[Call]:
         """Return calls with cells, most first and unknown last, then types without any cell."""

@@ -5,28 +5,28 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from cellport.runtime.report.charts import Dots, Place, scatter
-from cellport.runtime.report.contents import Call, Contents
-from cellport.runtime.report.markup import counted, name, number, paragraph, section
+from cellport.runtime.report.charts import Dots, MapLabel, scatter
+from cellport.runtime.report.contents import Call, ReportContents
+from cellport.runtime.report.markup import Html, each, name, paragraph, section
+from cellport.runtime.report.numbers import counted, number
 
 # names that fit on a map before it is only letters
 _NAMES = 24
 
 
-def map_section(c: Contents) -> str:
+def map_section(c: ReportContents) -> Html:
     """Return the map with its legend; nothing for a query without cells."""
-    found, sample = c.findings, c.findings.sample
+    found, sample, reference = c.findings, c.findings.sample, c.background.point
     finite = np.isfinite(sample.point).all(axis=1)
     if not finite.any():
-        return ""
-    point, call, novel = sample.point[finite], sample.call[finite], sample.novel[finite]
-    reference, centres, query = _on_paper(c, point)
+        return Html()
+    query, call, novel = sample.point[finite], sample.call[finite], sample.novel[finite]
     dots = _layers(c.calls(), query, call, novel)
     label = (
         f"Map of {number(len(query))} mapped cells, coloured by call, on {number(len(reference))} "
         "reference cells in grey. The table of types below gives the numbers."
     )
-    drawing = scatter(Dots("ref", "", reference), dots, _places(c.calls(), c, centres), label)
+    drawing = scatter(Dots("ref", reference), dots, _labels(c), label)
     return section(
         "map",
         "Where the cells lie in the atlas",
@@ -34,52 +34,43 @@ def map_section(c: Contents) -> str:
             "Each grey dot is a reference cell, each coloured one a cell of yours. Cells that "
             "lie close together use their genes in a similar way."
         ),
-        f'<div class="mapbox">{drawing}{_legend(c, dots)}</div>',
+        Html('<div class="mapbox">{}{}</div>').format(drawing, _legend(c, dots)),
         paragraph(_small_print(c, len(reference), len(query), found.n_cells), "note"),
     )
-
-
-def _on_paper(
-    c: Contents, point: NDArray[np.float32]
-) -> tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.float32]]:
-    b = c.background
-    if c.findings.in_layout and b.layout is not None and b.layout_centre is not None:
-        return b.layout, b.layout_centre, point
-    return b.linear, b.linear_centre, np.asarray(point @ b.axes, dtype=np.float32)
 
 
 def _layers(
     calls: list[Call], at: NDArray[np.float32], call: NDArray[np.int64], novel: NDArray[np.bool_]
 ) -> list[Dots]:
     if not calls:
-        layers = [Dots("k0", "your cells", at)]
+        layers = [Dots("k0", at)]
     else:
         kind_of = {entry.code: entry.colour for entry in calls}
         kinds = np.array([kind_of.get(code, "kx") for code in call.tolist()], object)
         # the rarest on top, and cells without a label below those that have one
         order = ["ku", "kx", *dict.fromkeys(e.colour for e in calls if e.colour not in "ku kx")]
-        layers = [Dots(kind, kind, at[kinds == kind]) for kind in order if (kinds == kind).any()]
+        layers = [Dots(kind, at[kinds == kind]) for kind in order if (kinds == kind).any()]
     ring = at[novel]
-    below = [Dots("kn", "", ring), Dots("kn2", "", ring)] if len(ring) else []
+    below = [Dots("kn", ring), Dots("kn2", ring)] if len(ring) else []
     return [*below, *layers]
 
 
-def _places(calls: list[Call], c: Contents, centres: NDArray[np.float64]) -> list[Place]:
+def _labels(c: ReportContents) -> list[MapLabel]:
     """Names of types at their middle: those with cells first, then the largest of the reference."""
     code_of = {title: code for code, title in enumerate(c.manifest.labels)}
-    places = []
-    for call in calls:
+    centres, labels = c.background.centre, []
+    for call in c.calls():
         code = code_of.get(call.title, -1)
         if call.outcome == "sure" and code >= 0 and np.isfinite(centres[code]).all():
-            places.append(Place(call.mark, call.title, centres[code]))
-    return places[:_NAMES]
+            labels.append(MapLabel(call.mark, call.title, centres[code]))
+    return labels[:_NAMES]
 
 
-def _legend(c: Contents, dots: list[Dots]) -> str:
+def _legend(c: ReportContents, dots: list[Dots]) -> Html:
     drawn = {d.kind for d in dots}
     calls = [call for call in c.calls() if call.n_cells]
     shown = [call for call in calls if call.colour in drawn and call.colour not in ("kx", "ku")]
-    items = [(call.colour, f"{name(call.title)}") for call in shown]
+    items: list[tuple[str, str]] = [(call.colour, name(call.title)) for call in shown]
     if not calls:
         items.append(("k0", "your cells"))
     others = sum(call.colour == "kx" for call in calls)
@@ -87,23 +78,14 @@ def _legend(c: Contents, dots: list[Dots]) -> str:
         items.append(("kx", counted(others, "other type")))
     if "ku" in drawn:
         items.append(("ku", "unknown"))
-    rows = [
-        f'<li class="of-{k}"><span class="swatch {k}"></span>{words}</li>' for k, words in items
-    ]
+    rows = each(Html('<li class="of-{0}"><span class="swatch {0}"></span>{1}</li>'), items)
     if "kn" in drawn:
-        rows.append('<li><span class="swatch ring"></span>ringed: unlike the atlas</li>')
-    rows.append('<li><span class="swatch refkey"></span>reference</li>')
-    return f'<ul class="legend">{"".join(rows)}</ul>'
+        rows += Html('<li><span class="swatch ring"></span>ringed: unlike the atlas</li>')
+    rows += Html('<li><span class="swatch refkey"></span>reference</li>')
+    return Html('<ul class="legend">{}</ul>').format(rows)
 
 
-def _small_print(c: Contents, n_reference: int, n_drawn: int, n_cells: int) -> str:
-    if c.findings.in_layout and c.background.layout is not None:
-        how = "The picture is the atlas’s own two-dimensional layout."
-    else:
-        how = (
-            "The picture shows the two directions in which the reference varies most; types that "
-            "overlap here may be apart in the others."
-        )
+def _small_print(c: ReportContents, n_reference: int, n_drawn: int, n_cells: int) -> str:
     drawn = []
     if n_drawn < n_cells:
         drawn.append(f"{number(n_drawn)} of the {number(n_cells)} mapped cells")
@@ -111,6 +93,7 @@ def _small_print(c: Contents, n_reference: int, n_drawn: int, n_cells: int) -> s
         drawn.append(f"{number(n_reference)} of {number(c.background.n_cells)} reference cells")
     few = f" It holds {' and '.join(drawn)}, picked evenly by a fixed rule." if drawn else ""
     return (
-        f"{how}{few} Numbers are those of the table of types. Distances are only a guide: labels "
-        "are decided in the full space, not on this picture."
+        f"The picture is the atlas’s own two-dimensional layout.{few} Numbers are those of the "
+        "table of types. Distances are only a guide: labels are decided in the full space, not on "
+        "this picture."
     )

@@ -1,96 +1,117 @@
-"""Pieces of HTML. Every string that comes from a file goes through `safe`."""
+"""HTML, a type of its own: text that is put into it is escaped.
+
+Only literals are made `Html` by name; everything else is put into one of them.
+"""
 
 from __future__ import annotations
 
-import html
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any, Self
+
+from markupsafe import Markup
 
 _LONGEST = 90
-# the sign stays on the line of its number
-_PERCENT = "\u00a0%"
 # may turn round the letters beside them, or hide
 _HIDDEN = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
 
 
-def safe(text: object, longest: int = _LONGEST) -> str:
-    """Return a name as text that no browser takes for markup.
+class Html(Markup):
+    """HTML that text is put into with ``format``, ``join`` or ``+``.
 
-    Control characters and those that change the direction of writing are shown as a
-    replacement character, and long names are cut.
+    Text becomes what no browser takes for markup. Control characters and those that change the
+    direction of writing are shown as a replacement character.
     """
+
+    __slots__ = ()
+
+    @classmethod
+    def escape(cls, s: Any, /) -> Self:
+        """Return text as HTML; what is HTML stays as it is."""
+        return super().escape(s if hasattr(s, "__html__") else _shown(str(s)))
+
+
+def _shown(text: str) -> str:
+    if text.isprintable():
+        return text
+    return "".join("\ufffd" if unicodedata.category(c) in _HIDDEN else c for c in text)
+
+
+def cut(text: object, longest: int = _LONGEST) -> str:
+    """Return text with an ellipsis for what is too long of it."""
     whole = str(text)
-    short = whole if len(whole) <= longest else whole[: longest - 1] + "…"
-    shown = "".join("\ufffd" if unicodedata.category(c) in _HIDDEN else c for c in short)
-    return html.escape(shown, quote=True)
+    return whole if len(whole) <= longest else whole[: longest - 1] + "…"
 
 
-def name(text: object) -> str:
+def name(text: object) -> Html:
     """Return a name that keeps its own direction of writing and breaks best after / and _."""
-    broken = safe(text).replace("/", "/<wbr>").replace("_", "_<wbr>")
-    return f'<bdi class="name">{broken}</bdi>'
+    broken = Html.escape(cut(text)).replace("/", Html("/<wbr>")).replace("_", Html("_<wbr>"))
+    return Html('<bdi class="name">{}</bdi>').format(broken)
 
 
-def names(texts: Sequence[object], most: int = 3) -> str:
+def names(texts: Sequence[object], most: int = 3) -> Html:
     """Return a few names in words, and how many more there are."""
-    listed = ", ".join(name(text) for text in texts[:most])
-    return listed if len(texts) <= most else f"{listed} and {len(texts) - most:,} more"
+    listed = Html(", ").join(name(text) for text in texts[:most])
+    return listed if len(texts) <= most else listed + f" and {len(texts) - most:,} more"
 
 
-def number(value: int) -> str:
-    """Return a whole number with separators."""
-    return f"{value:,}"
+def quiet(text: str) -> Html:
+    """Return words that stand back."""
+    return Html('<span class="quiet">{}</span>').format(text)
 
 
-def counted(value: int, noun: str) -> str:
-    """Return a number with its noun, which takes an s for several."""
-    return f"{value:,} {noun}" if value == 1 else f"{value:,} {noun}s"
+def strong(text: str) -> Html:
+    """Return words that stand out."""
+    return Html("<strong>{}</strong>").format(text)
 
 
-def percent(part: float, whole: float) -> str:
-    """Return a share in words of percent, never rounded to none or all when it is neither."""
-    share = 100 * part / whole if whole > 0 else 0.0
-    if 0 < share < 0.1:
-        return f"under 0.1{_PERCENT}"
-    if 99.9 < share < 100:
-        return f"over 99.9{_PERCENT}"
-    if 0 < share < 2 or 98 < share < 100:
-        return f"{round(share, 1):g}{_PERCENT}"
-    return f"{share:.0f}{_PERCENT}"
+def as_code(text: object) -> Html:
+    """Return what is typed, or stands in a file."""
+    return Html("<code>{}</code>").format(cut(text))
 
 
-def section(anchor: str, title: str, *parts: str) -> str:
-    """Return a section under a heading; none of its parts may be raw text of a file."""
-    body = "\n".join(part for part in parts if part)
-    return (
-        f'<section id="{anchor}" aria-labelledby="{anchor}-title">\n'
-        f'<h2 id="{anchor}-title">{title}</h2>\n{body}\n</section>'
-    )
+def each(template: Html, items: Iterable[Sequence[object]]) -> Html:
+    """Return a template as often as there are items, each put into one."""
+    return Html().join(template.format(*item) for item in items)
 
 
-def paragraph(text: str, kind: str = "") -> str:
-    """Return a paragraph of HTML, or nothing for none."""
+def section(anchor: str, title: str, *parts: Html) -> Html:
+    """Return a section under a heading."""
+    body = Html("\n").join(part for part in parts if part)
+    return Html(
+        '<section id="{0}" aria-labelledby="{0}-title">\n'
+        '<h2 id="{0}-title">{1}</h2>\n{2}\n</section>'
+    ).format(anchor, title, body)
+
+
+def paragraph(text: str, kind: str = "") -> Html:
+    """Return a paragraph, or nothing for none."""
     if not text:
-        return ""
-    return f'<p class="{kind}">{text}</p>' if kind else f"<p>{text}</p>"
-
-
-def table(head: list[str], rows: list[list[str]], caption: str, kind: str = "") -> str:
-    """Return a table of HTML cells; the first of each row names it, and `head` may be empty."""
-    cells = "".join(f'<th scope="col">{cell}</th>' for cell in head)
-    top = f"<thead><tr>{cells}</tr></thead>" if head else ""
-    body = "\n".join(
-        f'<tr><th scope="row">{row[0]}</th>'
-        + "".join(f"<td>{cell}</td>" for cell in row[1:])
-        + "</tr>"
-        for row in rows
-    )
+        return Html()
     return (
-        f'<table class="{kind}"><caption>{caption}</caption>'
-        f"{top}\n<tbody>\n{body}\n</tbody></table>"
+        Html('<p class="{}">{}</p>').format(kind, text) if kind else Html("<p>{}</p>").format(text)
     )
 
 
-def details(summary: str, body: str) -> str:
-    """Return something to open."""
-    return f"<details><summary>{summary}</summary>\n{body}\n</details>"
+def table(head: Sequence[str], rows: Sequence[Sequence[str]], caption: str, kind: str = "") -> Html:
+    """Return a table; the first cell of each row names it, and `head` may be empty."""
+    titles = each(Html('<th scope="col">{}</th>'), [[title] for title in head])
+    lines = [
+        Html('<tr><th scope="row">{}</th>{}</tr>').format(
+            row[0], each(Html("<td>{}</td>"), [[cell] for cell in row[1:]])
+        )
+        for row in rows
+    ]
+    return Html('<table class="{}"><caption>{}</caption>{}\n<tbody>\n{}\n</tbody></table>').format(
+        kind,
+        caption,
+        Html("<thead><tr>{}</tr></thead>").format(titles) if head else "",
+        Html("\n").join(lines),
+    )
+
+
+def details(summary: str, body: Html) -> Html:
+    """Return something to open, or nothing where there is nothing in it."""
+    if not body:
+        return Html()
+    return Html("<details><summary>{}</summary>\n{}\n</details>").format(summary, body)

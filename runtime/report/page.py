@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from cellport.runtime.report.cluster_section import cluster_section
-from cellport.runtime.report.contents import Contents
+from cellport.runtime.report.contents import ReportContents
 from cellport.runtime.report.made import made_section
 from cellport.runtime.report.map_section import map_section
-from cellport.runtime.report.markup import counted, name, number, percent, safe
+from cellport.runtime.report.markup import Html, cut, each, name
+from cellport.runtime.report.numbers import counted, number, percent
 from cellport.runtime.report.path_section import lineage_genes_section, path_section
 from cellport.runtime.report.sections import (
     confidence_section,
@@ -22,17 +23,16 @@ from cellport.runtime.report.style import style
 from cellport.runtime.report.words import cautions, first_look, lead
 
 # nothing may be fetched or run, even if a name were to slip through as markup
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'"
+_POLICY = Html("default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'")
 
 
-def render(c: Contents) -> str:
+def render(c: ReportContents) -> str:
     """Return the report as one HTML page that needs nothing else."""
     plain = c.sources[0][0] if len(c.sources) == 1 else f"{len(c.sources)} files"
-    title = f"{safe(plain)} on {safe(c.manifest.name)}"
     parts = [
         _header(c),
-        "<main>",
-        f'<p class="lead">{lead(c)}</p>',
+        Html("<main>"),
+        Html('<p class="lead">{}</p>').format(lead(c)),
         _tiles(c),
         _first(c),
         map_section(c),
@@ -46,29 +46,31 @@ def render(c: Contents) -> str:
         _pair(spread_section(c), quality_section(c)),
         genes_section(c),
         made_section(c),
-        "</main>",
-        "<footer>This page holds everything it shows, and asks nothing of the network.</footer>",
+        Html(
+            "</main>\n<footer>This page holds everything it shows, and asks nothing of the network."
+            "</footer>"
+        ),
     ]
-    body = "\n".join(part for part in parts if part)
-    return (
+    page = Html(
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
+        '<meta http-equiv="Content-Security-Policy" content="{}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         '<meta name="color-scheme" content="light dark">\n'
-        f"<title>{title}: cellport report</title>\n<style>{style()}</style>\n"
-        f"</head>\n<body>\n{body}\n</body>\n</html>\n"
+        "<title>{} on {}: cellport report</title>\n<style>{}</style>\n"
+        "</head>\n<body>\n{}\n</body>\n</html>\n"
     )
+    body = Html("\n").join(part for part in parts if part)
+    return str(page.format(_POLICY, cut(plain), cut(c.manifest.name), style(), body))
 
 
-def _header(c: Contents) -> str:
-    day = f"{c.made.day} {c.made:%B %Y}"
-    return (
-        f'<header><p class="brand">cellport mapping report · {day}</p>'
-        f"<h1>{c.query_in_words} on {name(c.manifest.name)}</h1></header>"
-    )
+def _header(c: ReportContents) -> Html:
+    return Html(
+        '<header><p class="brand">cellport mapping report · {} {:%B %Y}</p>'
+        "<h1>{} on {}</h1></header>"
+    ).format(c.made.day, c.made, c.query_in_words, name(c.manifest.name))
 
 
-def _tiles(c: Contents) -> str:
+def _tiles(c: ReportContents) -> Html:
     found, n = c.findings, c.findings.n_cells
     share = min((report["share"] for report in c.genes), default=0.0)
     tiles = [("Cells mapped", number(n), counted(len(c.sources), "file"))]
@@ -79,30 +81,28 @@ def _tiles(c: Contents) -> str:
             ("Labelled with confidence", percent(sure, n), counted(sure, "cell")),
             ("Broader group or unknown", percent(left, n), counted(left, "cell")),
         ]
-    if found.n_novel is not None:
-        new = found.n_novel
-        tiles.append(("Unlike the atlas", percent(new, n), counted(new, "cell")))
+    new = found.n_novel
     where = "in the query" if len(c.genes) == 1 else "in the file with fewest"
-    tiles.append(("Atlas genes found", percent(share, 1), where))
-    cells = "".join(
-        f"<div><dt>{title}</dt><dd>{value}<small>{more}</small></dd></div>"
-        for title, value, more in tiles
-    )
-    return f'<dl class="tiles">{cells}</dl>'
+    tiles += [
+        ("Unlike the atlas", percent(new, n), counted(new, "cell")),
+        ("Atlas genes found", percent(share, 1), where),
+    ]
+    cells = each(Html("<div><dt>{}</dt><dd>{}<small>{}</small></dd></div>"), tiles)
+    return Html('<dl class="tiles">{}</dl>').format(cells)
 
 
-def _first(c: Contents) -> str:
-    steps = "".join(f"<li>{step}</li>" for step in first_look(c))
-    mild = "".join(
-        f'<div class="caution mild"><strong>{caution.title}.</strong> {caution.text}</div>'
-        for caution in cautions(c)
-        if not caution.serious
+def _first(c: ReportContents) -> Html:
+    steps = each(Html("<li>{}</li>"), [[step] for step in first_look(c)])
+    mild = each(
+        Html('<div class="caution mild"><strong>{}.</strong> {}</div>'),
+        [(caution.title, caution.text) for caution in cautions(c) if not caution.serious],
     )
-    return (
+    return Html(
         '<section id="first" class="first" aria-labelledby="first-title">'
-        f'<h2 id="first-title">What to look at first</h2><ol>{steps}</ol>{mild}</section>'
-    )
+        '<h2 id="first-title">What to look at first</h2><ol>{}</ol>{}</section>'
+    ).format(steps, mild)
 
 
-def _pair(left: str, right: str) -> str:
-    return f'<div class="pair">\n{left}\n{right}\n</div>' if left and right else left or right
+def _pair(left: Html, right: Html) -> Html:
+    both = Html('<div class="pair">\n{}\n{}\n</div>')
+    return both.format(left, right) if left and right else left or right

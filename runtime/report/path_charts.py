@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cellport.runtime.report.markup import safe
+from cellport.runtime.report.markup import Html, cut, each
 
 # colours of pseudotime, from the first to the last
 TIMES = 10
@@ -39,24 +39,29 @@ class Ways:
         """Return the same at other places."""
         return Ways(path, stops, self.roots)
 
-    def svg(self) -> str:
+    def svg(self) -> Html:
         """Return lines with an arrow in the middle, and a ring at each milestone."""
         lines = "".join(_line(points) for points in self.path.tolist())
         tips = "".join(_tip(points) for points in self.path)
-        rings = "".join(
-            f'<path class="stop" d="M{x:.0f} {y:.0f}h0"/>'
-            f'<path class="{"root" if root else "inner"}" d="M{x:.0f} {y:.0f}h0"/>'
-            for (x, y), root in zip(self.stops.tolist(), self.roots.tolist(), strict=True)
+        rings = each(
+            Html(
+                '<path class="stop" d="M{0:.0f} {1:.0f}h0"/>'
+                '<path class="{2}" d="M{0:.0f} {1:.0f}h0"/>'
+            ),
+            [
+                (x, y, "root" if root else "inner")
+                for (x, y), root in zip(self.stops.tolist(), self.roots.tolist(), strict=True)
+            ],
         )
-        return (
-            f'<path class="wayback" d="{lines}"/><path class="way" d="{lines}"/>'
-            f'<path class="tip" d="{tips}"/>{rings}'
-        )
+        return Html(
+            '<path class="wayback" d="{0}"/><path class="way" d="{0}"/>'
+            '<path class="tip" d="{1}"/>{2}'
+        ).format(lines, tips, rings)
 
 
 def along_edge(
     query: NDArray[np.floating], reference: NDArray[np.floating], tallest: float, label: str
-) -> str:
+) -> Html:
     """Return bars of the query with the outline of the reference.
 
     Parameters
@@ -81,9 +86,8 @@ def along_edge(
     outline = f"M0 {_HIGH}" + "".join(
         f"V{high(r):.1f}H{(i + 1) * step:.1f}" for i, r in enumerate(reference.tolist())
     )
-    return _small(
-        f'<path class="bar" d="{bars}"/><path class="line" d="{outline}V{_HIGH}"/>', label
-    )
+    drawn = Html('<path class="bar" d="{}"/><path class="line" d="{}V{}"/>')
+    return _small(drawn.format(bars, outline, _HIGH), label)
 
 
 def gene_curve(
@@ -91,7 +95,7 @@ def gene_curve(
     query: NDArray[np.floating],
     known: NDArray[np.bool_],
     label: str,
-) -> str:
+) -> Html:
     """Return a curve of the atlas with the query as dots, both float [steps] on one scale.
 
     `known` says where the query has cells enough for a dot.
@@ -104,30 +108,33 @@ def gene_curve(
 
     line = "L".join(f"{a:.1f} {b:.1f}" for a, b in zip(x, high(atlas), strict=True))
     dots = "".join(f"M{a:.1f} {b:.1f}h0" for a, b in zip(x[known], high(query[known]), strict=True))
-    drawn = f'<path class="base" d="M0 {_HIGH - 0.5:.1f}H{_WIDE}"/><path class="line" d="M{line}"/>'
-    return _small(f'{drawn}<path class="dots" d="{dots}"/>' if dots else drawn, label)
-
-
-def figures(items: Sequence[tuple[str, str, str]]) -> str:
-    """Return small drawings side by side, each a title, a drawing and words below it, as HTML."""
-    cells = "".join(
-        f"<figure><figcaption>{title}</figcaption>{drawing}<p>{words}</p></figure>"
-        for title, drawing, words in items
+    drawn = Html('<path class="base" d="M0 {:.1f}H{}"/><path class="line" d="M{}"/>').format(
+        _HIGH - 0.5, _WIDE, line
     )
-    return f'<div class="figures">{cells}</div>' if cells else ""
+    return _small(
+        drawn + Html('<path class="dots" d="{}"/>').format(dots) if dots else drawn, label
+    )
 
 
-def time_key(first: str, last: str) -> str:
+def figures(items: Sequence[tuple[str, Html, str]]) -> Html:
+    """Return small drawings side by side, each a title, a drawing and words below it."""
+    one = Html("<figure><figcaption>{}</figcaption>{}<p>{}</p></figure>")
+    return Html('<div class="figures">{}</div>').format(each(one, items)) if items else Html()
+
+
+def time_key(first: str, last: str) -> Html:
     """Return the scale of colours of pseudotime between two words."""
-    swatches = "".join(f'<i class="t{i}"></i>' for i in range(TIMES))
-    return f'<div class="timekey"><span>{first}</span><b>{swatches}</b><span>{last}</span></div>'
-
-
-def _small(drawing: str, label: str) -> str:
-    return (
-        f'<svg class="small" viewBox="0 0 {_WIDE} {_HIGH}" preserveAspectRatio="none" role="img" '
-        f'aria-label="{safe(label, 2000)}">{drawing}</svg>'
+    swatches = each(Html('<i class="t{}"></i>'), [[i] for i in range(TIMES)])
+    return Html('<div class="timekey"><span>{}</span><b>{}</b><span>{}</span></div>').format(
+        first, swatches, last
     )
+
+
+def _small(drawing: Html, label: str) -> Html:
+    return Html(
+        '<svg class="small" viewBox="0 0 {} {}" preserveAspectRatio="none" role="img" '
+        'aria-label="{}">{}</svg>'
+    ).format(_WIDE, _HIGH, cut(label, 2000), drawing)
 
 
 def _line(points: list[list[float]]) -> str:

@@ -12,20 +12,23 @@ from cellport.runtime.atlas.trajectory import (
     gene_changes,
     log_level,
 )
-from cellport.runtime.mapping.gather.lineage_counts import FEWEST_CELLS
-from cellport.runtime.report.charts import Dots, Place, row_bar, scatter
-from cellport.runtime.report.contents import Contents
+from cellport.runtime.mapping.gather.lineages import FEWEST_CELLS
+from cellport.runtime.mapping.gather.paths import BOUND, PathFindings
+from cellport.runtime.report.charts import Dots, MapLabel, row_bar, scatter
+from cellport.runtime.report.contents import ReportContents
 from cellport.runtime.report.markup import (
-    counted,
+    Html,
     details,
+    each,
     name,
     names,
-    number,
     paragraph,
-    percent,
+    quiet,
     section,
+    strong,
     table,
 )
+from cellport.runtime.report.numbers import counted, number, percent
 from cellport.runtime.report.path_charts import (
     TIMES,
     Ways,
@@ -34,7 +37,6 @@ from cellport.runtime.report.path_charts import (
     gene_curve,
     time_key,
 )
-from cellport.runtime.report.path_collect import BOUND, PathFindings
 
 _EDGES = 12
 _LINEAGES = 6
@@ -49,32 +51,31 @@ _COURSE: dict[Direction, str] = {
 _FOLLOWS, _ROUGHLY = 0.8, 0.4
 
 
-def path_section(c: Contents) -> str:
+def path_section(c: ReportContents) -> Html:
     """Where the cells lie on the atlas's trajectory, and what they are bound for."""
-    path = c.path
-    if path is None or not path.edges or not c.findings.n_cells:
-        return ""
+    if not c.paths.edges or not c.findings.n_cells:
+        return Html()
     return section(
         "path",
         "Where the cells lie on the path",
         paragraph(
-            f"{_course(c.trajectory)}Pseudotime says how far along a cell is: 0 where the path "
+            _course(c.trajectory) + "Pseudotime says how far along a cell is: 0 where the path "
             "starts, 1 at its far end. It orders cells by what they express. It is no clock, and "
             "no proof that one cell turns into the next."
         ),
-        paragraph(_how_many(path, c.findings.n_cells)),
+        paragraph(_how_many(c.paths, c.findings.n_cells)),
         _map(c),
-        "<h3>How far along each part of the path</h3>",
+        Html("<h3>How far along each part of the path</h3>"),
         *_edges(c),
         _fates(c),
     )
 
 
-def lineage_genes_section(c: Contents) -> str:
+def lineage_genes_section(c: ReportContents) -> Html:
     """Genes that change most along each lineage, in the atlas and in the query."""
     found, query = c.trajectory, c.query_lineages
-    if found is None or c.path is None or not c.path.edges:
-        return ""
+    if found is None or not c.paths.edges:
+        return Html()
     ours = (
         "Dots are your cells, from their own counts, at the same place of the path"
         if query is not None
@@ -83,9 +84,11 @@ def lineage_genes_section(c: Contents) -> str:
     freed = ", freed from its batches" if len(c.manifest.batches) > 1 else ""
     parts = []
     for code, terminal in enumerate(found.terminals[:_MOST]):
-        heading = f"<h3>From {names(_roots_of(found, code))} to {name(terminal)}</h3>"
+        heading = Html("<h3>From {} to {}</h3>").format(
+            names(_roots_of(found, code)), name(terminal)
+        )
         parts.append(heading + _genes_of(c, found, code))
-    more = details(f"{counted(len(parts) - _LINEAGES, 'further way')}", "".join(parts[_LINEAGES:]))
+    rest = parts[_LINEAGES:]
     return section(
         "lineage-genes",
         "Genes that change along the way",
@@ -96,73 +99,77 @@ def lineage_genes_section(c: Contents) -> str:
             "scale. Compare the course rather than the height, which differs between technologies."
         ),
         *parts[:_LINEAGES],
-        more if len(parts) > _LINEAGES else "",
+        details(counted(len(rest), "further way"), Html().join(rest)),
         paragraph(
-            "All genes: <code>cellport map --lineage-genes FILE.csv</code>, or "
-            "<code>atlas.lineage_genes()</code> in Python.",
+            Html(
+                "All genes: <code>cellport map --lineage-genes FILE.csv</code>, or "
+                "<code>atlas.lineage_genes()</code> in Python."
+            ),
             "note",
         ),
     )
 
 
-def _how_many(path: PathFindings, n_cells: int) -> str:
+def _how_many(path: PathFindings, n_cells: int) -> Html:
     lie = "lies" if path.n_on == 1 else "lie"
-    text = (
-        f"<strong>{counted(path.n_on, 'cell')}</strong> of yours "
-        f"({percent(path.n_on, n_cells)}) {lie} on it"
-    )
+    share = percent(path.n_on, n_cells)
+    text = strong(counted(path.n_on, "cell")) + f" of yours ({share}) {lie} on it"
     off = n_cells - path.n_on
     if off:
         text += f"; the other {number(off)} resemble cells of the atlas beside it, or are empty"
     if path.n_on:
-        text += f". A cell’s pseudotime is uncertain by about ±{path.sd_sum / path.n_on:.2f}"
-    return f"{text}."
+        text += f". A cell’s pseudotime is uncertain by about ±{path.mean_sd:.2f}"
+    return text + "."
 
 
-def _course(found: Trajectory | None) -> str:
+def _course(found: Trajectory | None) -> Html:
     if found is None:
-        return ""
-    ends = names(found.terminals, 8)
-    circle = (
-        "Part of it is a circle. Which way round cells go cannot be told from their counts, so "
-        "both ways lead to its far side, and pseudotime is that of the shorter. "
+        return Html()
+    course = Html("The atlas’s cells form a path from {} to {}. ").format(
+        names(found.roots), names(found.terminals, 8)
     )
-    course = f"The atlas’s cells form a path from {names(found.roots)} to {ends}. "
-    return course + (circle if found.circles else "")
+    if found.circles:
+        course += (
+            "Part of it is a circle. Which way round cells go cannot be told from their counts, "
+            "so both ways lead to its far side, and pseudotime is that of the shorter. "
+        )
+    return course
 
 
-def _map(c: Contents) -> str:
-    found, sample, layout = c.trajectory, c.findings.sample, c.background.layout
+def _map(c: ReportContents) -> Html:
+    found, sample = c.trajectory, c.findings.sample
     if found is None:
         return paragraph(
-            "This atlas was made before atlases held the course of their path, so it is not drawn.",
+            "This atlas does not hold the course of its path, so it is not drawn.",
             "note",
         )
-    if layout is None or not c.findings.in_layout:
-        return ""
     drawn = np.isfinite(sample.point).all(axis=1)
     at, time = sample.point[drawn], sample.time[drawn]
     on = np.isfinite(time)
     step = np.clip((np.where(on, time, 0) * TIMES).astype(np.int64), 0, TIMES - 1)
-    dots = [Dots("kx", "", at[~on])] if not on.all() else []
-    dots += [Dots(f"t{i}", "", at[on & (step == i)]) for i in range(TIMES)]
+    dots = [Dots("kx", at[~on])] if not on.all() else []
+    dots += [Dots(f"t{i}", at[on & (step == i)]) for i in range(TIMES)]
     root = np.isin(np.array(found.milestones, object), found.roots)
     ways = Ways(found.path, found.positions, root)
-    places = [Place(i + 1, title, found.positions[i]) for i, title in enumerate(found.milestones)]
-    beside = '<li><span class="swatch kx"></span>beside the path</li>' if not on.all() else ""
-    label = (
+    labels = [
+        MapLabel(i + 1, title, found.positions[i]) for i, title in enumerate(found.milestones)
+    ]
+    said = (
         f"Map of {number(len(at))} mapped cells, coloured by pseudotime, on reference cells in "
         f"grey, with the path from {', '.join(found.roots)} to {', '.join(found.terminals)}."
     )
-    drawing = scatter(Dots("ref", "", layout), dots, places, label, ways)
-    listed = "".join(
-        f'<li><strong>{i + 1}</strong> {name(title)} <span class="quiet">{_part(found, i)}</span>'
-        "</li>"
-        for i, title in enumerate(found.milestones[:_MOST])
+    drawing = scatter(Dots("ref", c.background.point), dots, labels, said, ways)
+    legend = each(
+        Html("<li>{} {} {}</li>"),
+        [
+            (strong(str(i + 1)), name(title), quiet(_part(found, i)))
+            for i, title in enumerate(found.milestones[:_MOST])
+        ],
     )
-    return (
-        f'<div class="mapbox pathbox">{drawing}{time_key("start of the path", "far end")}'
-        f'<ul class="legend">{listed}{beside}</ul></div>'
+    if not on.all():
+        legend += Html('<li><span class="swatch kx"></span>beside the path</li>')
+    return Html('<div class="mapbox pathbox">{}{}<ul class="legend">{}</ul></div>').format(
+        drawing, time_key("start of the path", "far end"), legend
     )
 
 
@@ -173,10 +180,8 @@ def _part(found: Trajectory, milestone: int) -> str:
     return "end" if title in found.terminals else "branching"
 
 
-def _edges(c: Contents) -> list[str]:
-    path, found = c.path, c.trajectory
-    if path is None:
-        return []
+def _edges(c: ReportContents) -> list[Html]:
+    path, found = c.paths, c.trajectory
     shares = path.by_edge / max(path.n_on, 1)
     reference = np.zeros_like(shares)
     if found is not None:
@@ -191,35 +196,38 @@ def _edges(c: Contents) -> list[str]:
         if found is not None:
             words += f", {percent(float(reference[code].sum()), 1)} of the atlas’s"
         label = f"Cells along {title}, {ours} in all."
-        shown = name(title).replace("-&gt;", "→")
+        shown = name(title.replace("->", "→"))
         items.append((shown, along_edge(shares[code], reference[code], tallest, label), words))
     note = "Bars are your cells, from the start of each part on the left to its end on the right"
     outline = "" if found is None else "; the line is the same for the atlas’s cells"
     rest = items[_EDGES:]
     return [
         figures(items[:_EDGES]),
-        details(counted(len(rest), "further part"), figures(rest)) if rest else "",
+        details(counted(len(rest), "further part"), figures(rest)),
         paragraph(f"{note}{outline}.", "note"),
     ]
 
 
-def _fates(c: Contents) -> str:
-    path, found = c.path, c.trajectory
-    if path is None or len(path.terminals) < 2 or not path.n_on:
-        return ""
-    head = ["end", "", "cells", "share", *([] if found is None else ["in the atlas"])]
-    rows = []
-    longest = max(int(path.bound.max(initial=0)), path.n_on - int(path.bound.sum()))
-    states = [*zip(path.terminals, path.bound.tolist(), strict=True)]
-    shares = [] if found is None else [*found.bound.tolist(), 1 - float(found.bound.sum())]
-    states.append(("", path.n_on - int(path.bound.sum())))
-    for code, (title, n) in enumerate(states):
-        shown = name(title) if title else "still open"
-        bar = row_bar([("sure" if title else "unknown", n)], longest)
-        row = [shown, bar, number(n), percent(n, path.n_on)]
-        rows.append([*row, percent(shares[code], 1)] if shares else row)
+def _fates(c: ReportContents) -> Html:
+    path, found = c.paths, c.trajectory
+    if len(path.terminals) < 2 or not path.n_on:
+        return Html()
+    head = ["end", "", "cells", "share"]
+    still_open = path.n_on - int(path.bound.sum())
+    bound = [*path.bound.tolist(), still_open]
+    titles: list[str] = [*map(name, path.terminals), "still open"]
+    bars = [row_bar([("sure", n)], max(bound)) for n in bound[:-1]]
+    bars.append(row_bar([("unknown", still_open)], max(bound)))
+    rows = [
+        [title, bar, number(n), percent(n, path.n_on)]
+        for title, bar, n in zip(titles, bars, bound, strict=True)
+    ]
+    if found is not None:
+        head.append("in the atlas")
+        shares = [*found.bound.tolist(), 1 - float(found.bound.sum())]
+        rows = [[*row, percent(share, 1)] for row, share in zip(rows, shares, strict=True)]
     return (
-        "<h3>What they are bound for</h3>"
+        Html("<h3>What they are bound for</h3>")
         + paragraph(
             f"A cell counts as bound for an end of the path when {percent(BOUND, 1)} or more of "
             "the atlas’s cells further along from its place lead there. Before the path branches, "
@@ -235,9 +243,8 @@ def _roots_of(found: Trajectory, lineage: int) -> list[str]:
     return [title for title in inside if title in found.roots]
 
 
-def _genes_of(c: Contents, found: Trajectory, lineage: int) -> str:
-    query = c.query_lineages
-    genes = c.gene_names
+def _genes_of(c: ReportContents, found: Trajectory, lineage: int) -> Html:
+    query, genes = c.query_lineages, c.manifest.panel.names
     position = {title: code for code, title in reversed(list(enumerate(genes.tolist())))}
     ranked = gene_changes(found, genes, found.terminals[lineage])
     agreement = None
@@ -258,19 +265,16 @@ def _genes_of(c: Contents, found: Trajectory, lineage: int) -> str:
             words += f"; {_follow(float(agreement[code]))}"
         label = f"{gene.gene} on the way to {gene.lineage}: {words}."
         curve = gene_curve(atlas, level if len(level) else atlas, known, label)
-        items.append((f"<i>{name(gene.gene)}</i>", curve, words))
-    return figures(items) + paragraph(_agreement(c, lineage, ranked, position), "note")
+        items.append((Html("<i>{}</i>").format(name(gene.gene)), curve, words))
+    if agreement is None:
+        return figures(items)
+    most = agreement[[position[gene.gene] for gene in ranked[:100]]]
+    return figures(items) + paragraph(_agreement(most), "note")
 
 
-def _agreement(
-    c: Contents, lineage: int, ranked: list[LineageGene], position: dict[str, int]
-) -> str:
+def _agreement(found: NDArray[np.float64]) -> str:
     """Say how many of the hundred genes that change most take the same course in the query."""
-    if c.query_lineages is None or c.trajectory is None:
-        return ""
-    found = c.query_lineages.agreement(c.trajectory)[lineage]
-    known: NDArray[np.float64] = found[[position[gene.gene] for gene in ranked[:100]]]
-    known = known[np.isfinite(known)]
+    known = found[np.isfinite(found)]
     if not len(known):
         return "Too few of your cells lie along this way to compare."
     follow = int((known >= _FOLLOWS).sum())

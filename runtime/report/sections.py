@@ -7,20 +7,23 @@ from typing import Any
 
 import numpy as np
 
-from cellport.runtime.report.charts import gauge, histogram, row_bar, share_bar
-from cellport.runtime.report.collect import OUTCOMES
-from cellport.runtime.report.contents import Call, Contents
+from cellport.runtime.columns import UNKNOWN
+from cellport.runtime.mapping.gather.findings import OUTCOMES
+from cellport.runtime.report.charts import gauge, histogram, legend, row_bar, share_bar
+from cellport.runtime.report.contents import Call, ReportContents
 from cellport.runtime.report.markup import (
-    counted,
+    Html,
+    as_code,
+    cut,
     details,
+    each,
     name,
-    number,
     paragraph,
-    percent,
-    safe,
+    quiet,
     section,
     table,
 )
+from cellport.runtime.report.numbers import counted, number, percent
 from cellport.runtime.report.words import COMPRESSED, SHIFTED
 
 _ROWS = 40
@@ -35,11 +38,11 @@ _QUALITY = {
 }
 
 
-def labels_section(c: Contents) -> str:
+def labels_section(c: ReportContents) -> Html:
     """Which types were found, and how many cells each."""
     found = c.findings
     if not found.labels or not found.n_cells:
-        return ""
+        return Html()
     calls = c.calls()
     present, absent = [k for k in calls if k.n_cells], [k for k in calls if not k.n_cells]
     absent = [call for call in absent if call.outcome != "unknown"]
@@ -50,8 +53,11 @@ def labels_section(c: Contents) -> str:
         more = table(head, rows[_ROWS:_MOST_ROWS], "The rarer ones", "types")
         parts.append(details(f"{len(rows) - _ROWS} rarer ones", more))
     if absent:
-        names = ", ".join(f"{call.mark}\u00a0{name(call.title)}" for call in absent[:_MOST_ROWS])
-        parts.append(paragraph(f"In the atlas, but not among your cells: {names}.", "note"))
+        names = Html(", ").join(
+            Html("{}\u00a0{}").format(call.mark, name(call.title)) for call in absent[:_MOST_ROWS]
+        )
+        text = Html("In the atlas, but not among your cells: {}.").format(names)
+        parts.append(paragraph(text, "note"))
     words = {
         "sure": "called a type",
         "broader": "called a broader group",
@@ -63,14 +69,16 @@ def labels_section(c: Contents) -> str:
 
 def _type_rows(calls: Sequence[Call], n_cells: int) -> list[list[str]]:
     longest = max((call.n_cells for call in calls), default=1)
-    rows = []
+    title = Html(
+        '<span class="type"><span class="mark">{}</span><span class="swatch {}"></span>'
+        "<span>{}{}</span></span>"
+    )
+    rows: list[list[str]] = []
     for call in calls:
-        mark = f'<span class="mark">{call.mark or ""}</span>'
-        group = ' <span class="quiet">(broader group)</span>' if call.outcome == "broader" else ""
-        swatch = f'<span class="swatch {call.colour}"></span>'
+        group = " " + quiet("(broader group)") if call.outcome == "broader" else ""
         rows.append(
             [
-                f'<span class="type">{mark}{swatch}<span>{name(call.title)}{group}</span></span>',
+                title.format(call.mark or "", call.colour, name(call.title), group),
                 row_bar([(call.colour, call.n_cells)], longest),
                 number(call.n_cells),
                 percent(call.n_cells, n_cells),
@@ -79,70 +87,59 @@ def _type_rows(calls: Sequence[Call], n_cells: int) -> list[list[str]]:
     return rows
 
 
-def confidence_section(c: Contents) -> str:
+def confidence_section(c: ReportContents) -> Html:
     """How sure the labels are."""
     found = c.findings
     if not found.labels or not found.n_cells:
-        return ""
+        return Html()
     tens = found.prob_bins.reshape(10, 2, 2).sum(axis=1)
-    mean = found.prob_sum / found.n_cells
+    mean = percent(found.mean_prob, 1)
     high = int(found.prob_bins[18:].sum())
     label = "Cells by probability of their most likely type: " + ", ".join(
         f"{10 * i} to {10 * (i + 1)} %: {n}" for i, n in enumerate(tens.sum(axis=1).tolist())
-    )
-    kinds = ("sure", "unknown")
-    legend = "".join(
-        f'<li><span class="swatch {kind}"></span>{words}</li>'
-        for kind, words in zip(kinds, ("called a type", "not called a type"), strict=True)
     )
     return section(
         "confidence",
         "How sure the labels are",
         paragraph(
-            f"Each cell’s most likely type has a probability. The mean is {percent(mean, 1)}, so "
-            f"if the atlas judges your data as well as its own, about {percent(mean, 1)} of the "
-            f"most likely types are right. {percent(high, found.n_cells)} of the cells are above "
-            "90\u00a0%."
+            f"Each cell’s most likely type has a probability. The mean is {mean}, so if the atlas "
+            f"judges your data as well as its own, about {mean} of the most likely types are "
+            f"right. {percent(high, found.n_cells)} of the cells are above 90\u00a0%."
         ),
-        histogram(tens, kinds, ("0 %", "50 %", "100 %"), label),
-        f'<ul class="legend">{legend}</ul>',
+        histogram(tens, ("sure", "unknown"), ("0 %", "50 %", "100 %"), label),
+        legend([("sure", "called a type"), ("unknown", "not called a type")]),
         paragraph(_sets(c)),
         paragraph(_held_out(c), "note"),
     )
 
 
-def _sets(c: Contents) -> str:
-    sizes, level = c.findings.set_sizes, c.manifest.thresholds.get("set_level")
-    if sizes is None or level is None:
-        return ""
-    one, two, more = (percent(n, c.findings.n_cells) for n in sizes[1:].tolist())
-    return (
-        f"The column <code>cellport_label_set</code> names every type a cell may well be, so that "
-        f"the true one is among them for {percent(level, 1)} of cells like the atlas’s own. It "
-        f"holds one type for {one} of your cells, two for {two}, and more for {more}."
-    )
+def _sets(c: ReportContents) -> Html:
+    sizes, level = c.findings.set_sizes[1:].tolist(), c.manifest.thresholds.set_level
+    return Html(
+        "The column <code>cellport_label_set</code> names every type a cell may well be, so that "
+        "the true one is among them for {} of cells like the atlas’s own. It holds one type for "
+        "{} of your cells, two for {}, and more for {}."
+    ).format(percent(level, 1), *(percent(n, c.findings.n_cells) for n in sizes))
 
 
-def _held_out(c: Contents) -> str:
-    scores = c.manifest.training.get("held_out")
-    scores = scores if isinstance(scores, dict) else {}
-    accuracy, cells = scores.get("accuracy"), scores.get("cells")
-    if not isinstance(accuracy, float) or not isinstance(cells, int) or not 0 <= accuracy <= 1:
+def _held_out(c: ReportContents) -> str:
+    scores = c.manifest.held_out
+    if scores is None:
         return "The atlas does not say how often its labels are right."
-    batches = " of batches" if scores.get("by") == "batch" else ""
+    batches = " of batches" if scores.by == "batch" else ""
     return (
-        f"On {counted(cells, 'reference cell')}{batches} kept out of training, "
-        f"{percent(accuracy, 1)} of the most likely types were right. Cells of another "
+        f"On {counted(scores.cells, 'reference cell')}{batches} kept out of training, "
+        f"{percent(scores.accuracy, 1)} of the most likely types were right. Cells of another "
         "laboratory, technology or disease are harder than that."
     )
 
 
-def unsure_section(c: Contents) -> str:
+def unsure_section(c: ReportContents) -> Html:
     """Cells that got a broader group or nothing, by the type they came closest to."""
     found = c.findings
     left = found.outcome["broader"] + found.outcome["unknown"] if found.labels else 0
     if not left:
-        return ""
+        return Html()
     unsure = found.by_label[:, 1:]
     order = np.argsort(-unsure.sum(axis=1), kind="stable")
     of_type = [code for code in order.tolist() if unsure[code].sum()]
@@ -152,17 +149,16 @@ def unsure_section(c: Contents) -> str:
         broader, unknown = unsure[code].tolist()
         in_all = int(found.by_label[code].sum())
         bar = row_bar([("broader", broader), ("unknown", unknown)], longest)
-        title = name(found.labels[code])
-        if found.labels[code] == "unknown":
-            title = "none (no counts)"
-        rows.append([title, bar, number(broader + unknown), percent(broader + unknown, in_all)])
+        title = found.labels[code]
+        shown = "none (no counts)" if title == UNKNOWN else name(title)
+        rows.append([shown, bar, number(broader + unknown), percent(broader + unknown, in_all)])
     rest = len(of_type) - len(rows)
     return section(
         "unsure",
         "Cells that were not given a type",
         paragraph(
             f"{counted(left, 'cell')} stayed below the probability that a call needs "
-            f"({percent(c.manifest.thresholds['call_prob'], 1)})"
+            f"({percent(c.manifest.thresholds.call_prob, 1)})"
             + (
                 f"; {number(found.outcome['broader'])} could still be given a broader group. "
                 if found.outcome["broader"]
@@ -181,11 +177,11 @@ def unsure_section(c: Contents) -> str:
     )
 
 
-def queries_section(c: Contents) -> str:
+def queries_section(c: ReportContents) -> Html:
     """One row a file, where there are several."""
     found = c.findings
     if not found.queries:
-        return ""
+        return Html()
     rows = []
     for title, by_outcome in zip(found.queries, found.by_query.tolist(), strict=True):
         n = sum(by_outcome)
@@ -193,64 +189,63 @@ def queries_section(c: Contents) -> str:
         shares = [percent(by_outcome[i], n) for i in (0, 2)]
         rows.append([name(title), row_bar(parts, n), number(n), *shares])
     if not found.labels:
-        return ""
+        return Html()
     head = ["file", "", "cells", "called a type", "unknown"]
     return section("files", "File by file", table(head, rows, "Outcome of each file", "types"))
 
 
-def novelty_section(c: Contents) -> str:
+def novelty_section(c: ReportContents) -> Html:
     """Cells unlike anything in the atlas."""
     found = c.findings
-    if found.n_novel is None or not found.n_cells:
-        return ""
-    n, expected = found.n_novel, c.novel_level * found.n_cells
-    parts = [
+    if not found.n_cells:
+        return Html()
+    n, expected = found.n_novel, c.manifest.thresholds.novelty_p * found.n_cells
+    label = (
+        "Cells by novelty p-value, 20 bars from 0 to 1; the first, below 0.05, holds "
+        f"{int(found.novelty_bins[0])} cells."
+    )
+    ticks = ("0: unlike the atlas", "0.5", "1: typical of it")
+    return section(
+        "novelty",
+        "Cells unlike anything in the atlas",
         paragraph(
             f"{counted(n, 'cell')} ({percent(n, found.n_cells)}) lie further from the reference "
             "than its own held-out cells do. If all your cells were like the atlas’s, about "
             f"{number(round(expected))} would be flagged by chance; far more than that means "
             "something new: a type, a state, a disease, or a technical difference."
-        )
-    ]
-    if found.novelty_bins is not None:
-        label = (
-            "Cells by novelty p-value, 20 bars from 0 to 1; the first, below 0.05, holds "
-            f"{int(found.novelty_bins[0])} cells."
-        )
-        bars = found.novelty_bins[:, np.newaxis]
-        ticks = ("0: unlike the atlas", "0.5", "1: typical of it")
-        parts += [
-            "<h3>How unusual the cells are</h3>",
-            histogram(bars, ("sure",), ticks, label, numbers=False, even=True),
-            paragraph(
-                "Each bar counts cells by their novelty p-value. Cells like the reference’s spread "
-                "evenly, at the dashed line; a high bar on the left is cells unlike it.",
-                "note",
-            ),
-        ]
-    parts = [parts[0], _novel_groups(c), *parts[1:], _novel_types(c)]
-    return section("novelty", "Cells unlike anything in the atlas", *parts)
+        ),
+        _novel_groups(c),
+        Html("<h3>How unusual the cells are</h3>"),
+        histogram(
+            found.novelty_bins[:, np.newaxis], ("sure",), ticks, label, numbers=False, even=True
+        ),
+        paragraph(
+            "Each bar counts cells by their novelty p-value. Cells like the reference’s spread "
+            "evenly, at the dashed line; a high bar on the left is cells unlike it.",
+            "note",
+        ),
+        _novel_types(c),
+    )
 
 
-def _novel_groups(c: Contents) -> str:
-    items = [
-        f"<li>{safe(group.sentence, 600)}{_markers(group.markers)}</li>"
-        for group in c.groups[:_ROWS]
-    ]
+def _novel_groups(c: ReportContents) -> Html:
+    items = [(cut(group.sentence, 600), _markers(group.markers)) for group in c.groups[:_ROWS]]
     if not items:
-        return ""
-    return f'<h3>Groups that belong together</h3><ol class="groups">{"".join(items)}</ol>'
+        return Html()
+    return Html('<h3>Groups that belong together</h3><ol class="groups">{}</ol>').format(
+        each(Html("<li>{}{}</li>"), items)
+    )
 
 
-def _markers(genes: Sequence[str]) -> str:
-    shown = " ".join(f'<span class="gene">{name(gene)}</span>' for gene in genes[:_MARKERS])
-    return f'<div class="markers">{shown}</div>' if shown else ""
+def _markers(genes: Sequence[str]) -> Html:
+    shown = [Html('<span class="gene">{}</span>').format(name(gene)) for gene in genes[:_MARKERS]]
+    return Html('<div class="markers">{}</div>').format(Html(" ").join(shown)) if shown else Html()
 
 
-def _novel_types(c: Contents) -> str:
+def _novel_types(c: ReportContents) -> Html:
     found = c.findings
-    if not found.labels or found.novel_by_label is None or not found.n_novel:
-        return ""
+    if not found.labels or not found.n_novel:
+        return Html()
     order = np.argsort(-found.novel_by_label, kind="stable")[:_NEAREST].tolist()
     longest = int(found.novel_by_label.max())
     rows = []
@@ -265,29 +260,28 @@ def _novel_types(c: Contents) -> str:
     return table(head, rows, "Which types they resemble most", "types")
 
 
-def spread_section(c: Contents) -> str:
+def spread_section(c: ReportContents) -> Html:
     """Whether the query as a whole is compressed or shifted."""
     spread = c.spread
     if spread is None:
-        return ""
+        return Html()
+    verdict: str = "They do: no sign of a shift of the whole query."
     if spread.ratio < COMPRESSED:
-        verdict = (
+        verdict = Html(
             "<strong>They lie closer together than they should</strong>: the query is compressed. "
             "Fine differences between types may be lost."
         )
     elif spread.ratio > SHIFTED:
-        verdict = (
+        verdict = Html(
             "<strong>They lie further out than they should</strong>: the query is shifted. Labels "
             "are then only the nearest type."
         )
-    else:
-        verdict = "They do: no sign of a shift of the whole query."
     return section(
         "spread",
         "Is the query as a whole like the reference?",
         paragraph(
             "Cells of known types should spread in the atlas as far as reference cells of the same "
-            f"types. {verdict}"
+            "types. " + verdict
         ),
         gauge(spread.ratio, COMPRESSED, SHIFTED, ("compressed", "as expected", "shifted")),
         paragraph(
@@ -299,14 +293,14 @@ def spread_section(c: Contents) -> str:
     )
 
 
-def quality_section(c: Contents) -> str:
+def quality_section(c: ReportContents) -> Html:
     """How many cells carry a quality flag."""
     found = c.findings
     if not found.n_cells:
-        return ""
+        return Html()
     rows = [
         [
-            f"{_QUALITY[flag]} <code>{flag}</code>",
+            f"{_QUALITY[flag]} " + as_code(flag),
             row_bar([("sure" if flag == "ok" else "new", n)], found.n_cells),
             number(n),
             percent(n, found.n_cells),
@@ -314,19 +308,21 @@ def quality_section(c: Contents) -> str:
         for flag, n in found.quality.items()
         if n or flag == "ok"
     ]
-    depth = c.manifest.thresholds["low_depth"]
+    depth = c.manifest.thresholds.low_depth
     return section(
         "quality",
         "Quality of the cells",
         paragraph(
-            f"Few counts means fewer than {depth:g} in the genes that the atlas reads. Flags are "
-            "in the column <code>cellport_qc</code>; no cell was left out."
+            Html(
+                "Few counts means fewer than {:g} in the genes that the atlas reads. Flags are in "
+                "the column <code>cellport_qc</code>; no cell was left out."
+            ).format(depth)
         ),
         table(["quality", "", "cells", "share"], rows, "Cells by quality flag", "types"),
     )
 
 
-def genes_section(c: Contents) -> str:
+def genes_section(c: ReportContents) -> Html:
     """How the genes of each query matched, and what was noticed while reading."""
     parts = [
         paragraph(
@@ -335,40 +331,43 @@ def genes_section(c: Contents) -> str:
         )
     ]
     for (source, field), report in zip(c.sources, c.genes, strict=True):
-        heading = f"<h3>{name(source)}</h3>" if len(c.genes) > 1 else ""
-        parts += [heading, _gene_facts(field, report)]
-    notes = "".join(f"<li>{safe(note, 600)}</li>" for note in c.notes)
+        if len(c.genes) > 1:
+            parts.append(Html("<h3>{}</h3>").format(name(source)))
+        parts.append(_gene_facts(field, report))
+    notes = each(Html("<li>{}</li>"), [[cut(note, 600)] for note in c.notes])
     if notes:
-        parts.append(f'<h3>Noticed while reading</h3><ul class="plain">{notes}</ul>')
+        listed = Html('<h3>Noticed while reading</h3><ul class="plain">{}</ul>')
+        parts.append(listed.format(notes))
     return section("genes", "Genes", *parts)
 
 
-def _gene_facts(field: str, report: dict[str, Any]) -> str:
+def _gene_facts(field: str, report: dict[str, Any]) -> Html:
     matched, panel = int(report["n_matched"]), int(report["n_panel"])
-    rules = ", ".join(f"{number(int(n))} by {safe(rule)}" for rule, n in report["by_rule"].items())
-    rows = [
-        ["found", f"{number(matched)} of {number(panel)} ({percent(matched, panel)}): {rules}"],
-        ["names taken from", f"{name(report['column'])}, {number(int(report['n_query']))} genes"],
-        ["look like", safe(report["organism"])],
+    rules = ", ".join(f"{number(int(n))} by {cut(rule)}" for rule, n in report["by_rule"].items())
+    n_query = number(int(report["n_query"]))
+    rows: list[tuple[str, str]] = [
+        ("found", f"{number(matched)} of {number(panel)} ({percent(matched, panel)}): {rules}"),
+        ("names taken from", name(report["column"]) + f", {n_query} genes"),
+        ("look like", cut(report["organism"])),
     ]
     if field:
-        rows.append(["counts taken from", name(field)])
+        rows.append(("counts taken from", name(field)))
     if report["n_ambiguous"]:
-        rows.append(["could mean several", counted(int(report["n_ambiguous"]), "gene")])
+        rows.append(("could mean several", counted(int(report["n_ambiguous"]), "gene")))
     if report["n_duplicated"]:
-        rows.append(["named twice and summed", counted(int(report["n_duplicated"]), "gene")])
-    bar = (
-        share_bar([("sure", "found", matched), ("unknown", "missing", panel - matched)], panel)
-        .replace("cells)", "genes)")
-        .replace("cell)", "gene)")
+        rows.append(("named twice and summed", counted(int(report["n_duplicated"]), "gene")))
+    parts = [("sure", "found", matched), ("unknown", "missing", panel - matched)]
+    facts = table((), rows, "How the genes matched", "facts")
+    return share_bar(parts, panel, "gene") + facts + _missing(report["missing"], panel - matched)
+
+
+def _missing(genes: Sequence[str], n_missing: int) -> Html:
+    if not genes:
+        return Html()
+    rest = n_missing - len(genes)
+    more = f" and {number(rest)} more" if rest else ""
+    listed = Html(", ").join(name(gene) for gene in genes)
+    return details(
+        f"Missing: {counted(n_missing, 'gene')}",
+        Html('<p class="genes">{}{}.</p>').format(listed, more),
     )
-    missing = [name(gene) for gene in report["missing"]]
-    rest = panel - matched - len(missing)
-    listed = ""
-    if missing:
-        more = f" and {number(rest)} more" if rest else ""
-        listed = details(
-            f"Missing: {counted(panel - matched, 'gene')}",
-            f'<p class="genes">{", ".join(missing)}{more}.</p>',
-        )
-    return bar + table([], rows, "How the genes matched", "facts") + listed

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from cellport.runtime.report.markup import Html, each
+
 # Okabe and Ito's and Tol's colours, which colour-blind readers tell apart, darkened for white paper
 # and lightened for a dark screen
 _LIGHT = (
@@ -22,28 +24,26 @@ _TIMES_DARK = (
 )  # fmt: skip
 
 
-def style() -> str:
+def style() -> Html:
     """Return the style sheet."""
     light, dark = (
         "".join(f"--{kind}{i}:{colour};" for kind, of in pair for i, colour in enumerate(of))
         for pair in ((("k", _LIGHT), ("t", _TIMES_LIGHT)), (("k", _DARK), ("t", _TIMES_DARK)))
     )
-    times = [f"t{i}" for i in range(len(_TIMES_LIGHT))]
-    kinds = [*(f"k{i}" for i in range(len(_LIGHT))), "kx", "ku"]
-    colours = "".join(
-        f".{kind}{{background:var(--{kind})}}path.{kind}{{stroke:var(--{kind})}}"
-        for kind in (*kinds, *times)
-    )
-    # pointing at an entry of the legend fades the other cells
-    points = "".join(
-        f".mapbox:has(li.of-{kind}:hover) path:not(.{kind}):not(.ref){{stroke-opacity:.06}}"
-        for kind in kinds
-    )
+    times = [[f"t{i}"] for i in range(len(_TIMES_LIGHT))]
+    kinds = [*([f"k{i}"] for i in range(len(_LIGHT))), ["kx"], ["ku"]]
     sheet = _SHEET.replace("/*light*/", light).replace("/*dark*/", dark)
-    return f"{sheet}{colours}path{{background:none}}{points}"
+    return (
+        sheet
+        + each(Html(".{0}{{background:var(--{0})}}path.{0}{{stroke:var(--{0})}}"), kinds + times)
+        + Html("path{background:none}")
+        + each(_FADE_OTHERS, kinds)
+    )
 
 
-_SHEET = """
+# pointing at an entry of the legend
+_FADE_OTHERS = Html(".mapbox:has(li.of-{0}:hover) path:not(.{0}):not(.ref){{stroke-opacity:.06}}")
+_SHEET = Html("""
 :root{color-scheme:light dark;--page:#f6f7f9;--card:#fff;--ink:#171b22;--quiet:#59616e;
 --line:#dfe3e9;--track:#edf0f4;--link:#00558a;--ref:#c3c9d2;--sure:#0067a5;--broader:#6fb3e0;
 --unknown:#9aa2ae;--warn:#8a4b00;--warnback:#fff4e2;--warnline:#e8a33d;--good:#bfe3d3;
@@ -198,4 +198,4 @@ section,.tiles>div,.first{border-color:#ccc}
 section,tr,.histogram,.map,.caution{break-inside:avoid}#labels,#made{break-inside:auto}
 *{-webkit-print-color-adjust:exact;print-color-adjust:exact}a{color:inherit}
 main,header,footer{max-width:none;padding-left:0;padding-right:0}}
-"""
+""")

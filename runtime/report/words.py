@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from cellport.runtime.decisions import number as decided
-from cellport.runtime.report.contents import Contents
-from cellport.runtime.report.markup import counted, name, names, number, percent, safe
+from cellport.runtime.report.contents import ReportContents
+from cellport.runtime.report.markup import Html, cut, name, names, strong
+from cellport.runtime.report.numbers import counted, number, percent
 
 # ratios of spread between which a query counts as like its reference: other donors, technologies
 # and stimulated cells lie between 0.83 and 1.04, 15 counts a cell at 0.72, cancer lines on blood or
@@ -24,7 +25,7 @@ class Caution:
     Attributes
     ----------
     title, text
-        HTML: a short statement, and what it means and what to do.
+        A short statement, and what it means and what to do.
     where
         Section that tells more.
     serious
@@ -37,47 +38,48 @@ class Caution:
     serious: bool = True
 
 
-def lead(c: Contents) -> str:
+def lead(c: ReportContents) -> Html:
     """Return the paragraph that a report begins with."""
     found, m = c.findings, c.manifest
     verb = "was" if found.n_cells == 1 else "were"
-    text = [
-        f"<strong>{counted(found.n_cells, 'cell')}</strong> of {c.query_in_words} {verb} laid onto "
-        f"the atlas {name(m.name)}, which knows {counted(c.background.n_cells, 'reference cell')}"
-        + (f" of {counted(len(m.labels), 'type')}." if m.labels else ", without cell types.")
+    types = f" of {counted(len(m.labels), 'type')}." if m.labels else ", without cell types."
+    knows = counted(c.background.n_cells, "reference cell") + types
+    text: list[str] = [
+        Html("{} of {} {} laid onto the atlas {}, which knows {}").format(
+            strong(counted(found.n_cells, "cell")), c.query_in_words, verb, name(m.name), knows
+        )
     ]
     if found.n_cells and found.labels:
         text.append(_labelled(c))
-    if found.n_novel is not None and found.n_cells:
+    if found.n_cells:
         text.append(_new(c))
     text.append(_genes(c))
-    return " ".join(text)
+    return Html(" ").join(text)
 
 
-def _labelled(c: Contents) -> str:
+def _labelled(c: ReportContents) -> Html:
     found = c.findings
     sure, broader, unknown = (found.outcome[k] for k in ("sure", "broader", "unknown"))
-    text = (
-        f"<strong>{percent(sure, found.n_cells)}</strong> of them got a cell type with confidence"
+    text = Html("{} of them got a cell type with confidence").format(
+        strong(percent(sure, found.n_cells))
     )
-    rest = []
     if broader:
-        rest.append(f"{percent(broader, found.n_cells)} only a broader group of types")
+        text += f"; {percent(broader, found.n_cells)} only a broader group of types"
     if unknown:
-        rest.append(f"{percent(unknown, found.n_cells)} no label, because nothing was sure enough")
-    return text + "".join(f"; {part}" for part in rest) + "."
+        share = percent(unknown, found.n_cells)
+        text += f"; {share} no label, because nothing was sure enough"
+    return text + "."
 
 
-def _new(c: Contents) -> str:
-    found, n = c.findings, c.findings.n_novel or 0
+def _new(c: ReportContents) -> str:
+    n, share = c.findings.n_novel, percent(c.findings.n_novel, c.findings.n_cells)
     if not n:
         return "None of them looks unlike everything in the atlas."
     verb = "looks" if n == 1 else "look"
-    share = percent(n, found.n_cells)
-    return f"<strong>{counted(n, 'cell')}</strong> ({share}) {verb} like nothing in the atlas."
+    return strong(counted(n, "cell")) + f" ({share}) {verb} like nothing in the atlas."
 
 
-def _genes(c: Contents) -> str:
+def _genes(c: ReportContents) -> str:
     least = min(c.genes, key=lambda report: report["share"])
     matched, panel = int(least["n_matched"]), int(least["n_panel"])
     of = "The query has" if len(c.genes) == 1 else "Each query has at least"
@@ -87,22 +89,22 @@ def _genes(c: Contents) -> str:
     return f"{of} {number(matched)} of the {number(panel)} genes that the atlas reads."
 
 
-def cautions(c: Contents) -> list[Caution]:
+def cautions(c: ReportContents) -> list[Caution]:
     """Return what may have gone wrong, the serious first."""
     found = [*_about_genes(c), *_about_cells(c), *_about_all(c), *_about_counts(c)]
     return sorted(found, key=lambda caution: not caution.serious)
 
 
-def _about_genes(c: Contents) -> list[Caution]:
+def _about_genes(c: ReportContents) -> list[Caution]:
     cautions = []
-    enough, meant = c.manifest.thresholds["low_gene_coverage"], c.manifest.organism
+    enough, meant = c.manifest.thresholds.low_gene_coverage, c.manifest.organism
     sources = [source for source, _ in c.sources]
     share = [report["share"] for report in c.genes]
     short = [source for source, found in zip(sources, share, strict=True) if found < enough]
     if short:
         cautions.append(
             Caution(
-                f"Only {percent(min(share), 1)} of the atlas’s genes were found in {names(short)}",
+                f"Only {percent(min(share), 1)} of the atlas’s genes were found in " + names(short),
                 f"Below {percent(enough, 1)} labels become unsure, and types that differ in the "
                 "missing genes may be mixed up. Use the file with all genes, not one cut down to "
                 "variable genes.",
@@ -115,8 +117,9 @@ def _about_genes(c: Contents) -> list[Caution]:
     if others:
         cautions.append(
             Caution(
-                f"The gene names of {names(others)} are not those of {safe(meant)}, which the "
-                "atlas is made of",
+                Html("The gene names of {} are not those of {}, which the atlas is made of").format(
+                    names(others), cut(meant)
+                ),
                 "Labels across organisms are guesses. Use an atlas of the same organism, or "
                 "translate the genes first.",
                 "genes",
@@ -125,12 +128,12 @@ def _about_genes(c: Contents) -> list[Caution]:
     return cautions
 
 
-def _about_cells(c: Contents) -> list[Caution]:
+def _about_cells(c: ReportContents) -> list[Caution]:
     found, n = c.findings, max(c.findings.n_cells, 1)
     cautions = []
     shallow, empty = found.quality["low_depth"], found.quality["empty"]
     if shallow >= _MANY_SHALLOW * n:
-        depth = c.manifest.thresholds["low_depth"]
+        depth = c.manifest.thresholds.low_depth
         cautions.append(
             Caution(
                 f"{percent(shallow, n)} of the cells have very few counts",
@@ -158,12 +161,12 @@ def _about_cells(c: Contents) -> list[Caution]:
                 "unsure",
             )
         )
-    new = found.n_novel or 0
-    if new >= max(_BY_CHANCE * c.novel_level, _MANY_NOVEL) * n:
+    new, chance = found.n_novel, c.manifest.thresholds.novelty_p
+    if new >= max(_BY_CHANCE * chance, _MANY_NOVEL) * n:
         cautions.append(
             Caution(
                 f"{percent(new, n)} of the cells look like nothing in the atlas",
-                f"About {percent(c.novel_level, 1)} would by chance. Either there are cells here "
+                f"About {percent(chance, 1)} would by chance. Either there are cells here "
                 "that the atlas does not know, or the data differ in another way (tissue, "
                 "disease, technology).",
                 "novelty",
@@ -172,7 +175,7 @@ def _about_cells(c: Contents) -> list[Caution]:
     return cautions
 
 
-def _about_all(c: Contents) -> list[Caution]:
+def _about_all(c: ReportContents) -> list[Caution]:
     spread = c.spread
     if spread is None or COMPRESSED <= spread.ratio <= SHIFTED:
         return []
@@ -197,12 +200,13 @@ def _about_all(c: Contents) -> list[Caution]:
     ]
 
 
-def _about_counts(c: Contents) -> list[Caution]:
+def _about_counts(c: ReportContents) -> list[Caution]:
     fields = sorted({field for _, field in c.sources} - {"", "X"})
     return [
         Caution(
-            f"Raw counts were taken from {name(field)} of "
-            f"{names([source for source, place in c.sources if place == field])}",
+            Html("Raw counts were taken from {} of {}").format(
+                name(field), names([source for source, place in c.sources if place == field])
+            ),
             "That is where they were found, or where you said they are. Check that it is the "
             "matrix you mean.",
             "genes",
@@ -212,42 +216,51 @@ def _about_counts(c: Contents) -> list[Caution]:
     ]
 
 
-def first_look(c: Contents) -> list[str]:
-    """Return what to look at first, most important first, as HTML."""
+def first_look(c: ReportContents) -> list[Html]:
+    """Return what to look at first, most important first."""
     found = c.findings
     steps = [
-        f'<a href="#{caution.where}">{caution.title}</a>. {caution.text}'
+        _link(caution.where, caution.title) + ". " + caution.text
         for caution in cautions(c)
         if caution.serious
     ]
     types = [call for call in c.calls() if call.n_cells and call.outcome == "sure"]
     if types:
-        listed = ", ".join(
-            f"{name(call.title)} ({percent(call.n_cells, found.n_cells)})" for call in types[:3]
+        listed = Html(", ").join(
+            name(call.title) + f" ({percent(call.n_cells, found.n_cells)})" for call in types[:3]
         )
         steps.append(
-            f'<a href="#labels">Do the types fit your tissue?</a> Most common here: {listed}. A '
-            "type that cannot be in your sample is the quickest sign that something is wrong."
+            Html(
+                "{} Most common here: {}. A type that cannot be in your sample is the quickest "
+                "sign that something is wrong."
+            ).format(_link("labels", "Do the types fit your tissue?"), listed)
         )
     if c.groups:
+        title = f"{counted(len(c.groups), 'group')} of cells unlike the atlas"
         steps.append(
-            f'<a href="#novelty">{counted(len(c.groups), "group")} of cells unlike the atlas</a>: '
-            "look at their marker genes before you believe their labels."
+            _link("novelty", title)
+            + ": look at their marker genes before you believe their labels."
         )
     elif found.labels and found.outcome["unknown"]:
         steps.append(
-            '<a href="#unsure">Cells without a label</a>: see which types they came closest to.'
+            _link("unsure", "Cells without a label") + ": see which types they came closest to."
         )
-    if c.path is not None and c.path.edges and c.path.n_on:
+    if c.paths.n_on:
         steps.append(
-            f'<a href="#path">How far along are they?</a> {percent(c.path.n_on, found.n_cells)} of '
-            "your cells lie on the path that the atlas’s cells form; see where, what they are "
-            "bound for, and which genes change."
+            _link("path", "How far along are they?")
+            + f" {percent(c.paths.n_on, found.n_cells)} of your cells lie on the path that the "
+            "atlas’s cells form; see where, what they are bound for, and which genes change."
         )
     if found.labels:
-        where = f"in {name(c.out)}" if c.out else "of the result"
+        where = Html("in {}").format(name(c.out)) if c.out else "of the result"
         steps.append(
-            f"To work on, use the column <code>cellport_call</code> {where}: it holds a type only "
-            "where the atlas is sure enough, and <code>unknown</code> elsewhere."
+            Html(
+                "To work on, use the column <code>cellport_call</code> {}: it holds a type only "
+                "where the atlas is sure enough, and <code>unknown</code> elsewhere."
+            ).format(where)
         )
     return steps
+
+
+def _link(anchor: str, words: str) -> Html:
+    return Html('<a href="#{}">{}</a>').format(anchor, words)

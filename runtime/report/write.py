@@ -5,23 +5,22 @@ from __future__ import annotations
 import datetime
 import os
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from cellport.runtime.atlas.structure import structure_names
-from cellport.runtime.columns import MappedBlock, Schema
+from cellport.runtime.columns import MappedBlock
 from cellport.runtime.errors import OutputError
 from cellport.runtime.mapping.atlas import Atlas
-from cellport.runtime.mapping.gather.lineage_counts import QueryLineages
+from cellport.runtime.mapping.gather import FINDINGS, LINEAGES, NOVEL_GROUPS, PATHS, start_gathering
+from cellport.runtime.mapping.gather.findings import Findings
+from cellport.runtime.mapping.gather.gatherer import Gatherer
+from cellport.runtime.mapping.gather.lineages import LineageCounts
+from cellport.runtime.mapping.gather.novel_groups import NovelCells
+from cellport.runtime.mapping.gather.paths import PathFindings
 from cellport.runtime.mapping.result import Mapping
 from cellport.runtime.report.background import read_background
-from cellport.runtime.report.collect import Collector
-from cellport.runtime.report.contents import Contents, NovelGroup
+from cellport.runtime.report.contents import ReportContents
 from cellport.runtime.report.page import render
-from cellport.runtime.report.path_collect import PathCollector
 from cellport.runtime.writers.output import check_place, whole_file
 
 _ROWS = 65_536
@@ -49,82 +48,56 @@ def check_report(
     check_place(path, inputs)
 
 
-class ReportMaker:
-    """Collects mapped blocks and makes their report at the end.
+def report_page(
+    atlas: Atlas,
+    gathered: dict[str, Gatherer],
+    uns: dict[str, Any],
+    out: str | os.PathLike[str] | None = None,
+) -> str:
+    """Return the page about a finished mapping.
 
     Parameters
     ----------
     atlas
-        Of the mapping; its reference cells are measured at once.
-    schema
-        Of the mapped blocks.
+        That the cells were mapped on.
+    gathered
+        The gatherers `FINDINGS` and `PATHS`; `NOVEL_GROUPS` and `LINEAGES` where there are any.
+    uns
+        From `Atlas.provenance`.
+    out
+        Where the mapped cells are written.
 
     Raises
     ------
     AtlasError
-        The atlas's reference arrays do not fit each other.
+        The atlas's reference cells cannot be measured.
     """
-
-    def __init__(self, atlas: Atlas, schema: Schema) -> None:
-        self._manifest = atlas.manifest
-        self._trajectory = atlas.trajectory
-        self._background = read_background(atlas.file)
-        self._collector = Collector(schema)
-        self._path = PathCollector(schema, structure_names(atlas.manifest).terminals)
-
-    def add(self, block: MappedBlock) -> None:
-        """Take in the cells of a block."""
-        self._collector.add(block)
-        self._path.add(block)
-
-    def page(
-        self,
-        uns: dict[str, Any],
-        out: str | os.PathLike[str] | None = None,
-        groups: Sequence[NovelGroup] = (),
-        query_lineages: QueryLineages | None = None,
-    ) -> str:
-        """Return the page.
-
-        Parameters
-        ----------
-        uns
-            From `Atlas.provenance`.
-        out
-            Where the mapped cells are written.
-        groups
-            Of the cells unlike the atlas.
-        query_lineages
-            The query's own expression along the trajectory.
-        """
-        return render(
-            Contents(
-                manifest=self._manifest,
-                background=self._background,
-                findings=self._collector.findings(),
-                facts=uns["cellport"],
-                out=None if out is None else Path(out).name,
-                made=datetime.datetime.now(datetime.UTC).date(),
-                groups=groups,
-                path=self._path.findings(),
-                trajectory=self._trajectory,
-                query_lineages=query_lineages,
-            )
+    findings, paths = gathered[FINDINGS], gathered[PATHS]
+    novel, lineages = gathered.get(NOVEL_GROUPS), gathered.get(LINEAGES)
+    assert isinstance(findings, Findings)
+    assert isinstance(paths, PathFindings)
+    return render(
+        ReportContents(
+            manifest=atlas.manifest,
+            background=read_background(atlas.file),
+            findings=findings,
+            paths=paths,
+            facts=uns["cellport"],
+            out=None if out is None else Path(out).name,
+            made=datetime.datetime.now(datetime.UTC).date(),
+            groups=novel.groups() if isinstance(novel, NovelCells) else (),
+            trajectory=atlas.trajectory,
+            query_lineages=lineages.found() if isinstance(lineages, LineageCounts) else None,
         )
+    )
 
 
-def appearing(path: str | os.PathLike[str], page: str) -> AbstractContextManager[None]:
-    """Write a page aside, and put it in its place when the ``with`` block ends well."""
-    return whole_file(path, page.encode("utf-8"))
-
-
-def write_report(
-    atlas: Atlas,
-    mapping: Mapping,
-    path: str | os.PathLike[str],
-    groups: Sequence[NovelGroup] = (),
-) -> None:
+def write_report(atlas: Atlas, mapping: Mapping, path: str | os.PathLike[str]) -> None:
     """Write the report of a mapping kept in memory.
+
+    Groups of cells unlike the atlas, and what the query's own counts say along a trajectory, are
+    on it when they were gathered on the way:
+    ``atlas.map(query, gather=cellport.runtime.mapping.gather.REPORT)``.
 
     Parameters
     ----------
@@ -134,8 +107,6 @@ def write_report(
         From `Atlas.map`.
     path
         Of the HTML page, which needs no other file and asks nothing of the network.
-    groups
-        Of the cells unlike the atlas.
 
     Raises
     ------
@@ -143,16 +114,22 @@ def write_report(
         The page cannot be written there; nothing is left behind.
     """
     check_report(path, [atlas.file.path])
-    maker = ReportMaker(atlas, mapping.schema)
-    for start in range(0, mapping.n_cells, _ROWS):
-        rows = slice(start, start + _ROWS)
-        maker.add(
-            MappedBlock(
-                start,
-                mapping.cell_names[rows],
-                {name: np.asarray(values[rows]) for name, values in mapping.obs.items()},
-                {name: values[rows] for name, values in mapping.obsm.items()},
-            )
-        )
-    with appearing(path, maker.page(mapping.uns, groups=groups)):
+    page = report_page(atlas, _gathered(atlas, mapping), mapping.uns)
+    with whole_file(path, page.encode()):
         pass
+
+
+def _gathered(atlas: Atlas, mapping: Mapping) -> dict[str, Gatherer]:
+    """Return what was gathered on the way, and what can be of the columns alone."""
+    missing = [name for name in (FINDINGS, PATHS) if name not in mapping.gathered]
+    started = start_gathering(missing, atlas.file, mapping.schema)
+    for start in range(0, mapping.n_cells if started else 0, _ROWS):
+        rows = slice(start, start + _ROWS)
+        obs = {name: values[rows] for name, values in mapping.obs.items()}
+        obsm = {name: values[rows] for name, values in mapping.obsm.items()}
+        block = MappedBlock(start, mapping.cell_names[rows], obs, obsm)
+        for gatherer in started.values():
+            # these two look at no genes
+            assert isinstance(gatherer, Findings | PathFindings)
+            gatherer.add(block)
+    return mapping.gathered | started

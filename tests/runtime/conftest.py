@@ -1,19 +1,21 @@
-"""A small atlas file without a trained model, and forgeries of it."""
+"""A small atlas file without a trained model, forgeries of it, and mapped cells."""
 
 from __future__ import annotations
 
 import hashlib
 import io
+import itertools
 import json
 import zipfile
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from cellport.runtime.atlas.arrays import array_specs, extents
@@ -33,8 +35,11 @@ from cellport.runtime.atlas.manifest import (
     TrajectoryGraph,
     manifest_json,
 )
-from cellport.runtime.genes.match import Panel
+from cellport.runtime.columns import QUALITIES, UNKNOWN, Column, MappedBlock, Schema
+from cellport.runtime.genes.match import GeneMatch, Panel
+from cellport.runtime.sources.block import CountBlock
 
+LABELS = ("B cell", "T cell", "monocyte")
 # extents that no manifest decides
 _EXTENTS = {
     "features": 4,
@@ -247,3 +252,127 @@ def made_up_path() -> Any:
         ("stem", "fork", "left", "right"), ((0, 1), (1, 2), (1, 3)), (2, 3), ("label stem",)
     )
     return SimpleNamespace(structure=Structure(("0", "1"), graph), arrays=_path_arrays)
+
+
+@dataclass(frozen=True)
+class MadeUpCells:
+    """Columns of a mapping that is made up, and the counts and genes of its queries."""
+
+    schema: Schema
+    obs: dict[str, Any]
+    obsm: dict[str, Any]
+    counts: sp.csr_matrix
+    genes: tuple[GeneMatch, ...]
+
+    @property
+    def n(self) -> int:
+        return len(self.obs["cellport_qc"])
+
+    def block(self, start: int, stop: int) -> MappedBlock:
+        """Cells of one query."""
+        rows = slice(start, stop)
+        names = np.array([f"c{i}" for i in range(start, stop)], object)
+        obs = {name: values[rows] for name, values in self.obs.items()}
+        part = self.counts[rows]
+        counts = CountBlock(
+            start, part.indptr.astype(np.int64), part.indices.astype(np.int32), part.data
+        )
+        return MappedBlock(start, names, obs, {k: v[rows] for k, v in self.obsm.items()}, counts)
+
+    def blocks(self, cuts: list[int]) -> list[tuple[MappedBlock, GeneMatch]]:
+        """Cells cut there and between queries, each block with the genes of its query."""
+        query = self.obs.get("cellport_query", np.zeros(self.n, np.int32))
+        between = (np.flatnonzero(np.diff(query)) + 1).tolist()
+        ends = sorted([0, *between, *(cut for cut in cuts if cut < self.n), self.n])
+        last = max(self.n - 1, 0)
+        return [
+            (self.block(start, stop), self.genes[query[min(start, last)] if self.n else 0])
+            for start, stop in itertools.pairwise(ends)
+        ]
+
+
+def _cells(
+    n: int,
+    seed: int = 0,
+    labels: tuple[str, ...] = LABELS,
+    groups: tuple[str, ...] = ("lymphocyte",),
+    queries: tuple[str, ...] = (),
+    novel: float = 0.0,
+    quality: tuple[float, ...] = (0.9, 0.02, 0.05, 0.03),
+    sure: float = 0.8,
+    clusters: tuple[str, ...] = (),
+    edges: tuple[str, ...] = (),
+    states: int = 0,
+    n_latent: int = 4,
+    n_genes: int = 5,
+) -> MadeUpCells:
+    rng = np.random.default_rng(seed)
+    columns, obs = [], {}
+    if labels:
+        calls = (*labels, *groups, UNKNOWN)
+        columns = [
+            Column("cellport_label", "category", (*labels, UNKNOWN)),
+            Column("cellport_prob", "float"),
+            Column("cellport_call", "category", calls),
+            Column("cellport_label_set", "text"),
+        ]
+        label = rng.integers(0, len(labels), n).astype(np.int32)
+        prob = rng.random(n, np.float32)
+        other = rng.integers(len(labels), len(calls), n)
+        obs = {
+            "cellport_label": label,
+            "cellport_prob": prob,
+            "cellport_call": np.where(rng.random(n) < sure, label, other).astype(np.int32),
+            "cellport_label_set": rng.choice(np.array(["", "a", "a;b", "a;b;c;d"], object), n),
+        }
+    columns += [
+        Column("cellport_novelty_p", "float"),
+        Column("cellport_novel", "bool"),
+        Column("cellport_qc", "category", QUALITIES),
+    ]
+    obs["cellport_novelty_p"] = rng.random(n, np.float32)
+    obs["cellport_novel"] = rng.random(n) < novel
+    obs["cellport_qc"] = rng.choice(4, n, p=quality).astype(np.int32)
+    if queries:
+        columns.append(Column("cellport_query", "category", queries))
+        obs["cellport_query"] = np.sort(rng.integers(0, len(queries), n)).astype(np.int32)
+    obsm = {
+        "X_cellport": rng.normal(size=(n, n_latent)).astype(np.float32),
+        "X_cellport_umap": rng.normal(size=(n, 2)).astype(np.float32),
+    }
+    if clusters:
+        columns.append(Column("cellport_cluster", "category", clusters))
+        obs["cellport_cluster"] = rng.integers(-1, len(clusters), n).astype(np.int32)
+    if edges:
+        columns += [
+            Column("cellport_edge", "category", edges),
+            Column("cellport_edge_fraction", "float"),
+            Column("cellport_pseudotime", "float"),
+            Column("cellport_pseudotime_sd", "float"),
+        ]
+        edge = rng.integers(-1, len(edges), n).astype(np.int32)
+        obs["cellport_edge"] = edge
+        for name in ("edge_fraction", "pseudotime", "pseudotime_sd"):
+            values = np.where(edge < 0, np.nan, rng.random(n))
+            obs[f"cellport_{name}"] = values.astype(np.float32)
+        fate = rng.dirichlet(np.full(states, 0.2), n).astype(np.float32)
+        obsm["X_cellport_fate"] = np.where(edge[:, None] < 0, np.nan, fate)
+    schema = Schema(tuple(columns), {name: m.shape[1] for name, m in obsm.items()})
+    counts = sp.csr_matrix(rng.poisson(0.5, (n, n_genes + 4)).astype(np.float32))
+    genes = tuple(_half_of_the_genes(n_genes, rng) for _ in range(max(1, len(queries))))
+    return MadeUpCells(schema, obs, obsm, counts, genes)
+
+
+def _half_of_the_genes(n_genes: int, rng: np.random.Generator) -> GeneMatch:
+    """Match a query of some more genes, of which half are in the panel, one of them twice."""
+    some = rng.permutation(n_genes)[: n_genes // 2 + 1]
+    column = np.full(n_genes + 4, -1, np.int32)
+    column[: len(some) + 1] = [*some, some[0]]
+    measured = np.isin(np.arange(n_genes), some)
+    return GeneMatch(rng.permutation(column), measured, "index", "human", {}, 0, (), (), ())
+
+
+@pytest.fixture(scope="session")
+def made_up_cells() -> Callable[..., MadeUpCells]:
+    """How to make up mapped cells."""
+    return _cells

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
+from cellport.runtime.atlas.file import npy_bytes
 from cellport.runtime.errors import InputError, OutputError
 from cellport.runtime.map_files import Summary, map_files
-from cellport.runtime.mapping.atlas import Atlas, MapOptions, load_atlas
+from cellport.runtime.mapping.atlas import Atlas, load_atlas
+from cellport.runtime.mapping.options import MapOptions
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +100,7 @@ def test_progress_is_told_block_by_block(atlas: Atlas, save: Any, tmp_path: Path
 
     map_files(
         atlas, [save(0, 100), save(100, 240)], tmp_path / "out.csv",
-        MapOptions(block_cells=60), started=started, progress=events.append,
+        MapOptions(block_cells=60), on_start=started, on_progress=events.append,
     )  # fmt: skip
     assert events == [[100, 140], 60, 100, 160, 220, 240]
 
@@ -113,8 +116,18 @@ def test_counts_are_kept_when_asked_for(
     assert found.var_names.tolist() == tiny_cells.symbols.tolist()
 
 
-def test_an_atlas_without_labels(rewritten_atlas: Any, save: Any, tmp_path: Path) -> None:
-    atlas = load_atlas(rewritten_atlas(labels=(), parents={}, set_prob=()))
+def test_an_atlas_without_labels(
+    atlas: Atlas, rewritten_atlas: Any, save: Any, tmp_path: Path
+) -> None:
+    manifest, mean = atlas.manifest, atlas.file.array("label_mean")
+    bare = rewritten_atlas(
+        {"arrays/label_mean.npy": npy_bytes(mean.mean(axis=0, keepdims=True))},
+        labels=(),
+        parents={},
+        head=replace(manifest.head, kind="none", set_prob=()),
+        answers=tuple(name for name in manifest.answers if name != "label_prob"),
+    )
+    atlas = load_atlas(bare)
     summary = map_files(atlas, save(0, 240), tmp_path / "out.h5ad")
     assert isinstance(summary, Summary)
     assert summary.calls == {}
@@ -133,7 +146,7 @@ def test_what_was_there_stays_until_all_is_written(atlas: Atlas, save: Any, tmp_
     def check(_: int) -> None:
         assert out.read_text() == "before"
 
-    map_files(atlas, save(0, 100), out, MapOptions(block_cells=10), progress=check)
+    map_files(atlas, save(0, 100), out, MapOptions(block_cells=10), on_progress=check)
     assert out.read_text() != "before"
 
 
@@ -152,7 +165,7 @@ def test_nothing_is_left_of_a_run_that_ends_early(
     for suffix in (".h5ad", ".csv", ".parquet"):
         how = MapOptions(block_cells=10)
         with pytest.raises(stop):
-            map_files(atlas, save(0, 100), tmp_path / f"out{suffix}", how, progress=progress)
+            map_files(atlas, save(0, 100), tmp_path / f"out{suffix}", how, on_progress=progress)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -36,7 +36,7 @@ OUTCOMES = ("sure", "broader", "unknown")
 _SIZES = 4
 
 
-class Sample(NamedTuple):
+class SampledCells(NamedTuple):
     """Some of the cells, chosen by their position alone.
 
     Attributes
@@ -107,8 +107,8 @@ class Findings(Gatherer):
             )
         }
 
-    def add(self, block: MappedBlock, genes: GeneMatch) -> None:
-        """Count the cells of a block."""
+    def add(self, block: MappedBlock, genes: GeneMatch | None = None) -> None:
+        """Count the cells of a block, whatever its genes."""
         obs, n, sums = block.obs, block.n_cells, self.sums
         sums["cells"] += n
         sums["quality"] += np.bincount(obs[QUALITY], minlength=len(QUALITIES))
@@ -216,10 +216,10 @@ class Findings(Gatherer):
         return int(sums["latent_cells"][0]), sums["latent"] / PARTS, sums["latent_squares"] / PARTS
 
     @property
-    def sample(self) -> Sample:
+    def sample(self) -> SampledCells:
         """Cells to draw, in the order of the query."""
         kept = self.kept["sample"]
-        return Sample(*(kept.by_position(name) for name in Sample._fields))
+        return SampledCells(*(kept.by_position(name) for name in SampledCells._fields))
 
     @property
     def outcome(self) -> dict[str, int]:

@@ -113,7 +113,7 @@ class LineageCounts(Gatherer):
         """Take in a block that carries its counts."""
         import scipy.sparse as sp
 
-        self.sums["unmeasured"] += ~genes.measured
+        self.sums["unmeasured"] += np.where(genes.measured, 0, block.n_cells)
         row, cell = self._steps(block)
         if not len(row):
             return

@@ -92,7 +92,7 @@ class NovelCells(Gatherer):
     def add(self, block: MappedBlock, genes: GeneMatch) -> None:
         """Take in a block that carries its counts."""
         sums, n_labels = self.sums, len(self.sums["cells"])
-        sums["unmeasured"] += ~genes.measured
+        sums["unmeasured"] += np.where(genes.measured, 0, block.n_cells)
         nothing = np.zeros(block.n_cells, np.int32)
         label = block.obs.get(LABEL, nothing).astype(np.int64)
         prob = block.obs.get(PROB, nothing).astype(np.float32)

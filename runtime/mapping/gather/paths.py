@@ -54,8 +54,8 @@ class PathFindings(Gatherer):
             "sd": np.zeros(1, np.int64),
         }
 
-    def add(self, block: MappedBlock, genes: GeneMatch) -> None:
-        """Count the cells of a block."""
+    def add(self, block: MappedBlock, genes: GeneMatch | None = None) -> None:
+        """Count the cells of a block, whatever its genes."""
         obs, sums = block.obs, self.sums
         if self.clusters:
             call = obs.get(CALL, np.full(block.n_cells, self._n_calls))

@@ -29,8 +29,8 @@ class Tally(Gatherer):
             "prob": np.zeros(1, np.int64),
         }
 
-    def add(self, block: MappedBlock, genes: GeneMatch) -> None:
-        """Count the cells of a block."""
+    def add(self, block: MappedBlock, genes: GeneMatch | None = None) -> None:
+        """Count the cells of a block, whatever its genes."""
         sums = self.sums
         sums["cells"] += block.n_cells
         sums["quality"] += np.bincount(block.obs[QUALITY], minlength=len(QUALITIES))

@@ -1,14 +1,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cellport.runtime.atlas.file import AtlasFile, npy_bytes, open_atlas_file
+from cellport.runtime.atlas.file import AtlasFile
 from cellport.runtime.atlas.novelty_table import NoveltyTable, novelty_p_values, read_novelty_table
 from cellport.runtime.errors import AtlasError
 
@@ -73,28 +72,33 @@ def test_a_cell_does_not_depend_on_the_others() -> None:
     assert len(novelty_p_values(TABLE, score[:0], library[:0], 0.8)) == 0
 
 
+def _arrays(**changed: np.ndarray) -> dict[str, np.ndarray]:
+    table = {name: getattr(TABLE, name) for name in ("p", "share", "depth", "score")} | changed
+    return {f"novelty_{name}": np.ascontiguousarray(array) for name, array in table.items()}
+
+
+def test_an_atlas_holds_its_table(small_atlas: Callable[..., AtlasFile]) -> None:
+    found = read_novelty_table(small_atlas(_arrays()))
+    for name in ("p", "share", "depth", "score"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(TABLE, name))
+
+
 @pytest.mark.parametrize(
-    ("name", "change"),
+    "changed",
     [
-        ("novelty_p", lambda a: a[:-1]),
-        ("novelty_p", lambda a: a[::-1].copy()),
-        ("novelty_p", lambda a: a * 0),
-        ("novelty_share", lambda a: a[:-1]),
-        ("novelty_share", lambda a: a[:0]),
-        ("novelty_depth", lambda a: a[:, ::-1].copy()),
-        ("novelty_depth", lambda a: a[:, :0]),
-        ("novelty_score", lambda a: a[..., ::-1].copy()),
-        ("novelty_score", lambda a: a * np.nan),
-        ("novelty_score", lambda a: a[0]),
+        {"p": TABLE.p[::-1]},
+        {"p": TABLE.p * 0},
+        {"share": TABLE.share[::-1]},
+        {"depth": TABLE.depth[:, ::-1]},
+        {"score": TABLE.score[..., ::-1]},
+        {"score": TABLE.score * np.float32(np.nan)},
+        {"p": TABLE.p[:1], "score": TABLE.score[..., :1]},
+        {"depth": TABLE.depth[:, :0], "score": TABLE.score[:, :0]},
+        {"share": TABLE.share[:0], "depth": TABLE.depth[:0], "score": TABLE.score[:0]},
     ],
 )
 def test_a_malformed_table_is_refused(
-    tiny_atlas: AtlasFile,
-    rewritten_atlas: Callable[..., Path],
-    name: str,
-    change: Callable[[np.ndarray], np.ndarray],
+    small_atlas: Callable[..., AtlasFile], changed: dict[str, np.ndarray]
 ) -> None:
-    changed = np.ascontiguousarray(change(tiny_atlas.array(name)))
-    path = rewritten_atlas({f"arrays/{name}.npy": npy_bytes(changed)})
     with pytest.raises(AtlasError, match="novelty table is malformed; get the atlas again"):
-        read_novelty_table(open_atlas_file(path))
+        read_novelty_table(small_atlas(_arrays(**changed)))

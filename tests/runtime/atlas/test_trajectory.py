@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,31 +9,28 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from cellport.runtime.atlas.file import npy_bytes, open_atlas_file
+from cellport.runtime.atlas.file import AtlasFile
 from cellport.runtime.atlas.trajectory import (
     direction,
     gene_changes,
     log_level,
-    panel_names,
     read_trajectory,
     require_trajectory,
 )
 from cellport.runtime.errors import AtlasError, InputError
+from cellport.runtime.genes.match import Panel
+
+N_GENES = 30
 
 
 @pytest.fixture
-def described(made_up_path: Any, rewritten_atlas: Callable[..., Path]) -> Callable[..., Any]:
-    """Open the tiny atlas with a made-up trajectory, some arrays or fields of it replaced."""
-
-    def describe(arrays: dict[str, Any] | None = None, **stated: Any) -> Any:
-        members = {
-            f"arrays/{name}.npy": npy_bytes(array)
-            for name, array in (made_up_path.arrays(100) | (arrays or {})).items()
-        }
-        training = {"structure": made_up_path.summary | stated}
-        return open_atlas_file(rewritten_atlas(members, training=training))
-
-    return describe
+def described(made_up_path: Any, small_atlas: Callable[..., AtlasFile]) -> Callable[..., AtlasFile]:
+    """Open the small atlas with a made-up trajectory, some of its arrays replaced."""
+    return lambda **arrays: small_atlas(
+        made_up_path.arrays(N_GENES) | arrays,
+        structure=made_up_path.structure,
+        panel=Panel(tuple(f"GENE{i}" for i in range(N_GENES)), ("",) * N_GENES),
+    )
 
 
 def test_reads_what_was_written(described: Callable[..., Any], made_up_path: Any) -> None:
@@ -48,7 +44,9 @@ def test_reads_what_was_written(described: Callable[..., Any], made_up_path: Any
     assert (np.diff(found.steps, axis=1) > 0).all()
     assert (found.steps[:, 0] > found.time[:, 0]).all()
     assert (found.steps[:, -1] < found.time[:, 1]).all()
-    assert found.in_brief()["edge_ends"] == made_up_path.summary["edge_ends"]
+    graph = made_up_path.structure.trajectory
+    assert found.in_brief()["edge_ends"] == [list(ends) for ends in graph.edges]
+    assert (found.milestones, found.edges) == (graph.milestones, graph.edge_names)
 
 
 def test_ends_at_one_place_are_the_far_side_of_a_circle(
@@ -57,71 +55,48 @@ def test_ends_at_one_place_are_the_far_side_of_a_circle(
     whole = read_trajectory(described())
     assert whole is not None
     assert whole.circles == []
-    path = made_up_path.arrays(100)["trajectory_path"]
+    path = made_up_path.arrays(N_GENES)["trajectory_path"]
     path[2, -1] = path[1, -1]
-    round_way = read_trajectory(described({"trajectory_path": path}))
+    round_way = read_trajectory(described(trajectory_path=path))
     assert round_way is not None
     assert round_way.circles == [(2, 3)]
 
 
-def test_an_atlas_without_a_trajectory_has_none(tiny_atlas: Any) -> None:
-    assert read_trajectory(tiny_atlas) is None
-    with pytest.raises(InputError, match="no trajectory"):
-        require_trajectory(None, tiny_atlas.manifest)
-
-
-def test_an_older_atlas_says_what_it_lacks(
-    made_up_path: Any, rewritten_atlas: Callable[..., Path]
-) -> None:
-    older = open_atlas_file(rewritten_atlas(training={"structure": made_up_path.summary}))
-    assert read_trajectory(older) is None
-    with pytest.raises(InputError, match="made before"):
-        require_trajectory(None, older.manifest)
+def test_an_atlas_without_a_trajectory_has_none(small_atlas: Callable[..., AtlasFile]) -> None:
+    assert read_trajectory(small_atlas()) is None
+    with pytest.raises(InputError, match="Atlas 'small' has no trajectory"):
+        require_trajectory(None, "small")
 
 
 @pytest.mark.parametrize(
-    "changed",
-    [
-        {"trajectory_ends": np.array([[0, 1], [1, 2], [1, 9]], np.int32)},
-        {"trajectory_ends": np.array([[0, 1], [1, 2], [1, -1]], np.int32)},
-        {"trajectory_ends": np.zeros((3, 2), np.float32)},
-        {"trajectory_path": np.zeros((3, 9, 3), np.float32)},
-        {"trajectory_path": np.full((3, 9, 2), np.nan, np.float32)},
-        {"trajectory_share": np.zeros((2, 10), np.float32)},
-        {"trajectory_bound": np.zeros(3, np.float32)},
-        {"lineage_edges": np.zeros((2, 2), np.uint8)},
-        {"lineage_time": np.zeros((2, 3), np.float32)},
-        {"lineage_expression": np.zeros((2, 0, 100), np.float32)},
-        {"lineage_expression": np.zeros((2, 16, 99), np.float32)},
-    ],
-    ids=lambda changed: next(iter(changed)),
+    "name",
+    ["trajectory_path", "trajectory_share", "trajectory_bound", "lineage_time"],
 )
-def test_arrays_that_do_not_fit_are_refused(
-    described: Callable[..., Any], changed: dict[str, Any]
+def test_arrays_that_hold_no_numbers_are_refused(
+    described: Callable[..., AtlasFile], made_up_path: Any, name: str
 ) -> None:
-    with pytest.raises(AtlasError, match="do not fit"):
-        read_trajectory(described(changed))
+    changed = made_up_path.arrays(N_GENES)[name].copy()
+    changed[-1] = np.nan
+    with pytest.raises(AtlasError, match=f"{name}.npy is empty or holds what is no number"):
+        read_trajectory(described(**{name: changed}))
 
 
-@pytest.mark.parametrize("milestones", [None, 3, [1, 2, 3, 4], ["stem"], []])
-def test_milestones_that_are_no_names_are_refused(
-    described: Callable[..., Any], milestones: Any
-) -> None:
-    with pytest.raises(AtlasError, match="do not fit"):
-        read_trajectory(described(milestones=milestones))
+def test_a_lineage_of_no_steps_is_refused(described: Callable[..., AtlasFile]) -> None:
+    with pytest.raises(AtlasError, match=r"lineage_expression\.npy is empty"):
+        read_trajectory(described(lineage_expression=np.zeros((2, 0, N_GENES), np.float32)))
 
 
 def test_genes_are_ranked_by_their_change(described: Callable[..., Any]) -> None:
-    expression = np.full((2, 16, 100), 5.0, np.float32)
+    expression = np.full((2, 16, N_GENES), 5.0, np.float32)
     way = np.linspace(0, 1, 16)
     expression[0, :, 7] = 100 * way
     expression[0, :, 8] = 50 * (1 - way)
     expression[0, :, 9] = 20 * np.sin(np.pi * way)
     expression[0, :, 10] = 10 - 8 * np.sin(np.pi * way)
-    atlas = described({"lineage_expression": expression})
+    atlas = described(lineage_expression=expression)
     found = read_trajectory(atlas)
     assert found is not None
-    names = panel_names(atlas.manifest)
+    names = atlas.manifest.panel.names
     left = gene_changes(found, names, "left")
     assert [gene.gene for gene in left[:4]] == names[[7, 8, 9, 10]].tolist()
     assert [gene.direction for gene in left[:4]] == ["up", "down", "peak", "dip"]
@@ -129,7 +104,7 @@ def test_genes_are_ranked_by_their_change(described: Callable[..., Any]) -> None
     assert left[0].peak == pytest.approx(found.steps[0, -1])
     assert (left[0].start, left[0].end) == (0, 100)
     both = gene_changes(found, names)
-    assert len(both) == 200
+    assert len(both) == 2 * N_GENES
     assert {gene.lineage for gene in both} == {"left", "right"}
     assert all(gene.change == 0 for gene in both if gene.lineage == "right")
     with pytest.raises(InputError, match="left, right"):

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import numpy as np
 import pytest
 
 from cellport.runtime.cluster.dataset import (
+    GATHERED,
     MANIFEST,
     Written,
     begin,
@@ -25,22 +25,21 @@ from cellport.runtime.cluster.dataset import (
 from cellport.runtime.cluster.plan import Part, Plan, QueryPlan, Stamp
 from cellport.runtime.columns import Column, MappedBlock, Schema
 from cellport.runtime.errors import OutputError
-from cellport.runtime.mapping.gather.tally import Tally
-from cellport.runtime.mapping.provenance import QueryFacts
+from cellport.runtime.mapping.query import QueryFacts
 from cellport.runtime.writers import open_writer
 
 QUERY = QueryPlan("/a.h5ad", Stamp(1, 2, 1), "X", True, QueryFacts("a, X", 7, (), {}))
-PLAN = Plan("lung", "f" * 64, "1.0", {"layer": None}, 4, (QUERY,))
-TALLY = Tally(Counter({"T": 2, "B": 2}), Counter({"ok": 4}), 3.5, 4)
+PLAN = Plan("lung", "f" * 64, "1.0", {"layer": None}, 4, ".parquet", (QUERY,))
+TALLY = {"cells": np.array([4]), "calls": np.array([2, 2, 0])}
 
 
 def write_part(folder: Path, part: Part, key: str = PLAN.key) -> None:
-    n = part.stop - part.start
+    n = part.n_cells
     names = np.array([str(cell) for cell in range(part.start, part.stop)], object)
     schema = Schema((Column("prob", "float"),), {})
     with open_writer(folder / part.file, schema, n) as writer:
         writer.write(MappedBlock(0, names, {"prob": np.ones(n, np.float32)}, {}))
-        writer.close({"cellport": facts_of_part(key, part, TALLY, "cpu", "1.20")})
+        writer.close(facts_of_part(key, part, TALLY, "cpu", "1.20"))
 
 
 def finish(folder: Path) -> list[Written]:
@@ -55,15 +54,22 @@ def finish(folder: Path) -> list[Written]:
     return written
 
 
-def test_a_part_is_known_again_with_what_is_in_it(tmp_path: Path) -> None:
-    part = next(PLAN.parts())
+@pytest.mark.parametrize("ending", [".parquet", ".h5ad"])
+def test_a_part_is_known_again_with_what_is_in_it(tmp_path: Path, ending: str) -> None:
+    part = next(replace(PLAN, ending=ending).parts())
     assert read_part(tmp_path, PLAN.key, part, None) is None
     write_part(tmp_path, part)
     path = tmp_path / part.file
     sha256, size = digest(path), path.stat().st_size
-    expected = Written(part, sha256, size, TALLY, "cpu", "1.20", kept=True)
-    assert read_part(tmp_path, PLAN.key, part, None) == expected
-    assert read_part(tmp_path, PLAN.key, part, sha256) == expected
+    for known in (None, sha256):
+        found = read_part(tmp_path, PLAN.key, part, known)
+        assert found is not None
+        assert replace(found, tally={}) == Written(part, sha256, size, {}, "cpu", "1.20", kept=True)
+        assert {name: total.tolist() for name, total in found.tally.items()} == {
+            "cells": [4],
+            "calls": [2, 2, 0],
+        }
+        assert {total.dtype for total in found.tally.values()} == {np.dtype(np.int64)}
 
 
 def test_another_part_is_not_taken_for_it(tmp_path: Path) -> None:
@@ -71,6 +77,7 @@ def test_another_part_is_not_taken_for_it(tmp_path: Path) -> None:
     write_part(tmp_path, part)
     assert read_part(tmp_path, "other key", part, None) is None
     assert read_part(tmp_path, PLAN.key, replace(part, query=1), None) is None
+    assert read_part(tmp_path, PLAN.key, replace(part, offset=9), None) is None
     assert read_part(tmp_path, PLAN.key, replace(part, start=1, stop=5), None) is None
     assert read_part(tmp_path, PLAN.key, part, "0" * 64) is None
 
@@ -104,7 +111,7 @@ def test_the_manifest_lists_every_range_once(tmp_path: Path) -> None:
     assert (after["atlas"], after["atlas_sha256"], after["n_cells"]) == ("lung", "f" * 64, 7)
     assert [(p["query"], p["start"], p["stop"], p["rows"]) for p in after["parts"]] == [
         ("/a.h5ad", 0, 4, 4),
-        ("/a.h5ad", 4, 7, 4),
+        ("/a.h5ad", 4, 7, 3),
     ]
     assert begin(tmp_path, PLAN) == {p.file: digest(tmp_path / p.file) for p in PLAN.parts()}
 
@@ -116,6 +123,7 @@ def test_the_manifest_lists_every_range_once(tmp_path: Path) -> None:
         ({"options": {"layer": "counts"}}, "other options"),
         ({"queries": (replace(QUERY, stamp=Stamp(1, 3, 1)),)}, "other or changed queries"),
         ({"part_cells": 5}, "parts of another size"),
+        ({"ending": ".h5ad"}, "parts with or without counts"),
         ({"cellport": "1.1"}, "another version of cellport"),
     ],
 )
@@ -152,10 +160,16 @@ def test_pandas_reads_the_folder_whatever_else_lies_there(tmp_path: Path) -> Non
 
     finish(tmp_path)
     (tmp_path / ".part-00001.parquet.0a0b0c0d.part").write_bytes(b"half")
+    (tmp_path / GATHERED).mkdir()
+    (tmp_path / GATHERED / "total.npz").write_bytes(b"whole")
+    (tmp_path / GATHERED / ".part-00001.npz.0a0b0c0d.part").write_bytes(b"half")
     table = pandas.read_parquet(tmp_path)
     assert table["cell"].tolist() == [str(cell) for cell in range(7)]
     sweep(tmp_path)
-    assert sorted(os.listdir(tmp_path)) == [MANIFEST, *(p.file for p in PLAN.parts())]
+    files = [p.file for p in PLAN.parts()]
+    assert sorted(os.listdir(tmp_path)) == [GATHERED, MANIFEST, *files]
+    assert os.listdir(tmp_path / GATHERED) == ["total.npz"]
+    assert begin(tmp_path, PLAN).keys() == set(files)
 
 
 def test_what_cannot_be_the_folder(tmp_path: Path) -> None:

@@ -18,8 +18,8 @@ from cellport.runtime.cluster.plan import (
     stamp,
 )
 from cellport.runtime.errors import InputError
-from cellport.runtime.mapping.atlas import MapOptions
-from cellport.runtime.mapping.provenance import QueryFacts
+from cellport.runtime.mapping.options import MapOptions
+from cellport.runtime.mapping.query import QueryFacts
 
 
 def query(n_cells: int, seekable: bool = True, **changes: Any) -> QueryPlan:
@@ -28,7 +28,8 @@ def query(n_cells: int, seekable: bool = True, **changes: Any) -> QueryPlan:
 
 
 def plan(*queries: QueryPlan, **changes: Any) -> Plan:
-    made = Plan("lung", "f" * 64, "1.0", deciding_options(MapOptions()), 10, queries)
+    how = deciding_options(MapOptions())
+    made = Plan("lung", "f" * 64, "1.0", how, 10, ".parquet", queries)
     return replace(made, **changes)
 
 
@@ -43,9 +44,13 @@ def test_every_cell_is_in_exactly_one_part(sizes: list[tuple[int, bool]], part_c
     cells = [(part.query, cell) for part in parts for cell in range(part.start, part.stop)]
     assert cells == [(i, cell) for i, (n, _) in enumerate(sizes) for cell in range(n)]
     assert len({part.file for part in parts}) == len(parts)
+    # and says where it stands among the cells of all queries
+    ends = [(part.offset + part.start, part.offset + part.stop) for part in parts]
+    assert [first for first, _ in ends] == [0, *(last for _, last in ends[:-1])]
+    assert sum(part.n_cells for part in parts) == whole.n_cells == ends[-1][1]
     for part in parts:
         if sizes[part.query][1]:
-            assert part.stop - part.start <= part_cells
+            assert part.n_cells <= part_cells
         else:
             assert (part.start, part.stop) == (0, sizes[part.query][0])
 
@@ -63,6 +68,7 @@ def test_files_of_parts_sort_as_their_cells() -> None:
         plan(query(20), cellport="1.1"),
         plan(query(20), options=deciding_options(MapOptions(neighbors=2))),
         plan(query(20), part_cells=11),
+        plan(query(20), ending=".h5ad"),
         plan(query(20), query(20)),
         plan(query(20, stamp=Stamp(1, 3, 1))),
         plan(query(20, layer="counts")),

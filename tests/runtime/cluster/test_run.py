@@ -2,12 +2,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,8 @@ import pandas
 import pytest
 from pandas.testing import assert_frame_equal
 
-from cellport.runtime.cluster import run
-from cellport.runtime.cluster.dataset import MANIFEST
+from cellport.runtime.cluster import run, sums
+from cellport.runtime.cluster.dataset import GATHERED, MANIFEST
 from cellport.runtime.cluster.run import map_dask
 from cellport.runtime.errors import (
     CellportError,
@@ -27,6 +27,7 @@ from cellport.runtime.errors import (
 )
 from cellport.runtime.map_files import map_files
 from cellport.runtime.mapping.atlas import Atlas, load_atlas
+from cellport.runtime.mapping.options import MapOptions
 
 Save = Callable[..., Path]
 
@@ -37,7 +38,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 def single(atlas: Atlas, queries: list[Path], folder: Path, **changes: Any) -> pandas.DataFrame:
     out = folder / "single.parquet"
-    map_files(atlas, queries, out, replace(run.MapOptions(), **changes))
+    map_files(atlas, queries, out, MapOptions(**changes))
     return pandas.read_parquet(out)
 
 
@@ -55,8 +56,8 @@ def test_results_are_those_of_one_process_bit_for_bit(
         part_cells=33,
         neighbors=2,
         corrected_expression=genes,
-        planned=said.append,
-        progress=said.append,
+        on_start=said.append,
+        on_progress=said.append,
     )
     how = {"neighbors": 2, "corrected_expression": genes}
     expected = single(atlas, queries, tmp_path, **how, threads=2, block_cells=50)
@@ -77,13 +78,13 @@ def test_genes_to_correct_are_named_here_and_not_at_the_workers(
     client: Any, atlas: Atlas, save: Save, tmp_path: Path
 ) -> None:
     query, genes = save(0, 60), tmp_path / "genes.txt"
-    genes.write_text("\n".join(atlas.manifest.symbols[:3]))
+    genes.write_text("\n".join(atlas.panel.symbols[:3]))
     map_dask(atlas, query, client, tmp_path / "out", part_cells=25, corrected_expression=str(genes))
-    expected = single(atlas, [query], tmp_path, corrected_expression=atlas.manifest.symbols[:3])
+    expected = single(atlas, [query], tmp_path, corrected_expression=atlas.panel.symbols[:3])
     assert_frame_equal(pandas.read_parquet(tmp_path / "out"), expected, check_exact=True)
     manifest = json.loads((tmp_path / "out" / MANIFEST).read_text())
     named = manifest["uns"]["cellport"]["corrected"]["genes"]
-    assert named == list(atlas.manifest.symbols[:3])
+    assert named == list(atlas.panel.symbols[:3])
     with pytest.raises(InputError, match="Not among"):
         map_dask(atlas, query, client, tmp_path / "other", corrected_expression="nothing")
 
@@ -112,8 +113,9 @@ def test_the_same_call_again_changes_nothing_and_fills_gaps(
 
 
 def test_lost_workers_cost_retries_and_no_cell(
-    client: Any, atlas: Atlas, save: Save, tmp_path: Path
+    client: Any, atlas: Atlas, save: Save, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(sums, "_APART", 2)
     queries = [save(0, 240)]
     killed: list[int] = []
 
@@ -124,11 +126,20 @@ def test_lost_workers_cost_retries_and_no_cell(
                 killed.append(next(pid for pid in pids if pid not in killed))
                 os.kill(killed[-1], signal.SIGKILL)
 
-    map_dask(atlas, queries, client, tmp_path / "out", part_cells=10, progress=kill)
+    report, expected = tmp_path / "report.html", tmp_path / "expected.html"
+    out = tmp_path / "out"
+    map_dask(atlas, queries, client, out, part_cells=10, on_progress=kill, report=report)
     assert len(killed) == 3
+    map_files(atlas, queries, tmp_path / "out.parquet", report=expected)
+    pages = (
+        re.sub(r"<td>[\d.]+ s for", "", page.read_text("utf-8")) for page in (report, expected)
+    )
+    assert len({page.replace("out.parquet", "out") for page in pages}) == 1
     found = pandas.read_parquet(tmp_path / "out")
     assert_frame_equal(found, single(atlas, queries, tmp_path), check_exact=True)
-    assert not list((tmp_path / "out").glob(".*"))
+    assert not list(out.glob(".*"))
+    # what a worker held of a part is not asked for again
+    assert os.listdir(out / GATHERED) == ["total.npz"]
 
 
 def test_what_was_decided_on_the_whole_file_holds_for_every_range(
@@ -172,7 +183,7 @@ def test_other_failures_are_tried_again_and_then_told(
         os.utime(query, ns=(0, 7))
 
     with pytest.raises(InputError, match="has changed since the mapping began"):
-        map_dask(atlas, query, client, out, planned=change_the_query)
+        map_dask(atlas, query, client, out, on_start=change_the_query)
     assert not list(out.glob("part-*"))
 
     def in_the_way(_: Any) -> None:
@@ -182,7 +193,7 @@ def test_other_failures_are_tried_again_and_then_told(
         map_dask(atlas, query, client, out)
     shutil.rmtree(out)
     with pytest.raises(OutputError, match=r"cells 0 to 19: The output .* is a folder"):
-        map_dask(atlas, query, client, out, planned=in_the_way)
+        map_dask(atlas, query, client, out, on_start=in_the_way)
 
 
 def test_workers_need_not_see_the_atlas_file(
@@ -198,7 +209,7 @@ def test_workers_need_not_see_the_atlas_file(
 
     expected = single(atlas, [query], tmp_path)
     # a worker opens the atlas with its first task; here that is before the file is gone or after
-    map_dask(atlas, query, client, tmp_path / "out", part_cells=10, planned=hide)
+    map_dask(atlas, query, client, tmp_path / "out", part_cells=10, on_start=hide)
     assert_frame_equal(pandas.read_parquet(tmp_path / "out"), expected, check_exact=True)
 
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,8 @@ from numpy.testing import assert_array_equal
 
 from cellport.runtime.errors import AtlasError, CellportError, InputError
 from cellport.runtime.mapping.atlas import Atlas, MapOptions, load_atlas
+from cellport.runtime.mapping.gather import NOVEL_GROUPS, TALLY
+from cellport.runtime.mapping.gather.tally import Tally
 from cellport.runtime.mapping.result import Mapping
 from cellport.runtime.version import __version__
 
@@ -30,7 +34,7 @@ def query(tiny_cells: Any, tmp_path: Path) -> Path:
 def test_atlas_says_what_it_is(atlas: Atlas) -> None:
     assert repr(atlas) == "Atlas('tiny': 100 genes, 3 labels, 8-d latent)"
     assert atlas.panel.n_genes == atlas.manifest.n_genes == 100
-    assert atlas.panel.symbols == atlas.manifest.symbols
+    assert atlas.panel is atlas.manifest.panel
 
 
 def test_no_atlas_there(tmp_path: Path) -> None:
@@ -58,7 +62,7 @@ def test_provenance(atlas: Atlas, query: Path) -> None:
     assert uns["counts_from"] == [f"{query}, X"]
     assert uns["notes"] == []
     assert uns["genes"]["n_matched"] == 100
-    assert uns["thresholds"] == atlas.manifest.thresholds
+    assert uns["thresholds"] == asdict(atlas.manifest.thresholds)
     assert uns["n_cells"] == 240
     assert 0 < uns["seconds"] < 600
 
@@ -109,7 +113,7 @@ def test_a_stream_says_all_before_it_maps(atlas: Atlas, query: Path) -> None:
     stream = atlas.stream(query, block_cells=100)
     assert stream.n_cells == 240
     assert stream.genes.share == 1
-    assert stream.counts_from == f"{query}, X"
+    assert stream.facts.counts_from == f"{query}, X"
     assert [column.name for column in stream.schema.columns] == [
         "cellport_label", "cellport_prob", "cellport_call", "cellport_label_set",
         "cellport_novelty_p", "cellport_novel", "cellport_qc", "cellport_cluster",
@@ -158,7 +162,7 @@ def test_the_query_is_not_changed(atlas: Atlas, tiny_cells: Any) -> None:
 
 def test_one_gene_is_enough_if_that_is_wanted(atlas: Atlas) -> None:
     counts = sp.csr_matrix(np.array([[5.0], [0.0]], np.float32))
-    symbol = atlas.manifest.symbols[0]
+    symbol = atlas.panel.symbols[0]
     mapping = atlas.map((counts, [symbol]), minimum_genes=0.0)
     assert mapping["cellport_qc"].tolist() == ["low_depth", "empty"]
     assert np.isfinite(mapping["X_cellport"]).all()
@@ -183,7 +187,7 @@ def test_decoded_cells_look_like_their_type(atlas: Atlas, tiny_cells: Any) -> No
     """Decoded means follow the mean counts of the type better than those of other types."""
     adata = tiny_cells.adata()
     latent = atlas.map(adata)["X_cellport"]
-    panel = adata[:, list(atlas.manifest.symbols)].X.toarray()
+    panel = adata[:, list(atlas.panel.symbols)].X.toarray()
     means = {name: panel[tiny_cells.label == name].mean(axis=0) for name in ("alpha", "gamma")}
     for name in means:
         decoded = atlas.decode(latent[tiny_cells.label == name]).mean(axis=0)
@@ -235,3 +239,16 @@ def test_a_failure_of_the_network_names_the_cells(
     monkeypatch.setattr(atlas, "_tail", lambda how: failing)
     with pytest.raises(CellportError, match=r"Cells 20 to 29 could not .*out of memory"):
         atlas.map((tiny_cells.counts, tiny_cells.symbols), block_cells=10)
+
+
+@pytest.mark.parametrize("block_cells", [7, 4096])
+def test_sums_are_gathered_on_the_way(atlas: Atlas, tiny_cells: Any, block_cells: int) -> None:
+    names = (TALLY, NOVEL_GROUPS, TALLY)
+    mapping = atlas.map(tiny_cells.adata(), gather=names, block_cells=block_cells)
+    assert list(mapping.gathered) == [TALLY, NOVEL_GROUPS]
+    tally = mapping.gathered[TALLY]
+    assert isinstance(tally, Tally)
+    assert tally.calls == Counter(mapping["cellport_call"])
+    assert atlas.map(tiny_cells.adata()).gathered == {}
+    with pytest.raises(InputError, match="Nothing gathers 'sums'"):
+        atlas.map(tiny_cells.adata(), gather=("sums",))

@@ -35,7 +35,7 @@ def test_good_atlas_passes_every_check(tiny_atlas: AtlasFile) -> None:
     assert any(check.difference > 0 for check in checks)
 
 
-@pytest.mark.parametrize("name", ["first_layer_weight", "gene_mean"])
+@pytest.mark.parametrize("name", ["basis", "gene_mean"])
 def test_altered_array_fails_the_fused_path_only(
     tiny_atlas: AtlasFile, rewritten_atlas: Rewrite, name: str
 ) -> None:
@@ -58,7 +58,7 @@ def test_altered_share_fails_when_genes_are_missing(
 
 def test_altered_graph_fails(tiny_atlas: AtlasFile, rewritten_atlas: Rewrite) -> None:
     graph = bytes(tiny_atlas.read("encoder.onnx"))
-    weight = tiny_atlas.array("first_layer_weight")
+    weight = tiny_atlas.array("basis")
     assert graph.count(weight.tobytes()) == 1
     other = graph.replace(weight.tobytes(), _altered(weight).tobytes())
     failed = _failed(rewritten_atlas({"encoder.onnx": other}))
@@ -68,36 +68,27 @@ def test_altered_graph_fails(tiny_atlas: AtlasFile, rewritten_atlas: Rewrite) ->
 
 
 def test_answers_that_are_not_numbers_fail(tiny_atlas: AtlasFile, rewritten_atlas: Rewrite) -> None:
-    weight = tiny_atlas.array("first_layer_weight") * np.float32(np.nan)
-    path = rewritten_atlas({"arrays/first_layer_weight.npy": npy_bytes(weight)})
+    weight = tiny_atlas.array("basis") * np.float32(np.nan)
+    path = rewritten_atlas({"arrays/basis.npy": npy_bytes(weight)})
     assert "fused path, latent" in _failed(path)
 
 
-def test_stored_answers_of_another_shape_fail(
-    tiny_atlas: AtlasFile, rewritten_atlas: Rewrite
-) -> None:
-    fewer = tiny_atlas.array("canary_latent")[:1]
-    failed = _failed(rewritten_atlas({"arrays/canary_latent.npy": npy_bytes(fewer)}))
+def test_other_stored_answers_fail(tiny_atlas: AtlasFile, rewritten_atlas: Rewrite) -> None:
+    altered = _altered(tiny_atlas.array("canary_latent"))
+    failed = _failed(rewritten_atlas({"arrays/canary_latent.npy": npy_bytes(altered)}))
     assert failed == ["encoder.onnx, latent", "fused path, latent"]
 
 
-def test_missing_stored_answers_are_named(tiny_atlas: AtlasFile, tmp_path: Path) -> None:
-    from cellport.runtime.atlas.file import write_atlas_file
-
-    members = {name: bytes(tiny_atlas.read(name)) for name in tiny_atlas.members}
-    del members["arrays/canary_latent.npy"]
-    path = tmp_path / "a.cellport"
-    write_atlas_file(path, tiny_atlas.manifest, members)
-    with pytest.raises(AtlasError, match=r"no member arrays/canary_latent\.npy"):
-        verify_atlas(open_atlas_file(path), "cpu")
-
-
-@pytest.mark.parametrize("shape", [(8,), (8, 99), (100,), ()])
-def test_canary_cells_of_other_genes(rewritten_atlas: Rewrite, shape: tuple[int, ...]) -> None:
-    counts = npy_bytes(np.ones(shape, np.float32))
-    path = rewritten_atlas({"arrays/canary_counts.npy": counts})
-    with pytest.raises(AtlasError, match="canary cells do not fit its genes"):
-        verify_atlas(open_atlas_file(path), "cpu")
+def test_answers_of_another_shape_than_stored_fail(
+    tiny_atlas: AtlasFile, rewritten_atlas: Rewrite
+) -> None:
+    """The manifest and the arrays agree on a latent of another width than the graphs give."""
+    members = {
+        f"arrays/{name}.npy": npy_bytes(tiny_atlas.array(name)[:, :5])
+        for name in ("canary_latent", "reference_latent")
+    }
+    failed = _failed(rewritten_atlas(members, n_latent=5))
+    assert failed == ["encoder.onnx, latent", "fused path, latent"]
 
 
 @pytest.mark.parametrize("graph", ["encoder.onnx", "encoder_tail.onnx"])

@@ -1,9 +1,9 @@
-"""Mappings without a model: any labels, calls, novelty and files, as blocks or as a page."""
+"""The page of a mapping without a model: any labels, calls, novelty and files."""
 
 from __future__ import annotations
 
 import datetime
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from html.parser import HTMLParser
 from types import SimpleNamespace
@@ -12,166 +12,67 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cellport.runtime.atlas.file import Manifest
+from cellport.runtime.atlas.manifest import Manifest
 from cellport.runtime.atlas.trajectory import Trajectory
-from cellport.runtime.columns import Column, MappedBlock, Schema
-from cellport.runtime.mapping.gather.lineage_counts import QueryLineages
-from cellport.runtime.mapping.transfer import QC, UNKNOWN
+from cellport.runtime.mapping.gather.findings import Findings
+from cellport.runtime.mapping.gather.lineages import QueryLineages
+from cellport.runtime.mapping.gather.paths import PathFindings
 from cellport.runtime.report.background import Background
-from cellport.runtime.report.collect import Collector
-from cellport.runtime.report.contents import Contents
+from cellport.runtime.report.contents import ReportContents
 from cellport.runtime.report.page import render
-from cellport.runtime.report.path_collect import PathCollector
 
 STATES = ("left", "right", "up")
 LABELS = ("B cell", "T cell", "monocyte")
 VOID = {"meta", "br", "hr", "wbr", "path"}
 
 
-@dataclass(frozen=True)
-class Cells:
-    """Columns of a mapping that is made up."""
-
-    schema: Schema
-    obs: dict[str, Any]
-    obsm: dict[str, Any]
-
-    @property
-    def n(self) -> int:
-        return len(self.obs["cellport_qc"])
-
-    def block(self, start: int, stop: int) -> MappedBlock:
-        rows = slice(start, stop)
-        names = np.array([f"c{i}" for i in range(start, stop)], object)
-        obs = {name: values[rows] for name, values in self.obs.items()}
-        return MappedBlock(start, names, obs, {k: v[rows] for k, v in self.obsm.items()})
-
-
-def _cells(
-    n: int,
-    seed: int = 0,
-    labels: tuple[str, ...] = LABELS,
-    groups: tuple[str, ...] = ("lymphocyte",),
-    queries: tuple[str, ...] = (),
-    novel: float | None = None,
-    layout: bool = False,
-    quality: tuple[float, ...] = (0.9, 0.02, 0.05, 0.03),
-    sure: float = 0.8,
-    clusters: tuple[str, ...] = (),
-    edges: tuple[str, ...] = (),
-    states: int = 0,
-) -> Cells:
-    rng = np.random.default_rng(seed)
-    columns, obs = [], {}
-    if labels:
-        calls = (*labels, *groups, UNKNOWN)
-        columns = [
-            Column("cellport_label", "category", (*labels, UNKNOWN)),
-            Column("cellport_prob", "float"),
-            Column("cellport_call", "category", calls),
-            Column("cellport_label_set", "text"),
-        ]
-        label = rng.integers(0, len(labels), n).astype(np.int32)
-        prob = rng.random(n, np.float32)
-        other = rng.integers(len(labels), len(calls), n)
-        obs = {
-            "cellport_label": label,
-            "cellport_prob": prob,
-            "cellport_call": np.where(rng.random(n) < sure, label, other).astype(np.int32),
-            "cellport_label_set": rng.choice(np.array(["", "a", "a;b", "a;b;c;d"], object), n),
-        }
-    columns.append(Column("cellport_qc", "category", QC))
-    obs["cellport_qc"] = rng.choice(4, n, p=quality).astype(np.int32)
-    if novel is not None:
-        columns += [Column("cellport_novelty_p", "float"), Column("cellport_novel", "bool")]
-        obs["cellport_novelty_p"] = rng.random(n, np.float32)
-        obs["cellport_novel"] = rng.random(n) < novel
-    if queries:
-        columns.append(Column("cellport_query", "category", queries))
-        obs["cellport_query"] = np.sort(rng.integers(0, len(queries), n)).astype(np.int32)
-    obsm = {"X_cellport": rng.normal(size=(n, 4)).astype(np.float32)}
-    if layout:
-        obsm["X_cellport_umap"] = rng.normal(size=(n, 2)).astype(np.float32)
-    if clusters:
-        columns.append(Column("cellport_cluster", "category", clusters))
-        obs["cellport_cluster"] = rng.integers(-1, len(clusters), n).astype(np.int32)
-    if edges:
-        columns += [
-            Column("cellport_edge", "category", edges),
-            Column("cellport_edge_fraction", "float"),
-            Column("cellport_pseudotime", "float"),
-            Column("cellport_pseudotime_sd", "float"),
-        ]
-        edge = rng.integers(-1, len(edges), n).astype(np.int32)
-        obs["cellport_edge"] = edge
-        for name in ("edge_fraction", "pseudotime", "pseudotime_sd"):
-            values = np.where(edge < 0, np.nan, rng.random(n))
-            obs[f"cellport_{name}"] = values.astype(np.float32)
-        fate = rng.dirichlet(np.full(states, 0.2), n).astype(np.float32)
-        obsm["X_cellport_fate"] = np.where(edge[:, None] < 0, np.nan, fate)
-    schema = Schema(tuple(columns), {name: m.shape[1] for name, m in obsm.items()})
-    return Cells(schema, obs, obsm)
-
-
-def _background(labels: tuple[str, ...] = LABELS, layout: bool = False) -> Background:
+def _background(labels: tuple[str, ...] = LABELS) -> Background:
     rng = np.random.default_rng(9)
-    place = rng.normal(size=(300, 2)).astype(np.float32)
-    centre = rng.normal(size=(len(labels), 2))
     return Background(
         n_cells=300,
         mean=np.zeros(4),
         sd=np.ones(4),
         label_spread=np.ones(len(labels)),
-        axes=np.eye(4)[:, :2],
-        linear=place,
-        linear_centre=centre,
-        layout=place if layout else None,
-        layout_centre=centre if layout else None,
+        point=rng.normal(size=(300, 2)).astype(np.float32),
+        centre=rng.normal(size=(len(labels), 2)),
     )
 
 
 def _contents(
     small: Manifest,
-    cells: Cells,
+    cells: Any,
     facts: dict[str, Any] | None = None,
     trajectory: Trajectory | None = None,
     query_lineages: QueryLineages | None = None,
     **manifest: Any,
-) -> Contents:
-    names = {column.name: column.categories for column in cells.schema.columns}
-    labels = names.get("cellport_label", ())[:-1]
-    queries = names.get("cellport_query", ()) or ("query.h5ad",)
+) -> ReportContents:
+    labels = cells.schema.categories("cellport_label")[:-1]
+    queries = cells.schema.categories("cellport_query") or ("query.h5ad",)
     genes = {
         "column": "index", "organism": "human", "n_panel": 100, "n_query": 900, "n_matched": 90,
         "share": 0.9, "by_rule": {"symbol": 80, "Ensembl id": 10}, "n_duplicated": 0,
         "n_ambiguous": 0, "missing": [f"GENE{i}" for i in range(10)], "warnings": [],
     }  # fmt: skip
-    collector = Collector(cells.schema)
-    collector.add(cells.block(0, cells.n))
+    findings = Findings(cells.schema)
+    findings.add(cells.block(0, cells.n))
     states = cells.obsm.get("X_cellport_fate", np.zeros((0, 0))).shape[1]
-    path = PathCollector(cells.schema, STATES[:states])
-    path.add(cells.block(0, cells.n))
+    paths = PathFindings(cells.schema, STATES[:states])
+    paths.add(cells.block(0, cells.n))
     stated = {
         "atlas": "small", "atlas_sha256": "ab" * 32, "cellport_version": "0.1.0",
         "onnxruntime_version": "1.20", "device": "cpu", "notes": [],
         "counts_from": [f"/home/someone/{query}, X" for query in queries],
         "genes": genes if len(queries) == 1 else {str(i): genes for i in range(len(queries))},
-        "thresholds": {"call_prob": 0.5, "set_level": 0.9, "low_depth": 100.0,
-                       "low_gene_coverage": 0.6},
         "n_cells": cells.n, "seconds": 1.25,
     }  # fmt: skip
-    small = replace(
-        small, n_latent=4, labels=labels, thresholds=stated["thresholds"],
-        training={"held_out": {"accuracy": 0.9, "cells": 80}},
-    )  # fmt: skip
-    return Contents(
-        manifest=replace(small, **manifest),
-        background=_background(labels, layout="X_cellport_umap" in cells.obsm),
-        findings=collector.findings(),
+    return ReportContents(
+        manifest=replace(small, n_latent=4, labels=labels, **manifest),
+        background=_background(labels),
+        findings=findings,
+        paths=paths,
         facts={**stated, **(facts or {})},
         out="mapped.h5ad",
         made=datetime.date(2026, 3, 4),
-        path=path.findings(),
         trajectory=trajectory,
         query_lineages=query_lineages,
     )
@@ -214,9 +115,9 @@ class Page(HTMLParser):
 
 
 @pytest.fixture(scope="session")
-def made_up(forgery: Any) -> Any:
+def made_up(forgery: Any, made_up_cells: Any) -> Any:
     """How to make up cells, what is known of them, and their page."""
     contents = partial(_contents, forgery.manifest())
     return SimpleNamespace(
-        cells=_cells, contents=contents, read=Page, page=lambda c: Page(render(c))
+        cells=made_up_cells, contents=contents, read=Page, page=lambda c: Page(render(c))
     )

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -8,11 +9,10 @@ from numpy.testing import assert_allclose
 from numpy.typing import NDArray
 
 from cellport.runtime.atlas.file import AtlasFile, npy_bytes, open_atlas_file
-from cellport.runtime.columns import Column, MappedBlock, Schema
+from cellport.runtime.columns import QUALITIES, Column, MappedBlock, Schema
 from cellport.runtime.errors import AtlasError
-from cellport.runtime.mapping.transfer import QC
+from cellport.runtime.mapping.gather.findings import Findings
 from cellport.runtime.report.background import Background, measure_spread, read_background
-from cellport.runtime.report.collect import Collector, Findings
 
 
 @pytest.fixture(scope="module")
@@ -24,21 +24,23 @@ def found(atlas: AtlasFile, latent: NDArray[np.floating], label: NDArray[np.inte
     names = (*atlas.manifest.labels, "unknown")
     columns = (
         Column("cellport_label", "category", names),
-        Column("cellport_prob", "float"),
         Column("cellport_call", "category", names),
-        Column("cellport_qc", "category", QC),
+        Column("cellport_qc", "category", QUALITIES),
     )
-    collector = Collector(Schema(columns, {"X_cellport": latent.shape[1]}))
     codes, n = label.astype(np.int32), len(latent)
+    obsm = {"X_cellport": latent.astype(np.float32), "X_cellport_umap": np.zeros((n, 2), "f4")}
+    findings = Findings(Schema(columns, {name: matrix.shape[1] for name, matrix in obsm.items()}))
     obs = {
         "cellport_label": codes,
         "cellport_prob": np.ones(n, np.float32),
         "cellport_call": codes,
+        "cellport_label_set": np.full(n, "a", object),
+        "cellport_novelty_p": np.ones(n, np.float32),
+        "cellport_novel": np.zeros(n, np.bool_),
         "cellport_qc": np.zeros(n, np.int32),
     }
-    cells = np.array([str(i) for i in range(n)], object)
-    collector.add(MappedBlock(0, cells, obs, {"X_cellport": latent.astype(np.float32)}))
-    return collector.findings()
+    findings.add(MappedBlock(0, np.full(n, "cell", object), obs, obsm))
+    return findings
 
 
 def test_the_reference_spreads_like_itself(tiny_atlas: AtlasFile, background: Background) -> None:
@@ -81,41 +83,39 @@ def test_no_cells_no_spread(tiny_atlas: AtlasFile, background: Background) -> No
 
 
 def test_places(tiny_atlas: AtlasFile, background: Background) -> None:
-    latent, label = (tiny_atlas.array(f"reference_{what}") for what in ("latent", "label"))
-    assert background.n_cells == len(latent) == len(background.linear)
-    assert_allclose(background.axes.T @ background.axes, np.eye(2), atol=1e-9)
-    variance = (latent @ background.axes).var(axis=0)
-    assert variance[0] > variance[1] > latent.var(axis=0).sum() / 16
-    expected = np.median((latent @ background.axes)[label == 1], axis=0)
-    assert_allclose(background.linear_centre[1], expected, atol=1e-4)
-    assert background.layout is not None
-    placed = tiny_atlas.array("reference_umap")
-    assert_allclose(np.sort(background.layout, axis=0), np.sort(placed, axis=0))
+    point, label = (tiny_atlas.array(f"reference_{what}") for what in ("umap", "label"))
+    assert background.n_cells == len(point)
+    assert sorted(map(tuple, background.point.tolist())) == sorted(map(tuple, point.tolist()))
+    assert_allclose(background.centre[1], np.median(point[label == 1], axis=0))
 
 
-def test_the_layout_of_the_atlas(rewritten_atlas: Any, tiny_atlas: AtlasFile) -> None:
-    n = len(tiny_atlas.array("reference_latent"))
-    layout = np.random.default_rng(0).random((n, 2), np.float32)
-    path = rewritten_atlas({"arrays/reference_umap.npy": npy_bytes(layout)})
-    found = read_background(open_atlas_file(path))
-    assert found.layout is not None
-    assert sorted(map(tuple, found.layout.tolist())) == sorted(map(tuple, layout.tolist()))
+def test_a_large_reference_is_drawn_in_part(
+    small_atlas: Callable[..., AtlasFile], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cellport.runtime.report.background.SAMPLED", 4)
+    atlas = small_atlas()
+    drawn = read_background(atlas)
+    assert drawn.n_cells == 7
+    known = set(map(tuple, atlas.array("reference_umap").tolist()))
+    assert len(drawn.point) == 4
+    assert set(map(tuple, drawn.point.tolist())) < known
+
+
+def test_a_label_without_cells_has_no_place(small_atlas: Callable[..., AtlasFile]) -> None:
+    found = read_background(small_atlas({"reference_label": np.zeros(7, np.int32)}))
+    assert np.isnan(found.centre[1]).all()
+    assert found.label_spread[1] == 1
+    assert found.label_spread[0] == pytest.approx(1)
 
 
 @pytest.mark.parametrize(
     ("name", "array"),
     [
-        ("reference_latent", np.zeros((240, 3), np.float32)),
-        ("reference_latent", np.zeros((0, 8), np.float32)),
-        ("reference_latent", np.float32(1)),
         ("reference_latent", np.full((240, 8), np.nan, np.float32)),
-        ("reference_label", np.zeros(7, np.int32)),
         ("reference_label", np.full(240, 3, np.int32)),
-        ("reference_label", np.zeros(240, np.float32)),
-        ("reference_umap", np.zeros((240, 3), np.float32)),
     ],
 )
-def test_arrays_that_do_not_fit(name: str, array: Any, rewritten_atlas: Any) -> None:
+def test_values_that_no_reference_has(name: str, array: Any, rewritten_atlas: Any) -> None:
     path = rewritten_atlas({f"arrays/{name}.npy": npy_bytes(np.asarray(array))})
-    with pytest.raises(AtlasError, match=r"get (the atlas|it) again"):
+    with pytest.raises(AtlasError, match="get the atlas again"):
         read_background(open_atlas_file(path))

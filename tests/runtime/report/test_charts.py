@@ -6,7 +6,15 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cellport.runtime.report.charts import WIDTH, Dots, Place, gauge, histogram, scatter, share_bar
+from cellport.runtime.report.charts import (
+    WIDTH,
+    Dots,
+    MapLabel,
+    gauge,
+    histogram,
+    scatter,
+    share_bar,
+)
 
 
 def numbers(pattern: str, text: str) -> list[float]:
@@ -53,8 +61,8 @@ def test_everything_lies_within_the_map(seed: int, n: int, spread: float, n_name
     rng = np.random.default_rng(seed)
     reference, query = rng.normal(size=(2, n, 2)) * spread
     query[0] *= 100
-    places = [Place(i, "type" * 4, rng.normal(size=2) * spread) for i in range(n_names)]
-    drawn = scatter(Dots("ref", "", reference), [Dots("k0", "", query)], places, "map")
+    labels = [MapLabel(i, "type" * 4, rng.normal(size=2) * spread) for i in range(n_names)]
+    drawn = scatter(Dots("ref", reference), [Dots("k0", query)], labels, "map")
     height = numbers(r'viewBox="0 0 1000 (\d+)"', drawn)[0]
     dots = re.findall(r"M(-?\d+) (-?\d+)h0", drawn)
     assert len(dots) == 2 * n
@@ -65,9 +73,9 @@ def test_everything_lies_within_the_map(seed: int, n: int, spread: float, n_name
 
 
 def test_names_at_one_place_are_moved_apart() -> None:
-    places = [Place(i, "a type of cell", np.zeros(2)) for i in range(6)]
+    labels = [MapLabel(i, "a type of cell", np.zeros(2)) for i in range(6)]
     cloud = np.random.default_rng(0).normal(size=(50, 2))
-    drawn = scatter(Dots("ref", "", cloud), [Dots("k0", "", cloud)], places, "map")
+    drawn = scatter(Dots("ref", cloud), [Dots("k0", cloud)], labels, "map")
     height = numbers(r'viewBox="0 0 1000 (\d+)"', drawn)[0]
     tops = np.sort([t * height / 100 for t in numbers(r"top:([\d.]+)%", drawn)])
     assert np.diff(tops).min() > 18
@@ -75,7 +83,7 @@ def test_names_at_one_place_are_moved_apart() -> None:
 
 def test_up_is_up() -> None:
     reference = np.array([[0.0, 0.0], [1.0, 1.0]])
-    drawn = scatter(Dots("ref", "", reference), [], [], "map")
+    drawn = scatter(Dots("ref", reference), [], [], "map")
     (x0, y0), (x1, y1) = re.findall(r"M(\d+) (\d+)h0", drawn)
     assert int(x1) > int(x0)
     assert int(y1) < int(y0)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cellport.runtime.report.markup import counted, name, names, percent, safe
+from cellport.runtime.report.markup import Html, cut, each, name, names, paragraph, section, table
 
 
 class Parts(HTMLParser):
@@ -24,6 +24,9 @@ class Parts(HTMLParser):
         self.words.append(data)
 
 
+HIDDEN = set("\u202e\u2066\x00\x1b\ud800")
+
+
 @given(st.text(max_size=200))
 def test_a_name_is_never_markup(text: str) -> None:
     parts = Parts(name(text))
@@ -31,33 +34,51 @@ def test_a_name_is_never_markup(text: str) -> None:
     assert parts.tags.count("bdi") == 1
     shown = "".join(parts.words)
     assert len(shown) == min(len(text), 90)
-    assert not set(shown) & set("\u202e\u2066\x00\n\ud800")
+    assert not set(shown) & (HIDDEN | {"\n"})
     name(text).encode("utf-8")
+
+
+@pytest.mark.parametrize(
+    "put",
+    [
+        lambda text: Html('<b title="{}">').format(text),
+        lambda text: Html("<b>") + text,
+        lambda text: text + Html("<b>"),
+        lambda text: Html("<b>").join([text, text]),
+        lambda text: Html("<b>{}").format(cut(text, 300)),
+        lambda text: each(Html("<b>{}"), [[text]]),
+        lambda text: Html("<b>") + names([text], 0),
+        lambda text: paragraph(Html("<b>{}").format(text)),
+        lambda text: Html("<b>x").replace("x", text),
+    ],
+)
+@given(text=st.text(st.characters(codec="utf-8") | st.sampled_from("<>&\"'\u202e\x00")))
+def test_text_that_is_put_into_html_stays_text(put: object, text: str) -> None:
+    made = put(text)  # type: ignore[operator]
+    assert isinstance(made, Html)
+    tags = Parts(made).tags
+    assert set(tags) <= {"b", "p"}
+    assert tags.count("b") == 1
+    assert not HIDDEN & set(made)
+
+
+def test_html_stays_html() -> None:
+    assert Html("<p>{}</p>").format(Html("<b>a</b>")) == "<p><b>a</b></p>"
+    assert Html.escape(Html("<b>")) == "<b>"
+    assert Html("<i>{:.1f}, {:,}</i>").format(0.25, 12_000) == "<i>0.2, 12,000</i>"
+    assert table(["a<"], [["<b>", Html("<b>")]], "c").count("<b>") == 1
+    assert '<h2 id="x-title">1 &lt; 2</h2>\n<p>a</p>\n' in section(
+        "x", "1 < 2", Html(), paragraph("a"), paragraph("")
+    )
 
 
 @pytest.mark.parametrize("text", ["<b>", "a&b", '" onload="x', "' x='", "</style>"])
 def test_signs_that_mean_something_are_escaped(text: str) -> None:
-    assert not set("<>\"'") & set(safe(text))
-    assert Parts(f'<i title="{safe(text)}">').words == []
+    assert not set("<>\"'") & set(Html.escape(text))
+    assert Parts(Html('<i title="{}">').format(text)).words == []
 
 
-@given(st.integers(0, 10**7), st.integers(1, 10**7))
-def test_shares_are_never_rounded_to_none_or_all(part: int, more: int) -> None:
-    shown = percent(part, part + more).replace("\xa0", " ")
-    assert (shown == "0 %") == (part == 0)
-    assert shown != "100 %"
-    assert percent(more, more) == "100\xa0%"
-
-
-def test_shares_in_words() -> None:
-    shares = [percent(n, 1000) for n in (1, 10, 15, 500, 985, 990)]
-    assert [s.replace("\xa0", " ") for s in shares] == [
-        "0.1 %", "1 %", "1.5 %", "50 %", "98.5 %", "99 %",
-    ]  # fmt: skip
-    assert percent(1, 10**6) == "under 0.1\xa0%"
-    assert percent(0, 0) == "0\xa0%"
-
-
-def test_numbers_with_nouns() -> None:
-    assert [counted(n, "cell") for n in (0, 1, 1200)] == ["0 cells", "1 cell", "1,200 cells"]
+def test_a_few_names_and_how_many_more() -> None:
     assert names(["a", "b", "c", "d", "e"]).endswith("c</bdi> and 2 more")
+    assert cut("x" * 91) == "x" * 89 + "…"
+    assert cut("x" * 90) == "x" * 90

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from cellport.runtime.report.charts import WIDTH, Dots, Place, scatter
+from cellport.runtime.report.charts import WIDTH, Dots, MapLabel, scatter
+from cellport.runtime.report.markup import Html
 from cellport.runtime.report.path_charts import Ways, along_edge, figures, gene_curve, time_key
 
 SHARES = arrays(np.float64, 10, elements=st.floats(0, 1))
@@ -22,7 +23,7 @@ def test_a_path_lies_on_the_map_with_its_milestones() -> None:
     cells = rng.normal(size=(200, 2))
     path = np.stack([np.linspace([-1, -1], [1, 1], 9), np.linspace([1, 1], [1, -1], 9)])
     ways = Ways(path, np.array([[-1, -1], [1, 1], [1, -1]]), np.array([True, False, False]))
-    drawn = scatter(Dots("ref", "", cells), [], [Place(1, "start", path[0, 0])], "map", ways)
+    drawn = scatter(Dots("ref", cells), [], [MapLabel(1, "start", path[0, 0])], "map", ways)
     assert "nan" not in drawn
     assert drawn.count('class="stop"') == 3
     assert drawn.count('class="root"') == 1
@@ -62,6 +63,6 @@ def test_dots_are_drawn_where_the_query_has_cells(level: np.ndarray, first: int)
 
 def test_titles_stand_over_drawings() -> None:
     assert figures([]) == ""
-    drawn = figures([("<i>A</i>", "<svg></svg>", "rises")])
+    drawn = figures([(Html("<i>A</i>"), Html("<svg></svg>"), "rises")])
     assert "<figcaption><i>A</i></figcaption><svg></svg><p>rises</p>" in drawn
     assert time_key("start", "end").count("<i class") == 10

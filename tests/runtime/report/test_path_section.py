@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from cellport.runtime.atlas.trajectory import Trajectory
-from cellport.runtime.mapping.gather.lineage_counts import QueryLineages
+from cellport.runtime.mapping.gather.lineages import QueryLineages
 from cellport.runtime.report.page import render
 
 EDGES = ("stem -> fork", "fork -> left", "fork -> right")
@@ -17,24 +17,24 @@ EDGES = ("stem -> fork", "fork -> left", "fork -> right")
 
 @pytest.fixture
 def trajectory(made_up_path: Any) -> Trajectory:
-    a, s = made_up_path.arrays(3), made_up_path.summary
+    arrays, graph = made_up_path.arrays(3), made_up_path.structure.trajectory
     return Trajectory(
-        milestones=tuple(s["milestones"]),
-        edges=tuple(s["edges"]),
-        ends=a["trajectory_ends"],
-        path=a["trajectory_path"],
-        share=a["trajectory_share"],
-        terminals=tuple(s["terminal_states"]),
-        bound=a["trajectory_bound"],
-        lineage_edges=a["lineage_edges"] > 0,
-        time=a["lineage_time"],
-        expression=a["lineage_expression"],
+        milestones=graph.milestones,
+        edges=graph.edge_names,
+        ends=np.array(graph.edges),
+        path=arrays["trajectory_path"],
+        share=arrays["trajectory_share"],
+        terminals=graph.terminal_names,
+        bound=arrays["trajectory_bound"],
+        lineage_edges=arrays["lineage_edges"] > 0,
+        time=arrays["lineage_time"],
+        expression=arrays["lineage_expression"],
     )
 
 
 @pytest.fixture
 def on_path(made_up: Any) -> Any:
-    return made_up.cells(400, layout=True, clusters=("0", "1"), edges=EDGES, states=2)
+    return made_up.cells(400, clusters=("0", "1"), edges=EDGES, states=2)
 
 
 def _query(
@@ -98,7 +98,7 @@ def test_genes_that_were_not_measured_are_left_out(
     made_up: Any, on_path: Any, trajectory: Trajectory
 ) -> None:
     c = made_up.contents(on_path, trajectory=trajectory)
-    genes = c.gene_names.tolist()
+    genes = c.manifest.panel.names.tolist()
     query = _query(trajectory, (True, False, True))
     page = made_up.page(replace(c, query_lineages=query))
     labels = " ".join(attrs.get("aria-label", "") for _, attrs in page.tags)
@@ -106,15 +106,15 @@ def test_genes_that_were_not_measured_are_left_out(
     assert f"{genes[1]} on the way" not in labels
 
 
-def test_an_older_atlas_is_told_as_far_as_it_goes(made_up: Any, on_path: Any) -> None:
+def test_a_path_without_a_course_is_told_as_far_as_it_goes(made_up: Any, on_path: Any) -> None:
     page = made_up.page(made_up.contents(on_path))
     assert {"path", "clusters"} <= _sections(page)
     assert "lineage-genes" not in _sections(page)
-    assert "made before" in page.text
+    assert "does not hold the course of its path" in page.text
 
 
 def test_an_atlas_without_a_trajectory_has_clusters_alone(made_up: Any) -> None:
-    cells = made_up.cells(200, layout=True, clusters=("a", "b"))
+    cells = made_up.cells(200, clusters=("a", "b"))
     page = made_up.page(made_up.contents(cells))
     assert "clusters" in _sections(page)
     assert "path" not in _sections(page)
@@ -125,7 +125,7 @@ def test_an_atlas_without_a_trajectory_has_clusters_alone(made_up: Any) -> None:
 def test_no_cells_and_cells_beside_the_path(
     made_up: Any, on_path: Any, trajectory: Trajectory
 ) -> None:
-    nobody = made_up.cells(0, layout=True, clusters=("0", "1"), edges=EDGES, states=2)
+    nobody = made_up.cells(0, clusters=("0", "1"), edges=EDGES, states=2)
     assert "path" not in _sections(made_up.page(made_up.contents(nobody, trajectory=trajectory)))
     away = replace(on_path, obs=on_path.obs | {
         "cellport_edge": np.full(on_path.n, -1, np.int32),
@@ -142,7 +142,7 @@ def test_no_cells_and_cells_beside_the_path(
 def test_names_are_never_markup(made_up: Any, trajectory: Trajectory, title: str) -> None:
     edges = (f"{title} -> fork", "fork -> left", "fork -> right")
     named = replace(trajectory, milestones=(title, *trajectory.milestones[1:]), edges=edges)
-    cells = made_up.cells(100, layout=True, clusters=(title, "1"), edges=edges, states=2)
+    cells = made_up.cells(100, clusters=(title, "1"), edges=edges, states=2)
     c = made_up.contents(cells, trajectory=named, query_lineages=_query(named))
     made_up.page(c)
     page = render(c)

@@ -5,12 +5,17 @@ import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import scipy.sparse as sp
 
 import cellport
+from cellport.runtime.atlas.file import npy_bytes
 from cellport.runtime.errors import AtlasError, OutputError
 from cellport.runtime.map_files import map_files
-from cellport.runtime.mapping.atlas import Atlas, MapOptions, load_atlas
+from cellport.runtime.mapping.atlas import Atlas, load_atlas
+from cellport.runtime.mapping.gather import FINDINGS, REPORT
+from cellport.runtime.mapping.options import MapOptions
 
 
 @pytest.fixture(scope="module")
@@ -57,15 +62,38 @@ def test_the_page_does_not_depend_on_the_blocks(
     assert undated(one) == undated(other)
 
 
+def of_the_result(page: Path) -> str:
+    """What a page of written cells says when nothing was written."""
+    text = re.sub(r'<tr><th scope="row">mapped cells</th>.*?</tr>\n', "", undated(page))
+    return re.sub(r"in <bdi class=.name.>out.csv</bdi>", "of the result", text)
+
+
 def test_a_mapping_in_memory_has_the_same_report(atlas: Atlas, query: Path, tmp_path: Path) -> None:
     one, other = tmp_path / "one.html", tmp_path / "other.html"
     map_files(atlas, query, tmp_path / "out.csv", report=one)
     cellport.write_report(atlas, atlas.map(query), other)
-    row = re.compile(r'<tr><th scope="row">mapped cells</th>.*?</tr>\n')
-    expected = row.sub("", undated(one))
-    assert undated(other) == re.sub(
-        r"in <bdi class=.name.>out.csv</bdi>", "of the result", expected
-    )
+    assert undated(other) == of_the_result(one)
+
+
+def test_a_report_shows_what_was_gathered(
+    tiny_path_atlas: Path, tiny_fork: Any, tmp_path: Path, made_up: Any
+) -> None:
+    query, one, other = (tmp_path / name for name in ("query.h5ad", "one.html", "other.html"))
+    adata = tiny_fork(seed=1)
+    # cells of no type: their genes are exchanged
+    adata.X = sp.vstack([adata.X[:40, ::-1], adata.X[40:]], format="csr")
+    adata.write_h5ad(query)
+    atlas = load_atlas(tiny_path_atlas)
+    map_files(atlas, query, tmp_path / "out.csv", report=one)
+    cellport.write_report(atlas, atlas.map(query, gather=REPORT), other)
+    assert undated(other) == of_the_result(one)
+    text = made_up.read(undated(other)).text
+    assert "cells look like nothing in the atlas; they resemble" in text
+    assert "take the same course in your cells" in text
+    cellport.write_report(atlas, atlas.map(query, gather=(FINDINGS,)), other)
+    text = made_up.read(undated(other)).text
+    assert "Groups that belong together" not in text
+    assert "own counts were not at hand" in text
 
 
 @pytest.mark.parametrize(
@@ -84,7 +112,7 @@ def test_a_bad_place_is_refused_before_mapping(
 
     out = tmp_path / "out.csv"
     with pytest.raises(OutputError, match=words):
-        map_files(atlas, query, out, report=tmp_path / report, started=started)
+        map_files(atlas, query, out, report=tmp_path / report, on_start=started)
     assert [p.name for p in tmp_path.iterdir()] == ["in"]
 
 
@@ -115,7 +143,7 @@ def test_neither_appears_without_the_other(
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        map_files(atlas, query, out, report=report, progress=stop)
+        map_files(atlas, query, out, report=report, on_progress=stop)
     assert [p.name for p in tmp_path.iterdir()] == ["in"]
 
     def full(source: object, target: object) -> None:
@@ -128,15 +156,11 @@ def test_neither_appears_without_the_other(
     assert [p.name for p in tmp_path.iterdir()] == ["in"]
 
 
-def test_a_damaged_reference_is_seen_before_mapping(
+def test_a_damaged_reference_leaves_nothing_behind(
     rewritten_atlas: Any, query: Path, tmp_path: Path
 ) -> None:
-    import numpy as np
-
-    from cellport.runtime.atlas.file import npy_bytes
-
-    path = rewritten_atlas({"arrays/reference_label.npy": npy_bytes(np.zeros(3, np.int32))})
-    with pytest.raises(AtlasError, match="do not fit each other"):
+    latent = npy_bytes(np.full((240, 8), np.nan, np.float32))
+    path = rewritten_atlas({"arrays/reference_latent.npy": latent})
+    with pytest.raises(AtlasError, match="get the atlas again"):
         map_files(load_atlas(path), query, tmp_path / "out.csv", report=tmp_path / "r.html")
-    assert not (tmp_path / "out.csv").exists()
-    assert not (tmp_path / "r.html").exists()
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["in", "rewritten.cellport"]

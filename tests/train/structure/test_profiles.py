@@ -12,8 +12,8 @@ from cellport.models.deploy import ExpectedCounts
 from cellport.models.normalise import PanelNormaliser
 from cellport.models.vae import CountVAE, ModelConfig
 from cellport.runtime.atlas.trajectory import LIBRARY as LIBRARY_OF_ATLASES
-from cellport.runtime.report.path_collect import BOUND as BOUND_IN_REPORTS
-from cellport.runtime.report.path_collect import EDGE_BINS as BINS_IN_REPORTS
+from cellport.runtime.mapping.gather.paths import BOUND as BOUND_IN_REPORTS
+from cellport.runtime.mapping.gather.paths import EDGE_BINS as BINS_IN_REPORTS
 from cellport.train.structure.profiles import (
     BOUND,
     EDGE_BINS,

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,16 +10,21 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from cellport.runtime.atlas.file import AtlasFile
+from cellport.runtime.columns import CORRECTED
 from cellport.runtime.errors import InputError
 from cellport.runtime.genes.match import Panel
 from cellport.runtime.map_files import map_files
 from cellport.runtime.mapping.annotate.corrected import (
-    CORRECTED,
+    Correction,
+    correct,
     find_genes,
     measure_batch_share,
     names_or_file,
+    prepare,
 )
 from cellport.runtime.mapping.atlas import Atlas
+from cellport.runtime.mapping.options import MapOptions
 
 PANEL = Panel(
     ("ACTB", "CD3E", "", "Cd3e", "NKX2-1"),
@@ -116,7 +122,7 @@ def test_values_are_those_of_the_decoder(atlas: Atlas, tiny_cells: Any, batch: s
 
 
 def test_a_chosen_batch_makes_a_difference(atlas: Atlas, tiny_cells: Any) -> None:
-    genes = list(atlas.manifest.symbols[:20])
+    genes = list(atlas.panel.symbols[:20])
     north, south, mean = (
         atlas.map(tiny_cells.adata(), corrected_expression=genes, corrected_batch=b)[CORRECTED]
         for b in ("north", "south", None)
@@ -128,10 +134,10 @@ def test_a_chosen_batch_makes_a_difference(atlas: Atlas, tiny_cells: Any) -> Non
 def test_files_hold_the_same_whatever_the_blocks(
     atlas: Atlas, query_path: Path, tmp_path: Path
 ) -> None:
-    genes = ",".join(atlas.manifest.symbols[:4])
+    genes = ",".join(atlas.panel.symbols[:4])
     whole, parts, table = (tmp_path / name for name in ("a.h5ad", "b.h5ad", "c.csv"))
     for out, block in ((whole, 2048), (parts, 7), (table, 50)):
-        map_files(atlas, query_path, out, _options(corrected_expression=genes, block_cells=block))
+        map_files(atlas, query_path, out, MapOptions(corrected_expression=genes, block_cells=block))
     with h5py.File(whole) as one, h5py.File(parts) as other:
         values = one["obsm"][CORRECTED][:]
         np.testing.assert_array_equal(values, other["obsm"][CORRECTED][:])
@@ -145,15 +151,30 @@ def test_files_hold_the_same_whatever_the_blocks(
     assert float(rows[8][f"corrected_{named[2]}"]) == pytest.approx(values[8, 2], rel=1e-6)
 
 
-def test_genes_that_follow_the_batch_are_told(atlas: Atlas, tiny_cells: Any) -> None:
-    everything = list(atlas.manifest.symbols)
-    stream = atlas.stream(tiny_cells.adata(), corrected_expression=everything)
-    assert stream.correction is not None
-    for gene in stream.correction.doubtful:
-        assert stream.correction.batch_share[everything.index(gene)] > 0.5
-    told = [note for note in stream.notes if "doubtful" in note]
-    assert bool(told) == bool(stream.correction.doubtful)
-    assert "smoothed" in stream.correction.notes(n_batches=1)[0]
+def test_genes_that_follow_the_batch_are_told(fork_atlas: AtlasFile, made: Any) -> None:
+    two = replace(fork_atlas, manifest=replace(fork_atlas.manifest, batches=("one", "three")))
+    genes = ("GENE0", "GENE1", "GENE39")
+    found = correct(two, genes, None, made.setting(two).decode)
+    assert found.doubtful == ("GENE1", "GENE39")
+    note = found.notes(2)[0]
+    assert note.startswith("Corrected expression of GENE1, GENE39 is doubtful")
+    assert found.in_brief()["doubtful_genes"] == ["GENE1", "GENE39"]
+    assert "smoothed" in found.notes(1)[0]
+    many = Correction(tuple("abcdefghijklm"), np.arange(13), None, np.ones(13))
+    assert "h, i, j and 3 more is doubtful" in many.notes(2)[0]
+    assert Correction(("a",), np.arange(1), None, np.zeros(1)).notes(2) == ()
+
+
+def test_cells_are_decoded_and_empty_ones_are_not(fork_atlas: AtlasFile, made: Any) -> None:
+    assert prepare(made.setting(fork_atlas)) is None
+    setting = made.setting(fork_atlas, corrected_expression="GENE1,GENE0", corrected_batch="one")
+    found = prepare(setting)
+    assert found is not None
+    values = found.annotate(made.cells([9, 0], latent=[[5, 6], [7, 8]]))[CORRECTED]
+    np.testing.assert_array_equal(values, np.float32([[3, 5], [np.nan, np.nan]]))
+    assert found.schema.flat_names(CORRECTED) == ["corrected_GENE1", "corrected_GENE0"]
+    assert found.facts["corrected"]["batch"] == "one"
+    assert "single batch" in found.notes[0]
 
 
 @pytest.mark.parametrize(
@@ -169,7 +190,7 @@ def test_genes_that_follow_the_batch_are_told(atlas: Atlas, tiny_cells: Any) -> 
 def test_what_cannot_be_corrected_is_refused(
     atlas: Atlas, tiny_cells: Any, how: dict[str, str], says: str
 ) -> None:
-    gene = atlas.manifest.symbols[0]
+    gene = atlas.panel.symbols[0]
     how = {key: value.replace("@", gene) for key, value in how.items()}
     with pytest.raises(InputError, match=says):
         atlas.stream(tiny_cells.adata(), **how)
@@ -179,9 +200,3 @@ def test_nothing_is_decoded_unless_asked(atlas: Atlas, tiny_cells: Any) -> None:
     mapping = atlas.map(tiny_cells.adata())
     assert CORRECTED not in mapping.obsm
     assert "corrected" not in mapping.uns["cellport"]
-
-
-def _options(**changes: Any) -> Any:
-    from cellport import MapOptions
-
-    return MapOptions(**changes)

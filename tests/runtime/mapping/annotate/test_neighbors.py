@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from cellport.runtime.errors import InputError, MissingDependencyError
-from cellport.runtime.mapping.annotate.neighbors import open_neighbors, reference_names
+from cellport.runtime.errors import AtlasError, InputError, MissingDependencyError
+from cellport.runtime.mapping.annotate.neighbors import open_index, prepare, reference_names
 from cellport.runtime.mapping.atlas import Atlas
 from cellport.train.export.centroids import neighbor_centroids
 
@@ -49,12 +49,32 @@ def _large(n_cells: int = 20_000) -> _Reference:
 
 
 def test_a_reference_cell_is_its_own_nearest_neighbour(tiny_atlas: Any) -> None:
-    neighbors = open_neighbors(tiny_atlas, 3)
     latent = tiny_atlas.array("reference_latent")
-    position, distance = neighbors.search(latent, 1, None)
+    position, distance = open_index(tiny_atlas).search(latent, 3, 1, None)
     np.testing.assert_array_equal(distance[:, 0], 0)
     same = np.all(latent[position[:, 0]] == latent, axis=1)
     assert same.all()
+
+
+def test_cells_get_the_names_and_labels_of_their_neighbours(small_atlas: Any, made: Any) -> None:
+    latent = np.arange(14, dtype=np.float32).reshape(7, 2)
+    label = np.array([0, 1, -1, 0, 1, -1, 0], np.int32)
+    atlas = small_atlas({"reference_latent": latent, "reference_label": label})
+    found = prepare(made.setting(atlas, neighbors=2))
+    values = found.annotate(made.cells([100, 100], latent=[latent[0] - 1, latent[5] + 0.1]))
+    assert values["cellport_neighbors"].tolist() == ["a;b", "f;g"]
+    assert values["cellport_neighbor_labels"].tolist() == ["B cell;T cell", ";B cell"]
+    expected = np.sqrt([[2, 18], [0.02, 2 * 1.9**2]])
+    np.testing.assert_allclose(values["cellport_neighbor_distance"], expected, rtol=1e-4)
+
+
+def test_cells_without_ids_are_numbered(small_atlas: Any) -> None:
+    assert reference_names(small_atlas()).tolist() == list("abcdefg")
+    wrong = small_atlas({"reference_names": np.frombuffer(b"a\nb", np.uint8)})
+    with pytest.raises(AtlasError, match="names 2 of 7 reference cells"):
+        reference_names(wrong)
+    reference = _Reference({"reference_latent": np.zeros((3, 2), np.float32)})
+    assert reference_names(reference).tolist() == ["0", "1", "2"]  # type: ignore[arg-type]
 
 
 def test_mapping_names_neighbours_with_their_labels(tiny_atlas: Any, tiny_cells: Any) -> None:
@@ -80,31 +100,29 @@ def test_nothing_is_searched_unless_asked(tiny_atlas: Any, tiny_cells: Any) -> N
     assert not any("neighbor" in name for name in (*mapping.obs, *mapping.obsm))
 
 
-@pytest.mark.parametrize("k", [-1, 10_000_000])
-def test_impossible_number_is_refused(tiny_atlas: Any, k: int) -> None:
-    with pytest.raises(InputError, match="--neighbors must be from 1"):
-        open_neighbors(tiny_atlas, k)
+@pytest.mark.parametrize("k", [-1, 8])
+def test_an_impossible_number_is_refused(small_atlas: Any, made: Any, k: int) -> None:
+    with pytest.raises(InputError, match=f"--neighbors must be from 1 to 7, .* not {k}"):
+        prepare(made.setting(small_atlas(), neighbors=k))
 
 
 def test_index_of_a_large_reference_finds_what_exact_search_finds() -> None:
     pytest.importorskip("faiss")
     reference = _large()
     query = reference.array("reference_latent")[:300] + 0.1
-    position, distance = open_neighbors(reference, 10).search(query, 2, None)  # type: ignore[arg-type]
+    index = open_index(reference)  # type: ignore[arg-type]
+    position, distance = index.search(query, 10, 2, None)
     without = {k: v for k, v in reference.arrays.items() if k != "neighbor_centroids"}
-    exact = open_neighbors(_Reference(without), 10)  # type: ignore[arg-type]
-    true_position, true_distance = exact.search(query, 2, None)
+    exact = open_index(_Reference(without))  # type: ignore[arg-type]
+    true_position, true_distance = exact.search(query, 10, 2, None)
     recall = np.mean([len({*a} & {*b}) / 10 for a, b in zip(position, true_position, strict=True)])
     assert recall > 0.95
     np.testing.assert_allclose(distance[:, 0], true_distance[:, 0], rtol=1e-3)
-    one_by_one = [
-        open_neighbors(reference, 10).search(query[i : i + 1], 1, None)[1]
-        for i in range(3)  # type: ignore[arg-type]
-    ]
+    one_by_one = [index.search(query[i : i + 1], 10, 1, None)[1] for i in range(3)]
     np.testing.assert_array_equal(np.concatenate(one_by_one), distance[:3])
 
 
 def test_large_reference_without_faiss_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "faiss", None)
     with pytest.raises(MissingDependencyError, match=r"cellport\[neighbors\]"):
-        open_neighbors(_large(), 5)  # type: ignore[arg-type]
+        open_index(_large())  # type: ignore[arg-type]

@@ -1,18 +1,16 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from cellport.runtime.columns import Column, MappedBlock, Schema
+from cellport.runtime.atlas.file import AtlasFile
+from cellport.runtime.columns import Column
 from cellport.runtime.errors import InputError
-from cellport.runtime.mapping.annotate.origin import (
-    QUERY,
-    distinct_names,
-    with_query,
-    with_query_schema,
-)
+from cellport.runtime.mapping.annotate.origin import distinct_names, prepare
 
 
 def test_names_are_as_short_as_they_can_be() -> None:
@@ -23,15 +21,15 @@ def test_names_are_as_short_as_they_can_be() -> None:
         distinct_names(["a/x.h5ad", "a/x.h5ad"])
 
 
-def test_only_several_queries_need_a_column() -> None:
-    schema = Schema((Column("prob", "float"),), {"X": 2})
-    assert with_query_schema(schema, ("x",)) is schema
-    assert with_query_schema(schema, ("x", "y")) == Schema(
-        (*schema.columns, Column(QUERY, "category", ("x", "y"))), {"X": 2}
-    )
-    prob = {"prob": np.ones(3, np.float32)}
-    block = with_query(MappedBlock(7, np.array(["c"] * 3, object), prob, {}), 1)
-    assert block.start == 7
-    assert block.obs["prob"] is prob["prob"]
-    assert block.obs[QUERY].tolist() == [1, 1, 1]
-    assert block.obs[QUERY].dtype == np.int32
+def test_only_several_queries_need_a_column(
+    small_atlas: Callable[..., AtlasFile], made: Any
+) -> None:
+    atlas = small_atlas()
+    assert prepare(made.setting(atlas)) is None
+    assert prepare(made.setting(atlas, queries=(("x",), 0))) is None
+    found = prepare(made.setting(atlas, queries=(("x", "y"), 1)))
+    assert found is not None
+    assert found.schema.columns == (Column("cellport_query", "category", ("x", "y")),)
+    codes = found.annotate(made.cells([1, 0, 2]))["cellport_query"]
+    assert codes.tolist() == [1, 1, 1]
+    assert codes.dtype == np.int32

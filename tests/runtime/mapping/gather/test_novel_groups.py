@@ -17,7 +17,6 @@ from cellport.runtime.mapping.gather.novel_groups import (
     NovelCells,
     NovelGroup,
     group_latents,
-    panel_values,
     type_distance,
 )
 from cellport.runtime.sources.block import CountBlock
@@ -77,7 +76,7 @@ def _groups(atlas: AtlasFile, cells: Any, size: int) -> tuple[NovelGroup, ...]:
 @pytest.mark.parametrize("size", [600, 77])
 def test_a_group_is_found_with_its_genes(tiny_atlas: AtlasFile, cells: Any, size: int) -> None:
     (group,) = _groups(tiny_atlas, cells, size)
-    symbols = tiny_atlas.manifest.symbols
+    symbols = tiny_atlas.manifest.panel.symbols
     assert group.n_cells == 90
     assert group.label == "alpha"
     assert group.prob == pytest.approx(0.75)
@@ -130,7 +129,7 @@ def test_genes_that_the_query_lacks_are_no_markers(tiny_atlas: AtlasFile, cells:
     found.add(_block(tiny_atlas, 0, novel, counts), _match(len(column), column, len(column)))
     for group in found.groups():
         named = {*group.markers, *group.lacks}
-        assert not named & {tiny_atlas.manifest.symbols[g] for g in (up, down)}
+        assert not named & {tiny_atlas.manifest.panel.symbols[g] for g in (up, down)}
 
 
 def test_latents_far_apart_are_grouped_apart() -> None:
@@ -160,12 +159,6 @@ def test_distance_without_types(
     atlas = open_atlas_file(rewritten_atlas({"arrays/reference_label.npy": unlabelled}))
     expected = np.sqrt(latent.var(axis=0, dtype=np.float64).sum())
     assert type_distance(atlas) == pytest.approx(expected, rel=1e-5)
-
-
-def test_values_are_normalised_over_the_genes_that_match() -> None:
-    counts = sp.csr_matrix(np.array([[1, 2, 3, 4], [0, 0, 0, 5]], np.float32))
-    found = panel_values(counts, np.array([2, -1, 2, 0], np.int32), 3, 100.0).toarray()
-    np.testing.assert_allclose(found, np.log1p([[50, 0, 50], [100, 0, 0]]), rtol=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -1,38 +1,38 @@
 from __future__ import annotations
 
-import json
-
 import numpy as np
 
-from cellport.runtime.columns import MappedBlock
+from cellport.runtime.columns import QUALITIES, Column, MappedBlock, Schema
 from cellport.runtime.mapping.gather.tally import Tally
 
+QUALITY = Column("cellport_qc", "category", QUALITIES)
+SCHEMA = Schema((Column("cellport_call", "category", ("B", "T", "unknown")), QUALITY))
 
-def block(calls: list[int], quality: list[int], prob: list[float]) -> MappedBlock:
+
+def tally(schema: Schema, calls: list[int], quality: list[int], prob: list[float]) -> Tally:
     obs = {
         "cellport_call": np.array(calls, np.int32),
         "cellport_qc": np.array(quality, np.int32),
         "cellport_prob": np.array(prob, np.float32),
     }
-    return MappedBlock(0, np.array(["c"] * len(calls), object), obs, {})
+    found = Tally(schema)
+    found.add(MappedBlock(0, np.array(["c"] * len(calls), object), obs, {}))
+    return found
 
 
-def test_tallies_of_parts_join_to_that_of_the_whole() -> None:
-    names = ("B", "T", "unknown")
-    first, second = block([0, 1, 1], [0, 0, 2], [1, 0.5, 0.25]), block([2], [1], [0])
-    whole, one, other = Tally(), Tally(), Tally()
-    for part in (first, second):
-        whole.add(part, names)
-    one.add(first, names)
-    other.add(second, names)
-    one.join(Tally.from_plain(json.loads(json.dumps(other.plain()))))
-    assert one == whole
-    assert whole.calls == {"B": 1, "T": 2, "unknown": 1}
-    assert whole.quality == {"ok": 2, "low_depth": 1, "empty": 1}
-    assert (whole.cells, whole.prob) == (4, 1.75)
+def test_cells_are_counted_by_call_and_quality_most_first() -> None:
+    found = tally(SCHEMA, [0, 1, 1, 2], [0, 0, 2, 1], [1, 0.5, 0.25, 0])
+    assert list(found.calls.items()) == [("T", 2), ("B", 1), ("unknown", 1)]
+    assert list(found.quality.items()) == [("ok", 2), ("empty", 1), ("low_depth", 1)]
+    assert (found.n_cells, found.mean_prob) == (4, 1.75 / 4)
 
 
 def test_without_labels_only_quality_is_counted() -> None:
-    tally = Tally()
-    tally.add(block([0, 0], [0, 0], [1, 1]), ())
-    assert (tally.cells, dict(tally.calls), dict(tally.quality)) == (2, {}, {"ok": 2})
+    found = tally(Schema((QUALITY,)), [0, 0], [0, 0], [1, 1])
+    assert (found.n_cells, found.calls, found.quality) == (2, {}, {"ok": 2})
+    assert found.mean_prob == 0
+
+
+def test_no_cells() -> None:
+    found = Tally(SCHEMA)
+    assert (found.n_cells, found.calls, found.quality, found.mean_prob) == (0, {}, {}, 0)

@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from cellport.runtime.atlas.file import AtlasFile
+from cellport.runtime.columns import UNKNOWN
+from cellport.runtime.mapping.annotate.annotator import Annotator
+from cellport.runtime.mapping.annotate.labels import prepare
+
+PROB = np.array(
+    [[0.9, 0.05, 0.05], [0.2, 0.5, 0.3], [0.26, 0.25, 0.49], [0.0, 0.0, 1.0]], np.float32
+)
+FULL = [5000.0] * 4
+
+
+@pytest.fixture
+def labelled(small_atlas: Callable[..., AtlasFile], forgery: Any, made: Any) -> Any:
+    """How to label the four cells above on an atlas of three labels."""
+    usual = forgery.manifest()
+
+    def label(
+        library: list[float],
+        call_prob: float = 0.5,
+        set_prob: tuple[float, ...] = (0.05, 0.25, 0.3),
+        **fields: Any,
+    ) -> dict[str, Any]:
+        atlas = small_atlas(
+            labels=("alpha", "beta", "gamma"),
+            parents=fields.get("parents", {}),
+            head=replace(usual.head, set_prob=set_prob),
+            thresholds=replace(usual.thresholds, call_prob=call_prob),
+        )
+        found = prepare(made.setting(atlas))
+        assert found is not None
+        return _in_words(found, made.cells(library, label_prob=PROB))
+
+    return label
+
+
+def _in_words(found: Annotator, cells: Any) -> dict[str, Any]:
+    values = found.annotate(cells)
+    for column in found.schema.columns:
+        if column.kind == "category":
+            values[column.name] = [column.categories[code] for code in values[column.name]]
+    return {name.removeprefix("cellport_"): list(of_cells) for name, of_cells in values.items()}
+
+
+def test_labels_and_calls(labelled: Any) -> None:
+    found = labelled([100, 5000, 99.5, 0])
+    assert found["label"] == ["alpha", "beta", "gamma", UNKNOWN]
+    assert found["call"] == ["alpha", "beta", UNKNOWN, UNKNOWN]
+    assert found["prob"] == np.float32([0.9, 0.5, 0.49, 0]).tolist()
+
+
+@pytest.mark.parametrize("call_prob", [0.0, 0.5])
+def test_an_empty_cell_is_unknown_however_sure_the_network_is(
+    labelled: Any, call_prob: float
+) -> None:
+    found = labelled([0, 0, 0, 0], call_prob)
+    assert set(found["label"]) == set(found["call"]) == {UNKNOWN}
+    assert set(found["prob"]) == {0}
+    assert set(found["label_set"]) == {""}
+
+
+@pytest.mark.parametrize(("call_prob", "unknown"), [(0.0, 0), (0.5, 1), (0.51, 2), (1.0, 3)])
+def test_calls_honour_the_atlas_s_threshold(labelled: Any, call_prob: float, unknown: int) -> None:
+    found = labelled(FULL, call_prob)
+    assert found["call"].count(UNKNOWN) == unknown
+    assert UNKNOWN not in found["label"]
+
+
+def test_a_call_backs_off_along_the_tree(labelled: Any) -> None:
+    parents = {"beta": "beta or gamma", "gamma": "beta or gamma"}
+    found = labelled([*FULL[:3], 0], 0.7, parents=parents)
+    assert found["call"] == ["alpha", *["beta or gamma"] * 2, UNKNOWN]
+    assert found["label"] == ["alpha", "beta", "gamma", UNKNOWN]
+
+
+def test_label_sets_hold_every_label_that_reaches_its_threshold(labelled: Any) -> None:
+    found = labelled([*FULL[:3], 0])
+    assert found["label_set"] == ["alpha", "beta;gamma;alpha", "gamma;alpha;beta", ""]
+
+
+def test_the_best_label_is_in_its_set_even_below_the_threshold(labelled: Any) -> None:
+    found = labelled(FULL, set_prob=(1.0, 1.0, 1.0))
+    assert found["label_set"] == ["alpha", "beta", "gamma", "gamma"]
