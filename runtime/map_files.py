@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from cellport.runtime.base.files import whole_file
 from cellport.runtime.base.prefetch import prefetch
 from cellport.runtime.columns import MappedBlock, Schema
 from cellport.runtime.errors import InputError, OutputError
@@ -253,7 +254,6 @@ def _tabulated(
     if table is None or query is None or atlas.trajectory is None:
         return nullcontext()
     from cellport.runtime.mapping.gather.lineage_counts import gene_table
-    from cellport.runtime.writers.output import whole_file
 
     separator = "\t" if str(table).lower().endswith(".tsv") else ","
     return whole_file(table, gene_table(atlas.file, atlas.trajectory, query, separator))

@@ -11,7 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from cellport.runtime.cluster.dataset import Written, begin, check_folder, sweep, write_manifest
+from cellport.runtime.base.files import sweep
+from cellport.runtime.cluster.dataset import Written, begin, check_folder, write_manifest
 from cellport.runtime.cluster.plan import PART_CELLS, Plan, QueryPlan, absolute, deciding_options
 from cellport.runtime.errors import CellportError, InputError, MissingDependencyError, first_line
 from cellport.runtime.map_files import Summary

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from cellport.runtime.atlas.structure import structure_names
+from cellport.runtime.base.files import check_place, whole_file
 from cellport.runtime.columns import MappedBlock, Schema
 from cellport.runtime.errors import OutputError
 from cellport.runtime.mapping.atlas import Atlas
@@ -22,7 +23,6 @@ from cellport.runtime.report.collect import Collector
 from cellport.runtime.report.contents import Contents, NovelGroup
 from cellport.runtime.report.page import render
 from cellport.runtime.report.path_collect import PathCollector
-from cellport.runtime.writers.output import check_place, whole_file
 
 _ROWS = 65_536
 

@@ -22,11 +22,11 @@ from cellport.runtime.atlas.trajectory import (
     log_level,
     panel_names,
 )
+from cellport.runtime.base.files import check_place
 from cellport.runtime.columns import MappedBlock
 from cellport.runtime.errors import OutputError
 from cellport.runtime.genes.match import GeneMatch
 from cellport.runtime.sources.block import CountBlock
-from cellport.runtime.writers.output import check_place
 
 if TYPE_CHECKING:
     import scipy.sparse as sp

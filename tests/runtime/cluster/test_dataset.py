@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from cellport.runtime.base.files import sweep
 from cellport.runtime.cluster.dataset import (
     MANIFEST,
     Written,
@@ -19,7 +20,6 @@ from cellport.runtime.cluster.dataset import (
     facts_of_part,
     read_manifest,
     read_part,
-    sweep,
     write_manifest,
 )
 from cellport.runtime.cluster.plan import Part, Plan, QueryPlan, Stamp
@@ -165,7 +165,7 @@ def test_what_cannot_be_the_folder(tmp_path: Path) -> None:
     for name, words in (
         ("file", "is a file; on a cluster it is a folder"),
         ("out.h5ad", "named like a file"),
-        ("none/out", "does not exist; create it first"),
+        ("none/out", "does not exist; make it first"),
     ):
         with pytest.raises(OutputError, match=words):
             check_folder(tmp_path / name, [])
