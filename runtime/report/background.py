@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cellport.runtime.atlas.file import AtlasFile
+from cellport.runtime.base.bottom_k import spread_out
 from cellport.runtime.errors import AtlasError
-from cellport.runtime.report.collect import SAMPLED, Findings, spread_out
+from cellport.runtime.report.collect import SAMPLED, Findings
 
 _ROWS = 65_536
 # a dimension that varies less than this share of the widest one says nothing

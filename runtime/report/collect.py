@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cellport.runtime.base.bottom_k import spread_out
 from cellport.runtime.columns import MappedBlock, Schema
 from cellport.runtime.mapping.transfer import QC, UNKNOWN
 
@@ -231,20 +232,6 @@ class Collector:
             name: np.concatenate([self._kept[name], values[rows]])[best]
             for name, values in {"position": position, **of_cells}.items()
         }
-
-
-def spread_out(position: NDArray[np.int64]) -> NDArray[np.uint64]:
-    """Hash positions to uint64, one to one and without pattern.
-
-    References
-    ----------
-    Steele, Lea and Flood 2014, OOPSLA, "Fast splittable pseudorandom number generators": the
-    finaliser of SplitMix64.
-    """
-    x = position.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
-    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return np.asarray(x ^ (x >> np.uint64(31)), dtype=np.uint64)
 
 
 def _outcomes(calls: tuple[str, ...], labels: tuple[str, ...]) -> NDArray[np.int64]:

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from cellport.runtime.atlas.file import AtlasFile
 from cellport.runtime.atlas.trajectory import LIBRARY
+from cellport.runtime.base.bottom_k import spread_out
 from cellport.runtime.columns import MappedBlock
 from cellport.runtime.errors import AtlasError
 from cellport.runtime.genes.match import GeneMatch
-from cellport.runtime.report.collect import spread_out
 
 if TYPE_CHECKING:
     import scipy.sparse as sp

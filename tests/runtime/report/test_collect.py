@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 from cellport.runtime.columns import MappedBlock
-from cellport.runtime.report.collect import Collector, Findings, spread_out
+from cellport.runtime.report.collect import Collector, Findings
 
 
 def collect(cells: Any, cuts: list[int], sampled: int = 40) -> Findings:
@@ -127,7 +127,3 @@ def test_memory_does_not_grow_with_the_cells(made_up: Any) -> None:
         collector.add(MappedBlock(start, block.cell_names, block.obs, block.obsm))
         assert all(len(values) <= 100 for values in collector._kept.values())
     assert collector.findings().n_cells == 200_000
-
-
-def test_hashes_are_one_to_one() -> None:
-    assert len(np.unique(spread_out(np.arange(100_000)))) == 100_000
