@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from cellport.kernels.check import check_values
+from cellport.runtime.base.hints import hint
 from cellport.runtime.errors import InputError, MissingDependencyError
-from cellport.runtime.sources.trouble import cells, near_names
+from cellport.runtime.sources.trouble import cells
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -192,7 +193,7 @@ def _named(
     accepted: tuple[str, ...],
 ) -> Choice:
     if layer not in places:
-        raise InputError(f"{title} has no layer '{layer}'. {near_names(layer, places)}")
+        raise InputError(f"{title} has no layer '{layer}'. {hint(layer, places)}")
     place = places[layer]()
     content = classify(place.matrix.sample())
     if content in accepted:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cellport.runtime.base.hints import hint, near_names
 from cellport.runtime.base.processors import available_threads
 from cellport.runtime.errors import InputError
 from cellport.runtime.sources import gate
 from cellport.runtime.sources.memory import is_anndata, open_anndata, open_arrays
 from cellport.runtime.sources.source import Contents, Source
-from cellport.runtime.sources.trouble import near_names
 
 if TYPE_CHECKING:
     from cellport.runtime.sources.block import CountSource
@@ -182,5 +181,5 @@ def _near_files(path: Path) -> str:
         names = [entry.name for entry in path.parent.iterdir()]
     except OSError:
         return ""
-    near = difflib.get_close_matches(path.name, names, n=3, cutoff=0.6)
-    return near_names(path.name, near) if near else ""
+    near = near_names(path.name, names)
+    return hint(path.name, near) if near else ""

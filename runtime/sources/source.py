@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from cellport.runtime.base.hints import hint
 from cellport.runtime.errors import InputError
-from cellport.runtime.sources.trouble import cells, near_names, readable
+from cellport.runtime.sources.trouble import cells, readable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -197,8 +198,8 @@ class Source:
             When there is no such column, naming the near ones.
         """
         if name not in self._cells.columns:
-            hint = near_names(name, self._cells.columns)
-            raise InputError(f"{self._cells.where} has no column '{name}'. {hint}")
+            near = hint(name, self._cells.columns)
+            raise InputError(f"{self._cells.where} has no column '{name}'. {near}")
         with readable(f"{self._cells.where}['{name}']"):
             return self._cells.column(name)
 

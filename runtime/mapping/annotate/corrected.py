@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cellport.runtime.base.hints import hint, near_names
 from cellport.runtime.columns import MappedBlock
 from cellport.runtime.errors import InputError
 from cellport.runtime.genes.match import Panel
@@ -185,11 +185,7 @@ def check_batch(batch: str | None, batches: Sequence[str]) -> None:
     """
     if batch is None or batch in batches:
         return
-    near = difflib.get_close_matches(batch, batches, n=3, cutoff=0.5)
-    shown = near or list(batches[:20])
-    rest = f" and {len(batches) - len(shown):,} more" if len(batches) > len(shown) else ""
-    start = "did you mean" if near else "it has"
-    raise InputError(f"No batch {batch!r} in this atlas; {start} {', '.join(shown)}{rest}.")
+    raise InputError(f"No batch {batch!r} in this atlas. {hint(batch, batches)}")
 
 
 def measure_batch_share(
@@ -251,8 +247,7 @@ def names_or_file(text: str) -> tuple[str, ...]:
 def _not_there(missing: list[str], folded: dict[str, set[int]], panel: Panel) -> str:
     parts = []
     for name in missing[:_NAMED]:
-        near = difflib.get_close_matches(name.casefold(), folded, n=3, cutoff=0.6)
-        like = dict.fromkeys(panel.name(min(folded[key])) for key in near)
+        like = dict.fromkeys(panel.name(min(folded[key])) for key in near_names(name, folded))
         parts.append(f"{name} (near: {', '.join(like)})" if like else name)
     rest = f" and {len(missing) - _NAMED:,} more" if len(missing) > _NAMED else ""
     return (

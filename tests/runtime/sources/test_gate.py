@@ -143,7 +143,7 @@ def test_the_layer_named_is_the_only_one_used(counts):
         InputError, match=r"X holds log-normalised .* Raw counts are in layers\['co"
     ):
         open_source(query, layer="X")
-    with pytest.raises(InputError, match=r"no layer 'count'\. Near names: 'counts'"):
+    with pytest.raises(InputError, match=r"no layer 'count'\. Did you mean 'counts'"):
         open_source(query, layer="count")
 
 

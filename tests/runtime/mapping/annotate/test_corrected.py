@@ -162,8 +162,8 @@ def test_genes_that_follow_the_batch_are_told(atlas: Atlas, tiny_cells: Any) -> 
         ({"corrected_expression": "no such gene"}, "no such gene"),
         ({"corrected_expression": ","}, "No gene"),
         ({"corrected_batch": "north"}, "needs genes"),
-        ({"corrected_expression": "@", "corrected_batch": "nort"}, "did you mean north"),
-        ({"corrected_expression": "@", "corrected_batch": "x"}, "it has north, south"),
+        ({"corrected_expression": "@", "corrected_batch": "nort"}, "Did you mean 'north'"),
+        ({"corrected_expression": "@", "corrected_batch": "x"}, "There are: 'north', 'south'"),
     ],
 )
 def test_what_cannot_be_corrected_is_refused(
