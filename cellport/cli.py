@@ -276,8 +276,8 @@ def pull(atlas: str, as_json: bool, **settings: Any) -> None:
     from cellport import screen
     from cellport.runtime.fetch.pull import pull as pull_atlas
 
-    with screen.fetching() as report:
-        pulled = pull_atlas(atlas, report=report, **settings)
+    with screen.fetching() as on_progress:
+        pulled = pull_atlas(atlas, on_progress=on_progress, **settings)
     if as_json:
         _print_json(asdict(pulled))
     else:
