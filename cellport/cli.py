@@ -116,9 +116,9 @@ def train(reference: tuple[str, ...], out: str, as_json: bool, **settings: Any) 
     Several processes or cards: torchrun --nproc-per-node N -m cellport train ...
     """
     from cellport import screen
-    from cellport.runtime.base.extras import require_train
+    from cellport.runtime.base.extras import require
 
-    require_train()
+    require("train", "Training")
     from cellport.train.api import train_atlas
     from cellport.train.fit.processes import is_first
 
@@ -389,9 +389,9 @@ def warmup() -> None:
 def demo(out: str, seed: int, as_json: bool) -> None:
     """Train on real lung cells, map those of another technology, and draw them."""
     from cellport import screen
-    from cellport.runtime.base.extras import require_train
+    from cellport.runtime.base.extras import require
 
-    require_train()
+    require("train", "Training")
     from cellport.demo import run_demo
 
     result = run_demo(Path(out), seed, screen.training, screen.say)

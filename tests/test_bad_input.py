@@ -590,6 +590,9 @@ class Without:
             return None
         return self.finder.find_spec(name, path, target)
 
+    def __getattr__(self, name):
+        return getattr(self.finder, name)
+
 sys.meta_path[:] = [Without(finder) for finder in sys.meta_path]
 sys.argv[0] = "cellport"
 from cellport.cli import main

@@ -11,10 +11,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from cellport.runtime.base.extras import require
 from cellport.runtime.base.files import sweep
 from cellport.runtime.cluster.dataset import Written, begin, check_folder, write_manifest
 from cellport.runtime.cluster.plan import PART_CELLS, Plan, QueryPlan, absolute, deciding_options
-from cellport.runtime.errors import CellportError, InputError, MissingDependencyError, first_line
+from cellport.runtime.errors import CellportError, InputError, first_line
 from cellport.runtime.map_files import Summary
 from cellport.runtime.mapping.annotate.corrected import Correction
 from cellport.runtime.mapping.annotate.origin import distinct_names
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+# in a sentence about what is missing
+CLUSTER = "Mapping on a cluster"
 # how often Dask tries a task again that failed for another reason than its input
 _RETRIES = 2
 _GO_ON = "Parts that are done are kept: the same call goes on from there."
@@ -86,7 +89,7 @@ def map_dask(
         distributed or pyarrow is not installed.
     """
     began = time.perf_counter()
-    require_dask()
+    require("dask", CLUSTER)
     if part_cells < 1:
         raise InputError("part_cells must be at least 1.")
     if isinstance(sources, str | os.PathLike):
@@ -113,17 +116,6 @@ def map_dask(
             planned(plan)
         written = _mapped(client, shared, plan, known, progress)
     return _finished(opened, correction, plan, folder, out, written, began)
-
-
-def require_dask() -> None:
-    """Raise MissingDependencyError when a package that this needs is not installed."""
-    from importlib.util import find_spec
-
-    missing = [name for name in ("distributed", "pyarrow") if find_spec(name) is None]
-    if missing:
-        raise MissingDependencyError(
-            f"Mapping on a cluster needs {' and '.join(missing)}: pip install 'cellport[dask]'."
-        )
 
 
 def _run(atlas: Atlas, how: MapOptions, names: tuple[str, ...], folder: Path) -> Run:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from cellport.runtime.errors import MissingDependencyError
 from cellport.runtime.sources.anndata_layout import open_layout
 from cellport.runtime.sources.trouble import damaged, readable
 
@@ -29,16 +28,15 @@ def open_zarr(path: Path, threads: int) -> Contents:
     Raises
     ------
     MissingDependencyError
-        When zarr is not installed.
+        When zarr is not installed, or too old.
     InputError
         When the store is damaged or does not hold an AnnData.
     """
-    try:
-        import zarr
-    except ImportError as error:
-        raise MissingDependencyError(
-            f"{path} is a zarr store; reading it needs one more package: pip install zarr."
-        ) from error
+    from cellport.runtime.base.extras import require
+
+    require("zarr", f"Reading {path}, a zarr store,")
+    import zarr
+
     with readable(str(path)):
         root = zarr.open_group(str(path), mode="r")
     return open_layout(root, str(path), threads, lambda: None, partial(_check_chunks, path))

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cellport.runtime.columns import MappedBlock, Schema
-from cellport.runtime.errors import MissingDependencyError
 from cellport.runtime.writers.anndata_layout import (
     TEXT,
     cell_arrays,
@@ -29,16 +28,11 @@ class ZarrSink:
     """
 
     def __init__(self, path: Path, schema: Schema, n_cells: int) -> None:
-        try:
-            import zarr
-        except ModuleNotFoundError as error:
-            raise MissingDependencyError(
-                "Writing .zarr needs zarr: pip install 'cellport[zarr]'."
-            ) from error
-        if int(zarr.__version__.split(".")[0]) < 3:
-            raise MissingDependencyError(
-                f"Writing .zarr needs zarr 3 and this is {zarr.__version__}: pip install -U zarr."
-            )
+        from cellport.runtime.base.extras import require
+
+        require("zarr", "Writing .zarr")
+        import zarr
+
         self._store = _Zarr()
         self._root = zarr.open_group(str(path), mode="w-", zarr_format=2)
         found = cell_arrays(self._store, self._root, schema, n_cells)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from cellport.runtime.atlas.file import EXACT_BELOW, AtlasFile
 from cellport.runtime.columns import Column, MappedBlock
-from cellport.runtime.errors import AtlasError, InputError, MissingDependencyError
+from cellport.runtime.errors import AtlasError, InputError
 
 _LISTS_PER_SEARCH = 16
 
@@ -124,13 +124,11 @@ def _exact(latent: NDArray[np.float32], k: int) -> Search:
 
 
 def _inverted_lists(latent: NDArray[np.float32], centroids: NDArray[np.float32], k: int) -> Search:
-    try:
-        import faiss
-    except ImportError:
-        raise MissingDependencyError(
-            f"Neighbours among {len(latent):,} reference cells need faiss: "
-            "pip install 'cellport[neighbors]'."
-        ) from None
+    from cellport.runtime.base.extras import require
+
+    require("neighbors", f"Finding neighbours among {len(latent):,} reference cells")
+    import faiss
+
     width = latent.shape[1]
     # one cell's distances must not depend on the cells searched beside it, as they do with BLAS
     faiss.cvar.distance_compute_blas_threshold = np.iinfo(np.int32).max
