@@ -76,7 +76,7 @@ class CountSource(Protocol):
     ) -> Iterator[CountBlock]:
         """Yield the cells ``start:stop`` in order, at most `block_cells` a block.
 
-        Deep cells make shorter blocks (see `structure.MAX_NONZEROS`). Structure and values
+        Deep cells make shorter blocks (see `csr_checks.MAX_NONZEROS`). Structure and values
         of every block are checked before it leaves.
         """
         ...

@@ -17,12 +17,12 @@ from cellport.runtime.errors import InputError, MissingDependencyError
 from cellport.runtime.sources.trouble import cells
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
     from cellport.runtime.sources.block import CountBlock
-    from cellport.runtime.sources.source import Place, Sample
+    from cellport.runtime.sources.source import Candidate, Candidates, MatrixSample
 
 Content = Literal[
     "counts",
@@ -60,11 +60,11 @@ class Choice:
     """The place that holds the counts, the key that names it, and what to report about it."""
 
     key: str
-    place: Place
+    candidate: Candidate
     notes: tuple[str, ...]
 
 
-def classify(sample: Sample) -> Content:
+def classify(sample: MatrixSample) -> Content:
     """Say what the values of a matrix are.
 
     Parameters
@@ -122,7 +122,7 @@ def _rescaled(values: NDArray[np.float64], owners: NDArray[np.intp]) -> bool:
 
 def choose_counts(
     title: str,
-    places: Mapping[str, Callable[[], Place]],
+    candidates: Candidates,
     layer: str | None = None,
     allow_fractional: bool = False,
 ) -> Choice:
@@ -136,7 +136,7 @@ def choose_counts(
     ----------
     title
         The file in words.
-    places
+    candidates
         Openers of the matrices by key: ``X``, a layer's name, ``raw``.
     layer
         Key of the matrix to use.
@@ -147,68 +147,68 @@ def choose_counts(
     ------
     InputError
         When the named layer is not there, or what is looked at holds no counts; the message
-        says what each place holds.
+        says what each candidate holds.
     """
     accepted = ("counts", "fractional") if allow_fractional else ("counts",)
     if layer is not None:
-        return _named(title, places, layer, (*accepted, "empty"))
+        return _named(title, candidates, layer, (*accepted, "empty"))
     seen: dict[str, str] = {}
-    empty: tuple[str, Place] | None = None
-    for key in _order(places):
+    empty: tuple[str, Candidate] | None = None
+    for key in _order(candidates):
         try:
-            place = places[key]()
-            content = classify(place.matrix.sample())
+            candidate = candidates[key]()
+            content = classify(candidate.matrix.sample())
         except (InputError, MissingDependencyError) as error:
-            if key == "X" or len(places) == 1:
+            if key == "X" or len(candidates) == 1:
                 raise
             seen[key] = f"cannot be read ({error})"
             continue
         if content in accepted:
-            return Choice(key, place, _notes(seen, place, content))
+            return Choice(key, candidate, _notes(seen, candidate, content))
         if content == "empty" and empty is None:
-            empty = key, place
-        seen[place.name] = f"holds {IN_WORDS[content]}"
+            empty = key, candidate
+        seen[candidate.name] = f"holds {IN_WORDS[content]}"
     if empty is not None:
-        key, place = empty
-        seen.pop(place.name)
-        return Choice(key, place, _notes(seen, place, "empty"))
+        key, candidate = empty
+        seen.pop(candidate.name)
+        return Choice(key, candidate, _notes(seen, candidate, "empty"))
     raise InputError(
         f"{title} holds no raw counts: {_listed(seen)}. "
         "Raw counts are needed; use the file from before normalisation."
     )
 
 
-def _order(places: Mapping[str, Callable[[], Place]]) -> list[str]:
-    lower = {key.lower(): key for key in places if key not in ("X", "raw")}
+def _order(candidates: Candidates) -> list[str]:
+    lower = {key.lower(): key for key in candidates if key not in ("X", "raw")}
     likely = [lower[name] for name in LIKELY_LAYERS if name in lower]
     others = [key for name, key in lower.items() if name not in PARTIAL_LAYERS]
     order = ["X", *likely, *(key for key in others if key not in likely), "raw"]
-    return [key for key in order if key in places]
+    return [key for key in order if key in candidates]
 
 
 def _named(
     title: str,
-    places: Mapping[str, Callable[[], Place]],
+    candidates: Candidates,
     layer: str,
     accepted: tuple[str, ...],
 ) -> Choice:
-    if layer not in places:
-        raise InputError(f"{title} has no layer '{layer}'. {hint(layer, places)}")
-    place = places[layer]()
-    content = classify(place.matrix.sample())
+    if layer not in candidates:
+        raise InputError(f"{title} has no layer '{layer}'. {hint(layer, candidates)}")
+    candidate = candidates[layer]()
+    content = classify(candidate.matrix.sample())
     if content in accepted:
-        return Choice(layer, place, _notes({}, place, content))
+        return Choice(layer, candidate, _notes({}, candidate, content))
     found = ""
-    for key in _order(places):
+    for key in _order(candidates):
         try:
-            other = places[key]()
+            other = candidates[key]()
             if key != layer and classify(other.matrix.sample()) == "counts":
                 found = f" Raw counts are in {other.name}."
                 break
         except (InputError, MissingDependencyError):
             continue
     raise InputError(
-        f"{title}: {place.name} holds {IN_WORDS[content]} instead of raw counts.{found}"
+        f"{title}: {candidate.name} holds {IN_WORDS[content]} instead of raw counts.{found}"
     )
 
 
@@ -216,12 +216,12 @@ def _listed(seen: Mapping[str, str]) -> str:
     return "; ".join(f"{name} {what}" for name, what in seen.items())
 
 
-def _notes(seen: Mapping[str, str], place: Place, content: Content) -> tuple[str, ...]:
+def _notes(seen: Mapping[str, str], candidate: Candidate, content: Content) -> tuple[str, ...]:
     notes = []
     if seen:
-        notes.append(f"{_listed(seen)}; raw counts were found in {place.name} and used.")
+        notes.append(f"{_listed(seen)}; raw counts were found in {candidate.name} and used.")
     if content == "fractional":
-        notes.append(f"{place.name} holds {IN_WORDS[content]}; they were allowed as counts.")
+        notes.append(f"{candidate.name} holds {IN_WORDS[content]}; they were allowed as counts.")
     return tuple(notes)
 
 

@@ -9,16 +9,16 @@ import h5py
 from cellport.runtime.errors import InputError, MissingDependencyError
 from cellport.runtime.sources.anndata_layout import open_layout
 from cellport.runtime.sources.tenx_h5 import open_tenx_h5
-from cellport.runtime.sources.trouble import readable
+from cellport.runtime.sources.trouble import H5SEURAT, LOOM, readable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from cellport.runtime.sources.source import Contents
+    from cellport.runtime.sources.source import Container
 
 
-def open_hdf5(path: Path, threads: int) -> Contents:
+def open_hdf5(path: Path, threads: int) -> Container:
     """Open a file that begins as HDF5 does, by what it holds and not by its name.
 
     Raises
@@ -43,14 +43,14 @@ def open_hdf5(path: Path, threads: int) -> Contents:
         raise
 
 
-def _by_content(file: h5py.File, path: Path, threads: int) -> Contents:
+def _by_content(file: h5py.File, path: Path, threads: int) -> Container:
     title = str(path)
     with readable(title):
         names = set(file)
         convert = _foreign(file, names)
         tenx = [] if "obs" in names else _tenx_groups(file)
     if convert:
-        raise InputError(f"{title} is {convert}")
+        raise InputError(f"{title} is {convert}.")
     if tenx:
         return open_tenx_h5(file, title, tenx, threads, check_dataset)
     if "obs" in names or "var" in names:
@@ -64,13 +64,13 @@ def _by_content(file: h5py.File, path: Path, threads: int) -> Contents:
 def _foreign(file: h5py.File, names: set[str]) -> str:
     """Say what to convert first, '' when the file is none of the known foreign kinds."""
     if {"row_attrs", "col_attrs"} <= names:
-        return "a loom file; convert it with anndata.io.read_loom(...).write_h5ad(...)."
+        return LOOM
     if {"assays", "meta.data"} <= names:
-        return "an h5Seurat file; convert it to h5ad, for example with SeuratDisk::Convert."
+        return H5SEURAT
     if "mod" in names and "obs" in names and "X" not in names:
-        return "a MuData file; write its RNA modality alone as h5ad."
+        return "a MuData file; write its RNA modality alone as h5ad"
     if "barcode_info" in names or "molecule_info" in names:
-        return "a 10x molecule_info file; use filtered_feature_bc_matrix.h5 beside it."
+        return "a 10x molecule_info file; use filtered_feature_bc_matrix.h5 beside it"
     return ""
 
 

@@ -12,22 +12,25 @@ from cellport.runtime.base.processors import available_threads
 from cellport.runtime.errors import InputError
 from cellport.runtime.sources import gate
 from cellport.runtime.sources.memory import is_anndata, open_anndata, open_arrays
-from cellport.runtime.sources.source import Contents, Source
+from cellport.runtime.sources.source import Container, Source
+from cellport.runtime.sources.trouble import H5SEURAT, LOOM
 
 if TYPE_CHECKING:
     from cellport.runtime.sources.block import CountSource
 
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 READABLE = ".h5ad, 10x .h5, a 10x folder with matrix.mtx, or an AnnData zarr store"
+_IN_R = "convert it to h5ad, for example with zellkonverter::writeH5AD in R"
+_TABLE = "a text table; read it with anndata.io.read_csv(...) and write it as h5ad"
 CONVERT = {
-    ".rds": "an R object; convert it to h5ad, for example with zellkonverter::writeH5AD in R",
-    ".rda": "an R workspace; convert it to h5ad, for example with zellkonverter::writeH5AD in R",
-    ".rdata": "an R workspace; convert it to h5ad, for example with zellkonverter::writeH5AD in R",
-    ".loom": "a loom file; convert it with anndata.io.read_loom(...).write_h5ad(...)",
-    ".h5seurat": "an h5Seurat file; convert it to h5ad, for example with SeuratDisk::Convert",
-    ".csv": "a text table; read it with anndata.io.read_csv(...) and write it as h5ad",
-    ".tsv": "a text table; read it with anndata.io.read_csv(...) and write it as h5ad",
-    ".txt": "a text table; read it with anndata.io.read_csv(...) and write it as h5ad",
+    ".rds": f"an R object; {_IN_R}",
+    ".rda": f"an R workspace; {_IN_R}",
+    ".rdata": f"an R workspace; {_IN_R}",
+    ".loom": LOOM,
+    ".h5seurat": H5SEURAT,
+    ".csv": _TABLE,
+    ".tsv": _TABLE,
+    ".txt": _TABLE,
     ".zip": "a zip archive; unpack it first",
     ".tar": "a tar archive; unpack it first",
     ".tgz": "a tar archive; unpack it first",
@@ -68,42 +71,42 @@ def open_source(
     MissingDependencyError
         When a package that this format needs is not installed.
     """
-    contents = _open_contents(query, available_threads() if threads is None else threads)
+    container = _open_container(query, available_threads() if threads is None else threads)
     try:
-        choice = gate.choose_counts(contents.title, _non_empty(contents), layer, allow_fractional)
-        matrix = choice.place.matrix
+        choice = gate.choose_counts(container.title, _non_empty(container), layer, allow_fractional)
+        matrix = choice.candidate.matrix
         return Source(
             description=matrix.where,
             n_cells=matrix.n_cells,
             n_genes=matrix.n_genes,
-            gene_columns=choice.place.genes(),
-            notes=[*contents.notes, *choice.notes],
+            gene_columns=choice.candidate.genes(),
+            notes=[*container.notes, *choice.notes],
             layer=choice.key,
             seekable=getattr(matrix, "seekable", True),
             _matrix=matrix,
-            _cells=contents.cells,
+            _cells=container.cells,
             _check=partial(gate.check_block, allow_fractional=allow_fractional),
-            _close=contents.close,
+            _close=container.close,
         )
     except BaseException:
-        contents.close()
+        container.close()
         raise
 
 
-def _non_empty(contents: Contents) -> Any:
-    if contents.cells.length == 0:
-        raise InputError(f"{contents.title} has no cells.")
+def _non_empty(container: Container) -> Any:
+    if container.cells.length == 0:
+        raise InputError(f"{container.title} has no cells.")
 
     def checked(opener: Any) -> Any:
-        place = opener()
-        if place.matrix.n_genes == 0:
-            raise InputError(f"{place.matrix.where} has no genes.")
-        return place
+        candidate = opener()
+        if candidate.matrix.n_genes == 0:
+            raise InputError(f"{candidate.matrix.where} has no genes.")
+        return candidate
 
-    return {key: partial(checked, opener) for key, opener in contents.places.items()}
+    return {key: partial(checked, opener) for key, opener in container.candidates.items()}
 
 
-def _open_contents(query: Any, threads: int) -> Contents:
+def _open_container(query: Any, threads: int) -> Container:
     if isinstance(query, (str, os.PathLike)):
         return _open_path(Path(query), threads)
     if is_anndata(query):
@@ -116,7 +119,7 @@ def _open_contents(query: Any, threads: int) -> Contents:
     )
 
 
-def _open_path(path: Path, threads: int) -> Contents:
+def _open_path(path: Path, threads: int) -> Container:
     if not path.exists():
         raise InputError(f"there is no file {path}. {_near_files(path)}".strip())
     if path.is_dir():
@@ -135,7 +138,7 @@ def _open_path(path: Path, threads: int) -> Contents:
     return _open_by_name(path)
 
 
-def _open_folder(path: Path, threads: int) -> Contents:
+def _open_folder(path: Path, threads: int) -> Container:
     from cellport.runtime.sources.zarr_store import is_zarr, open_zarr
 
     if is_zarr(path):
@@ -145,7 +148,7 @@ def _open_folder(path: Path, threads: int) -> Contents:
     return open_tenx_mtx(path)
 
 
-def _open_by_name(path: Path) -> Contents:
+def _open_by_name(path: Path) -> Container:
     name = path.name.lower()
     if name.endswith((".mtx", ".mtx.gz")):
         from cellport.runtime.sources.tenx_mtx import open_tenx_mtx

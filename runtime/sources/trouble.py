@@ -25,6 +25,10 @@ UNREADABLE = (
     zlib.error,
 )
 
+# kinds of files that are to be converted, known by their names or by what they hold
+LOOM = "a loom file; convert it with anndata.io.read_loom(...).write_h5ad(...)"
+H5SEURAT = "an h5Seurat file; convert it to h5ad, for example with SeuratDisk::Convert"
+
 
 @contextmanager
 def readable(where: str) -> Iterator[None]:

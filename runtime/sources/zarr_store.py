@@ -11,7 +11,7 @@ from cellport.runtime.sources.trouble import damaged, readable
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from cellport.runtime.sources.source import Contents
+    from cellport.runtime.sources.source import Container
 
 METADATA = ("zarr.json", ".zarray")
 MARKERS = ("zarr.json", ".zgroup", ".zattrs", ".zmetadata")
@@ -22,7 +22,7 @@ def is_zarr(path: Path) -> bool:
     return any((path / marker).is_file() for marker in MARKERS)
 
 
-def open_zarr(path: Path, threads: int) -> Contents:
+def open_zarr(path: Path, threads: int) -> Container:
     """Open a zarr store.
 
     Raises

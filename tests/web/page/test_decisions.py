@@ -20,7 +20,7 @@ from cellport.runtime.atlas.structure import FATE, StructureNames, structure_ans
 from cellport.runtime.errors import InputError
 from cellport.runtime.genes.match import Panel, match_genes
 from cellport.runtime.sources.gate import classify
-from cellport.runtime.sources.source import Sample
+from cellport.runtime.sources.source import MatrixSample
 
 WEB = Path(__file__).resolve().parents[3] / "web" / "page"
 
@@ -134,7 +134,7 @@ def gate_cases() -> Iterator[dict[str, Any]]:
                 kept = values.astype(np.float32)
             rows = np.repeat(np.arange(12), 40)
             for cells in (rows, None):
-                sample = Sample(kept.ravel(), cells)
+                sample = MatrixSample(kept.ravel(), cells)
                 yield {
                     "values": [v if np.isfinite(v) else 1e300 for v in kept.ravel().tolist()],
                     "cells": None if cells is None else cells.tolist(),
