@@ -279,13 +279,6 @@ def direction(level: NDArray[np.float64]) -> Direction:
     return "peak" if level.max() - max(first, last) >= min(first, last) - level.min() else "dip"
 
 
-def panel_names(manifest: Manifest) -> NDArray[np.object_]:
-    """Symbol of each panel gene, or its Ensembl id where it has none."""
-    pairs = zip(manifest.symbols, manifest.ensembl, strict=True)
-    names: NDArray[np.object_] = np.array([symbol or other for symbol, other in pairs], object)
-    return names
-
-
 def _fitting(
     array: dict[str, NDArray[Any]], milestones: Any, n_edges: int, n_states: int, atlas: AtlasFile
 ) -> bool:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,47 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cellport.runtime.errors import InputError
-from cellport.runtime.genes.rules import GENOME_PREFIX, RULES
+from cellport.runtime.genes.organism import ENSEMBL_ORGANISMS, infer_organism
+from cellport.runtime.genes.panel import Panel
+from cellport.runtime.genes.rules import RULES
 
-ENSEMBL_ORGANISMS = {
-    "ENSG": "human",
-    "ENSMUSG": "mouse",
-    "ENSRNOG": "rat",
-    "ENSDARG": "zebrafish",
-    "ENSMMUG": "rhesus macaque",
-    "ENSMFAG": "crab-eating macaque",
-    "ENSSSCG": "pig",
-}
-
-_ENSEMBL_ID = re.compile(r"(ENS[A-Z]{0,5}G)\d{11}")
-_HUMAN_GENOMES = {"GRCh37", "GRCh38", "hg19", "hg38"}
-_NOT_LETTERS = re.compile(r"[^A-Za-z]+")
-_SAMPLE = 5000
-_MIN_STEMS = 10
 _SHOWN_MISSING = 20
-
-
-@dataclass(frozen=True, slots=True)
-class Panel:
-    """The genes an atlas reads, in the order of the encoder's input.
-
-    Attributes
-    ----------
-    symbols, ensembl
-        Symbol and Ensembl id of each gene, of equal length; ``""`` where unknown.
-    """
-
-    symbols: tuple[str, ...]
-    ensembl: tuple[str, ...]
-
-    @property
-    def n_genes(self) -> int:
-        """Number of genes in the panel."""
-        return len(self.symbols)
-
-    def name(self, gene: int) -> str:
-        """Return the symbol of a gene, or its Ensembl id where it has none."""
-        return self.symbols[gene] or self.ensembl[gene]
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,50 +155,6 @@ def _refuse_other_organism(
             )
 
 
-def infer_organism(names: Sequence[str] | NDArray[np.object_]) -> str | None:
-    """Guess the organism from gene names, or return None where they do not say.
-
-    Ensembl ids and genome prefixes (``mm10_``) name the organism. Among symbols, human ones are
-    upper case (``ACTB``), mouse ones are capitalised (``Actb``, also ``mt-Nd1``); at least
-    ten different words are wanted, so that ``Gene_1``, ``Gene_2`` say nothing. Rat symbols look
-    like those of mouse.
-    """
-    sample = [str(name) for name in names[:: max(1, len(names) // _SAMPLE)] if name]
-    found: Counter[str] = Counter()
-    bare = []
-    for name in sample:
-        prefix = GENOME_PREFIX.match(name)
-        ensembl = _ENSEMBL_ID.search(name)
-        if prefix:
-            found["human" if prefix[1] in _HUMAN_GENOMES else "mouse"] += 1
-        elif ensembl:
-            found[ENSEMBL_ORGANISMS.get(ensembl[1], "another organism")] += 1
-        else:
-            bare.append(name)
-    if 2 * found.total() < len(sample):
-        found = _letter_case(bare)
-    if not found:
-        return None
-    (winner, n), total = found.most_common(1)[0], found.total()
-    return winner if n >= 0.8 * total and winner != "unclear" else None
-
-
-def _letter_case(names: list[str]) -> Counter[str]:
-    stems = {_NOT_LETTERS.sub("", name) for name in names}
-    stems = {stem for stem in stems if len(stem) > 1}
-    found: Counter[str] = Counter()
-    if len(stems) < _MIN_STEMS:
-        return found
-    for stem in stems:
-        if stem.isupper():
-            found["human"] += 1
-        elif stem[0].isupper() or stem.startswith("mt"):
-            found["mouse"] += 1
-        else:
-            found["unclear"] += 1
-    return found
-
-
 @dataclass(slots=True)
 class _Match:
     """The state of matching one column."""
@@ -310,7 +229,8 @@ def _finish(
     match: _Match, panel: Panel, seen: str | None, warn_below: float, source: str
 ) -> GeneMatch:
     n_panel, n_matched = panel.n_genes, match.n_matched
-    ambiguous = [panel.name(gene) for gene in sorted(match.ambiguous) if not match.measured[gene]]
+    names = panel.names
+    ambiguous = [names[gene] for gene in sorted(match.ambiguous) if not match.measured[gene]]
     n_duplicated = int((match.panel_column >= 0).sum()) - n_matched
     loose = match.by_rule["letter case"]
     warnings = []
@@ -342,7 +262,7 @@ def _finish(
         by_rule={rule: n for rule, n in match.by_rule.items() if n},
         n_duplicated=n_duplicated,
         ambiguous=tuple(ambiguous),
-        missing=tuple(panel.name(int(gene)) for gene in np.flatnonzero(~match.measured)),
+        missing=tuple(names[~match.measured].tolist()),
         warnings=tuple(warnings),
     )
 

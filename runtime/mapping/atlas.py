@@ -25,7 +25,6 @@ from cellport.runtime.atlas.trajectory import (
     LineageGene,
     Trajectory,
     gene_changes,
-    panel_names,
     read_trajectory,
     require_trajectory,
 )
@@ -33,7 +32,8 @@ from cellport.runtime.base.prefetch import prefetch
 from cellport.runtime.base.processors import available_threads
 from cellport.runtime.columns import MappedBlock, Schema
 from cellport.runtime.errors import CellportError, InputError, first_line
-from cellport.runtime.genes.match import GeneMatch, Panel, match_genes
+from cellport.runtime.genes.match import GeneMatch, match_genes
+from cellport.runtime.genes.panel import Panel
 from cellport.runtime.mapping.annotate.corrected import (
     CORRECTED,
     Correction,
@@ -269,7 +269,7 @@ class Atlas:
             The atlas does not describe a trajectory, or has no such lineage.
         """
         found = require_trajectory(self.trajectory, self.manifest)
-        return gene_changes(found, panel_names(self.manifest), lineage)
+        return gene_changes(found, self.panel.names, lineage)
 
     def provenance(self, streams: Sequence[Stream], seconds: float) -> dict[str, Any]:
         """Return what ``uns["cellport"]`` says of a finished mapping."""

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cellport.runtime.atlas.file import Manifest
-from cellport.runtime.atlas.trajectory import Trajectory, panel_names
+from cellport.runtime.atlas.trajectory import Trajectory
+from cellport.runtime.genes.panel import Panel
 from cellport.runtime.mapping.gather.lineage_counts import QueryLineages
 from cellport.runtime.report.background import Background, Spread, measure_spread
 from cellport.runtime.report.collect import OUTCOMES, Findings
@@ -108,7 +109,7 @@ class Contents:
     @property
     def gene_names(self) -> NDArray[np.object_]:
         """Names of the panel genes, object [genes]."""
-        return panel_names(self.manifest)
+        return Panel(self.manifest.symbols, self.manifest.ensembl).names
 
     @property
     def spread(self) -> Spread | None:

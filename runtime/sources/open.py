@@ -5,18 +5,15 @@ from __future__ import annotations
 import os
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from cellport.runtime.base.hints import hint, near_names
 from cellport.runtime.base.processors import available_threads
 from cellport.runtime.errors import InputError
 from cellport.runtime.sources import gate
 from cellport.runtime.sources.memory import is_anndata, open_anndata, open_arrays
-from cellport.runtime.sources.source import Container, Source
+from cellport.runtime.sources.source import Container, CountSource
 from cellport.runtime.sources.trouble import H5SEURAT, LOOM
-
-if TYPE_CHECKING:
-    from cellport.runtime.sources.block import CountSource
 
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 READABLE = ".h5ad, 10x .h5, a 10x folder with matrix.mtx, or an AnnData zarr store"
@@ -75,7 +72,7 @@ def open_source(
     try:
         choice = gate.choose_counts(container.title, _non_empty(container), layer, allow_fractional)
         matrix = choice.candidate.matrix
-        return Source(
+        return CountSource(
             description=matrix.where,
             n_cells=matrix.n_cells,
             n_genes=matrix.n_genes,

@@ -177,8 +177,25 @@ def gene_columns(frame: Frame) -> dict[str, Text]:
 
 
 @dataclass(slots=True)
-class Source:
-    """A `CountSource` over one matrix of a container."""
+class CountSource:
+    """A matrix of counts that can be read in blocks of cells, in bounded memory.
+
+    Attributes
+    ----------
+    description
+        File and field in words, for messages: ``query.h5ad, layers['counts']``.
+    n_cells, n_genes
+        Shape of the matrix.
+    gene_columns
+        Candidate gene names, each an object array of str [n_genes]: ``index`` first, then
+        every text column of ``var``. An empty name belongs to no gene (an antibody, say).
+    notes
+        What was repaired or chosen, one plain sentence each, for the report.
+    layer
+        Name under which the same matrix can be asked for again.
+    seekable
+        Whether cells from the middle can be read without reading all before them.
+    """
 
     description: str
     n_cells: int
@@ -196,6 +213,9 @@ class Source:
         self, block_cells: int, start: int = 0, stop: int | None = None
     ) -> Iterator[CountBlock]:
         """Yield the cells ``start:stop`` in order, at most `block_cells` a block.
+
+        Deep cells make shorter blocks (see `csr_checks.MAX_NONZEROS`). Structure and values of
+        every block are checked before it leaves.
 
         Raises
         ------

@@ -19,7 +19,7 @@ from cellport.runtime.base.prefetch import prefetch
 from cellport.runtime.errors import InputError
 from cellport.runtime.sources.annotations import check_gene_count
 from cellport.runtime.sources.block import CountBlock
-from cellport.runtime.sources.csr_checks import MAX_NONZEROS, as_positions, cut, row_limit
+from cellport.runtime.sources.csr_checks import MAX_NONZEROS, as_positions, row_limit, split
 from cellport.runtime.sources.source import Candidate, Container, Frame, MatrixSample, Text
 from cellport.runtime.sources.tenx import tenx_gene_columns
 from cellport.runtime.sources.trouble import damaged, readable
@@ -158,15 +158,11 @@ def _join(pieces: list[Triplets]) -> Triplets:
 def _runs(held: Triplets, first: int, stop: int, block_cells: int) -> Iterator[CountBlock]:
     """Cut held entries, sorted by cell, into blocks of the cells ``first:stop``."""
     cells, genes, values = held
-    while first < stop:
-        here = min(first + block_cells, stop)
-        pointers = np.searchsorted(cells, np.arange(first, here + 1)).astype(np.int64)
-        for low, high in cut(pointers):
-            begin, end = pointers[low], pointers[high]
-            yield CountBlock(
-                first + low, pointers[low : high + 1] - begin, genes[begin:end], values[begin:end]
-            )
-        first = here
+    pointers = np.searchsorted(cells, np.arange(first, stop + 1)).astype(np.int64)
+    inside = slice(pointers[0], pointers[-1])
+    yield from split(
+        CountBlock(first, pointers - pointers[0], genes[inside], values[inside]), block_cells
+    )
 
 
 def open_text(path: Path) -> IO[bytes]:

@@ -14,7 +14,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 from scipy.sparse import csr_matrix
 
 from cellport.runtime.errors import CellportError, InputError, MissingDependencyError
@@ -63,14 +62,9 @@ def start(atlas: str, threads: int, largest_result: int) -> None:
     _state["atlas"] = load_atlas(atlas)
     _state["threads"] = threads
     _state["largest_result"] = largest_result
-    panel = _state["atlas"].panel
-    names = np.array(
-        [symbol or ensembl for symbol, ensembl in zip(panel.symbols, panel.ensembl, strict=True)],
-        object,
-    )
     canary = csr_matrix(_state["atlas"].file.array("canary_counts"))
     with suppress(InputError):
-        _state["atlas"].map((canary, names), device="cpu", threads=threads)
+        _state["atlas"].map((canary, _state["atlas"].panel.names), device="cpu", threads=threads)
 
 
 def ready() -> bool:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from cellport.runtime.base.hints import hint, near_names
 from cellport.runtime.columns import MappedBlock
 from cellport.runtime.errors import InputError
-from cellport.runtime.genes.match import Panel
+from cellport.runtime.genes.panel import Panel
 from cellport.runtime.mapping.transfer import QC
 
 CORRECTED = "X_cellport_corrected"
@@ -129,8 +129,7 @@ def prepare_correction(
     """
     columns = find_genes(wanted, panel)
     share = measure_batch_share(reference, columns, batches, decode)
-    names = tuple(panel.name(code) for code in columns.tolist())
-    return Correction(names, columns, batch, share, decode)
+    return Correction(tuple(panel.names[columns].tolist()), columns, batch, share, decode)
 
 
 def find_genes(wanted: Sequence[str], panel: Panel) -> NDArray[np.int64]:
@@ -245,9 +244,9 @@ def names_or_file(text: str) -> tuple[str, ...]:
 
 
 def _not_there(missing: list[str], folded: dict[str, set[int]], panel: Panel) -> str:
-    parts = []
+    names, parts = panel.names, []
     for name in missing[:_NAMED]:
-        like = dict.fromkeys(panel.name(min(folded[key])) for key in near_names(name, folded))
+        like = dict.fromkeys(names[min(folded[key])] for key in near_names(name, folded))
         parts.append(f"{name} (near: {', '.join(like)})" if like else name)
     rest = f" and {len(missing) - _NAMED:,} more" if len(missing) > _NAMED else ""
     return (

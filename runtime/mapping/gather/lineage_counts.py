@@ -20,12 +20,12 @@ from cellport.runtime.atlas.trajectory import (
     Trajectory,
     gene_changes,
     log_level,
-    panel_names,
 )
 from cellport.runtime.base.files import check_place
 from cellport.runtime.columns import MappedBlock
 from cellport.runtime.errors import OutputError
 from cellport.runtime.genes.match import GeneMatch
+from cellport.runtime.genes.panel import Panel
 from cellport.runtime.sources.block import CountBlock
 
 if TYPE_CHECKING:
@@ -189,7 +189,7 @@ def gene_table(
     atlas: AtlasFile, trajectory: Trajectory, query: QueryLineages, separator: str
 ) -> bytes:
     """Write a line for each lineage and gene: the atlas's change, and the query's beside it."""
-    names = panel_names(atlas.manifest)
+    names = Panel(atlas.manifest.symbols, atlas.manifest.ensembl).names
     position = {name: code for code, name in reversed(list(enumerate(names.tolist())))}
     lineage = {name: code for code, name in enumerate(trajectory.terminals)}
     change, agreement = query.change(), query.agreement(trajectory)

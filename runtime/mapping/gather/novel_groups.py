@@ -14,6 +14,7 @@ from cellport.runtime.base.bottom_k import spread_out
 from cellport.runtime.columns import MappedBlock
 from cellport.runtime.errors import AtlasError
 from cellport.runtime.genes.match import GeneMatch
+from cellport.runtime.genes.panel import Panel
 
 if TYPE_CHECKING:
     import scipy.sparse as sp
@@ -167,9 +168,7 @@ class NovelCells:
         label = int(np.bincount(self._novel.label[rows]).argmax())
         difference = np.asarray(values.mean(axis=0)).ravel() - means[label] - shift
         having = np.asarray((values > 0).mean(axis=0)).ravel()
-        names = np.array(
-            [s or e for s, e in zip(manifest.symbols, manifest.ensembl, strict=True)], object
-        )
+        names = Panel(manifest.symbols, manifest.ensembl).names
         usable = self._measured & (names != "")
         up = usable & (difference >= _CLEAR) & (having >= _COMMON)
         down = usable & (difference <= -_CLEAR) & (means[label] >= _CLEAR)

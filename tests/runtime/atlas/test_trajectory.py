@@ -15,11 +15,11 @@ from cellport.runtime.atlas.trajectory import (
     direction,
     gene_changes,
     log_level,
-    panel_names,
     read_trajectory,
     require_trajectory,
 )
 from cellport.runtime.errors import AtlasError, InputError
+from cellport.runtime.genes.panel import Panel
 
 
 @pytest.fixture
@@ -121,7 +121,7 @@ def test_genes_are_ranked_by_their_change(described: Callable[..., Any]) -> None
     atlas = described({"lineage_expression": expression})
     found = read_trajectory(atlas)
     assert found is not None
-    names = panel_names(atlas.manifest)
+    names = Panel(atlas.manifest.symbols, atlas.manifest.ensembl).names
     left = gene_changes(found, names, "left")
     assert [gene.gene for gene in left[:4]] == names[[7, 8, 9, 10]].tolist()
     assert [gene.direction for gene in left[:4]] == ["up", "down", "peak", "dip"]

@@ -18,7 +18,8 @@ import scipy.sparse as sp
 
 from cellport.runtime.atlas.structure import FATE, StructureNames, structure_answers
 from cellport.runtime.errors import InputError
-from cellport.runtime.genes.match import Panel, match_genes
+from cellport.runtime.genes.match import match_genes
+from cellport.runtime.genes.panel import Panel
 from cellport.runtime.sources.gate import classify
 from cellport.runtime.sources.source import MatrixSample
 

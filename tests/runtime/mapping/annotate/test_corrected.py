@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from cellport.runtime.errors import InputError
-from cellport.runtime.genes.match import Panel
+from cellport.runtime.genes.panel import Panel
 from cellport.runtime.map_files import map_files
 from cellport.runtime.mapping.annotate.corrected import (
     CORRECTED,
@@ -104,7 +104,7 @@ def test_batch_share_tells_cells_from_batches() -> None:
 
 @pytest.mark.parametrize("batch", [None, "south"])
 def test_values_are_those_of_the_decoder(atlas: Atlas, tiny_cells: Any, batch: str | None) -> None:
-    genes = [atlas.panel.name(code) for code in (5, 2, 71)]
+    genes = atlas.panel.names[[5, 2, 71]].tolist()
     mapping = atlas.map(tiny_cells.adata(), corrected_expression=genes, corrected_batch=batch)
     decoded = atlas.decode(mapping["X_cellport"], batch)
     np.testing.assert_array_equal(mapping[CORRECTED], decoded[:, [5, 2, 71]])
