@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
+from contextlib import suppress
 from importlib.util import find_spec
 
 from cellport.runtime.errors import MissingDependencyError
@@ -48,44 +49,35 @@ def require(extra: str, what: str) -> None:
         )
         return
     wanted = [line for line in lines if re.search(rf"""extra\s*==\s*["']{extra}["']""", line)]
-    missing = sorted(filter(None, map(_lacking, wanted)))
+    missing = ", ".join(sorted(filter(None, map(_lacking, wanted))))
     if missing:
-        raise MissingDependencyError(
-            f"{what} needs {', '.join(missing)}: pip install 'cellport[{_to_install(extra)}]'."
-        )
+        # the runtime for the CPU would break that for the GPU where this is installed
+        with_cpu = extra in _WITH_ONNX and _version("onnxruntime-gpu") is None
+        install = f"pip install 'cellport[{extra}{',cpu' if with_cpu else ''}]'"
+        raise MissingDependencyError(f"{what} needs {missing}: {install}.")
 
 
 def _lacking(line: str) -> str:
     """Name what a line of requirements asks for and is not here; '' where all is well."""
-    from importlib.metadata import PackageNotFoundError, version
-
     found = _LINE.match(line)
     name, least = found.group("name", "least") if found else ("", None)
     if find_spec(_MODULES.get(name, name.replace("-", "_"))) is None:
         return name
-    try:
-        here = version(name)
-    except PackageNotFoundError:  # installed under another name, as conda does
-        return ""
-    too_old = least is not None and _numbers(here) < _numbers(least)
+    here = _version(name)
+    too_old = here is not None and least is not None and _numbers(here) < _numbers(least)
     return f"{name} {least} or newer (this is {here})" if too_old else ""
 
 
-def _numbers(version: str) -> list[int]:
-    release = re.match(r"[\d.]*\d", version)
-    numbers = [int(part) for part in release[0].split(".") if part] if release else []
-    while numbers and numbers[-1] == 0:
-        numbers.pop()
-    return numbers
-
-
-def _to_install(extra: str) -> str:
+def _version(name: str) -> str | None:
+    """Version of an installed package; None where it has another name, as conda gives some."""
     from importlib.metadata import PackageNotFoundError, version
 
-    if extra not in _WITH_ONNX:
-        return extra
-    try:
-        version("onnxruntime-gpu")
-    except PackageNotFoundError:
-        return f"{extra},cpu"
-    return extra  # the wheel for the CPU would break the one that is there
+    with suppress(PackageNotFoundError):
+        return version(name)
+    return None
+
+
+def _numbers(version: str) -> list[int]:
+    release = re.match(r"\d+(\.\d+)*", version)
+    significant = re.sub(r"(\.0+)+$", "", release[0]) if release else "0"
+    return [int(part) for part in significant.split(".")]
