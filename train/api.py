@@ -163,8 +163,10 @@ def train_atlas(
     manifest, members = build_atlas(cells, how, _checkpoint(out), report)
     dismiss(how.fit)
     write_atlas_file(out, manifest, members)
-    for checkpoint in out.parent.glob(f"{_checkpoint(out).name}*"):
-        checkpoint.unlink()
+    saved = _checkpoint(out).name
+    # a process that was killed while it saved left a hidden beginning
+    for left in (*out.parent.glob(f"{saved}*"), *out.parent.glob(f".{saved}*.part")):
+        left.unlink()
     return out
 
 

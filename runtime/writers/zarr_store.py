@@ -64,7 +64,8 @@ class ZarrSink:
         kept = end - self._begin
         if kept:
             for parts in zip(*map(self._cells.of, self._waiting), strict=True):
-                parts[0][0][rows] = np.concatenate([values for _, values in parts])[:kept]
+                array = parts[0][0]
+                array[rows] = np.concatenate([values for _, values in parts])[:kept]
         self._begin = end
         self._waiting = [_rest(last, end)] if end < last.start + last.n_cells else []
 
