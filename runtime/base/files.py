@@ -9,7 +9,6 @@ import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import TracebackType
 
 from cellport.runtime.errors import OutputError, first_line
 
@@ -73,12 +72,7 @@ class PendingOutput:
     def __enter__(self) -> Path:
         return self.hidden
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: object, *_: object) -> None:
         try:
             if kind is None:
                 self.put()
@@ -146,8 +140,8 @@ def plain_errors(path: Place, sentence: str = CANNOT_WRITE) -> Iterator[None]:
         raise OutputError(said) from error
 
 
-def check_place(path: Place, inputs: Sequence[Place] = ()) -> None:
-    """Refuse a place where no file can be written, or that is one of the `inputs`.
+def check_place(path: Place, inputs: Sequence[Place] = (), *, folder: bool = False) -> None:
+    """Refuse a place that no file (or `folder`) can take, or that is one of the `inputs`.
 
     Raises
     ------
@@ -155,39 +149,18 @@ def check_place(path: Place, inputs: Sequence[Place] = ()) -> None:
         Saying why.
     """
     target = Path(os.path.realpath(path))
-    if target.is_dir():
+    if target.is_dir() and not folder:
         raise OutputError(f"The output '{path}' is a folder; give the name of a file.")
-    check_parent(path)
-    if target.exists():
-        check_replaceable(path, inputs)
-
-
-def check_parent(path: Place) -> None:
-    """Refuse an output whose folder is not there, or not writable.
-
-    Raises
-    ------
-    OutputError
-        Saying so.
-    """
-    parent = Path(os.path.realpath(path)).parent
-    if not parent.is_dir():
+    if target.exists() and folder and not target.is_dir():
+        raise OutputError(f"The output '{path}' is a file; give the name of a folder.")
+    if not target.parent.is_dir():
         raise OutputError(f"The folder of the output '{path}' does not exist; make it first.")
-    if not os.access(parent, os.W_OK | os.X_OK):
+    if not os.access(target.parent, os.W_OK | os.X_OK):
         raise OutputError(f"The folder of the output '{path}' is not writable.")
-
-
-def check_replaceable(path: Place, inputs: Sequence[Place]) -> None:
-    """Refuse an output that is there and is no file or folder of ours to replace, or an input.
-
-    Raises
-    ------
-    OutputError
-        Saying so.
-    """
-    target = Path(os.path.realpath(path))
-    mode = os.W_OK | os.X_OK if target.is_dir() else os.W_OK
-    if not (target.is_file() or target.is_dir()) or not os.access(target, mode):
+    if not target.exists():
+        return
+    mode = os.W_OK | os.X_OK if folder else os.W_OK
+    if not (folder or target.is_file()) or not os.access(target, mode):
         raise OutputError(f"The output '{path}' exists and cannot be replaced.")
     check_no_input(path, inputs)
 

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from cellport.runtime.base.files import check_no_input, check_parent, plain_errors, whole_file
+from cellport.runtime.base.files import check_no_input, check_place, plain_errors, whole_file
 from cellport.runtime.cluster.plan import Part, Plan
 from cellport.runtime.errors import OutputError
 from cellport.runtime.mapping.gather.tally import Tally
@@ -68,7 +68,7 @@ def check_folder(out: str | os.PathLike[str], inputs: Sequence[str]) -> Path:
     if folder.is_dir():
         check_no_input(out, inputs)
     else:
-        check_parent(out)
+        check_place(out, folder=True)
     with plain_errors(out):
         folder.mkdir(exist_ok=True)
     if not os.access(folder, os.W_OK | os.X_OK):

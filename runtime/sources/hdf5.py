@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import h5py
@@ -12,7 +13,6 @@ from cellport.runtime.sources.tenx_h5 import open_tenx_h5
 from cellport.runtime.sources.trouble import H5SEURAT, LOOM, readable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from cellport.runtime.sources.source import Container
@@ -54,7 +54,7 @@ def _by_content(file: h5py.File, path: Path, threads: int) -> Container:
     if tenx:
         return open_tenx_h5(file, title, tenx, threads, check_dataset)
     if "obs" in names or "var" in names:
-        return open_layout(file, title, threads, file.close, _checker(file))
+        return open_layout(file, title, threads, file.close, partial(_check_inside, file.filename))
     raise InputError(
         f"{title} is HDF5 but neither an h5ad nor a 10x matrix; it holds "
         f"{', '.join(sorted(names)[:8]) or 'nothing'}."
@@ -80,13 +80,10 @@ def _tenx_groups(file: h5py.File) -> list[str]:
     return [name for name in groups if needed <= set(file[name])]
 
 
-def _checker(file: h5py.File) -> Callable[[Any, str], None]:
-    def check(dataset: Any, where: str) -> None:
-        if dataset.file.filename != file.filename:
-            raise InputError(f"{where} lies in another file, to which this one links; join them.")
-        check_dataset(dataset, where)
-
-    return check
+def _check_inside(name: str, dataset: Any, where: str) -> None:
+    if dataset.file.filename != name:
+        raise InputError(f"{where} lies in another file, to which this one links; join them.")
+    check_dataset(dataset, where)
 
 
 def check_dataset(dataset: Any, where: str) -> None:

@@ -5,20 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cellport.runtime.base.files import (
-    PendingOutput,
-    Place,
-    check_parent,
-    check_place,
-    check_replaceable,
-    plain_errors,
-)
+from cellport.runtime.base.files import PendingOutput, Place, check_place, plain_errors
 from cellport.runtime.columns import MappedBlock, Schema
 from cellport.runtime.errors import OutputError
 from cellport.runtime.sources.zarr_store import is_zarr
@@ -111,12 +103,7 @@ class ResultWriter:
     def __enter__(self) -> ResultWriter:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.abort()
 
 
@@ -195,17 +182,7 @@ def check_output(
         )
     if with_counts and form != ".h5ad":
         raise OutputError(f"'{path}' cannot hold counts; let the output end in .h5ad.")
-    if form == ".zarr":
-        _check_store(path, inputs)
-    else:
-        check_place(path, inputs)
-    return form
-
-
-def _check_store(path: Place, inputs: Sequence[Place]) -> None:
-    check_parent(path)
-    if not os.path.exists(path):
-        return
-    if not is_zarr(Path(path)):
+    if form == ".zarr" and os.path.exists(path) and not is_zarr(Path(path)):
         raise OutputError(f"The output '{path}' exists and is no zarr store; give another name.")
-    check_replaceable(path, inputs)
+    check_place(path, inputs, folder=form == ".zarr")
+    return form

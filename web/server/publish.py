@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cellport.runtime.atlas.file import AtlasFile, open_atlas_file
-from cellport.runtime.base.files import PendingOutput, check_parent, plain_errors
+from cellport.runtime.base.files import PendingOutput, check_place, plain_errors
 from cellport.runtime.errors import OutputError
 from cellport.runtime.fetch.pull import SITE, SITE_KEY, SITE_VERSION, file_name
 from cellport.runtime.version import __version__
@@ -109,11 +109,9 @@ def _write_site(part: Path, page: Path, atlas: AtlasFile, folder: str) -> Publis
 
 
 def _check_target(target: Path, said: str | os.PathLike[str]) -> None:
-    check_parent(said)
+    check_place(said, folder=True)
     if not target.exists():
         return
-    if not target.is_dir():
-        raise OutputError(f"'{said}' is a file; give the name of a folder.")
     there = {name for name, _ in _sizes(target)}
     if not there and not any(target.iterdir()):
         return

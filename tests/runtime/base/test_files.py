@@ -12,9 +12,7 @@ from cellport.runtime.base.files import (
     CANNOT_WRITE,
     PendingOutput,
     check_no_input,
-    check_parent,
     check_place,
-    check_replaceable,
     plain_errors,
     sweep,
     whole_file,
@@ -266,15 +264,27 @@ def test_places_for_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     denied = [tmp_path]
     monkeypatch.setattr(os, "access", lambda path, mode: path not in denied)
     with pytest.raises(OutputError, match=r"folder of the output .* is not writable"):
-        check_parent(tmp_path / "new")
+        check_place(tmp_path / "new")
     denied[:] = [tmp_path / "there"]
     with pytest.raises(OutputError, match="cannot be replaced"):
-        check_replaceable(tmp_path / "there", [])
+        check_place(tmp_path / "there")
 
 
-def test_a_folder_may_be_an_input_too(tmp_path: Path) -> None:
+def test_places_for_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "store").mkdir()
+    (tmp_path / "file").touch()
+    os.mkfifo(tmp_path / "pipe")
+    check_place(tmp_path / "new", [tmp_path / "store"], folder=True)
+    check_place(tmp_path / "store", [tmp_path / "file"], folder=True)
     check_no_input(tmp_path / "new", [tmp_path / "store"])
-    check_replaceable(tmp_path / "store", [])
-    with pytest.raises(OutputError, match="also an input"):
-        check_no_input(tmp_path / "store", [tmp_path / "." / "store"])
+    for name, says in (
+        ("file", "is a file"),
+        ("pipe", "is a file"),
+        ("no/out", "does not exist; make it first"),
+        ("store", "is also an input"),
+    ):
+        with pytest.raises(OutputError, match=says):
+            check_place(tmp_path / name, [tmp_path / "." / "store"], folder=True)
+    monkeypatch.setattr(os, "access", lambda path, mode: path != tmp_path / "store")
+    with pytest.raises(OutputError, match="cannot be replaced"):
+        check_place(tmp_path / "store", folder=True)
