@@ -53,9 +53,9 @@ def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module 'cellport' has no attribute {name!r}")
     if name == "train_atlas":
-        from cellport.runtime.base.extras import require_train
+        from cellport.runtime.base.extras import require
 
-        require_train()
+        require("train", "Training")
     return getattr(import_module(f"cellport.{_HOME[name]}"), name)
 
 

@@ -117,9 +117,9 @@ def train(reference: tuple[str, ...], out: str, as_json: bool, **settings: Any) 
     Several processes or cards: torchrun --nproc-per-node N -m cellport train ...
     """
     from cellport import screen
-    from cellport.runtime.base.extras import require_train
+    from cellport.runtime.base.extras import require
 
-    require_train()
+    require("train", "Training")
     from cellport.train.api import train_atlas
     from cellport.train.fit.processes import is_first
 
@@ -275,8 +275,8 @@ def pull(atlas: str, as_json: bool, **settings: Any) -> None:
     from cellport import screen
     from cellport.runtime.fetch.pull import pull as pull_atlas
 
-    with screen.fetching() as report:
-        pulled = pull_atlas(atlas, report=report, **settings)
+    with screen.fetching() as on_progress:
+        pulled = pull_atlas(atlas, on_progress=on_progress, **settings)
     _show(pulled, as_json, screen.pulled)
 
 
@@ -379,9 +379,9 @@ def warmup() -> None:
 def demo(out: str, seed: int, as_json: bool) -> None:
     """Train on real lung cells, map those of another technology, and draw them."""
     from cellport import screen
-    from cellport.runtime.base.extras import require_train
+    from cellport.runtime.base.extras import require
 
-    require_train()
+    require("train", "Training")
     from cellport.demo import run_demo
 
     result = run_demo(Path(out), seed, screen.training, screen.say)

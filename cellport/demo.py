@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, closing, contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass
 from importlib.resources import as_file, files
 from pathlib import Path
@@ -13,13 +13,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cellport.runtime.errors import AtlasError, OutputError
+from cellport.runtime.base.files import plain_errors
+from cellport.runtime.errors import AtlasError
 from cellport.runtime.mapping.atlas import load_atlas
 from cellport.runtime.mapping.verify import verify_atlas
 from cellport.runtime.sources import open_source
 
 REFERENCE_TECHNOLOGY = "10x_v2"
 LABELS = "cell_type_coarse"
+_UNWRITABLE = "{path} cannot be written: {system}."
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,7 @@ def run_demo(
     from cellport.train.labels.scores import label_scores
 
     began = time.perf_counter()
-    with _writable(out):
+    with plain_errors(out, _UNWRITABLE):
         out.mkdir(parents=True, exist_ok=True)
         reference, query = write_sample(out)
     say(f"Training on lung cells measured with 10x: {reference}")
@@ -99,7 +101,7 @@ def run_demo(
         for name in sorted(set(truth))
     }
     picture = out / "lung_smartseq2_mapped.png"
-    with _writable(out):
+    with plain_errors(out, _UNWRITABLE):
         draw_labels(atlas, mapping, truth, picture)
     written = {
         "atlas": path,
@@ -113,14 +115,6 @@ def run_demo(
         files={what: str(where) for what, where in written.items()},
         seconds=round(time.perf_counter() - began, 1),
     )
-
-
-@contextmanager
-def _writable(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise OutputError(f"{folder} cannot be written: {error.strerror or error}.") from None
 
 
 def write_sample(folder: Path) -> tuple[Path, Path]:

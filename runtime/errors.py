@@ -33,4 +33,6 @@ class MissingDependencyError(CellportError):
 
 def first_line(error: Exception) -> str:
     """Return what another library's error says, short enough for a sentence of ours."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+    # the text of a KeyError comes in quotes; its argument does not
+    said = str(error.args[0] if isinstance(error, KeyError) and error.args else error)
+    return (said.strip().splitlines() or [type(error).__name__])[0][:200]

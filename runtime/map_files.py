@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
+from cellport.runtime.base.files import whole_file
 from cellport.runtime.base.prefetch import prefetch
 from cellport.runtime.columns import MappedBlock
 from cellport.runtime.errors import InputError, OutputError
@@ -22,7 +23,6 @@ from cellport.runtime.mapping.pipeline import Stream
 from cellport.runtime.mapping.query import QueryFacts
 from cellport.runtime.sources.memory import is_anndata
 from cellport.runtime.writers import check_output, open_writer
-from cellport.runtime.writers.output import whole_file
 
 Path = str | os.PathLike[str]
 

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from cellport.models.vae import CountVAE
 from cellport.runtime.atlas.file import npy_bytes, write_atlas_file
 from cellport.runtime.atlas.manifest import Manifest
-from cellport.runtime.errors import OutputError, TrainingError
+from cellport.runtime.base.files import check_place
+from cellport.runtime.errors import TrainingError
 from cellport.train.export.card import write_card
 from cellport.train.export.manifest import atlas_manifest
 from cellport.train.export.members import export_members, reference_members
@@ -138,7 +139,7 @@ def train_atlas(
         return out
     several = reference if isinstance(reference, list) else [reference]
     paths = [Path(one) for one in several if isinstance(one, str | os.PathLike)]
-    _check_out(out, paths)
+    check_place(out, paths)
     if (how.ontology is None) != (how.label_ids is None):
         raise TrainingError(
             "An ontology needs the column with the labels' terms, and it an ontology."
@@ -157,8 +158,10 @@ def train_atlas(
     manifest, members = build_atlas(cells, how, _checkpoint(out), report)
     dismiss(how.fit)
     write_atlas_file(out, manifest, members)
-    for checkpoint in out.parent.glob(f"{_checkpoint(out).name}*"):
-        checkpoint.unlink()
+    saved = _checkpoint(out).name
+    # a process that was killed while it saved left a hidden beginning
+    for left in (*out.parent.glob(f"{saved}*"), *out.parent.glob(f".{saved}*.part")):
+        left.unlink()
     return out
 
 
@@ -299,17 +302,6 @@ def _label_rules(
         reference.labels,
         named_groups(reference, how.label_tree, how.ontology, how.label_ids),
     )
-
-
-def _check_out(out: Path, references: list[Path]) -> None:
-    if not out.parent.is_dir():
-        raise OutputError(f"The folder {out.parent} does not exist; make it first.")
-    if not os.access(out.parent, os.W_OK) or (out.exists() and not out.is_file()):
-        raise OutputError(f"{out} cannot be written; choose another place.")
-    if any(out.exists() and path.exists() and out.samefile(path) for path in references):
-        raise OutputError(
-            f"{out} is the reference itself, which writing would replace; give another name."
-        )
 
 
 def _checkpoint(out: Path) -> Path:

@@ -17,7 +17,6 @@ import re
 import struct
 import zipfile
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,9 +27,10 @@ from numpy.typing import NDArray
 from cellport.runtime.atlas.arrays import first_misfit
 from cellport.runtime.atlas.manifest import Manifest, manifest_json, read_manifest
 from cellport.runtime.atlas.onnx_scan import refuse_external_data
+from cellport.runtime.base.files import PendingOutput, plain_errors
 from cellport.runtime.base.typed_json import quoted
 from cellport.runtime.decisions import say
-from cellport.runtime.errors import AtlasError, OutputError, first_line
+from cellport.runtime.errors import AtlasError, first_line
 from cellport.runtime.version import FORMAT_VERSION, __version__
 
 MANIFEST = "manifest.json"
@@ -185,22 +185,11 @@ def write_atlas_file(
     OutputError
         The folder is missing or cannot be written, or the disk is full.
     """
-    path = Path(path)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with part.open("w+b") as handle:
-            _write_zip(handle, manifest, members)
-            handle.seek(0)
-            digest = hashlib.file_digest(handle, "sha256").hexdigest()
-            handle.flush()
-            os.fsync(handle.fileno())
-        os.replace(part, path)
-    except OSError as error:
-        raise OutputError(f"{path} cannot be written: {error.strerror or error}.") from None
-    finally:
-        with suppress(OSError):
-            part.unlink()
-    return digest
+    sentence = "{path} cannot be written: {system}."
+    with plain_errors(path, sentence), PendingOutput(path) as hidden, hidden.open("w+b") as handle:
+        _write_zip(handle, manifest, members)
+        handle.seek(0)
+        return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
 def npy_bytes(array: NDArray[Any]) -> bytes:

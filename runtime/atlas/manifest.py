@@ -12,7 +12,7 @@ from cellport.runtime.atlas.label_tree import build_tree
 from cellport.runtime.base.typed_json import MalformedError, UnknownValueError, quoted, read_typed
 from cellport.runtime.decisions import say, table, text, texts
 from cellport.runtime.errors import AtlasError
-from cellport.runtime.genes.match import Panel
+from cellport.runtime.genes.panel import Panel
 from cellport.runtime.version import FORMAT_VERSION, __version__
 
 Library = Literal["panel", "query", "none"]

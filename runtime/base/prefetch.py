@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import queue
 import threading
-from typing import TYPE_CHECKING, TypeVar
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable
 
 T = TypeVar("T")
+# "item" and one, "error" and one, or "end" and None
+Made = tuple[str, Any]
 
-# How long either side sleeps before it looks whether the other has gone, in seconds.
+# seconds after which a waiting consumer looks whether it was interrupted
 PATIENCE = 0.1
 
 
@@ -19,7 +22,8 @@ def prefetch(items: Iterable[T], depth: int) -> Generator[T, None, None]:
     """Iterate over `items` in a background thread, at most `depth` of them ready ahead.
 
     Up to ``depth + 2`` items are alive at once: those ready, the one being made and the one
-    that the consumer holds. The thread starts with the first item asked for, and ends when the
+    that the consumer holds; with a `depth` of 0 the next is made while the present one is in
+    use, and no more. The thread starts with the first item asked for, and ends when the
     consumer stops, is closed, or is interrupted; generators among `items` are closed then.
 
     Parameters
@@ -27,7 +31,7 @@ def prefetch(items: Iterable[T], depth: int) -> Generator[T, None, None]:
     items
         What to iterate over; used by the background thread alone.
     depth
-        Items ready ahead, at least 1.
+        Items ready ahead of the one being made, at least 0.
 
     Yields
     ------
@@ -39,64 +43,57 @@ def prefetch(items: Iterable[T], depth: int) -> Generator[T, None, None]:
     Exception
         Whatever `items` raises, after the items made before it.
     """
-    if depth < 1:
-        raise ValueError(f"depth must be at least 1, not {depth}")
+    if depth < 0:
+        raise ValueError(f"depth must be at least 0, not {depth}")
     return _consume(items, depth)
 
 
 def _consume(items: Iterable[T], depth: int) -> Generator[T, None, None]:
-    ready: queue.Queue[tuple[str, T | BaseException | None]] = queue.Queue(depth)
-    stopped = threading.Event()
+    ready: queue.SimpleQueue[Made] = queue.SimpleQueue()
+    room, stopped = threading.Semaphore(depth + 1), threading.Event()
     worker = threading.Thread(
-        target=_produce, args=(items, ready, stopped), name="cellport-prefetch", daemon=True
+        target=_produce, args=(items, ready, room, stopped), name="cellport-prefetch", daemon=True
     )
     worker.start()
     try:
         while True:
-            try:
-                # Waiting for ever could not be interrupted on every system.
-                kind, item = ready.get(timeout=PATIENCE)
-            except queue.Empty:
-                continue
+            kind, item = _next(ready)
+            room.release()
             if kind == "end":
                 return
             if kind == "error":
-                raise item  # type: ignore[misc]
-            yield item  # type: ignore[misc]
+                raise item
+            yield item
             del item
     finally:
         stopped.set()
+        room.release()
         worker.join()
+
+
+def _next(ready: queue.SimpleQueue[Made]) -> Made:
+    # waiting for ever could not be interrupted on every system
+    while True:
+        with suppress(queue.Empty):
+            return ready.get(timeout=PATIENCE)
 
 
 def _produce(
     items: Iterable[T],
-    ready: queue.Queue[tuple[str, T | BaseException | None]],
+    ready: queue.SimpleQueue[Made],
+    room: threading.Semaphore,
     stopped: threading.Event,
 ) -> None:
-    def put(kind: str, item: T | BaseException | None) -> None:
-        while not stopped.is_set():
-            try:
-                ready.put((kind, item), timeout=PATIENCE)
-            except queue.Full:
-                continue
-            return
-
     iterator = iter(items)
     try:
         try:
-            while not stopped.is_set():
-                try:
-                    item = next(iterator)
-                except StopIteration:
-                    break
-                put("item", item)
-                del item
+            while room.acquire() and not stopped.is_set():
+                ready.put(("item", next(iterator)))
         finally:
             close = getattr(iterator, "close", None)
             if close is not None:
                 close()
+    except StopIteration:
+        ready.put(("end", None))
     except BaseException as error:  # noqa: BLE001 - it is raised again where the items are used
-        put("error", error)
-    else:
-        put("end", None)
+        ready.put(("error", error))

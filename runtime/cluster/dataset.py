@@ -16,9 +16,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cellport.runtime.base.files import check_no_input, check_place, plain_errors, whole_file
 from cellport.runtime.cluster.plan import Part, Plan
 from cellport.runtime.errors import OutputError
-from cellport.runtime.writers.output import FORMATS, whole_file
+from cellport.runtime.writers.output import FORMATS
 
 MANIFEST = "_manifest.json"
 # folder of what gatherers found in the parts
@@ -68,16 +69,12 @@ def check_folder(out: str | os.PathLike[str], inputs: Sequence[str]) -> Path:
         )
     if folder.exists() and not folder.is_dir():
         raise OutputError(f"The output '{out}' is a file; on a cluster it is a folder.")
-    if any(folder == Path(os.path.realpath(path)) for path in inputs):
-        raise OutputError(f"The output '{out}' is also an input; give another name.")
-    try:
+    if folder.is_dir():
+        check_no_input(out, inputs)
+    else:
+        check_place(out, folder=True)
+    with plain_errors(out):
         folder.mkdir(exist_ok=True)
-    except FileNotFoundError:
-        raise OutputError(
-            f"The folder of the output '{out}' does not exist; create it first."
-        ) from None
-    except OSError as error:
-        raise OutputError(f"'{out}' cannot be made: {error.strerror}.") from None
     if not os.access(folder, os.W_OK | os.X_OK):
         raise OutputError(f"The folder '{out}' is not writable.")
     return folder
@@ -182,13 +179,6 @@ def _difference(there: dict[str, Any], plan: Plan) -> str:
         "atlas": "another atlas",
     }
     return next(said for name, said in words.items() if there.get(name) != own[name])
-
-
-def sweep(folder: Path) -> None:
-    """Remove the hidden beginnings of files that killed processes left."""
-    for place in (folder, folder / GATHERED):
-        for left in place.glob(".*.part"):
-            left.unlink(missing_ok=True)
 
 
 def facts_of_part(

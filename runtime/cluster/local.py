@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from cellport.runtime.base.extras import require
 from cellport.runtime.base.processors import available_threads
-from cellport.runtime.cluster.run import require_dask
+from cellport.runtime.cluster.run import CLUSTER
 from cellport.runtime.errors import CellportError, InputError
 
 LOCAL = "local"
@@ -38,7 +39,7 @@ def connected(where: str, workers: int | None, threads: int | None) -> Iterator[
     MissingDependencyError
         distributed is not installed.
     """
-    require_dask()
+    require("dask", CLUSTER)
     if where == LOCAL:
         with _started(workers or max(1, available_threads() // (threads or 1))) as client:
             yield client

@@ -11,10 +11,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
-from cellport.runtime.cluster.dataset import Written, begin, check_folder, sweep, write_manifest
+from cellport.runtime.base.extras import require
+from cellport.runtime.base.files import sweep
+from cellport.runtime.cluster.dataset import GATHERED, Written, begin, check_folder, write_manifest
 from cellport.runtime.cluster.plan import PART_CELLS, Plan, QueryPlan, absolute, deciding_options
 from cellport.runtime.cluster.sums import PartSums
-from cellport.runtime.errors import CellportError, InputError, MissingDependencyError, first_line
+from cellport.runtime.errors import CellportError, InputError, first_line
 from cellport.runtime.map_files import SideOutputs, Summary, listed, summary
 from cellport.runtime.mapping.annotate import annotators, facts_of, schema_of
 from cellport.runtime.mapping.annotate.corrected import names_or_file
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+# in a sentence about what is missing
+CLUSTER = "Mapping on a cluster"
 # how often Dask tries a task again that failed for another reason than its input
 _RETRIES = 2
 _GO_ON = "Parts that are done are kept: the same call goes on from there."
@@ -96,7 +100,7 @@ def map_dask(
         distributed or pyarrow is not installed.
     """
     began = time.perf_counter()
-    require_dask()
+    require("dask", CLUSTER)
     if part_cells < 1:
         raise InputError("part_cells must be at least 1.")
     paths = [absolute(source) for source in listed(sources)]
@@ -136,20 +140,10 @@ def map_dask(
         beside.appear(stack, opened, gathered, uns, out)
         write_manifest(folder, plan, written, uns)
     sweep(folder)
+    sweep(folder / GATHERED)
     kept = sum(one.kept for one in written)
     found = summary(gathered, facts, device, seconds, out, beside)
     return replace(found, parts=len(written), parts_kept=kept)
-
-
-def require_dask() -> None:
-    """Raise MissingDependencyError when a package that this needs is not installed."""
-    from importlib.util import find_spec
-
-    missing = [name for name in ("distributed", "pyarrow") if find_spec(name) is None]
-    if missing:
-        raise MissingDependencyError(
-            f"Mapping on a cluster needs {' and '.join(missing)}: pip install 'cellport[dask]'."
-        )
 
 
 def _run(

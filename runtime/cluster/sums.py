@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cellport.runtime.base.files import whole_file
 from cellport.runtime.cluster.dataset import GATHERED
 from cellport.runtime.cluster.plan import Part
 from cellport.runtime.errors import OutputError
 from cellport.runtime.mapping.gather.gatherer import Gatherer
-from cellport.runtime.writers.output import whole_file
 
 # what so many parts found lies on disk beside what was added up: some megabytes each
 _APART = 16

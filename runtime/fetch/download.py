@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import os
 import time
 import urllib.error
 import urllib.request
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import IO, Any
 from urllib.parse import urlsplit
 
+from cellport.runtime.base.files import PendingOutput
 from cellport.runtime.errors import AtlasError
 from cellport.runtime.version import __version__
 
@@ -24,7 +24,7 @@ _ATTEMPTS = 4
 _CHUNK = 1 << 18
 _PAUSE = 0.3
 
-Report = Callable[[int, int | None], None]
+OnProgress = Callable[[int, int | None], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ def check_url(url: str) -> None:
         raise AtlasError(f"{url!r} is not a valid address: it holds blanks or special characters.")
 
 
-def download(wanted: Wanted, part: Path, report: Report | None = None) -> None:
+def download(wanted: Wanted, part: Path, on_progress: OnProgress | None = None) -> None:
     """Fetch a file into `part`, going on from what an interrupted fetch left there.
 
     What is there is kept when the connection fails, so that the next call goes on from it.
@@ -87,7 +87,7 @@ def download(wanted: Wanted, part: Path, report: Report | None = None) -> None:
         What to fetch.
     part
         Where to; a ``.json`` beside it remembers which version of which address it is from.
-    report
+    on_progress
         Called with the bytes there are, and those there will be where the server said.
 
     Raises
@@ -100,7 +100,7 @@ def download(wanted: Wanted, part: Path, report: Report | None = None) -> None:
     while True:
         before = _size(part)
         try:
-            _attempt(wanted, part, report)
+            _attempt(wanted, part, on_progress)
             return
         except _InterruptedError as error:
             # a connection that brought something may be tried again for as long as it does so
@@ -151,7 +151,7 @@ def one_at_a_time(part: Path) -> Iterator[None]:
         yield
 
 
-def _attempt(wanted: Wanted, part: Path, report: Report | None) -> None:
+def _attempt(wanted: Wanted, part: Path, on_progress: OnProgress | None) -> None:
     have = _size(part)
     notes = _read_notes(part) if have else {}
     headers = {}
@@ -176,12 +176,12 @@ def _attempt(wanted: Wanted, part: Path, report: Report | None) -> None:
         with part.open("r+b" if start else "wb") as file:
             file.seek(start)
             file.truncate()
-            _copy(response, file, start, total, wanted, report)
+            _copy(response, file, start, total, wanted, on_progress)
 
 
 def _copy(
     response: Any, file: IO[bytes], done: int, total: int | None, wanted: Wanted,
-    report: Report | None,
+    on_progress: OnProgress | None,
 ) -> None:  # fmt: skip
     while True:
         try:
@@ -200,8 +200,8 @@ def _copy(
         if done > wanted.largest:
             raise _too_large(wanted, done)
         file.write(chunk)
-        if report is not None:
-            report(done, total)
+        if on_progress is not None:
+            on_progress(done, total)
     if total is not None and done < total:
         raise _InterruptedError(f"{done:,} of {total:,} bytes came")
     if done == 0:
@@ -308,6 +308,5 @@ def _read_notes(part: Path) -> dict[str, Any]:
 
 
 def _write_notes(part: Path, url: str, validator: str, total: int | None) -> None:
-    temporary = _notes(part).with_suffix(f".{os.getpid()}")
-    temporary.write_text(json.dumps({"url": url, "validator": validator, "total": total}))
-    os.replace(temporary, _notes(part))
+    with PendingOutput(_notes(part), alone=True) as hidden:
+        hidden.write_text(json.dumps({"url": url, "validator": validator, "total": total}))

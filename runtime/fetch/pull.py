@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
 import os
 import re
-import secrets
 import shutil
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 from cellport.runtime.atlas.file import AtlasFile, open_atlas_file
-from cellport.runtime.errors import AtlasError, OutputError
+from cellport.runtime.base.cache import cache_folder
+from cellport.runtime.base.files import PendingOutput, check_place, plain_errors
+from cellport.runtime.base.hints import hint
+from cellport.runtime.errors import AtlasError
 from cellport.runtime.fetch.download import (
     NotThereError,
-    Report,
+    OnProgress,
     Wanted,
     check_url,
     discard,
@@ -36,6 +36,7 @@ SITE_VERSION = 1
 LARGEST = 8 << 30
 _LARGEST_SITE = 4 << 20
 _ENDING = ".cellport"
+_NO_CACHE = "'{path}' cannot be written ({system}); set CELLPORT_CACHE to a folder that can."
 _BEGIN = b"PK\x03\x04"
 
 
@@ -70,7 +71,7 @@ def pull(
     sha256: str | None = None,
     refresh: bool = False,
     largest: int = LARGEST,
-    report: Report | None = None,
+    on_progress: OnProgress | None = None,
 ) -> Pulled:
     """Get an atlas by name or address and keep it for later, offline use.
 
@@ -87,7 +88,7 @@ def pull(
         Ask the address again although the atlas is here.
     largest
         Most bytes to take.
-    report
+    on_progress
         Called with the bytes that came, and those that will come where the server said.
 
     Returns
@@ -103,15 +104,8 @@ def pull(
     """
     if sha256 is not None and not _is_sha256(sha256):
         raise AtlasError(f"{sha256!r} is not a SHA-256; it has 64 hexadecimal digits.")
-    try:
-        file, source, fetched = _get(atlas, sha256, refresh, largest, report)
-        path = file.path if out is None else _copy_out(file, Path(out))
-    except OSError as error:
-        place = error.filename or cache_folder()
-        raise OutputError(
-            f"'{place}' cannot be written ({error.strerror or error}); set CELLPORT_CACHE to a "
-            "folder that can."
-        ) from None
+    file, source, fetched = _get(atlas, sha256, refresh, largest, on_progress)
+    path = file.path if out is None else _copy_out(file, Path(out))
     size = file.path.stat().st_size
     return Pulled(str(path), file.manifest.name, file.sha256, size, source, fetched)
 
@@ -135,7 +129,7 @@ def find_atlas(atlas: str | os.PathLike[str]) -> Path:
     if path.exists() or not is_name(text):
         return path
     if text not in known_atlases():
-        raise AtlasError(f"No such atlas file: {text}. {_near(text)}")
+        raise AtlasError(f"No such atlas file: {text}. {hint(text, known_atlases())}")
     return Path(pull(text).path)
 
 
@@ -152,44 +146,22 @@ def cached(entry: Entry) -> bool:
     return entry.url is not None and _cache_path(entry.url).is_file()
 
 
-def cache_folder() -> Path:
-    """Where fetched atlases are kept; ``CELLPORT_CACHE`` says otherwise.
-
-    Raises
-    ------
-    AtlasError
-        There is no home folder, and the variable is not set.
-    """
-    if os.environ.get("CELLPORT_CACHE"):
-        return Path(os.environ["CELLPORT_CACHE"])
-    home = Path(os.path.expanduser("~"))
-    if not home.is_absolute():
-        raise AtlasError(
-            "This user has no home folder to keep atlases in; name one in CELLPORT_CACHE."
-        )
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA", home / "AppData" / "Local")) / "cellport"
-    if sys.platform == "darwin":
-        return home / "Library" / "Caches" / "cellport"
-    return Path(os.environ.get("XDG_CACHE_HOME") or home / ".cache") / "cellport"
-
-
 def _get(
-    atlas: str, sha256: str | None, refresh: bool, largest: int, report: Report | None
+    atlas: str, sha256: str | None, refresh: bool, largest: int, on_progress: OnProgress | None
 ) -> tuple[AtlasFile, str, bool]:
     if _is_url(atlas):
-        return _get_url(atlas, sha256, refresh, largest, report)
+        return _get_url(atlas, sha256, refresh, largest, on_progress)
     entry = known_atlases().get(atlas)
     if entry is None:
         check = "" if is_name(atlas) else "It is neither a name nor an http(s) address. "
-        raise AtlasError(f"No atlas {atlas!r} is known. {check}{_near(atlas)}")
+        raise AtlasError(f"No atlas {atlas!r} is known. {check}{hint(atlas, known_atlases())}")
     if entry.path is not None:
         return _open_checked(entry.path, sha256 or entry.sha256, atlas), "cellport", False
-    return _get_url(str(entry.url), sha256 or entry.sha256, refresh, largest, report)
+    return _get_url(str(entry.url), sha256 or entry.sha256, refresh, largest, on_progress)
 
 
 def _get_url(
-    url: str, sha256: str | None, refresh: bool, largest: int, report: Report | None
+    url: str, sha256: str | None, refresh: bool, largest: int, on_progress: OnProgress | None
 ) -> tuple[AtlasFile, str, bool]:
     check_url(url)
     path = _cache_path(url)
@@ -201,22 +173,24 @@ def _get_url(
         if sha256 is not None and sha256.lower() != stated:
             raise AtlasError(f"{url} offers an atlas with another SHA-256, {stated}. Refused.")
         sha256 = stated
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.part")
-    with one_at_a_time(part):
-        if path.is_file() and (not refresh or sha256 == open_atlas_file(path).sha256):
-            return _open_checked(path, sha256, url), url, False
-        _fetch(Wanted(source, largest, _BEGIN, "a cellport atlas"), part, sha256, report)
-        os.replace(part, path)
-        discard(part)
+    with plain_errors(path.parent, _NO_CACHE):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_name(f"{path.name}.part")
+        with one_at_a_time(part):
+            if path.is_file() and (not refresh or sha256 == open_atlas_file(path).sha256):
+                return _open_checked(path, sha256, url), url, False
+            wanted = Wanted(source, largest, _BEGIN, "a cellport atlas")
+            _fetch(wanted, part, sha256, on_progress)
+            os.replace(part, path)
+            discard(part)
     return open_atlas_file(path), url, True
 
 
-def _fetch(wanted: Wanted, part: Path, sha256: str | None, report: Report | None) -> None:
+def _fetch(wanted: Wanted, part: Path, sha256: str | None, on_progress: OnProgress | None) -> None:
     # what an earlier, interrupted fetch left may be of an older file: that is worth a second try
     tries = 2 if part.is_file() else 1
     for left in reversed(range(tries)):
-        download(wanted, part, report)
+        download(wanted, part, on_progress)
         try:
             _open_checked(part, sha256, wanted.url)
         except AtlasError:
@@ -233,9 +207,7 @@ def _site(url: str) -> tuple[str, str]:
     base = base.removesuffix("index.html/")
     try:
         text = json.loads(fetch_small(urljoin(base, SITE), _LARGEST_SITE))
-    except (ValueError, RecursionError):
-        raise _no_site(url) from None
-    except NotThereError:
+    except (ValueError, RecursionError, NotThereError):
         raise _no_site(url) from None
     atlas: Any = text.get("atlas") if isinstance(text, dict) and SITE_KEY in text else None
     if not isinstance(atlas, dict):
@@ -265,16 +237,9 @@ def _open_checked(path: Path, sha256: str | None, said: str) -> AtlasFile:
 
 def _copy_out(file: AtlasFile, out: Path) -> Path:
     target = out / file_name(file) if out.is_dir() else out
-    if not target.parent.is_dir():
-        raise OutputError(f"The folder {target.parent} does not exist; make it first.")
-    part = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
-    try:
-        shutil.copyfile(file.path, part)
-        os.replace(part, target)
-    except OSError as error:
-        raise OutputError(f"{target} cannot be written: {error.strerror or error}.") from None
-    finally:
-        part.unlink(missing_ok=True)
+    check_place(target)
+    with plain_errors(target), PendingOutput(target) as hidden:
+        shutil.copyfile(file.path, hidden)
     return target
 
 
@@ -292,11 +257,3 @@ def _is_url(text: str) -> bool:
 
 def _is_sha256(text: str) -> bool:
     return re.fullmatch(r"[0-9a-fA-F]{64}", text) is not None
-
-
-def _near(name: str) -> str:
-    known = list(known_atlases())
-    near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
-    if near:
-        return f"Did you mean {' or '.join(near)}?"
-    return f"Known names: {', '.join(known)}."

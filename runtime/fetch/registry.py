@@ -50,17 +50,7 @@ class Entry:
 def known_atlases() -> dict[str, Entry]:
     """Return the registry, by name."""
     text: dict[str, dict[str, Any]] = json.loads((_folder() / "registry.json").read_text("utf-8"))
-    return {
-        name: Entry(
-            name,
-            entry.get("file"),
-            entry.get("url"),
-            entry["sha256"],
-            entry["size"],
-            entry["description"],
-        )
-        for name, entry in text.items()
-    }
+    return {name: Entry(name, **{"file": None, "url": None, **of}) for name, of in text.items()}
 
 
 def is_name(text: str) -> bool:

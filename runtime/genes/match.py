@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,48 +10,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cellport.runtime.decisions import number, say, text, texts, whole, words
+from cellport.runtime.decisions import number, say, text, whole
 from cellport.runtime.errors import InputError
-from cellport.runtime.genes.rules import GENOME_PREFIX, RULES
+from cellport.runtime.genes.organism import ORGANISMS, infer_organism
+from cellport.runtime.genes.panel import Panel
+from cellport.runtime.genes.rules import RULES
 
-_ORGANISMS, _HUMAN_GENOMES = words("genes.organisms"), texts("genes.human_genomes")
-_ENSEMBL_ID = re.compile(text("genes.ensembl_id"))
-_NOT_LETTERS = re.compile(r"[^A-Za-z]+")
-_LOOKED_AT, _FEWEST_STEMS = whole("genes.names_looked_at"), whole("genes.fewest_stems")
-_MAJORITY, _MANY_BY_CASE = number("genes.majority"), number("genes.many_by_case")
+_MANY_BY_CASE = number("genes.many_by_case")
 _MINIMUM, _MISSING_NAMED = number("genes.minimum"), whole("genes.missing_named")
-
-
-@dataclass(frozen=True, slots=True)
-class Panel:
-    """The genes an atlas reads, in the order of the encoder's input.
-
-    Attributes
-    ----------
-    symbols
-        Symbol of each gene; ``""`` where unknown.
-    ensembl
-        Ensembl id of each gene; ``""`` where unknown.
-    """
-
-    symbols: tuple[str, ...]
-    ensembl: tuple[str, ...]
-
-    @property
-    def n_genes(self) -> int:
-        """Number of genes in the panel."""
-        return len(self.symbols)
-
-    @property
-    def names(self) -> NDArray[np.object_]:
-        """Symbol of each gene, or its Ensembl id where it has none, object [genes]."""
-        pairs = zip(self.symbols, self.ensembl, strict=True)
-        names: NDArray[np.object_] = np.array([symbol or other for symbol, other in pairs], object)
-        return names
-
-    def name(self, gene: int) -> str:
-        """Return the symbol of a gene, or its Ensembl id where it has none."""
-        return self.symbols[gene] or self.ensembl[gene]
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +145,7 @@ def _refuse_other_organism(
     organism: str | None,
     source: str,
 ) -> None:
-    if organism not in _ORGANISMS.values():
+    if organism not in ORGANISMS.values():
         organism = infer_organism(panel.symbols) or infer_organism(panel.ensembl)
     for names in gene_columns.values():
         seen = infer_organism(names)
@@ -195,50 +160,6 @@ def _refuse_other_organism(
                     organism=organism,
                 )
             )
-
-
-def infer_organism(names: Sequence[str] | NDArray[np.object_]) -> str | None:
-    """Guess the organism from gene names, or return None where they do not say.
-
-    Ensembl ids and genome prefixes (``mm10_``) name the organism. Among symbols, human ones are
-    upper case (``ACTB``), mouse ones are capitalised (``Actb``, also ``mt-Nd1``); at least
-    ten different words are wanted, so that ``Gene_1``, ``Gene_2`` say nothing. Rat symbols look
-    like those of mouse.
-    """
-    sample = [str(name) for name in names[:: max(1, len(names) // _LOOKED_AT)] if name]
-    found: Counter[str] = Counter()
-    bare = []
-    for name in sample:
-        prefix = GENOME_PREFIX.match(name)
-        ensembl = _ENSEMBL_ID.search(name)
-        if prefix:
-            found["human" if prefix[1] in _HUMAN_GENOMES else "mouse"] += 1
-        elif ensembl:
-            found[_ORGANISMS.get(ensembl[1], "another organism")] += 1
-        else:
-            bare.append(name)
-    if 2 * found.total() < len(sample):
-        found = _letter_case(bare)
-    if not found:
-        return None
-    (winner, n), total = found.most_common(1)[0], found.total()
-    return winner if n >= _MAJORITY * total and winner != "unclear" else None
-
-
-def _letter_case(names: list[str]) -> Counter[str]:
-    stems = {_NOT_LETTERS.sub("", name) for name in names}
-    stems = {stem for stem in stems if len(stem) > 1}
-    found: Counter[str] = Counter()
-    if len(stems) < _FEWEST_STEMS:
-        return found
-    for stem in stems:
-        if stem.isupper():
-            found["human"] += 1
-        elif stem[0].isupper() or stem.startswith("mt"):
-            found["mouse"] += 1
-        else:
-            found["unclear"] += 1
-    return found
 
 
 @dataclass(slots=True)
@@ -315,7 +236,8 @@ def _finish(
     match: _Match, panel: Panel, seen: str | None, warn_below: float, source: str
 ) -> GeneMatch:
     n_panel, n_matched = panel.n_genes, match.n_matched
-    ambiguous = [panel.name(gene) for gene in sorted(match.ambiguous) if not match.measured[gene]]
+    names = panel.names
+    ambiguous = [names[gene] for gene in sorted(match.ambiguous) if not match.measured[gene]]
     n_duplicated = int((match.panel_column >= 0).sum()) - n_matched
     loose = match.by_rule["letter case"]
     warnings = []
@@ -337,7 +259,7 @@ def _finish(
         by_rule={rule: n for rule, n in match.by_rule.items() if n},
         n_duplicated=n_duplicated,
         ambiguous=tuple(ambiguous),
-        missing=tuple(panel.name(int(gene)) for gene in np.flatnonzero(~match.measured)),
+        missing=tuple(names[~match.measured].tolist()),
         warnings=tuple(warnings),
     )
 

@@ -26,7 +26,7 @@ from cellport.runtime.atlas.trajectory import (
 from cellport.runtime.base.processors import available_threads
 from cellport.runtime.columns import MappedBlock
 from cellport.runtime.errors import InputError
-from cellport.runtime.genes.match import Panel
+from cellport.runtime.genes.panel import Panel
 from cellport.runtime.mapping.annotate.annotator import Setting
 from cellport.runtime.mapping.decode import decode_latent
 from cellport.runtime.mapping.gather import NEED_COUNTS, start_gathering

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cellport.runtime.atlas.manifest import Manifest
+from cellport.runtime.base.hints import hint
 from cellport.runtime.errors import InputError
 from cellport.runtime.mapping.encode import run_graph
 
@@ -66,8 +66,4 @@ def check_batch(batch: str | None, batches: Sequence[str]) -> None:
     """
     if batch is None or batch in batches:
         return
-    near = difflib.get_close_matches(batch, batches, n=3, cutoff=0.5)
-    shown = near or list(batches[:20])
-    rest = f" and {len(batches) - len(shown):,} more" if len(batches) > len(shown) else ""
-    start = "did you mean" if near else "it has"
-    raise InputError(f"No batch {batch!r} in this atlas; {start} {', '.join(shown)}{rest}.")
+    raise InputError(f"No batch {batch!r} in this atlas. {hint(batch, batches)}")

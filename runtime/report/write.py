@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from cellport.runtime.base.files import check_place, whole_file
 from cellport.runtime.columns import MappedBlock
 from cellport.runtime.errors import OutputError
 from cellport.runtime.mapping.atlas import Atlas
@@ -21,7 +22,6 @@ from cellport.runtime.mapping.result import Mapping
 from cellport.runtime.report.background import read_background
 from cellport.runtime.report.contents import ReportContents
 from cellport.runtime.report.page import render
-from cellport.runtime.writers.output import check_place, whole_file
 
 _ROWS = 65_536
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from cellport.runtime.errors import InputError
@@ -11,14 +12,17 @@ from cellport.runtime.sources.annotations import (
     is_array,
     read_frame,
 )
+from cellport.runtime.sources.compressed import stored_arrays
 from cellport.runtime.sources.csc import CscMatrix
 from cellport.runtime.sources.csr import CsrMatrix
 from cellport.runtime.sources.dense import DenseMatrix
-from cellport.runtime.sources.source import Contents, Frame, Matrix, Place, gene_columns
+from cellport.runtime.sources.source import Candidate, Container, Frame, Matrix, gene_columns
 from cellport.runtime.sources.trouble import damaged, readable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+RAW = "raw/X"
 
 
 def read_matrix(
@@ -57,14 +61,9 @@ def read_matrix(
         if shape is None or len(shape) != 2:
             raise damaged(where, "its shape is not stored")
         n_cells, n_genes = int(shape[0]), int(shape[1])
-        for name in ("indptr", "indices", "data"):
-            if name not in element:
-                raise damaged(where, f"its array '{name}' is not there")
-            check_array(element[name], f"{where}, '{name}'")
-        parts = (element["indptr"], element["indices"], element["data"])
-        if encoding == "csc_matrix":
-            return CscMatrix(where, n_cells, n_genes, *parts, threads)
-        return CsrMatrix(where, n_cells, n_genes, *parts, threads)
+        kind = CscMatrix if encoding == "csc_matrix" else CsrMatrix
+        arrays = stored_arrays(element, where, check_array)
+        return kind(where, n_cells, n_genes, *arrays, threads)
 
 
 def open_layout(
@@ -73,7 +72,7 @@ def open_layout(
     threads: int,
     close: Callable[[], None],
     check_array: Callable[[Any, str], None],
-) -> Contents:
+) -> Container:
     """Find the matrices and annotations of an AnnData in a group.
 
     Parameters
@@ -103,35 +102,25 @@ def open_layout(
     if not elements:
         raise InputError(f"{title} has no X, no layers and no raw; there are no counts in it.")
 
-    def opener(name: str, element: Any, frame: Callable[[], Frame]) -> Callable[[], Place]:
-        def open_place() -> Place:
-            where = f"{title}, {name}"
-            matrix = read_matrix(element, where, threads, check_array)
-            return fitted_place(name, matrix, cells, frame())
+    def candidate(name: str, element: Any) -> Candidate:
+        matrix = read_matrix(element, f"{title}, {name}", threads, check_array)
+        own = read_frame(raw_genes, f"{title}, raw/var", root) if name == RAW else genes
+        return fitted(name, matrix, cells, own)
 
-        return open_place
-
-    places: dict[str, Callable[[], Place]] = {}
-    for key, (name, element) in elements.items():
-        if key == "raw" and name == "raw/X":
-            places[key] = opener(
-                name, element, lambda: read_frame(raw_genes, f"{title}, raw/var", root)
-            )
-        else:
-            places[key] = opener(name, element, lambda: genes)
-    return Contents(title, places, cells, close=close)
+    candidates = {key: partial(candidate, *found) for key, found in elements.items()}
+    return Container(title, candidates, cells, close=close)
 
 
 def _matrix_elements(root: Any) -> Mapping[str, tuple[str, Any]]:
-    """Return name in words and element of every matrix, keyed as `Contents.places`."""
+    """Return name in words and element of every matrix, keyed as `Container.candidates`."""
     found: dict[str, tuple[str, Any]] = {}
     if "X" in root and attribute(root["X"], "encoding-type") != "null":
         found["X"] = ("X", root["X"])
     raw = root.get("raw", None)
     if raw is not None and not is_array(raw) and "X" in raw and "var" in raw:
-        found["raw"] = ("raw/X", raw["X"])
+        found["raw"] = (RAW, raw["X"])
     elif "raw.X" in root and "raw.var" in root:
-        found["raw"] = ("raw/X", root["raw.X"])
+        found["raw"] = (RAW, root["raw.X"])
     for name in root.get("layers", ()):
         found[name] = (f"layers['{name}']", root["layers"][name])
     return found
@@ -143,7 +132,7 @@ def _raw_genes(root: Any) -> Any:
     return root.get("raw.var", None)
 
 
-def fitted_place(name: str, matrix: Matrix, cells: Frame, genes: Frame) -> Place:
+def fitted(name: str, matrix: Matrix, cells: Frame, genes: Frame) -> Candidate:
     """Join a matrix and its genes, checked to fit each other and the cells.
 
     Raises
@@ -158,4 +147,4 @@ def fitted_place(name: str, matrix: Matrix, cells: Frame, genes: Frame) -> Place
         raise damaged(
             matrix.where, f"it has {matrix.n_genes} genes and {genes.where} has {genes.length}"
         )
-    return Place(name, matrix, lambda: gene_columns(genes))
+    return Candidate(name, matrix, lambda: gene_columns(genes))

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
     import numpy as np
     from numpy.typing import NDArray
 
@@ -41,54 +39,3 @@ class CountBlock:
     def n_cells(self) -> int:
         """Number of cells in the block."""
         return len(self.indptr) - 1
-
-
-class CountSource(Protocol):
-    """A matrix of counts that can be read in blocks of cells, in bounded memory.
-
-    Attributes
-    ----------
-    description
-        File and field in words, for messages: ``query.h5ad, layers['counts']``.
-    n_cells, n_genes
-        Shape of the matrix.
-    gene_columns
-        Candidate gene names, each an object array of str [n_genes]: ``index`` first, then
-        every text column of ``var``. An empty name belongs to no gene (an antibody, say).
-    notes
-        What was repaired or chosen, one plain sentence each, for the report.
-    layer
-        Name under which the same matrix can be asked for again.
-    seekable
-        Whether cells from the middle can be read without reading all before them.
-    """
-
-    description: str
-    n_cells: int
-    n_genes: int
-    gene_columns: Mapping[str, NDArray[np.object_]]
-    notes: list[str]
-    layer: str
-    seekable: bool
-
-    def blocks(
-        self, block_cells: int, start: int = 0, stop: int | None = None
-    ) -> Iterator[CountBlock]:
-        """Yield the cells ``start:stop`` in order, at most `block_cells` a block.
-
-        Deep cells make shorter blocks (see `structure.MAX_NONZEROS`). Structure and values
-        of every block are checked before it leaves.
-        """
-        ...
-
-    def cell_names(self, start: int, stop: int) -> NDArray[np.object_]:
-        """Names of the cells ``start:stop``, object array of str."""
-        ...
-
-    def obs_column(self, name: str) -> NDArray[np.object_]:
-        """Return a whole column of ``obs`` as an object array of str, missing values as ''."""
-        ...
-
-    def close(self) -> None:
-        """Release the file."""
-        ...

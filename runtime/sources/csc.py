@@ -16,16 +16,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cellport.runtime.sources.block import CountBlock
-from cellport.runtime.sources.csr_checks import (
-    Array,
-    as_counts,
-    as_positions,
-    check_lengths,
-    read_pointers,
-    split,
-)
+from cellport.runtime.sources.compressed import CompressedMatrix
+from cellport.runtime.sources.csr_checks import as_counts, as_positions, split
 from cellport.runtime.sources.ranges import open_pairs
-from cellport.runtime.sources.source import Sample
+from cellport.runtime.sources.source import MatrixSample
 from cellport.runtime.sources.trouble import readable
 
 if TYPE_CHECKING:
@@ -40,36 +34,11 @@ SAMPLE_VALUES = 4_000
 
 
 @dataclass(frozen=True, slots=True)
-class CscMatrix:
-    """A CSC matrix, cells by genes, on disk or in memory.
-
-    Attributes
-    ----------
-    where
-        File and field in words.
-    n_cells, n_genes
-        Shape.
-    indptr, indices, data
-        The three arrays; `indptr` has one pointer a gene, `indices` are positions of cells.
-    threads
-        Threads that read and inflate chunks.
-    strict
-        Whether values beyond the last pointer are a fault.
-    """
-
-    where: str
-    n_cells: int
-    n_genes: int
-    indptr: Array
-    indices: Array
-    data: Array
-    threads: int
-    strict: bool = True
+class CscMatrix(CompressedMatrix):
+    """A matrix with one pointer a gene, and positions of cells."""
 
     def __post_init__(self) -> None:
-        check_lengths(
-            self.where, self.indptr, self.indices, self.data, self.n_genes, strict=self.strict
-        )
+        self.check_lengths(self.n_genes)
 
     def blocks(self, block_cells: int, start: int, stop: int) -> Iterator[CountBlock]:
         """Yield the cells ``start:stop``, structure checked, values not.
@@ -79,8 +48,7 @@ class CscMatrix:
         InputError
             When pointers or positions are out of range or the file cannot be read.
         """
-        stored = self.data.shape[0]
-        pointers = read_pointers(self.where, self.indptr, 0, self.n_genes, stored, stored)
+        pointers = self.pointers(0, self.n_genes, self.n_stored)
         for low, high, most in self._super_blocks(int(pointers[-1]), start, stop):
             yield from split(self._turn(pointers, low, high, most), block_cells)
 
@@ -138,11 +106,10 @@ class CscMatrix:
             data=turned.data,
         )
 
-    def sample(self) -> Sample:
+    def sample(self) -> MatrixSample:
         """Read a few runs of values from all over the matrix."""
-        stored = self.data.shape[0]
-        last = max(0, stored - SAMPLE_VALUES)
+        last = max(0, self.n_stored - SAMPLE_VALUES)
         starts = sorted({last * step // (SAMPLE_PIECES - 1) for step in range(SAMPLE_PIECES)})
         with readable(self.where):
             pieces = [as_counts(np.asarray(self.data[s : s + SAMPLE_VALUES])) for s in starts]
-        return Sample(np.concatenate(pieces), None)
+        return MatrixSample(np.concatenate(pieces), None)

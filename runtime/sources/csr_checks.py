@@ -8,7 +8,6 @@ import numpy as np
 
 from cellport.runtime.errors import InputError
 from cellport.runtime.sources.block import CountBlock
-from cellport.runtime.sources.trouble import cells, damaged, readable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -66,73 +65,6 @@ def as_positions(values: NDArray[Any], limit: int) -> NDArray[np.int32]:
     if values.size and (int(values.min()) < 0 or int(values.max()) >= limit):
         raise InputError(f"a position lies outside 0 to {limit - 1}")
     return values.astype(np.int32, copy=False)
-
-
-def check_lengths(
-    where: str, indptr: Array, indices: Array, data: Array, n_rows: int, strict: bool
-) -> None:
-    """Check that the three arrays of a compressed matrix fit each other.
-
-    Parameters
-    ----------
-    where
-        The place in words, for messages.
-    n_rows
-        Length of the compressed axis.
-    strict
-        Whether values beyond the last pointer are a fault (files) or spare room (scipy).
-
-    Raises
-    ------
-    InputError
-        When lengths or the first and last pointer contradict each other.
-    """
-    for name, array in (("indptr", indptr), ("indices", indices), ("data", data)):
-        if len(array.shape) != 1:
-            raise damaged(where, f"'{name}' has {len(array.shape)} axes instead of one")
-    if indptr.shape[0] != n_rows + 1:
-        raise damaged(
-            where, f"'indptr' has {indptr.shape[0]} entries where {n_rows + 1} are expected"
-        )
-    stored = data.shape[0]
-    if indices.shape[0] != stored:
-        raise damaged(where, f"'indices' has {indices.shape[0]} entries and 'data' has {stored}")
-    if indptr.dtype.kind not in "iu":
-        raise damaged(where, f"'indptr' holds {indptr.dtype} instead of integers")
-    with readable(f"{where}, 'indptr'"):
-        first, last = int(indptr[0:1][0]), int(indptr[n_rows : n_rows + 1][0])
-    if first != 0 or last > stored or (strict and last != stored):
-        raise damaged(
-            where, f"'indptr' runs from {first} to {last} where 0 to {stored} is expected"
-        )
-
-
-def read_pointers(
-    where: str, indptr: Array, start: int, stop: int, stored: int, row_limit: int
-) -> NDArray[np.int64]:
-    """Read ``indptr[start:stop + 1]``, checked to rise within ``0:stored``.
-
-    Parameters
-    ----------
-    stored
-        Number of stored values.
-    row_limit
-        Most values that one row can have without being absurd.
-
-    Raises
-    ------
-    InputError
-        When pointers fall, leave the range, or a row is absurdly long.
-    """
-    place = cells(where, start, stop)
-    with readable(f"{place}, 'indptr'"):
-        pointers = np.asarray(indptr[start : stop + 1]).astype(np.int64)
-    lengths = np.diff(pointers)
-    if pointers[0] < 0 or pointers[-1] > stored or (lengths < 0).any():
-        raise damaged(place, "'indptr' falls or leaves the stored values")
-    if lengths.size and lengths.max() > row_limit:
-        raise damaged(place, f"one of them has {lengths.max()} values, more than there are genes")
-    return pointers
 
 
 def cut(pointers: NDArray[np.int64]) -> Iterator[tuple[int, int]]:

@@ -6,14 +6,13 @@ Cost: every value of the matrix is read and inflated once, zeros included; memor
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from cellport.runtime.sources.block import CountBlock
-from cellport.runtime.sources.csr import sample_windows
 from cellport.runtime.sources.csr_checks import MAX_NONZEROS, Array, as_counts, split
-from cellport.runtime.sources.source import Sample
+from cellport.runtime.sources.source import MatrixSample, sample_windows
 from cellport.runtime.sources.trouble import cells, damaged, readable
 
 if TYPE_CHECKING:
@@ -23,19 +22,19 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class DenseMatrix:
-    """A dense matrix, cells by genes, on disk or in memory.
+class ArrayMatrix:
+    """An array of two axes, cells by genes.
 
     Attributes
     ----------
     where
         File and field in words.
     values
-        Two-dimensional array of any number type.
+        The array, of any number type.
     """
 
     where: str
-    values: Array
+    values: Any
 
     def __post_init__(self) -> None:
         if len(self.values.shape) != 2:
@@ -51,6 +50,11 @@ class DenseMatrix:
         """Number of columns."""
         return int(self.values.shape[1])
 
+
+@dataclass(frozen=True, slots=True)
+class DenseMatrix(ArrayMatrix):
+    """A dense matrix on disk or in memory."""
+
     def blocks(self, block_cells: int, start: int, stop: int) -> Iterator[CountBlock]:
         """Yield the cells ``start:stop`` without their zeros.
 
@@ -61,22 +65,18 @@ class DenseMatrix:
         """
         slab = slab_cells(self.values, block_cells)
         for low in range(start, stop, slab):
-            high = min(low + slab, stop)
-            with readable(cells(self.where, low, high)):
-                values = as_counts(np.asarray(self.values[low:high]))
-            yield from split(without_zeros(values, low), block_cells)
+            yield from split(self._read(low, min(low + slab, stop)), block_cells)
 
-    def sample(self) -> Sample:
+    def sample(self) -> MatrixSample:
         """Read a few cells from all over the matrix."""
-        values, owners = [], []
         fits = max(1, MAX_NONZEROS // max(1, self.n_genes))
-        for start, stop in sample_windows(self.n_cells):
-            stop = min(stop, start + fits)
-            with readable(cells(self.where, start, stop)):
-                block = without_zeros(as_counts(np.asarray(self.values[start:stop])), start)
-            values.append(block.data)
-            owners.append(np.repeat(np.arange(start, stop), np.diff(block.indptr)))
-        return Sample(np.concatenate(values), np.concatenate(owners))
+        windows = sample_windows(self.n_cells)
+        blocks = (self._read(start, min(stop, start + fits)) for start, stop in windows)
+        return MatrixSample.of_cells((block.start, block.indptr, block.data) for block in blocks)
+
+    def _read(self, start: int, stop: int) -> CountBlock:
+        with readable(cells(self.where, start, stop)):
+            return without_zeros(as_counts(np.asarray(self.values[start:stop])), start)
 
 
 def slab_cells(values: Array, block_cells: int) -> int:

@@ -12,17 +12,18 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from cellport.kernels.check import check_values
+from cellport.runtime.base.hints import hint
 from cellport.runtime.decisions import number, say, texts, words
 from cellport.runtime.errors import InputError, MissingDependencyError
-from cellport.runtime.sources.trouble import cells, near_names
+from cellport.runtime.sources.trouble import cells
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
     from cellport.runtime.sources.block import CountBlock
-    from cellport.runtime.sources.source import Place, Sample
+    from cellport.runtime.sources.source import Candidate, Candidates, MatrixSample
 
 Content = Literal[
     "counts",
@@ -49,11 +50,11 @@ class Choice:
     """The place that holds the counts, the key that names it, and what to report about it."""
 
     key: str
-    place: Place
+    candidate: Candidate
     notes: tuple[str, ...]
 
 
-def classify(sample: Sample) -> Content:
+def classify(sample: MatrixSample) -> Content:
     """Say what the values of a matrix are.
 
     Parameters
@@ -111,7 +112,7 @@ def _rescaled(values: NDArray[np.float64], owners: NDArray[np.intp]) -> bool:
 
 def choose_counts(
     title: str,
-    places: Mapping[str, Callable[[], Place]],
+    candidates: Candidates,
     layer: str | None = None,
     allow_fractional: bool = False,
 ) -> Choice:
@@ -125,7 +126,7 @@ def choose_counts(
     ----------
     title
         The file in words.
-    places
+    candidates
         Openers of the matrices by key: ``X``, a layer's name, ``raw``.
     layer
         Key of the matrix to use.
@@ -136,59 +137,59 @@ def choose_counts(
     ------
     InputError
         When the named layer is not there, or what is looked at holds no counts; the message
-        says what each place holds.
+        says what each candidate holds.
     """
     accepted = ("counts", "fractional") if allow_fractional else ("counts",)
     if layer is not None:
-        return _named(title, places, layer, (*accepted, "empty"))
+        return _named(title, candidates, layer, (*accepted, "empty"))
     seen: dict[str, str] = {}
-    empty: tuple[str, Place] | None = None
-    for key in _order(places):
+    empty: tuple[str, Candidate] | None = None
+    for key in _order(candidates):
         try:
-            place = places[key]()
-            content = classify(place.matrix.sample())
+            candidate = candidates[key]()
+            content = classify(candidate.matrix.sample())
         except (InputError, MissingDependencyError) as error:
-            if key == "X" or len(places) == 1:
+            if key == "X" or len(candidates) == 1:
                 raise
             seen[key] = say("gate.unread", reason=error)
             continue
         if content in accepted:
-            return Choice(key, place, _notes(seen, place, content))
+            return Choice(key, candidate, _notes(seen, candidate, content))
         if content == "empty" and empty is None:
-            empty = key, place
-        seen[place.name] = say("gate.holds", content=_IN_WORDS[content])
+            empty = key, candidate
+        seen[candidate.name] = say("gate.holds", content=_IN_WORDS[content])
     if empty is not None:
-        key, place = empty
-        seen.pop(place.name)
-        return Choice(key, place, _notes(seen, place, "empty"))
+        key, candidate = empty
+        seen.pop(candidate.name)
+        return Choice(key, candidate, _notes(seen, candidate, "empty"))
     raise InputError(say("gate.no_counts", title=title, places=_listed(seen)))
 
 
-def _order(places: Mapping[str, Callable[[], Place]]) -> list[str]:
-    lower = {key.lower(): key for key in places if key not in ("X", "raw")}
+def _order(candidates: Candidates) -> list[str]:
+    lower = {key.lower(): key for key in candidates if key not in ("X", "raw")}
     likely = [lower[name] for name in _LIKELY_LAYERS if name in lower]
     others = [key for name, key in lower.items() if name not in _PARTIAL_LAYERS]
     order = ["X", *likely, *(key for key in others if key not in likely), "raw"]
-    return [key for key in order if key in places]
+    return [key for key in order if key in candidates]
 
 
 def _named(
     title: str,
-    places: Mapping[str, Callable[[], Place]],
+    candidates: Candidates,
     layer: str,
     accepted: tuple[str, ...],
 ) -> Choice:
-    if layer not in places:
-        there = near_names(layer, places)
+    if layer not in candidates:
+        there = hint(layer, candidates)
         raise InputError(say("gate.no_layer", title=title, layer=layer, there=there))
-    place = places[layer]()
-    content = classify(place.matrix.sample())
+    candidate = candidates[layer]()
+    content = classify(candidate.matrix.sample())
     if content in accepted:
-        return Choice(layer, place, _notes({}, place, content))
+        return Choice(layer, candidate, _notes({}, candidate, content))
     found = ""
-    for key in _order(places):
+    for key in _order(candidates):
         try:
-            other = places[key]()
+            other = candidates[key]()
             if key != layer and classify(other.matrix.sample()) == "counts":
                 found = say("gate.counts_elsewhere", place=other.name)
                 break
@@ -196,7 +197,7 @@ def _named(
             continue
     said = _IN_WORDS[content]
     raise InputError(
-        say("gate.no_counts_in_layer", title=title, place=place.name, content=said) + found
+        say("gate.no_counts_in_layer", title=title, place=candidate.name, content=said) + found
     )
 
 
@@ -204,13 +205,13 @@ def _listed(seen: Mapping[str, str]) -> str:
     return "; ".join(f"{name} {what}" for name, what in seen.items())
 
 
-def _notes(seen: Mapping[str, str], place: Place, content: Content) -> tuple[str, ...]:
+def _notes(seen: Mapping[str, str], candidate: Candidate, content: Content) -> tuple[str, ...]:
     notes = []
     if seen:
-        notes.append(say("gate.counts_found", places=_listed(seen), place=place.name))
+        notes.append(say("gate.counts_found", places=_listed(seen), place=candidate.name))
     if content == "fractional":
         said = _IN_WORDS[content]
-        notes.append(say("gate.fractions_allowed", place=place.name, content=said))
+        notes.append(say("gate.fractions_allowed", place=candidate.name, content=said))
     return tuple(notes)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import h5py
@@ -13,13 +14,12 @@ from cellport.runtime.sources.tenx_h5 import open_tenx_h5
 from cellport.runtime.sources.trouble import readable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
-    from cellport.runtime.sources.source import Contents
+    from cellport.runtime.sources.source import Container
 
 
-def open_hdf5(path: Path, threads: int) -> Contents:
+def open_hdf5(path: Path, threads: int) -> Container:
     """Open a file that begins as HDF5 does, by what it holds and not by its name.
 
     Raises
@@ -44,7 +44,7 @@ def open_hdf5(path: Path, threads: int) -> Contents:
         raise
 
 
-def _by_content(file: h5py.File, path: Path, threads: int) -> Contents:
+def _by_content(file: h5py.File, path: Path, threads: int) -> Container:
     title = str(path)
     with readable(title):
         names = set(file)
@@ -55,7 +55,7 @@ def _by_content(file: h5py.File, path: Path, threads: int) -> Contents:
     if tenx:
         return open_tenx_h5(file, title, tenx, threads, check_dataset)
     if "obs" in names or "var" in names:
-        return open_layout(file, title, threads, file.close, _checker(file))
+        return open_layout(file, title, threads, file.close, partial(_check_inside, file.filename))
     there = ", ".join(sorted(names)[:8]) or "nothing"
     raise InputError(say("files.other_hdf5", file=title, names=there))
 
@@ -79,13 +79,10 @@ def _tenx_groups(file: h5py.File) -> list[str]:
     return [name for name in groups if needed <= set(file[name])]
 
 
-def _checker(file: h5py.File) -> Callable[[Any, str], None]:
-    def check(dataset: Any, where: str) -> None:
-        if dataset.file.filename != file.filename:
-            raise InputError(f"{where} lies in another file, to which this one links; join them.")
-        check_dataset(dataset, where)
-
-    return check
+def _check_inside(name: str, dataset: Any, where: str) -> None:
+    if dataset.file.filename != name:
+        raise InputError(f"{where} lies in another file, to which this one links; join them.")
+    check_dataset(dataset, where)
 
 
 def check_dataset(dataset: Any, where: str) -> None:

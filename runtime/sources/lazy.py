@@ -13,8 +13,8 @@ import numpy as np
 
 from cellport.runtime.errors import InputError
 from cellport.runtime.sources.block import CountBlock
-from cellport.runtime.sources.csr import sample_windows
-from cellport.runtime.sources.source import Matrix, Sample
+from cellport.runtime.sources.dense import ArrayMatrix
+from cellport.runtime.sources.source import Matrix, MatrixSample, sample_windows
 from cellport.runtime.sources.trouble import cells, damaged, readable
 
 
@@ -24,40 +24,23 @@ def is_lazy(matrix: Any) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class LazyMatrix:
-    """A dask array of dense or sparse blocks, cells by genes.
+class LazyMatrix(ArrayMatrix):
+    """A dask array of dense or sparse blocks.
 
     Attributes
     ----------
-    where
-        The place in words.
-    values
-        The array.
     opened
         Opens a piece of it that has been computed.
     """
 
-    where: str
-    values: Any
     opened: Callable[[Any, str], Matrix]
 
     def __post_init__(self) -> None:
-        if len(self.values.shape) != 2:
-            raise damaged(self.where, f"it has {len(self.values.shape)} axes instead of two")
+        ArrayMatrix.__post_init__(self)
         if any(np.isnan(extent) for extent in self.values.shape):
             raise InputError(
                 f"{self.where} is a dask array of unknown size; call .compute_chunk_sizes() first."
             )
-
-    @property
-    def n_cells(self) -> int:
-        """Number of rows."""
-        return int(self.values.shape[0])
-
-    @property
-    def n_genes(self) -> int:
-        """Number of columns."""
-        return int(self.values.shape[1])
 
     def blocks(self, block_cells: int, start: int, stop: int) -> Iterator[CountBlock]:
         """Yield the cells ``start:stop``, structure checked, values not.
@@ -75,17 +58,13 @@ class LazyMatrix:
                 for block in piece.blocks(block_cells, 0, last - first):
                     yield replace(block, start=first + block.start)
 
-    def sample(self) -> Sample:
+    def sample(self) -> MatrixSample:
         """Read a few cells from all over the matrix, for which their chunks are computed."""
-        values, owners = [], []
-        for start, stop in sample_windows(self.n_cells):
-            for block in self._computed(start, stop).blocks(stop - start, 0, stop - start):
-                values.append(block.data)
-                first = start + block.start
-                owners.append(
-                    np.repeat(np.arange(first, first + block.n_cells), np.diff(block.indptr))
-                )
-        return Sample(np.concatenate(values), np.concatenate(owners))
+        return MatrixSample.of_cells(
+            (start + block.start, block.indptr, block.data)
+            for start, stop in sample_windows(self.n_cells)
+            for block in self._computed(start, stop).blocks(stop - start, 0, stop - start)
+        )
 
     def _computed(self, start: int, stop: int) -> Matrix:
         place = cells(self.where, start, stop)

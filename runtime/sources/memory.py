@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cellport.runtime.errors import InputError
-from cellport.runtime.sources.anndata_layout import fitted_place, read_matrix
+from cellport.runtime.sources.anndata_layout import RAW, fitted, read_matrix
 from cellport.runtime.sources.annotations import as_text, is_array
 from cellport.runtime.sources.csc import CscMatrix
 from cellport.runtime.sources.csr import CsrMatrix
 from cellport.runtime.sources.dense import DenseMatrix
 from cellport.runtime.sources.lazy import LazyMatrix, is_lazy
-from cellport.runtime.sources.source import Contents, Frame, Matrix, Place, Text
+from cellport.runtime.sources.source import Candidate, Container, Frame, Matrix, Text
 from cellport.runtime.sources.trouble import damaged, readable
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def is_anndata(query: Any) -> bool:
     return all(hasattr(query, name) for name in ("obs", "var", "layers", "obs_names"))
 
 
-def open_anndata(adata: Any, threads: int) -> Contents:
+def open_anndata(adata: Any, threads: int) -> Container:
     """Open an AnnData; a backed or lazy one is read in blocks, nothing is copied.
 
     Raises
@@ -38,39 +38,36 @@ def open_anndata(adata: Any, threads: int) -> Contents:
     InputError
         When a matrix is of a kind that cannot be read, once it is asked for.
     """
+
+    def of_genes(owner: Any, name: str) -> Frame:
+        return frame_of_pandas(_in_memory(owner.var), f"{ANNDATA}, {name}")
+
     cells = frame_of_table(adata.obs, f"{ANNDATA}, obs")
-    genes = frame_of_pandas(_in_memory(adata.var), f"{ANNDATA}, var")
+    genes = of_genes(adata, "var")
 
-    def opener(name: str, get: Callable[[], Any], frame: Callable[[], Frame]) -> Any:
-        def open_place() -> Place:
-            where = f"{ANNDATA}, {name}"
-            with readable(where):
-                matrix = matrix_of_object(get(), where, threads)
-            return fitted_place(name, matrix, cells, frame())
+    def candidate(name: str, get: Callable[[], Any]) -> Candidate:
+        where = f"{ANNDATA}, {name}"
+        with readable(where):
+            matrix = matrix_of_object(get(), where, threads)
+        own = of_genes(adata.raw, "raw/var") if name == RAW else genes
+        return fitted(name, matrix, cells, own)
 
-        return open_place
-
-    places = {}
+    candidates = {}
     if getattr(adata, "isbacked", False) or adata.X is not None:
-        places["X"] = opener("X", lambda: adata.X, lambda: genes)
+        candidates["X"] = partial(candidate, "X", lambda: adata.X)
     if adata.raw is not None:
-        places["raw"] = opener(
-            "raw/X",
-            lambda: adata.raw.X,
-            lambda: frame_of_pandas(_in_memory(adata.raw.var), f"{ANNDATA}, raw/var"),
-        )
+        candidates["raw"] = partial(candidate, RAW, lambda: adata.raw.X)
     for key in adata.layers:
-        places[key] = opener(
-            f"layers['{key}']", partial(adata.layers.__getitem__, key), lambda: genes
-        )
-    if not places:
+        get = partial(adata.layers.__getitem__, key)
+        candidates[key] = partial(candidate, f"layers['{key}']", get)
+    if not candidates:
         raise InputError(f"{ANNDATA} has no X, no layers and no raw; there are no counts in it.")
-    return Contents(ANNDATA, places, cells)
+    return Container(ANNDATA, candidates, cells)
 
 
 def open_arrays(
     matrix: Any, gene_names: Sequence[str], cell_names: Sequence[str] | None, threads: int
-) -> Contents:
+) -> Container:
     """Open a matrix, cells by genes, with the names of its genes.
 
     Parameters
@@ -97,9 +94,6 @@ def open_arrays(
             f"{MATRIX}, cell names",
             opened.n_cells,
             lambda start, stop: as_text(np.arange(start, stop)),
-            (),
-            (),
-            lambda name: as_text(np.empty(0)),
         )
     else:
         cells = frame_of_names(cell_names, f"{MATRIX}, cell names")
@@ -107,8 +101,8 @@ def open_arrays(
             raise InputError(
                 f"{MATRIX} has {opened.n_cells} rows and there are {cells.length} cell names."
             )
-    place = fitted_place("X", opened, cells, genes)
-    return Contents(MATRIX, {"X": lambda: place}, cells)
+    candidate = fitted("X", opened, cells, genes)
+    return Container(MATRIX, {"X": lambda: candidate}, cells)
 
 
 def matrix_of_object(matrix: Any, where: str, threads: int) -> Matrix:
@@ -128,10 +122,9 @@ def matrix_of_object(matrix: Any, where: str, threads: int) -> Matrix:
         matrix, kind = matrix.tocsr(), "csr"
     if kind in ("csr", "csc"):
         n_cells, n_genes = (int(n) for n in matrix.shape)
-        parts = (matrix.indptr, matrix.indices, matrix.data)
-        if kind == "csc":
-            return CscMatrix(where, n_cells, n_genes, *parts, threads, strict=False)
-        return CsrMatrix(where, n_cells, n_genes, *parts, threads, strict=False)
+        arrays = (matrix.indptr, matrix.indices, matrix.data)
+        compressed = CscMatrix if kind == "csc" else CsrMatrix
+        return compressed(where, n_cells, n_genes, *arrays, threads, strict=False)
     if isinstance(matrix, np.ndarray):
         return DenseMatrix(where, np.asarray(matrix))
     if is_array(matrix):
@@ -152,7 +145,7 @@ def frame_of_names(names: Sequence[str], where: str) -> Frame:
     values = np.empty(len(names), dtype=object)
     values[:] = list(names)
     text = as_text(values)
-    return Frame(where, len(text), lambda start, stop: text[start:stop], (), (), lambda name: text)
+    return Frame(where, len(text), lambda start, stop: text[start:stop])
 
 
 def frame_of_table(table: Any, where: str) -> Frame:

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from cellport.runtime.base.hints import hint, near_names
 from cellport.runtime.base.processors import available_threads
 from cellport.runtime.decisions import say, words
 from cellport.runtime.errors import InputError
 from cellport.runtime.sources import gate
 from cellport.runtime.sources.memory import is_anndata, open_anndata, open_arrays
-from cellport.runtime.sources.source import Contents, Source
-from cellport.runtime.sources.trouble import near_names
-
-if TYPE_CHECKING:
-    from cellport.runtime.sources.block import CountSource
+from cellport.runtime.sources.source import Container, CountSource
 
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 READABLE = ".h5ad, 10x .h5, a 10x folder with matrix.mtx, or an AnnData zarr store"
@@ -58,42 +54,42 @@ def open_source(
     MissingDependencyError
         When a package that this format needs is not installed.
     """
-    contents = _open_contents(query, available_threads() if threads is None else threads)
+    container = _open_container(query, available_threads() if threads is None else threads)
     try:
-        choice = gate.choose_counts(contents.title, _non_empty(contents), layer, allow_fractional)
-        matrix = choice.place.matrix
-        return Source(
+        choice = gate.choose_counts(container.title, _non_empty(container), layer, allow_fractional)
+        matrix = choice.candidate.matrix
+        return CountSource(
             description=matrix.where,
             n_cells=matrix.n_cells,
             n_genes=matrix.n_genes,
-            gene_columns=choice.place.genes(),
-            notes=[*contents.notes, *choice.notes],
+            gene_columns=choice.candidate.genes(),
+            notes=[*container.notes, *choice.notes],
             layer=choice.key,
             seekable=getattr(matrix, "seekable", True),
             _matrix=matrix,
-            _cells=contents.cells,
+            _cells=container.cells,
             _check=partial(gate.check_block, allow_fractional=allow_fractional),
-            _close=contents.close,
+            _close=container.close,
         )
     except BaseException:
-        contents.close()
+        container.close()
         raise
 
 
-def _non_empty(contents: Contents) -> Any:
-    if contents.cells.length == 0:
-        raise InputError(say("files.no_cells", title=contents.title))
+def _non_empty(container: Container) -> Any:
+    if container.cells.length == 0:
+        raise InputError(say("files.no_cells", title=container.title))
 
     def checked(opener: Any) -> Any:
-        place = opener()
-        if place.matrix.n_genes == 0:
-            raise InputError(say("files.no_genes", where=place.matrix.where))
-        return place
+        candidate = opener()
+        if candidate.matrix.n_genes == 0:
+            raise InputError(say("files.no_genes", where=candidate.matrix.where))
+        return candidate
 
-    return {key: partial(checked, opener) for key, opener in contents.places.items()}
+    return {key: partial(checked, opener) for key, opener in container.candidates.items()}
 
 
-def _open_contents(query: Any, threads: int) -> Contents:
+def _open_container(query: Any, threads: int) -> Container:
     if isinstance(query, (str, os.PathLike)):
         return _open_path(Path(query), threads)
     if is_anndata(query):
@@ -106,7 +102,7 @@ def _open_contents(query: Any, threads: int) -> Contents:
     )
 
 
-def _open_path(path: Path, threads: int) -> Contents:
+def _open_path(path: Path, threads: int) -> Container:
     if not path.exists():
         raise InputError(f"there is no file {path}. {_near_files(path)}".strip())
     if path.is_dir():
@@ -125,7 +121,7 @@ def _open_path(path: Path, threads: int) -> Contents:
     return _open_by_name(path)
 
 
-def _open_folder(path: Path, threads: int) -> Contents:
+def _open_folder(path: Path, threads: int) -> Container:
     from cellport.runtime.sources.zarr_store import is_zarr, open_zarr
 
     if is_zarr(path):
@@ -135,7 +131,7 @@ def _open_folder(path: Path, threads: int) -> Contents:
     return open_tenx_mtx(path)
 
 
-def _open_by_name(path: Path) -> Contents:
+def _open_by_name(path: Path) -> Container:
     name = path.name.lower()
     if name.endswith((".mtx", ".mtx.gz")):
         from cellport.runtime.sources.tenx_mtx import open_tenx_mtx
@@ -169,5 +165,5 @@ def _near_files(path: Path) -> str:
         names = [entry.name for entry in path.parent.iterdir()]
     except OSError:
         return ""
-    near = difflib.get_close_matches(path.name, names, n=3, cutoff=0.6)
-    return near_names(path.name, near) if near else ""
+    near = near_names(path.name, names)
+    return hint(path.name, near) if near else ""

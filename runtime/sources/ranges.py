@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,17 +11,7 @@ from cellport.runtime.sources.csr_checks import Array, as_counts, as_positions
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-
-class Pairs(Protocol):
-    """A reader of positions and values, used by one stream from front to back."""
-
-    def read(self, start: int, stop: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-        """Read ``indices[start:stop]`` and ``data[start:stop]``, checked and converted."""
-        ...
-
-    def close(self) -> None:
-        """Release what the reader holds."""
-        ...
+    from cellport.runtime.sources.parallel import ParallelPairs
 
 
 class PlainPairs:
@@ -70,7 +60,9 @@ class KeepTail:
         return np.concatenate(pieces)
 
 
-def open_pairs(indices: Array, data: Array, n_genes: int, threads: int) -> Pairs:
+def open_pairs(
+    indices: Array, data: Array, n_genes: int, threads: int
+) -> PlainPairs | ParallelPairs:
     """Return the fastest reader that knows how the two arrays are stored."""
     if type(indices).__module__.startswith("h5py"):
         from cellport.runtime.sources.parallel import open_parallel

@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cellport.runtime.base.hints import hint
 from cellport.runtime.errors import InputError
-from cellport.runtime.sources.trouble import cells, near_names, readable
+from cellport.runtime.sources.trouble import cells, readable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
-
     from cellport.runtime.sources.block import CountBlock
 
 Text = NDArray[np.object_]
+# position of the first of some cells, pointers into their values, and these
+Piece = tuple[int, NDArray[np.int64], NDArray[np.float32]]
+
+
+# Cells looked at to judge a matrix: this many at the start of each of a few windows.
+SAMPLE_WINDOWS = 8
+SAMPLE_CELLS = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class MatrixSample:
     """A few values of a matrix, to judge what it holds.
 
     Attributes
@@ -34,6 +41,25 @@ class Sample:
 
     values: NDArray[np.float32]
     cells: NDArray[np.int64] | None
+
+    @classmethod
+    def of_cells(cls, pieces: Iterable[Piece]) -> MatrixSample:
+        """Join the values of runs of whole cells: position of the first, pointers, values."""
+        values, owners = [np.empty(0, np.float32)], [np.empty(0, np.int64)]
+        for start, indptr, data in pieces:
+            values.append(data)
+            owners.append(np.repeat(np.arange(start, start + len(indptr) - 1), np.diff(indptr)))
+        return cls(np.concatenate(values), np.concatenate(owners))
+
+
+def sample_windows(n_cells: int) -> list[tuple[int, int]]:
+    """Return a few short windows of cells, the first at the start, the last at the end."""
+    last = max(0, n_cells - SAMPLE_CELLS)
+    starts = sorted({last * step // (SAMPLE_WINDOWS - 1) for step in range(SAMPLE_WINDOWS)})
+    ends = [*starts[1:], n_cells]
+    return [
+        (start, min(start + SAMPLE_CELLS, end)) for start, end in zip(starts, ends, strict=True)
+    ]
 
 
 class Matrix(Protocol):
@@ -58,9 +84,13 @@ class Matrix(Protocol):
         """Yield the cells ``start:stop``, structure checked, values not."""
         ...
 
-    def sample(self) -> Sample:
+    def sample(self) -> MatrixSample:
         """Read a few values from all over the matrix."""
         ...
+
+
+def _no_column(name: str) -> Text:
+    raise LookupError(name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,14 +114,14 @@ class Frame:
     where: str
     length: int
     index: Callable[[int, int], Text]
-    columns: tuple[str, ...]
-    text_columns: tuple[str, ...]
-    column: Callable[[str], Text]
+    columns: tuple[str, ...] = ()
+    text_columns: tuple[str, ...] = ()
+    column: Callable[[str], Text] = _no_column
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """One matrix of a container and the genes it is about.
+class Candidate:
+    """One matrix of a container, which may hold the counts, and the genes it is about.
 
     Attributes
     ----------
@@ -108,15 +138,18 @@ class Place:
     genes: Callable[[], Mapping[str, Text]]
 
 
+Candidates = Mapping[str, Callable[[], Candidate]]
+
+
 @dataclass(frozen=True, slots=True)
-class Contents:
+class Container:
     """An opened container: its matrices, opened when asked for, and its cells.
 
     Attributes
     ----------
     title
         The container in words: a path, or ``the AnnData object``.
-    places
+    candidates
         Openers of the matrices by key: ``X``, a layer's name, ``raw``.
     cells
         Annotations of the cells.
@@ -127,7 +160,7 @@ class Contents:
     """
 
     title: str
-    places: Mapping[str, Callable[[], Place]]
+    candidates: Candidates
     cells: Frame
     notes: tuple[str, ...] = ()
     close: Callable[[], None] = field(default=lambda: None)
@@ -144,8 +177,25 @@ def gene_columns(frame: Frame) -> dict[str, Text]:
 
 
 @dataclass(slots=True)
-class Source:
-    """A `CountSource` over one place of a container."""
+class CountSource:
+    """A matrix of counts that can be read in blocks of cells, in bounded memory.
+
+    Attributes
+    ----------
+    description
+        File and field in words, for messages: ``query.h5ad, layers['counts']``.
+    n_cells, n_genes
+        Shape of the matrix.
+    gene_columns
+        Candidate gene names, each an object array of str [n_genes]: ``index`` first, then
+        every text column of ``var``. An empty name belongs to no gene (an antibody, say).
+    notes
+        What was repaired or chosen, one plain sentence each, for the report.
+    layer
+        Name under which the same matrix can be asked for again.
+    seekable
+        Whether cells from the middle can be read without reading all before them.
+    """
 
     description: str
     n_cells: int
@@ -163,6 +213,9 @@ class Source:
         self, block_cells: int, start: int = 0, stop: int | None = None
     ) -> Iterator[CountBlock]:
         """Yield the cells ``start:stop`` in order, at most `block_cells` a block.
+
+        Deep cells make shorter blocks (see `csr_checks.MAX_NONZEROS`). Structure and values of
+        every block are checked before it leaves.
 
         Raises
         ------
@@ -197,8 +250,8 @@ class Source:
             When there is no such column, naming the near ones.
         """
         if name not in self._cells.columns:
-            hint = near_names(name, self._cells.columns)
-            raise InputError(f"{self._cells.where} has no column '{name}'. {hint}")
+            near = hint(name, self._cells.columns)
+            raise InputError(f"{self._cells.where} has no column '{name}'. {near}")
         with readable(f"{self._cells.where}['{name}']"):
             return self._cells.column(name)
 

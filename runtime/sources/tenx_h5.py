@@ -9,14 +9,14 @@ import numpy as np
 from cellport.runtime.decisions import say
 from cellport.runtime.errors import InputError
 from cellport.runtime.sources.annotations import (
-    as_text,
     check_gene_count,
     read_text,
     read_whole,
     row_count,
 )
+from cellport.runtime.sources.compressed import stored_arrays
 from cellport.runtime.sources.csr import CsrMatrix
-from cellport.runtime.sources.source import Contents, Frame, Place, Text
+from cellport.runtime.sources.source import Candidate, Container, Frame, Text
 from cellport.runtime.sources.tenx import tenx_gene_columns
 from cellport.runtime.sources.trouble import damaged, readable
 
@@ -32,7 +32,7 @@ def open_tenx_h5(
     groups: list[str],
     threads: int,
     check_array: Callable[[Any, str], None],
-) -> Contents:
+) -> Container:
     """Open the matrix of a 10x file; it is stored cell by cell, as CSR of cells is.
 
     Parameters
@@ -63,10 +63,8 @@ def open_tenx_h5(
             raise damaged(where, "its shape is not two numbers")
         n_genes, n_cells = int(shape[0]), int(shape[1])
         check_gene_count(where, n_genes)
-        for name in ("indptr", "indices", "data"):
-            check_array(group[name], f"{where}, '{name}'")
-        parts = (group["indptr"], group["indices"], group["data"])
-        matrix = CsrMatrix(where, n_cells, n_genes, *parts, threads)
+        arrays = stored_arrays(group, where, check_array)
+        matrix = CsrMatrix(where, n_cells, n_genes, *arrays, threads)
         ids, names, types = _features(group)
         columns, notes = tenx_gene_columns(title, ids, names, types)
         barcodes = group["barcodes"]
@@ -78,12 +76,9 @@ def open_tenx_h5(
         where=f"{title}, barcodes",
         length=n_cells,
         index=lambda start, stop: read_text(barcodes, start, stop),
-        columns=(),
-        text_columns=(),
-        column=lambda name: as_text(np.empty(0)),
     )
-    place = Place(groups[0], matrix, lambda: columns)
-    return Contents(title, {"X": lambda: place}, frame, notes, file.close)
+    candidate = Candidate(groups[0], matrix, lambda: columns)
+    return Container(title, {"X": lambda: candidate}, frame, notes, file.close)
 
 
 def _features(group: Any) -> tuple[Text, Text, Text | None]:

@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from cellport.kernels.triplets import parse_triplets
 from cellport.runtime.base.prefetch import prefetch
 from cellport.runtime.errors import InputError
-from cellport.runtime.sources.annotations import as_text, check_gene_count
+from cellport.runtime.sources.annotations import check_gene_count
 from cellport.runtime.sources.block import CountBlock
-from cellport.runtime.sources.csr_checks import MAX_NONZEROS, as_positions, cut, row_limit
-from cellport.runtime.sources.source import Contents, Frame, Place, Sample, Text
+from cellport.runtime.sources.csr_checks import MAX_NONZEROS, as_positions, row_limit, split
+from cellport.runtime.sources.source import Candidate, Container, Frame, MatrixSample, Text
 from cellport.runtime.sources.tenx import tenx_gene_columns
 from cellport.runtime.sources.trouble import damaged, readable
 
@@ -109,11 +109,11 @@ class MtxMatrix:
                     break
         yield from _runs(_join(held), first, stop, block_cells)
 
-    def sample(self) -> Sample:
+    def sample(self) -> MatrixSample:
         """Read the values of the first cells."""
         with closing(self.blocks(SAMPLE_CELLS, 0, min(SAMPLE_CELLS, self.n_cells))) as blocks:
             block = next(blocks)
-        return Sample(block.data, np.repeat(np.arange(block.n_cells), np.diff(block.indptr)))
+        return MatrixSample.of_cells([(block.start, block.indptr, block.data)])
 
     def _entries(self) -> Generator[Triplets, None, None]:
         """Yield cells, genes and values of pieces of the file, checked."""
@@ -158,15 +158,11 @@ def _join(pieces: list[Triplets]) -> Triplets:
 def _runs(held: Triplets, first: int, stop: int, block_cells: int) -> Iterator[CountBlock]:
     """Cut held entries, sorted by cell, into blocks of the cells ``first:stop``."""
     cells, genes, values = held
-    while first < stop:
-        here = min(first + block_cells, stop)
-        pointers = np.searchsorted(cells, np.arange(first, here + 1)).astype(np.int64)
-        for low, high in cut(pointers):
-            begin, end = pointers[low], pointers[high]
-            yield CountBlock(
-                first + low, pointers[low : high + 1] - begin, genes[begin:end], values[begin:end]
-            )
-        first = here
+    pointers = np.searchsorted(cells, np.arange(first, stop + 1)).astype(np.int64)
+    inside = slice(pointers[0], pointers[-1])
+    yield from split(
+        CountBlock(first, pointers - pointers[0], genes[inside], values[inside]), block_cells
+    )
 
 
 def open_text(path: Path) -> IO[bytes]:
@@ -253,7 +249,7 @@ def _beside(path: Path, prefix: str, stems: tuple[str, ...]) -> Path:
     raise InputError(f"{path} needs one of {', '.join(names)} beside it; there is none.")
 
 
-def open_tenx_mtx(path: Path) -> Contents:
+def open_tenx_mtx(path: Path) -> Container:
     """Open a 10x folder, or the matrix in it.
 
     Raises
@@ -283,12 +279,10 @@ def open_tenx_mtx(path: Path) -> Contents:
         where=str(barcodes_path),
         length=header.n_cells,
         index=lambda start, stop: _slice_barcodes(names, offsets, start, stop),
-        columns=(),
-        text_columns=(),
-        column=lambda name: as_text(np.empty(0)),
     )
-    place = Place("matrix", MtxMatrix(str(matrix_path), matrix_path, header), lambda: columns)
-    return Contents(title, {"X": lambda: place}, frame, notes)
+    matrix = MtxMatrix(str(matrix_path), matrix_path, header)
+    candidate = Candidate("matrix", matrix, lambda: columns)
+    return Container(title, {"X": lambda: candidate}, frame, notes)
 
 
 def _read_table(path: Path) -> list[list[str]]:

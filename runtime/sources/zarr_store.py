@@ -5,14 +5,13 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from cellport.runtime.errors import MissingDependencyError
 from cellport.runtime.sources.anndata_layout import open_layout
 from cellport.runtime.sources.trouble import damaged, readable
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from cellport.runtime.sources.source import Contents
+    from cellport.runtime.sources.source import Container
 
 METADATA = ("zarr.json", ".zarray")
 MARKERS = ("zarr.json", ".zgroup", ".zattrs", ".zmetadata")
@@ -23,22 +22,21 @@ def is_zarr(path: Path) -> bool:
     return any((path / marker).is_file() for marker in MARKERS)
 
 
-def open_zarr(path: Path, threads: int) -> Contents:
+def open_zarr(path: Path, threads: int) -> Container:
     """Open a zarr store.
 
     Raises
     ------
     MissingDependencyError
-        When zarr is not installed.
+        When zarr is not installed, or too old.
     InputError
         When the store is damaged or does not hold an AnnData.
     """
-    try:
-        import zarr
-    except ImportError as error:
-        raise MissingDependencyError(
-            f"{path} is a zarr store; reading it needs one more package: pip install zarr."
-        ) from error
+    from cellport.runtime.base.extras import require
+
+    require("zarr", f"Reading {path}, a zarr store,")
+    import zarr
+
     with readable(str(path)):
         root = zarr.open_group(str(path), mode="r")
     return open_layout(root, str(path), threads, lambda: None, partial(_check_chunks, path))

@@ -7,12 +7,14 @@ https://anndata.readthedocs.io/en/latest/fileformat-prose.html
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
-from cellport.runtime.columns import Column, Schema
+from cellport.runtime.columns import Column, MappedBlock, Schema
 
 TEXT = "text"
 """Type of arrays of str."""
@@ -83,10 +85,23 @@ def column(store: Store, obs: Any, of: Column, n_cells: int) -> Any:
     return array(store, made, "codes", (n_cells,), smallest)
 
 
-def cell_arrays(
-    store: Store, root: Any, schema: Schema, n_cells: int
-) -> tuple[Any, dict[str, Any], dict[str, Any]]:
-    """Allocate everything that has a row a cell: names, ``obs`` columns, ``obsm`` matrices."""
+@dataclass(frozen=True, slots=True)
+class CellArrays:
+    """Everything in a file that has a row a cell."""
+
+    names: Any
+    obs: dict[str, Any]
+    obsm: dict[str, Any]
+
+    def of(self, block: MappedBlock) -> Iterator[tuple[Any, NDArray[Any]]]:
+        """Yield each array and what a block puts into it."""
+        yield self.names, block.cell_names
+        yield from ((array, block.obs[name]) for name, array in self.obs.items())
+        yield from ((array, block.obsm[name]) for name, array in self.obsm.items())
+
+
+def cell_arrays(store: Store, root: Any, schema: Schema, n_cells: int) -> CellArrays:
+    """Allocate the names of cells, ``obs`` columns and ``obsm`` matrices."""
     tag(root, "anndata", "0.1.0")
     obs = frame(store, root, "obs", [of.name for of in schema.columns])
     names = array(store, obs, "_index", (n_cells,), TEXT)
@@ -98,7 +113,7 @@ def cell_arrays(
     }
     for name in ("layers", "obsp", "varm", "varp"):
         group(root, name)
-    return names, columns, matrices
+    return CellArrays(names, columns, matrices)
 
 
 def write_uns(store: Store, parent: Any, name: str, value: Any) -> None:

@@ -45,8 +45,7 @@ class H5adSink:
         self._file = h5py.File(self._disk, "w")
         self._store = _Hdf5()
         try:
-            found = cell_arrays(self._store, self._file, schema, n_cells)
-            self._names, self._columns, self._obsm = found
+            self._cells = cell_arrays(self._store, self._file, schema, n_cells)
             genes = np.empty(0, object) if counts_genes is None else counts_genes
             text(self._store, frame(self._store, self._file, "var", []), "_index", genes.tolist())
             self._counts = None
@@ -61,11 +60,8 @@ class H5adSink:
         """Write a block at its place."""
         rows = slice(block.start, block.start + block.n_cells)
         if block.n_cells:
-            self._names[rows] = block.cell_names
-            for name, dataset in self._columns.items():
-                dataset[rows] = block.obs[name]
-            for name, dataset in self._obsm.items():
-                dataset[rows] = block.obsm[name]
+            for dataset, values in self._cells.of(block):
+                dataset[rows] = values
         if self._counts is not None:
             if block.counts is None or block.counts.n_cells != block.n_cells:
                 raise ValueError("every block needs its counts")

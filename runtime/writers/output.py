@@ -1,20 +1,16 @@
-"""Write results safely: to a hidden place beside the output, which it takes when whole."""
+"""Write results to one file, which appears when it is whole; its name says the format."""
 
 from __future__ import annotations
 
-import contextlib
-import errno
 import os
-import secrets
-import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cellport.runtime.base.files import PendingOutput, Place, check_place, plain_errors
 from cellport.runtime.columns import MappedBlock, Schema
 from cellport.runtime.errors import OutputError
 from cellport.runtime.sources.zarr_store import is_zarr
@@ -50,9 +46,9 @@ class ResultWriter:
     removes what was written. Made by `open_writer`.
     """
 
-    def __init__(self, path: Path, temporary: Path, sink: Sink, n_cells: int) -> None:
+    def __init__(self, path: Place, output: PendingOutput, sink: Sink, n_cells: int) -> None:
         self._path = path
-        self._temporary = temporary
+        self._output = output
         self._sink = sink
         self._n_cells = n_cells
         self._n_written = 0
@@ -73,7 +69,7 @@ class ResultWriter:
                 f"cells {block.start} to {block.start + block.n_cells} cannot follow the first "
                 f"{self._n_written} of {self._n_cells}"
             )
-        with _plain_errors(self._path):
+        with plain_errors(self._path):
             self._sink.write(block)
         self._n_written += block.n_cells
 
@@ -90,11 +86,9 @@ class ResultWriter:
         if self._n_written != self._n_cells:
             raise ValueError(f"only {self._n_written} of {self._n_cells} cells were written")
         try:
-            with _plain_errors(self._path):
+            with plain_errors(self._path):
                 self._sink.finish(uns)
-                _flush_all(self._temporary)
-                _put_in_place(self._temporary, self._path)
-                _flush_to_disk(self._path.parent)
+                self._output.put()
             self._open = False
         finally:
             self.abort()
@@ -104,27 +98,22 @@ class ResultWriter:
         if self._open:
             self._open = False
             self._sink.discard()
-            _remove(self._temporary)
+            self._output.remove()
 
     def __enter__(self) -> ResultWriter:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.abort()
 
 
 def open_writer(
-    path: str | os.PathLike[str],
+    path: Place,
     schema: Schema,
     n_cells: int,
     *,
     counts_genes: NDArray[np.object_] | None = None,
-    inputs: Sequence[str | os.PathLike[str]] = (),
+    inputs: Sequence[Place] = (),
 ) -> ResultWriter:
     """Open an output file; its extension says the format.
 
@@ -151,51 +140,29 @@ def open_writer(
         ``.parquet`` without pyarrow, or ``.zarr`` without zarr.
     """
     form = check_output(path, with_counts=counts_genes is not None, inputs=inputs)
-    target, temporary = _target_and_temporary(path)
-    with _plain_errors(Path(path)):
+    output = PendingOutput(path)
+    with plain_errors(path):
         try:
             sink: Sink
             if form == ".h5ad":
-                sink = H5adSink(temporary, schema, n_cells, counts_genes)
+                sink = H5adSink(output.hidden, schema, n_cells, counts_genes)
             elif form == ".zarr":
-                sink = ZarrSink(temporary, schema, n_cells)
+                sink = ZarrSink(output.hidden, schema, n_cells)
             elif form == ".parquet":
-                sink = ParquetSink(temporary, schema)
+                sink = ParquetSink(output.hidden, schema)
             else:
-                sink = TextSink(temporary, schema, form)
+                sink = TextSink(output.hidden, schema, form)
         except BaseException:
-            _remove(temporary)
+            output.remove()
             raise
-    return ResultWriter(target, temporary, sink, n_cells)
-
-
-@contextlib.contextmanager
-def whole_file(path: str | os.PathLike[str], data: bytes) -> Iterator[None]:
-    """Write a file aside, and put it in its place when the ``with`` block ends well.
-
-    Raises
-    ------
-    OutputError
-        The disk is full or fails; nothing is left behind then, nor when the block raises.
-    """
-    target, temporary = _target_and_temporary(path)
-    try:
-        with _plain_errors(Path(path)):
-            temporary.write_bytes(data)
-            _flush_to_disk(temporary)
-        yield
-        with _plain_errors(Path(path)):
-            os.replace(temporary, target)
-            _flush_to_disk(target.parent)
-    finally:
-        temporary.unlink(missing_ok=True)
+    return ResultWriter(path, output, sink, n_cells)
 
 
 def check_output(
-    path: str | os.PathLike[str],
+    path: Place,
     *,
     with_counts: bool = False,
-    inputs: Sequence[str | os.PathLike[str]] = (),
+    inputs: Sequence[Place] = (),
 ) -> str:
     """Return the format of an output that can be written, before any work is done for it.
 
@@ -215,130 +182,7 @@ def check_output(
         )
     if with_counts and form != ".h5ad":
         raise OutputError(f"'{path}' cannot hold counts; let the output end in .h5ad.")
-    if form == ".zarr":
-        _check_store(path, inputs)
-    else:
-        check_place(path, inputs)
-    return form
-
-
-def check_place(
-    path: str | os.PathLike[str], inputs: Sequence[str | os.PathLike[str]] = ()
-) -> None:
-    """Refuse a place where no file can be written, or that is one of the `inputs`.
-
-    Raises
-    ------
-    OutputError
-        Saying why.
-    """
-    target = Path(os.path.realpath(path))
-    if target.is_dir():
-        raise OutputError(f"The output '{path}' is a folder; give the name of a file.")
-    _check_parent(path, target)
-    if target.exists():
-        _check_replaceable(path, target, inputs)
-
-
-def _check_store(path: str | os.PathLike[str], inputs: Sequence[str | os.PathLike[str]]) -> None:
-    target = Path(os.path.realpath(path))
-    _check_parent(path, target)
-    if not target.exists():
-        return
-    if not is_zarr(target):
+    if form == ".zarr" and os.path.exists(path) and not is_zarr(Path(path)):
         raise OutputError(f"The output '{path}' exists and is no zarr store; give another name.")
-    if not os.access(target, os.W_OK | os.X_OK):
-        raise OutputError(f"The output '{path}' exists and cannot be replaced.")
-    _check_no_input(path, target, inputs)
-
-
-def _check_parent(path: str | os.PathLike[str], target: Path) -> None:
-    if not target.parent.is_dir():
-        raise OutputError(f"The folder of the output '{path}' does not exist; create it first.")
-    if not os.access(target.parent, os.W_OK | os.X_OK):
-        raise OutputError(f"The folder of the output '{path}' is not writable.")
-
-
-def _target_and_temporary(path: str | os.PathLike[str]) -> tuple[Path, Path]:
-    target = Path(os.path.realpath(path))
-    return target, target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
-
-
-def _check_replaceable(
-    path: str | os.PathLike[str], target: Path, inputs: Sequence[str | os.PathLike[str]]
-) -> None:
-    if not target.is_file() or not os.access(target, os.W_OK):
-        raise OutputError(f"The output '{path}' exists and cannot be replaced.")
-    _check_no_input(path, target, inputs)
-
-
-def _check_no_input(
-    path: str | os.PathLike[str], target: Path, inputs: Sequence[str | os.PathLike[str]]
-) -> None:
-    if any(os.path.exists(source) and os.path.samefile(source, target) for source in inputs):
-        raise OutputError(
-            f"The output '{path}' is also an input, which writing would replace; give another name."
-        )
-
-
-def _put_in_place(temporary: Path, target: Path) -> None:
-    """Move a file or folder to its place; a folder that is there makes room for it first."""
-    if not target.is_dir():
-        os.replace(temporary, target)
-        return
-    old = temporary.with_suffix(".old")
-    os.replace(target, old)
-    try:
-        os.replace(temporary, target)
-    except BaseException:
-        os.replace(old, target)
-        raise
-    shutil.rmtree(old, ignore_errors=True)
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        path.unlink(missing_ok=True)
-
-
-def _flush_all(path: Path) -> None:
-    """Bring a file, or a folder and all that is in it, to disk."""
-    for folder, _, names in os.walk(path):
-        for name in (*names, "."):
-            _flush_to_disk(Path(folder, name))
-    if not path.is_dir():
-        _flush_to_disk(path)
-
-
-def _flush_to_disk(path: Path) -> None:
-    if os.name == "nt" and path.is_dir():
-        return
-    handle = os.open(path, os.O_RDWR if path.is_file() else os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-@contextlib.contextmanager
-def _plain_errors(path: Path) -> Iterator[None]:
-    """Turn failures of the disk, as any library words them, into one sentence."""
-    try:
-        yield
-    except UnicodeEncodeError as error:
-        raise OutputError(
-            f"Cannot write '{path}': a name holds bytes that are not text "
-            f"({error.object[max(0, error.start - 20) : error.end]!r})."
-        ) from error
-    except (OSError, RuntimeError) as error:
-        text = str(error).lower()
-        number = getattr(error, "errno", None)
-        if number in (errno.ENOSPC, errno.EDQUOT) or "no space left" in text:
-            reason = "the disk is full. Free some space or write elsewhere."
-        elif number in (errno.EACCES, errno.EPERM, errno.EROFS):
-            reason = "the folder is not writable."
-        else:
-            reason = f"the disk reported: {error}."
-        raise OutputError(f"Cannot write '{path}': {reason}") from error
+    check_place(path, inputs, folder=form == ".zarr")
+    return form

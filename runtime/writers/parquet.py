@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cellport.runtime.columns import Column, MappedBlock, Schema
-from cellport.runtime.errors import MissingDependencyError
 from cellport.runtime.writers.flat import CELL, flat_columns, no_cells
 
 _ROW_GROUP_CELLS = 1 << 16
@@ -26,13 +25,12 @@ class ParquetSink:
     """
 
     def __init__(self, path: Path, schema: Schema) -> None:
-        try:
-            import pyarrow
-            import pyarrow.parquet
-        except ModuleNotFoundError as error:
-            raise MissingDependencyError(
-                "Writing .parquet needs pyarrow: pip install 'cellport[parquet]'."
-            ) from error
+        from cellport.runtime.base.extras import require
+
+        require("parquet", "Writing .parquet")
+        import pyarrow
+        import pyarrow.parquet
+
         self._arrow = pyarrow
         self._schema = schema
         self._waiting: list[Any] = []

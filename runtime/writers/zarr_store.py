@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cellport.runtime.columns import MappedBlock, Schema
-from cellport.runtime.errors import MissingDependencyError
 from cellport.runtime.writers.anndata_layout import (
     TEXT,
     cell_arrays,
@@ -29,20 +27,14 @@ class ZarrSink:
     """
 
     def __init__(self, path: Path, schema: Schema, n_cells: int) -> None:
-        try:
-            import zarr
-        except ModuleNotFoundError as error:
-            raise MissingDependencyError(
-                "Writing .zarr needs zarr: pip install 'cellport[zarr]'."
-            ) from error
-        if int(zarr.__version__.split(".")[0]) < 3:
-            raise MissingDependencyError(
-                f"Writing .zarr needs zarr 3 and this is {zarr.__version__}: pip install -U zarr."
-            )
+        from cellport.runtime.base.extras import require
+
+        require("zarr", "Writing .zarr")
+        import zarr
+
         self._store = _Zarr()
         self._root = zarr.open_group(str(path), mode="w-", zarr_format=2)
-        found = cell_arrays(self._store, self._root, schema, n_cells)
-        self._names, self._columns, self._obsm = found
+        self._cells = cell_arrays(self._store, self._root, schema, n_cells)
         text(self._store, frame(self._store, self._root, "var", []), "_index", ())
         self._waiting: list[MappedBlock] = []
         self._begin = 0
@@ -71,18 +63,11 @@ class ZarrSink:
         rows = slice(self._begin, end)
         kept = end - self._begin
         if kept:
-            for array, values in self._gathered():
-                array[rows] = np.concatenate(values)[:kept]
+            for parts in zip(*map(self._cells.of, self._waiting), strict=True):
+                array = parts[0][0]
+                array[rows] = np.concatenate([values for _, values in parts])[:kept]
         self._begin = end
         self._waiting = [_rest(last, end)] if end < last.start + last.n_cells else []
-
-    def _gathered(self) -> Iterator[tuple[Any, list[NDArray[Any]]]]:
-        """Yield each array and what waits for it."""
-        yield self._names, [block.cell_names for block in self._waiting]
-        for name, array in self._columns.items():
-            yield array, [block.obs[name] for block in self._waiting]
-        for name, array in self._obsm.items():
-            yield array, [block.obsm[name] for block in self._waiting]
 
 
 def _rest(block: MappedBlock, start: int) -> MappedBlock:

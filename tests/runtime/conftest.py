@@ -36,7 +36,8 @@ from cellport.runtime.atlas.manifest import (
     manifest_json,
 )
 from cellport.runtime.columns import QUALITIES, UNKNOWN, Column, MappedBlock, Schema
-from cellport.runtime.genes.match import GeneMatch, Panel
+from cellport.runtime.genes.match import GeneMatch
+from cellport.runtime.genes.panel import Panel
 from cellport.runtime.sources.block import CountBlock
 
 LABELS = ("B cell", "T cell", "monocyte")

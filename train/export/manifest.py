@@ -26,7 +26,7 @@ from cellport.runtime.atlas.manifest import (
     Thresholds,
     TrajectoryGraph,
 )
-from cellport.runtime.genes.match import Panel
+from cellport.runtime.genes.panel import Panel
 from cellport.runtime.version import __version__
 from cellport.train.fit.loop import FitConfig
 from cellport.train.labels.rules import LabelRules

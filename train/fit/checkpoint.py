@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import hashlib
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,7 +14,7 @@ import scipy.sparse as sp
 import torch
 from torch import nn
 
-from cellport.runtime.errors import OutputError, first_line
+from cellport.runtime.base.files import PendingOutput, plain_errors
 from cellport.runtime.version import __version__
 
 if TYPE_CHECKING:
@@ -93,23 +92,19 @@ def save_checkpoint(
     OutputError
         The disk is full or fails.
     """
-    part = path.with_name(path.name + ".part")
     whole = {
         "state": {name: getattr(state, name) for name in Checkpoint.__dataclass_fields__},
         "model": model.state_dict(),
         "optimiser": optimiser.state_dict(),
         "schedule": schedule.state_dict(),
     }
-    try:
-        torch.save(whole, part)
-        os.replace(part, path)
-    except (OSError, RuntimeError) as error:
-        raise OutputError(
-            f"The training state cannot be written to {path}: {first_line(error)}. "
-            "Free some space; the same command then goes on from the last state written."
-        ) from None
-    finally:
-        part.unlink(missing_ok=True)
+    sentence = (
+        "The training state cannot be written to {path}: {system}. Free some space; the same "
+        "command then goes on from the last state written."
+    )
+    # only one process of a run saves, and what it left when it was killed is written over
+    with plain_errors(path, sentence), PendingOutput(path, alone=True) as hidden:
+        torch.save(whole, hidden)
 
 
 def read_checkpoint(path: Path, key: str) -> dict[str, Any] | None:

@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from cellport.runtime.genes.match import infer_organism
+from cellport.runtime.genes.organism import infer_organism
 from cellport.runtime.genes.rules import GENOME_PREFIX
 
 Organism = Literal["human", "mouse"]

@@ -14,6 +14,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from cellport.runtime.base.files import plain_errors
 from cellport.runtime.errors import OutputError
 from cellport.train.fit.order import PanelCounts
 
@@ -163,17 +164,15 @@ def _check_room(scratch: Path, needed: int) -> None:
 def _write(parts: Iterator[sp.csr_matrix], n_genes: int, path: Path) -> StoredCounts:
     digest = hashlib.sha256()
     lengths = [np.zeros(1, np.int64)]
-    try:
-        with path.open("wb") as file:
-            for part in parts:
-                records = np.empty(part.nnz, _record(n_genes))
-                records["gene"], records["count"] = part.indices, part.data
-                file.write(records.data)
-                digest.update(records.data)
-                lengths.append(np.diff(part.indptr).astype(np.int64))
-    except OSError as error:
-        raise OutputError(
-            f"The panel's counts cannot be written to {path} ({error.strerror}). Free some space, "
-            "or write the atlas to another disk."
-        ) from None
+    sentence = (
+        "The panel's counts cannot be written to {path} ({system}). Free some space, or write the "
+        "atlas to another disk."
+    )
+    with plain_errors(path, sentence), path.open("wb") as file:
+        for part in parts:
+            records = np.empty(part.nnz, _record(n_genes))
+            records["gene"], records["count"] = part.indices, part.data
+            file.write(records.data)
+            digest.update(records.data)
+            lengths.append(np.diff(part.indptr).astype(np.int64))
     return StoredCounts(path, np.cumsum(np.concatenate(lengths)), n_genes, digest.hexdigest())

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cellport.runtime.errors import InputError
-from cellport.runtime.genes.match import Panel, match_genes
+from cellport.runtime.genes.match import match_genes
+from cellport.runtime.genes.panel import Panel
 from cellport.train.reference.gene_table import name_genes
 
 GeneColumns = Mapping[str, NDArray[np.object_]]

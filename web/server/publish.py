@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from cellport.runtime.atlas.file import AtlasFile, open_atlas_file
+from cellport.runtime.base.files import PendingOutput, check_place, plain_errors
 from cellport.runtime.errors import OutputError
 from cellport.runtime.fetch.pull import SITE, SITE_KEY, SITE_VERSION, file_name
 from cellport.runtime.version import __version__
@@ -75,18 +75,10 @@ def publish(
     opened = open_atlas_file(atlas)
     target = Path(os.path.realpath(folder))
     _check_target(target, folder)
-    part = _beside(target, "part")
-    try:
+    sentence = "The site '{path}' cannot be written: {system}."
+    with plain_errors(folder, sentence), PendingOutput(target) as part:
         part.mkdir()
-        result = _write_site(part, page, opened, str(folder))
-        _put_in_place(part, target)
-    except OSError as error:
-        raise OutputError(
-            f"The site '{folder}' cannot be written: {error.strerror or error}."
-        ) from None
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
-    return result
+        return _write_site(part, page, opened, str(folder))
 
 
 def _write_site(part: Path, page: Path, atlas: AtlasFile, folder: str) -> Published:
@@ -117,14 +109,9 @@ def _write_site(part: Path, page: Path, atlas: AtlasFile, folder: str) -> Publis
 
 
 def _check_target(target: Path, said: str | os.PathLike[str]) -> None:
-    if not target.parent.is_dir():
-        raise OutputError(f"The folder that '{said}' lies in does not exist; make it first.")
-    if not os.access(target.parent, os.W_OK | os.X_OK):
-        raise OutputError(f"The folder that '{said}' lies in is not writable.")
+    check_place(said, folder=True)
     if not target.exists():
         return
-    if not target.is_dir():
-        raise OutputError(f"'{said}' is a file; give the name of a folder.")
     there = {name for name, _ in _sizes(target)}
     if not there and not any(target.iterdir()):
         return
@@ -144,24 +131,6 @@ def _earlier_files(target: Path) -> set[str]:
         return set()
     files = text.get("files") if isinstance(text, dict) and SITE_KEY in text else None
     return {name for name in files if isinstance(name, str)} if isinstance(files, list) else set()
-
-
-def _put_in_place(part: Path, target: Path) -> None:
-    if not target.exists():
-        os.rename(part, target)
-        return
-    old = _beside(target, "old")
-    os.rename(target, old)
-    try:
-        os.rename(part, target)
-    except BaseException:
-        os.rename(old, target)
-        raise
-    shutil.rmtree(old, ignore_errors=True)
-
-
-def _beside(target: Path, kind: str) -> Path:
-    return target.with_name(f".{target.name}.{secrets.token_hex(4)}.{kind}")
 
 
 def _sizes(folder: Path) -> Iterator[tuple[str, int]]:

@@ -9,15 +9,13 @@ import socket
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
-from importlib.util import find_spec
 from typing import Any
 
 from cellport.runtime.atlas.file import open_atlas_file
-from cellport.runtime.errors import CellportError, InputError, MissingDependencyError
+from cellport.runtime.base.extras import require
+from cellport.runtime.errors import CellportError, InputError
 from cellport.web.server.limits import Limits
 from cellport.web.server.site import built_page
-
-_NEEDED = ("anyio", "fastapi", "pebble", "uvicorn")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +73,7 @@ def serve(
     MissingDependencyError
         The extra ``serve`` is not installed, or the page not built.
     """
-    missing = [name for name in _NEEDED if find_spec(name) is None]
-    if missing:
-        raise MissingDependencyError(
-            f"Serving needs {', '.join(missing)}: pip install 'cellport[cpu,serve]'."
-        )
+    require("serve", "Serving")
     import uvicorn
 
     from cellport.web.server.app import create_app

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,9 +12,10 @@ from numpy.typing import NDArray
 
 from cellport.runtime.atlas.file import AtlasFile
 from cellport.runtime.atlas.trajectory import LIBRARY
+from cellport.runtime.base.hints import near_names
 from cellport.runtime.columns import CORRECTED, Schema
 from cellport.runtime.errors import InputError
-from cellport.runtime.genes.match import Panel
+from cellport.runtime.genes.panel import Panel
 from cellport.runtime.mapping.annotate.annotator import Annotator, Decode, Setting
 from cellport.runtime.mapping.decode import check_batch
 from cellport.runtime.mapping.encode import EncodedCells
@@ -137,7 +137,7 @@ def correct(
     check_batch(batch, batches)
     columns = find_genes(wanted, panel)
     share = measure_batch_share(atlas.array("reference_latent"), columns, batches, decode)
-    names = tuple(panel.name(code) for code in columns.tolist())
+    names = tuple(panel.names[columns].tolist())
     return Correction(names, columns, batch, share)
 
 
@@ -242,10 +242,9 @@ def names_or_file(wanted: str | Sequence[str]) -> tuple[str, ...]:
 
 
 def _not_there(missing: list[str], folded: dict[str, set[int]], panel: Panel) -> str:
-    parts = []
+    names, parts = panel.names, []
     for name in missing[:_NAMED]:
-        near = difflib.get_close_matches(name.casefold(), folded, n=3, cutoff=0.6)
-        like = dict.fromkeys(panel.name(min(folded[key])) for key in near)
+        like = dict.fromkeys(names[min(folded[key])] for key in near_names(name, folded))
         parts.append(f"{name} (near: {', '.join(like)})" if like else name)
     rest = f" and {len(missing) - _NAMED:,} more" if len(missing) > _NAMED else ""
     return (

@@ -20,7 +20,7 @@ from cellport.runtime.columns import (
     Column,
     Schema,
 )
-from cellport.runtime.errors import AtlasError, InputError, MissingDependencyError
+from cellport.runtime.errors import AtlasError, InputError
 from cellport.runtime.mapping.annotate.annotator import Annotator, Setting
 from cellport.runtime.mapping.encode import EncodedCells
 
@@ -133,13 +133,11 @@ def _exact(latent: NDArray[np.float32]) -> Search:
 
 
 def _inverted_lists(latent: NDArray[np.float32], centroids: NDArray[np.float32]) -> Search:
-    try:
-        import faiss
-    except ImportError:
-        raise MissingDependencyError(
-            f"Neighbours among {len(latent):,} reference cells need faiss: "
-            "pip install 'cellport[neighbors]'."
-        ) from None
+    from cellport.runtime.base.extras import require
+
+    require("neighbors", f"Finding neighbours among {len(latent):,} reference cells")
+    import faiss
+
     width = latent.shape[1]
     # one cell's distances must not depend on the cells searched beside it, as they do with BLAS
     faiss.cvar.distance_compute_blas_threshold = np.iinfo(np.int32).max

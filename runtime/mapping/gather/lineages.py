@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 
 from cellport.runtime.atlas.file import AtlasFile
 from cellport.runtime.atlas.trajectory import LineageGene, Trajectory, gene_changes, log_level
+from cellport.runtime.base.files import check_place
 from cellport.runtime.columns import EDGE, PSEUDOTIME, MappedBlock
 from cellport.runtime.errors import OutputError
 from cellport.runtime.genes.match import GeneMatch
 from cellport.runtime.mapping.gather.gatherer import PARTS, Gatherer, in_parts
 from cellport.runtime.mapping.panel_counts import panel_counts
-from cellport.runtime.writers.output import check_place
 
 # a step of time with fewer cells says nothing
 FEWEST_CELLS = 10

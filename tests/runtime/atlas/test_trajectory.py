@@ -18,7 +18,7 @@ from cellport.runtime.atlas.trajectory import (
     require_trajectory,
 )
 from cellport.runtime.errors import AtlasError, InputError
-from cellport.runtime.genes.match import Panel
+from cellport.runtime.genes.panel import Panel
 
 N_GENES = 30
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import threading
 import time
+import weakref
 
 import pytest
 from hypothesis import given, settings
@@ -15,7 +16,7 @@ def workers():
 
 
 @settings(deadline=None)
-@given(st.lists(st.integers()), st.integers(1, 5))
+@given(st.lists(st.integers()), st.integers(0, 5))
 def test_same_items_in_order(items, depth):
     assert list(prefetch(items, depth)) == items
     assert not workers()
@@ -34,7 +35,8 @@ def test_error_comes_after_the_items_before_it():
     assert not workers()
 
 
-def test_never_far_ahead():
+@pytest.mark.parametrize("depth", [0, 1, 3])
+def test_never_far_ahead(depth):
     made = []
 
     def items():
@@ -42,18 +44,42 @@ def test_never_far_ahead():
             made.append(item)
             yield item
 
-    stream = prefetch(items(), 3)
+    stream = prefetch(items(), depth)
     assert not made
     for taken in range(1, 20):
         next(stream)
+        # the worker comes as far as it may while this item is in use
+        until = time.perf_counter() + 5
+        while len(made) < taken + depth + 1 and time.perf_counter() < until:
+            time.sleep(0.0005)
         time.sleep(0.002)
-        assert len(made) <= taken + 4
+        assert len(made) == taken + depth + 1
     stream.close()
     assert not workers()
 
 
-def test_made_ahead_while_the_consumer_works():
-    stream = prefetch(iter(range(10)), 4)
+def test_two_items_at_once_where_none_is_ready_ahead():
+    class Item:
+        pass
+
+    alive, most = weakref.WeakSet(), []
+
+    def items():
+        for _ in range(20):
+            item = Item()
+            alive.add(item)
+            most.append(len(alive))
+            yield item
+            del item
+
+    for item in prefetch(items(), 0):
+        time.sleep(0.002)
+        del item
+    assert max(most) == 2
+
+
+@pytest.mark.parametrize("depth", [0, 1])
+def test_made_ahead_while_the_consumer_works(depth):
     ready = threading.Event()
 
     def items():
@@ -61,7 +87,7 @@ def test_made_ahead_while_the_consumer_works():
         ready.set()
         yield 1
 
-    stream = prefetch(items(), 1)
+    stream = prefetch(items(), depth)
     assert next(stream) == 0
     assert ready.wait(5)
     assert next(stream) == 1
@@ -111,4 +137,4 @@ def test_interrupt_while_waiting_is_prompt():
 
 def test_depth_is_checked():
     with pytest.raises(ValueError, match="depth"):
-        prefetch([1], 0)
+        prefetch([1], -1)

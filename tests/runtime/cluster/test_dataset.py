@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from cellport.runtime.base.files import sweep
 from cellport.runtime.cluster.dataset import (
     GATHERED,
     MANIFEST,
@@ -19,7 +20,6 @@ from cellport.runtime.cluster.dataset import (
     facts_of_part,
     read_manifest,
     read_part,
-    sweep,
     write_manifest,
 )
 from cellport.runtime.cluster.plan import Part, Plan, QueryPlan, Stamp
@@ -166,6 +166,7 @@ def test_pandas_reads_the_folder_whatever_else_lies_there(tmp_path: Path) -> Non
     table = pandas.read_parquet(tmp_path)
     assert table["cell"].tolist() == [str(cell) for cell in range(7)]
     sweep(tmp_path)
+    sweep(tmp_path / GATHERED)
     files = [p.file for p in PLAN.parts()]
     assert sorted(os.listdir(tmp_path)) == [GATHERED, MANIFEST, *files]
     assert os.listdir(tmp_path / GATHERED) == ["total.npz"]
@@ -179,7 +180,7 @@ def test_what_cannot_be_the_folder(tmp_path: Path) -> None:
     for name, words in (
         ("file", "is a file; on a cluster it is a folder"),
         ("out.h5ad", "named like a file"),
-        ("none/out", "does not exist; create it first"),
+        ("none/out", "does not exist; make it first"),
     ):
         with pytest.raises(OutputError, match=words):
             check_folder(tmp_path / name, [])

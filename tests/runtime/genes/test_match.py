@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cellport.runtime.errors import InputError
-from cellport.runtime.genes.match import Panel, infer_organism, match_genes
+from cellport.runtime.genes.match import match_genes
+from cellport.runtime.genes.panel import Panel
 
 HUMAN = {
     "ACTB": "ENSG00000075624",
@@ -221,47 +222,3 @@ def test_order_of_the_query_changes_nothing_but_the_order(data):
     matched = one.panel_column[one.panel_column >= 0]
     assert set(matched.tolist()) == set(np.flatnonzero(one.measured).tolist())
     assert one.n_duplicated == len(matched) - one.measured.sum()
-
-
-@pytest.mark.parametrize(
-    ("expected", "query"),
-    [
-        ("human", SYMBOLS),
-        ("human", IDS),
-        ("human", [f"{one}.3" for one in IDS]),
-        ("human", ["hg38_ACTB"]),
-        ("mouse", MOUSE),
-        ("mouse", ["mt-Nd1", "mt-Co1", *MOUSE]),
-        ("mouse", ["ENSMUSG00000000001"]),
-        ("mouse", ["mm10___Actb"]),
-        ("rat", ["ENSRNOG00000000001"]),
-        ("another organism", ["ENSXETG00000000001"]),
-        (None, [f"gene_{i}" for i in range(100)]),
-        (None, [f"Gene{i}" for i in range(100)]),
-        (None, [symbol.lower() for symbol in SYMBOLS]),
-        (None, [*SYMBOLS, *MOUSE]),
-        (None, ["ENSG00000075624", "ENSMUSG00000000001"]),
-        (None, ["ACTB"]),
-        (None, ["", ""]),
-        (None, []),
-    ],
-)
-def test_infer_organism(expected, query):
-    assert infer_organism(names(query)) == expected
-
-
-def test_infer_organism_on_real_genes(data_dir):
-    import h5py
-
-    for file, expected in {
-        "human_lung_hlca": "human",
-        "pbmc3k_10x": "human",
-        "mouse_pancreas_endocrinogenesis": "mouse",
-        "paul15_myeloid_progenitors": "mouse",
-        "simulated_tree": None,
-        "anon_mouse_bladder_mca": None,
-    }.items():
-        with h5py.File(data_dir / f"{file}.h5ad") as opened:
-            var = opened["var"]
-            found = var[var.attrs["_index"]].asstr()[:]
-        assert infer_organism(found) == expected, file

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from cellport.runtime.atlas.file import AtlasFile, open_atlas_file, write_atlas_file
-from cellport.runtime.genes.match import Panel
+from cellport.runtime.genes.panel import Panel
 
 N_GENES = 40
 

@@ -11,7 +11,7 @@ from scipy import sparse
 from cellport.runtime.errors import InputError
 from cellport.runtime.sources import CountBlock, open_source
 from cellport.runtime.sources.gate import check_block, classify
-from cellport.runtime.sources.source import Sample
+from cellport.runtime.sources.source import MatrixSample
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +27,7 @@ def normalised(counts, total=1e4):
 
 def sample(dense):
     matrix = sparse.csr_matrix(dense.astype(np.float32))
-    return Sample(matrix.data, np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr)))
+    return MatrixSample(matrix.data, np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr)))
 
 
 def scaled(counts):
@@ -72,7 +72,7 @@ def test_whole_numbers_of_any_type_are_counts(values, dtype):
     array = np.array(values, dtype)
     expected = "counts" if any(values) else "empty"
     for owners in (np.arange(len(values)), np.zeros(len(values), np.int64), None):
-        assert classify(Sample(array.astype(np.float32), owners)) == expected
+        assert classify(MatrixSample(array.astype(np.float32), owners)) == expected
 
 
 def adata(X, layers=None, raw=None):
@@ -143,7 +143,7 @@ def test_the_layer_named_is_the_only_one_used(counts):
         InputError, match=r"X holds log-normalised .* Raw counts are in layers\['co"
     ):
         open_source(query, layer="X")
-    with pytest.raises(InputError, match=r"no layer 'count'\. Near names: 'counts'"):
+    with pytest.raises(InputError, match=r"no layer 'count'\. Did you mean 'counts'"):
         open_source(query, layer="count")
 
 

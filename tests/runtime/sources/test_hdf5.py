@@ -123,7 +123,7 @@ def test_layers_and_raw(tmp_path, make_anndata, make_counts, check_stream):
     source = check_stream(path, wide, layer="raw")
     assert source.description == f"{path}, raw/X"
     assert len(source.gene_columns["index"]) == 29
-    with pytest.raises(InputError, match=r"no layer 'othr'\. Near names: 'other'"):
+    with pytest.raises(InputError, match=r"no layer 'othr'\. Did you mean 'other'"):
         open_source(path, layer="othr")
 
 
@@ -150,7 +150,7 @@ def test_gene_columns_cell_names_and_obs(tmp_path, make_anndata):
     assert list(source.obs_column("flag")[:2]) == ["True", ""]
     assert list(source.obs_column("gap")[:2]) == ["", "x"]
     assert list(source.obs_column("real")[:2]) == ["", "1.5"]
-    with pytest.raises(InputError, match=r"no column 'Bach'\. Near names: 'batch'"):
+    with pytest.raises(InputError, match=r"no column 'Bach'\. Did you mean 'batch'"):
         source.obs_column("Bach")
     source.close()
 

@@ -12,7 +12,7 @@ from scipy import sparse
 
 from cellport.runtime.errors import InputError
 from cellport.runtime.sources import open_source
-from cellport.runtime.sources.csr import sample_windows
+from cellport.runtime.sources.source import sample_windows
 
 dask = pytest.importorskip("dask")
 dask_array = pytest.importorskip("dask.array")

@@ -10,7 +10,7 @@ from cellport.runtime.sources import open_source
 
 def test_missing_file_names_near_ones(tmp_path):
     (tmp_path / "lung_query.h5ad").write_bytes(b"x")
-    with pytest.raises(InputError, match=r"no file .*lung_qery\.h5ad\. Near names: 'lung_query"):
+    with pytest.raises(InputError, match=r"no file .*lung_qery\.h5ad\. Did you mean 'lung_query"):
         open_source(tmp_path / "lung_qery.h5ad")
     with pytest.raises(InputError, match="no folder"):
         open_source(tmp_path / "nowhere" / "lung.h5ad")

@@ -85,5 +85,8 @@ def test_without_zarr(tmp_path, make_anndata, monkeypatch):
     path = tmp_path / "query.zarr"
     make_anndata().write_zarr(path)
     monkeypatch.setitem(sys.modules, "zarr", None)
-    with pytest.raises(MissingDependencyError, match="pip install zarr"):
+    with pytest.raises(
+        MissingDependencyError,
+        match=r"Reading .*query\.zarr.* needs zarr: pip install 'cellport\[zarr\]'",
+    ):
         open_source(path)

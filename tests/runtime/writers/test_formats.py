@@ -264,7 +264,7 @@ def test_zarr_without_zarr_3_says_so(tmp_path, mapping, monkeypatch, installed):
     if installed is None:
         monkeypatch.setitem(sys.modules, "zarr", None)
     else:
-        monkeypatch.setattr("zarr.__version__", installed)
+        monkeypatch.setattr("importlib.metadata.version", lambda name: installed)
     with pytest.raises(MissingDependencyError, match=r"Writing \.zarr needs zarr"):
         mapping.write(tmp_path / "out.zarr")
     assert list(tmp_path.iterdir()) == []

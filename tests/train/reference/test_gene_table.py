@@ -5,7 +5,8 @@ import re
 import numpy as np
 import pytest
 
-from cellport.runtime.genes.match import Panel, match_genes
+from cellport.runtime.genes.match import match_genes
+from cellport.runtime.genes.panel import Panel
 from cellport.train.reference.gene_table import load_gene_table, name_genes
 
 HUMAN = {

@@ -27,13 +27,14 @@ from cellport.runtime.atlas.manifest import (
 )
 from cellport.runtime.columns import FATE
 from cellport.runtime.errors import AtlasError, InputError
-from cellport.runtime.genes.match import Panel, match_genes
+from cellport.runtime.genes.match import match_genes
+from cellport.runtime.genes.panel import Panel
 from cellport.runtime.mapping.annotate import structure
 from cellport.runtime.mapping.annotate.annotator import Setting
 from cellport.runtime.mapping.encode import EncodedCells
 from cellport.runtime.mapping.options import MapOptions
 from cellport.runtime.sources.gate import classify
-from cellport.runtime.sources.source import Sample
+from cellport.runtime.sources.source import MatrixSample
 from cellport.web.server.site import manifest_bytes
 
 
@@ -219,7 +220,7 @@ def gate_cases() -> Iterator[dict[str, Any]]:
                 kept = values.astype(np.float32)
             rows = np.repeat(np.arange(12), 40)
             for cells in (rows, None):
-                sample = Sample(kept.ravel(), cells)
+                sample = MatrixSample(kept.ravel(), cells)
                 yield {
                     "values": [v if np.isfinite(v) else 1e300 for v in kept.ravel().tolist()],
                     "cells": None if cells is None else cells.tolist(),

@@ -159,7 +159,7 @@ def test_places_that_cannot_be_written(tiny_atlas: Any, page: Path, tmp_path: Pa
 
 
 @pytest.mark.parametrize("earlier", [False, True])
-@pytest.mark.parametrize("step", ["_copy", "_write", "_put_in_place"])
+@pytest.mark.parametrize("step", ["_copy", "_write", "PendingOutput.put"])
 def test_failure_leaves_what_was_there(
     tiny_atlas: Any,
     page: Path,
@@ -176,7 +176,7 @@ def test_failure_leaves_what_was_there(
     def fail(*_: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(publishing, step, fail)
+    monkeypatch.setattr(f"{publishing.__name__}.{step}", fail)
     with pytest.raises(OutputError, match="No space left"):
         publish(tiny_atlas.path, folder, page)
     assert _names(tmp_path) == before
@@ -188,15 +188,15 @@ def test_failed_exchange_puts_the_earlier_site_back(
 ) -> None:
     folder = tmp_path / "site"
     publish(tiny_atlas.path, folder, page)
-    before, rename, calls = _names(folder), os.rename, []
+    before, replace, calls = _names(folder), os.replace, []
 
     def second_fails(source: Any, target: Any) -> None:
         calls.append(source)
         if len(calls) == 2:
             raise OSError(5, "Input/output error")
-        rename(source, target)
+        replace(source, target)
 
-    monkeypatch.setattr(os, "rename", second_fails)
+    monkeypatch.setattr(os, "replace", second_fails)
     with pytest.raises(OutputError, match="Input/output error"):
         publish(tiny_atlas.path, folder, page)
     assert _names(folder) == before

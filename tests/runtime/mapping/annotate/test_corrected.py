@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from cellport.runtime.atlas.file import AtlasFile
 from cellport.runtime.columns import CORRECTED
 from cellport.runtime.errors import InputError
-from cellport.runtime.genes.match import Panel
+from cellport.runtime.genes.panel import Panel
 from cellport.runtime.map_files import map_files
 from cellport.runtime.mapping.annotate.corrected import (
     Correction,
@@ -110,7 +110,7 @@ def test_batch_share_tells_cells_from_batches() -> None:
 
 @pytest.mark.parametrize("batch", [None, "south"])
 def test_values_are_those_of_the_decoder(atlas: Atlas, tiny_cells: Any, batch: str | None) -> None:
-    genes = [atlas.panel.name(code) for code in (5, 2, 71)]
+    genes = atlas.panel.names[[5, 2, 71]].tolist()
     mapping = atlas.map(tiny_cells.adata(), corrected_expression=genes, corrected_batch=batch)
     decoded = atlas.decode(mapping["X_cellport"], batch)
     np.testing.assert_array_equal(mapping[CORRECTED], decoded[:, [5, 2, 71]])
@@ -183,8 +183,8 @@ def test_cells_are_decoded_and_empty_ones_are_not(fork_atlas: AtlasFile, made: A
         ({"corrected_expression": "no such gene"}, "no such gene"),
         ({"corrected_expression": ","}, "No gene"),
         ({"corrected_batch": "north"}, "needs genes"),
-        ({"corrected_expression": "@", "corrected_batch": "nort"}, "did you mean north"),
-        ({"corrected_expression": "@", "corrected_batch": "x"}, "it has north, south"),
+        ({"corrected_expression": "@", "corrected_batch": "nort"}, "Did you mean 'north'"),
+        ({"corrected_expression": "@", "corrected_batch": "x"}, "There are: 'north', 'south'"),
     ],
 )
 def test_what_cannot_be_corrected_is_refused(

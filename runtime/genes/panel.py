@@ -1,0 +1,35 @@
+"""The genes that an atlas reads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """The genes an atlas reads, in the order of the encoder's input.
+
+    Attributes
+    ----------
+    symbols
+        Symbol of each gene; ``""`` where unknown.
+    ensembl
+        Ensembl id of each gene; ``""`` where unknown.
+    """
+
+    symbols: tuple[str, ...]
+    ensembl: tuple[str, ...]
+
+    @property
+    def n_genes(self) -> int:
+        """Number of genes in the panel."""
+        return len(self.symbols)
+
+    @property
+    def names(self) -> NDArray[np.object_]:
+        """Symbol of each gene, or its Ensembl id where it has none: object [n_genes]."""
+        pairs = zip(self.symbols, self.ensembl, strict=True)
+        return np.array([symbol or ensembl for symbol, ensembl in pairs], dtype=object)

@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from cellport.runtime.genes.organism import infer_organism
+
+SYMBOLS = ["ACTB", "B2M", "C1orf2", "CD3D", "EPCAM", "GNLY", "HLA-A", "LYZ", "CD19", "PTPRC", "7SK"]
+IDS = [f"ENSG{i:011d}" for i in range(11)]
+MOUSE = ["Actb", "B2m", "Cd3d", "Mfap4", "Gzma", "H2-Aa", "Lyz1", "Ms4a1", "Cd19", "Kdr", "Ptprc"]
+
+
+@pytest.mark.parametrize(
+    ("expected", "query"),
+    [
+        ("human", SYMBOLS),
+        ("human", IDS),
+        ("human", [f"{one}.3" for one in IDS]),
+        ("human", ["hg38_ACTB"]),
+        ("mouse", MOUSE),
+        ("mouse", ["mt-Nd1", "mt-Co1", *MOUSE]),
+        ("mouse", ["ENSMUSG00000000001"]),
+        ("mouse", ["mm10___Actb"]),
+        ("rat", ["ENSRNOG00000000001"]),
+        ("another organism", ["ENSXETG00000000001"]),
+        (None, [f"gene_{i}" for i in range(100)]),
+        (None, [f"Gene{i}" for i in range(100)]),
+        (None, [symbol.lower() for symbol in SYMBOLS]),
+        (None, [*SYMBOLS, *MOUSE]),
+        (None, ["ENSG00000075624", "ENSMUSG00000000001"]),
+        (None, ["ACTB"]),
+        (None, ["", ""]),
+        (None, []),
+    ],
+)
+def test_the_names_say_which(expected, query):
+    assert infer_organism(np.array(query, dtype=object)) == expected
+
+
+def test_real_genes(data_dir):
+    import h5py
+
+    for file, expected in {
+        "human_lung_hlca": "human",
+        "pbmc3k_10x": "human",
+        "mouse_pancreas_endocrinogenesis": "mouse",
+        "paul15_myeloid_progenitors": "mouse",
+        "simulated_tree": None,
+        "anon_mouse_bladder_mca": None,
+    }.items():
+        with h5py.File(data_dir / f"{file}.h5ad") as opened:
+            var = opened["var"]
+            found = var[var.attrs["_index"]].asstr()[:]
+        assert infer_organism(found) == expected, file
