@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -78,16 +79,7 @@ def _started(workers: int) -> Iterator[Any]:
 
 @contextmanager
 def _joined(address: str) -> Iterator[Any]:
-    from distributed import Client
-
-    try:
-        client = Client(address, timeout=PATIENCE)
-    except (OSError, TimeoutError, ValueError) as error:
-        raise CellportError(
-            f"No Dask scheduler answers at '{address}' ({error}); give local, or an address such "
-            "as tcp://HOST:8786."
-        ) from None
-    with client:
+    with _answering(address) as client:
         try:
             client.wait_for_workers(1, timeout=PATIENCE)
         except TimeoutError:
@@ -95,3 +87,19 @@ def _joined(address: str) -> Iterator[Any]:
                 f"The Dask scheduler at '{address}' has no workers; start some."
             ) from None
         yield client
+
+
+def _answering(address: str) -> Any:
+    from distributed import Client
+
+    try:
+        return Client(address, timeout=PATIENCE)
+    except (OSError, TimeoutError, ValueError) as error:
+        said = str(error)
+    # Dask's client that failed closes itself when it is collected. In the thread that starts the
+    # loop of the next one it would wait there for a lock that this start holds.
+    gc.collect()
+    raise CellportError(
+        f"No Dask scheduler answers at '{address}' ({said}); give local, or an address such as "
+        "tcp://HOST:8786."
+    )
