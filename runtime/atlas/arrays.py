@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cellport.runtime.atlas.manifest import Manifest
 from cellport.runtime.decisions import rows, say
@@ -34,6 +36,10 @@ class ArraySpec:
         In words.
     when
         Which atlases have it.
+    above
+        Its numbers are.
+    least, below
+        Its codes: from `least` on, and fewer than this extent says.
     """
 
     name: str
@@ -41,6 +47,9 @@ class ArraySpec:
     shape: Shape
     meaning: str
     when: When
+    above: float = -math.inf
+    least: int = 0
+    below: str = ""
 
 
 def _specs(name: str) -> tuple[ArraySpec, ...]:
@@ -58,6 +67,7 @@ def extents(manifest: Manifest) -> dict[str, int]:
         "genes": manifest.n_genes,
         "latent": manifest.n_latent,
         "labels": len(manifest.labels),
+        "batches": len(manifest.batches),
         "profiles": max(1, len(manifest.labels)),
         "clusters": len(manifest.clusters),
         "edges": len(graph.edges) if graph else 0,
@@ -121,3 +131,20 @@ def first_misfit(
             shaped = {"dtype": dtype, "shape": list(shape), "wanted": said}
             return say("format.misfit", array=spec.name, **shaped)
     return ""
+
+
+def bad_values(manifest: Manifest, name: str, array: NDArray[Any]) -> str:
+    """Say what an array should hold; nothing where it does, or where the table lacks it."""
+    spec = next((one for one in array_specs(manifest) if one.name == name), None)
+    if spec is None:
+        return ""
+    if spec.below:
+        n = extents(manifest)[spec.below]
+        fits = (array >= spec.least) & (array < n)
+        wanted = say("format.codes", least=spec.least, last=n - 1)
+    else:
+        fits = np.isfinite(array) & (array > spec.above)
+        wanted = say("format.above", above=spec.above)
+        if math.isinf(spec.above):
+            wanted = say("format.numbers")
+    return "" if array.size and fits.all() else wanted

@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cellport.runtime.atlas.arrays import first_misfit
+from cellport.runtime.atlas.arrays import bad_values, first_misfit
 from cellport.runtime.atlas.manifest import Manifest, manifest_json, read_manifest
 from cellport.runtime.atlas.onnx_scan import refuse_external_data
 from cellport.runtime.base.files import PendingOutput, plain_errors
@@ -79,8 +79,19 @@ class AtlasFile:
         return self._members[name]
 
     def array(self, name: str) -> NDArray[Any]:
-        """Array ``arrays/<name>.npy``, a read-only view of the mapped file."""
-        return _read_npy(self.read(f"arrays/{name}.npy"), f"{self.path.name}, arrays/{name}.npy")
+        """Array ``arrays/<name>.npy``, a read-only view of the mapped file.
+
+        Raises
+        ------
+        AtlasError
+            It is empty, or holds something else than it should.
+        """
+        array = _read_npy(self.read(f"arrays/{name}.npy"), f"{self.path.name}, arrays/{name}.npy")
+        wanted = bad_values(self.manifest, name, array)
+        if wanted:
+            said = {"atlas": self.path.name, "array": name, "wanted": wanted}
+            raise AtlasError(say("format.bad_values", **said))
+        return array
 
     def headers(self) -> dict[str, tuple[np.dtype[Any], tuple[int, ...]]]:
         """Type and shape of every array, by name."""

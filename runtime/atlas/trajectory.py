@@ -11,16 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cellport.runtime.atlas.file import AtlasFile
-from cellport.runtime.decisions import say
-from cellport.runtime.errors import AtlasError, InputError
+from cellport.runtime.errors import InputError
 
 # counts a cell that the expression is stated for, over the panel
 LIBRARY = 1e4
+# parts of an edge that cells are counted in
+EDGE_BINS = 10
 Direction = Literal["up", "down", "peak", "dip"]
-_ARRAYS = (
-    "trajectory_path", "trajectory_share", "trajectory_bound",
-    "lineage_edges", "lineage_time", "lineage_expression",
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +37,8 @@ class Trajectory:
     path
         float32 [edges, points, 2], the course of each edge on the 2-D map.
     share
-        float32 [edges, bins], share of the reference's cells on the trajectory that are in each
-        equal part of each edge.
+        float32 [edges, 10], share of the reference's cells on the trajectory that are in each
+        tenth of each edge.
     terminals
         Names of the terminal states; the lineages are named after them.
     bound
@@ -151,31 +148,21 @@ class LineageGene(NamedTuple):
 
 
 def read_trajectory(atlas: AtlasFile) -> Trajectory | None:
-    """Read the trajectory of an atlas; None where it does not describe one.
-
-    Raises
-    ------
-    AtlasError
-        Its arrays hold no numbers, or nothing at all.
-    """
+    """Read the trajectory of an atlas; None where it has none."""
     graph = atlas.manifest.trajectory
-    if graph is None or not all(map(atlas.has_array, _ARRAYS)):
+    if graph is None:
         return None
-    path, share, bound, edges, time, expression = (atlas.array(name) for name in _ARRAYS)
-    for name, array in zip(_ARRAYS, (path, share, bound, edges, time, expression), strict=True):
-        if not array.size or not np.isfinite(array).all():
-            raise AtlasError(say("format.no_numbers", atlas=atlas.path.name, array=name))
     return Trajectory(
         milestones=graph.milestones,
         edges=graph.edge_names,
         ends=np.array(graph.edges, np.int64),
-        path=path,
-        share=share,
+        path=atlas.array("trajectory_path"),
+        share=atlas.array("trajectory_share"),
         terminals=graph.terminal_names,
-        bound=bound,
-        lineage_edges=edges > 0,
-        time=time,
-        expression=expression,
+        bound=atlas.array("trajectory_bound"),
+        lineage_edges=atlas.array("lineage_edges") > 0,
+        time=atlas.array("lineage_time"),
+        expression=atlas.array("lineage_expression"),
     )
 
 

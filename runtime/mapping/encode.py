@@ -69,17 +69,10 @@ def query_basis(
         int32 [query genes], position in the panel or -1.
     measured
         bool [panel genes], whether the query has the gene.
-
-    Raises
-    ------
-    AtlasError
-        The atlas's factor model leaves no noise to a gene.
     """
     cap, mean, share, noise, loading = (
         atlas.array(f"gene_{name}") for name in ("cap", "mean", "share", "noise", "loading")
     )
-    if not (noise > 0).all():
-        raise AtlasError(say("format.no_noise", atlas=atlas.path.name))
     panel = PanelGenes(cap, mean, share, noise, loading, atlas.manifest.target)
     return prepare_measured(panel_column, measured, atlas.array("basis"), panel)
 

@@ -53,28 +53,29 @@ _FOLLOWS, _ROUGHLY = 0.8, 0.4
 
 def path_section(c: ReportContents) -> Html:
     """Where the cells lie on the atlas's trajectory, and what they are bound for."""
-    if not c.paths.edges or not c.findings.n_cells:
+    found = c.trajectory
+    if found is None or not c.findings.n_cells:
         return Html()
     return section(
         "path",
         "Where the cells lie on the path",
         paragraph(
-            _course(c.trajectory) + "Pseudotime says how far along a cell is: 0 where the path "
+            _course(found) + "Pseudotime says how far along a cell is: 0 where the path "
             "starts, 1 at its far end. It orders cells by what they express. It is no clock, and "
             "no proof that one cell turns into the next."
         ),
         paragraph(_how_many(c.paths, c.findings.n_cells)),
-        _map(c),
+        _map(c, found),
         Html("<h3>How far along each part of the path</h3>"),
-        *_edges(c),
-        _fates(c),
+        *_edges(c.paths, found),
+        _fates(c.paths, found),
     )
 
 
 def lineage_genes_section(c: ReportContents) -> Html:
     """Genes that change most along each lineage, in the atlas and in the query."""
     found, query = c.trajectory, c.query_lineages
-    if found is None or not c.paths.edges:
+    if found is None:
         return Html()
     ours = (
         "Dots are your cells, from their own counts, at the same place of the path"
@@ -122,9 +123,7 @@ def _how_many(path: PathFindings, n_cells: int) -> Html:
     return text + "."
 
 
-def _course(found: Trajectory | None) -> Html:
-    if found is None:
-        return Html()
+def _course(found: Trajectory) -> Html:
     course = Html("The atlas’s cells form a path from {} to {}. ").format(
         names(found.roots), names(found.terminals, 8)
     )
@@ -136,13 +135,8 @@ def _course(found: Trajectory | None) -> Html:
     return course
 
 
-def _map(c: ReportContents) -> Html:
-    found, sample = c.trajectory, c.findings.sample
-    if found is None:
-        return paragraph(
-            "This atlas does not hold the course of its path, so it is not drawn.",
-            "note",
-        )
+def _map(c: ReportContents, found: Trajectory) -> Html:
+    sample = c.findings.sample
     drawn = np.isfinite(sample.point).all(axis=1)
     at, time = sample.point[drawn], sample.time[drawn]
     on = np.isfinite(time)
@@ -180,52 +174,45 @@ def _part(found: Trajectory, milestone: int) -> str:
     return "end" if title in found.terminals else "branching"
 
 
-def _edges(c: ReportContents) -> list[Html]:
-    path, found = c.paths, c.trajectory
-    shares = path.by_edge / max(path.n_on, 1)
-    reference = np.zeros_like(shares)
-    if found is not None:
-        parts = found.share.shape[1] // shares.shape[1]
-        if parts * shares.shape[1] == found.share.shape[1]:
-            reference = found.share.reshape(*shares.shape, parts).sum(axis=2)
+def _edges(path: PathFindings, found: Trajectory) -> list[Html]:
+    shares, reference = path.by_edge / max(path.n_on, 1), found.share
     tallest = max(float(shares.max(initial=0)), float(reference.max(initial=0)))
     items = []
     for code, title in enumerate(path.edges[:_MOST]):
         ours = int(path.by_edge[code].sum())
-        words = f"{counted(ours, 'cell')}: {percent(ours, path.n_on)} of those on the path"
-        if found is not None:
-            words += f", {percent(float(reference[code].sum()), 1)} of the atlas’s"
+        words = (
+            f"{counted(ours, 'cell')}: {percent(ours, path.n_on)} of those on the path, "
+            f"{percent(float(reference[code].sum()), 1)} of the atlas’s"
+        )
         label = f"Cells along {title}, {ours} in all."
         shown = name(title.replace("->", "→"))
         items.append((shown, along_edge(shares[code], reference[code], tallest, label), words))
-    note = "Bars are your cells, from the start of each part on the left to its end on the right"
-    outline = "" if found is None else "; the line is the same for the atlas’s cells"
+    note = (
+        "Bars are your cells, from the start of each part on the left to its end on the right; "
+        "the line is the same for the atlas’s cells."
+    )
     rest = items[_EDGES:]
     return [
         figures(items[:_EDGES]),
         details(counted(len(rest), "further part"), figures(rest)),
-        paragraph(f"{note}{outline}.", "note"),
+        paragraph(note, "note"),
     ]
 
 
-def _fates(c: ReportContents) -> Html:
-    path, found = c.paths, c.trajectory
+def _fates(path: PathFindings, found: Trajectory) -> Html:
     if len(path.terminals) < 2 or not path.n_on:
         return Html()
-    head = ["end", "", "cells", "share"]
+    head = ["end", "", "cells", "share", "in the atlas"]
     still_open = path.n_on - int(path.bound.sum())
     bound = [*path.bound.tolist(), still_open]
     titles: list[str] = [*map(name, path.terminals), "still open"]
     bars = [row_bar([("sure", n)], max(bound)) for n in bound[:-1]]
     bars.append(row_bar([("unknown", still_open)], max(bound)))
+    shares = [*found.bound.tolist(), 1 - float(found.bound.sum())]
     rows = [
-        [title, bar, number(n), percent(n, path.n_on)]
-        for title, bar, n in zip(titles, bars, bound, strict=True)
+        [title, bar, number(n), percent(n, path.n_on), percent(share, 1)]
+        for title, bar, n, share in zip(titles, bars, bound, shares, strict=True)
     ]
-    if found is not None:
-        head.append("in the atlas")
-        shares = [*found.bound.tolist(), 1 - float(found.bound.sum())]
-        rows = [[*row, percent(share, 1)] for row, share in zip(rows, shares, strict=True)]
     return (
         Html("<h3>What they are bound for</h3>")
         + paragraph(

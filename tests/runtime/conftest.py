@@ -18,7 +18,7 @@ import pytest
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from cellport.runtime.atlas.arrays import array_specs, extents
+from cellport.runtime.atlas.arrays import array_specs, extents, has
 from cellport.runtime.atlas.file import _SEAL, GRAPHS, MANIFEST, npy_bytes, write_atlas_file
 from cellport.runtime.atlas.manifest import (
     Calibration,
@@ -103,6 +103,8 @@ def _arrays(manifest: Manifest) -> dict[str, NDArray[Any]]:
     known = _EXTENTS | extents(manifest)
     made = {}
     for spec in array_specs(manifest):
+        if spec.when != "optional" and not has(manifest, spec.when):
+            continue
         shape = tuple(known[one] if isinstance(one, str) else one for one in spec.shape)
         made[spec.name] = rng.random(shape, np.float32).astype(spec.dtype)
     n_cells, n_labels = known["cells"], max(1, known["labels"])

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from cellport.models.deploy import STRUCTURE_ANSWERS, ExpectedCounts
 from cellport.models.structure import StructureHead
 from cellport.models.vae import CountVAE
+from cellport.runtime.atlas.trajectory import EDGE_BINS
 from cellport.train.features.log_normalise import LIBRARY
 
 # bins along an edge and along a lineage, and points of the line that is drawn of an edge
-EDGE_BINS = 10
 LINEAGE_BINS = 16
 PATH_POINTS = 9
 BOUND = 0.8

@@ -26,31 +26,24 @@ _ON = number("structure.on_trajectory")
 
 
 def prepare(setting: Setting) -> Annotator | None:
-    """Place cells in what the atlas has: clusters, and a trajectory.
-
-    Raises
-    ------
-    AtlasError
-        The arrays of the trajectory hold no numbers.
-    """
+    """Place cells in what the atlas has: clusters, and a trajectory."""
     manifest = setting.atlas.manifest
     if not manifest.clusters:
         return None
     schema = Schema((Column(CLUSTER, "category", manifest.clusters),))
-    graph = manifest.trajectory
-    if graph is None:
-        return Annotator(schema, _clusters)
     described = setting.once("trajectory", lambda: read_trajectory(setting.atlas))
+    if described is None:
+        return Annotator(schema, _clusters)
     columns = (
-        Column(EDGE, "category", graph.edge_names),
+        Column(EDGE, "category", described.edges),
         Column(EDGE_FRACTION, "float"),
         Column(PSEUDOTIME, "float"),
         Column(PSEUDOTIME_SD, "float"),
     )
     return Annotator(
-        schema + Schema(columns, {FATE: len(graph.terminals)}),
+        schema + Schema(columns, {FATE: len(described.terminals)}),
         lambda cells: _clusters(cells) | _along(cells),
-        facts={"trajectory": described.in_brief()} if described else {},
+        facts={"trajectory": described.in_brief()},
     )
 
 

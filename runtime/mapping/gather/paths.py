@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from cellport.runtime.atlas.trajectory import EDGE_BINS
 from cellport.runtime.columns import (
     CALL,
     CLUSTER,
@@ -19,8 +20,6 @@ from cellport.runtime.genes.match import GeneMatch
 from cellport.runtime.mapping.gather.findings import crossed
 from cellport.runtime.mapping.gather.gatherer import PARTS, Gatherer, in_parts
 
-# parts of an edge that cells are counted in
-EDGE_BINS = 10
 # a cell is bound for a terminal state when its fate is that one with such a probability
 BOUND = 0.8
 

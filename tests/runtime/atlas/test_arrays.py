@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,12 +18,14 @@ from cellport.runtime.atlas.arrays import (
     ARRAYS,
     answers_of,
     array_specs,
+    bad_values,
     extents,
     first_misfit,
     has,
 )
-from cellport.runtime.atlas.file import AtlasFile
+from cellport.runtime.atlas.file import AtlasFile, npy_bytes, open_atlas_file
 from cellport.runtime.atlas.manifest import Manifest, Structure
+from cellport.runtime.errors import AtlasError
 
 Headers = dict[str, tuple[np.dtype[Any], tuple[int, ...]]]
 
@@ -50,7 +55,7 @@ def test_an_atlas_with_everything_fits(forgery: Any, made_up_path: Any) -> None:
     without = {
         name: header
         for name, header in headers(forgery, manifest).items()
-        if not name.startswith(("trajectory", "lineage", "neighbor", "reference_names"))
+        if name not in ("neighbor_centroids", "reference_names")
     }
     assert first_misfit(manifest, without) == ""
 
@@ -93,6 +98,39 @@ def test_whatever_does_not_fit_is_found(
         shape = (*shape[:axis], other, *shape[axis + 1 :])
     found[spec.name] = dtype, shape
     assert "does not fit its manifest" in first_misfit(manifest, found)
+
+
+@given(data=st.data())
+def test_whatever_cannot_be_a_value_is_found(
+    data: st.DataObject, forgery: Any, made_up_path: Any
+) -> None:
+    manifest = with_path(forgery, made_up_path)
+    arrays = forgery.arrays(manifest)
+    spec = data.draw(st.sampled_from([one for one in array_specs(manifest) if one.name in arrays]))
+    array = arrays[spec.name].copy()
+    assert bad_values(manifest, spec.name, array) == ""
+    assert bad_values(manifest, spec.name, array[:0]) != ""
+    if spec.below:
+        n = extents(manifest)[spec.below]
+        bad = st.sampled_from([spec.least - 1, n, 2**31 - 1, -(2**31)])
+    elif np.issubdtype(array.dtype, np.floating):
+        bad = st.sampled_from([np.nan, np.inf, -np.inf, max(spec.above, -np.inf)])
+    else:
+        return
+    array.flat[data.draw(st.integers(0, array.size - 1))] = data.draw(bad)
+    wanted = f"from {spec.least} to" if spec.below else "numbers"
+    assert wanted in bad_values(manifest, spec.name, array)
+
+
+def test_the_file_says_which_array_holds_what(
+    tiny_atlas: AtlasFile, rewritten_atlas: Callable[..., Path]
+) -> None:
+    labels = tiny_atlas.array("reference_label").copy()
+    labels[5] = len(tiny_atlas.manifest.labels)
+    atlas = open_atlas_file(rewritten_atlas({"arrays/reference_label.npy": npy_bytes(labels)}))
+    said = r"reference_label\.npy is empty or holds something else than whole numbers from -1 to"
+    with pytest.raises(AtlasError, match=said):
+        atlas.array("reference_label")
 
 
 def test_an_atlas_without_structure_answers_no_clusters(forgery: Any) -> None:

@@ -167,7 +167,7 @@ def test_a_factor_model_without_noise_never_reaches_the_kernel(
     left[7] = noise
     path = rewritten_atlas({"arrays/gene_noise.npy": npy_bytes(left)})
     everything = np.arange(PANEL, dtype=np.int32)
-    with pytest.raises(AtlasError, match=r"gene_noise\.npy holds values that are not above 0"):
+    with pytest.raises(AtlasError, match=r"gene_noise\.npy .* else than numbers above 0;"):
         query_basis(open_atlas_file(path), everything, np.ones(PANEL, bool))
 
 

@@ -106,13 +106,6 @@ def test_genes_that_were_not_measured_are_left_out(
     assert f"{genes[1]} on the way" not in labels
 
 
-def test_a_path_without_a_course_is_told_as_far_as_it_goes(made_up: Any, on_path: Any) -> None:
-    page = made_up.page(made_up.contents(on_path))
-    assert {"path", "clusters"} <= _sections(page)
-    assert "lineage-genes" not in _sections(page)
-    assert "does not hold the course of its path" in page.text
-
-
 def test_an_atlas_without_a_trajectory_has_clusters_alone(made_up: Any) -> None:
     cells = made_up.cells(200, clusters=("a", "b"))
     page = made_up.page(made_up.contents(cells))

@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cellport.runtime.mapping.gather.paths import BOUND, EDGE_BINS, PathFindings
+from cellport.runtime.atlas.trajectory import EDGE_BINS
+from cellport.runtime.mapping.gather.paths import BOUND, PathFindings
 
 EDGES = ("stem -> fork", "fork -> left", "fork -> right")
 STATES = ("left", "right")

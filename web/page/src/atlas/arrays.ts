@@ -10,6 +10,12 @@ interface ArraySpec {
   /** Extents: those of the manifest by name, numbers, and others that are the same wherever met. */
   shape: (string | number)[];
   when: string;
+  /** Its numbers are larger. */
+  above?: number;
+  /** Its codes begin here. */
+  least?: number;
+  /** The extent that its codes stay below. */
+  below?: string;
 }
 
 const { format } = decisions;
@@ -48,12 +54,29 @@ export class ArrayCheck {
     this.known = extents(manifest);
   }
 
-  check(name: string, { dtype, shape }: NpyArray): void {
+  check(name: string, { dtype, shape, data }: NpyArray): void {
     const spec = this.specs.get(name);
-    if (!spec || (dtype === DTYPES[spec.dtype] && this.fits(spec, shape))) return;
-    const wanted = `${DTYPES[spec.dtype]} [${spec.shape.join(", ")}]`;
-    const misfit = { array: name, dtype, shape: `[${shape.join(", ")}]`, wanted };
-    throw refusal(format.unfit, { unfit: say(format.misfit, misfit) });
+    if (!spec) return;
+    if (dtype !== DTYPES[spec.dtype] || !this.fits(spec, shape)) {
+      const wanted = `${DTYPES[spec.dtype]} [${spec.shape.join(", ")}]`;
+      const misfit = { array: name, dtype, shape: `[${shape.join(", ")}]`, wanted };
+      throw refusal(format.unfit, { unfit: say(format.misfit, misfit) });
+    }
+    this.checkValues(name, data, spec);
+  }
+
+  private checkValues(name: string, data: NpyArray["data"], spec: ArraySpec): void {
+    let [least, below, wanted] = [-Infinity, Infinity, format.numbers];
+    const { above = -Infinity } = spec;
+    if (spec.below !== undefined) {
+      [least, below] = [spec.least ?? 0, this.known.get(spec.below)!];
+      wanted = say(format.codes, { least, last: below - 1 });
+    } else if (Number.isFinite(above)) {
+      wanted = say(format.above, { above });
+    }
+    const fits = (value: number) => value >= least && value > above && value < below;
+    if (data.length && data.every(fits)) return;
+    throw refusal(format.bad_values, { array: name, wanted });
   }
 
   private fits(spec: ArraySpec, shape: readonly number[]): boolean {
@@ -82,6 +105,7 @@ function extents(manifest: Manifest): Map<string, number> {
     ["genes", manifest.panel.symbols.length],
     ["latent", manifest.n_latent],
     ["labels", manifest.labels.length],
+    ["batches", manifest.batches.length],
     ["profiles", Math.max(1, manifest.labels.length)],
     ["clusters", clustersOf(manifest).length],
     ["edges", graph?.edges.length ?? 0],

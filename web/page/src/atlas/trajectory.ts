@@ -3,8 +3,7 @@
  * Part of `runtime/atlas/trajectory.py` of the Python package.
  */
 
-import decisions from "../decisions";
-import { type Graph, graphOf, refusal } from "./manifest";
+import { type Graph, graphOf } from "./manifest";
 import type { NpyArray } from "./npy";
 import type { Parts } from "./parts";
 
@@ -14,16 +13,10 @@ export interface Trajectory {
   path: NpyArray;
 }
 
-/** Null for an atlas without a trajectory, or one that does not describe its course. */
+/** Null for an atlas without a trajectory. */
 export async function readTrajectory(parts: Parts): Promise<Trajectory | null> {
   const graph = graphOf(parts.manifest);
-  const array = "trajectory_path";
-  if (!graph || !parts.hasArray(array)) return null;
-  const path = await parts.array(array);
-  if (!path.data.length || !path.data.every(Number.isFinite)) {
-    throw refusal(decisions.format.no_numbers, { array });
-  }
-  return { graph, path };
+  return graph && { graph, path: await parts.array("trajectory_path") };
 }
 
 /** Course of an edge on the map: x and y, point after point. */

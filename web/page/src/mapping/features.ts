@@ -6,11 +6,9 @@
  * hold.
  */
 
-import { refusal } from "../atlas/manifest";
 import type { NpyArray } from "../atlas/npy";
 import type { Parts } from "../atlas/parts";
 import type { Features } from "../atlas/session";
-import decisions from "../decisions";
 import type { CountBlock } from "../sources/source";
 import { basisOfMeasured, type FactorModel } from "./missing_genes";
 
@@ -53,7 +51,6 @@ export async function readPanelGenes(parts: Parts): Promise<PanelGenes> {
   const [basis, cap, mean, share, loading, noise] = await Promise.all(
     names.map((name) => parts.array(name)),
   );
-  if (!noise.data.every((value) => value > 0)) throw refusal(decisions.format.no_noise);
   return { basis, cap, mean, share, loading, noise, target: parts.manifest.input.target ?? 0 };
 }
 
