@@ -258,7 +258,7 @@ def structure_cases(manifest: Manifest) -> Iterator[dict[str, Any]]:
     graph = TrajectoryGraph(names, ((0, 1), (0, 2)), (1, 2))
     for stated in (Structure(names, graph), Structure(names), None):
         atlas: Any = SimpleNamespace(
-            manifest=replace(manifest, structure=stated), has_array=lambda name: False
+            manifest=replace(manifest, structure=stated), array=lambda name: np.ones((2, 2))
         )
         library = rng.integers(0, 3, 50) * 100.0
         answers = {
