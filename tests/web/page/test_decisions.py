@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import zipfile
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -17,8 +18,14 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
-from cellport.runtime.atlas.arrays import answers_of
-from cellport.runtime.atlas.file import atlas_from_bytes, open_atlas_file
+from cellport.runtime.atlas.arrays import answers_of, array_specs, extents
+from cellport.runtime.atlas.file import (
+    AtlasFile,
+    atlas_from_bytes,
+    npy_bytes,
+    open_atlas_file,
+    write_atlas_file,
+)
 from cellport.runtime.atlas.manifest import (
     Manifest,
     Structure,
@@ -45,6 +52,7 @@ def test_manifests_genes_and_raw_counts_are_judged_alike(
     stated = json.loads(manifest_bytes(atlas))
     manifests = {"base": stated, "cases": list(manifest_cases(stated))}
     (tmp_path / "manifests.json").write_text(json.dumps(manifests))
+    (tmp_path / "arrays.json").write_text(json.dumps(list(array_cases(atlas, tmp_path))))
     (tmp_path / "genes.json").write_text(json.dumps(gene_cases(tiny_cells)))
     (tmp_path / "structure.json").write_text(json.dumps(list(structure_cases(atlas.manifest))))
     (tmp_path / "gate.json").write_text(json.dumps(list(gate_cases())))
@@ -128,6 +136,31 @@ def sealed(manifest: bytes) -> bytes:
         archive.comment = b"cellport atlas, sha256 of all bytes before these 64: " + b"0" * 64
     whole = file.getvalue()[:-64]
     return whole + hashlib.sha256(whole).hexdigest().encode()
+
+
+def array_cases(atlas: AtlasFile, folder: Path) -> Iterator[dict[str, Any]]:
+    """Every array of an atlas as it is and spoilt in many ways, and what Python says to it."""
+    members = {name: bytes(atlas.read(name)) for name in atlas.members}
+    known = extents(atlas.manifest)
+    for spec in array_specs(atlas.manifest):
+        if not atlas.has_array(spec.name):
+            continue
+        array = atlas.array(spec.name)
+        changed = [array, array.astype("f8"), array[..., None]]
+        if spec.shape and spec.shape[0] in known:
+            changed.append(array[:-1])
+        values = (-2, 0, 10_000, np.nan, np.inf) if spec.dtype == "f4" else (-2, -1, 10_000)
+        for value in values if spec.dtype != "u1" else ():
+            changed.append(array.copy())
+            changed[-1].flat[array.size // 2] = value
+        for one in changed:
+            npy, path, said = npy_bytes(np.ascontiguousarray(one)), folder / "The atlas", None
+            write_atlas_file(path, atlas.manifest, members | {f"arrays/{spec.name}.npy": npy})
+            try:
+                open_atlas_file(path).array(spec.name)
+            except AtlasError as error:
+                said = str(error).replace(f"{path}", "The atlas")
+            yield {"name": spec.name, "npy": b64encode(npy).decode(), "error": said}
 
 
 def gene_cases(tiny_cells: Any) -> dict[str, Any]:

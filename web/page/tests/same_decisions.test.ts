@@ -5,7 +5,9 @@ import { join } from "node:path";
 import { File as H5File, ready } from "h5wasm";
 import { describe, expect, test } from "vitest";
 
+import { ArrayCheck } from "../src/atlas/arrays";
 import { type Manifest, readManifest } from "../src/atlas/manifest";
+import { parseNpy } from "../src/atlas/npy";
 import { AtlasError } from "../src/errors";
 import { matchGenes, type Panel } from "../src/genes/match";
 import { clustering, placing } from "../src/mapping/annotate/structure";
@@ -25,6 +27,13 @@ interface GeneCase {
 interface ManifestCase {
   field: string;
   values: [unknown] | null;
+  error: string | null;
+}
+
+/** An array as it is or spoilt, and what Python says to it. */
+interface ArrayCase {
+  name: string;
+  npy: string;
   error: string | null;
 }
 
@@ -106,13 +115,17 @@ describe.skipIf(!given)("decisions that Python has made", () => {
       const inner = path.reduce((at, part) => at[part] as Record<string, unknown>, changed);
       // what is undefined is not written
       inner[last] = values?.[0];
-      let said: string | null = null;
-      try {
-        readManifest(JSON.stringify(changed));
-      } catch (failure) {
-        said = failure instanceof AtlasError ? failure.message : String(failure);
-      }
+      const said = refusalOf(() => readManifest(JSON.stringify(changed)));
       expect(said, `${field}: ${JSON.stringify(values)}`).toBe(error);
+    }
+  });
+
+  test("arrays are taken and refused alike", () => {
+    const { base } = vectors<{ base: object }>("manifests.json");
+    const manifest = readManifest(JSON.stringify(base));
+    for (const { name, npy, error } of vectors<ArrayCase[]>("arrays.json")) {
+      const array = parseNpy(new Uint8Array(Buffer.from(npy, "base64")), name);
+      expect(refusalOf(() => new ArrayCheck(manifest).check(name, array)), name).toBe(error);
     }
   });
 
@@ -150,6 +163,15 @@ describe.skipIf(!given)("columns of every kind", () => {
     contents.close();
   });
 });
+
+function refusalOf(attempt: () => unknown): string | null {
+  try {
+    attempt();
+  } catch (failure) {
+    return failure instanceof AtlasError ? failure.message : String(failure);
+  }
+  return null;
+}
 
 function orNull(value: number): number | null {
   return Number.isNaN(value) ? null : value;
