@@ -251,12 +251,13 @@ def _shape(manifest: Manifest) -> dict[str, str]:
     """Rows about clusters and trajectory."""
     if not manifest.clusters:
         return {}
-    graph = manifest.trajectory
+    structure, graph = manifest.structure, manifest.trajectory
     edges = graph.edge_names if graph else ()
     rest = f" and {len(edges) - 8} more" if len(edges) > 8 else ""
+    why = f": {structure.no_trajectory}" if structure and structure.no_trajectory else ""
     return {
         "clusters": f"{len(manifest.clusters)}",
-        "trajectory": "; ".join(edges[:8]) + rest if edges else "none",
+        "trajectory": "; ".join(edges[:8]) + rest if edges else f"none{why}",
     }
 
 

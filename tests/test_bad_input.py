@@ -243,7 +243,7 @@ def test_too_few_genes(tiny_atlas_path: Path, query: Any, save: Any, out: Path) 
 
 
 def _share(atlas: Any, query: Any) -> float:
-    return float(np.isin(atlas.manifest.symbols, query.var_names).mean())
+    return float(np.isin(atlas.manifest.panel.symbols, query.var_names).mean())
 
 
 def test_genes_of_nobody(tiny_atlas_path: Path, query: Any, save: Any, out: Path) -> None:
@@ -258,7 +258,7 @@ def test_thresholds_of_gene_coverage(
     tiny_atlas_path: Path, tiny_atlas: Any, query: Any, save: Any, out: Path
 ) -> None:
     """Refused under 20 %, warned of under 60 %, silent above, each to the gene."""
-    used = np.flatnonzero(query.var_names.isin(tiny_atlas.manifest.symbols))
+    used = np.flatnonzero(query.var_names.isin(tiny_atlas.manifest.panel.symbols))
     for n_genes, code, warned in ((19, 2, False), (20, 0, True), (59, 0, True), (60, 0, False)):
         path = save(query[:, used[:n_genes]].copy())
         result = cellport("map", tiny_atlas_path, path, "-o", out)
@@ -411,7 +411,7 @@ def test_atlas_of_a_newer_format(
     rewritten_atlas: Any, reference: Path, out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr("cellport.runtime.atlas.file.FORMAT_VERSION", 2)
+        patch.setattr("cellport.runtime.atlas.manifest.FORMAT_VERSION", 2)
         newer = rewritten_atlas()
     for command in (("map", newer, reference, "-o", out), ("info", newer), ("verify", newer)):
         said = refusal(cellport(*command))

@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from numpy.testing import assert_array_equal
 import cellport
 from cellport.cli import main
 from cellport.runtime.atlas.file import npy_bytes
+from cellport.runtime.atlas.manifest import Calibration, HeldOut, ReliabilityBin, SetScores
 
 COMMANDS = ("train", "map", "info", "verify", "demo")
 
@@ -109,34 +111,33 @@ def test_info(tiny_atlas_path: Path, tiny_atlas: Any) -> None:
 
 
 def test_info_tells_how_good_it_is(rewritten_atlas: Any, tiny_atlas: Any) -> None:
-    bins = [
-        {"low": 0.8, "high": 0.9, "cells": 1200, "confidence": 0.85, "accuracy": 0.81},
-        {"low": 0.9, "high": "<1", "cells": 7, "confidence": 0.95, "accuracy": 0.9},
-        "not a bin",
-    ]
-    sets = {"level": 0.9, "coverage": 0.912, "mean_size": 1.25}
-    scores = {"accuracy": 0.9, "cells": 1207, "by": "batch", "ece": None}
-    held_out = {**scores, "reliability": bins, "conformal": sets}
-    training = {
-        **tiny_atlas.manifest.training,
-        "held_out": held_out,
-        "softness": 0.35,
-    }
-    text = " ".join(run("info", rewritten_atlas(training=training)).stdout.split())
-    assert "accuracy 0.900 on 1,207 cells of unseen batches" in text
-    assert "softness 0.35 (0 leaves" in text
-    assert "91.2% of held-out cells (meant: 90%), 1.25 labels" in text
-    call_prob = tiny_atlas.manifest.thresholds["call_prob"]
-    assert f"call_prob {call_prob:g} (probability from which" in text
-    assert "0.80 to 0.90 │ 1,200 │ 0.85 │ 0.81" in text
-    assert "0.95" not in text
+    scores = HeldOut(
+        by="batch",
+        cells=1207,
+        accuracy=0.9,
+        macro_f1=0.8,
+        ece=0.02,
+        by_label={},
+        reliability=(ReliabilityBin(0.8, 0.9, 1200, 0.85, 0.81), ReliabilityBin(0.9, 1, 0, 0, 0)),
+        sets=SetScores(0.9, 0.912, 1.25, 0.9, 1.5),
+    )
+    head = replace(tiny_atlas.manifest.head, calibration=Calibration("left_out_batches", 0.35))
+    words = " ".join(run("info", rewritten_atlas(held_out=scores, head=head)).stdout.split())
+    assert "accuracy 0.900, macro-F1 0.800" in words
+    assert "on 1,207 cells of unseen batches" in words
+    assert "softness 0.35 (0 leaves" in words
+    assert "91.2% of held-out cells (meant: 90%), 1.25 labels" in words
+    call_prob = tiny_atlas.manifest.thresholds.call_prob
+    assert f"call_prob {call_prob:g} (probability from which" in words
+    assert "0.80 to 0.90 │ 1,200 │ 0.85 │ 0.81" in words
+    assert "0.90 to 1.00" not in words
 
 
-@pytest.mark.parametrize("held_out", [None, [], {"accuracy": "good"}, {"reliability": 7}])
-def test_info_of_odd_scores(held_out: Any, rewritten_atlas: Any) -> None:
-    result = run("info", rewritten_atlas(training={"held_out": held_out, "cells": "many"}))
+def test_info_without_held_out_cells(rewritten_atlas: Any) -> None:
+    result = run("info", rewritten_atlas(held_out=None))
     assert result.exit_code == 0
     assert "calibration error" not in result.stdout
+    assert "by probability" not in result.stdout
 
 
 def test_info_tells_the_shape_of_the_cells(
@@ -146,10 +147,6 @@ def test_info_tells_the_shape_of_the_cells(
     assert re.search(r"clusters \d+ trajectory none: the cells do not hang together", words)
     words = " ".join(run("info", tiny_path_atlas).stdout.split())
     assert "trajectory stem -> " in words
-    for odd in (3, {"cluster_names": [1]}, {}):
-        result = run("info", rewritten_atlas(training={"structure": odd}))
-        assert result.exit_code == 0
-        assert "trajectory" not in result.stdout
 
 
 def test_info_as_json(tiny_atlas_path: Path, tiny_atlas: Any) -> None:
@@ -160,9 +157,9 @@ def test_info_as_json(tiny_atlas_path: Path, tiny_atlas: Any) -> None:
     assert found["sha256"] == tiny_atlas.sha256
     assert found["format_version"] == 1
     assert found["labels"] == ["alpha", "beta", "gamma"]
-    assert found["symbols"] == list(tiny_atlas.manifest.symbols)
+    assert found["panel"]["symbols"] == list(tiny_atlas.manifest.panel.symbols)
     assert found["members"] == tiny_atlas.members
-    assert found["training"]["cells"] == 240
+    assert found["provenance"]["cells"] == 240
 
 
 def test_names_that_look_like_markup(rewritten_atlas: Any, query: Path, tmp_path: Path) -> None:
@@ -207,8 +204,11 @@ def test_verify_that_fails(failing_atlas: Path) -> None:
 
 def test_verify_with_an_infinite_difference(rewritten_atlas: Any, tiny_atlas: Any) -> None:
     """Answers of another shape differ by infinity, which JSON cannot say."""
-    short = tiny_atlas.array("canary_latent")[:, :-1]
-    path = rewritten_atlas({"arrays/canary_latent.npy": npy_bytes(short)})
+    members = {
+        f"arrays/{name}.npy": npy_bytes(tiny_atlas.array(name)[:, :-1])
+        for name in ("canary_latent", "reference_latent")
+    }
+    path = rewritten_atlas(members, n_latent=tiny_atlas.manifest.n_latent - 1)
     result = run("verify", path, "--json")
     assert result.exit_code == 1
     assert as_json(result)["checks"][0]["difference"] is None
@@ -444,12 +444,12 @@ def test_cells_keep_their_results_whatever_else_is_asked(
 
 def test_corrected_expression_is_in_the_table(tiny_atlas: Any, query: Path, tmp_path: Path) -> None:
     genes, out = tmp_path / "genes.txt", tmp_path / "out.csv"
-    genes.write_text("\n".join(tiny_atlas.manifest.symbols[:2]))
+    genes.write_text("\n".join(tiny_atlas.manifest.panel.symbols[:2]))
     result = run("map", tiny_atlas.path, query, "-o", out, "--corrected-expression", genes,
                  "--corrected-batch", "south")  # fmt: skip
     assert result.exit_code == 0
     head = out.read_text().splitlines()[0].split(",")
-    assert head[-2:] == [f"corrected_{gene}" for gene in tiny_atlas.manifest.symbols[:2]]
+    assert head[-2:] == [f"corrected_{gene}" for gene in tiny_atlas.manifest.panel.symbols[:2]]
 
 
 @pytest.mark.parametrize(
@@ -469,22 +469,3 @@ def test_what_an_atlas_does_not_have_is_said(
     assert result.exit_code == 2
     assert says in result.stderr
     assert not (tmp_path / "out.csv").exists()
-
-
-def test_an_atlas_without_the_course_of_its_path_still_maps(
-    tiny_path_atlas: Path, tiny_fork: Any, tmp_path: Path
-) -> None:
-    from cellport.runtime.atlas.file import open_atlas_file, write_atlas_file
-
-    new = open_atlas_file(tiny_path_atlas)
-    kept = {m: bytes(new.read(m)) for m in new.members if "trajectory_" not in m}
-    bare, query = tmp_path / "bare.cellport", tmp_path / "query.h5ad"
-    write_atlas_file(bare, new.manifest, kept)
-    tiny_fork(seed=1).write_h5ad(query)
-    out, report = tmp_path / "out.h5ad", tmp_path / "report.html"
-    assert run("map", bare, query, "-o", out, "--report", report).exit_code == 0
-    assert "cellport_pseudotime" in anndata.read_h5ad(out).obs
-    assert "does not hold the course of its path" in report.read_text("utf-8")
-    result = run("map", bare, query, "-o", out, "--lineage-genes", tmp_path / "genes.csv")
-    assert result.exit_code == 2
-    assert "has no trajectory" in result.stderr

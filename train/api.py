@@ -246,7 +246,7 @@ def _build(
             "batch_column": how.batch or "",
             "novelty_easing": round(easing, 4),
             "layout": layout_scores,
-            "trajectory": structure.summary["trajectory"],
+            "trajectory": structure.summary.get("trajectory", "none"),
         },
     )
     novelty = fit_novelty(model, cells, how.fit.seed, easing)

@@ -147,11 +147,14 @@ class Structure:
     clusters
         Names of the reference's clusters.
     trajectory
-        None where its cells form no continuum, or nobody asked for one.
+        The course of its cells; None where there is none.
+    no_trajectory
+        Why there is none, in words.
     """
 
     clusters: tuple[str, ...]
     trajectory: TrajectoryGraph | None = None
+    no_trajectory: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,7 +94,9 @@ def atlas_manifest(
         thresholds=Thresholds(
             LOW_DEPTH, LOW_GENE_COVERAGE, NOVELTY_P, rules.set_level, rules.call_prob
         ),
-        structure=Structure(tuple(structure["cluster_names"]), graph),
+        structure=Structure(
+            tuple(structure["cluster_names"]), graph, structure.get("no_trajectory", "")
+        ),
         held_out=_held_out(rules.scores),
         provenance=Provenance(
             created=datetime.datetime.now(datetime.UTC).date().isoformat(),

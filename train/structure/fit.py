@@ -130,8 +130,8 @@ def fit_structure(
     group = connected_groups(sample, seed)
     found = _trajectories(model, latent, rows, group, cells, roots, seed)
     if not found:
-        summary["trajectory"] = (
-            "none: the cells do not hang together as one continuum; name a root to have one"
+        summary["no_trajectory"] = (
+            "the cells do not hang together as one continuum; name a root to have one"
         )
         return Structure(StructureHead(mixture, None).eval(), summary)
     trajectory = _joined(found, sample, cluster, latent[cells.held_out])

@@ -129,7 +129,7 @@ def test_islands_have_clusters_and_no_trajectory() -> None:
     centre = rng.normal(0, 4, (4, DIMENSIONS))
     latent = (centre[island] + rng.normal(0, 0.4, (600, DIMENSIONS))).astype(np.float32)
     structure = _fit(latent, island)
-    assert "none" in structure.summary["trajectory"]
+    assert "hang together" in structure.summary["no_trajectory"]
     (cluster,) = _answers(structure, latent)
     assert cluster.shape[1] == 4
     assert len({(i, c) for i, c in zip(island, cluster.argmax(axis=1), strict=True)}) == 4

@@ -101,7 +101,11 @@ const readFields = record({
   batches: list(text),
   thresholds: readThresholds,
   structure: nullable(
-    record({ clusters: list(text), trajectory: optional(nullable(readGraph), null) }),
+    record({
+      clusters: list(text),
+      trajectory: optional(nullable(readGraph), null),
+      no_trajectory: optional(text, ""),
+    }),
   ),
   held_out: nullable(readHeldOut),
   provenance: readProvenance,
