@@ -127,8 +127,8 @@ def train(reference: tuple[str, ...], out: str, as_json: bool, **settings: Any) 
     if not is_first():
         train_atlas(list(reference), out, **settings)
         return
-    with screen.training() as report:
-        path = train_atlas(list(reference), out, report=report, **settings)
+    with screen.training() as on_progress:
+        path = train_atlas(list(reference), out, on_progress=on_progress, **settings)
     from cellport.runtime.atlas.file import open_atlas_file
 
     if as_json:

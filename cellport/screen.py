@@ -34,7 +34,8 @@ if TYPE_CHECKING:
     from cellport.runtime.mapping.atlas import Stream
     from cellport.runtime.mapping.provenance import QueryFacts
     from cellport.runtime.mapping.verify import Check
-    from cellport.train.fit.loop import Progress as TrainingProgress
+    from cellport.train.progress import OnProgress
+    from cellport.train.progress import Progress as TrainingProgress
     from cellport.web.server.publish import Published
 
 _MOST_ROWS = 25
@@ -65,7 +66,7 @@ def warm_up() -> None:
 
 
 @contextmanager
-def training() -> Iterator[Callable[[TrainingProgress], None]]:
+def training() -> Iterator[OnProgress]:
     """Show a bar with the losses while a model trains, or ten lines where nobody watches."""
     bar = _bar(
         SpinnerColumn(),
@@ -79,7 +80,7 @@ def training() -> Iterator[Callable[[TrainingProgress], None]]:
 
         said: dict[str, int] = {}
 
-        def report(progress: TrainingProgress) -> None:
+        def on_progress(progress: TrainingProgress) -> None:
             stop_if_pressed()
             if progress.note:
                 say(Text.assemble(("note:", "yellow"), f" {progress.note}"))
@@ -93,7 +94,7 @@ def training() -> Iterator[Callable[[TrainingProgress], None]]:
                 said[progress.part] = tenth
                 say(f"training: {state}")
 
-        yield report
+        yield on_progress
 
 
 class MappingView:

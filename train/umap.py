@@ -7,6 +7,8 @@ and optimise anew.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -16,66 +18,92 @@ from sklearn.neighbors import NearestNeighbors
 from torch import Tensor, nn
 
 from cellport.models.layout import LayoutNetwork
-from cellport.models.vae import CountVAE
+from cellport.train.cells import at_random
 from cellport.train.degrade import Degradation
-from cellport.train.features.kernel import encode_cells
-from cellport.train.fit.loop import FitConfig, TrainingCells
+from cellport.train.infer import Fitted, encode_cells, in_chunks
 
 N_NEIGHBORS = 15
 # UMAP's curve 1 / (1 + a d^2b) for spread 1 and min_dist 0.5, scanpy's default
 _A, _B = 0.583, 1.334
-# more cells cost time in the search for neighbours
-_MOST_CELLS = 20_000
-# cells that miss the same genes
-_CHUNK = 64
 # cells placed at a time: half a million at once would take hundreds of megabytes
 _PLACED = 4096
-# a map that starts with a fold seldom loses it, so several start and the best goes on
-_STARTS = 4
-_START_SHARE = 0.25
-_FEWEST_STEPS, _MOST_STEPS = 200, 1000
-_PASSES = 20
-_EDGES_A_STEP = 512
-_STRANGERS = 5
-_LEARNING_RATE = 5e-3
+# cells that are degraded together: they miss the same genes
+_DEGRADED_TOGETHER = 64
 # of the squared distance of two cells, so that its logarithm is finite
 _LEAST_SQUARE = 1e-3
-_JUDGED = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class UmapConfig:
+    """How the map is trained.
+
+    Attributes
+    ----------
+    most_cells
+        Cells at most that it learns from: more cost time in the search for neighbours.
+    starts, start_share
+        Networks that start, and the share of the steps after which the best of them goes on: a
+        map that starts with a fold seldom loses it.
+    passes
+        How often each edge is drawn on average, where the bounds let it.
+    fewest_steps, most_steps
+        Bounds of the number of steps.
+    edges_a_step, strangers
+        Edges drawn in a step, and cells that either end of each is pushed away from (UMAP's
+        negative samples).
+    learning_rate
+        Peak of the one-cycle schedule.
+    judged
+        Cells at most by which the best start is told.
+    """
+
+    most_cells: int = 20_000
+    starts: int = 4
+    start_share: float = 0.25
+    passes: int = 20
+    fewest_steps: int = 200
+    most_steps: int = 1000
+    edges_a_step: int = 512
+    strangers: int = 5
+    learning_rate: float = 5e-3
+    judged: int = 1000
 
 
 def learn_layout(
-    model: CountVAE, cells: TrainingCells, latent: NDArray[np.float32], config: FitConfig
+    fitted: Fitted, degradation: Degradation, config: UmapConfig = UmapConfig()
 ) -> tuple[LayoutNetwork, dict[str, float | int]]:
     """Train the map of a reference and judge it by the cells held out.
 
     Parameters
     ----------
-    model
-        Trained, in evaluation mode.
-    cells
-        The reference.
-    latent
-        float32 [cells, latent], of the reference.
+    fitted
+        The model and its cells.
+    degradation
+        What the map must withstand.
     config
-        How the model was trained: seed and degradation.
+        How it is trained.
 
     Returns
     -------
     tuple
         The network, and `layout_trust` of the held-out cells.
     """
-    rng = np.random.default_rng(config.seed)
-    rows = np.setdiff1d(np.arange(len(latent)), cells.held_out)
-    if len(rows) > _MOST_CELLS:
-        rows = np.sort(rng.choice(rows, _MOST_CELLS, replace=False))
-    degraded = _encode_degraded(model, cells, rows, config.degradation, rng)
-    network = fit_layout(latent[rows], degraded, config.seed)
-    unseen = latent[cells.held_out]
-    return network, layout_trust(unseen, place(network, unseen), config.seed)
+    cells, latent, seed = fitted.cells, fitted.latent, fitted.seed
+    rng = np.random.default_rng(seed)
+    rows = at_random(cells.trained, config.most_cells, rng)
+    degraded, _ = encode_cells(
+        fitted.model, cells.counts, rows, _DEGRADED_TOGETHER, degradation, rng
+    )
+    network = fit_layout(latent[rows], degraded, seed, config)
+    held_out = latent[cells.held_out]
+    return network, layout_trust(held_out, place(network, held_out), seed)
 
 
 def fit_layout(
-    latent: NDArray[np.float32], degraded: NDArray[np.float32], seed: int
+    latent: NDArray[np.float32],
+    degraded: NDArray[np.float32],
+    seed: int,
+    config: UmapConfig = UmapConfig(),
 ) -> LayoutNetwork:
     """Train a network that places neighbours in the latent side by side on a plane.
 
@@ -89,6 +117,8 @@ def fit_layout(
         ones do.
     seed
         Of the weights and the order of training.
+    config
+        How it is trained.
 
     Returns
     -------
@@ -102,24 +132,23 @@ def fit_layout(
     """
     graph = neighbor_graph(latent)
     versions = torch.from_numpy(np.stack([latent, degraded]))
-    steps = int(np.clip(_PASSES * graph.nnz / _EDGES_A_STEP, _FEWEST_STEPS, _MOST_STEPS))
+    wanted = config.passes * graph.nnz // config.edges_a_step
+    steps = min(max(wanted, config.fewest_steps), config.most_steps)
     torch.manual_seed(seed)
-    starts = [_flat_network(latent, degraded) for _ in range(_STARTS)]
+    starts = [_flat_network(latent, degraded) for _ in range(config.starts)]
     for start in starts:
-        _train(start, versions, graph, int(_START_SHARE * steps))
-    sample = latent[np.random.default_rng(seed).permutation(len(latent))[:_JUDGED]]
+        _train(start, versions, graph, int(config.start_share * steps), config)
+    sample = latent[np.random.default_rng(seed).permutation(len(latent))[: config.judged]]
     network = max(starts, key=lambda start: _trust(sample, place(start, sample)))
-    _train(network, versions, graph, steps)
+    _train(network, versions, graph, steps, config)
     return network.eval()
 
 
 def place(network: LayoutNetwork, latent: NDArray[np.float32]) -> NDArray[np.float32]:
     """Place float32 [cells, latent] on the map, float32 [cells, 2]."""
-    placed = np.empty((len(latent), 2), np.float32)
-    with torch.inference_mode():
-        for start in range(0, len(latent), _PLACED):
-            some = torch.from_numpy(latent[start : start + _PLACED])
-            placed[start : start + _PLACED] = network(some).numpy()
+    (placed,) = in_chunks(
+        len(latent), lambda chunk: (network(torch.from_numpy(latent[chunk])),), _PLACED
+    )
     return placed
 
 
@@ -154,17 +183,6 @@ def layout_trust(
         "cells": len(rows),
         "trustworthiness": round(_trust(latent[rows], placed[rows]), 4),
     }
-
-
-def _encode_degraded(
-    model: CountVAE,
-    cells: TrainingCells,
-    rows: NDArray[np.int64],
-    degradation: Degradation,
-    rng: np.random.Generator,
-) -> NDArray[np.float32]:
-    encoded = encode_cells(model.encoder, cells.counts, rows, _CHUNK, degradation, rng)
-    return np.concatenate([part.mean.numpy() for part in encoded])
 
 
 def _trust(latent: NDArray[np.float32], placed: NDArray[np.float32]) -> float:
@@ -225,25 +243,26 @@ def _flat_network(latent: NDArray[np.float32], degraded: NDArray[np.float32]) ->
     )  # fmt: skip
 
 
-def _train(network: LayoutNetwork, versions: Tensor, graph: coo_matrix, steps: int) -> None:
+def _train(
+    network: LayoutNetwork, versions: Tensor, graph: coo_matrix, steps: int, config: UmapConfig
+) -> None:
     """Minimise UMAP's cross-entropy over edges drawn by weight.
 
     ``versions`` is float [versions, cells, latent]: what each end of an edge may be seen as.
     """
     ends = torch.from_numpy(np.stack([graph.row, graph.col]).astype(np.int64))
     reach = torch.from_numpy(graph.data).cumsum(0)
-    optimiser = torch.optim.AdamW(
-        network.parameters(), lr=_LEARNING_RATE, weight_decay=0.01, fused=True
-    )
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, _LEARNING_RATE, total_steps=steps)
+    rate, n_edges, n_strangers = config.learning_rate, config.edges_a_step, config.strangers
+    optimiser = torch.optim.AdamW(network.parameters(), lr=rate, weight_decay=0.01, fused=True)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, rate, total_steps=steps)
     for _ in range(steps):
-        drawn = torch.rand(_EDGES_A_STEP, dtype=torch.float64) * reach[-1]
+        drawn = torch.rand(n_edges, dtype=torch.float64) * reach[-1]
         edge = torch.searchsorted(reach, drawn).clamp_max(len(reach) - 1)
         cells = ends[:, edge].ravel()
         placed = network(versions[torch.randint(len(versions), cells.shape), cells])
         one, other = placed.chunk(2)
-        stranger = placed[torch.randint(len(placed), (_EDGES_A_STEP, _STRANGERS))]
-        loss = _attraction(one, other) + _STRANGERS * _repulsion(one.unsqueeze(1), stranger)
+        stranger = placed[torch.randint(len(placed), (n_edges, n_strangers))]
+        loss = _attraction(one, other) + n_strangers * _repulsion(one.unsqueeze(1), stranger)
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(network.parameters(), 4.0)

@@ -10,13 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy.sparse as sp
-import torch
 from numpy.typing import NDArray
 
 from cellport.kernels.first_layer import FirstLayer, Panel, encode, prepare_measured
-from cellport.models.vae import Encoded, Encoder
-from cellport.train.degrade import Degradation, degrade
-from cellport.train.fit.order import PanelCounts
+from cellport.models.vae import Encoder
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,39 +56,6 @@ class FeatureMaker:
             layer = _first_layer(self.basis, self.panel, measured)
         features, _, _ = encode(layer, counts.indptr, counts.indices, counts.data)
         return features
-
-
-def encode_cells(
-    encoder: Encoder,
-    counts: PanelCounts,
-    rows: NDArray[np.int64],
-    chunk: int,
-    degradation: Degradation | None,
-    rng: np.random.Generator,
-) -> list[Encoded]:
-    """Encode some cells, whole or degraded, so many at a time.
-
-    Parameters
-    ----------
-    encoder
-        Trained.
-    counts, rows
-        Of all cells, and int64 positions of those to encode.
-    chunk
-        Cells that are degraded together: they lack the same genes.
-    degradation, rng
-        As `degrade` takes them; the cells are encoded whole without the former.
-    """
-    features_of = feature_maker(encoder)
-    encoded = []
-    with torch.inference_mode():
-        for start in range(0, len(rows), chunk):
-            some, measured = counts[rows[start : start + chunk]], None
-            if degradation is not None:
-                seen = degrade(some, rng, degradation)
-                some, measured = seen.counts, seen.measured
-            encoded.append(encoder.tail(torch.from_numpy(features_of(some, measured))))
-    return encoded
 
 
 def feature_maker(encoder: Encoder) -> FeatureMaker:

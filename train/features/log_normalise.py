@@ -6,10 +6,9 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from cellport.train.fit.order import PanelCounts
+from cellport.runtime.atlas.trajectory import LIBRARY
+from cellport.train.cells import PanelCounts, TrainingCells
 
-# counts a cell for which expression is stated, as in the runtime; what the encoder reads differs
-LIBRARY = 1e4
 _CHUNK = 20_000
 
 
@@ -73,3 +72,12 @@ def label_means(
     n_cells = np.bincount(label[rows], minlength=n_labels)
     means: NDArray[np.float64] = total / np.maximum(n_cells, 1)[:, np.newaxis]
     return means
+
+
+def label_profiles(cells: TrainingCells) -> NDArray[np.float32]:
+    """Mean log-normalised profile (10,000 counts a cell) of each label, float32 [labels, genes].
+
+    Without labels there is one row, the mean of all cells.
+    """
+    label = cells.label if cells.n_labels else np.zeros_like(cells.label)
+    return label_means(cells.counts, label, max(1, cells.n_labels), LIBRARY).astype(np.float32)

@@ -6,8 +6,8 @@ import numpy as np
 import torch
 
 from cellport.models.normalise import PanelNormaliser
+from cellport.train.cells import PanelCounts
 from cellport.train.features.factors import fit_factors
-from cellport.train.fit.order import PanelCounts
 
 _CHUNK = 20_000
 

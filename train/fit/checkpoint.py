@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
@@ -17,9 +17,9 @@ from torch import nn
 
 from cellport.runtime.errors import OutputError, first_line
 from cellport.runtime.version import __version__
-
-if TYPE_CHECKING:
-    from cellport.train.fit.loop import FitConfig, TrainingCells
+from cellport.train.cells import TrainingCells
+from cellport.train.config import FitConfig
+from cellport.train.fit.order import Pools
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +65,13 @@ class Checkpoint:
         return replace(self, epoch=epoch, step=step + 1, totals=tuple(map(float, totals)))
 
 
-def run_key(cells: TrainingCells, config: FitConfig, epochs: int) -> str:
+def run_key(cells: TrainingCells, config: FitConfig, pools: Pools, epochs: int) -> str:
     """Digest of everything that decides the result, so that only the same run resumes.
 
     The version is part of it: another one may have another model.
     """
     sizes = (cells.counts.shape, cells.n_labels, cells.n_batches)
-    digest = hashlib.sha256(repr((__version__, config, epochs, sizes)).encode())
+    digest = hashlib.sha256(repr((__version__, config, pools, epochs, sizes)).encode())
     counts: Any = cells.counts
     if sp.issparse(counts):
         for array in (counts.data, counts.indices, counts.indptr):

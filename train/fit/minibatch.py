@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
@@ -13,11 +13,9 @@ from torch import Tensor
 from cellport.models.draws import Share
 from cellport.models.likelihood import SparseCounts, sparse_counts
 from cellport.models.vae import cell_weights
+from cellport.train.cells import TrainingCells
 from cellport.train.degrade import Degraded
 from cellport.train.features.kernel import FeatureMaker
-
-if TYPE_CHECKING:
-    from cellport.train.fit.loop import TrainingCells
 
 
 class Minibatch(NamedTuple):

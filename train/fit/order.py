@@ -10,40 +10,45 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Protocol, TypeVar
+from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from cellport.train.cells import PanelCounts
+
 Item = TypeVar("Item")
-# neighbouring cells that are read together, and cells that are shuffled together
-BLOCK_CELLS = 32
-POOL_CELLS = 1 << 15
 
 
-class PanelCounts(Protocol):
-    """Counts of the panel genes, of which some cells at a time are wanted.
+@dataclass(frozen=True, slots=True)
+class Pools:
+    """How many cells are shuffled together.
 
-    A float32 CSR matrix is one, and so is `cellport.train.reference.scratch.StoredCounts`.
+    With 1,024 blocks a pool of a reference sorted by type holds each type in its share, give or
+    take far less than a minibatch adds (``benchmarks/training.py sampling``).
+
+    Attributes
+    ----------
+    cells
+        About so many; all are where there are no more than one and a half times as many.
+    block
+        Neighbouring cells that stay together until then: they are read together.
     """
 
-    @property
-    def shape(self) -> tuple[int, int]:
-        """Cells and genes."""
-        ...
+    cells: int = 1 << 15
+    block: int = 32
 
-    def __getitem__(self, rows: Any) -> sp.csr_matrix:
-        """Return cells, by a slice or int [n] positions, as float32 CSR [n, genes]."""
-        ...
+
+POOLS = Pools()
 
 
 def epoch_pools(
     rows: NDArray[np.int64],
     steps: int,
     rng: np.random.Generator,
-    pool_cells: int,
-    block_cells: int,
+    pools: Pools = POOLS,
 ) -> list[list[NDArray[np.int64]]]:
     """Deal cells to the minibatches of an epoch, and those to pools.
 
@@ -55,10 +60,8 @@ def epoch_pools(
         Number of minibatches; they differ by one cell at most.
     rng
         Source of randomness.
-    pool_cells
-        About so many cells are shuffled together; all are where there are no more.
-    block_cells
-        Cells that stay together until then.
+    pools
+        Cells that are shuffled together.
 
     Returns
     -------
@@ -70,19 +73,19 @@ def epoch_pools(
     The blocks and the pool are those of annbatch (scverse) and, before it, of the chunk
     shuffling of webdataset.
     """
-    n_pools = max(1, round(len(rows) / pool_cells))
+    n_pools = max(1, round(len(rows) / pools.cells))
     if n_pools == 1:
         return [np.array_split(rng.permutation(rows), steps)]
-    blocks = np.array_split(rows, -(-len(rows) // block_cells))
+    blocks = np.array_split(rows, -(-len(rows) // pools.block))
     order = np.concatenate([blocks[i] for i in rng.permutation(len(blocks))])
     ends = np.cumsum([len(part) for part in np.array_split(order, steps)])
-    pools = []
+    dealt = []
     for of_pool in np.array_split(np.arange(steps), n_pools):
         if len(of_pool):
             start = ends[of_pool[0] - 1] if of_pool[0] else 0
             mixed = rng.permutation(order[start : ends[of_pool[-1]]])
-            pools.append(np.split(mixed, ends[of_pool[:-1]] - start))
-    return pools
+            dealt.append(np.split(mixed, ends[of_pool[:-1]] - start))
+    return dealt
 
 
 def minibatches(
@@ -91,6 +94,7 @@ def minibatches(
     steps: int,
     seed: Sequence[int],
     first: int = 0,
+    pools: Pools = POOLS,
 ) -> Iterator[tuple[NDArray[np.int64], sp.csr_matrix]]:
     """Yield the cells of each minibatch of an epoch and their counts.
 
@@ -106,21 +110,23 @@ def minibatches(
         Of the order.
     first
         Minibatch to begin with, where earlier ones are done.
+    pools
+        Cells that are shuffled together.
     """
-    pools = epoch_pools(rows, steps, np.random.default_rng(seed), POOL_CELLS, BLOCK_CELLS)
-    while first >= len(pools[0]):
-        first -= len(pools.pop(0))
-    pools[0] = pools[0][first:]
+    dealt = epoch_pools(rows, steps, np.random.default_rng(seed), pools)
+    while first >= len(dealt[0]):
+        first -= len(dealt.pop(0))
+    dealt[0] = dealt[0][first:]
     if sp.issparse(counts):
-        for chosen in (chosen for pool in pools for chosen in pool):
+        for chosen in (chosen for pool in dealt for chosen in pool):
             yield chosen, counts[chosen]
         return
     with ThreadPoolExecutor(1, "cellport-feed") as reader:
-        ahead = reader.submit(_read, counts, pools[0])
-        for number, pool in enumerate(pools):
+        ahead = reader.submit(_read, counts, dealt[0])
+        for number, pool in enumerate(dealt):
             among, read = ahead.result()
-            if number + 1 < len(pools):
-                ahead = reader.submit(_read, counts, pools[number + 1])
+            if number + 1 < len(dealt):
+                ahead = reader.submit(_read, counts, dealt[number + 1])
             for chosen in pool:
                 yield chosen, read[np.searchsorted(among, chosen)]
 

@@ -12,7 +12,7 @@ from scipy.optimize import minimize_scalar
 
 from cellport.models.calibrated import calibrated_probabilities
 from cellport.runtime.atlas.label_tree import build_tree, call_deepest
-from cellport.train.labels.left_out import Unseen
+from cellport.train.labels.left_out import LeftOutAnswers
 
 # share of the cells whose label set is to hold their label, at least
 SET_LEVEL = 0.9
@@ -80,7 +80,7 @@ def held_out_share(n_cells: int) -> float:
     return 0.05 if n_cells >= _MANY else 0.1
 
 
-def calibrate(unseen: Unseen | None) -> Calibration:
+def calibrate(left_out: LeftOutAnswers | None) -> Calibration:
     """Fit the calibration to cells of batches that a model did not know, whole and degraded.
 
     Cells of the batches that a model knows are no judges: they are easier than any query. So
@@ -89,14 +89,14 @@ def calibrate(unseen: Unseen | None) -> Calibration:
 
     Parameters
     ----------
-    unseen
-        Answers for cells of unseen batches; None where there is one batch.
+    left_out
+        Answers for cells of batches that were left out; None where there is one batch.
     """
-    if unseen is None:
+    if left_out is None:
         return Calibration(_USUAL_SOFTNESS)
-    prob = Calibration().prob(unseen.logits)
-    right = prob.argmax(axis=1) == unseen.label
-    asked = fit_softness(prob.max(axis=1), right, balanced(unseen.group))
+    prob = Calibration().prob(left_out.logits)
+    right = prob.argmax(axis=1) == left_out.label
+    asked = fit_softness(prob.max(axis=1), right, balanced(left_out.group))
     return Calibration((asked + _USUAL_SOFTNESS) / 2)
 
 

@@ -17,7 +17,7 @@ from cellport.train.labels.calibrate import (
     reached_level,
     set_thresholds,
 )
-from cellport.train.labels.left_out import Unseen
+from cellport.train.labels.left_out import LeftOutAnswers
 from cellport.train.labels.scores import label_scores, reliability
 from cellport.train.labels.tree import Group, groups_of_confusions, nested
 
@@ -51,8 +51,8 @@ class LabelRules:
 
 
 def fit_label_rules(
-    by_batch: Unseen | None,
-    by_cell: Unseen | None,
+    by_batch: LeftOutAnswers | None,
+    by_cell: LeftOutAnswers | None,
     labels: tuple[str, ...],
     groups: Sequence[Group],
 ) -> LabelRules:
@@ -61,14 +61,16 @@ def fit_label_rules(
     Parameters
     ----------
     by_batch, by_cell
-        Answers for cells of unseen batches, and for the held-out cells; the former are judged
+        Answers for cells of batches left out, and for the held-out cells; the former are judged
         by where there are any.
     labels
-        Their names.
+        Names of the labels; without any there are no rules.
     groups
         Groups of labels that the maker named; without any, labels that the model takes for
         one another make groups.
     """
+    if not labels:
+        return LabelRules()
     calibration = calibrate(by_batch)
     judged = by_batch or by_cell
     if judged is None:
@@ -110,7 +112,7 @@ def _scores(
     return scores
 
 
-def _coverage(prob: NDArray[np.floating], judged: Unseen) -> dict[str, float]:
+def _coverage(prob: NDArray[np.floating], judged: LeftOutAnswers) -> dict[str, float]:
     """Coverage and size of label sets whose thresholds were fitted on the other groups."""
     part = judged.group if judged.group.max() > judged.group.min() else _halves(judged)
     within = np.zeros(prob.shape, bool)
@@ -128,6 +130,6 @@ def _coverage(prob: NDArray[np.floating], judged: Unseen) -> dict[str, float]:
     }
 
 
-def _halves(judged: Unseen) -> NDArray[np.int64]:
+def _halves(judged: LeftOutAnswers) -> NDArray[np.int64]:
     cells = len(judged.label) // 2
     return np.tile(np.arange(cells) % 2, 2)

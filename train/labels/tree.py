@@ -85,6 +85,8 @@ def named_groups(
         A column is not coarser than the labels, or the ontology is of no use.
     """
     groups: list[Group] = []
+    if not reference.labels:
+        return groups
     for column in columns:
         coarse = reference.annotations[column]
         groups += groups_of_column(column, coarse, reference.label, reference.labels)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from cellport.runtime.errors import InputError
 from cellport.runtime.sources import open_source
-from cellport.train.reference.chunks import SourceCounts, chunks
+from cellport.train.reference.chunks import SourceCounts
 from cellport.train.reference.shared_genes import share_genes
 
 # obs values that mean "nobody labelled this cell"
@@ -55,17 +55,6 @@ class Reference:
     description: str
     notes: tuple[str, ...] = ()
     annotations: dict[str, NDArray[np.object_]] = field(default_factory=dict)
-
-    def take(self, rows: NDArray[np.integer]) -> Reference:
-        """Return the given cells only, with the same categories and counts in memory."""
-        counts = self.counts
-        if isinstance(counts, SourceCounts):
-            counts = sp.vstack(list(chunks(counts)), format="csr")
-        return Reference(
-            counts[rows], self.gene_columns, self.cell_names[rows], self.labels,
-            self.label[rows], self.batches, self.batch[rows], self.description, self.notes,
-            {column: values[rows] for column, values in self.annotations.items()},
-        )  # fmt: skip
 
 
 def read_reference(

@@ -15,10 +15,8 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from cellport.runtime.errors import OutputError
-from cellport.train.fit.order import PanelCounts
+from cellport.train.cells import PanelCounts
 
-# bytes of records above which they go to the scratch file: about 70,000 cells
-IN_MEMORY = 128 << 20
 # a scratch file must leave this much of the disk
 _SPARE = 64 << 20
 
@@ -94,7 +92,10 @@ def _runs(rows: NDArray[np.integer]) -> Iterator[tuple[int, int]]:
 
 @contextlib.contextmanager
 def panel_counts(
-    parts: Iterable[sp.csr_matrix], shape: tuple[int, int], scratch: Path | None
+    parts: Iterable[sp.csr_matrix],
+    shape: tuple[int, int],
+    scratch: Path | None,
+    in_memory: int,
 ) -> Iterator[PanelCounts]:
     """Keep the panel's counts while a model is trained on them.
 
@@ -105,8 +106,9 @@ def panel_counts(
     shape
         Cells and genes.
     scratch
-        Where counts go that take more than `IN_MEMORY` bytes, removed at the end; None to keep
-        all in memory.
+        Where counts go that are too many for memory, removed at the end; None to keep all there.
+    in_memory
+        Bytes of records above which they are.
 
     Yields
     ------
@@ -124,7 +126,7 @@ def panel_counts(
     for part in parts:
         kept.append(part)
         size += part.nnz * _record(shape[1]).itemsize
-        if scratch is not None and size > IN_MEMORY:
+        if scratch is not None and size > in_memory:
             break
     else:
         yield sp.vstack(kept, format="csr")

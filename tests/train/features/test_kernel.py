@@ -7,6 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cellport.models.feature_layout import FeatureLayout
 from cellport.models.normalise import PanelNormaliser
 from cellport.models.vae import Encoder, ModelConfig
 from cellport.train.features.kernel import feature_maker
@@ -24,7 +25,7 @@ def _encoder() -> Encoder:
         loading=torch.randn(GENES, 3),
         noise=0.2 + torch.rand(GENES),
     )
-    config = ModelConfig(GENES, 1, 2, FEATURES, 5, n_hidden=8, n_latent=4)
+    config = ModelConfig(GENES, 1, FeatureLayout(3, 2, 2), n_hidden=8, n_latent=4)
     return Encoder(config, normaliser, torch.randn(GENES, FEATURES)).eval()
 
 

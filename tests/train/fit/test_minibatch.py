@@ -5,9 +5,10 @@ import scipy.sparse as sp
 import torch
 
 from cellport.models.draws import Share
+from cellport.train.cells import TrainingCells
+from cellport.train.config import FitConfig
 from cellport.train.degrade import Degradation, degrade
 from cellport.train.features.kernel import feature_maker
-from cellport.train.fit.loop import FitConfig, TrainingCells
 from cellport.train.fit.minibatch import Maker
 from cellport.train.fit.model import build_model
 

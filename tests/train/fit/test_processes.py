@@ -19,7 +19,9 @@ SCRIPT = """
 import json, sys
 import numpy as np, scipy.sparse as sp, torch
 from cellport.train.fit import loop as module
-from cellport.train.fit.loop import FitConfig, TrainingCells, dismiss, fit, follow
+from cellport.train.fit.loop import dismiss, fit, follow
+from cellport.train.cells import TrainingCells
+from cellport.train.config import FitConfig
 from cellport.train.fit.processes import is_first
 
 torch.set_num_threads(1)
@@ -42,7 +44,7 @@ def noted(*arguments):
     return losses
 module._Run.train_step = noted
 held = []
-model = fit(cells, config, report=lambda progress: held.append(progress.losses["held_out"]))
+model = fit(cells, config, on_progress=lambda progress: held.append(progress.losses["held_out"]))
 fit(cells, config)
 dismiss(config)
 with torch.inference_mode():

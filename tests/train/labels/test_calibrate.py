@@ -15,7 +15,7 @@ from cellport.train.labels.calibrate import (
     reached_level,
     set_thresholds,
 )
-from cellport.train.labels.left_out import Unseen
+from cellport.train.labels.left_out import LeftOutAnswers
 
 
 def _calibrated(n: int = 4000) -> tuple[np.ndarray, np.ndarray]:
@@ -88,15 +88,16 @@ def test_every_group_weighs_the_same() -> None:
     assert weight[:3].sum() == pytest.approx(weight[3])
 
 
-def test_unseen_batches_and_what_is_usual_weigh_the_same() -> None:
+def test_left_out_batches_and_what_is_usual_weigh_the_same() -> None:
     logits, label = _calibrated()
     wrong = np.random.default_rng(2).integers(0, 4, len(label))
     truth = np.where(np.arange(len(label)) % 3 == 0, wrong, label)
-    unseen = Unseen(logits * 3, truth, np.zeros(len(label), np.int64), np.zeros(len(label), bool))
+    one, whole = np.zeros(len(label), np.int64), np.zeros(len(label), bool)
+    left_out = LeftOutAnswers(logits * 3, truth, one, whole)
     prob = Calibration().prob(logits * 3)
     asked = fit_softness(prob.max(1), prob.argmax(1) == truth, np.ones(len(label)))
     assert asked > 0.3
-    assert calibrate(unseen).softness == pytest.approx((asked + 0.1) / 2)
+    assert calibrate(left_out).softness == pytest.approx((asked + 0.1) / 2)
     assert calibrate(None).softness == 0.1
 
 
