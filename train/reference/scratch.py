@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
 import shutil
 from collections.abc import Iterable, Iterator
+from io import FileIO
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -45,7 +46,8 @@ class StoredCounts:
         self.path, self.digest = path, digest
         self.shape = len(indptr) - 1, n_genes
         self._indptr = indptr
-        self._file: int | None = None
+        self._file: FileIO | None = None
+        self._one_reader = Lock()
 
     def __reduce__(self) -> tuple[Any, ...]:
         return StoredCounts, (self.path, self._indptr, self.shape[1], self.digest)
@@ -64,19 +66,22 @@ class StoredCounts:
         return sp.csr_matrix(arrays, (len(rows), self.shape[1]))
 
     def _read(self, into: NDArray[Any], first: int) -> None:
-        if self._file is None:
-            self._file = os.open(self.path, os.O_RDONLY)
-        room, offset = into.view(np.uint8).data, first * into.dtype.itemsize
-        while len(room):
-            got = os.preadv(self._file, [room], offset)
-            if not got:
-                raise OutputError(f"{self.path} was cut off by another program; train again.")
-            room, offset = room[got:], offset + got
+        room = into.view(np.uint8).data
+        # training reads ahead on a thread of its own
+        with self._one_reader:
+            if self._file is None:
+                self._file = self.path.open("rb", buffering=0)
+            self._file.seek(first * into.dtype.itemsize)
+            while len(room):
+                got = self._file.readinto(room)
+                if not got:
+                    raise OutputError(f"{self.path} was cut off by another program; train again.")
+                room = room[got:]
 
     def close(self) -> None:
         """Release the file."""
         if self._file is not None:
-            os.close(self._file)
+            self._file.close()
             self._file = None
 
 

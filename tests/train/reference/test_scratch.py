@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pickle
 from collections import namedtuple
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -108,3 +109,16 @@ def test_a_panel_of_very_many_genes(tmp_path: Path) -> None:
     )
     with panel_counts([counts], counts.shape, tmp_path / "counts", FEW) as stored:
         assert (stored[:] != counts).nnz == 0
+
+
+def test_several_threads_read_what_each_asked_for(tmp_path: Path) -> None:
+    whole = sp.vstack(_parts(), format="csr")
+
+    def right(row: int) -> bool:
+        return (stored[row : row + 9] != whole[row : row + 9]).nnz == 0
+
+    with (
+        panel_counts(_parts(), (90, 12), tmp_path / "counts", FEW) as stored,
+        ThreadPoolExecutor(4) as threads,
+    ):
+        assert all(threads.map(right, [row % 80 for row in range(0, 4000, 7)]))
