@@ -28,22 +28,14 @@ _DEGRADED_TOGETHER = 256
 
 @dataclass(frozen=True, slots=True)
 class LeftOutConfig:
-    """How batches are left out.
+    """How batches are left out."""
 
-    Attributes
-    ----------
-    folds
-        Groups of batches that are left out in turn; each costs a training run.
-    most_trained, most_judged
-        Cells at most of such a run, and of those it answers for; more add time and no certainty.
-    familiar
-        Cells of a type below which novelty is not judged by it: it is all but unseen itself, and
-        the atlas may have more of it.
-    """
-
+    # groups of batches, each of which costs a training run
     folds: int = 3
+    # cells of a run, and cells it answers for: more add time and no certainty
     most_trained: int = 20_000
     most_judged: int = 5_000
+    # a type of fewer cells is all but unseen itself, and the atlas may have more of it
     familiar: int = 20
 
 
@@ -75,19 +67,9 @@ class LeftOutAnswers:
 
 
 def batch_folds(batch: NDArray[np.int64], folds: int) -> NDArray[np.int64]:
-    """Deal whole batches into at most `folds` groups of about equal numbers of cells.
+    """Deal whole batches int64 [cells] into at most `folds` groups of about as many cells.
 
-    Parameters
-    ----------
-    batch
-        int64 [cells].
-    folds
-        How many groups, at most.
-
-    Returns
-    -------
-    ndarray
-        int64 [cells], group of each cell; all 0 where there is one batch.
+    Returns the group of each cell, int64 [cells]; all 0 where there is one batch.
     """
     cells = np.bincount(batch)
     fold_of = np.zeros(len(cells), np.int64)
@@ -117,7 +99,7 @@ def answers_for_left_out_batches(
     checkpoint
         That of the atlas; each run keeps its own beside it.
     on_progress, save_seconds
-        As `fit` takes them.
+        Passed on to `fit`.
     how
         How batches are left out.
 

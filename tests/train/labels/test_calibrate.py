@@ -6,6 +6,7 @@ from scipy.special import softmax
 
 from cellport.train.labels.calibrate import (
     Calibration,
+    LabelConfig,
     balanced,
     calibrate,
     call_threshold,
@@ -105,7 +106,7 @@ def test_left_out_batches_and_what_is_usual_weigh_the_same() -> None:
 def test_sets_cover_new_cells_at_their_level(level: float) -> None:
     logits, label = _calibrated(20_000)
     prob = softmax(logits, axis=1)
-    least = np.array(set_thresholds(prob[::2], label[::2], level))
+    least = np.array(set_thresholds(prob[::2], label[::2], LabelConfig(set_level=level)))
     held = (prob[1::2] >= least)[np.arange(10_000), label[1::2]]
     assert held.mean() == pytest.approx(level, abs=0.01)
     for code in range(4):
@@ -140,13 +141,13 @@ def test_too_few_cells_for_the_level_let_every_label_in() -> None:
 def test_calls_are_right_at_their_level(level: float) -> None:
     logits, label = _calibrated(20_000)
     prob, labels = softmax(logits, axis=1).astype(np.float32), ("a", "b", "c", "d")
-    threshold = call_threshold(prob, label, labels, {}, level)
+    threshold = call_threshold(prob, label, labels, {}, LabelConfig(call_level=level))
     right, best = prob.argmax(1) == label, prob.max(1)
     assert 0.5 < threshold < 0.8
     assert right[best >= threshold].mean() >= level
     assert right[best >= threshold - 0.011].mean() < level
     groups = {"a": "x", "b": "x", "c": "x"}
-    assert call_threshold(prob, label, labels, groups, level) < threshold
+    assert call_threshold(prob, label, labels, groups, LabelConfig(call_level=level)) < threshold
 
 
 def test_the_call_threshold_stays_in_its_bounds() -> None:
