@@ -10,16 +10,8 @@ class FeatureLayout:
     """Columns of the features, float [cells, features].
 
     First the scores of the reference's factor model, then a discriminant for each label, then
-    both again as the reference has them when its cells are shallow.
-
-    Attributes
-    ----------
-    n_factors
-        Factor scores of whole cells.
-    n_labels
-        Discriminants, of whole cells and of shallow ones.
-    n_shallow_factors
-        Factor scores of shallow cells; fewer than `n_factors` where cells are very few.
+    both again as the reference has them when its cells are shallow: of very few cells these may
+    have fewer factors.
     """
 
     n_factors: int

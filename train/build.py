@@ -29,7 +29,7 @@ from cellport.train.reference.chunks import chunks
 from cellport.train.reference.panel import select_panel
 from cellport.train.reference.reference import Reference
 from cellport.train.reference.scratch import panel_counts
-from cellport.train.structure.fit import CellAnnotation, fit_structure
+from cellport.train.structure.fit import CellAnnotation, check_roots, fit_structure
 from cellport.train.structure.roots import RootChoice
 from cellport.train.umap import learn_layout
 
@@ -61,6 +61,9 @@ def build_atlas(
         Too few cells, or training or export failed.
     """
     _check_size(reference)
+    annotation = CellAnnotation(reference.label, reference.labels, reference.cell_names)
+    roots = RootChoice(config.root, config.root_cell)
+    check_roots(roots, annotation)
     genes = _panel(reference, config, on_progress)
     with _training_cells(reference, genes, config, checkpoint, on_progress) as cells:
         model = fit(cells, config.fit, checkpoint, on_progress, config.save_seconds)
@@ -72,8 +75,7 @@ def build_atlas(
         groups = named_groups(reference, config.label_tree, config.ontology, config.label_ids)
         rules = fit_label_rules(left_out, held_out, reference.labels, groups)
         layout, layout_scores = learn_layout(fitted, config.fit.degradation)
-        annotation = CellAnnotation(reference.label, reference.labels, reference.cell_names)
-        structure = fit_structure(fitted, annotation, RootChoice(config.root, config.root_cell))
+        structure = fit_structure(fitted, annotation, roots)
         novelty = fit_novelty(fitted, fit_p_exponent(left_out.novelty_p if left_out else ()))
         return export_atlas(
             AtlasParts(

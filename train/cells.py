@@ -50,14 +50,9 @@ class TrainingCells:
     held_out: NDArray[np.int64]
 
     @property
-    def n_cells(self) -> int:
-        """Number of cells."""
-        return self.counts.shape[0]
-
-    @property
     def trained(self) -> NDArray[np.int64]:
         """Rows that are trained on, int64, ascending."""
-        return np.setdiff1d(np.arange(self.n_cells), self.held_out)
+        return np.setdiff1d(np.arange(self.counts.shape[0]), self.held_out)
 
 
 def at_random(rows: NDArray[np.int64], most: int, rng: np.random.Generator) -> NDArray[np.int64]:

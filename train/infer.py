@@ -35,7 +35,7 @@ class Fitted:
     latent
         float32 [cells, latent], latent mean of each.
     seed
-        Of whatever is fitted on top of the model.
+        Random choices of what is fitted on top of the model start from it.
     """
 
     model: CountVAE
@@ -63,22 +63,7 @@ def each_chunk(
 def in_chunks(
     n_cells: int, answer: Callable[[slice], tuple[Tensor, ...]], size: int = CHUNK
 ) -> tuple[NDArray[np.float32], ...]:
-    """Answer for all cells, a chunk at a time.
-
-    Parameters
-    ----------
-    n_cells
-        How many there are.
-    answer
-        Float tensors [n, ...] for the cells of a slice, n of them.
-    size
-        Cells a chunk.
-
-    Returns
-    -------
-    tuple of ndarray
-        float32 [cells, ...] for each tensor.
-    """
+    """Put the answers for each chunk together: float32 [cells, ...] for each tensor [n, ...]."""
     arrays: tuple[NDArray[np.float32], ...] = ()
     for chunk, parts in each_chunk(n_cells, answer, size):
         # each into one array: many small ones among the large ones of each step would scatter
@@ -114,7 +99,7 @@ def encode_cells(
     model
         Trained.
     counts, rows
-        Of all cells, and int64 positions of those to encode.
+        Counts of all cells, and int64 positions of those to encode.
     size
         Cells that are degraded together: they lack the same genes.
     degradation, rng
@@ -123,7 +108,7 @@ def encode_cells(
     Returns
     -------
     tuple of ndarray
-        float32 [rows, latent] and [rows, labels]: latent mean, and logits of the labels.
+        Latent mean, float32 [rows, latent], and logits of the labels, float32 [rows, labels].
     """
     features_of = feature_maker(model.encoder)
 
@@ -144,12 +129,7 @@ def encode_layers(
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
     """Linear features, latent mean and logits of the labels, float32 [n, ...] each.
 
-    Parameters
-    ----------
-    model
-        Trained.
-    counts
-        float32 [n, genes], raw counts; NaN where a gene was not measured.
+    Of raw counts float32 [n, genes], NaN where a gene was not measured.
     """
 
     def answer(chunk: slice) -> tuple[Tensor, Tensor, Tensor]:

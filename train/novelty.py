@@ -29,37 +29,24 @@ FEWEST_HELD_OUT = 30
 
 @dataclass(frozen=True, slots=True)
 class NoveltyConfig:
-    """How novelty is measured.
+    """How novelty is measured."""
 
-    Attributes
-    ----------
-    shares
-        Shares of the panel genes for which there is to be a table.
-    bins
-        Depths for which there is to be a row of it: each of as many held-out cells.
-    most_fitted, most_judged
-        Cells at most that the groups, and the table, are fitted to; more add time alone.
-    copies
-        Held-out cells to a table at least, the same ones thinned again where they are fewer: 500
-        a bin, of which 5 % are 25.
-    shallowest
-        Counts of the panel down to which they are thinned.
-    known_p
-        Share of known cells of a new batch that is to have a p-value below it.
-    least_exponent
-        Bound of the power that p-values are raised to, so that strange cells keep small ones.
-    usual_exponent
-        That power for a reference of one batch: what those of several come to, as a rule.
-    """
-
+    # shares of the panel genes for which there is a table, and depths for which it has a row
     shares: tuple[float, ...] = (0.2, 0.4, 0.6, 0.8, 1.0)
     bins: int = 8
+    # cells at most that the groups, and the table, are fitted to: more add time alone
     most_fitted: int = 20_000
     most_judged: int = 2_000
+    # cells to a table at least, the same ones thinned again where they are fewer: 500 to a row,
+    # of which 5 % are 25
     copies: int = 4_000
+    # counts of the panel down to which they are thinned
     shallowest: float = 100.0
+    # share of the known cells of a new batch that is to have a p-value below it, and a bound of
+    # the power that brings this about, so that strange cells keep small ones
     known_p: float = 0.05
     least_exponent: float = 0.1
+    # that power where there is one batch: what references of several come to, as a rule
     usual_exponent: float = 0.85
 
 

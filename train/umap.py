@@ -35,38 +35,24 @@ _LEAST_SQUARE = 1e-3
 
 @dataclass(frozen=True, slots=True)
 class UmapConfig:
-    """How the map is trained.
+    """How the map is trained."""
 
-    Attributes
-    ----------
-    most_cells
-        Cells at most that it learns from: more cost time in the search for neighbours.
-    starts, start_share
-        Networks that start, and the share of the steps after which the best of them goes on: a
-        map that starts with a fold seldom loses it.
-    passes
-        How often each edge is drawn on average, where the bounds let it.
-    fewest_steps, most_steps
-        Bounds of the number of steps.
-    edges_a_step, strangers
-        Edges drawn in a step, and cells that either end of each is pushed away from (UMAP's
-        negative samples).
-    learning_rate
-        Peak of the one-cycle schedule.
-    judged
-        Cells at most by which the best start is told.
-    """
-
+    # cells it learns from at most: more cost time in the search for neighbours
     most_cells: int = 20_000
+    # a map that starts with a fold seldom loses it, so several start for a share of the steps,
+    # and the one that keeps most neighbours of so many cells goes on
     starts: int = 4
     start_share: float = 0.25
+    judged: int = 1000
+    # how often each edge is drawn on average, where the bounds of the steps let it
     passes: int = 20
     fewest_steps: int = 200
     most_steps: int = 1000
+    # edges drawn in a step, and cells that an end of each is pushed away from
     edges_a_step: int = 512
     strangers: int = 5
+    # peak of the one-cycle schedule
     learning_rate: float = 5e-3
-    judged: int = 1000
 
 
 def learn_layout(
@@ -116,7 +102,7 @@ def fit_layout(
         for the cells in half of what the network sees, so that poor cells land where whole
         ones do.
     seed
-        Of the weights and the order of training.
+        What decides the weights to start from and the order of training.
     config
         How it is trained.
 
@@ -157,14 +143,7 @@ def layout_trust(
 ) -> dict[str, float | int]:
     """Trustworthiness of a map for the given cells: are neighbours there neighbours in truth.
 
-    Parameters
-    ----------
-    latent
-        float32 [cells, latent].
-    placed
-        float32 [cells, 2].
-    seed
-        Of a sample of 2,000 cells, where there are more.
+    Of more than 2,000 cells `seed` chooses as many.
 
     Returns
     -------
@@ -190,22 +169,15 @@ def _trust(latent: NDArray[np.float32], placed: NDArray[np.float32]) -> float:
     return float(trustworthiness(latent, placed, n_neighbors=k))
 
 
-def neighbor_graph(latent: NDArray[np.float32], n_neighbors: int = N_NEIGHBORS) -> coo_matrix:
-    """UMAP's fuzzy graph of nearest neighbours.
-
-    Parameters
-    ----------
-    latent
-        float32 [cells, latent], at least three cells.
-    n_neighbors
-        Of each cell; fewer in a reference that has fewer.
+def neighbor_graph(latent: NDArray[np.float32]) -> coo_matrix:
+    """UMAP's fuzzy graph of the 15 nearest neighbours in float32 [cells, latent], three or more.
 
     Returns
     -------
     coo_matrix
         float64 [cells, cells], symmetric, weights above 0 and at most 1.
     """
-    n_cells, k = len(latent), min(n_neighbors, len(latent) - 1)
+    n_cells, k = len(latent), min(N_NEIGHBORS, len(latent) - 1)
     distance, neighbor = NearestNeighbors(n_neighbors=k).fit(latent).kneighbors()
     beyond = distance - distance[:, :1]
     weight = np.exp(-beyond / _bandwidth(beyond, np.log2(k + 1), 1e-3 * distance.mean())[:, None])

@@ -33,24 +33,10 @@ THRESHOLDS = {
 
 @dataclass(frozen=True, slots=True)
 class AtlasParts:
-    """What an atlas is made of.
+    """What an atlas is made of, as the steps of `cellport.train.build` make it.
 
-    Attributes
-    ----------
-    reference, genes
-        What was trained on, and int64 positions of the panel's genes in it.
-    config
-        What was asked for.
-    fitted
-        The model and its cells.
-    rules
-        How labels are spoken of.
-    layout, layout_scores
-        The 2-D map, and what held-out cells say of it.
-    structure
-        Clusters and trajectory.
-    novelty
-        What tells strange cells.
+    ``genes`` is int64, positions of the panel's genes in the reference; ``layout_scores`` is what
+    held-out cells say of the 2-D map.
     """
 
     reference: Reference

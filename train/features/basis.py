@@ -52,7 +52,7 @@ def fit_basis(normaliser: PanelNormaliser, cells: TrainingCells) -> Basis:
     Parameters
     ----------
     normaliser
-        Of the reference, with its factor model.
+        Gene statistics and factor model of the reference.
     cells
         The reference; labels of held-out cells are not looked at.
 

@@ -25,7 +25,7 @@ class FeatureMaker:
     basis
         float32 [genes, features].
     panel
-        Its genes.
+        What the kernel needs to know of the genes.
     of_all
         The first layer where all genes were measured.
     """
@@ -37,19 +37,10 @@ class FeatureMaker:
     def __call__(
         self, counts: sp.csr_matrix, measured: NDArray[np.bool_] | None = None
     ) -> NDArray[np.float32]:
-        """Linear features of cells, as `Encoder` computes them.
+        """Linear features of raw counts float32 CSR [n, genes], as `Encoder` computes them.
 
-        Parameters
-        ----------
-        counts
-            float32 CSR [n, genes].
-        measured
-            bool [genes]; all of them when None.
-
-        Returns
-        -------
-        ndarray
-            float32 [n, features].
+        Where only some genes were measured, `measured` is bool [genes]. Returns float32
+        [n, features].
         """
         layer = self.of_all
         if measured is not None and not measured.all():

@@ -13,19 +13,9 @@ _CHUNK = 20_000
 
 
 def log_normalised(counts: sp.csr_matrix, target_sum: float) -> sp.csr_matrix:
-    """Scale each cell to `target_sum` counts and take log1p.
+    """Scale raw counts [cells, genes] to `target_sum` in each cell and take log1p, float64 [same].
 
-    Parameters
-    ----------
-    counts
-        CSR [cells, genes], raw counts.
-    target_sum
-        Counts per cell after normalisation.
-
-    Returns
-    -------
-    csr_matrix
-        float64 [cells, genes], a copy; a cell without counts stays empty.
+    A copy; a cell without counts stays empty.
     """
     values = counts.astype(np.float64)
     library = np.maximum(np.asarray(values.sum(axis=1)).ravel(), 1e-6)
@@ -40,25 +30,18 @@ def label_means(
     target_sum: float,
     cap: NDArray[np.floating] | float = np.inf,
 ) -> NDArray[np.float64]:
-    """Mean log-normalised values of the cells of each label.
+    """Mean log-normalised values of the cells of each label, float64 [labels, genes].
 
     Parameters
     ----------
     counts
         Raw counts [cells, genes].
-    label
-        int64 [cells], -1 for cells that count nowhere.
-    n_labels
-        Number of labels.
+    label, n_labels
+        int64 [cells], -1 for cells that count nowhere; a label without cells has zeros.
     target_sum
         Counts per cell after normalisation.
     cap
         Largest value of each gene.
-
-    Returns
-    -------
-    ndarray
-        float64 [labels, genes]; zeros where a label has no cell.
     """
     rows = np.flatnonzero(label >= 0)
     cap = np.broadcast_to(cap, counts.shape[1])

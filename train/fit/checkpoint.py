@@ -46,23 +46,14 @@ class Checkpoint:
     best_epoch: int = 0
     best: dict[str, Any] | None = None
 
-    @classmethod
-    def start(cls, key: str) -> Checkpoint:
-        """Return the state before the first epoch."""
-        return cls(key)
-
     def better(self, epoch: int, loss: float, model: nn.Module) -> Checkpoint:
         """Return this state with a new best model."""
         weights = copy.deepcopy(model.state_dict())
         return replace(self, best_loss=loss, best_epoch=epoch, best=weights)
 
-    def after(self, epoch: int) -> Checkpoint:
-        """Return this state after `epoch` (counted from 0)."""
-        return replace(self, epoch=epoch + 1, step=0, totals=())
-
     def within(self, epoch: int, step: int, totals: Iterable[float]) -> Checkpoint:
-        """Return this state within `epoch`, after `step` (both counted from 0)."""
-        return replace(self, epoch=epoch, step=step + 1, totals=tuple(map(float, totals)))
+        """Return this state within `epoch`, before `step` (both counted from 0)."""
+        return replace(self, epoch=epoch, step=step, totals=tuple(map(float, totals)))
 
 
 def run_key(cells: TrainingCells, config: FitConfig, pools: Pools, epochs: int) -> str:

@@ -142,7 +142,7 @@ class _Run:
         self.fabric, self.cells, self.config, self.pools = fabric, cells, config, pools
         torch.manual_seed(config.seed)
         self.model = build_model(cells, config)
-        self.batch_size, self.epochs = batch_size_and_epochs(cells.n_cells, config)
+        self.batch_size, self.epochs = batch_size_and_epochs(cells.counts.shape[0], config)
         self.rows = cells.trained
         self.steps = math.ceil(len(self.rows) / self.batch_size)
         optimiser = new_optimiser(self.model, config)
@@ -155,7 +155,7 @@ class _Run:
         label = cells.label[self.rows]
         weight = torch.from_numpy(label_weights(label, cells.n_labels))
         self.maker = Maker(cells, feature_maker(self.model.encoder), weight)
-        self.state = Checkpoint.start(run_key(cells, config, pools, self.epochs))
+        self.state = Checkpoint(run_key(cells, config, pools, self.epochs))
 
     def resume(self, checkpoint: Path | None) -> None:
         """Go on from what the first process finds in its checkpoint."""
@@ -167,37 +167,49 @@ class _Run:
     def train_epoch(
         self, checkpoint: Path | None, on_progress: OnProgress, save_seconds: float
     ) -> None:
-        """Train the rest of the epoch that the run stands in, and judge the model."""
-        epoch, config = self.state.epoch, self.config
+        """Train the rest of the epoch that the run stands in, judge the model, save and tell."""
+        epoch = self.state.epoch
+        totals = self._train(checkpoint, on_progress, save_seconds)
+        held_out = self._held_out_loss()
+        self.state = self._judged(epoch, held_out)
+        self._save(checkpoint)
+        losses = _named(totals / self.steps)
+        if held_out is not None:
+            losses["held_out"] = held_out
+        on_progress(Progress(epoch + 1, self.epochs, losses))
+
+    def _train(
+        self, checkpoint: Path | None, on_progress: OnProgress, save_seconds: float
+    ) -> NDArray[np.float64]:
+        """Take the steps that are left of the epoch; return the sums of its losses."""
+        epoch = self.state.epoch
         self.wrapped.train()
         totals = np.zeros(len(Losses._fields)) + (self.state.totals or 0.0)
         saved = shown = time.monotonic()
-        for step, ready in enumerate(ahead(self.minibatches()), start=self.state.step):
-            totals += self.train_step(epoch, step, ready)
+        for done, ready in enumerate(ahead(self.minibatches()), start=self.state.step + 1):
+            totals += self.train_step(epoch, done - 1, ready)
             now = time.monotonic()
-            if checkpoint is not None and now > saved + save_seconds:
-                self.state = self.state.within(epoch, step, totals)
+            if now > saved + save_seconds:
+                self.state = self.state.within(epoch, done, totals)
                 self._save(checkpoint)
                 saved = now
             if now > shown + _SHOW_SECONDS:
-                losses = dict(zip(Losses._fields, totals / (step + 1), strict=True))
-                on_progress(Progress(epoch, self.epochs, losses, (step + 1) / self.steps))
+                losses = _named(totals / done)
+                on_progress(Progress(epoch, self.epochs, losses, done / self.steps))
                 shown = now
-        held = self._held_out_loss()
-        judged = held is not None and len(self.cells.held_out) >= _FEWEST_JUDGES
-        if held is not None and judged and held <= self.state.best_loss:
-            self.state = self.state.better(epoch, held, self.model)
+        return totals
+
+    def _judged(self, epoch: int, held_out: float | None) -> Checkpoint:
+        """State after an epoch: the best model so far, and whether that is enough."""
+        state, config = self.state, self.config
+        judged = held_out is not None and len(self.cells.held_out) >= _FEWEST_JUDGES
+        if held_out is not None and judged and held_out <= state.best_loss:
+            state = state.better(epoch, held_out, self.model)
         patience = max(5, math.ceil(config.patience * self.epochs))
-        waited = judged and epoch - self.state.best_epoch >= patience
+        waited = judged and epoch - state.best_epoch >= patience
         # a run that has stopped early has nothing left to resume
         stops = waited and self._warmth(epoch, self.steps - 1) >= 1
-        self.state = self.state.after(self.epochs - 1 if stops else epoch)
-        if checkpoint is not None:
-            self._save(checkpoint)
-        losses = dict(zip(Losses._fields, totals / self.steps, strict=True))
-        if held is not None:
-            losses["held_out"] = held
-        on_progress(Progress(epoch + 1, self.epochs, losses))
+        return state.within(self.epochs if stops else epoch + 1, 0, ())
 
     def minibatches(self) -> Iterator[Minibatch]:
         """Make the rest of the minibatches of the epoch that the run stands in."""
@@ -259,5 +271,10 @@ class _Run:
                 total += loss * len(chosen)
         return float(added_up(self.fabric, total)) / len(held_out)
 
-    def _save(self, checkpoint: Path) -> None:
-        save_checkpoint(checkpoint, self.state, self.model, self.optimiser, self.schedule)
+    def _save(self, checkpoint: Path | None) -> None:
+        if checkpoint is not None:
+            save_checkpoint(checkpoint, self.state, self.model, self.optimiser, self.schedule)
+
+
+def _named(losses: NDArray[np.float64]) -> dict[str, float]:
+    return dict(zip(Losses._fields, losses.tolist(), strict=True))

@@ -34,7 +34,7 @@ class Minibatch(NamedTuple):
     share
         Which cells of the minibatch these are; all when None.
     seed
-        Of torch, for the step.
+        What torch's random numbers start from in the step.
     """
 
     features: Tensor

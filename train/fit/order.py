@@ -24,17 +24,10 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True, slots=True)
 class Pools:
-    """How many cells are shuffled together.
+    """How many cells are shuffled together, and how many of them come in a block.
 
-    With 1,024 blocks a pool of a reference sorted by type holds each type in its share, give or
+    Of 1,024 blocks a pool of a reference sorted by type holds each type in its share, give or
     take far less than a minibatch adds (``benchmarks/training.py sampling``).
-
-    Attributes
-    ----------
-    cells
-        About so many; all are where there are no more than one and a half times as many.
-    block
-        Neighbouring cells that stay together until then: they are read together.
     """
 
     cells: int = 1 << 15
@@ -96,22 +89,18 @@ def minibatches(
     first: int = 0,
     pools: Pools = POOLS,
 ) -> Iterator[tuple[NDArray[np.int64], sp.csr_matrix]]:
-    """Yield the cells of each minibatch of an epoch and their counts.
+    """Yield the cells of each minibatch of an epoch, int64, and their counts.
 
     Parameters
     ----------
     counts
-        Of all cells.
-    rows
-        int64, the cells to train on, ascending.
-    steps
-        Number of minibatches.
+        Counts of all cells.
+    rows, steps, pools
+        As `epoch_pools` takes them.
     seed
-        Of the order.
+        What decides the order.
     first
         Minibatch to begin with, where earlier ones are done.
-    pools
-        Cells that are shuffled together.
     """
     dealt = epoch_pools(rows, steps, np.random.default_rng(seed), pools)
     while first >= len(dealt[0]):

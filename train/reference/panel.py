@@ -79,19 +79,8 @@ def standardised_variance(
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """Variance of each gene's counts over what its mean predicts, in each group of cells.
 
-    Parameters
-    ----------
-    counts
-        [cells, genes], whole numbers.
-    group
-        int64 [cells], -1 for cells that count in none.
-    on_progress
-        Called with the number of cells that have passed, up to twice that of all cells.
-
-    Returns
-    -------
-    tuple
-        The scores, float64 [groups, genes], and which genes any cell has, bool [genes].
+    Groups are int64 [cells], -1 for cells that count in none. Returns the scores, float64
+    [groups, genes], and which genes any cell has, bool [genes].
     """
     n_cells = np.bincount(group[group >= 0])[:, None].astype(np.float64)
     shape = len(n_cells), counts.shape[1]

@@ -92,9 +92,9 @@ def fit_backbone(latent: NDArray[np.floating], seed: int) -> tuple[Backbone, Dif
     Parameters
     ----------
     latent
-        float [cells, latent], of one connected component.
+        float [cells, latent], of cells that hang together.
     seed
-        Of k-means.
+        Where k-means starts.
 
     Returns
     -------
@@ -135,15 +135,7 @@ def diffusion_map(latent: NDArray[np.floating]) -> DiffusionMap:
 
 
 def grow_tree(space: Floats, seed: int) -> Backbone:
-    """Minimum spanning tree of k-means centres, each pulled towards its neighbours.
-
-    Parameters
-    ----------
-    space
-        float [cells, dimensions].
-    seed
-        Of k-means.
-    """
+    """Minimum spanning tree of k-means centres of `space`, each pulled towards its neighbours."""
     n_vertices = int(np.clip(len(space) // 20, 2, _VERTICES))
     return _settled(centres(space, n_vertices, seed), space, _spanning_tree)
 

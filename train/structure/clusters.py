@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 
+import igraph
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_matrix, csr_matrix, identity, triu, vstack
@@ -12,40 +13,22 @@ from sklearn.neighbors import NearestNeighbors
 from cellport.models.structure import GaussianMixture
 from cellport.train.structure.curve import gaussian_mixture, pooled_covariance
 
-# coarse: the one of 0.03 to 0.6 that agrees best with the labels of eight datasets, on average
-# (``benchmarks/structure.py``)
-RESOLUTION = 0.1
 _FEWEST_CELLS = 5
 _FEWEST_NEIGHBORS = 15
 # cells whose neighbourhoods are compared at a time
 _CHUNK = 1000
 
 
-def leiden(
-    latent: NDArray[np.float32], seed: int, resolution: float = RESOLUTION
-) -> NDArray[np.int64]:
-    """Cluster by Leiden on a graph of shared neighbours, largest cluster first.
+def leiden(latent: NDArray[np.float32], seed: int, resolution: float) -> NDArray[np.int64]:
+    """Cluster float32 [cells, latent] by Leiden on a graph of shared neighbours, int64 [cells].
 
-    Parameters
-    ----------
-    latent
-        float32 [cells, latent]; fewer than three cells are one cluster.
-    seed
-        Of the order in which cells are moved.
-    resolution
-        The larger, the more clusters.
-
-    Returns
-    -------
-    ndarray
-        int64 [cells].
+    The largest cluster is 0; fewer than three cells are one. The seed decides in which order
+    cells are moved. The larger the resolution, the more clusters.
 
     References
     ----------
     Traag, Waltman, van Eck 2019, Scientific Reports, "From Louvain to Leiden".
     """
-    import igraph
-
     if len(latent) < 3:
         return np.zeros(len(latent), np.int64)
     graph = shared_neighbors(latent)
@@ -66,11 +49,6 @@ def shared_neighbors(latent: NDArray[np.float32]) -> coo_matrix:
 
     Neighbourhoods grow with the square root of the number of cells. With as few neighbours as a
     map needs, chance gaps within a type cut it, the more the more cells there are.
-
-    Parameters
-    ----------
-    latent
-        float32 [cells, latent], at least two cells.
 
     Returns
     -------

@@ -27,20 +27,10 @@ _FEW = 15
 
 @dataclass(frozen=True, slots=True)
 class ConsensusConfig:
-    """How many fits there are, and to what.
-
-    Attributes
-    ----------
-    n_fits
-        How many; more move pseudotime by less than .002 in rank correlation
-        (``benchmarks/structure.py``).
-    share
-        Share of the cells in each.
-    most_cells
-        Cells at most in each.
-    """
+    """How many fits there are; more move pseudotime by less than .002 in rank correlation."""
 
     n_fits: int = 10
+    # of the cells in each fit, and at most
     share: float = 0.6
     most_cells: int = 3000
 
@@ -54,8 +44,8 @@ class Consensus:
     rows
         int64 [fitted cells], positions of the cells that `curve` was fitted to.
     curve, lineages
-        Of the fit most like the others; the time of `lineages` is that of all fits together,
-        0 at the root and 1 at the longest way from it.
+        Those of the fit most like the others; the time of `lineages` is that of all fits
+        together, 0 at the root and 1 at the longest way from it.
     longest
         The longest way from the root, in units of the latent.
     time_sd
@@ -63,7 +53,7 @@ class Consensus:
     around
         For each milestone, int64 positions of the fitted cells nearest to it.
     slowest
-        As in `DiffusionMap`, median over the fits.
+        Median over the fits of `DiffusionMap.slowest`.
     """
 
     rows: NDArray[np.int64]
@@ -101,7 +91,7 @@ def fit_consensus(
     root
         Where each fit starts.
     seed
-        Of the parts and of k-means.
+        Choice of the parts, and where k-means starts.
     config
         How many fits there are, and to what.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -14,7 +14,7 @@ from cellport.models.structure import StructureHead
 from cellport.runtime.errors import TrainingError
 from cellport.train.cells import at_random
 from cellport.train.infer import Fitted
-from cellport.train.structure.clusters import RESOLUTION, cluster_mixture, leiden
+from cellport.train.structure.clusters import cluster_mixture, leiden
 from cellport.train.structure.components import connected_groups
 from cellport.train.structure.consensus import ConsensusConfig, fit_consensus
 from cellport.train.structure.points import Placed, joined_points
@@ -34,34 +34,24 @@ _WAYS_ROUND = ("one way round", "the other way round")
 
 @dataclass(frozen=True, slots=True)
 class StructureConfig:
-    """How clusters and trajectories are fitted.
+    """How clusters and trajectories are fitted."""
 
-    Attributes
-    ----------
-    most_cells
-        Cells at most that are looked at; the search for neighbours takes long of more.
-    resolution
-        Of Leiden.
-    most_of_all
-        Share of the cells that must hang together for a trajectory whose root is not named.
-    slowest
-        Such a trajectory must be no mere ball: `DiffusionMap.slowest` at most. Measured, on at
-        most 3,000 cells: .001-.013 on continua, .024-.073 on single cell lines and .12-.21 on
-        single cell types.
-    consensus
-        How each trajectory is fitted.
-    """
-
+    # cells at most that are looked at: the search for neighbours takes long of more
     most_cells: int = 20_000
-    resolution: float = RESOLUTION
+    # coarse: the one of 0.03 to 0.6 that agrees best with the labels of eight datasets
+    # (``benchmarks/structure.py``)
+    resolution: float = 0.1
+    # without a root being named, a trajectory needs this share of the cells in one group
     most_of_all: float = 0.8
+    # and to be no mere ball (`DiffusionMap`): measured, on at most 3,000 cells, .001-.013 on
+    # continua, .024-.073 on single cell lines and .12-.21 on single cell types
     slowest: float = 0.02
     consensus: ConsensusConfig = field(default_factory=ConsensusConfig)
 
 
 @dataclass(frozen=True, slots=True)
 class CellAnnotation:
-    """What people call the reference cells.
+    """What the reference cells are called.
 
     Attributes
     ----------
@@ -76,10 +66,6 @@ class CellAnnotation:
     label: NDArray[np.int64]
     labels: tuple[str, ...]
     names: NDArray[np.object_]
-
-    def named(self, cell: str) -> int:
-        """Row of the cell of that name."""
-        return int(np.flatnonzero(self.names == cell)[0])
 
     def most_common(self, rows: NDArray[np.int64]) -> str:
         """Most common label of some cells."""
@@ -106,6 +92,25 @@ class Structure:
     summary: dict[str, Any]
 
 
+def check_roots(roots: RootChoice, annotation: CellAnnotation) -> None:
+    """Refuse a root that is no label or cell of the reference.
+
+    Raises
+    ------
+    TrainingError
+        Naming it, and the labels that there are.
+    """
+    for label in roots.labels:
+        if label not in annotation.labels:
+            raise TrainingError(
+                f"--root {label!r} is not a label of the reference; it has "
+                f"{', '.join(annotation.labels) or 'none'}."
+            )
+    for name in roots.cells:
+        if not (annotation.names == name).any():
+            raise TrainingError(f"--root-cell {name!r} is not the name of a reference cell.")
+
+
 def fit_structure(
     fitted: Fitted,
     annotation: CellAnnotation,
@@ -123,22 +128,20 @@ def fit_structure(
     fitted
         The model and its cells.
     annotation
-        What they are called.
+        What these are called.
     roots
-        Where trajectories start.
+        Where trajectories start: labels and cells that there are (`check_roots`).
     config
         How all this is fitted.
 
     Raises
     ------
     TrainingError
-        A root is no label or cell of the reference, or among too few cells.
+        A root is among too few cells.
     """
-    _check_roots(roots, annotation)
-    seed = fitted.seed
-    rows = at_random(fitted.cells.trained, config.most_cells, np.random.default_rng(seed))
+    rows = at_random(fitted.cells.trained, config.most_cells, np.random.default_rng(fitted.seed))
     sample = fitted.latent[rows]
-    cluster = leiden(sample, seed, config.resolution)
+    cluster = leiden(sample, fitted.seed, config.resolution)
     mixture = cluster_mixture(sample, cluster)
     names = [str(code) for code in range(cluster.max() + 1)]
     summary: dict[str, Any] = {"cluster_names": names}
@@ -150,10 +153,9 @@ def fit_structure(
         return Structure(StructureHead(mixture, None).eval(), summary)
     held_out = fitted.latent[fitted.cells.held_out]
     points = joined_points([part.placed for part in found], sample, cluster, held_out)
+    on = sum(len(part.placed.rows) for part in found)
     summary |= _described(found)
-    summary["cells_on_trajectory"] = round(
-        sum(len(part.placed.rows) for part in found) / len(rows), 4
-    )
+    summary["cells_on_trajectory"] = round(on / len(rows), 4)
     summary["stray"] = round(float(points.pseudotime_sd.square().mean().sqrt()), 4)
     return Structure(StructureHead(mixture, points).eval(), summary)
 
@@ -167,6 +169,15 @@ class _Trajectory:
     root: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Root:
+    """What a root is called, and how to find it in a group of cells, bool [sample]."""
+
+    name: str
+    words: str
+    rule: Callable[[NDArray[np.bool_]], RootRule]
+
+
 def _trajectories(
     fitted: Fitted,
     rows: NDArray[np.int64],
@@ -175,82 +186,65 @@ def _trajectories(
     config: StructureConfig,
 ) -> Iterator[_Trajectory]:
     """Fit the trajectory of each group that has a root, or of the one that is most of all."""
-    group = connected_groups(fitted.latent[rows], fitted.seed)
-    wanted = _rooted_groups(fitted, rows, group, annotation, roots)
-    most = (group == 0).mean() >= config.most_of_all and (group == 0).sum() >= _FEWEST_CELLS
-    if not roots and most:
-        wanted[0] = ("", "")
-    for code, (kind, name) in sorted(wanted.items()):
-        inside = np.flatnonzero(group == code)
-        if len(inside) < _FEWEST_CELLS:
+    sample = fitted.latent[rows]
+    group = connected_groups(sample, fitted.seed)
+    named = [_at_label(label, rows, group, annotation) for label in roots.labels]
+    for name in roots.cells:
+        place = fitted.latent[annotation.names == name][0]
+        named.append(_near_cell(name, place, sample, group))
+    wanted: dict[int, _Root] = {}
+    for code, root in named:
+        wanted.setdefault(code, root)
+    inside = group == 0
+    if not roots and inside.mean() >= config.most_of_all and inside.sum() >= _FEWEST_CELLS:
+        wanted[0] = _proposed(fitted, sample, config)
+    for code, root in sorted(wanted.items()):
+        inside = group == code
+        if inside.sum() < _FEWEST_CELLS:
             raise TrainingError(
-                f"The cells around the root {name!r} are only {len(inside)}; a trajectory needs "
-                f"{_FEWEST_CELLS}."
+                f"The cells around the root {root.name!r} are only {inside.sum()}; a trajectory "
+                f"needs {_FEWEST_CELLS}."
             )
-        own = rows[inside]
-        rule, how = _root(fitted, annotation, own, kind, name, config)
-        found = fit_consensus(fitted.latent[own], rule, fitted.seed, config.consensus)
-        if not kind and found.slowest > config.slowest:
+        rule = root.rule(inside)
+        found = fit_consensus(sample[inside], rule, fitted.seed, config.consensus)
+        if not roots and found.slowest > config.slowest:
             continue
-        names = [annotation.most_common(own[near]) for near in found.around]
+        names = [annotation.most_common(rows[inside][near]) for near in found.around]
         for milestone, way in zip(found.lineages.cycle, _WAYS_ROUND, strict=False):
             names[milestone] += f" ({way})"
-        yield _Trajectory(Placed(inside, found), names, f"{names[0]} ({how})")
+        placed = Placed(np.flatnonzero(inside), found)
+        yield _Trajectory(placed, names, f"{names[0]} ({root.words})")
 
 
-def _check_roots(roots: RootChoice, annotation: CellAnnotation) -> None:
-    for label in roots.labels:
-        if label not in annotation.labels:
-            raise TrainingError(
-                f"--root {label!r} is not a label of the reference; it has "
-                f"{', '.join(annotation.labels) or 'none'}."
-            )
-    for name in roots.cells:
-        if not (annotation.names == name).any():
-            raise TrainingError(f"--root-cell {name!r} is not the name of a reference cell.")
+def _at_label(
+    label: str, rows: NDArray[np.int64], group: NDArray[np.int64], annotation: CellAnnotation
+) -> tuple[int, _Root]:
+    """Group in which most cells of a label are, and the root there."""
+    labelled = annotation.label[rows] == annotation.labels.index(label)
+    code = int(np.bincount(group[labelled], minlength=1).argmax())
+    return code, _Root(label, f"the label {label}", lambda inside: at_label(labelled[inside]))
 
 
-def _rooted_groups(
-    fitted: Fitted,
-    rows: NDArray[np.int64],
-    group: NDArray[np.int64],
-    annotation: CellAnnotation,
-    roots: RootChoice,
-) -> dict[int, tuple[str, str]]:
-    """Find the groups in which roots are, and of each its first root: what it is, and its name."""
-    wanted: dict[int, tuple[str, str]] = {}
-    for label in roots.labels:
-        inside = annotation.label[rows] == annotation.labels.index(label)
-        wanted.setdefault(int(np.bincount(group[inside], minlength=1).argmax()), ("label", label))
-    for name in roots.cells:
-        apart = fitted.latent[rows] - fitted.latent[annotation.named(name)]
-        wanted.setdefault(int(group[(apart**2).sum(axis=1).argmin()]), ("cell", name))
-    return wanted
+def _near_cell(
+    name: str, place: NDArray[np.float32], sample: NDArray[np.float32], group: NDArray[np.int64]
+) -> tuple[int, _Root]:
+    """Group of the cell nearest to a named one, and the root there."""
+    square = ((sample - place) ** 2).sum(axis=1)
+    root = _Root(name, f"the cell {name}", lambda inside: among_cells(_least(square[inside])))
+    return int(group[square.argmin()]), root
 
 
-def _root(
-    fitted: Fitted,
-    annotation: CellAnnotation,
-    rows: NDArray[np.int64],
-    kind: str,
-    name: str,
-    config: StructureConfig,
-) -> tuple[RootRule, str]:
-    """How to find the root of a backbone, in rule and in words."""
-    part = fitted.latent[rows]
-    if kind == "label":
-        inside = annotation.label[rows] == annotation.labels.index(name)
-        return at_label(inside), f"the label {name}"
-    if kind == "cell":
-        apart = part - fitted.latent[annotation.named(name)]
-        return among_cells(_least((apart**2).sum(axis=1))), f"the cell {name}"
-    # one proposal for all fits, or they would not start at the same end
-    spread = expression_spread(fitted.model, part)
-    once = replace(config.consensus, n_fits=1)
-    end = fit_consensus(part, at_an_end(spread), fitted.seed, once).around[0]
-    inside = np.zeros(len(part), bool)
-    inside[end] = True
-    return among_cells(inside), "proposed: expression spread over most genes"
+def _proposed(fitted: Fitted, sample: NDArray[np.float32], config: StructureConfig) -> _Root:
+    """Propose a root, once for all fits, or they would not start at the same end."""
+
+    def rule(inside: NDArray[np.bool_]) -> RootRule:
+        part = sample[inside]
+        spread = expression_spread(fitted.model, part)
+        once = replace(config.consensus, n_fits=1)
+        end = fit_consensus(part, at_an_end(spread), fitted.seed, once).around[0]
+        return among_cells(np.isin(np.arange(len(part)), end))
+
+    return _Root("", "proposed: expression spread over most genes", rule)
 
 
 def _least(values: NDArray[np.floating]) -> NDArray[np.bool_]:

@@ -14,7 +14,7 @@ from cellport.models.vae import CountVAE, ModelConfig
 from cellport.runtime.errors import TrainingError
 from cellport.train.cells import TrainingCells
 from cellport.train.infer import Fitted
-from cellport.train.structure.fit import CellAnnotation, Structure, fit_structure
+from cellport.train.structure.fit import CellAnnotation, Structure, check_roots, fit_structure
 from cellport.train.structure.roots import RootChoice
 
 DIMENSIONS = 8
@@ -171,9 +171,9 @@ def test_each_root_has_its_trajectory_and_other_cells_none() -> None:
 
 @pytest.mark.parametrize("roots", [RootChoice(("nobody",)), RootChoice(cells=("nobody",))])
 def test_a_root_must_be_in_the_reference(roots: RootChoice) -> None:
-    latent, label, _ = _fork(200)
+    _, label, _ = _fork(200)
     with pytest.raises(TrainingError, match="nobody"):
-        _fit(latent, label, roots)
+        check_roots(roots, _named(label))
 
 
 @pytest.mark.parametrize("n_cells", [20, 45, 120])
