@@ -177,15 +177,16 @@ def worker(path: Path, panel: Path, batch_size: int, steps: int) -> None:
 
 def _steps(cells: Any, config: Any) -> Iterator[None]:
     """Take one training step, exactly as `fit` does, each time it is asked."""
+    from cellport.runtime.base.prefetch import prefetch
     from cellport.train.fit import loop as module
-    from cellport.train.fit.order import Pools, ahead
+    from cellport.train.fit.order import Pools
     from cellport.train.fit.processes import connect
     from cellport.train.fit.threads import few_threads
 
     run = module._Run(connect("cpu", config.precision), cells, config, Pools())
     run.wrapped.train()
     with few_threads(run.batch_size * cells.counts.shape[1]):
-        for step, ready in enumerate(ahead(run.minibatches())):
+        for step, ready in enumerate(prefetch(run.minibatches(), 0)):
             run.train_step(0, step, ready)
             yield
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from cellport.models.draws import seed_draws
 from cellport.models.vae import CountVAE, Losses
+from cellport.runtime.base.prefetch import prefetch
 from cellport.runtime.errors import TrainingError, first_line
 from cellport.train.cells import TrainingCells
 from cellport.train.config import FitConfig
@@ -33,7 +34,7 @@ from cellport.train.fit.model import (
     label_weights,
     new_optimiser,
 )
-from cellport.train.fit.order import POOLS, Pools, ahead, minibatches
+from cellport.train.fit.order import POOLS, Pools, minibatches
 from cellport.train.fit.processes import added_up, ask, connect, share_of
 from cellport.train.fit.threads import few_threads
 from cellport.train.progress import OnProgress, Progress, unwatched
@@ -186,7 +187,9 @@ class _Run:
         self.wrapped.train()
         totals = np.zeros(len(Losses._fields)) + (self.state.totals or 0.0)
         saved = shown = time.monotonic()
-        for done, ready in enumerate(ahead(self.minibatches()), start=self.state.step + 1):
+        # one is made while the last is trained on
+        coming = prefetch(self.minibatches(), 0)
+        for done, ready in enumerate(coming, start=self.state.step + 1):
             totals += self.train_step(epoch, done - 1, ready)
             now = time.monotonic()
             if now > saved + save_seconds:

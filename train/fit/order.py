@@ -9,17 +9,14 @@ lie: the same model comes of both.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from cellport.runtime.base.prefetch import prefetch
 from cellport.train.cells import PanelCounts
-
-Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,23 +107,11 @@ def minibatches(
         for chosen in (chosen for pool in dealt for chosen in pool):
             yield chosen, counts[chosen]
         return
-    with ThreadPoolExecutor(1, "cellport-feed") as reader:
-        ahead = reader.submit(_read, counts, dealt[0])
-        for number, pool in enumerate(dealt):
-            among, read = ahead.result()
-            if number + 1 < len(dealt):
-                ahead = reader.submit(_read, counts, dealt[number + 1])
-            for chosen in pool:
-                yield chosen, read[np.searchsorted(among, chosen)]
-
-
-def ahead(items: Iterator[Item]) -> Iterator[Item]:
-    """Yield what the iterator yields, each made on another thread while the last is in use."""
-    with ThreadPoolExecutor(1, "cellport-ahead") as maker:
-        coming = maker.submit(next, items, None)
-        while (item := coming.result()) is not None:
-            coming = maker.submit(next, items, None)
-            yield item
+    # a pool is read while minibatches are made of the one before it
+    pools_read = prefetch((_read(counts, pool) for pool in dealt), 0)
+    for pool, (among, read) in zip(dealt, pools_read, strict=True):
+        for chosen in pool:
+            yield chosen, read[np.searchsorted(among, chosen)]
 
 
 def _read(

@@ -15,7 +15,7 @@ def workers():
 
 
 @settings(deadline=None)
-@given(st.lists(st.integers()), st.integers(1, 5))
+@given(st.lists(st.integers()), st.integers(0, 5))
 def test_same_items_in_order(items, depth):
     assert list(prefetch(items, depth)) == items
     assert not workers()
@@ -34,7 +34,8 @@ def test_error_comes_after_the_items_before_it():
     assert not workers()
 
 
-def test_never_far_ahead():
+@pytest.mark.parametrize("depth", [0, 1, 3])
+def test_never_far_ahead(depth):
     made = []
 
     def items():
@@ -42,18 +43,18 @@ def test_never_far_ahead():
             made.append(item)
             yield item
 
-    stream = prefetch(items(), 3)
+    stream = prefetch(items(), depth)
     assert not made
     for taken in range(1, 20):
         next(stream)
         time.sleep(0.002)
-        assert len(made) <= taken + 4
+        assert len(made) <= taken + depth + 1
     stream.close()
     assert not workers()
 
 
-def test_made_ahead_while_the_consumer_works():
-    stream = prefetch(iter(range(10)), 4)
+@pytest.mark.parametrize("depth", [0, 1])
+def test_made_ahead_while_the_consumer_works(depth):
     ready = threading.Event()
 
     def items():
@@ -61,7 +62,7 @@ def test_made_ahead_while_the_consumer_works():
         ready.set()
         yield 1
 
-    stream = prefetch(items(), 1)
+    stream = prefetch(items(), depth)
     assert next(stream) == 0
     assert ready.wait(5)
     assert next(stream) == 1
@@ -111,4 +112,4 @@ def test_interrupt_while_waiting_is_prompt():
 
 def test_depth_is_checked():
     with pytest.raises(ValueError, match="depth"):
-        prefetch([1], 0)
+        prefetch([1], -1)

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,7 @@ import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cellport.train.fit.order import Pools, ahead, epoch_pools, minibatches
+from cellport.train.fit.order import Pools, epoch_pools, minibatches
 from cellport.train.reference.scratch import panel_counts
 
 
@@ -75,17 +74,3 @@ def test_counts_on_disk_come_in_the_same_minibatches(first: int, tmp_path: Path)
         np.testing.assert_array_equal(one, other)
         np.testing.assert_array_equal(whole, there)
         np.testing.assert_array_equal(whole, counts[one].toarray())
-
-
-def test_ahead_yields_the_same_and_raises_where_the_iterator_does() -> None:
-    def items() -> Iterator[int]:
-        yield from range(5)
-        raise KeyError("six")
-
-    found = []
-    with pytest.raises(KeyError, match="six"):
-        found.extend(ahead(items()))
-    got = ahead(iter(range(3)))
-    assert next(got) == 0
-    got.close()
-    assert list(ahead(iter([]))) == []
