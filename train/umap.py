@@ -48,9 +48,9 @@ class UmapConfig:
     passes: int = 20
     fewest_steps: int = 200
     most_steps: int = 1000
-    # edges drawn in a step, and cells that an end of each is pushed away from
+    # edges drawn in a step, and cells that are no neighbours that an end of each is pushed from
     edges_a_step: int = 512
-    strangers: int = 5
+    negative_samples: int = 5
     # peak of the one-cycle schedule
     learning_rate: float = 5e-3
 
@@ -224,7 +224,7 @@ def _train(
     """
     ends = torch.from_numpy(np.stack([graph.row, graph.col]).astype(np.int64))
     reach = torch.from_numpy(graph.data).cumsum(0)
-    rate, n_edges, n_strangers = config.learning_rate, config.edges_a_step, config.strangers
+    rate, n_edges, n_negative = (config.learning_rate, config.edges_a_step, config.negative_samples)
     optimiser = torch.optim.AdamW(network.parameters(), lr=rate, weight_decay=0.01, fused=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, rate, total_steps=steps)
     for _ in range(steps):
@@ -233,8 +233,8 @@ def _train(
         cells = ends[:, edge].ravel()
         placed = network(versions[torch.randint(len(versions), cells.shape), cells])
         one, other = placed.chunk(2)
-        stranger = placed[torch.randint(len(placed), (n_edges, n_strangers))]
-        loss = _attraction(one, other) + n_strangers * _repulsion(one.unsqueeze(1), stranger)
+        negative = placed[torch.randint(len(placed), (n_edges, n_negative))]
+        loss = _attraction(one, other) + n_negative * _repulsion(one.unsqueeze(1), negative)
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(network.parameters(), 4.0)

@@ -27,7 +27,7 @@ from cellport.train.fit.checkpoint import (
     run_key,
     save_checkpoint,
 )
-from cellport.train.fit.minibatch import Maker, Minibatch
+from cellport.train.fit.minibatch import Minibatch, MinibatchMaker
 from cellport.train.fit.model import (
     batch_size_and_epochs,
     build_model,
@@ -155,7 +155,7 @@ class _Run:
         self.wrapped, self.optimiser = fabric.setup(self.model, optimiser)
         label = cells.label[self.rows]
         weight = torch.from_numpy(label_weights(label, cells.n_labels))
-        self.maker = Maker(cells, feature_maker(self.model.encoder), weight)
+        self.maker = MinibatchMaker(cells, feature_maker(self.model.encoder), weight)
         self.state = Checkpoint(run_key(cells, config, pools, self.epochs))
 
     def resume(self, checkpoint: Path | None) -> None:

@@ -51,7 +51,7 @@ class Minibatch(NamedTuple):
         return self._replace(**moved)
 
 
-class Maker(NamedTuple):
+class MinibatchMaker(NamedTuple):
     """What minibatches are made with.
 
     Attributes

@@ -11,14 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cellport.runtime.atlas.trajectory import LIBRARY
 from cellport.runtime.columns import MappedBlock
 from cellport.runtime.errors import InputError
 from cellport.runtime.genes.match import Panel
 from cellport.runtime.mapping.transfer import QC
 
 CORRECTED = "X_cellport_corrected"
-# counts a cell, over the panel
-LIBRARY = 1e4
 # a gene is doubtful when its batches hold more of its variance than its cells
 DOUBTFUL = 0.5
 _MOST_DECODED = 4096
