@@ -16,8 +16,12 @@ class FitConfig:
 
     Attributes
     ----------
-    n_latent, n_hidden, dropout, likelihood
-        As in `cellport.models.vae.ModelConfig`.
+    n_latent, n_hidden
+        Dimensions of the latent, and units of each hidden layer.
+    dropout
+        Probability of dropping a hidden unit in training.
+    likelihood
+        ``nb``, negative binomial, or ``zinb``, its zero-inflated kin.
     epochs
         Passes over the cells; chosen from their number when None.
     batch_size
@@ -25,7 +29,8 @@ class FitConfig:
     learning_rate
         Peak of the one-cycle schedule.
     weight_decay, skip_weight_decay
-        Of the network, and of the linear skip from features to labels.
+        How hard weights are drawn to zero, in the network and in the linear skip from features
+        to labels.
     label_weight
         Weight of the label loss beside the evidence lower bound.
     kl_warmup
@@ -33,11 +38,11 @@ class FitConfig:
     patience
         Share of the epochs without a better held-out loss after which training stops.
     seed
-        Of every random choice.
+        Every random choice follows from it: the same seed gives the same atlas.
     device
         ``auto``, ``cpu`` or ``cuda``.
     precision
-        As Lightning Fabric names it, for example ``32-true`` or ``bf16-mixed``.
+        A name of Lightning Fabric's, for example ``32-true`` or ``bf16-mixed``.
     degradation
         What the encoder must withstand.
     """
@@ -90,7 +95,7 @@ class AtlasConfig:
     layer
         Where the raw counts are; found when None.
     name, licence
-        As the manifest and the card state them; the name is that of the file when None.
+        What the manifest and the card state; the name is that of the file when None.
     organism
         ``human`` or ``mouse``; inferred from the gene names when None.
     n_genes

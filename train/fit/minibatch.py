@@ -86,8 +86,10 @@ class MinibatchMaker(NamedTuple):
             float32 CSR [cells, genes], their counts.
         seen
             What the encoder sees of them; the whole counts when None.
-        share, seed
-            As in `Minibatch`.
+        share
+            Which of them this process takes; all when None.
+        seed
+            What torch's random numbers start from in the step.
         """
         own = slice(None) if share is None else slice(share.start, share.stop)
         label = torch.from_numpy(self.cells.label[chosen])
