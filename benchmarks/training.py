@@ -271,7 +271,7 @@ def measure_sizes(options: argparse.Namespace) -> list[dict[str, Any]]:
     from cellport.train.cells import TrainingCells
     from cellport.train.config import FitConfig
     from cellport.train.degrade import Degradation, degrade
-    from cellport.train.features.kernel import feature_maker
+    from cellport.train.features.kernel import FeatureMaker
     from cellport.train.fit.loop import fit
     from cellport.train.labels.calibrate import held_out_share, hold_out
 
@@ -296,7 +296,7 @@ def measure_sizes(options: argparse.Namespace) -> list[dict[str, Any]]:
         row: dict[str, Any] = {"batch_size": size, "epochs": len(losses)}
         row["seconds"] = round(time.perf_counter() - began, 1)
         row["held_out_loss"] = round(min(losses.values()), 2)
-        features_of = feature_maker(model.encoder)
+        features_of = FeatureMaker(model.encoder)
         seen = {"whole": features_of(whole), "degraded": features_of(poor.counts, poor.measured)}
         for name, features in seen.items():
             with torch.inference_mode():

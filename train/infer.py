@@ -15,7 +15,7 @@ from torch import Tensor
 from cellport.models.vae import CountVAE
 from cellport.train.cells import PanelCounts, TrainingCells
 from cellport.train.degrade import Degradation, degrade
-from cellport.train.features.kernel import feature_maker
+from cellport.train.features.kernel import FeatureMaker
 
 Answer = TypeVar("Answer")
 # cells at a time: dense counts of 1,024 cells take 8 MB
@@ -76,7 +76,7 @@ def in_chunks(
 
 def latent_of(model: CountVAE, counts: PanelCounts) -> NDArray[np.float32]:
     """Latent mean of all cells, float32 [cells, latent]."""
-    features_of = feature_maker(model.encoder)
+    features_of = FeatureMaker(model.encoder)
     (latent,) = in_chunks(
         counts.shape[0],
         lambda chunk: (model.encoder.tail(torch.from_numpy(features_of(counts[chunk]))).mean,),
@@ -110,7 +110,7 @@ def encode_cells(
     tuple of ndarray
         Latent mean, float32 [rows, latent], and logits of the labels, float32 [rows, labels].
     """
-    features_of = feature_maker(model.encoder)
+    features_of = FeatureMaker(model.encoder)
 
     def answer(chunk: slice) -> tuple[Tensor, Tensor]:
         some, measured = counts[rows[chunk]], None

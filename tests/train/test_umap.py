@@ -116,7 +116,7 @@ class _Encoded(NamedTuple):
 def halving(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     """A model whose latent is half of the counts, which are its features."""
     monkeypatch.setattr(
-        "cellport.train.infer.feature_maker",
+        "cellport.train.infer.FeatureMaker",
         lambda encoder: lambda counts, measured=None: counts.toarray(),
     )
     return SimpleNamespace(

@@ -19,7 +19,7 @@ from cellport.runtime.errors import TrainingError, first_line
 from cellport.train.cells import TrainingCells
 from cellport.train.config import FitConfig
 from cellport.train.degrade import degrade
-from cellport.train.features.kernel import feature_maker
+from cellport.train.features.kernel import FeatureMaker
 from cellport.train.fit.checkpoint import (
     Checkpoint,
     read_checkpoint,
@@ -155,7 +155,7 @@ class _Run:
         self.wrapped, self.optimiser = fabric.setup(self.model, optimiser)
         label = cells.label[self.rows]
         weight = torch.from_numpy(label_weights(label, cells.n_labels))
-        self.maker = MinibatchMaker(cells, feature_maker(self.model.encoder), weight)
+        self.maker = MinibatchMaker(cells, FeatureMaker(self.model.encoder), weight)
         self.state = Checkpoint(run_key(cells, config, pools, self.epochs))
 
     def resume(self, checkpoint: Path | None) -> None:

@@ -16,8 +16,8 @@ from cellport.train.cells import at_random
 from cellport.train.infer import Fitted
 from cellport.train.structure.clusters import cluster_mixture, leiden
 from cellport.train.structure.components import connected_groups
-from cellport.train.structure.consensus import ConsensusConfig, fit_consensus
-from cellport.train.structure.points import Placed, joined_points
+from cellport.train.structure.consensus import Consensus, ConsensusConfig, fit_consensus
+from cellport.train.structure.points import joined_points
 from cellport.train.structure.roots import (
     RootChoice,
     RootRule,
@@ -152,8 +152,9 @@ def fit_structure(
         )
         return Structure(StructureHead(mixture, None).eval(), summary)
     held_out = fitted.latent[fitted.cells.held_out]
-    points = joined_points([part.placed for part in found], sample, cluster, held_out)
-    on = sum(len(part.placed.rows) for part in found)
+    trajectories = [(part.rows, part.fitted) for part in found]
+    points = joined_points(trajectories, sample, cluster, held_out)
+    on = sum(len(part.rows) for part in found)
     summary |= _described(found)
     summary["cells_on_trajectory"] = round(on / len(rows), 4)
     summary["stray"] = round(float(points.pseudotime_sd.square().mean().sqrt()), 4)
@@ -162,9 +163,10 @@ def fit_structure(
 
 @dataclass(frozen=True, slots=True)
 class _Trajectory:
-    """What was fitted to the cells of a group, names of its milestones, and why it starts there."""
+    """Positions of the cells of a group, what was fitted to them, and names of its milestones."""
 
-    placed: Placed
+    rows: NDArray[np.int64]
+    fitted: Consensus
     names: list[str]
     root: str
 
@@ -212,8 +214,7 @@ def _trajectories(
         names = [annotation.most_common(rows[inside][near]) for near in found.around]
         for milestone, way in zip(found.lineages.cycle, _WAYS_ROUND, strict=False):
             names[milestone] += f" ({way})"
-        placed = Placed(np.flatnonzero(inside), found)
-        yield _Trajectory(placed, names, f"{names[0]} ({root.words})")
+        yield _Trajectory(np.flatnonzero(inside), found, names, f"{names[0]} ({root.words})")
 
 
 def _at_label(
@@ -259,7 +260,7 @@ def _described(found: list[_Trajectory]) -> dict[str, Any]:
     offset, edges, ends, terminals, same_place = 0, [], [], [], []
     names = _unique([name for part in found for name in part.names])
     for part in found:
-        lineages = part.placed.fitted.lineages
+        lineages = part.fitted.lineages
         own = names[offset : offset + len(part.names)]
         edges += [f"{own[start]} -> {own[end]}" for start, end in lineages.edges]
         ends += (lineages.edges + offset).tolist()

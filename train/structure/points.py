@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -18,15 +16,8 @@ from cellport.train.structure.curve import gaussian_mixture, pooled_covariance, 
 _FEWEST_HELD_OUT = 30
 
 
-class Placed(NamedTuple):
-    """A trajectory and int64 positions of the cells on it."""
-
-    rows: NDArray[np.int64]
-    fitted: Consensus
-
-
 def joined_points(
-    trajectories: list[Placed],
+    trajectories: list[tuple[NDArray[np.int64], Consensus]],
     sample: NDArray[np.float32],
     cluster: NDArray[np.int64],
     held_out: NDArray[np.float32],
@@ -36,7 +27,7 @@ def joined_points(
     Parameters
     ----------
     trajectories
-        At least one, of cells of `sample`.
+        Positions of cells in `sample`, and the trajectory that was fitted to them.
     sample, cluster
         float32 [cells, latent] and int64 [cells], what the trajectories were fitted to.
     held_out

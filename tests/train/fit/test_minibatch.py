@@ -8,7 +8,7 @@ from cellport.models.draws import Share
 from cellport.train.cells import TrainingCells
 from cellport.train.config import FitConfig
 from cellport.train.degrade import Degradation, degrade
-from cellport.train.features.kernel import feature_maker
+from cellport.train.features.kernel import FeatureMaker
 from cellport.train.fit.minibatch import MinibatchMaker
 from cellport.train.fit.model import build_model
 
@@ -24,7 +24,7 @@ def _maker(n: int = 60, genes: int = 30) -> MinibatchMaker:
         np.empty(0, np.int64),
     )
     model = build_model(cells, FitConfig(n_hidden=8, n_latent=4))
-    return MinibatchMaker(cells, feature_maker(model.encoder), torch.tensor([1.0, 3.0]))
+    return MinibatchMaker(cells, FeatureMaker(model.encoder), torch.tensor([1.0, 3.0]))
 
 
 def test_a_minibatch_holds_its_cells() -> None:
