@@ -60,7 +60,9 @@ def build_atlas(
     TrainingError
         Too few cells, or training or export failed.
     """
+    # whatever may be refused is refused before hours of training
     _check_size(reference)
+    groups = named_groups(reference, config.label_tree, config.ontology, config.label_ids)
     annotation = CellAnnotation(reference.label, reference.labels, reference.cell_names)
     roots = RootChoice(config.root, config.root_cell)
     check_roots(roots, annotation)
@@ -72,7 +74,6 @@ def build_atlas(
             cells, config.fit, checkpoint, on_progress, config.save_seconds
         )
         held_out = answers_for_held_out_cells(fitted, config.fit.degradation)
-        groups = named_groups(reference, config.label_tree, config.ontology, config.label_ids)
         rules = fit_label_rules(left_out, held_out, reference.labels, groups)
         layout, layout_scores = learn_layout(fitted, config.fit.degradation)
         structure = fit_structure(fitted, annotation, roots)
