@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
+# scVI's, which keeps logarithms finite
 _EPS = 1e-8
 # a share of the counts that a softmax made zero
 _LEAST = 1e-30

@@ -33,6 +33,7 @@ from cellport.train.structure.fit import CellAnnotation, check_roots, fit_struct
 from cellport.train.structure.roots import RootChoice
 from cellport.train.umap import learn_layout
 
+# fewer are no reference, and the novelty table and the map need neighbours
 _FEWEST_CELLS = 20
 
 

@@ -17,6 +17,7 @@ from cellport.runtime.atlas.novelty_table import ARRAYS, NoveltyTable, novelty_p
 from cellport.train.cells import at_random
 from cellport.train.infer import Fitted, encode_layers
 
+# closest where cells are called novel
 P_LEVELS = (1, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.15, 0.1, 0.07, 0.05, 0.03, 0.02, 0.01,
             0.005, 0.002, 0.001)  # fmt: skip
 # beyond those levels, ones that are extrapolated from the scores between 0.05 and 0.001

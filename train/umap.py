@@ -22,6 +22,7 @@ from cellport.train.cells import at_random
 from cellport.train.degrade import Degradation
 from cellport.train.infer import Fitted, encode_cells, in_chunks
 
+# UMAP's default
 N_NEIGHBORS = 15
 # UMAP's curve 1 / (1 + a d^2b) for spread 1 and min_dist 0.5, scanpy's default
 _A, _B = 0.583, 1.334

@@ -16,6 +16,7 @@ _MOST_FACTORS = 50
 # a factor needs a few cells and genes to be more than their noise
 _CELLS_A_FACTOR = 5
 _GENES_A_FACTOR = 3
+# of a gene's variance: a gene that factors explain wholly would rule those that are missing
 _LEAST_NOISE = 0.05
 
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from cellport.runtime.atlas.trajectory import LIBRARY
 from cellport.train.cells import PanelCounts, TrainingCells
 
+# cells at a time: some 100 MB of values
 _CHUNK = 20_000
 
 

@@ -9,6 +9,7 @@ from cellport.models.normalise import PanelNormaliser
 from cellport.train.cells import PanelCounts
 from cellport.train.features.factors import fit_factors
 
+# cells at a time: some 100 MB of values
 _CHUNK = 20_000
 
 

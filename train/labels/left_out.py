@@ -21,6 +21,7 @@ from cellport.train.infer import Fitted, encode_cells, infer
 from cellport.train.novelty import FEWEST_HELD_OUT, NoveltyConfig, fit_novelty, novelty_p
 from cellport.train.progress import OnProgress, unwatched
 
+# a run of fewer would say nothing, as a reference of fewer is refused
 _FEWEST_CELLS = 20
 # cells that are degraded together: they miss the same genes
 _DEGRADED_TOGETHER = 256

@@ -16,6 +16,7 @@ from cellport.runtime.errors import InputError
 from cellport.runtime.sources import open_source
 from cellport.train.progress import OnCells, unwatched
 
+# cells at a time, as mapping reads them
 _CHUNK = 2048
 
 

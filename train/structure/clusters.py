@@ -13,7 +13,9 @@ from sklearn.neighbors import NearestNeighbors
 from cellport.models.structure import GaussianMixture
 from cellport.train.structure.curve import gaussian_mixture, pooled_covariance
 
+# clusters of fewer cells are given to others
 _FEWEST_CELLS = 5
+# of each cell, where the square root of the number of cells is less
 _FEWEST_NEIGHBORS = 15
 # cells whose neighbourhoods are compared at a time
 _CHUNK = 1000

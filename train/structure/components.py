@@ -10,6 +10,8 @@ from scipy.spatial.distance import cdist
 
 from cellport.train.structure.backbone import centres
 
+# centres of a choice of them, choices that vote, and the share of the cells that must vote alike
+# for their group to join others
 _CENTRES = 20
 _VOTES = 9
 _LEAST_SHARE = 0.01
