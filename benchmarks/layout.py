@@ -32,8 +32,11 @@ from splits import data_folder
 
 import cellport
 from cellport.runtime.mapping.atlas import load_atlas
-from cellport.train.api import encode_reference, train_atlas
-from cellport.train.fit.loop import FitConfig, TrainingCells, fit
+from cellport.train.api import train_atlas
+from cellport.train.cells import TrainingCells
+from cellport.train.config import FitConfig
+from cellport.train.fit.loop import fit
+from cellport.train.infer import Fitted, latent_of
 from cellport.train.labels.calibrate import held_out_share, hold_out
 from cellport.train.reference.panel import select_panel
 from cellport.train.reference.reference import read_reference
@@ -74,33 +77,25 @@ def judge(name: str, seeds: int) -> dict[str, Any]:
     whole = read_reference(cells[rows].copy(), labels, batch)
     counts = sp.csr_matrix(cells.X[rows], dtype=np.float32)
     n_known = int(0.7 * len(rows))
-    known = whole.take(np.arange(n_known))
-    genes = select_panel(counts[:n_known], known.batch, 2000)
-    held_out = hold_out(known.label, held_out_share(len(known.label)), np.random.default_rng(0))
+    label, batch_code = whole.label[:n_known], whole.batch[:n_known]
+    genes = select_panel(counts[:n_known], batch_code, 2000)
+    held_out = hold_out(label, held_out_share(n_known), np.random.default_rng(0))
     training = TrainingCells(
         counts[:n_known, genes].tocsr(),
-        known.label,
-        known.batch,
+        label,
+        batch_code,
         len(whole.labels),
         len(whole.batches),
         held_out,
     )
     config = FitConfig(device="cpu")
     model = fit(training, config)
-    everything = TrainingCells(
-        counts[:, genes].tocsr(),
-        whole.label,
-        whole.batch,
-        len(whole.labels),
-        len(whole.batches),
-        held_out,
-    )
-    latent = encode_reference(model, everything)
+    latent = latent_of(model, counts[:, genes].tocsr())
     unseen = latent[n_known:]
     maps = []
     for seed in range(seeds):
-        how = FitConfig(device="cpu", seed=seed)
-        maps.append(seconds_of(lambda: learn_layout(model, training, latent[:n_known], how)[0]))  # noqa: B023
+        fitted = Fitted(model, training, latent[:n_known], seed)
+        maps.append(seconds_of(lambda: learn_layout(fitted, config.degradation)[0]))  # noqa: B023
     scores = [trust(unseen, place(network, unseen)) for _, network in maps]
     umap_seconds, refitted = seconds_of(lambda: refitted_umap(latent))
     return {

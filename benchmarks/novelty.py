@@ -37,12 +37,16 @@ from sklearn.preprocessing import StandardScaler
 from splits import data_folder
 
 from cellport.models.vae import CountVAE
+from cellport.train.cells import TrainingCells
+from cellport.train.config import FitConfig
 from cellport.train.fit.checkpoint import run_key
-from cellport.train.fit.loop import FitConfig, TrainingCells, fit
+from cellport.train.fit.loop import fit
 from cellport.train.fit.model import batch_size_and_epochs
+from cellport.train.fit.order import POOLS
+from cellport.train.infer import infer
 from cellport.train.labels.calibrate import held_out_share
-from cellport.train.labels.left_out import answers_for_unseen_batches
-from cellport.train.novelty import fit_easing, fit_novelty, novelty_p
+from cellport.train.labels.left_out import answers_for_left_out_batches
+from cellport.train.novelty import fit_novelty, fit_p_exponent, novelty_p
 from cellport.train.reference.panel import select_panel
 
 HERE = Path(__file__).parent
@@ -165,8 +169,8 @@ def _case(
     return Case(name, unseen, cells, label, batch, trained, role[trained] == 2, drawn)
 
 
-def easing_of(name: str, seed: int) -> float:
-    """Easing of p-values for a dataset's reference, from models without some of its batches.
+def exponent_of(name: str, seed: int) -> float:
+    """Exponent of p-values for a dataset's reference, from models without some of its batches.
 
     Measured on all its types, once for all of them: it says how far a new batch shifts known
     cells, and would cost three training runs a type.
@@ -174,8 +178,8 @@ def easing_of(name: str, seed: int) -> float:
     case = _case(name, NO_TYPE, *_labelled(name))
     path = case.folder / "unseen"
     path.parent.mkdir(parents=True, exist_ok=True)
-    unseen = answers_for_unseen_batches(_training_cells(case)[0], FitConfig(seed=seed), path)
-    return fit_easing(unseen.novelty_p if unseen else ())
+    left_out = answers_for_left_out_batches(_training_cells(case)[0], FitConfig(seed=seed), path)
+    return fit_p_exponent(left_out.novelty_p if left_out else ())
 
 
 def _training_cells(case: Case) -> tuple[TrainingCells, NDArray[np.int64]]:
@@ -194,11 +198,11 @@ def _training_cells(case: Case) -> tuple[TrainingCells, NDArray[np.int64]]:
     return cells, panel
 
 
-def run_ours(case: Case, easing: float, seed: int) -> tuple[dict[str, Any], NDArray[np.int64]]:
+def run_ours(case: Case, exponent: float, seed: int) -> tuple[dict[str, Any], NDArray[np.int64]]:
     """P-values of cellport for both queries, its false-novel rates, and the panel."""
     cells, panel = _training_cells(case)
     model = _trained(cells, FitConfig(seed=seed), case.folder)
-    novelty = fit_novelty(model, cells, seed, easing)
+    novelty = fit_novelty(infer(model, cells, seed), exponent)
     found: dict[str, Any] = {}
     for where, rows in case.queries.items():
         query = case.cells.X[rows].tocsr().astype(np.float32)[:, panel].tocsr()
@@ -209,7 +213,7 @@ def run_ours(case: Case, easing: float, seed: int) -> tuple[dict[str, Any], NDAr
                 name: round(float((novelty_p(model, novelty, poorer(known)) < 0.05).mean()), 4)
                 for name, poorer in STRESS.items()
             },
-            "easing": round(easing, 4),
+            "easing": round(exponent, 4),
             "ceiling": ceiling(query, case.label[rows] == case.unseen),
         }
     return found, panel
@@ -217,7 +221,7 @@ def run_ours(case: Case, easing: float, seed: int) -> tuple[dict[str, Any], NDAr
 
 def _trained(cells: TrainingCells, config: FitConfig, folder: Path) -> CountVAE:
     _, epochs = batch_size_and_epochs(cells.counts.shape[0], config)
-    key = run_key(cells, config, epochs)
+    key = run_key(cells, config, POOLS, epochs)
     path = folder / f"{key[:16]}.pt"
     if path.exists():
         model: CountVAE = torch.load(path, weights_only=False)
@@ -278,11 +282,11 @@ def judged(case: Case, where: str, strange: NDArray[np.floating]) -> dict[str, f
 def run(names: list[str], only: str | None, seed: int, peers: str | None) -> list[dict[str, Any]]:
     """Measure every case; the peers take all cases in one process each."""
     chosen = [case for case in cases(names, only) if case.queries]
-    easing = {name: easing_of(name, seed) for name in names}
-    print(easing, flush=True)
+    exponent = {name: exponent_of(name, seed) for name in names}
+    print(exponent, flush=True)
     ours = []
     for case in chosen:
-        found, panel = run_ours(case, easing[case.dataset], seed)
+        found, panel = run_ours(case, exponent[case.dataset], seed)
         ours.append(found)
         print(case.dataset, case.unseen, flush=True)
         if peers is not None and not all((case.folder / f"{f}.json").exists() for f in FAMILIES):

@@ -54,15 +54,15 @@ def answers(structure: Structure, latent: NDArray[np.float32]) -> list[NDArray[n
 def fitted(case: Case, seed: int, with_labels: bool, share: float) -> tuple[Trained, Structure]:
     """Model and structure of a share of the cells; without labels they serve to name the root."""
     made = train(case, seed, with_labels, share)
-    roots = RootChoice((case.root,)) if case.root is not None else None
-    return made, fit_structure(made.model, made.latent, made.known, roots, seed)
+    roots = RootChoice((case.root,) if case.root is not None else ())
+    return made, fit_structure(made.fitted, made.known, roots)
 
 
 def trajectory(case: Case, seed: int, with_labels: bool) -> dict[str, Any]:
     """Pseudotime of cells that the model has not seen, its intervals, and the backbone."""
     made, structure = fitted(case, seed, with_labels, TRAINED_ON)
     trained = np.setdiff1d(np.arange(len(case.label)), made.unseen)
-    time_of_trained = answers(structure, made.latent)[3]
+    time_of_trained = answers(structure, made.fitted.latent)[3]
     _, edge, _, time, sd, _ = answers(structure, made.unseen_latent)
     found = {
         "dataset": case.name,
@@ -104,8 +104,8 @@ def peer_trajectories(case: Case, seed: int) -> list[dict[str, Any]]:
 def clusters(case: Case, seed: int, with_labels: bool) -> dict[str, Any]:
     """Agreement of the clusters of an atlas of all cells with their labels."""
     made, structure = fitted(case, seed, with_labels, 1.0)
-    np.savez(case.folder / f"{OURS[with_labels]}.{seed}.npz", embedding=made.latent)
-    found = answers(structure, made.latent)[0].argmax(axis=1)
+    np.savez(case.folder / f"{OURS[with_labels]}.{seed}.npz", embedding=made.fitted.latent)
+    found = answers(structure, made.fitted.latent)[0].argmax(axis=1)
     row = {"dataset": case.name, "seed": seed, "method": OURS[with_labels]}
     return row | {"clusters": len(structure.summary["cluster_names"]), **agreement(case, found)}
 

@@ -11,37 +11,33 @@ from numpy.typing import NDArray
 from structure_cases import Case
 
 from cellport.models.vae import CountVAE
-from cellport.train.api import encode_reference
-from cellport.train.fit.loop import FitConfig, TrainingCells, fit
+from cellport.train.cells import TrainingCells
+from cellport.train.config import FitConfig
+from cellport.train.fit.loop import fit
+from cellport.train.infer import Fitted, infer, latent_of
 from cellport.train.labels.calibrate import held_out_share, hold_out
 from cellport.train.reference.panel import select_panel
-from cellport.train.structure.fit import Annotated
+from cellport.train.structure.fit import CellAnnotation
 
 
 @dataclass(frozen=True)
 class Trained:
-    """A model, the latent of the cells it was made for, and of cells that it has not seen.
+    """A model with the cells it was made for, and the latent of cells that it has not seen.
 
     Attributes
     ----------
-    model
-        In evaluation mode.
-    cells
-        What it was trained on.
-    latent
-        float32 [cells, latent] of these.
+    fitted
+        The model and the cells it was trained on.
     known
-        What is known of them.
+        What they are called.
     unseen
         int64, rows of the case that the model was not made for.
     unseen_latent
         float32 [unseen, latent].
     """
 
-    model: CountVAE
-    cells: TrainingCells
-    latent: NDArray[np.float32]
-    known: Annotated
+    fitted: Fitted
+    known: CellAnnotation
     unseen: NDArray[np.int64]
     unseen_latent: NDArray[np.float32]
 
@@ -71,16 +67,9 @@ def train(case: Case, seed: int, with_labels: bool, share: float = 1.0) -> Train
     path = model_path(case, seed, with_labels, share)
     model = _fitted(path, cells, FitConfig(seed=seed))
     names = case.cells.obs_names.to_numpy(dtype=object)[rows]
-    known = Annotated(label, tuple(labels), names, cells.held_out)
-    whole = TrainingCells(
-        counts[unseen][:, panel].tocsr(), label[:0], batch[:0], cells.n_labels,
-        cells.n_batches, cells.held_out[:0],
-    )  # fmt: skip
-    unseen_latent = encode_reference(model, whole) if len(unseen) else np.zeros((0, 0))
-    return Trained(
-        model, cells, encode_reference(model, cells), known, unseen,
-        unseen_latent.astype(np.float32),
-    )  # fmt: skip
+    known = CellAnnotation(label, tuple(labels), names)
+    unseen_latent = latent_of(model, counts[unseen][:, panel].tocsr())
+    return Trained(infer(model, cells, seed), known, unseen, unseen_latent)
 
 
 def model_path(case: Case, seed: int, with_labels: bool, share: float) -> Path:

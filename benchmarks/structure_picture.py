@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from structure_cases import Case
 from structure_models import Trained
 from structure_truth import shown_names
 
-from cellport.train.fit.loop import FitConfig
+from cellport.train.degrade import Degradation
 from cellport.train.structure.fit import Structure
 from cellport.train.umap import learn_layout, place
 
@@ -58,7 +59,7 @@ def _placed(case: Case, made: Trained) -> NDArray[np.floating]:
     if kept.exists():
         placed: NDArray[np.floating] = np.load(kept)
         return placed
-    network, _ = learn_layout(made.model, made.cells, made.latent, FitConfig())
+    network, _ = learn_layout(replace(made.fitted, seed=0), Degradation())
     placed = place(network, made.unseen_latent)
     np.save(kept, placed)
     return placed

@@ -28,7 +28,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -135,8 +134,8 @@ def _output(command: list[str]) -> str:
 
 def worker(path: Path, panel: Path, batch_size: int, steps: int) -> None:
     """Print the cells a second of training steps, counts on disk and in memory in turn."""
-    from cellport.train.fit.loop import FitConfig, TrainingCells
-    from cellport.train.reference import scratch as store
+    from cellport.train.cells import TrainingCells
+    from cellport.train.config import FitConfig
     from cellport.train.reference.chunks import chunks
     from cellport.train.reference.reference import read_reference
     from cellport.train.reference.scratch import panel_counts
@@ -146,10 +145,9 @@ def worker(path: Path, panel: Path, batch_size: int, steps: int) -> None:
     reference = read_reference(path, LABELS, BATCH)
     names = anndata.read_h5ad(panel, backed="r").var_names
     genes = np.flatnonzero(np.isin(reference.gene_columns["index"].astype(str), names))
-    store.IN_MEMORY = 0
     parts = chunks(reference.counts, genes)
     shape = reference.counts.shape[0], len(genes)
-    with panel_counts(parts, shape, path.with_suffix(f".scratch{batch_size}")) as stored:
+    with panel_counts(parts, shape, path.with_suffix(f".scratch{batch_size}"), 0) as stored:
         nobody = np.empty(0, np.int64)
         runs = {}
         for name, counts in (("disk", stored), ("memory", stored[:])):
@@ -179,15 +177,16 @@ def worker(path: Path, panel: Path, batch_size: int, steps: int) -> None:
 
 def _steps(cells: Any, config: Any) -> Iterator[None]:
     """Take one training step, exactly as `fit` does, each time it is asked."""
+    from cellport.runtime.base.prefetch import prefetch
     from cellport.train.fit import loop as module
-    from cellport.train.fit.order import ahead
+    from cellport.train.fit.order import Pools
     from cellport.train.fit.processes import connect
     from cellport.train.fit.threads import few_threads
 
-    run = module._Run(connect("cpu", config.precision), cells, config)
+    run = module._Run(connect("cpu", config.precision), cells, config, Pools())
     run.wrapped.train()
     with few_threads(run.batch_size * cells.counts.shape[1]):
-        for step, ready in enumerate(ahead(run.minibatches())):
+        for step, ready in enumerate(prefetch(run.minibatches(), 0)):
             run.train_step(0, step, ready)
             yield
 
@@ -202,18 +201,6 @@ def _spend(run: Iterator[None], steps: int) -> tuple[float, float]:
 # --- sampling
 
 
-@contextmanager
-def _pools(cells: int, block: int) -> Iterator[None]:
-    from cellport.train.fit import order as feed
-
-    before = feed.POOL_CELLS, feed.BLOCK_CELLS
-    feed.POOL_CELLS, feed.BLOCK_CELLS = cells, block
-    try:
-        yield
-    finally:
-        feed.POOL_CELLS, feed.BLOCK_CELLS = before
-
-
 def _codes(cells: anndata.AnnData, column: str) -> NDArray[np.int64]:
     codes: NDArray[np.int64] = cells.obs[column].astype("category").cat.codes.to_numpy(np.int64)
     return codes
@@ -221,10 +208,12 @@ def _codes(cells: anndata.AnnData, column: str) -> NDArray[np.int64]:
 
 def measure_sampling(options: argparse.Namespace) -> list[dict[str, Any]]:
     """Held-out scores of models that saw the same cells in another order."""
-    from cellport.train.fit.loop import FitConfig, TrainingCells, fit
-    from cellport.train.fit.order import BLOCK_CELLS, POOL_CELLS
+    from cellport.train.cells import TrainingCells
+    from cellport.train.config import FitConfig
+    from cellport.train.fit.loop import fit
+    from cellport.train.fit.order import POOLS, Pools
+    from cellport.train.infer import encode_layers
     from cellport.train.labels.calibrate import hold_out
-    from cellport.train.novelty import encode_layers
     from cellport.train.reference.panel import select_panel
 
     cells = anndata.read_h5ad(data_folder() / "pbmc_3studies_labelled.h5ad")
@@ -233,10 +222,10 @@ def measure_sampling(options: argparse.Namespace) -> list[dict[str, Any]]:
     counts = counts[:, select_panel(counts, batch, GENES)]
     shuffled = np.random.default_rng(0).permutation(len(label))
     # of 32 blocks instead of 1,024: a pool of 500,000 cells in use is far better mixed
-    small = (32 * BLOCK_CELLS, BLOCK_CELLS)
+    small = Pools(32 * POOLS.block, POOLS.block)
     by_type, by_batch = (shuffled[np.argsort(c[shuffled], kind="stable")] for c in (label, batch))
     ways = {
-        "shuffled whole": (shuffled, (POOL_CELLS, BLOCK_CELLS)),
+        "shuffled whole": (shuffled, POOLS),
         "pools, cells in random order": (shuffled, small),
         "pools, cells sorted by type": (by_type, small),
         "pools, cells sorted by batch": (by_batch, small),
@@ -252,12 +241,12 @@ def measure_sampling(options: argparse.Namespace) -> list[dict[str, Any]]:
                 int(batch.max()) + 1, np.flatnonzero(held[order]),
             )  # fmt: skip
             losses: list[float] = []
-            with _pools(*pools):
-                model = fit(
-                    training,
-                    FitConfig(device="cpu", seed=seed),
-                    report=lambda progress: losses.append(progress.losses.get("held_out", np.inf)),  # noqa: B023
-                )
+            model = fit(
+                training,
+                FitConfig(device="cpu", seed=seed),
+                on_progress=lambda progress: losses.append(progress.losses.get("held_out", np.inf)),  # noqa: B023
+                pools=pools,
+            )
             _, _, logits = encode_layers(model, training.counts[training.held_out])
             known, called = training.label[training.held_out], logits.argmax(1)
             scores.append(
@@ -279,9 +268,11 @@ def measure_sampling(options: argparse.Namespace) -> list[dict[str, Any]]:
 
 def measure_sizes(options: argparse.Namespace) -> list[dict[str, Any]]:
     """Held-out scores of models that saw the same cells in larger and smaller minibatches."""
+    from cellport.train.cells import TrainingCells
+    from cellport.train.config import FitConfig
     from cellport.train.degrade import Degradation, degrade
-    from cellport.train.features.kernel import feature_maker
-    from cellport.train.fit.loop import FitConfig, TrainingCells, fit
+    from cellport.train.features.kernel import FeatureMaker
+    from cellport.train.fit.loop import fit
     from cellport.train.labels.calibrate import held_out_share, hold_out
 
     cells = anndata.read_h5ad(panel_file(generated(options.folder, options.cells)))
@@ -300,12 +291,12 @@ def measure_sizes(options: argparse.Namespace) -> list[dict[str, Any]]:
         model = fit(
             training,
             FitConfig(device="cpu", batch_size=size),
-            report=lambda progress: losses.update(_held_out(progress)),  # noqa: B023
+            on_progress=lambda progress: losses.update(_held_out(progress)),  # noqa: B023
         )
         row: dict[str, Any] = {"batch_size": size, "epochs": len(losses)}
         row["seconds"] = round(time.perf_counter() - began, 1)
         row["held_out_loss"] = round(min(losses.values()), 2)
-        features_of = feature_maker(model.encoder)
+        features_of = FeatureMaker(model.encoder)
         seen = {"whole": features_of(whole), "degraded": features_of(poor.counts, poor.measured)}
         for name, features in seen.items():
             with torch.inference_mode():
@@ -334,13 +325,13 @@ def measure_kills(options: argparse.Namespace) -> dict[str, Any]:
     cells.write_h5ad(folder / "kills.h5ad")
     out = folder / "kills.cellport"
     # the counts go to the scratch file, and the state is saved often within an epoch
-    setting = "from cellport.train import store, fit; store.IN_MEMORY = 0; fit._SAVE_SECONDS = 0.2"
-    start = "from cellport.cli import main; main()"
-    command = [
-        sys.executable, "-c", f"{setting}; {start}", "train", str(folder / "kills.h5ad"),
-        "-o", str(out), "--labels", "cell_type", "--batch", "batch", "--epochs", "15",
-        "--genes", "500", "--device", "cpu",
-    ]  # fmt: skip
+    settings = {
+        "labels": "cell_type", "batch": "batch", "epochs": 15, "n_genes": 500, "device": "cpu",
+        "in_memory": 0, "save_seconds": 0.2,
+    }  # fmt: skip
+    start = f"from cellport import train_atlas; train_atlas(*sys.argv[1:], **{settings})"
+    files = [str(folder / "kills.h5ad"), str(out)]
+    command = [sys.executable, "-c", f"import sys; {start}", *files]
 
     def atlas() -> tuple[str, float]:
         began = time.perf_counter()

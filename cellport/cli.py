@@ -97,7 +97,10 @@ _device = click.option(
               help="Cell at which a trajectory starts; repeatable.")  # fmt: skip
 @click.option("--layer", help="Where the raw counts are: X, raw, or a layer. Found by itself.")
 @click.option("--name", help="Name of the atlas; that of the file by default.")
-@click.option("--licence", default="", help="Licence of the atlas, for its card.")
+@click.option("--source", default="", help="Where the counts came from; the files by default.")
+@click.option("--authors", default="", help="Who made the reference.")
+@click.option("--licence", default="", help="Terms under which the atlas is given away.")
+@click.option("--attribution", default="", help="What whoever passes the atlas on has to say.")
 @click.option("--organism", type=click.Choice(["human", "mouse"]), help="Seen from the gene names.")
 @click.option("--genes", "n_genes", default=2000, show_default=True, type=click.IntRange(10))
 @click.option("--latent", "n_latent", default=30, show_default=True, type=click.IntRange(2, 512))
@@ -128,8 +131,8 @@ def train(reference: tuple[str, ...], out: str, as_json: bool, **settings: Any) 
     if not is_first():
         train_atlas(list(reference), out, **settings)
         return
-    with screen.training() as report:
-        path = train_atlas(list(reference), out, report=report, **settings)
+    with screen.training() as on_progress:
+        path = train_atlas(list(reference), out, on_progress=on_progress, **settings)
     from cellport.runtime.atlas.file import open_atlas_file
 
     _show(open_atlas_file(path), as_json, screen.atlas, _info)

@@ -51,7 +51,7 @@ def run_demo(
     out: Path,
     seed: int,
     training: Callable[[], AbstractContextManager[Callable[[Any], None]]],
-    say: Callable[[str], None],
+    on_progress: Callable[[str], None],
 ) -> DemoResult:
     """Train on the sample's 10x cells, map its Smart-seq2 cells, score and draw them.
 
@@ -63,8 +63,8 @@ def run_demo(
         Of the training.
     training
         Opens a progress bar.
-    say
-        Prints a line.
+    on_progress
+        Called with a line before each step.
     """
     from cellport.picture import draw_labels
     from cellport.train.api import train_atlas
@@ -74,8 +74,8 @@ def run_demo(
     with plain_errors(out, _UNWRITABLE):
         out.mkdir(parents=True, exist_ok=True)
         reference, query = write_sample(out)
-    say(f"Training on lung cells measured with 10x: {reference}")
-    with training() as report:
+    on_progress(f"Training on lung cells measured with 10x: {reference}")
+    with training() as on_training:
         path = train_atlas(
             reference,
             out / "lung-demo.cellport",
@@ -83,12 +83,12 @@ def run_demo(
             batch="donor",
             licence="MIT",
             seed=seed,
-            report=report,
+            on_progress=on_training,
         )
     atlas = load_atlas(path)
     if not all(check.passed for check in verify_atlas(atlas.file)):
         raise AtlasError(f"{path} does not give the answers on this machine that it was made with.")
-    say(f"Mapping lung cells measured with Smart-seq2: {query}")
+    on_progress(f"Mapping lung cells measured with Smart-seq2: {query}")
     mapping = atlas.map(query)
     mapping.write(out / "lung_smartseq2_mapped.h5ad")
 

@@ -35,7 +35,8 @@ if TYPE_CHECKING:
     from cellport.runtime.mapping.pipeline import Stream
     from cellport.runtime.mapping.query import QueryFacts
     from cellport.runtime.mapping.verify import Check
-    from cellport.train.fit.loop import Progress as TrainingProgress
+    from cellport.train.progress import OnProgress
+    from cellport.train.progress import Progress as TrainingProgress
     from cellport.web.server.publish import Published
     from cellport.web.server.serve import Listening
 
@@ -67,7 +68,7 @@ def warm_up() -> None:
 
 
 @contextmanager
-def training() -> Iterator[Callable[[TrainingProgress], None]]:
+def training() -> Iterator[OnProgress]:
     """Show a bar with the losses while a model trains, or ten lines where nobody watches."""
     bar = _bar(
         SpinnerColumn(),
@@ -81,7 +82,7 @@ def training() -> Iterator[Callable[[TrainingProgress], None]]:
 
         said: dict[str, int] = {}
 
-        def report(progress: TrainingProgress) -> None:
+        def on_progress(progress: TrainingProgress) -> None:
             stop_if_pressed()
             if progress.note:
                 say(Text.assemble(("note:", "yellow"), f" {progress.note}"))
@@ -95,7 +96,7 @@ def training() -> Iterator[Callable[[TrainingProgress], None]]:
                 said[progress.part] = tenth
                 say(f"training: {state}")
 
-        yield report
+        yield on_progress
 
 
 class MappingView:
@@ -227,8 +228,11 @@ def atlas(file: AtlasFile) -> None:
         "sha256": file.sha256,
         "format": f"{file.format_version}, needs cellport {m.minimum_runtime} or newer",
         "organism": m.organism or "not stated",
-        "licence": made.licence or "not stated",
         "made": f"{made.created} by {made.made_by}, on {made.cells:,} cells",
+        "source": made.source or "not stated",
+        **({"authors": made.authors} if made.authors else {}),
+        "licence": made.licence or "not stated",
+        **({"attribution": made.attribution} if made.attribution else {}),
         "genes": f"{m.n_genes:,}, for example {', '.join(m.panel.symbols[:5])}",
         "latent": f"{m.n_latent} dimensions",
         "batches": f"{len(m.batches)}: {', '.join(m.batches[:8])}",

@@ -9,7 +9,7 @@ from cellport.models.calibrated import calibrated_probabilities
 from cellport.models.layout import LayoutNetwork
 from cellport.models.novelty import NoveltyScore
 from cellport.models.structure import StructureHead
-from cellport.models.vae import CountVAE, Encoded, EncoderTail
+from cellport.models.vae import CountVAE, Encoded, Encoder, EncoderTail
 
 ANSWERS = ("latent", "novelty_score", "umap", "label_prob")
 STRUCTURE_ANSWERS = (
@@ -69,22 +69,23 @@ class MappingTail(nn.Module):
 
 
 class MappingEncoder(nn.Module):
-    """Raw counts of the panel genes to every answer, self-contained."""
+    """Raw counts of the panel genes to every answer, self-contained.
+
+    Parameters
+    ----------
+    encoder
+        What turns counts into linear features.
+    answer
+        What answers from these.
+    """
 
     weight: Tensor
 
-    def __init__(
-        self,
-        model: CountVAE,
-        softness: float,
-        novelty: NoveltyScore,
-        layout: LayoutNetwork,
-        structure: StructureHead,
-    ) -> None:
+    def __init__(self, encoder: Encoder, answer: MappingTail) -> None:
         super().__init__()
-        self.normalise = model.encoder.normalise
-        self.register_buffer("weight", model.encoder.basis)
-        self.answer = MappingTail(model.encoder.tail, softness, novelty, layout, structure)
+        self.normalise = encoder.normalise
+        self.register_buffer("weight", encoder.basis)
+        self.answer = answer
 
     def forward(self, counts: Tensor) -> tuple[Tensor, ...]:
         """Answer for float [n, genes], raw counts; NaN where a gene was not measured."""

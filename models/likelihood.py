@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
+# scVI's, which keeps logarithms finite
 _EPS = 1e-8
 # a share of the counts that a softmax made zero
 _LEAST = 1e-30
@@ -117,7 +118,7 @@ def softmax_negative_binomial(logits: Tensor, log_theta: Tensor, counts: SparseC
     log_theta
         float [genes], logarithm of the inverse dispersion.
     counts
-        Of the n cells.
+        The n cells, without their zeros.
 
     Returns
     -------
@@ -201,23 +202,10 @@ def _gamma_rises(
 def zero_inflated_log_prob(
     counts: Tensor, mean: Tensor, theta: Tensor, dropout_logit: Tensor
 ) -> Tensor:
-    """Log-probability of counts under a zero-inflated negative binomial.
+    """Log-probability of counts under a zero-inflated negative binomial, float [n, genes].
 
-    Parameters
-    ----------
-    counts, mean, theta
-        As in `negative_binomial_log_prob`.
-    dropout_logit
-        float [n, genes], logit of the probability of an extra zero.
-
-    Returns
-    -------
-    Tensor
-        float [n, genes].
-
-    References
-    ----------
-    Lopez et al. 2018, Nature Methods (scVI).
+    That of `negative_binomial_log_prob`, and `dropout_logit` float [n, genes], the logit of the
+    probability of an extra zero, as in scVI.
     """
     log_prob = negative_binomial_log_prob(counts, mean, theta)
     log_not_dropped = log_prob - softplus(dropout_logit)

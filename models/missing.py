@@ -51,9 +51,9 @@ def expected_values(values: Tensor, measured: Tensor, loading: Tensor, noise: Te
         step = size / (ahead * moved).sum(dim=1, keepdim=True).clamp_min(_TINY)
         factors = factors + step * ahead
         rest = rest - step * moved
-        eased = rest / diagonal
-        left = (rest * eased).sum(dim=1, keepdim=True)
-        ahead = eased + left / size.clamp_min(_TINY) * ahead
+        preconditioned = rest / diagonal
+        left = (rest * preconditioned).sum(dim=1, keepdim=True)
+        ahead = preconditioned + left / size.clamp_min(_TINY) * ahead
         size = left
     return factors @ loading.T
 

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from cellport.models.missing import expected_values
 
+# standard deviations above the mean at which a value is cut, scanpy's usual ``max_value``
 CLIP = 10.0
 
 

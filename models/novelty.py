@@ -7,6 +7,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from cellport.models.feature_layout import FeatureLayout
+
 
 class Groups(NamedTuple):
     """Groups of reference cells in one layer of the encoder.
@@ -40,11 +42,11 @@ class NoveltyScore(nn.Module):
 
     Parameters
     ----------
-    n_scores
-        How many of the features are factor scores.
+    features
+        Which columns of the features are what.
     scores, discriminants, latent
-        Groups in the factor scores, in the discriminants that come after them (None where
-        there are no labels to tell apart) and in the latent.
+        Groups in the factor scores and in the discriminants of whole cells (None where there
+        are no labels to tell apart), and in the latent.
 
     References
     ----------
@@ -53,10 +55,14 @@ class NoveltyScore(nn.Module):
     """
 
     def __init__(
-        self, n_scores: int, scores: Groups, discriminants: Groups | None, latent: Groups
+        self,
+        features: FeatureLayout,
+        scores: Groups,
+        discriminants: Groups | None,
+        latent: Groups,
     ) -> None:
         super().__init__()
-        self.n_scores = n_scores
+        self.features = features
         self.scores = GroupDistance(scores)
         self.discriminants = None if discriminants is None else GroupDistance(discriminants)
         self.latent = GroupDistance(latent)
@@ -67,7 +73,7 @@ class NoveltyScore(nn.Module):
         Parameters
         ----------
         features
-            float [n, n_features], the factor scores, the discriminants and whatever follows.
+            float [n, features].
         latent
             float [n, latent], mean.
 
@@ -76,10 +82,9 @@ class NoveltyScore(nn.Module):
         Tensor
             float [n].
         """
-        score: Tensor = self.scores(features[:, : self.n_scores]) + self.latent(latent)
+        score: Tensor = self.scores(features[:, self.features.scores]) + self.latent(latent)
         if self.discriminants is not None:
-            end = self.n_scores + len(self.discriminants.axes)
-            score = score + self.discriminants(features[:, self.n_scores : end])
+            score = score + self.discriminants(features[:, self.features.discriminants])
         return score
 
 

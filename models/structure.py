@@ -25,7 +25,7 @@ class GaussianMixture:
 
 
 @dataclass(frozen=True, slots=True)
-class Trajectory:
+class TrajectoryPoints:
     """Points along a graph, and what is known at each.
 
     Attributes
@@ -40,8 +40,8 @@ class Trajectory:
         float [points], way from the root.
     fate
         float [points, terminal states], rows sum to 1.
-    stray
-        float [points], standard deviation of the pseudotime that a point stands for.
+    pseudotime_sd
+        float [points], standard deviation of the pseudotime of a cell at the point.
     """
 
     mixture: GaussianMixture
@@ -49,7 +49,7 @@ class Trajectory:
     fraction: Tensor
     pseudotime: Tensor
     fate: Tensor
-    stray: Tensor
+    pseudotime_sd: Tensor
 
 
 class StructureHead(nn.Module):
@@ -76,9 +76,9 @@ class StructureHead(nn.Module):
     fraction: Tensor
     pseudotime: Tensor
     fate: Tensor
-    stray: Tensor
+    pseudotime_sd: Tensor
 
-    def __init__(self, clusters: GaussianMixture, trajectory: Trajectory | None) -> None:
+    def __init__(self, clusters: GaussianMixture, trajectory: TrajectoryPoints | None) -> None:
         super().__init__()
         self.has_trajectory = trajectory is not None
         self.register_buffer("cluster_weight", clusters.weight)
@@ -87,7 +87,7 @@ class StructureHead(nn.Module):
             return
         self.register_buffer("point_weight", trajectory.mixture.weight)
         self.register_buffer("point_bias", trajectory.mixture.bias)
-        for name in ("edge", "fraction", "pseudotime", "fate", "stray"):
+        for name in ("edge", "fraction", "pseudotime", "fate", "pseudotime_sd"):
             self.register_buffer(name, getattr(trajectory, name))
 
     def forward(self, latent: Tensor) -> tuple[Tensor, ...]:
@@ -112,5 +112,5 @@ class StructureHead(nn.Module):
         time = on @ self.pseudotime
         # about the mean, not the difference of two large numbers
         apart = self.pseudotime.unsqueeze(0) - time.unsqueeze(1)
-        sd = (on * (apart.square() + self.stray.square())).sum(dim=1).sqrt()
+        sd = (on * (apart.square() + self.pseudotime_sd.square())).sum(dim=1).sqrt()
         return cluster, edge, fraction.clamp(0.0, 1.0), time, sd, on @ self.fate

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from cellport.models.draws import CellDropout, Share, draw
+from cellport.models.feature_layout import FeatureLayout
 from cellport.models.likelihood import (
     SparseCounts,
     softmax_negative_binomial,
@@ -30,12 +31,11 @@ class ModelConfig:
 
     Attributes
     ----------
-    n_genes, n_batches, n_labels
-        Of the reference; ``n_labels`` is 0 for a reference without labels.
-    n_features
-        Linear features of the genes that the encoder reads.
-    n_factors
-        How many of them, the first ones, are the factor scores that the latent is made of.
+    n_genes, n_batches
+        Panel genes, and batches of the reference.
+    features
+        Linear features of the genes that the encoder reads, and with them how many labels there
+        are; 0 for a reference without labels.
     n_hidden, n_latent
         Width of the hidden layers, and of the latent.
     dropout
@@ -46,9 +46,7 @@ class ModelConfig:
 
     n_genes: int
     n_batches: int
-    n_labels: int
-    n_features: int
-    n_factors: int
+    features: FeatureLayout
     n_hidden: int = 128
     n_latent: int = 30
     dropout: float = 0.1
@@ -62,18 +60,19 @@ class Encoded(NamedTuple):
     ----------
     mean, log_variance
         float [n, latent], of the latent.
-    opinions
-        float [2, n, labels], log-probability of each label by the latent and by the tower.
+    label_log_prob
+        float [2, n, labels], log-probability of each label by the head on the latent and by the
+        tower.
     """
 
     mean: Tensor
     log_variance: Tensor
-    opinions: Tensor
+    label_log_prob: Tensor
 
     @property
     def logits(self) -> Tensor:
-        """Float [n, labels], logarithm of the mean of both opinions' probabilities."""
-        return torch.logsumexp(self.opinions, dim=0) - math.log(len(self.opinions))
+        """Float [n, labels], logarithm of the mean of both probabilities."""
+        return torch.logsumexp(self.label_log_prob, dim=0) - math.log(len(self.label_log_prob))
 
 
 class Losses(NamedTuple):
@@ -101,39 +100,39 @@ class EncoderTail(nn.Module):
     """The encoder from the linear features of the genes on.
 
     The latent comes of the whole cells' factor scores alone: with the discriminants before it,
-    labels tear a continuum into islands. Two parts give an opinion of the label, each trained by
-    a loss of its own: a head on the latent with a linear skip from the features, and a tower
-    beside the latent. The latent alone loses rare types (scANVI's head has no such skip); the
-    mean of the two is right more often than either.
+    labels tear a continuum into islands. Two parts tell the label, each trained by a loss of its
+    own: a head on the latent with a linear skip from the features, and a tower beside the latent.
+    The latent alone loses rare types (scANVI's head has no such skip); the mean of the two is
+    right more often than either.
     """
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        n_hidden, n_labels = config.n_hidden, config.n_labels
-        self.n_factors = config.n_factors
+        n_hidden, features = config.n_hidden, config.features
+        self.features = features
         self.hidden = nn.Sequential(
-            _layer(config.n_factors, n_hidden, config.dropout),
+            _layer(features.n_factors, n_hidden, config.dropout),
             _layer(n_hidden, n_hidden, config.dropout),
         )
         self.mean = nn.Linear(n_hidden, config.n_latent)
         self.log_variance = nn.Linear(n_hidden, config.n_latent)
-        self.head = _label_head(config.n_latent, n_labels)
-        self.skip = _label_head(config.n_features, n_labels, bias=False)
+        self.head = _label_head(config.n_latent, features.n_labels)
+        self.skip = _label_head(features.n_features, features.n_labels, bias=False)
         self.tower = nn.Sequential(
-            _layer(config.n_features, n_hidden, TOWER_DROPOUT),
+            _layer(features.n_features, n_hidden, TOWER_DROPOUT),
             _layer(n_hidden, n_hidden, TOWER_DROPOUT),
-            _label_head(n_hidden, n_labels),
+            _label_head(n_hidden, features.n_labels),
         )
         nn.init.zeros_(self.skip.weight)
 
     def forward(self, features: Tensor) -> Encoded:
-        """Encode float [n, n_features]."""
-        hidden = self.hidden(features[:, : self.n_factors])
+        """Encode float [n, features]."""
+        hidden = self.hidden(features[:, self.features.scores])
         mean = self.mean(hidden)
         log_variance = self.log_variance(hidden).clamp(-10.0, 4.0)
         by_latent = self.head(mean) + self.skip(features)
-        opinions = torch.stack([by_latent, self.tower(features)])
-        return Encoded(mean, log_variance, torch.log_softmax(opinions, dim=2))
+        logits = torch.stack([by_latent, self.tower(features)])
+        return Encoded(mean, log_variance, torch.log_softmax(logits, dim=2))
 
 
 class Encoder(nn.Module):
@@ -149,7 +148,7 @@ class Encoder(nn.Module):
     normaliser
         Counts to centred values.
     basis
-        float [genes, n_features], weight of each centred value in each feature.
+        float [genes, features], weight of each centred value in each feature.
     """
 
     basis: Tensor
@@ -250,7 +249,7 @@ class CountVAE(nn.Module):
         Parameters
         ----------
         features
-            float [n, n_features], linear features of what the encoder sees (thinned, masked).
+            float [n, features], linear features of what the encoder sees (thinned, masked).
         counts
             The cells as they were measured.
         batch
@@ -273,7 +272,7 @@ class CountVAE(nn.Module):
         reconstruction = -self.log_prob(counts, latent, batch).sum() / total
         variance = encoded.log_variance.exp()
         kl = 0.5 * (encoded.mean.square() + variance - 1 - encoded.log_variance).sum() / total
-        return Losses(reconstruction, kl, _label_loss(encoded.opinions, labels, label_weight))
+        return Losses(reconstruction, kl, _label_loss(encoded.label_log_prob, labels, label_weight))
 
 
 def cell_weights(labels: Tensor, weight: Tensor) -> Tensor:
@@ -292,10 +291,10 @@ def cell_weights(labels: Tensor, weight: Tensor) -> Tensor:
     return of_cell / of_cell.sum().clamp_min(1e-6)
 
 
-def _label_loss(opinions: Tensor, labels: Tensor, weight: Tensor) -> Tensor:
+def _label_loss(log_prob: Tensor, labels: Tensor, weight: Tensor) -> Tensor:
     # a where, not an if: the graph must not depend on which cells a minibatch holds
-    if opinions.shape[2] == 0:
-        return opinions.sum()
-    at = labels.clamp_min(0).expand(len(opinions), -1).unsqueeze(2)
-    picked = opinions.gather(2, at).squeeze(2).mean(dim=0)
+    if log_prob.shape[2] == 0:
+        return log_prob.sum()
+    at = labels.clamp_min(0).expand(len(log_prob), -1).unsqueeze(2)
+    picked = log_prob.gather(2, at).squeeze(2).mean(dim=0)
     return -(weight * picked).sum()

@@ -79,8 +79,7 @@ def tiny_cells() -> TinyCells:
 
 @pytest.fixture(scope="session")
 def tiny_config() -> Any:
-    from cellport.train.api import AtlasConfig
-    from cellport.train.fit.loop import FitConfig
+    from cellport.train.config import AtlasConfig, FitConfig
 
     return AtlasConfig(
         labels="cell_type",
@@ -99,7 +98,7 @@ def tiny_atlas_path(
     import torch
 
     from cellport.runtime.atlas.file import write_atlas_file
-    from cellport.train.api import build_atlas
+    from cellport.train.build import build_atlas
     from cellport.train.reference.reference import Reference
 
     labels, label = np.unique(tiny_cells.label, return_inverse=True)

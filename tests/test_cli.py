@@ -346,12 +346,12 @@ def trained(monkeypatch: pytest.MonkeyPatch, tiny_atlas: Any) -> list[Any]:
     asked: list[Any] = []
     members = {name: bytes(tiny_atlas.read(name)) for name in tiny_atlas.members}
 
-    def build(reference: Any, how: Any, checkpoint: Path, report: Any) -> Any:
-        from cellport.train.fit.loop import Progress
+    def build(reference: Any, how: Any, checkpoint: Path, on_progress: Any) -> Any:
+        from cellport.train.progress import Progress
 
         asked.extend([reference, how])
         for epoch in range(1, 21):
-            report(Progress(epoch, 20, {"reconstruction": 100.0 / epoch, "kl": 1.0}))
+            on_progress(Progress(epoch, 20, {"reconstruction": 100.0 / epoch, "kl": 1.0}))
         return tiny_atlas.manifest, members
 
     monkeypatch.setattr("cellport.train.api.build_atlas", build)

@@ -85,20 +85,17 @@ TRAINER = """
 import hashlib, os, random, signal, sys, time
 from pathlib import Path
 import torch
-from cellport.train.fit import loop as fit
-from cellport.train.reference import scratch as store
 from cellport.train.api import train_atlas
 
 cells, out, kills = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
 torch.set_num_threads(1)
-store.IN_MEMORY = 0
-fit._SAVE_SECONDS = 0.05
 
 def start():
     child = os.fork()
     if child == 0:
         how = {"labels": "cell_type", "batch": "donor", "n_genes": 60, "epochs": 4}
-        train_atlas(cells, out, batch_size=16, device="cpu", **how)
+        often = {"in_memory": 0, "save_seconds": 0.05}
+        train_atlas(cells, out, batch_size=16, device="cpu", **how, **often)
         os._exit(0)
     return child
 

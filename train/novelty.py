@@ -14,28 +14,41 @@ from scipy.cluster.vq import kmeans2
 from cellport.models.novelty import GroupDistance, Groups, NoveltyScore
 from cellport.models.vae import CountVAE
 from cellport.runtime.atlas.novelty_table import ARRAYS, NoveltyTable, novelty_p_values
-from cellport.train.features.log_normalise import LIBRARY, label_means
-from cellport.train.fit.loop import TrainingCells
+from cellport.train.cells import at_random
+from cellport.train.infer import Fitted, encode_layers
 
+# closest where cells are called novel
 P_LEVELS = (1, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.15, 0.1, 0.07, 0.05, 0.03, 0.02, 0.01,
             0.005, 0.002, 0.001)  # fmt: skip
 # beyond those levels, ones that are extrapolated from the scores between 0.05 and 0.001
 _TAIL_LEVELS = (1e-4, 1e-6, 1e-9, 1e-13, 1e-18, 1e-25, 1e-36)
 # so that the last level is at 45 times the score of the first: cells beyond it all look alike
 _FLATTEST_TAIL = 0.05
-SHARES = (0.2, 0.4, 0.6, 0.8, 1.0)
+# fewer held-out cells have no tail to speak of
 FEWEST_HELD_OUT = 30
-_BINS = 8
-_MOST_FITTED = 20_000
-_MOST_JUDGED = 2_000
-_COPIES = 4_000
-_SHALLOWEST = 100.0
-_CHUNK = 1024
-# the share of known cells of a new batch that is to fall below itself, and bounds of its price
-_LEVEL = 0.05
-_LEAST_EASING = 0.1
-# where there is one batch: what references of several batches come to, as a rule
-_USUAL_EASING = 0.85
+
+
+@dataclass(frozen=True, slots=True)
+class NoveltyConfig:
+    """How novelty is measured."""
+
+    # shares of the panel genes for which there is a table, and depths for which it has a row
+    shares: tuple[float, ...] = (0.2, 0.4, 0.6, 0.8, 1.0)
+    bins: int = 8
+    # cells at most that the groups, and the table, are fitted to: more add time alone
+    most_fitted: int = 20_000
+    most_judged: int = 2_000
+    # cells to a table at least, the same ones thinned again where they are fewer: 500 to a row,
+    # of which 5 % are 25
+    copies: int = 4_000
+    # counts of the panel down to which they are thinned
+    shallowest: float = 100.0
+    # share of the known cells of a new batch that is to have a p-value below it, and a bound of
+    # the power that brings this about, so that strange cells keep small ones
+    known_p: float = 0.05
+    least_exponent: float = 0.1
+    # that power where there is one batch: what references of several come to, as a rule
+    usual_exponent: float = 0.85
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,18 +61,17 @@ class Novelty:
         The module that scores them.
     arrays
         The table of `cellport.runtime.atlas.novelty_table.NoveltyTable`, by array name.
+    p_exponent
+        Power to which the table's p-values were raised.
     """
 
     score: NoveltyScore
     arrays: dict[str, NDArray[np.float32]]
+    p_exponent: float
 
 
 def fit_novelty(
-    model: CountVAE,
-    cells: TrainingCells,
-    seed: int,
-    easing: float = 1.0,
-    shares: tuple[float, ...] = SHARES,
+    fitted: Fitted, p_exponent: float = 1.0, config: NoveltyConfig = NoveltyConfig()
 ) -> Novelty:
     """Measure the groups of the reference, and how strange its held-out cells look.
 
@@ -69,55 +81,55 @@ def fit_novelty(
 
     Parameters
     ----------
-    model
-        Trained, in evaluation mode.
-    cells
-        What it was trained on, with the cells held out of it; where fewer than 30 were, all
-        cells stand in for them, and p-values of new cells come out somewhat too small.
-    seed
-        Of the choice of cells, and of their thinning.
-    easing
-        Power to which p-values are raised, from `fit_easing`; 1 where queries are of the
+    fitted
+        The model and its cells; where fewer than 30 were held out, all cells stand in for them,
+        and p-values of new cells come out somewhat too small.
+    p_exponent
+        Power to which p-values are raised, from `fit_p_exponent`; 1 where queries are of the
         reference's own batches.
-    shares
-        Shares of the panel genes for which there is to be a table.
+    config
+        How novelty is measured.
     """
-    rng = np.random.default_rng(seed)
-    trained = np.setdiff1d(np.arange(cells.counts.shape[0]), cells.held_out)
-    trained = _some(trained, _MOST_FITTED, rng)
+    model, cells = fitted.model, fitted.cells
+    rng = np.random.default_rng(fitted.seed)
+    trained = at_random(cells.trained, config.most_fitted, rng)
     features, latent, logits = encode_layers(model, cells.counts[trained])
-    group = _groups(cells.label[trained], latent, logits, seed)
+    group = _groups(cells.label[trained], latent, logits, fitted.seed)
     enough = len(cells.held_out) >= FEWEST_HELD_OUT
-    judged = _some(cells.held_out if enough else trained, _MOST_JUDGED, rng)
+    judged = at_random(cells.held_out if enough else trained, config.most_judged, rng)
     judged_features, judged_latent, _ = encode_layers(model, cells.counts[judged])
-    n = model.config.n_factors
-    scores, discriminants = slice(n), slice(n, n + model.config.n_labels)
-    told_apart = features[:, discriminants].any()
+    layout = model.config.features
+
+    def of_features(columns: slice) -> Groups:
+        return fit_groups(features[:, columns], group, judged_features[:, columns])
+
     score = NoveltyScore(
-        n,
-        fit_groups(features[:, scores], group, judged_features[:, scores]),
-        fit_groups(features[:, discriminants], group, judged_features[:, discriminants])
-        if told_apart
-        else None,
+        layout,
+        of_features(layout.scores),
+        of_features(layout.discriminants) if features[:, layout.discriminants].any() else None,
         fit_groups(latent, group, judged_latent),
     ).eval()
-    arrays = _null_table(model, score, cells.counts[judged], shares, rng)
-    arrays["novelty_p"] **= np.float32(easing)
-    return Novelty(score, arrays)
+    arrays = _null_table(model, score, cells.counts[judged], config, rng)
+    arrays["novelty_p"] **= np.float32(p_exponent)
+    return Novelty(score, arrays, p_exponent)
 
 
-def fit_easing(unseen_p: Sequence[NDArray[np.float32]]) -> float:
+def fit_p_exponent(
+    left_out_p: Sequence[NDArray[np.float32]], config: NoveltyConfig = NoveltyConfig()
+) -> float:
     """Power to which p-values are raised so that a new batch does not look novel as a whole.
 
     Held-out cells share their batches with the trained ones, and no query does. Models
-    trained without some batches say how strange known types of an unseen batch look, and to
+    trained without some batches say how strange known types of such a batch look, and to
     which power 5 % of their cells are below 0.05. They know fewer batches than the model in
     use, for which that is too careful: it takes the root of that power.
 
     Parameters
     ----------
-    unseen_p
+    left_out_p
         float32 [cells] for each group of batches left out: p-values of its cells.
+    config
+        How novelty is measured.
 
     Returns
     -------
@@ -129,43 +141,25 @@ def fit_easing(unseen_p: Sequence[NDArray[np.float32]]) -> float:
     Dunn, Wasserman and Ramdas 2022, JASA, "Distribution-free prediction sets for two-layer
     hierarchical models": groups count alike, whatever their numbers of cells.
     """
-    if not unseen_p:
-        return _USUAL_EASING
-    p = np.concatenate(unseen_p).astype(np.float64)
-    weight = np.concatenate([np.full(len(one), 1 / len(one)) for one in unseen_p])
+    if not left_out_p:
+        return config.usual_exponent
+    p = np.concatenate(left_out_p).astype(np.float64)
+    weight = np.concatenate([np.full(len(one), 1 / len(one)) for one in left_out_p])
     order = np.argsort(p)
-    below = weight[order].cumsum() / len(unseen_p)
-    reached = max(p[order[np.searchsorted(below, _LEVEL)]], 1e-300)
-    return float(np.sqrt(np.clip(np.log(_LEVEL) / np.log(reached), _LEAST_EASING, 1.0)))
+    below = weight[order].cumsum() / len(left_out_p)
+    reached = max(p[order[np.searchsorted(below, config.known_p)]], 1e-300)
+    power = np.log(config.known_p) / np.log(reached)
+    return float(np.sqrt(np.clip(power, config.least_exponent, 1.0)))
 
 
 def novelty_p(
     model: CountVAE, novelty: Novelty, counts: NDArray[np.float32]
 ) -> NDArray[np.float32]:
     """Novelty p-values of dense counts, float32 [n]; NaN where a gene was not measured."""
-    features, latent, _ = encode_layers(model, counts)
-    with torch.inference_mode():
-        score = novelty.score(torch.from_numpy(features), torch.from_numpy(latent)).numpy()
+    library, score = _scored(model, novelty.score, counts)
     table = NoveltyTable(*(novelty.arrays[name] for name in ARRAYS))
     share = float(np.isfinite(counts[:1]).mean())
-    return novelty_p_values(table, score, np.nansum(counts, axis=1), share)
-
-
-def encode_layers(
-    model: CountVAE, counts: sp.csr_matrix | NDArray[np.float32]
-) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
-    """Linear features, latent mean and logits of cells, float32 [n, ...] each."""
-    parts = []
-    with torch.inference_mode():
-        for start in range(0, counts.shape[0], _CHUNK):
-            some = counts[start : start + _CHUNK]
-            dense = some if isinstance(some, np.ndarray) else some.toarray()
-            values, _ = model.encoder.normalise(torch.from_numpy(dense))
-            features = values @ model.encoder.basis
-            encoded = model.encoder.tail(features)
-            parts.append((features, encoded.mean, encoded.logits))
-    features, latent, logits = (torch.cat(layer).numpy() for layer in zip(*parts, strict=True))
-    return features, latent, logits
+    return novelty_p_values(table, score, library, share)
 
 
 def fit_groups(
@@ -230,29 +224,24 @@ def _null_table(
     model: CountVAE,
     score: NoveltyScore,
     counts: sp.csr_matrix,
-    shares: tuple[float, ...],
+    config: NoveltyConfig,
     rng: np.random.Generator,
 ) -> dict[str, NDArray[np.float32]]:
-    copies = max(2, -(-_COPIES // counts.shape[0]))
+    """Scores of held-out cells by share of the genes and by depth, at each p-value."""
+    copies = max(2, -(-config.copies // counts.shape[0]))
     depth, scores = [], []
-    for share in shares:
-        library, found = (
-            np.concatenate(part)
-            for part in zip(
-                *(
-                    _judge(model, score, _poorer(counts, share, copy % 2 == 1, rng))
-                    for copy in range(copies)
-                ),
-                strict=True,
-            )
-        )
-        order = np.argsort(library, kind="stable")
-        bins = np.array_split(order, _BINS)
+    for share in config.shares:
+        parts = []
+        for copy in range(copies):
+            least = config.shallowest if copy % 2 else None
+            parts.append(_scored(model, score, _poorer(counts, share, least, rng)))
+        library, found = (np.concatenate(part) for part in zip(*parts, strict=True))
+        bins = np.array_split(np.argsort(library, kind="stable"), config.bins)
         depth.append([np.log1p(library[rows]).mean() for rows in bins])
         scores.append(
             _with_tail(np.stack([np.quantile(found[r], 1 - np.array(P_LEVELS)) for r in bins]))
         )
-    table = {"novelty_p": (*P_LEVELS, *_TAIL_LEVELS), "novelty_share": shares,
+    table = {"novelty_p": (*P_LEVELS, *_TAIL_LEVELS), "novelty_share": config.shares,
              "novelty_depth": depth, "novelty_score": scores}  # fmt: skip
     return {name: np.asarray(values, dtype=np.float32) for name, values in table.items()}
 
@@ -271,13 +260,13 @@ def _with_tail(scores: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _poorer(
-    counts: sp.csr_matrix, share: float, thinned: bool, rng: np.random.Generator
+    counts: sp.csr_matrix, share: float, shallowest: float | None, rng: np.random.Generator
 ) -> NDArray[np.float32]:
-    """Cells as a shallower query with a share of the genes would hold them; NaN = missing."""
+    """Cells with a share of the genes, NaN elsewhere, and thinned down to so many counts."""
     values = np.rint(counts.toarray()).astype(np.int64)
-    if thinned:
+    if shallowest is not None:
         library = np.maximum(values.sum(axis=1, keepdims=True), 1)
-        lowest = np.log(np.minimum(1.0, _SHALLOWEST / library))
+        lowest = np.log(np.minimum(1.0, shallowest / library))
         values = rng.binomial(values, np.exp(lowest * rng.random(library.shape)))
     poorer: NDArray[np.float32] = values.astype(np.float32)
     n_genes = counts.shape[1]
@@ -286,23 +275,11 @@ def _poorer(
     return poorer
 
 
-def _judge(
+def _scored(
     model: CountVAE, score: NoveltyScore, counts: NDArray[np.float32]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Library size over the genes that were measured, and novelty score, float32 [n] each."""
     features, latent, _ = encode_layers(model, counts)
     with torch.inference_mode():
         found = score(torch.from_numpy(features), torch.from_numpy(latent)).numpy()
     return np.nansum(counts, axis=1), found
-
-
-def _some(rows: NDArray[np.int64], most: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    return rows if len(rows) <= most else np.sort(rng.choice(rows, most, replace=False))
-
-
-def label_profiles(cells: TrainingCells) -> NDArray[np.float32]:
-    """Mean log-normalised profile (10,000 counts a cell) of each label, float32 [labels, genes].
-
-    Without labels there is one row, the mean of all cells.
-    """
-    label = cells.label if cells.n_labels else np.zeros_like(cells.label)
-    return label_means(cells.counts, label, max(1, cells.n_labels), LIBRARY).astype(np.float32)

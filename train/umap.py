@@ -7,6 +7,8 @@ and optimise anew.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -16,66 +18,79 @@ from sklearn.neighbors import NearestNeighbors
 from torch import Tensor, nn
 
 from cellport.models.layout import LayoutNetwork
-from cellport.models.vae import CountVAE
+from cellport.train.cells import at_random
 from cellport.train.degrade import Degradation
-from cellport.train.features.kernel import encode_cells
-from cellport.train.fit.loop import FitConfig, TrainingCells
+from cellport.train.infer import Fitted, encode_cells, in_chunks
 
+# UMAP's default
 N_NEIGHBORS = 15
 # UMAP's curve 1 / (1 + a d^2b) for spread 1 and min_dist 0.5, scanpy's default
 _A, _B = 0.583, 1.334
-# more cells cost time in the search for neighbours
-_MOST_CELLS = 20_000
-# cells that miss the same genes
-_CHUNK = 64
 # cells placed at a time: half a million at once would take hundreds of megabytes
 _PLACED = 4096
-# a map that starts with a fold seldom loses it, so several start and the best goes on
-_STARTS = 4
-_START_SHARE = 0.25
-_FEWEST_STEPS, _MOST_STEPS = 200, 1000
-_PASSES = 20
-_EDGES_A_STEP = 512
-_STRANGERS = 5
-_LEARNING_RATE = 5e-3
+# cells that are degraded together: they miss the same genes
+_DEGRADED_TOGETHER = 64
 # of the squared distance of two cells, so that its logarithm is finite
 _LEAST_SQUARE = 1e-3
-_JUDGED = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class UmapConfig:
+    """How the map is trained."""
+
+    # cells it learns from at most: more cost time in the search for neighbours
+    most_cells: int = 20_000
+    # a map that starts with a fold seldom loses it, so several start for a share of the steps,
+    # and the one that keeps most neighbours of so many cells goes on
+    starts: int = 4
+    start_share: float = 0.25
+    judged: int = 1000
+    # how often each edge is drawn on average, where the bounds of the steps let it
+    passes: int = 20
+    fewest_steps: int = 200
+    most_steps: int = 1000
+    # edges drawn in a step, and cells that are no neighbours that an end of each is pushed from
+    edges_a_step: int = 512
+    negative_samples: int = 5
+    # peak of the one-cycle schedule
+    learning_rate: float = 5e-3
 
 
 def learn_layout(
-    model: CountVAE, cells: TrainingCells, latent: NDArray[np.float32], config: FitConfig
+    fitted: Fitted, degradation: Degradation, config: UmapConfig = UmapConfig()
 ) -> tuple[LayoutNetwork, dict[str, float | int]]:
     """Train the map of a reference and judge it by the cells held out.
 
     Parameters
     ----------
-    model
-        Trained, in evaluation mode.
-    cells
-        The reference.
-    latent
-        float32 [cells, latent], of the reference.
+    fitted
+        The model and its cells.
+    degradation
+        What the map must withstand.
     config
-        How the model was trained: seed and degradation.
+        How it is trained.
 
     Returns
     -------
     tuple
         The network, and `layout_trust` of the held-out cells.
     """
-    rng = np.random.default_rng(config.seed)
-    rows = np.setdiff1d(np.arange(len(latent)), cells.held_out)
-    if len(rows) > _MOST_CELLS:
-        rows = np.sort(rng.choice(rows, _MOST_CELLS, replace=False))
-    degraded = _encode_degraded(model, cells, rows, config.degradation, rng)
-    network = fit_layout(latent[rows], degraded, config.seed)
-    unseen = latent[cells.held_out]
-    return network, layout_trust(unseen, place(network, unseen), config.seed)
+    cells, latent, seed = fitted.cells, fitted.latent, fitted.seed
+    rng = np.random.default_rng(seed)
+    rows = at_random(cells.trained, config.most_cells, rng)
+    degraded, _ = encode_cells(
+        fitted.model, cells.counts, rows, _DEGRADED_TOGETHER, degradation, rng
+    )
+    network = fit_layout(latent[rows], degraded, seed, config)
+    held_out = latent[cells.held_out]
+    return network, layout_trust(held_out, place(network, held_out), seed)
 
 
 def fit_layout(
-    latent: NDArray[np.float32], degraded: NDArray[np.float32], seed: int
+    latent: NDArray[np.float32],
+    degraded: NDArray[np.float32],
+    seed: int,
+    config: UmapConfig = UmapConfig(),
 ) -> LayoutNetwork:
     """Train a network that places neighbours in the latent side by side on a plane.
 
@@ -88,7 +103,9 @@ def fit_layout(
         for the cells in half of what the network sees, so that poor cells land where whole
         ones do.
     seed
-        Of the weights and the order of training.
+        What decides the weights to start from and the order of training.
+    config
+        How it is trained.
 
     Returns
     -------
@@ -102,24 +119,23 @@ def fit_layout(
     """
     graph = neighbor_graph(latent)
     versions = torch.from_numpy(np.stack([latent, degraded]))
-    steps = int(np.clip(_PASSES * graph.nnz / _EDGES_A_STEP, _FEWEST_STEPS, _MOST_STEPS))
+    wanted = config.passes * graph.nnz // config.edges_a_step
+    steps = min(max(wanted, config.fewest_steps), config.most_steps)
     torch.manual_seed(seed)
-    starts = [_flat_network(latent, degraded) for _ in range(_STARTS)]
+    starts = [_flat_network(latent, degraded) for _ in range(config.starts)]
     for start in starts:
-        _train(start, versions, graph, int(_START_SHARE * steps))
-    sample = latent[np.random.default_rng(seed).permutation(len(latent))[:_JUDGED]]
+        _train(start, versions, graph, int(config.start_share * steps), config)
+    sample = latent[np.random.default_rng(seed).permutation(len(latent))[: config.judged]]
     network = max(starts, key=lambda start: _trust(sample, place(start, sample)))
-    _train(network, versions, graph, steps)
+    _train(network, versions, graph, steps, config)
     return network.eval()
 
 
 def place(network: LayoutNetwork, latent: NDArray[np.float32]) -> NDArray[np.float32]:
     """Place float32 [cells, latent] on the map, float32 [cells, 2]."""
-    placed = np.empty((len(latent), 2), np.float32)
-    with torch.inference_mode():
-        for start in range(0, len(latent), _PLACED):
-            some = torch.from_numpy(latent[start : start + _PLACED])
-            placed[start : start + _PLACED] = network(some).numpy()
+    (placed,) = in_chunks(
+        len(latent), lambda chunk: (network(torch.from_numpy(latent[chunk])),), _PLACED
+    )
     return placed
 
 
@@ -128,14 +144,7 @@ def layout_trust(
 ) -> dict[str, float | int]:
     """Trustworthiness of a map for the given cells: are neighbours there neighbours in truth.
 
-    Parameters
-    ----------
-    latent
-        float32 [cells, latent].
-    placed
-        float32 [cells, 2].
-    seed
-        Of a sample of 2,000 cells, where there are more.
+    Of more than 2,000 cells `seed` chooses as many.
 
     Returns
     -------
@@ -156,38 +165,20 @@ def layout_trust(
     }
 
 
-def _encode_degraded(
-    model: CountVAE,
-    cells: TrainingCells,
-    rows: NDArray[np.int64],
-    degradation: Degradation,
-    rng: np.random.Generator,
-) -> NDArray[np.float32]:
-    encoded = encode_cells(model.encoder, cells.counts, rows, _CHUNK, degradation, rng)
-    return np.concatenate([part.mean.numpy() for part in encoded])
-
-
 def _trust(latent: NDArray[np.float32], placed: NDArray[np.float32]) -> float:
     k = min(N_NEIGHBORS, (len(latent) - 1) // 2)
     return float(trustworthiness(latent, placed, n_neighbors=k))
 
 
-def neighbor_graph(latent: NDArray[np.float32], n_neighbors: int = N_NEIGHBORS) -> coo_matrix:
-    """UMAP's fuzzy graph of nearest neighbours.
-
-    Parameters
-    ----------
-    latent
-        float32 [cells, latent], at least three cells.
-    n_neighbors
-        Of each cell; fewer in a reference that has fewer.
+def neighbor_graph(latent: NDArray[np.float32]) -> coo_matrix:
+    """UMAP's fuzzy graph of the 15 nearest neighbours in float32 [cells, latent], three or more.
 
     Returns
     -------
     coo_matrix
         float64 [cells, cells], symmetric, weights above 0 and at most 1.
     """
-    n_cells, k = len(latent), min(n_neighbors, len(latent) - 1)
+    n_cells, k = len(latent), min(N_NEIGHBORS, len(latent) - 1)
     distance, neighbor = NearestNeighbors(n_neighbors=k).fit(latent).kneighbors()
     beyond = distance - distance[:, :1]
     weight = np.exp(-beyond / _bandwidth(beyond, np.log2(k + 1), 1e-3 * distance.mean())[:, None])
@@ -225,25 +216,26 @@ def _flat_network(latent: NDArray[np.float32], degraded: NDArray[np.float32]) ->
     )  # fmt: skip
 
 
-def _train(network: LayoutNetwork, versions: Tensor, graph: coo_matrix, steps: int) -> None:
+def _train(
+    network: LayoutNetwork, versions: Tensor, graph: coo_matrix, steps: int, config: UmapConfig
+) -> None:
     """Minimise UMAP's cross-entropy over edges drawn by weight.
 
     ``versions`` is float [versions, cells, latent]: what each end of an edge may be seen as.
     """
     ends = torch.from_numpy(np.stack([graph.row, graph.col]).astype(np.int64))
     reach = torch.from_numpy(graph.data).cumsum(0)
-    optimiser = torch.optim.AdamW(
-        network.parameters(), lr=_LEARNING_RATE, weight_decay=0.01, fused=True
-    )
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, _LEARNING_RATE, total_steps=steps)
+    rate, n_edges, n_negative = (config.learning_rate, config.edges_a_step, config.negative_samples)
+    optimiser = torch.optim.AdamW(network.parameters(), lr=rate, weight_decay=0.01, fused=True)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, rate, total_steps=steps)
     for _ in range(steps):
-        drawn = torch.rand(_EDGES_A_STEP, dtype=torch.float64) * reach[-1]
+        drawn = torch.rand(n_edges, dtype=torch.float64) * reach[-1]
         edge = torch.searchsorted(reach, drawn).clamp_max(len(reach) - 1)
         cells = ends[:, edge].ravel()
         placed = network(versions[torch.randint(len(versions), cells.shape), cells])
         one, other = placed.chunk(2)
-        stranger = placed[torch.randint(len(placed), (_EDGES_A_STEP, _STRANGERS))]
-        loss = _attraction(one, other) + _STRANGERS * _repulsion(one.unsqueeze(1), stranger)
+        negative = placed[torch.randint(len(placed), (n_edges, n_negative))]
+        loss = _attraction(one, other) + n_negative * _repulsion(one.unsqueeze(1), negative)
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(network.parameters(), 4.0)

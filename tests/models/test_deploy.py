@@ -6,6 +6,7 @@ import torch
 
 from cellport.models.calibrated import calibrated_probabilities
 from cellport.models.deploy import ExpectedCounts, MappingEncoder, MappingTail
+from cellport.models.feature_layout import FeatureLayout
 from cellport.models.layout import LayoutNetwork
 from cellport.models.normalise import PanelNormaliser
 from cellport.models.novelty import Groups, NoveltyScore
@@ -15,23 +16,25 @@ from cellport.models.vae import CountVAE, ModelConfig
 GENES, FACTORS, OTHERS = 9, 5, 2
 
 
+def _features(labels: int) -> FeatureLayout:
+    return FeatureLayout(FACTORS, labels, OTHERS)
+
+
 def _model(labels: int = 3, likelihood: str = "nb") -> CountVAE:
     torch.manual_seed(1)
     normaliser = PanelNormaliser(
         torch.full((GENES,), 1 / GENES), torch.rand(GENES), 0.1 + torch.rand(GENES)
     )
-    features = FACTORS + labels + OTHERS
+    features = _features(labels)
     config = ModelConfig(
         GENES,
         2,
-        labels,
         features,
-        FACTORS,
         n_hidden=8,
         n_latent=4,
         likelihood=likelihood,  # type: ignore[arg-type]
     )
-    return CountVAE(config, normaliser, torch.randn(GENES, config.n_features)).eval()
+    return CountVAE(config, normaliser, torch.randn(GENES, features.n_features)).eval()
 
 
 def _novelty(labels: int) -> NoveltyScore:
@@ -39,7 +42,7 @@ def _novelty(labels: int) -> NoveltyScore:
         return Groups(torch.eye(width), torch.zeros(width), torch.randn(2, width), 1.0, 1.0)
 
     discriminants = groups(labels) if labels else None
-    return NoveltyScore(FACTORS, groups(FACTORS), discriminants, groups(4)).eval()
+    return NoveltyScore(_features(labels), groups(FACTORS), discriminants, groups(4)).eval()
 
 
 def _layout() -> LayoutNetwork:
@@ -66,7 +69,8 @@ def test_answers_are_the_latent_mean_and_calibrated_probabilities(softness: floa
     model = _model()
     novelty = _novelty(3)
     layout, structure = _layout(), _structure()
-    encoder = MappingEncoder(model, softness, novelty, layout, structure)
+    tail = MappingTail(model.encoder.tail, softness, novelty, layout, structure)
+    encoder = MappingEncoder(model.encoder, tail)
     latent, score, place, prob, cluster = encoder(_counts())
     encoded = model.encoder(_counts())
     torch.testing.assert_close(latent, encoded.mean)
@@ -80,9 +84,9 @@ def test_answers_are_the_latent_mean_and_calibrated_probabilities(softness: floa
 
 def test_without_labels_there_are_no_probabilities() -> None:
     model, others = _model(labels=0), (0.0, _novelty(0), _layout(), _structure())
-    whole = MappingEncoder(model, *others)(_counts())
-    tail = MappingTail(model.encoder.tail, *others)(torch.zeros(6, FACTORS + OTHERS))
-    for answers in (whole, tail):
+    tail = MappingTail(model.encoder.tail, *others)
+    whole = MappingEncoder(model.encoder, tail)(_counts())
+    for answers in (whole, tail(torch.zeros(6, FACTORS + OTHERS))):
         assert [tuple(answer.shape) for answer in answers] == [(6, 4), (6,), (6, 2), (6, 3)]
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from cellport.models.feature_layout import FeatureLayout
 from cellport.models.novelty import GroupDistance, Groups, NoveltyScore
 
 
@@ -29,10 +30,11 @@ def test_a_cell_at_a_centre_far_from_the_origin_is_not_strange() -> None:
 
 @pytest.mark.parametrize("labels", [0, 2])
 def test_score_adds_up_the_layers(labels: int) -> None:
+    layout = FeatureLayout(3, labels, 2)
     discriminants = _groups(labels) if labels else None
-    score = NoveltyScore(3, _groups(3), discriminants, _groups(4))
-    features, latent = torch.randn(5, 3 + labels), torch.randn(5, 4)
+    score = NoveltyScore(layout, _groups(3), discriminants, _groups(4))
+    features, latent = torch.randn(5, layout.n_features), torch.randn(5, 4)
     expected = GroupDistance(_groups(3))(features[:, :3]) + GroupDistance(_groups(4))(latent)
     if labels:
-        expected = expected + GroupDistance(_groups(labels))(features[:, 3:])
+        expected = expected + GroupDistance(_groups(labels))(features[:, 3 : 3 + labels])
     torch.testing.assert_close(score(features, latent), expected)

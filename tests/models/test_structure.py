@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cellport.models.structure import GaussianMixture, StructureHead, Trajectory
+from cellport.models.structure import GaussianMixture, StructureHead, TrajectoryPoints
 
 
 def _mixture(means: torch.Tensor, width: float = 0.1) -> GaussianMixture:
@@ -19,13 +19,13 @@ def _line() -> StructureHead:
     means = torch.cat([means, torch.tensor([[0.0, 5.0]])])
     edge = torch.stack([x < 1, x >= 1], dim=1).float()
     padding = torch.zeros(1)
-    trajectory = Trajectory(
+    trajectory = TrajectoryPoints(
         _mixture(means),
         torch.cat([edge, torch.zeros(1, 2)]),
         torch.cat([x % 1, padding]),
         torch.cat([x / 2, padding]),
         torch.cat([torch.ones(41), padding]).unsqueeze(1),
-        stray=torch.full((42,), 0.02),
+        pseudotime_sd=torch.full((42,), 0.02),
     )
     return StructureHead(_mixture(torch.tensor([[0.0, 0.0], [2.0, 0.0]])), trajectory).eval()
 
@@ -36,7 +36,7 @@ def test_a_cell_on_the_line_is_placed_there() -> None:
     assert edge.argmax(1).tolist() == [0, 1]
     torch.testing.assert_close(fraction.diagonal(), torch.full((2,), 0.5), atol=0.02, rtol=0)
     torch.testing.assert_close(time, torch.tensor([0.25, 0.75]), atol=0.01, rtol=0)
-    # half the width of the noise, as pseudotime is half the way, and the stray on top
+    # half the width of the noise, as pseudotime is half the way, and that of the points on top
     torch.testing.assert_close(sd, torch.full((2,), (0.05**2 + 0.02**2) ** 0.5), atol=3e-3, rtol=0)
     torch.testing.assert_close(fate, torch.ones(2, 1))
 

@@ -5,11 +5,12 @@ import pytest
 import torch
 
 from cellport.models.draws import Share
+from cellport.models.feature_layout import FeatureLayout
 from cellport.models.likelihood import SparseCounts, sparse_counts
 from cellport.models.normalise import PanelNormaliser
 from cellport.models.vae import CountVAE, Likelihood, Losses, ModelConfig, cell_weights
 
-GENES, BATCHES, LABELS, FACTORS, FEATURES = 11, 2, 3, 5, 9
+GENES, BATCHES, LABELS, FACTORS = 11, 2, 3, 5
 
 
 def _model(likelihood: Likelihood = "nb", labels: int = LABELS) -> CountVAE:
@@ -17,10 +18,9 @@ def _model(likelihood: Likelihood = "nb", labels: int = LABELS) -> CountVAE:
     normaliser = PanelNormaliser(
         torch.full((GENES,), 1 / GENES), torch.rand(GENES), 0.1 + torch.rand(GENES)
     )
-    config = ModelConfig(
-        GENES, BATCHES, labels, FEATURES, FACTORS, n_hidden=16, n_latent=4, likelihood=likelihood
-    )
-    model = CountVAE(config, normaliser, torch.randn(GENES, FEATURES))
+    layout = FeatureLayout(FACTORS, labels, 3)
+    config = ModelConfig(GENES, BATCHES, layout, n_hidden=16, n_latent=4, likelihood=likelihood)
+    model = CountVAE(config, normaliser, torch.randn(GENES, layout.n_features))
     torch.nn.init.normal_(model.encoder.tail.skip.weight)
     return model
 
@@ -36,7 +36,7 @@ def _label_loss(
 ) -> torch.Tensor:
     model.eval()
     counts, batch = _cells(len(labels))
-    weights = torch.ones(model.config.n_labels) if weight is None else torch.tensor(weight)
+    weights = torch.ones(model.config.features.n_labels) if weight is None else torch.tensor(weight)
     return _losses(model, counts, batch, torch.tensor(labels), weights).label
 
 
@@ -72,7 +72,7 @@ def test_encoder_is_its_basis_and_its_tail() -> None:
         torch.testing.assert_close(one, other)
 
 
-def test_label_probabilities_are_the_mean_of_two_opinions() -> None:
+def test_label_probabilities_are_the_mean_of_both_heads() -> None:
     encoder = _model().encoder.eval()
     counts, _ = _cells()
     encoded = encoder(counts)
@@ -86,7 +86,7 @@ def test_label_probabilities_are_the_mean_of_two_opinions() -> None:
 
 def test_latent_sees_the_factor_scores_alone() -> None:
     model = _model().eval()
-    features = torch.randn(4, FEATURES)
+    features = torch.randn(4, FACTORS + 2 * LABELS + 3)
     other = features.clone()
     other[:, FACTORS:] += 1
     one, two = model.encoder.tail(features), model.encoder.tail(other)
@@ -101,9 +101,9 @@ def test_label_loss_is_the_weighted_cross_entropy_of_labelled_cells() -> None:
     found = _label_loss(model, labels, weight)
     expected = [
         torch.nn.functional.cross_entropy(
-            opinion, torch.tensor(labels), torch.tensor(weight), ignore_index=-1
+            log_prob, torch.tensor(labels), torch.tensor(weight), ignore_index=-1
         )
-        for opinion in model.encoder(_cells()[0]).opinions
+        for log_prob in model.encoder(_cells()[0]).label_log_prob
     ]
     torch.testing.assert_close(found, torch.stack(expected).mean())
 

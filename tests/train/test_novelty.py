@@ -10,13 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cellport.models.novelty import GroupDistance
+from cellport.models.vae import CountVAE
+from cellport.train.cells import TrainingCells
+from cellport.train.config import FitConfig
 from cellport.train.degrade import Degradation
-from cellport.train.fit.loop import FitConfig, TrainingCells, fit
+from cellport.train.fit.loop import fit
+from cellport.train.infer import infer
 from cellport.train.novelty import (
-    fit_easing,
+    Novelty,
     fit_groups,
     fit_novelty,
-    label_profiles,
+    fit_p_exponent,
     novelty_p,
 )
 
@@ -34,6 +38,10 @@ def _cells(n: int, types: list[int], seed: int, depth: float = 600) -> tuple[Any
     return sp.csr_matrix(rng.poisson(profile[label] * size).astype(np.float32)), label
 
 
+def _novelty(model: CountVAE, cells: TrainingCells, p_exponent: float = 1.0) -> Novelty:
+    return fit_novelty(infer(model, cells, seed=0), p_exponent)
+
+
 @pytest.fixture(scope="module", params=[True, False], ids=["labels", "no labels"])
 def trained(request: pytest.FixtureRequest) -> Any:
     counts, label = _cells(400, [0, 1, 2], 0)
@@ -47,7 +55,7 @@ def trained(request: pytest.FixtureRequest) -> Any:
         held_out=np.arange(0, 400, 4),
     )
     model = fit(cells, CONFIG)
-    return model, cells, fit_novelty(model, cells, seed=0)
+    return model, cells, _novelty(model, cells)
 
 
 def test_known_cells_are_usual_and_an_unseen_type_is_not(trained: Any) -> None:
@@ -83,36 +91,36 @@ def test_the_strangest_cells_are_told_apart(trained: Any) -> None:
 
 def test_the_same_seed_gives_the_same_table(trained: Any) -> None:
     model, cells, novelty = trained
-    again = fit_novelty(model, cells, seed=0)
+    again = _novelty(model, cells)
     for name, array in novelty.arrays.items():
         assert array.dtype == np.float32
         np.testing.assert_array_equal(again.arrays[name], array)
 
 
 @given(st.lists(st.floats(1, 8), min_size=1, max_size=4), st.integers(100, 3000))
-def test_eased_known_cells_of_unseen_batches_look_as_usual_as_they_are(
+def test_known_cells_of_left_out_batches_look_as_usual_as_they_are(
     shift: list[float], n: int
 ) -> None:
     """5 % of them below 0.05, each group of batches counting alike whatever its size."""
     rng = np.random.default_rng(0)
     p = [rng.random(n * (i + 1)).astype(np.float32) ** power for i, power in enumerate(shift)]
-    easing = fit_easing(p)
+    exponent = fit_p_exponent(p)
     # the root of the power at which 5 % are below
-    below = np.mean([(one.astype(float) ** easing**2 < 0.05).mean() for one in p])
-    assert below == pytest.approx(0.05, abs=0.011) or easing in (np.sqrt(0.1), 1)
+    below = np.mean([(one.astype(float) ** exponent**2 < 0.05).mean() for one in p])
+    assert below == pytest.approx(0.05, abs=0.011) or exponent in (np.sqrt(0.1), 1)
 
 
-def test_easing_never_makes_cells_stranger_and_has_a_usual_value() -> None:
-    assert fit_easing([np.linspace(0.2, 1, 50, dtype=np.float32)]) == 1
-    assert 0.3 < fit_easing([]) < 1
+def test_the_exponent_never_makes_cells_stranger_and_has_a_usual_value() -> None:
+    assert fit_p_exponent([np.linspace(0.2, 1, 50, dtype=np.float32)]) == 1
+    assert 0.3 < fit_p_exponent([]) < 1
 
 
-def test_eased_p_values_are_the_others_to_that_power(trained: Any) -> None:
+def test_p_values_are_raised_to_that_power(trained: Any) -> None:
     model, cells, novelty = trained
-    eased = fit_novelty(model, cells, seed=0, easing=0.6)
+    raised = _novelty(model, cells, p_exponent=0.6)
     counts = _cells(50, [0, 3], 2)[0].toarray()
-    p, eased_p = (novelty_p(model, one, counts) for one in (novelty, eased))
-    np.testing.assert_allclose(eased_p, p**0.6, rtol=1e-4)
+    p, raised_p = (novelty_p(model, one, counts) for one in (novelty, raised))
+    np.testing.assert_allclose(raised_p, p**0.6, rtol=1e-4)
 
 
 def test_a_reference_too_small_to_spare_cells_has_a_table_too() -> None:
@@ -121,7 +129,7 @@ def test_a_reference_too_small_to_spare_cells_has_a_table_too() -> None:
         counts, label.astype(np.int64), np.zeros(25, np.int64), 2, 1, np.empty(0, np.int64)
     )
     config = FitConfig(n_latent=3, n_hidden=8, epochs=1, device="cpu", degradation=Degradation())
-    arrays = fit_novelty(fit(cells, config), cells, seed=0).arrays
+    arrays = _novelty(fit(cells, config), cells).arrays
     assert all(np.isfinite(array).all() for array in arrays.values())
 
 
@@ -134,20 +142,3 @@ def test_groups_are_measured_in_their_own_spread() -> None:
     ratio = ((wide * distance.scale) ** 2 - 1) / ((narrow * distance.scale) ** 2 - 1)
     # the second direction has the lower weight, 1 / (j + 30), and the ridge of its covariance
     assert ratio.item() == pytest.approx(31 / 30 * 1.05, rel=0.07)
-
-
-@pytest.mark.parametrize("labelled", [True, False])
-def test_profiles_are_the_mean_log_normalised_cells(labelled: bool) -> None:
-    counts, label = _cells(30, [0, 1, 2], 6)
-    label = np.where(np.arange(30) < 3, -1, label).astype(np.int64)
-    cells = TrainingCells(
-        counts, label, np.zeros(30, np.int64), 3 if labelled else 0, 1, np.empty(0, np.int64)
-    )
-    dense = counts.toarray().astype(np.float64)
-    values = np.log1p(1e4 * dense / dense.sum(axis=1, keepdims=True))
-    expected = (
-        np.stack([values[label == code].mean(axis=0) for code in range(3)])
-        if labelled
-        else values.mean(axis=0, keepdims=True)
-    )
-    np.testing.assert_allclose(label_profiles(cells), expected, rtol=1e-5, atol=1e-6)

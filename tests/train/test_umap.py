@@ -13,8 +13,17 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sklearn.manifold import trustworthiness
 
-from cellport.train.fit.loop import FitConfig, TrainingCells
-from cellport.train.umap import fit_layout, layout_trust, learn_layout, neighbor_graph, place
+from cellport.train.cells import TrainingCells
+from cellport.train.degrade import Degradation
+from cellport.train.infer import Fitted
+from cellport.train.umap import (
+    UmapConfig,
+    fit_layout,
+    layout_trust,
+    learn_layout,
+    neighbor_graph,
+    place,
+)
 
 
 def _clusters(n_cells: int, seed: int = 0, width: float = 0.3) -> tuple[NDArray, NDArray]:
@@ -100,16 +109,19 @@ def test_same_seed_same_map() -> None:
 
 class _Encoded(NamedTuple):
     mean: torch.Tensor
+    logits: torch.Tensor
 
 
 @pytest.fixture
 def halving(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     """A model whose latent is half of the counts, which are its features."""
     monkeypatch.setattr(
-        "cellport.train.features.kernel.feature_maker",
+        "cellport.train.infer.FeatureMaker",
         lambda encoder: lambda counts, measured=None: counts.toarray(),
     )
-    return SimpleNamespace(encoder=SimpleNamespace(tail=lambda values: _Encoded(values / 2)))
+    return SimpleNamespace(
+        encoder=SimpleNamespace(tail=lambda values: _Encoded(values / 2, values[:, :0]))
+    )
 
 
 def _cells(n_cells: int, held_out: int) -> TrainingCells:
@@ -122,7 +134,6 @@ def _cells(n_cells: int, held_out: int) -> TrainingCells:
 def test_map_learns_from_a_sample_without_the_held_out_cells(
     halving: Any, monkeypatch: pytest.MonkeyPatch, most: int, trained: int
 ) -> None:
-    monkeypatch.setattr("cellport.train.umap._MOST_CELLS", most)
     seen: list[NDArray] = []
     monkeypatch.setattr(
         "cellport.train.umap.neighbor_graph",
@@ -130,7 +141,8 @@ def test_map_learns_from_a_sample_without_the_held_out_cells(
     )
     cells = _cells(200, held_out=40)
     latent = cells.counts.toarray() / 2
-    network, scores = learn_layout(halving, cells, latent, FitConfig())
+    fitted = Fitted(halving, cells, latent, 0)
+    network, scores = learn_layout(fitted, Degradation(), UmapConfig(most_cells=most))
     (graphed,) = seen
     assert len(graphed) == trained
     held_out = {row.tobytes() for row in latent[:40]}
@@ -143,11 +155,11 @@ def test_map_sees_degraded_cells(halving: Any, monkeypatch: pytest.MonkeyPatch) 
     seen: list[NDArray] = []
     monkeypatch.setattr(
         "cellport.train.umap.fit_layout",
-        lambda latent, degraded, seed: seen.append(degraded) or fit_layout(latent, latent, seed),
+        lambda latent, degraded, *how: seen.append(degraded) or fit_layout(latent, latent, *how),
     )
     cells = _cells(100, held_out=0)
     latent = cells.counts.toarray() / 2
-    _, scores = learn_layout(halving, cells, latent, FitConfig())
+    _, scores = learn_layout(Fitted(halving, cells, latent, 0), Degradation())
     (degraded,) = seen
     assert degraded.shape == latent.shape
     assert degraded.sum() < 0.9 * latent.sum()

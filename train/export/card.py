@@ -22,10 +22,12 @@ def write_card(manifest: Manifest) -> str:
         "report.html`.",
         "",
         f"- organism: {manifest.organism or 'not stated'}",
-        f"- licence: {_text(made.licence) or 'not stated'}",
         f"- trained: {made.created}, on {made.cells:,} cells of "
         f"{len(manifest.batches)} batch(es): {_some(manifest.batches)}",
         f"- counts from: {_text(made.source)}",
+        *([f"- authors: {_text(made.authors)}"] if made.authors else []),
+        f"- licence: {_text(made.licence) or 'not stated'}",
+        *([f"- attribution: {_text(made.attribution)}"] if made.attribution else []),
         f"- panel: {manifest.n_genes:,} genes; latent: {manifest.n_latent} dimensions",
         f"- labels: {_some(manifest.labels) if manifest.labels else 'none'}",
         *_groups(manifest),

@@ -22,7 +22,7 @@ def neighbor_centroids(latent: NDArray[np.float32], seed: int) -> NDArray[np.flo
     latent
         float32 [cells, latent].
     seed
-        Of the sample and the clustering.
+        What decides the sample and the clustering.
 
     Returns
     -------

@@ -30,7 +30,7 @@ def export_graph(
     outputs
         Names of the outputs, in order.
     name
-        Of the graph, for messages.
+        What messages call the graph.
 
     Returns
     -------

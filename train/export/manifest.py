@@ -28,60 +28,31 @@ from cellport.runtime.atlas.manifest import (
 )
 from cellport.runtime.genes.panel import Panel
 from cellport.runtime.version import __version__
-from cellport.train.fit.loop import FitConfig
-from cellport.train.labels.rules import LabelRules
-from cellport.train.reference.gene_table import GeneNames
-from cellport.train.reference.reference import Reference
+from cellport.train.export.parts import AtlasParts
+from cellport.train.reference.gene_table import name_genes
 
 # a cell with fewer counts says little of itself; labels are less sure where fewer genes are
 # measured (docs/validation.md); one known cell of twenty may be flagged as novel
 LOW_DEPTH, LOW_GENE_COVERAGE, NOVELTY_P = 100.0, 0.6, 0.05
 
 
-def atlas_manifest(
-    reference: Reference,
-    names: GeneNames,
-    rules: LabelRules,
-    structure: dict[str, Any],
-    fit: FitConfig,
-    *,
-    name: str,
-    licence: str,
-    target: float,
-    training: dict[str, Any],
-) -> Manifest:
-    """Describe an atlas.
-
-    Parameters
-    ----------
-    reference
-        What it was trained on.
-    names
-        Of the panel genes.
-    rules
-        How it speaks of labels.
-    structure
-        What was found of clusters and trajectories (`Structure.summary`).
-    fit
-        How it was trained.
-    name, licence
-        Of the atlas.
-    target
-        Counts that a cell is scaled to.
-    training
-        Further facts of the training, for its provenance.
-    """
+def atlas_manifest(parts: AtlasParts) -> Manifest:
+    """Describe an atlas."""
+    reference, rules, how = parts.reference, parts.rules, parts.config
+    names = name_genes(reference.gene_columns, parts.genes, how.organism)
     state: CalibrationState = "none"
     if rules.scores.get("by"):
         state = "left_out_batches" if rules.scores["by"] == "batch" else "held_out_cells"
-    graph = _graph(structure)
+    summary = parts.structure.summary
+    graph = _graph(summary)
+    target_sum = parts.fitted.model.encoder.normalise.target_sum
     return Manifest(
-        name=name,
+        name=how.name or "atlas",
         organism=names.organism,
         panel=Panel(names.symbols, names.ensembl),
-        input=Input("panel", target, log1p=True, centre=True, scale=False, cap=True),
+        input=Input("panel", target_sum, log1p=True, centre=True, scale=False, cap=True),
         fill="factors",
-        n_latent=fit.n_latent,
+        n_latent=how.fit.n_latent,
         answers=answer_names(bool(reference.labels), graph is not None),
         labels=reference.labels,
         parents=rules.parents,
@@ -95,24 +66,35 @@ def atlas_manifest(
             LOW_DEPTH, LOW_GENE_COVERAGE, NOVELTY_P, rules.set_level, rules.call_prob
         ),
         structure=Structure(
-            tuple(structure["cluster_names"]), graph, structure.get("no_trajectory", "")
+            tuple(summary["cluster_names"]), graph, summary.get("no_trajectory", "")
         ),
         held_out=_held_out(rules.scores),
-        provenance=Provenance(
-            created=datetime.datetime.now(datetime.UTC).date().isoformat(),
-            made_by=f"cellport {__version__}",
-            cells=len(reference.label),
-            source=reference.description,
-            licence=licence,
-            training={
-                "notes": list(reference.notes),
-                "settings": asdict(fit),
-                "cells_by_label": _count(reference.labels, reference.label),
-                "cells_by_batch": _count(reference.batches, reference.batch),
-                "versions": {"cellport": __version__, "torch": torch.__version__},
-                **training,
-            },
-        ),
+        provenance=_provenance(parts),
+    )
+
+
+def _provenance(parts: AtlasParts) -> Provenance:
+    reference, how, cells = parts.reference, parts.config, parts.fitted.cells
+    return Provenance(
+        created=datetime.datetime.now(datetime.UTC).date().isoformat(),
+        made_by=f"cellport {__version__}",
+        cells=len(reference.label),
+        source=how.source or reference.description,
+        authors=how.authors,
+        licence=how.licence,
+        attribution=how.attribution,
+        training={
+            "label_column": how.labels or "",
+            "batch_column": how.batch or "",
+            "novelty_easing": round(parts.novelty.p_exponent, 4),
+            "layout": parts.layout_scores,
+            "trajectory": parts.structure.summary.get("trajectory", "none"),
+            "notes": list(reference.notes),
+            "settings": asdict(how.fit),
+            "cells_by_label": _count(reference.labels, cells.label),
+            "cells_by_batch": _count(reference.batches, cells.batch),
+            "versions": {"cellport": __version__, "torch": torch.__version__},
+        },
     )
 
 

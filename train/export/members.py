@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from cellport.models.deploy import ExpectedCounts, MappingEncoder, answer_names
+from cellport.models.deploy import ExpectedCounts, MappingEncoder, MappingTail, answer_names
 from cellport.models.layout import LayoutNetwork
 from cellport.models.structure import StructureHead
 from cellport.models.vae import CountVAE
@@ -17,26 +17,26 @@ from cellport.runtime.atlas.file import npy_bytes
 from cellport.runtime.atlas.session import open_session
 from cellport.train.export.centroids import neighbor_centroids
 from cellport.train.export.graphs import export_graph
-from cellport.train.fit.loop import TrainingCells
+from cellport.train.features.log_normalise import label_profiles
+from cellport.train.infer import Fitted
 from cellport.train.labels.calibrate import Calibration
-from cellport.train.novelty import Novelty, label_profiles
+from cellport.train.novelty import Novelty
 from cellport.train.reference.reference import Reference
 
 _CANARY_CELLS = 8
 
 
 def export_members(
-    model: CountVAE,
-    cells: TrainingCells,
-    latent: NDArray[np.float32],
+    fitted: Fitted,
     calibration: Calibration,
     novelty: Novelty,
     layout: LayoutNetwork,
     structure: StructureHead,
-    seed: int,
 ) -> dict[str, bytes]:
     """Graphs and arrays of the atlas, by member name."""
-    encoder = MappingEncoder(model, calibration.softness, novelty.score, layout, structure)
+    model, cells, latent, seed = fitted.model, fitted.cells, fitted.latent, fitted.seed
+    tail = MappingTail(model.encoder.tail, calibration.softness, novelty.score, layout, structure)
+    encoder = MappingEncoder(model.encoder, tail)
     outputs = answer_names(cells.n_labels > 0, structure.has_trajectory)
     canary = canary_counts(model, latent, seed)
     gaps = torch.from_numpy(canary.copy())

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
 import torch
 from numpy.typing import NDArray
 
+from cellport.models.feature_layout import FeatureLayout
 from cellport.models.normalise import PanelNormaliser
+from cellport.train.cells import PanelCounts, TrainingCells, evenly
 from cellport.train.degrade import thin
 from cellport.train.features.log_normalise import label_means
 from cellport.train.features.normaliser import fit_normaliser
-from cellport.train.fit.order import PanelCounts
-
-if TYPE_CHECKING:
-    from cellport.train.fit.loop import TrainingCells
 
 # a discriminant that took the factor model at its word would follow the reference's noise
 _CAUTION = 5.0
@@ -26,31 +24,43 @@ _MOST_SHALLOW = 20_000
 _TINY = 1e-9
 
 
-def fit_basis(normaliser: PanelNormaliser, cells: TrainingCells) -> torch.Tensor:
+class Basis(NamedTuple):
+    """Linear features of the genes.
+
+    Attributes
+    ----------
+    layout
+        Which features are what.
+    weights
+        float32 [genes, features], of centred values.
+    """
+
+    layout: FeatureLayout
+    weights: torch.Tensor
+
+
+def fit_basis(normaliser: PanelNormaliser, cells: TrainingCells) -> Basis:
     """Weights of the genes in the features.
 
-    The features are factor scores, a discriminant for each label, and both again as the same
-    cells thinned to 300 counts have them: what tells deep cells apart is noise in shallow ones.
-
-    Factor scores are what the factor model of the reference
-    (`cellport.train.features.factors`) makes of a cell. A discriminant points from the
-    reference's mean to that of a label, where genes that the factors foretell badly count less:
-    linear discriminant analysis whose covariance is that of the factor model with five times its
-    noise.
+    Factor scores are what the factor model of the reference (`cellport.train.features.factors`)
+    makes of a cell. A discriminant points from the reference's mean to that of a label, where
+    genes that the factors foretell badly count less: linear discriminant analysis whose
+    covariance is that of the factor model with five times its noise. Both are there twice, the
+    second time as the same cells thinned to 300 counts have them: what tells deep cells apart is
+    noise in shallow ones.
 
     Parameters
     ----------
     normaliser
-        Of the reference, with its factor model.
+        Gene statistics and factor model of the reference.
     cells
         The reference; labels of held-out cells are not looked at.
 
     Returns
     -------
-    Tensor
-        float32 [genes, 2 x (factors + labels)], of centred values; each feature has about unit
-        variance. Zeros where a label has no cell, or is the only one. Of very few cells, shallow
-        ones may have fewer factors.
+    Basis
+        Each feature has about unit variance; it is zero where a label has no cell, or is the
+        only one.
 
     References
     ----------
@@ -59,27 +69,28 @@ def fit_basis(normaliser: PanelNormaliser, cells: TrainingCells) -> torch.Tensor
     """
     label = cells.label.copy()
     label[cells.held_out] = -1
-    of_whole = _weights(normaliser, cells.counts, label, cells.n_labels)
-    counts, label = _thinned(cells.counts, label)
-    of_shallow = _weights(fit_normaliser(counts), counts, label, cells.n_labels)
-    weights = np.concatenate([of_whole, of_shallow], axis=1)
+    scores, discriminants = _weights(normaliser, cells.counts, label, cells.n_labels)
+    shallow, label = _thinned(cells.counts, label)
+    of_shallow = _weights(fit_normaliser(shallow), shallow, label, cells.n_labels)
+    layout = FeatureLayout(scores.shape[1], cells.n_labels, of_shallow[0].shape[1])
+    weights = np.empty((len(scores), layout.n_features))
+    weights[:, layout.scores], weights[:, layout.discriminants] = scores, discriminants
+    weights[:, layout.shallow_scores], weights[:, layout.shallow_discriminants] = of_shallow
     # variances as the factor model has them, which need no pass over the cells
     loading, noise = (
         part.numpy().astype(np.float64) for part in (normaliser.loading, normaliser.noise)
     )
     variance = ((loading.T @ weights) ** 2).sum(axis=0) + noise @ weights**2
     weights /= np.sqrt(np.where(variance > _TINY, variance, 1.0))
-    return torch.from_numpy(weights.astype(np.float32))
+    return Basis(layout, torch.from_numpy(weights.astype(np.float32)))
 
 
 def _thinned(
     counts: PanelCounts, label: NDArray[np.int64]
 ) -> tuple[sp.csr_matrix, NDArray[np.int64]]:
     """Take cells of each label, with no more than 300 counts, as a poor query has them."""
-    n_cells = counts.shape[0]
     by_label = np.argsort(label, kind="stable")
-    some = np.linspace(0, n_cells - 1, min(n_cells, _MOST_SHALLOW)).astype(np.int64)
-    rows = np.sort(by_label[some])
+    rows = np.sort(by_label[evenly(counts.shape[0], _MOST_SHALLOW)])
     thinned = counts[rows]
     library = np.asarray(thinned.sum(axis=1), dtype=np.float64).ravel()
     kept = np.minimum(_SHALLOW / np.maximum(library, 1.0), 1.0)
@@ -89,16 +100,15 @@ def _thinned(
 
 def _weights(
     normaliser: PanelNormaliser, counts: PanelCounts, label: NDArray[np.int64], n_labels: int
-) -> NDArray[np.float64]:
-    """Weights of centred values in factor scores and discriminants, [genes, factors + labels]."""
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Weights of centred values in factor scores and discriminants, [genes, ...] each."""
     sd = normaliser.sd.numpy().astype(np.float64)[:, np.newaxis]
     loading = normaliser.loading.numpy() / sd
     noise = normaliser.noise.numpy() / sd.ravel() ** 2
     scores = _inverse_covariance_times(loading, loading, noise)
     profiles = _profiles(normaliser, counts, label, n_labels)
     discriminants = _inverse_covariance_times(profiles, loading, _CAUTION * noise)
-    weights: NDArray[np.float64] = np.concatenate([scores, discriminants], axis=1) / sd
-    return weights
+    return scores / sd, discriminants / sd
 
 
 def _profiles(

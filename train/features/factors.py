@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 from scipy.sparse.linalg import LinearOperator, svds
 
 from cellport.models.normalise import CLIP
+from cellport.train.cells import PanelCounts, evenly
 from cellport.train.features.log_normalise import log_normalised
-from cellport.train.fit.order import PanelCounts
 
 # of a large reference, so many cells are looked at
 _MOST_CELLS = 20_000
@@ -16,6 +16,7 @@ _MOST_FACTORS = 50
 # a factor needs a few cells and genes to be more than their noise
 _CELLS_A_FACTOR = 5
 _GENES_A_FACTOR = 3
+# of a gene's variance: a gene that factors explain wholly would rule those that are missing
 _LEAST_NOISE = 0.05
 
 
@@ -46,7 +47,7 @@ def fit_factors(
     the loadings. The noise is what they leave of each gene.
     """
     n_cells, n_genes = counts.shape
-    chosen = np.unique(np.linspace(0, n_cells - 1, min(n_cells, _MOST_CELLS)).astype(np.int64))
+    chosen = evenly(n_cells, _MOST_CELLS)
     values = log_normalised(counts[chosen], target_sum)
     cap = mean + CLIP * sd
     values.data = np.minimum(values.data, cap[values.indices]) / sd[values.indices]

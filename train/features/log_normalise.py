@@ -6,27 +6,17 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from cellport.train.fit.order import PanelCounts
+from cellport.runtime.atlas.trajectory import LIBRARY
+from cellport.train.cells import PanelCounts, TrainingCells
 
-# counts a cell for which expression is stated, as in the runtime; what the encoder reads differs
-LIBRARY = 1e4
+# cells at a time: some 100 MB of values
 _CHUNK = 20_000
 
 
 def log_normalised(counts: sp.csr_matrix, target_sum: float) -> sp.csr_matrix:
-    """Scale each cell to `target_sum` counts and take log1p.
+    """Scale raw counts [cells, genes] to `target_sum` in each cell and take log1p, float64 [same].
 
-    Parameters
-    ----------
-    counts
-        CSR [cells, genes], raw counts.
-    target_sum
-        Counts per cell after normalisation.
-
-    Returns
-    -------
-    csr_matrix
-        float64 [cells, genes], a copy; a cell without counts stays empty.
+    A copy; a cell without counts stays empty.
     """
     values = counts.astype(np.float64)
     library = np.maximum(np.asarray(values.sum(axis=1)).ravel(), 1e-6)
@@ -41,25 +31,18 @@ def label_means(
     target_sum: float,
     cap: NDArray[np.floating] | float = np.inf,
 ) -> NDArray[np.float64]:
-    """Mean log-normalised values of the cells of each label.
+    """Mean log-normalised values of the cells of each label, float64 [labels, genes].
 
     Parameters
     ----------
     counts
         Raw counts [cells, genes].
-    label
-        int64 [cells], -1 for cells that count nowhere.
-    n_labels
-        Number of labels.
+    label, n_labels
+        int64 [cells], -1 for cells that count nowhere; a label without cells has zeros.
     target_sum
         Counts per cell after normalisation.
     cap
         Largest value of each gene.
-
-    Returns
-    -------
-    ndarray
-        float64 [labels, genes]; zeros where a label has no cell.
     """
     rows = np.flatnonzero(label >= 0)
     cap = np.broadcast_to(cap, counts.shape[1])
@@ -73,3 +56,12 @@ def label_means(
     n_cells = np.bincount(label[rows], minlength=n_labels)
     means: NDArray[np.float64] = total / np.maximum(n_cells, 1)[:, np.newaxis]
     return means
+
+
+def label_profiles(cells: TrainingCells) -> NDArray[np.float32]:
+    """Mean log-normalised profile (10,000 counts a cell) of each label, float32 [labels, genes].
+
+    Without labels there is one row, the mean of all cells.
+    """
+    label = cells.label if cells.n_labels else np.zeros_like(cells.label)
+    return label_means(cells.counts, label, max(1, cells.n_labels), LIBRARY).astype(np.float32)

@@ -6,9 +6,10 @@ import numpy as np
 import torch
 
 from cellport.models.normalise import PanelNormaliser
+from cellport.train.cells import PanelCounts
 from cellport.train.features.factors import fit_factors
-from cellport.train.fit.order import PanelCounts
 
+# cells at a time: some 100 MB of values
 _CHUNK = 20_000
 
 

@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
@@ -16,9 +16,9 @@ from torch import nn
 
 from cellport.runtime.base.files import PendingOutput, plain_errors
 from cellport.runtime.version import __version__
-
-if TYPE_CHECKING:
-    from cellport.train.fit.loop import FitConfig, TrainingCells
+from cellport.train.cells import TrainingCells
+from cellport.train.config import FitConfig
+from cellport.train.fit.order import Pools
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,32 +45,23 @@ class Checkpoint:
     best_epoch: int = 0
     best: dict[str, Any] | None = None
 
-    @classmethod
-    def start(cls, key: str) -> Checkpoint:
-        """Return the state before the first epoch."""
-        return cls(key)
-
     def better(self, epoch: int, loss: float, model: nn.Module) -> Checkpoint:
         """Return this state with a new best model."""
         weights = copy.deepcopy(model.state_dict())
         return replace(self, best_loss=loss, best_epoch=epoch, best=weights)
 
-    def after(self, epoch: int) -> Checkpoint:
-        """Return this state after `epoch` (counted from 0)."""
-        return replace(self, epoch=epoch + 1, step=0, totals=())
-
     def within(self, epoch: int, step: int, totals: Iterable[float]) -> Checkpoint:
-        """Return this state within `epoch`, after `step` (both counted from 0)."""
-        return replace(self, epoch=epoch, step=step + 1, totals=tuple(map(float, totals)))
+        """Return this state within `epoch`, before `step` (both counted from 0)."""
+        return replace(self, epoch=epoch, step=step, totals=tuple(map(float, totals)))
 
 
-def run_key(cells: TrainingCells, config: FitConfig, epochs: int) -> str:
+def run_key(cells: TrainingCells, config: FitConfig, pools: Pools, epochs: int) -> str:
     """Digest of everything that decides the result, so that only the same run resumes.
 
     The version is part of it: another one may have another model.
     """
     sizes = (cells.counts.shape, cells.n_labels, cells.n_batches)
-    digest = hashlib.sha256(repr((__version__, config, epochs, sizes)).encode())
+    digest = hashlib.sha256(repr((__version__, config, pools, epochs, sizes)).encode())
     counts: Any = cells.counts
     if sp.issparse(counts):
         for array in (counts.data, counts.indices, counts.indptr):

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +13,13 @@ from lightning_fabric import Fabric
 from numpy.typing import NDArray
 
 from cellport.models.draws import seed_draws
-from cellport.models.vae import CountVAE, Likelihood, Losses
+from cellport.models.vae import CountVAE, Losses
+from cellport.runtime.base.prefetch import prefetch
 from cellport.runtime.errors import TrainingError, first_line
-from cellport.train.degrade import Degradation, degrade
-from cellport.train.features.kernel import feature_maker
+from cellport.train.cells import TrainingCells
+from cellport.train.config import FitConfig
+from cellport.train.degrade import degrade
+from cellport.train.features.kernel import FeatureMaker
 from cellport.train.fit.checkpoint import (
     Checkpoint,
     read_checkpoint,
@@ -25,153 +27,33 @@ from cellport.train.fit.checkpoint import (
     run_key,
     save_checkpoint,
 )
-from cellport.train.fit.minibatch import Maker, Minibatch
+from cellport.train.fit.minibatch import Minibatch, MinibatchMaker
 from cellport.train.fit.model import (
     batch_size_and_epochs,
     build_model,
     label_weights,
     new_optimiser,
 )
-from cellport.train.fit.order import PanelCounts, ahead, minibatches
+from cellport.train.fit.order import POOLS, Pools, minibatches
 from cellport.train.fit.processes import added_up, ask, connect, share_of
 from cellport.train.fit.threads import few_threads
+from cellport.train.progress import OnProgress, Progress, unwatched
 
-# how often a long epoch is saved, and shown
-_SAVE_SECONDS = 60.0
+# how often a long epoch is shown
 _SHOW_SECONDS = 2.0
+# cells of a step that judges; of half a million held-out ones the losses take megabytes
 _CHUNK = 1024
-
 # the loss of fewer held-out cells is too noisy to stop by, or to choose weights by
 _FEWEST_JUDGES = 30
-
-
-@dataclass(frozen=True, slots=True)
-class FitConfig:
-    """How to train.
-
-    Attributes
-    ----------
-    n_latent, n_hidden, dropout, likelihood
-        As in `ModelConfig`.
-    epochs
-        Passes over the cells; chosen from their number when None.
-    batch_size
-        Cells a step; chosen from the number of cells when None.
-    learning_rate
-        Peak of the one-cycle schedule.
-    weight_decay, skip_weight_decay
-        Of the network, and of the linear skip from features to labels.
-    label_weight
-        Weight of the label loss beside the evidence lower bound.
-    kl_warmup
-        Share of the steps over which the KL term grows to its full weight.
-    patience
-        Share of the epochs without a better held-out loss after which training stops.
-    seed
-        Of every random choice.
-    device
-        ``auto``, ``cpu`` or ``cuda``.
-    precision
-        As Lightning Fabric names it, for example ``32-true`` or ``bf16-mixed``.
-    degradation
-        What the encoder must withstand.
-    """
-
-    n_latent: int = 30
-    n_hidden: int = 128
-    dropout: float = 0.1
-    likelihood: Likelihood = "nb"
-    epochs: int | None = None
-    batch_size: int | None = None
-    learning_rate: float = 3e-3
-    weight_decay: float = 1e-4
-    skip_weight_decay: float = 0.01
-    label_weight: float = 50.0
-    kl_warmup: float = 0.3
-    patience: float = 0.3
-    seed: int = 0
-    device: str = "auto"
-    precision: str = "32-true"
-    degradation: Degradation = field(default_factory=Degradation)
-
-    def __post_init__(self) -> None:
-        """Refuse settings that would quietly mean something else.
-
-        Raises
-        ------
-        TrainingError
-            A setting is not one of its choices, or not positive.
-        """
-        choices = {"likelihood": ("nb", "zinb"), "device": ("auto", "cpu", "cuda")}
-        for name, allowed in choices.items():
-            if getattr(self, name) not in allowed:
-                raise TrainingError(
-                    f"{name} must be {' or '.join(allowed)}, not {getattr(self, name)!r}."
-                )
-        for name in ("n_latent", "n_hidden", "batch_size", "learning_rate", "epochs"):
-            value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise TrainingError(f"{name} must be above 0, not {value!r}.")
-
-
-@dataclass(frozen=True, slots=True)
-class TrainingCells:
-    """What the loop trains on: panel counts and integer codes.
-
-    Attributes
-    ----------
-    counts
-        float32 [cells, panel genes], raw counts: a CSR matrix, or on disk.
-    label, batch
-        int64 [cells]; label -1 where unknown.
-    n_labels, n_batches
-        Number of categories.
-    held_out
-        int64, rows kept out of training, for early stopping and calibration.
-    """
-
-    counts: PanelCounts
-    label: NDArray[np.int64]
-    batch: NDArray[np.int64]
-    n_labels: int
-    n_batches: int
-    held_out: NDArray[np.int64]
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """State of the loop, for a progress bar.
-
-    Attributes
-    ----------
-    epoch, epochs
-        Epochs done, and their number.
-    losses
-        Means over the last epoch, or over what is done of the next.
-    within
-        Share of the next epoch that is done.
-    part
-        Which model is trained.
-    unit
-        What is counted: an epoch, or a cell while the reference is read.
-    note
-        Something to say once.
-    """
-
-    epoch: int
-    epochs: int
-    losses: dict[str, float]
-    within: float = 0.0
-    part: str = "model"
-    unit: str = "epoch"
-    note: str = ""
 
 
 def fit(
     cells: TrainingCells,
     config: FitConfig,
     checkpoint: Path | None = None,
-    report: Callable[[Progress], None] | None = None,
+    on_progress: OnProgress = unwatched,
+    save_seconds: float = 60.0,
+    pools: Pools = POOLS,
 ) -> CountVAE:
     """Train the model; continue from `checkpoint` when it holds this very run.
 
@@ -185,9 +67,13 @@ def fit(
     config
         How to train.
     checkpoint
-        File for the state after each epoch, and each minute; None to keep none.
-    report
+        File for the state after each epoch, and within long ones; None to keep none.
+    on_progress
         Called after each epoch, and each few seconds.
+    save_seconds
+        How often a long epoch is saved.
+    pools
+        Cells that are shuffled together.
 
     Returns
     -------
@@ -202,8 +88,8 @@ def fit(
     """
     fabric = connect(config.device, config.precision)
     try:
-        fabric.broadcast((cells, config))
-        return _fit(fabric, cells, config, checkpoint, report)
+        fabric.broadcast((cells, config, pools))
+        return _fit(fabric, cells, config, pools, checkpoint, on_progress, save_seconds)
     except RuntimeError as error:
         if fabric.world_size == 1:
             raise
@@ -233,14 +119,16 @@ def _fit(
     fabric: Fabric,
     cells: TrainingCells,
     config: FitConfig,
+    pools: Pools,
     checkpoint: Path | None = None,
-    report: Callable[[Progress], None] | None = None,
+    on_progress: OnProgress = unwatched,
+    save_seconds: float = math.inf,
 ) -> CountVAE:
-    run = _Run(fabric, cells, config)
+    run = _Run(fabric, cells, config, pools)
     run.resume(checkpoint)
     with few_threads(run.batch_size * cells.counts.shape[1]):
         while run.state.epoch < run.epochs:
-            run.train_epoch(checkpoint, report)
+            run.train_epoch(checkpoint, on_progress, save_seconds)
     if run.state.best is not None:
         run.model.load_state_dict(run.state.best)
     return run.model.cpu().eval()
@@ -249,13 +137,14 @@ def _fit(
 class _Run:
     """A training run and where it stands."""
 
-    def __init__(self, fabric: Fabric, cells: TrainingCells, config: FitConfig) -> None:
-        self.fabric, self.cells, self.config = fabric, cells, config
+    def __init__(
+        self, fabric: Fabric, cells: TrainingCells, config: FitConfig, pools: Pools
+    ) -> None:
+        self.fabric, self.cells, self.config, self.pools = fabric, cells, config, pools
         torch.manual_seed(config.seed)
-        n_cells = cells.counts.shape[0]
         self.model = build_model(cells, config)
-        self.batch_size, self.epochs = batch_size_and_epochs(n_cells, config)
-        self.rows = np.setdiff1d(np.arange(n_cells), cells.held_out)
+        self.batch_size, self.epochs = batch_size_and_epochs(cells.counts.shape[0], config)
+        self.rows = cells.trained
         self.steps = math.ceil(len(self.rows) / self.batch_size)
         optimiser = new_optimiser(self.model, config)
         # the schedule divides by zero when its rise ends on step 0, as it does with 5 steps
@@ -266,8 +155,8 @@ class _Run:
         self.wrapped, self.optimiser = fabric.setup(self.model, optimiser)
         label = cells.label[self.rows]
         weight = torch.from_numpy(label_weights(label, cells.n_labels))
-        self.maker = Maker(cells, feature_maker(self.model.encoder), weight)
-        self.state = Checkpoint.start(run_key(cells, config, self.epochs))
+        self.maker = MinibatchMaker(cells, FeatureMaker(self.model.encoder), weight)
+        self.state = Checkpoint(run_key(cells, config, pools, self.epochs))
 
     def resume(self, checkpoint: Path | None) -> None:
         """Go on from what the first process finds in its checkpoint."""
@@ -277,45 +166,60 @@ class _Run:
             self.state = restore(saved, self.model, self.optimiser, self.schedule)
 
     def train_epoch(
-        self, checkpoint: Path | None, report: Callable[[Progress], None] | None
+        self, checkpoint: Path | None, on_progress: OnProgress, save_seconds: float
     ) -> None:
-        """Train the rest of the epoch that the run stands in, and judge the model."""
-        epoch, config = self.state.epoch, self.config
+        """Train the rest of the epoch that the run stands in, judge the model, save and tell."""
+        epoch = self.state.epoch
+        totals = self._train(checkpoint, on_progress, save_seconds)
+        held_out = self._held_out_loss()
+        self.state = self._judged(epoch, held_out)
+        self._save(checkpoint)
+        losses = _named(totals / self.steps)
+        if held_out is not None:
+            losses["held_out"] = held_out
+        on_progress(Progress(epoch + 1, self.epochs, losses))
+
+    def _train(
+        self, checkpoint: Path | None, on_progress: OnProgress, save_seconds: float
+    ) -> NDArray[np.float64]:
+        """Take the steps that are left of the epoch; return the sums of its losses."""
+        epoch = self.state.epoch
         self.wrapped.train()
         totals = np.zeros(len(Losses._fields)) + (self.state.totals or 0.0)
         saved = shown = time.monotonic()
-        for step, ready in enumerate(ahead(self.minibatches()), start=self.state.step):
-            totals += self.train_step(epoch, step, ready)
+        # one is made while the last is trained on
+        coming = prefetch(self.minibatches(), 0)
+        for done, ready in enumerate(coming, start=self.state.step + 1):
+            totals += self.train_step(epoch, done - 1, ready)
             now = time.monotonic()
-            if checkpoint is not None and now > saved + _SAVE_SECONDS:
-                self.state = self.state.within(epoch, step, totals)
+            if now > saved + save_seconds:
+                self.state = self.state.within(epoch, done, totals)
                 self._save(checkpoint)
                 saved = now
-            if report is not None and now > shown + _SHOW_SECONDS:
-                losses = dict(zip(Losses._fields, totals / (step + 1), strict=True))
-                report(Progress(epoch, self.epochs, losses, (step + 1) / self.steps))
+            if now > shown + _SHOW_SECONDS:
+                losses = _named(totals / done)
+                on_progress(Progress(epoch, self.epochs, losses, done / self.steps))
                 shown = now
-        held = self._held_out_loss()
-        judged = held is not None and len(self.cells.held_out) >= _FEWEST_JUDGES
-        if held is not None and judged and held <= self.state.best_loss:
-            self.state = self.state.better(epoch, held, self.model)
+        return totals
+
+    def _judged(self, epoch: int, held_out: float | None) -> Checkpoint:
+        """State after an epoch: the best model so far, and whether that is enough."""
+        state, config = self.state, self.config
+        judged = held_out is not None and len(self.cells.held_out) >= _FEWEST_JUDGES
+        if held_out is not None and judged and held_out <= state.best_loss:
+            state = state.better(epoch, held_out, self.model)
         patience = max(5, math.ceil(config.patience * self.epochs))
-        waited = judged and epoch - self.state.best_epoch >= patience
+        waited = judged and epoch - state.best_epoch >= patience
         # a run that has stopped early has nothing left to resume
         stops = waited and self._warmth(epoch, self.steps - 1) >= 1
-        self.state = self.state.after(self.epochs - 1 if stops else epoch)
-        if checkpoint is not None:
-            self._save(checkpoint)
-        if report is not None:
-            named = dict(zip(Losses._fields, totals / self.steps, strict=True))
-            if held is not None:
-                named["held_out"] = held
-            report(Progress(epoch + 1, self.epochs, named))
+        return state.within(self.epochs if stops else epoch + 1, 0, ())
 
     def minibatches(self) -> Iterator[Minibatch]:
         """Make the rest of the minibatches of the epoch that the run stands in."""
         seed, epoch, first = self.config.seed, self.state.epoch, self.state.step
-        todo = minibatches(self.cells.counts, self.rows, self.steps, [seed, epoch], first)
+        todo = minibatches(
+            self.cells.counts, self.rows, self.steps, [seed, epoch], first, self.pools
+        )
         for step, (chosen, whole) in enumerate(todo, start=first):
             rng = np.random.default_rng([seed, epoch, step])
             of_torch = int(rng.integers(1 << 62))
@@ -370,5 +274,10 @@ class _Run:
                 total += loss * len(chosen)
         return float(added_up(self.fabric, total)) / len(held_out)
 
-    def _save(self, checkpoint: Path) -> None:
-        save_checkpoint(checkpoint, self.state, self.model, self.optimiser, self.schedule)
+    def _save(self, checkpoint: Path | None) -> None:
+        if checkpoint is not None:
+            save_checkpoint(checkpoint, self.state, self.model, self.optimiser, self.schedule)
+
+
+def _named(losses: NDArray[np.float64]) -> dict[str, float]:
+    return dict(zip(Losses._fields, losses.tolist(), strict=True))

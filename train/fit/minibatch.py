@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
@@ -13,11 +13,9 @@ from torch import Tensor
 from cellport.models.draws import Share
 from cellport.models.likelihood import SparseCounts, sparse_counts
 from cellport.models.vae import cell_weights
+from cellport.train.cells import TrainingCells
 from cellport.train.degrade import Degraded
 from cellport.train.features.kernel import FeatureMaker
-
-if TYPE_CHECKING:
-    from cellport.train.fit.loop import TrainingCells
 
 
 class Minibatch(NamedTuple):
@@ -36,7 +34,7 @@ class Minibatch(NamedTuple):
     share
         Which cells of the minibatch these are; all when None.
     seed
-        Of torch, for the step.
+        What torch's random numbers start from in the step.
     """
 
     features: Tensor
@@ -53,7 +51,7 @@ class Minibatch(NamedTuple):
         return self._replace(**moved)
 
 
-class Maker(NamedTuple):
+class MinibatchMaker(NamedTuple):
     """What minibatches are made with.
 
     Attributes
@@ -88,8 +86,10 @@ class Maker(NamedTuple):
             float32 CSR [cells, genes], their counts.
         seen
             What the encoder sees of them; the whole counts when None.
-        share, seed
-            As in `Minibatch`.
+        share
+            Which of them this process takes; all when None.
+        seed
+            What torch's random numbers start from in the step.
         """
         own = slice(None) if share is None else slice(share.start, share.stop)
         label = torch.from_numpy(self.cells.label[chosen])

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from cellport.models.vae import CountVAE, ModelConfig
+from cellport.train.cells import TrainingCells
+from cellport.train.config import FitConfig
 from cellport.train.features.basis import fit_basis
 from cellport.train.features.normaliser import fit_normaliser
-
-if TYPE_CHECKING:
-    from cellport.train.fit.loop import FitConfig, TrainingCells
 
 
 def default_batch_size(n_cells: int) -> int:
@@ -40,21 +38,19 @@ def batch_size_and_epochs(n_cells: int, config: FitConfig) -> tuple[int, int]:
 def build_model(cells: TrainingCells, config: FitConfig) -> CountVAE:
     """Return an untrained model with the reference's normalisation and linear features in it."""
     normaliser = fit_normaliser(cells.counts)
-    basis = fit_basis(normaliser, cells)
+    layout, weights = fit_basis(normaliser, cells)
     model = CountVAE(
         ModelConfig(
             n_genes=cells.counts.shape[1],
             n_batches=cells.n_batches,
-            n_labels=cells.n_labels,
-            n_features=basis.shape[1],
-            n_factors=normaliser.loading.shape[1],
+            features=layout,
             n_hidden=config.n_hidden,
             n_latent=config.n_latent,
             dropout=config.dropout,
             likelihood=config.likelihood,
         ),
         normaliser,
-        basis,
+        weights,
     )
     with torch.no_grad():
         model.decoder.share.bias.copy_(torch.log(normaliser.share + 1e-7))

@@ -9,41 +9,36 @@ lie: the same model comes of both.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Protocol, TypeVar
+from dataclasses import dataclass
 
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-Item = TypeVar("Item")
-# neighbouring cells that are read together, and cells that are shuffled together
-BLOCK_CELLS = 32
-POOL_CELLS = 1 << 15
+from cellport.runtime.base.prefetch import prefetch
+from cellport.train.cells import PanelCounts
 
 
-class PanelCounts(Protocol):
-    """Counts of the panel genes, of which some cells at a time are wanted.
+@dataclass(frozen=True, slots=True)
+class Pools:
+    """How many cells are shuffled together, and how many of them come in a block.
 
-    A float32 CSR matrix is one, and so is `cellport.train.reference.scratch.StoredCounts`.
+    Of 1,024 blocks a pool of a reference sorted by type holds each type in its share, give or
+    take far less than a minibatch adds (``benchmarks/training.py sampling``).
     """
 
-    @property
-    def shape(self) -> tuple[int, int]:
-        """Cells and genes."""
-        ...
+    cells: int = 1 << 15
+    block: int = 32
 
-    def __getitem__(self, rows: Any) -> sp.csr_matrix:
-        """Return cells, by a slice or int [n] positions, as float32 CSR [n, genes]."""
-        ...
+
+POOLS = Pools()
 
 
 def epoch_pools(
     rows: NDArray[np.int64],
     steps: int,
     rng: np.random.Generator,
-    pool_cells: int,
-    block_cells: int,
+    pools: Pools = POOLS,
 ) -> list[list[NDArray[np.int64]]]:
     """Deal cells to the minibatches of an epoch, and those to pools.
 
@@ -55,10 +50,8 @@ def epoch_pools(
         Number of minibatches; they differ by one cell at most.
     rng
         Source of randomness.
-    pool_cells
-        About so many cells are shuffled together; all are where there are no more.
-    block_cells
-        Cells that stay together until then.
+    pools
+        Cells that are shuffled together.
 
     Returns
     -------
@@ -70,19 +63,19 @@ def epoch_pools(
     The blocks and the pool are those of annbatch (scverse) and, before it, of the chunk
     shuffling of webdataset.
     """
-    n_pools = max(1, round(len(rows) / pool_cells))
+    n_pools = max(1, round(len(rows) / pools.cells))
     if n_pools == 1:
         return [np.array_split(rng.permutation(rows), steps)]
-    blocks = np.array_split(rows, -(-len(rows) // block_cells))
+    blocks = np.array_split(rows, -(-len(rows) // pools.block))
     order = np.concatenate([blocks[i] for i in rng.permutation(len(blocks))])
     ends = np.cumsum([len(part) for part in np.array_split(order, steps)])
-    pools = []
+    dealt = []
     for of_pool in np.array_split(np.arange(steps), n_pools):
         if len(of_pool):
             start = ends[of_pool[0] - 1] if of_pool[0] else 0
             mixed = rng.permutation(order[start : ends[of_pool[-1]]])
-            pools.append(np.split(mixed, ends[of_pool[:-1]] - start))
-    return pools
+            dealt.append(np.split(mixed, ends[of_pool[:-1]] - start))
+    return dealt
 
 
 def minibatches(
@@ -91,47 +84,34 @@ def minibatches(
     steps: int,
     seed: Sequence[int],
     first: int = 0,
+    pools: Pools = POOLS,
 ) -> Iterator[tuple[NDArray[np.int64], sp.csr_matrix]]:
-    """Yield the cells of each minibatch of an epoch and their counts.
+    """Yield the cells of each minibatch of an epoch, int64, and their counts.
 
     Parameters
     ----------
     counts
-        Of all cells.
-    rows
-        int64, the cells to train on, ascending.
-    steps
-        Number of minibatches.
+        Counts of all cells.
+    rows, steps, pools
+        As `epoch_pools` takes them.
     seed
-        Of the order.
+        What decides the order.
     first
         Minibatch to begin with, where earlier ones are done.
     """
-    pools = epoch_pools(rows, steps, np.random.default_rng(seed), POOL_CELLS, BLOCK_CELLS)
-    while first >= len(pools[0]):
-        first -= len(pools.pop(0))
-    pools[0] = pools[0][first:]
+    dealt = epoch_pools(rows, steps, np.random.default_rng(seed), pools)
+    while first >= len(dealt[0]):
+        first -= len(dealt.pop(0))
+    dealt[0] = dealt[0][first:]
     if sp.issparse(counts):
-        for chosen in (chosen for pool in pools for chosen in pool):
+        for chosen in (chosen for pool in dealt for chosen in pool):
             yield chosen, counts[chosen]
         return
-    with ThreadPoolExecutor(1, "cellport-feed") as reader:
-        ahead = reader.submit(_read, counts, pools[0])
-        for number, pool in enumerate(pools):
-            among, read = ahead.result()
-            if number + 1 < len(pools):
-                ahead = reader.submit(_read, counts, pools[number + 1])
-            for chosen in pool:
-                yield chosen, read[np.searchsorted(among, chosen)]
-
-
-def ahead(items: Iterator[Item]) -> Iterator[Item]:
-    """Yield what the iterator yields, each made on another thread while the last is in use."""
-    with ThreadPoolExecutor(1, "cellport-ahead") as maker:
-        coming = maker.submit(next, items, None)
-        while (item := coming.result()) is not None:
-            coming = maker.submit(next, items, None)
-            yield item
+    # a pool is read while minibatches are made of the one before it
+    pools_read = prefetch((_read(counts, pool) for pool in dealt), 0)
+    for pool, (among, read) in zip(dealt, pools_read, strict=True):
+        for chosen in pool:
+            yield chosen, read[np.searchsorted(among, chosen)]
 
 
 def _read(

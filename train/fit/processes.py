@@ -39,13 +39,6 @@ def is_first() -> bool:
 def connect(device: str, precision: str) -> Fabric:
     """Choose the device, and meet the other processes where there are some.
 
-    Parameters
-    ----------
-    device
-        ``auto``, ``cpu`` or ``cuda``.
-    precision
-        As Lightning Fabric names it.
-
     Raises
     ------
     TrainingError

@@ -12,24 +12,33 @@ from scipy.optimize import minimize_scalar
 
 from cellport.models.calibrated import calibrated_probabilities
 from cellport.runtime.atlas.label_tree import build_tree, call_deepest
-from cellport.train.labels.left_out import Unseen
+from cellport.train.labels.left_out import LeftOutAnswers
 
-# share of the cells whose label set is to hold their label, at least
-SET_LEVEL = 0.9
-# share of the calls that are to be right, and the bounds of the threshold that makes them so
-CALL_LEVEL = 0.9
-CALL_BOUNDS = (0.5, 0.8)
 # a label with fewer cells than this keeps them all for training
 _SPARE = 10
 # so many cells that a twentieth of them are enough to judge by
 _MANY = 1000
-# a label with fewer held-out cells than this takes its set threshold from all labels together
-_OWN_THRESHOLD = 50
 # answers fewer than this do not tell how soft probabilities should be
 _FEWEST_JUDGES = 20
-_MOST_SOFTNESS = 1.0
-# what left-out technologies and studies ask for, as a rule
-_USUAL_SOFTNESS = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class LabelConfig:
+    """What labels, sets and calls are held to."""
+
+    # share of the cells whose label set is to hold their label, at least
+    set_level: float = 0.9
+    # a label with fewer held-out cells takes its set threshold from all labels together
+    own_threshold: int = 50
+    # share of the calls that are to be right, and the bounds of the threshold that makes them so
+    call_level: float = 0.9
+    call_bounds: tuple[float, float] = (0.5, 0.8)
+    # what left-out technologies and studies ask for, as a rule, and at most
+    usual_softness: float = 0.1
+    most_softness: float = 1.0
+
+
+LABELS = LabelConfig()
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +48,7 @@ class Calibration:
     Attributes
     ----------
     softness
-        As `calibrated_probabilities` takes it.
+        What `calibrated_probabilities` takes off log-odds; 0 leaves them as they are.
     """
 
     softness: float = 0.0
@@ -51,21 +60,10 @@ class Calibration:
 
 
 def hold_out(label: NDArray[np.int64], share: float, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Choose cells to keep out of training, the same share of every label.
+    """Choose cells to keep out of training: rows, int64, ascending.
 
-    Parameters
-    ----------
-    label
-        int64 [cells], -1 where unknown (a group like any other).
-    share
-        Share of the cells of each label with at least 10 cells.
-    rng
-        Source of randomness.
-
-    Returns
-    -------
-    ndarray of int64
-        Rows, ascending; empty when the reference is too small to spare any.
+    The same share of every label int64 [cells] that has at least 10 cells; -1, unknown, is a
+    label like any other.
     """
     chosen = []
     for value in np.unique(label):
@@ -80,7 +78,7 @@ def held_out_share(n_cells: int) -> float:
     return 0.05 if n_cells >= _MANY else 0.1
 
 
-def calibrate(unseen: Unseen | None) -> Calibration:
+def calibrate(left_out: LeftOutAnswers | None, config: LabelConfig = LABELS) -> Calibration:
     """Fit the calibration to cells of batches that a model did not know, whole and degraded.
 
     Cells of the batches that a model knows are no judges: they are easier than any query. So
@@ -89,34 +87,33 @@ def calibrate(unseen: Unseen | None) -> Calibration:
 
     Parameters
     ----------
-    unseen
-        Answers for cells of unseen batches; None where there is one batch.
+    left_out
+        Answers for cells of batches that were left out; None where there is one batch.
+    config
+        With the usual softness.
     """
-    if unseen is None:
-        return Calibration(_USUAL_SOFTNESS)
-    prob = Calibration().prob(unseen.logits)
-    right = prob.argmax(axis=1) == unseen.label
-    asked = fit_softness(prob.max(axis=1), right, balanced(unseen.group))
-    return Calibration((asked + _USUAL_SOFTNESS) / 2)
+    if left_out is None:
+        return Calibration(config.usual_softness)
+    prob = Calibration().prob(left_out.logits)
+    right = prob.argmax(axis=1) == left_out.label
+    asked = fit_softness(prob.max(axis=1), right, balanced(left_out.group), config)
+    return Calibration((asked + config.usual_softness) / 2)
 
 
 def fit_softness(
-    prob: NDArray[np.floating], right: NDArray[np.bool_], weight: NDArray[np.floating]
+    prob: NDArray[np.floating],
+    right: NDArray[np.bool_],
+    weight: NDArray[np.floating],
+    config: LabelConfig = LABELS,
 ) -> float:
     """Softness that makes best labels most likely, between 0 and 1.
 
-    Parameters
-    ----------
-    prob
-        float [cells], of the best label; only those above one half count.
-    right
-        bool [cells], whether it is the true one.
-    weight
-        float [cells].
+    Of best labels' probabilities float [cells], those above one half, whether they are `right`,
+    bool [cells], and what each cell weighs, float [cells].
     """
     above = prob > 0.5
     if above.sum() < _FEWEST_JUDGES:
-        return _USUAL_SOFTNESS
+        return config.usual_softness
     inside = np.clip(prob[above].astype(np.float64), 0, 1 - 1e-7)
     odds = np.log(inside / (1 - inside))
     sign = np.where(right[above], -1.0, 1.0)
@@ -125,7 +122,7 @@ def fit_softness(
         softened = odds / (1 + softness * odds)
         return float((weight[above] * np.logaddexp(0, sign * softened)).sum())
 
-    best = minimize_scalar(loss, bounds=(0.0, _MOST_SOFTNESS), method="bounded")
+    best = minimize_scalar(loss, bounds=(0.0, config.most_softness), method="bounded")
     return float(best.x)
 
 
@@ -135,22 +132,14 @@ def balanced(group: NDArray[np.int64]) -> NDArray[np.float64]:
 
 
 def set_thresholds(
-    prob: NDArray[np.floating], label: NDArray[np.int64], level: float = SET_LEVEL
+    prob: NDArray[np.floating], label: NDArray[np.int64], config: LabelConfig = LABELS
 ) -> tuple[float, ...]:
     """Least probability at which each label enters a cell's label set.
 
     Split conformal prediction with one threshold a label where it has cells enough, so that
-    `level` of the cells of that label have it in their set, if they are exchangeable with
-    those given here.
-
-    Parameters
-    ----------
-    prob
-        float [cells, labels], calibrated, of held-out cells.
-    label
-        int64 [cells], their labels.
-    level
-        Share of the cells whose set is to hold their label.
+    `set_level` of the cells of that label have it in their set, if they are exchangeable with
+    those given here: calibrated probabilities float [cells, labels] of held-out cells, and their
+    labels int64 [cells].
 
     References
     ----------
@@ -158,29 +147,24 @@ def set_thresholds(
     bounded error levels"; Vovk 2012, "Conditional validity of inductive conformal predictors"
     (a threshold a label).
     """
-    own = prob[np.arange(len(label)), label]
+    own, level = prob[np.arange(len(label)), label], config.set_level
     pooled = _lowest(own, level)
+    of_label = [own[label == code] for code in range(prob.shape[1])]
     return tuple(
-        _lowest(own[label == code], level) if (label == code).sum() >= _OWN_THRESHOLD else pooled
-        for code in range(prob.shape[1])
+        _lowest(some, level) if len(some) >= config.own_threshold else pooled for some in of_label
     )
 
 
-def reached_level(prob: NDArray[np.floating], label: NDArray[np.int64]) -> float:
+def reached_level(
+    prob: NDArray[np.floating], label: NDArray[np.int64], config: LabelConfig = LABELS
+) -> float:
     """Share of cells whose set holds their label, in whole percent: what an atlas may promise.
 
     That for which thresholds are set, or more where the best label, which every set holds, is
     right more often by itself.
-
-    Parameters
-    ----------
-    prob
-        float [cells, labels], of held-out cells.
-    label
-        int64 [cells], their labels.
     """
     right = float((prob.argmax(axis=1) == label).mean())
-    return max(SET_LEVEL, math.floor(100 * right) / 100)
+    return max(config.set_level, math.floor(100 * right) / 100)
 
 
 def _lowest(own: NDArray[np.floating], level: float) -> float:
@@ -194,29 +178,27 @@ def call_threshold(
     label: NDArray[np.int64],
     labels: tuple[str, ...],
     parents: dict[str, str],
-    level: float = CALL_LEVEL,
+    config: LabelConfig = LABELS,
 ) -> float:
-    """Least probability, between 0.5 and 0.8, at which `level` of the calls are right.
+    """Least probability, between 0.5 and 0.8, at which `call_level` of the calls are right.
 
     A call of a group is right when the cell's label is in it.
 
     Parameters
     ----------
-    prob
-        float [cells, labels], calibrated, of held-out cells.
-    label
-        int64 [cells], their labels.
+    prob, label
+        float [cells, labels], calibrated, of held-out cells, and int64 [cells], their labels.
     labels, parents
         The label tree.
-    level
-        Share of the calls that are to be right.
+    config
+        With the level.
     """
     tree = build_tree(labels, parents)
     rows = np.arange(len(label))
     member = np.column_stack([tree.members[label], np.zeros(len(label))])
-    for threshold in np.arange(CALL_BOUNDS[0], CALL_BOUNDS[1], 0.01):
+    for threshold in np.arange(*config.call_bounds, 0.01):
         called = call_deepest(tree, prob.astype(np.float32), float(threshold))
         made = called < len(tree.nodes)
-        if not made.any() or member[rows, called][made].mean() >= level:
+        if not made.any() or member[rows, called][made].mean() >= config.call_level:
             return round(float(threshold), 2)
-    return CALL_BOUNDS[1]
+    return config.call_bounds[1]

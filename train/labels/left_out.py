@@ -6,7 +6,6 @@ decides probabilities, label sets, calls and novelty is measured on batches that
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,25 +13,36 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cellport.models.vae import CountVAE
+from cellport.train.cells import TrainingCells, at_random
+from cellport.train.config import FitConfig
 from cellport.train.degrade import Degradation
-from cellport.train.features.kernel import encode_cells
-from cellport.train.fit.loop import FitConfig, Progress, TrainingCells, fit
-from cellport.train.novelty import FEWEST_HELD_OUT, fit_novelty, novelty_p
+from cellport.train.fit.loop import fit
+from cellport.train.infer import Fitted, encode_cells, infer
+from cellport.train.novelty import FEWEST_HELD_OUT, NoveltyConfig, fit_novelty, novelty_p
+from cellport.train.progress import OnProgress, unwatched
 
-# batches are left out in so many groups, each costing a training run
-FOLDS = 3
-# more cells than these add time and no certainty
-_MOST_TRAINED = 20_000
-_MOST_JUDGED = 5_000
+# a run of fewer would say nothing, as a reference of fewer is refused
 _FEWEST_CELLS = 20
-# a type of fewer cells is all but unseen itself, and the atlas may have more of it
-_FAMILIAR = 20
-_CHUNK = 256
+# cells that are degraded together: they miss the same genes
+_DEGRADED_TOGETHER = 256
 
 
 @dataclass(frozen=True, slots=True)
-class Unseen:
-    """Labelled cells and what a model that never saw their batch makes of them.
+class LeftOutConfig:
+    """How batches are left out."""
+
+    # groups of batches, each of which costs a training run
+    folds: int = 3
+    # cells of a run, and cells it answers for: more add time and no certainty
+    most_trained: int = 20_000
+    most_judged: int = 5_000
+    # a type of fewer cells is all but unseen itself, and the atlas may have more of it
+    familiar: int = 20
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOutAnswers:
+    """Labelled cells and what a model that was not trained on them makes of them.
 
     Attributes
     ----------
@@ -57,18 +67,10 @@ class Unseen:
     novelty_p: tuple[NDArray[np.float32], ...] = ()
 
 
-def batch_folds(batch: NDArray[np.int64], folds: int = FOLDS) -> NDArray[np.int64]:
-    """Deal whole batches into at most `folds` groups of about equal numbers of cells.
+def batch_folds(batch: NDArray[np.int64], folds: int) -> NDArray[np.int64]:
+    """Deal whole batches int64 [cells] into at most `folds` groups of about as many cells.
 
-    Parameters
-    ----------
-    batch
-        int64 [cells].
-
-    Returns
-    -------
-    ndarray
-        int64 [cells], group of each cell; all 0 where there is one batch.
+    Returns the group of each cell, int64 [cells]; all 0 where there is one batch.
     """
     cells = np.bincount(batch)
     fold_of = np.zeros(len(cells), np.int64)
@@ -79,12 +81,14 @@ def batch_folds(batch: NDArray[np.int64], folds: int = FOLDS) -> NDArray[np.int6
     return fold_of[batch]
 
 
-def answers_for_unseen_batches(
+def answers_for_left_out_batches(
     cells: TrainingCells,
     config: FitConfig,
     checkpoint: Path | None = None,
-    report: Callable[[Progress], None] | None = None,
-) -> Unseen | None:
+    on_progress: OnProgress = unwatched,
+    save_seconds: float = 60.0,
+    how: LeftOutConfig = LeftOutConfig(),
+) -> LeftOutAnswers | None:
     """Train once without each group of batches and answer for the cells left out.
 
     Parameters
@@ -94,77 +98,104 @@ def answers_for_unseen_batches(
     config
         How the atlas itself is trained.
     checkpoint
-        Of the atlas; each run keeps its own beside it.
-    report
-        Called after each epoch of each run.
+        That of the atlas; each run keeps its own beside it.
+    on_progress, save_seconds
+        Passed on to `fit`.
+    how
+        How batches are left out.
 
     Returns
     -------
-    Unseen or None
+    LeftOutAnswers or None
         None where there are fewer than two batches, or no labels.
     """
-    fold_of = batch_folds(cells.batch)
+    fold_of = batch_folds(cells.batch, how.folds)
     folds = int(fold_of.max()) + 1
     if folds < 2 or not cells.n_labels:
         return None
-    parts: list[Unseen] = []
-    strange: list[NDArray[np.float32]] = []
-    for fold in range(folds):
-        rng = np.random.default_rng([config.seed, fold])
-        inside = np.flatnonzero(fold_of != fold)
-        spared = np.intersect1d(inside, cells.held_out)
-        trained = _some(np.setdiff1d(inside, spared), _MOST_TRAINED, rng)
-        known, n_trained = np.unique(cells.label[trained], return_counts=True)
-        answerable = (fold_of == fold) & (cells.label >= 0) & np.isin(cells.label, known)
-        judged = _some(np.flatnonzero(answerable), _MOST_JUDGED, rng)
-        if len(trained) < _FEWEST_CELLS or len(known[known >= 0]) < 2 or not len(judged):
+    parts: list[LeftOutAnswers] = []
+    for number in range(folds):
+        rng = np.random.default_rng([config.seed, number])
+        fold = _split(cells, fold_of == number, rng, how)
+        if fold is None:
             continue
-        part = f"calibration {fold + 1} of {folds}"
         model = fit(
-            _subset(cells, trained),
-            replace(config, seed=config.seed + fold + 1),
-            None if checkpoint is None else checkpoint.with_name(f"{checkpoint.name}.{fold}"),
-            None if report is None else _named(report, part),
+            _subset(cells, fold.trained),
+            replace(config, seed=config.seed + number + 1),
+            checkpoint and checkpoint.with_name(f"{checkpoint.name}.{number}"),
+            _named(on_progress, f"calibration {number + 1} of {folds}"),
+            save_seconds,
         )
-        parts.append(_answers(model, cells, judged, fold, config, rng))
-        familiar = judged[np.isin(cells.label[judged], known[n_trained >= _FAMILIAR])]
-        if min(len(spared), len(familiar)) >= FEWEST_HELD_OUT:
-            known_cells = _subset(cells, np.concatenate([trained, spared]), len(spared))
-            novelty = fit_novelty(model, known_cells, config.seed, shares=(1.0,))
-            strange.append(novelty_p(model, novelty, cells.counts[familiar].toarray()))
-    if not parts:
+        answers = _answers(model, cells, fold.judged, number, config.degradation, rng)
+        parts.append(replace(answers, novelty_p=_novelty_p(model, cells, fold, config.seed, how)))
+    return _together(parts) if parts else None
+
+
+def _named(on_progress: OnProgress, part: str) -> OnProgress:
+    return lambda progress: on_progress(replace(progress, part=part))
+
+
+@dataclass(frozen=True, slots=True)
+class _Fold:
+    """Rows that a model is trained on, that it spares, and that it answers for."""
+
+    trained: NDArray[np.int64]
+    spared: NDArray[np.int64]
+    judged: NDArray[np.int64]
+
+
+def _split(
+    cells: TrainingCells, left_out: NDArray[np.bool_], rng: np.random.Generator, how: LeftOutConfig
+) -> _Fold | None:
+    """Split the cells for a model that does not see those left out; None where too few remain."""
+    inside = np.flatnonzero(~left_out)
+    spared = np.intersect1d(inside, cells.held_out)
+    trained = at_random(np.setdiff1d(inside, spared), how.most_trained, rng)
+    known = np.unique(cells.label[trained])
+    answerable = left_out & (cells.label >= 0) & np.isin(cells.label, known)
+    judged = at_random(np.flatnonzero(answerable), how.most_judged, rng)
+    if len(trained) < _FEWEST_CELLS or len(known[known >= 0]) < 2 or not len(judged):
         return None
-    return Unseen(
+    return _Fold(trained, spared, judged)
+
+
+def _novelty_p(
+    model: CountVAE, cells: TrainingCells, fold: _Fold, seed: int, how: LeftOutConfig
+) -> tuple[NDArray[np.float32], ...]:
+    """Novelty p-values of cells of familiar types; none where they or the spared are too few."""
+    known, number = np.unique(cells.label[fold.trained], return_counts=True)
+    familiar = fold.judged[np.isin(cells.label[fold.judged], known[number >= how.familiar])]
+    if min(len(fold.spared), len(familiar)) < FEWEST_HELD_OUT:
+        return ()
+    seen = _subset(cells, np.concatenate([fold.trained, fold.spared]), len(fold.spared))
+    novelty = fit_novelty(infer(model, seen, seed), config=NoveltyConfig(shares=(1.0,)))
+    return (novelty_p(model, novelty, cells.counts[familiar].toarray()),)
+
+
+def _together(parts: list[LeftOutAnswers]) -> LeftOutAnswers:
+    return LeftOutAnswers(
         np.concatenate([part.logits for part in parts]),
         np.concatenate([part.label for part in parts]),
         np.concatenate([part.group for part in parts]),
         np.concatenate([part.degraded for part in parts]),
-        tuple(strange),
+        tuple(p for part in parts for p in part.novelty_p),
     )
 
 
-def answers_for_held_out_cells(
-    model: CountVAE, cells: TrainingCells, config: FitConfig
-) -> Unseen | None:
+def answers_for_held_out_cells(fitted: Fitted, degradation: Degradation) -> LeftOutAnswers | None:
     """Answer for the cells held out of training: what there is to judge by with one batch.
 
     Returns
     -------
-    Unseen or None
+    LeftOutAnswers or None
         None where no labelled cell was held out.
     """
+    cells = fitted.cells
     judged = cells.held_out[cells.label[cells.held_out] >= 0]
     if not len(judged) or not cells.n_labels:
         return None
-    return _answers(model, cells, judged, 0, config, np.random.default_rng(config.seed))
-
-
-def _named(report: Callable[[Progress], None], part: str) -> Callable[[Progress], None]:
-    return lambda progress: report(replace(progress, part=part))
-
-
-def _some(rows: NDArray[np.int64], most: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    return rows if len(rows) <= most else np.sort(rng.choice(rows, most, replace=False))
+    rng = np.random.default_rng(fitted.seed)
+    return _answers(fitted.model, cells, judged, 0, degradation, rng)
 
 
 def _subset(cells: TrainingCells, rows: NDArray[np.int64], held_out: int = 0) -> TrainingCells:
@@ -185,25 +216,17 @@ def _answers(
     cells: TrainingCells,
     rows: NDArray[np.int64],
     group: int,
-    config: FitConfig,
+    degradation: Degradation,
     rng: np.random.Generator,
-) -> Unseen:
-    whole = _logits(model, cells, rows, None, rng)
-    degraded = _logits(model, cells, rows, config.degradation, rng)
-    return Unseen(
-        np.concatenate([whole, degraded]),
+) -> LeftOutAnswers:
+    """Answer for some cells, as they were measured and degraded."""
+    logits = [
+        encode_cells(model, cells.counts, rows, _DEGRADED_TOGETHER, how, rng)[1]
+        for how in (None, degradation)
+    ]
+    return LeftOutAnswers(
+        np.concatenate(logits),
         np.tile(cells.label[rows], 2),
         np.full(2 * len(rows), group),
         np.repeat([False, True], len(rows)),
     )
-
-
-def _logits(
-    model: CountVAE,
-    cells: TrainingCells,
-    rows: NDArray[np.int64],
-    degradation: Degradation | None,
-    rng: np.random.Generator,
-) -> NDArray[np.float32]:
-    encoded = encode_cells(model.encoder, cells.counts, rows, _CHUNK, degradation, rng)
-    return np.concatenate([part.logits.numpy() for part in encoded])

@@ -10,14 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cellport.train.labels.calibrate import (
-    SET_LEVEL,
+    LABELS,
     Calibration,
+    LabelConfig,
     calibrate,
     call_threshold,
     reached_level,
     set_thresholds,
 )
-from cellport.train.labels.left_out import Unseen
+from cellport.train.labels.left_out import LeftOutAnswers
 from cellport.train.labels.scores import label_scores, reliability
 from cellport.train.labels.tree import Group, groups_of_confusions, nested
 
@@ -45,49 +46,54 @@ class LabelRules:
     calibration: Calibration = field(default_factory=Calibration)
     parents: dict[str, str] = field(default_factory=dict)
     set_prob: tuple[float, ...] = ()
-    set_level: float = SET_LEVEL
+    set_level: float = LABELS.set_level
     call_prob: float = 0.5
     scores: dict[str, Any] = field(default_factory=lambda: {"cells": 0})
 
 
 def fit_label_rules(
-    by_batch: Unseen | None,
-    by_cell: Unseen | None,
+    by_batch: LeftOutAnswers | None,
+    by_cell: LeftOutAnswers | None,
     labels: tuple[str, ...],
     groups: Sequence[Group],
+    config: LabelConfig = LABELS,
 ) -> LabelRules:
     """Learn the rules from held-out cells.
 
     Parameters
     ----------
     by_batch, by_cell
-        Answers for cells of unseen batches, and for the held-out cells; the former are judged
+        Answers for cells of batches left out, and for the held-out cells; the former are judged
         by where there are any.
     labels
-        Their names.
+        Names of the labels; without any there are no rules.
     groups
         Groups of labels that the maker named; without any, labels that the model takes for
         one another make groups.
+    config
+        What the rules are held to.
     """
-    calibration = calibrate(by_batch)
+    if not labels:
+        return LabelRules()
+    calibration = calibrate(by_batch, config)
     judged = by_batch or by_cell
     if judged is None:
         return LabelRules(calibration, nested(groups, labels), (1.0,) * len(labels))
     prob = calibration.prob(judged.logits)
     whole = ~judged.degraded
-    level = reached_level(prob, judged.label)
+    level = reached_level(prob, judged.label, config)
     confused = groups_of_confusions(prob[whole], judged.label[whole], labels)
     parents = nested(groups or confused, labels)
     return LabelRules(
         calibration,
         parents,
-        set_thresholds(prob, judged.label),
+        set_thresholds(prob, judged.label, config),
         level,
-        call_threshold(prob, judged.label, labels, parents),
+        call_threshold(prob, judged.label, labels, parents, config),
         _scores(prob[whole], judged.label[whole], labels)
         | {
             "by": "cell" if by_batch is None else "batch",
-            "conformal": {"level": level} | _coverage(prob, judged),
+            "conformal": {"level": level} | _coverage(prob, judged, config),
         },
     )
 
@@ -110,13 +116,16 @@ def _scores(
     return scores
 
 
-def _coverage(prob: NDArray[np.floating], judged: Unseen) -> dict[str, float]:
+def _coverage(
+    prob: NDArray[np.floating], judged: LeftOutAnswers, config: LabelConfig
+) -> dict[str, float]:
     """Coverage and size of label sets whose thresholds were fitted on the other groups."""
     part = judged.group if judged.group.max() > judged.group.min() else _halves(judged)
     within = np.zeros(prob.shape, bool)
     for code in np.unique(part):
         inside = part == code
-        within[inside] = prob[inside] >= set_thresholds(prob[~inside], judged.label[~inside])
+        least = set_thresholds(prob[~inside], judged.label[~inside], config)
+        within[inside] = prob[inside] >= least
     rows = np.arange(len(prob))
     within[rows, prob.argmax(axis=1)] = True
     whole = ~judged.degraded
@@ -128,6 +137,6 @@ def _coverage(prob: NDArray[np.floating], judged: Unseen) -> dict[str, float]:
     }
 
 
-def _halves(judged: Unseen) -> NDArray[np.int64]:
+def _halves(judged: LeftOutAnswers) -> NDArray[np.int64]:
     cells = len(judged.label) // 2
     return np.tile(np.arange(cells) % 2, 2)

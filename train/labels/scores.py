@@ -42,12 +42,10 @@ def expected_calibration_error(
     ----------
     Guo et al. 2017, ICML, "On calibration of modern neural networks".
     """
-    bin_of = np.clip((np.asarray(prob) * bins).astype(int), 0, bins - 1)
-    gap = 0.0
-    for b in np.unique(bin_of):
-        inside = bin_of == b
-        gap += float(abs(right[inside].mean() - prob[inside].mean()) * inside.mean())
-    return gap
+    return sum(
+        abs(entry["accuracy"] - entry["confidence"]) * (entry["cells"] / len(prob))
+        for entry in reliability(prob, right, bins)
+    )
 
 
 def reliability(

@@ -85,6 +85,8 @@ def named_groups(
         A column is not coarser than the labels, or the ontology is of no use.
     """
     groups: list[Group] = []
+    if not reference.labels:
+        return groups
     for column in columns:
         coarse = reference.annotations[column]
         groups += groups_of_column(column, coarse, reference.label, reference.labels)
@@ -113,14 +115,10 @@ def groups_of_column(
 
     Parameters
     ----------
-    column
-        Its name, for messages.
-    coarse
-        object [cells], the coarser annotation.
-    label
-        int64 [cells], -1 where unknown.
-    labels
-        Names of the labels.
+    column, coarse
+        Name of the coarser annotation, for messages, and the annotation, object [cells].
+    label, labels
+        int64 [cells], -1 where unknown, and names of the labels.
 
     Raises
     ------
@@ -200,16 +198,8 @@ def groups_of_confusions(
 ) -> list[Group]:
     """Group labels that the model takes for one another in cells it has not seen.
 
-    Average linkage on the probability that labels lend each other.
-
-    Parameters
-    ----------
-    prob
-        float [cells, labels], of held-out cells.
-    label
-        int64 [cells], the truth, -1 where unknown.
-    labels
-        Names of the labels.
+    Average linkage on the probability that labels lend each other: `prob` is float
+    [cells, labels], `label` the truth, int64 [cells], -1 where unknown.
     """
     if len(labels) < 3:
         return []

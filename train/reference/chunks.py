@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from cellport.runtime.errors import InputError
 from cellport.runtime.sources import open_source
+from cellport.train.progress import OnCells, unwatched
 
+# cells at a time, as mapping reads them
 _CHUNK = 2048
-# told how many cells have passed
-Tell = Callable[[int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class SourceCounts:
 def chunks(
     counts: sp.csr_matrix | SourceCounts,
     genes: NDArray[np.integer] | None = None,
-    tell: Tell | None = None,
+    on_progress: OnCells = unwatched,
 ) -> Iterator[sp.csr_matrix]:
     """Yield all cells in order, a few thousand at a time.
 
@@ -55,7 +55,7 @@ def chunks(
         A matrix [cells, genes] or sources.
     genes
         Positions of the genes wanted, ascending; all when None.
-    tell
+    on_progress
         Called with the number of cells that have passed.
 
     Yields
@@ -72,8 +72,7 @@ def chunks(
         some = sp.csr_matrix((data, indices, indptr), (len(indptr) - 1, len(columns)))
         yield _selected(some, place[columns], len(wanted))
         done += len(indptr) - 1
-        if tell is not None:
-            tell(done)
+        on_progress(done)
     if done != counts.shape[0]:
         raise InputError(
             f"the reference had {counts.shape[0]:,} cells when it was opened and has {done:,} "

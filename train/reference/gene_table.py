@@ -68,7 +68,7 @@ class GeneNames:
 
 @cache
 def load_gene_table(organism: Organism) -> GeneTable:
-    """Load the table that the package carries; ``train/data/README.md`` says where it is from."""
+    """Load the table that the package carries; ``data/README.md`` says where it is from."""
     packed = files("cellport.train.reference").joinpath("data", f"{organism}.tsv.xz").read_bytes()
     lines = lzma.decompress(packed).decode().splitlines()
     pairs = [(ensembl, symbol) for ensembl, symbol in (line.split("\t") for line in lines)]

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from skmisc.loess import loess
 
 from cellport.kernels.moments import add_moments
-from cellport.train.reference.chunks import SourceCounts, Tell, chunks
+from cellport.train.progress import OnCells, unwatched
+from cellport.train.reference.chunks import SourceCounts, chunks
 
 # a batch smaller than this says little of variance; its cells count in the pooled ranking only
 _SMALLEST_BATCH = 50
@@ -20,7 +21,7 @@ def select_panel(
     counts: sp.csr_matrix | SourceCounts,
     batch: NDArray[np.integer],
     n_genes: int = 2000,
-    tell: Tell | None = None,
+    on_progress: OnCells = unwatched,
 ) -> NDArray[np.int64]:
     """Choose genes by variance-stabilised rank, batch by batch.
 
@@ -32,7 +33,7 @@ def select_panel(
         int [cells], batch of each cell.
     n_genes
         How many to keep; all expressed genes when there are fewer.
-    tell
+    on_progress
         Called with the number of cells that have passed, up to twice that of all cells.
 
     Returns
@@ -46,7 +47,7 @@ def select_panel(
     variance on mean, clipped; median rank over batches.
     """
     group = _groups(batch)
-    scores, expressed = standardised_variance(counts, group, tell)
+    scores, expressed = standardised_variance(counts, group, on_progress)
     order = np.argsort(-scores, axis=1, kind="stable")
     rank = np.empty(scores.shape)
     np.put_along_axis(rank, order, np.arange(scores.shape[1], dtype=float)[None, :], axis=1)
@@ -72,28 +73,19 @@ def _groups(batch: NDArray[np.integer]) -> NDArray[np.int64]:
 
 
 def standardised_variance(
-    counts: sp.csr_matrix | SourceCounts, group: NDArray[np.int64], tell: Tell | None = None
+    counts: sp.csr_matrix | SourceCounts,
+    group: NDArray[np.int64],
+    on_progress: OnCells = unwatched,
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """Variance of each gene's counts over what its mean predicts, in each group of cells.
 
-    Parameters
-    ----------
-    counts
-        [cells, genes], whole numbers.
-    group
-        int64 [cells], -1 for cells that count in none.
-    tell
-        As in `select_panel`.
-
-    Returns
-    -------
-    tuple
-        The scores, float64 [groups, genes], and which genes any cell has, bool [genes].
+    Groups are int64 [cells], -1 for cells that count in none. Returns the scores, float64
+    [groups, genes], and which genes any cell has, bool [genes].
     """
     n_cells = np.bincount(group[group >= 0])[:, None].astype(np.float64)
     shape = len(n_cells), counts.shape[1]
     everything = np.full(shape, np.inf)
-    total, square, expressed = _moments(counts, group, everything, tell)
+    total, square, expressed = _moments(counts, group, everything, on_progress)
     mean = total / n_cells
     # sums of whole numbers are exact, so that a constant gene leaves no residue
     degrees = np.maximum(n_cells - 1, 1)
@@ -106,8 +98,8 @@ def standardised_variance(
         sd[one, genes] = np.sqrt(10.0**trend)
 
     # clip each count at sqrt(n) standard deviations, as one cell must not make a gene
-    later = None if tell is None else lambda done: tell(counts.shape[0] + done)
-    clipped = _moments(counts, group, mean + sd * np.sqrt(n_cells), later)
+    highest = mean + sd * np.sqrt(n_cells)
+    clipped = _moments(counts, group, highest, lambda done: on_progress(counts.shape[0] + done))
     spread = n_cells * mean**2 + clipped[1] - 2 * clipped[0] * mean
     return np.where(varies, spread / (degrees * sd**2), 0.0), expressed
 
@@ -116,12 +108,12 @@ def _moments(
     counts: sp.csr_matrix | SourceCounts,
     group: NDArray[np.int64],
     highest: NDArray[np.float64],
-    tell: Tell | None,
+    on_progress: OnCells,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
     total, square = np.zeros((2, *highest.shape))
     expressed = np.zeros(counts.shape[1], np.bool_)
     start = 0
-    for some in chunks(counts, tell=tell):
+    for some in chunks(counts, on_progress=on_progress):
         of_cell = group[start : start + some.shape[0]]
         add_moments(some.indptr, some.indices, some.data, of_cell, highest, total, square)
         expressed[some.indices] = True

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from cellport.runtime.errors import InputError
 from cellport.runtime.sources import open_source
-from cellport.train.reference.chunks import SourceCounts, chunks
+from cellport.train.reference.chunks import SourceCounts
 from cellport.train.reference.shared_genes import share_genes
 
 # obs values that mean "nobody labelled this cell"
@@ -56,17 +56,6 @@ class Reference:
     notes: tuple[str, ...] = ()
     annotations: dict[str, NDArray[np.object_]] = field(default_factory=dict)
 
-    def take(self, rows: NDArray[np.integer]) -> Reference:
-        """Return the given cells only, with the same categories and counts in memory."""
-        counts = self.counts
-        if isinstance(counts, SourceCounts):
-            counts = sp.vstack(list(chunks(counts)), format="csr")
-        return Reference(
-            counts[rows], self.gene_columns, self.cell_names[rows], self.labels,
-            self.label[rows], self.batches, self.batch[rows], self.description, self.notes,
-            {column: values[rows] for column, values in self.annotations.items()},
-        )  # fmt: skip
-
 
 def read_reference(
     source: str | Path | Any,
@@ -98,14 +87,14 @@ def read_reference(
     """
     several = source if isinstance(source, list) else [source]
     parts = [_read_part(one, labels, batch, layer, annotations) for one in several]
-    label_names, label = _codes(_joined([part.label for part in parts]), True)
+    label_names, label = _codes(np.concatenate([part.label for part in parts]), True)
     batch_of = [part.batch for part in parts]
     if not batch and len(parts) > 1:
         named = _different([part.title for part in parts])
         batch_of = [
             np.full(part.n_cells, name, object) for part, name in zip(parts, named, strict=True)
         ]
-    batch_names, batch_code = _codes(_joined(batch_of), False)
+    batch_names, batch_code = _codes(np.concatenate(batch_of), False)
     if labels and len(label_names) < 2:
         raise InputError(_too_few_labels(parts[0].description, labels, label_names))
     shared = share_genes([(part.description, part.genes) for part in parts])
@@ -113,14 +102,17 @@ def read_reference(
     return Reference(
         SourceCounts(tuple(several), layer, shared.columns, (n_cells, shared.n_genes)),
         shared.gene_columns,
-        _joined(_unlike([part.names for part in parts])),
+        np.concatenate(_unlike([part.names for part in parts])),
         label_names,
         label,
         batch_names,
         batch_code,
         _described([part.description for part in parts]),
         tuple(dict.fromkeys([*(note for part in parts for note in part.notes), *shared.notes])),
-        {column: _joined([part.annotations[column] for part in parts]) for column in annotations},
+        {
+            column: np.concatenate([part.annotations[column] for part in parts])
+            for column in annotations
+        },
     )
 
 
@@ -156,10 +148,6 @@ def _read_part(
             _texts(opened.obs_column(batch)) if batch else np.full(n_cells, "all", object),
             {column: _texts(opened.obs_column(column)) for column in columns},
         )
-
-
-def _joined(parts: list[NDArray[np.object_]]) -> NDArray[np.object_]:
-    return np.concatenate(parts)
 
 
 def _different(names: list[str]) -> list[str]:

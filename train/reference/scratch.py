@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
 import shutil
 from collections.abc import Iterable, Iterator
+from io import FileIO
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -16,10 +17,8 @@ from numpy.typing import NDArray
 
 from cellport.runtime.base.files import plain_errors
 from cellport.runtime.errors import OutputError
-from cellport.train.fit.order import PanelCounts
+from cellport.train.cells import PanelCounts
 
-# bytes of records above which they go to the scratch file: about 70,000 cells
-IN_MEMORY = 128 << 20
 # a scratch file must leave this much of the disk
 _SPARE = 64 << 20
 
@@ -48,7 +47,8 @@ class StoredCounts:
         self.path, self.digest = path, digest
         self.shape = len(indptr) - 1, n_genes
         self._indptr = indptr
-        self._file: int | None = None
+        self._file: FileIO | None = None
+        self._one_reader = Lock()
 
     def __reduce__(self) -> tuple[Any, ...]:
         return StoredCounts, (self.path, self._indptr, self.shape[1], self.digest)
@@ -67,19 +67,22 @@ class StoredCounts:
         return sp.csr_matrix(arrays, (len(rows), self.shape[1]))
 
     def _read(self, into: NDArray[Any], first: int) -> None:
-        if self._file is None:
-            self._file = os.open(self.path, os.O_RDONLY)
-        room, offset = into.view(np.uint8).data, first * into.dtype.itemsize
-        while len(room):
-            got = os.preadv(self._file, [room], offset)
-            if not got:
-                raise OutputError(f"{self.path} was cut off by another program; train again.")
-            room, offset = room[got:], offset + got
+        room = into.view(np.uint8).data
+        # training reads ahead on a thread of its own
+        with self._one_reader:
+            if self._file is None:
+                self._file = self.path.open("rb", buffering=0)
+            self._file.seek(first * into.dtype.itemsize)
+            while len(room):
+                got = self._file.readinto(room)
+                if not got:
+                    raise OutputError(f"{self.path} was cut off by another program; train again.")
+                room = room[got:]
 
     def close(self) -> None:
         """Release the file."""
         if self._file is not None:
-            os.close(self._file)
+            self._file.close()
             self._file = None
 
 
@@ -95,7 +98,10 @@ def _runs(rows: NDArray[np.integer]) -> Iterator[tuple[int, int]]:
 
 @contextlib.contextmanager
 def panel_counts(
-    parts: Iterable[sp.csr_matrix], shape: tuple[int, int], scratch: Path | None
+    parts: Iterable[sp.csr_matrix],
+    shape: tuple[int, int],
+    scratch: Path | None,
+    in_memory: int,
 ) -> Iterator[PanelCounts]:
     """Keep the panel's counts while a model is trained on them.
 
@@ -106,8 +112,9 @@ def panel_counts(
     shape
         Cells and genes.
     scratch
-        Where counts go that take more than `IN_MEMORY` bytes, removed at the end; None to keep
-        all in memory.
+        Where counts go that are too many for memory, removed at the end; None to keep all there.
+    in_memory
+        Bytes of records above which they are.
 
     Yields
     ------
@@ -125,7 +132,7 @@ def panel_counts(
     for part in parts:
         kept.append(part)
         size += part.nnz * _record(shape[1]).itemsize
-        if scratch is not None and size > IN_MEMORY:
+        if scratch is not None and size > in_memory:
             break
     else:
         yield sp.vstack(kept, format="csr")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 
+import igraph
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_matrix, csr_matrix, identity, triu, vstack
@@ -12,46 +13,37 @@ from sklearn.neighbors import NearestNeighbors
 from cellport.models.structure import GaussianMixture
 from cellport.train.structure.curve import gaussian_mixture, pooled_covariance
 
-# coarse: on labelled atlases finer clusters agree less with the labels
-RESOLUTION = 0.1
+# clusters of fewer cells are given to others
 _FEWEST_CELLS = 5
+# of each cell, where the square root of the number of cells is less
 _FEWEST_NEIGHBORS = 15
 # cells whose neighbourhoods are compared at a time
 _CHUNK = 1000
 
 
-def leiden(latent: NDArray[np.float32], seed: int) -> NDArray[np.int64]:
-    """Cluster by Leiden on a graph of shared neighbours, largest cluster first.
+def leiden(latent: NDArray[np.float32], seed: int, resolution: float) -> NDArray[np.int64]:
+    """Cluster float32 [cells, latent] by Leiden on a graph of shared neighbours, int64 [cells].
 
-    Parameters
-    ----------
-    latent
-        float32 [cells, latent], at least three cells.
-    seed
-        Of the order in which cells are moved.
-
-    Returns
-    -------
-    ndarray
-        int64 [cells].
+    The largest cluster is 0; fewer than three cells are one. The seed decides in which order
+    cells are moved. The larger the resolution, the more clusters.
 
     References
     ----------
     Traag, Waltman, van Eck 2019, Scientific Reports, "From Louvain to Leiden".
     """
-    import igraph
-
+    if len(latent) < 3:
+        return np.zeros(len(latent), np.int64)
     graph = shared_neighbors(latent)
     igraph.set_random_number_generator(random.Random(seed))
     try:
         found = igraph.Graph(
             n=len(latent), edges=np.stack([graph.row, graph.col], axis=1)
         ).community_leiden(
-            "modularity", weights=graph.data.tolist(), resolution=RESOLUTION, n_iterations=3
+            "modularity", weights=graph.data.tolist(), resolution=resolution, n_iterations=3
         )
     finally:
         igraph.set_random_number_generator(random)
-    return _by_size(_without_crumbs(latent, np.asarray(found.membership, np.int64)))
+    return _by_size(_without_small(latent, np.asarray(found.membership, np.int64)))
 
 
 def shared_neighbors(latent: NDArray[np.float32]) -> coo_matrix:
@@ -59,11 +51,6 @@ def shared_neighbors(latent: NDArray[np.float32]) -> coo_matrix:
 
     Neighbourhoods grow with the square root of the number of cells. With as few neighbours as a
     map needs, chance gaps within a type cut it, the more the more cells there are.
-
-    Parameters
-    ----------
-    latent
-        float32 [cells, latent], at least two cells.
 
     Returns
     -------
@@ -101,7 +88,7 @@ def cluster_mixture(latent: NDArray[np.float32], cluster: NDArray[np.int64]) -> 
     return gaussian_mixture(mean.astype(np.float64), number.astype(np.float64), covariance)
 
 
-def _without_crumbs(latent: NDArray[np.float32], cluster: NDArray[np.int64]) -> NDArray[np.int64]:
+def _without_small(latent: NDArray[np.float32], cluster: NDArray[np.int64]) -> NDArray[np.int64]:
     """Give the cells of clusters of very few cells to the nearest larger one."""
     number = np.bincount(cluster)
     large = np.flatnonzero(number >= min(_FEWEST_CELLS, number.max()))

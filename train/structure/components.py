@@ -10,6 +10,8 @@ from scipy.spatial.distance import cdist
 
 from cellport.train.structure.backbone import centres
 
+# centres of a choice of them, choices that vote, and the share of the cells that must vote alike
+# for their group to join others
 _CENTRES = 20
 _VOTES = 9
 _LEAST_SHARE = 0.01
@@ -26,17 +28,10 @@ def connected_groups(latent: NDArray[np.floating], seed: int) -> NDArray[np.int6
     Where a cut falls depends on the centres, so there is a vote: what hangs together with most
     choices of them stays together.
 
-    Parameters
-    ----------
-    latent
-        float [cells, latent].
-    seed
-        Of k-means.
-
     Returns
     -------
     ndarray
-        int64 [cells].
+        int64 [cells]; 0 is the largest group.
     """
     votes = np.stack([_groups(latent, seed + number) for number in range(_VOTES)], axis=1)
     kinds, of_cell, number = np.unique(votes, axis=0, return_inverse=True, return_counts=True)
@@ -74,12 +69,7 @@ def bridge(
 ) -> float:
     """Density in the middle between two centres, over that at the emptier of the two.
 
-    Parameters
-    ----------
-    latent
-        float [cells, latent], of the cells nearest to either.
-    start, end
-        float [latent].
+    Of the cells float [cells, latent] that are nearest to either.
     """
     along = end - start
     way = (latent - start) @ along / max(along @ along, 1e-300)

@@ -21,12 +21,18 @@ from cellport.train.structure.cycles import close_cycle
 from cellport.train.structure.lineages import Lineages, read_lineages
 from cellport.train.structure.roots import RootRule
 
-FITS = 10
-# of the cells in each fit, and at most
-_SHARE = 0.6
-_MOST_CELLS = 3000
 # cells that say what a vertex is called, where it is the nearest of none
 _FEW = 15
+
+
+@dataclass(frozen=True, slots=True)
+class ConsensusConfig:
+    """How many fits there are; more move pseudotime by less than .002 in rank correlation."""
+
+    n_fits: int = 10
+    # of the cells in each fit, and at most
+    share: float = 0.6
+    most_cells: int = 3000
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,23 +44,23 @@ class Consensus:
     rows
         int64 [fitted cells], positions of the cells that `curve` was fitted to.
     curve, lineages
-        Of the fit most like the others; the time of `lineages` is that of all fits together,
-        0 at the root and 1 at the longest way from it.
+        Those of the fit most like the others; the time of `lineages` is that of all fits
+        together, 0 at the root and 1 at the longest way from it.
     longest
         The longest way from the root, in units of the latent.
-    doubt
+    time_sd
         float [points], standard deviation of pseudotime between fits.
     around
         For each milestone, int64 positions of the fitted cells nearest to it.
     slowest
-        As in `DiffusionMap`, median over the fits.
+        Median over the fits of `DiffusionMap.slowest`.
     """
 
     rows: NDArray[np.int64]
     curve: Curve
     lineages: Lineages
     longest: float
-    doubt: Floats
+    time_sd: Floats
     around: list[NDArray[np.int64]]
     slowest: float
 
@@ -71,7 +77,10 @@ class _Fit:
 
 
 def fit_consensus(
-    latent: NDArray[np.float32], root: RootRule, seed: int, n_fits: int = FITS
+    latent: NDArray[np.float32],
+    root: RootRule,
+    seed: int,
+    config: ConsensusConfig = ConsensusConfig(),
 ) -> Consensus:
     """Fit a trajectory to each of several random parts of the cells and bring them together.
 
@@ -82,9 +91,9 @@ def fit_consensus(
     root
         Where each fit starts.
     seed
-        Of the parts and of k-means.
-    n_fits
-        How many.
+        Choice of the parts, and where k-means starts.
+    config
+        How many fits there are, and to what.
 
     References
     ----------
@@ -92,8 +101,8 @@ def fit_consensus(
     Street et al. 2018, BMC Genomics (slingshot), on the instability of a single tree;
     Shao, Wu 1989, Annals of Statistics, "A general theory for jackknife variance estimation".
     """
-    rng = np.random.default_rng(seed)
-    size = min(round(_SHARE * len(latent)), _MOST_CELLS)
+    rng, n_fits = np.random.default_rng(seed), config.n_fits
+    size = min(round(config.share * len(latent)), config.most_cells)
     fits = []
     for number in range(n_fits):
         rows = np.sort(rng.choice(len(latent), size, replace=False))
@@ -147,12 +156,14 @@ def _distilled(best: _Fit, times: Floats, inflation: float, slowest: float) -> C
     time = (best.belongs.T @ times.mean(axis=0) + own) / (weight + 1)
     time = _ordered(best.lineages, time, weight)
     off = inflation * np.square(times - best.belongs @ time).mean(axis=0)
-    doubt = np.sqrt(best.belongs.T @ off / (weight + 1e-9))
+    time_sd = np.sqrt(best.belongs.T @ off / (weight + 1e-9))
     first, last = time.min(), time.max()
     scale = 1 / max(last - first, 1e-12)
     lineages = replace(best.lineages, time=(time - first) * scale)
     longest = float(best.lineages.time.max())
-    return Consensus(best.rows, best.curve, lineages, longest, doubt * scale, best.around, slowest)
+    return Consensus(
+        best.rows, best.curve, lineages, longest, time_sd * scale, best.around, slowest
+    )
 
 
 def _ordered(lineages: Lineages, time: Floats, weight: Floats) -> Floats:

@@ -49,14 +49,7 @@ class Curve:
 def fit_curve(backbone: Backbone, space: Floats, latent: NDArray[np.floating]) -> Curve:
     """Lay points along the backbone and average the latent of the cells around each.
 
-    Parameters
-    ----------
-    backbone
-        In `space`.
-    space
-        float [cells, dimensions].
-    latent
-        float [cells, latent], of the same cells.
+    The backbone lies in `space`, float [cells, dimensions]; `latent` is of the same cells.
     """
     on = project(backbone, space)
     length = _lengths(backbone, space, latent)
@@ -94,16 +87,9 @@ def pooled_covariance(latent: NDArray[np.floating], mean: Floats) -> Floats:
 
 
 def gaussian_mixture(mean: Floats, cells: Floats, covariance: Floats) -> GaussianMixture:
-    """Weights and bias of the posterior of components with one covariance.
+    """Weights and bias of the posterior of normal distributions with one covariance.
 
-    Parameters
-    ----------
-    mean
-        float [components, latent].
-    cells
-        float [components], how common each is.
-    covariance
-        float [latent, latent].
+    Of means float [components, latent], each as common as its number of cells float [components].
     """
     weight = np.linalg.solve(covariance, mean.T)
     prior = np.log(np.maximum(cells / cells.sum(), 1e-6))

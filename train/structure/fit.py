@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from cellport.models.structure import StructureHead, Trajectory
-from cellport.models.vae import CountVAE
+from cellport.models.structure import StructureHead
 from cellport.runtime.errors import TrainingError
-from cellport.train.structure.backbone import Floats
+from cellport.train.cells import at_random
+from cellport.train.infer import Fitted
 from cellport.train.structure.clusters import cluster_mixture, leiden
 from cellport.train.structure.components import connected_groups
-from cellport.train.structure.consensus import Consensus, fit_consensus
-from cellport.train.structure.curve import gaussian_mixture, pooled_covariance, posterior
+from cellport.train.structure.consensus import Consensus, ConsensusConfig, fit_consensus
+from cellport.train.structure.points import joined_points
 from cellport.train.structure.roots import (
     RootChoice,
     RootRule,
@@ -27,37 +27,51 @@ from cellport.train.structure.roots import (
     expression_spread,
 )
 
-_MOST_CELLS = 20_000
-# without a root being named, a trajectory needs this share of the cells in one group
-_MOST_OF_ALL = 0.8
+# of a group that is to have a trajectory
 _FEWEST_CELLS = 100
-# and to be no mere ball: measured, on at most 3,000 cells, .001-.013 on continua, .024-.073 on
-# single cell lines and .12-.21 on single cell types
-_SLOWEST = 0.02
-_FEWEST_HELD_OUT = 30
 _WAYS_ROUND = ("one way round", "the other way round")
 
 
 @dataclass(frozen=True, slots=True)
-class Annotated:
-    """What is known of the reference cells besides their latent.
+class StructureConfig:
+    """How clusters and trajectories are fitted."""
+
+    # cells at most that are looked at: the search for neighbours takes long of more
+    most_cells: int = 20_000
+    # coarse: the one of 0.03 to 0.6 that agrees best with the labels of eight datasets
+    # (``benchmarks/structure.py``)
+    resolution: float = 0.1
+    # without a root being named, a trajectory needs this share of the cells in one group
+    most_of_all: float = 0.8
+    # and to be no mere ball (`DiffusionMap`): measured, on at most 3,000 cells, .001-.013 on
+    # continua, .024-.073 on single cell lines and .12-.21 on single cell types
+    slowest: float = 0.02
+    consensus: ConsensusConfig = field(default_factory=ConsensusConfig)
+
+
+@dataclass(frozen=True, slots=True)
+class CellAnnotation:
+    """What the reference cells are called.
 
     Attributes
     ----------
     label
         int64 [cells], positions in `labels`, -1 where unknown.
     labels
-        Their names.
+        Names of the labels.
     names
-        object [cells].
-    held_out
-        int64, cells that the model was not trained on.
+        object [cells], names of the cells.
     """
 
     label: NDArray[np.int64]
     labels: tuple[str, ...]
     names: NDArray[np.object_]
-    held_out: NDArray[np.int64]
+
+    def most_common(self, rows: NDArray[np.int64]) -> str:
+        """Most common label of some cells."""
+        label = self.label[rows]
+        label = label[label >= 0]
+        return self.labels[np.bincount(label).argmax()] if len(label) else "state"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,22 +92,30 @@ class Structure:
     summary: dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class _Found:
-    """A trajectory: positions of the cells on it, what was fitted, and names of its milestones."""
+def check_roots(roots: RootChoice, annotation: CellAnnotation) -> None:
+    """Refuse a root that is no label or cell of the reference.
 
-    rows: NDArray[np.int64]
-    fitted: Consensus
-    names: list[str]
-    root_from: str
+    Raises
+    ------
+    TrainingError
+        Naming it, and the labels that there are.
+    """
+    for label in roots.labels:
+        if label not in annotation.labels:
+            raise TrainingError(
+                f"--root {label!r} is not a label of the reference; it has "
+                f"{', '.join(annotation.labels) or 'none'}."
+            )
+    for name in roots.cells:
+        if not (annotation.names == name).any():
+            raise TrainingError(f"--root-cell {name!r} is not the name of a reference cell.")
 
 
 def fit_structure(
-    model: CountVAE,
-    latent: NDArray[np.float32],
-    cells: Annotated,
-    roots: RootChoice | None = None,
-    seed: int = 0,
+    fitted: Fitted,
+    annotation: CellAnnotation,
+    roots: RootChoice,
+    config: StructureConfig = StructureConfig(),
 ) -> Structure:
     """Cluster the reference and, where its cells lie along a continuum, fit a trajectory.
 
@@ -103,144 +125,127 @@ def fit_structure(
 
     Parameters
     ----------
-    model
-        Trained, in evaluation mode.
-    latent
-        float32 [cells, latent], of the reference.
-    cells
-        What is known of them.
+    fitted
+        The model and its cells.
+    annotation
+        What these are called.
     roots
-        Where trajectories start.
-    seed
-        Of a sample of at most 20,000 cells, k-means and Leiden.
+        Where trajectories start: labels and cells that there are (`check_roots`).
+    config
+        How all this is fitted.
 
     Raises
     ------
     TrainingError
-        A root is no label or cell of the reference, or among too few cells.
+        A root is among too few cells.
     """
-    roots = roots or RootChoice()
-    _check_roots(roots, cells)
-    rows = _sampled(cells, seed)
-    sample = latent[rows]
-    cluster = leiden(sample, seed) if len(rows) > 2 else np.zeros(len(rows), np.int64)
+    rows = at_random(fitted.cells.trained, config.most_cells, np.random.default_rng(fitted.seed))
+    sample = fitted.latent[rows]
+    cluster = leiden(sample, fitted.seed, config.resolution)
     mixture = cluster_mixture(sample, cluster)
     names = [str(code) for code in range(cluster.max() + 1)]
     summary: dict[str, Any] = {"cluster_names": names}
-    group = connected_groups(sample, seed)
-    found = _trajectories(model, latent, rows, group, cells, roots, seed)
+    found = list(_trajectories(fitted, rows, annotation, roots, config))
     if not found:
         summary["no_trajectory"] = (
             "the cells do not hang together as one continuum; name a root to have one"
         )
         return Structure(StructureHead(mixture, None).eval(), summary)
-    trajectory = _joined(found, sample, cluster, latent[cells.held_out])
-    offset, edges, ends, terminals, same_place = 0, [], [], [], []
-    all_names = _unique([name for part in found for name in part.names])
-    for part in found:
-        own = all_names[offset : offset + len(part.names)]
-        edges += [f"{own[start]} -> {own[end]}" for start, end in part.fitted.lineages.edges]
-        ends += (part.fitted.lineages.edges + offset).tolist()
-        terminals += [own[end] for end in part.fitted.lineages.terminal]
-        if len(part.fitted.lineages.cycle):
-            same_place.append((part.fitted.lineages.cycle + offset).tolist())
-        offset += len(own)
-    summary |= {
-        "trajectory": "a tree, and a circle in it" if same_place else "a tree",
-        "roots": [part.root_from for part in found],
-        "milestones": all_names,
-        "edges": edges,
-        "edge_ends": ends,
-        "same_place": same_place,
-        "terminal_states": terminals,
-        "cells_on_trajectory": round(sum(len(part.rows) for part in found) / len(rows), 4),
-        "stray": round(float(trajectory.stray.square().mean().sqrt()), 4),
-    }
-    return Structure(StructureHead(mixture, trajectory).eval(), summary)
+    held_out = fitted.latent[fitted.cells.held_out]
+    trajectories = [(part.rows, part.fitted) for part in found]
+    points = joined_points(trajectories, sample, cluster, held_out)
+    on = sum(len(part.rows) for part in found)
+    summary |= _described(found)
+    summary["cells_on_trajectory"] = round(on / len(rows), 4)
+    summary["stray"] = round(float(points.pseudotime_sd.square().mean().sqrt()), 4)
+    return Structure(StructureHead(mixture, points).eval(), summary)
 
 
-def _check_roots(roots: RootChoice, cells: Annotated) -> None:
-    for label in roots.labels:
-        if label not in cells.labels:
-            raise TrainingError(
-                f"--root {label!r} is not a label of the reference; it has "
-                f"{', '.join(cells.labels) or 'none'}."
-            )
-    for name in roots.cells:
-        if not (cells.names == name).any():
-            raise TrainingError(f"--root-cell {name!r} is not the name of a reference cell.")
+@dataclass(frozen=True, slots=True)
+class _Trajectory:
+    """Positions of the cells of a group, what was fitted to them, and names of its milestones."""
+
+    rows: NDArray[np.int64]
+    fitted: Consensus
+    names: list[str]
+    root: str
 
 
-def _sampled(cells: Annotated, seed: int) -> NDArray[np.int64]:
-    """Cells to learn from; root cells are not needed among them."""
-    rows = np.setdiff1d(np.arange(len(cells.label)), cells.held_out)
-    if len(rows) > _MOST_CELLS:
-        rows = np.sort(np.random.default_rng(seed).choice(rows, _MOST_CELLS, replace=False))
-    return rows
+@dataclass(frozen=True, slots=True)
+class _Root:
+    """What a root is called, and how to find it in a group of cells, bool [sample]."""
+
+    name: str
+    words: str
+    rule: Callable[[NDArray[np.bool_]], RootRule]
 
 
 def _trajectories(
-    model: CountVAE,
-    latent: NDArray[np.float32],
+    fitted: Fitted,
     rows: NDArray[np.int64],
-    group: NDArray[np.int64],
-    cells: Annotated,
+    annotation: CellAnnotation,
     roots: RootChoice,
-    seed: int,
-) -> list[_Found]:
+    config: StructureConfig,
+) -> Iterator[_Trajectory]:
     """Fit the trajectory of each group that has a root, or of the one that is most of all."""
-    wanted: dict[int, tuple[str, str]] = {}
-    for label in roots.labels:
-        inside = cells.label[rows] == cells.labels.index(label)
-        wanted.setdefault(int(np.bincount(group[inside], minlength=1).argmax()), ("label", label))
+    sample = fitted.latent[rows]
+    group = connected_groups(sample, fitted.seed)
+    named = [_at_label(label, rows, group, annotation) for label in roots.labels]
     for name in roots.cells:
-        place = latent[np.flatnonzero(cells.names == name)[0]]
-        nearest = ((latent[rows] - place) ** 2).sum(axis=1).argmin()
-        wanted.setdefault(int(group[nearest]), ("cell", name))
-    if not roots and (group == 0).mean() >= _MOST_OF_ALL and (group == 0).sum() >= _FEWEST_CELLS:
-        wanted[0] = ("", "")
-    found = []
-    for code, (kind, name) in sorted(wanted.items()):
-        inside = np.flatnonzero(group == code)
-        if len(inside) < _FEWEST_CELLS:
+        place = fitted.latent[annotation.names == name][0]
+        named.append(_near_cell(name, place, sample, group))
+    wanted: dict[int, _Root] = {}
+    for code, root in named:
+        wanted.setdefault(code, root)
+    inside = group == 0
+    if not roots and inside.mean() >= config.most_of_all and inside.sum() >= _FEWEST_CELLS:
+        wanted[0] = _proposed(fitted, sample, config)
+    for code, root in sorted(wanted.items()):
+        inside = group == code
+        if inside.sum() < _FEWEST_CELLS:
             raise TrainingError(
-                f"The cells around the root {name!r} are only {len(inside)}; a trajectory needs "
-                f"{_FEWEST_CELLS}."
+                f"The cells around the root {root.name!r} are only {inside.sum()}; a trajectory "
+                f"needs {_FEWEST_CELLS}."
             )
-        part = latent[rows[inside]]
-        rule, how = _root(model, part, cells, rows[inside], latent, kind, name, seed)
-        fitted = fit_consensus(part, rule, seed)
-        if not kind and fitted.slowest > _SLOWEST:
+        rule = root.rule(inside)
+        found = fit_consensus(sample[inside], rule, fitted.seed, config.consensus)
+        if not roots and found.slowest > config.slowest:
             continue
-        names = [_common(cells, rows[inside[near]]) for near in fitted.around]
-        for milestone, way in zip(fitted.lineages.cycle, _WAYS_ROUND, strict=False):
+        names = [annotation.most_common(rows[inside][near]) for near in found.around]
+        for milestone, way in zip(found.lineages.cycle, _WAYS_ROUND, strict=False):
             names[milestone] += f" ({way})"
-        found.append(_Found(inside, fitted, names, f"{names[0]} ({how})"))
-    return found
+        yield _Trajectory(np.flatnonzero(inside), found, names, f"{names[0]} ({root.words})")
 
 
-def _root(
-    model: CountVAE,
-    part: NDArray[np.float32],
-    cells: Annotated,
-    rows: NDArray[np.int64],
-    latent: NDArray[np.float32],
-    kind: str,
-    name: str,
-    seed: int,
-) -> tuple[RootRule, str]:
-    """How to find the root of a backbone, in rule and in words."""
-    if kind == "label":
-        return at_label(cells.label[rows] == cells.labels.index(name)), f"the label {name}"
-    if kind == "cell":
-        square = ((part - latent[np.flatnonzero(cells.names == name)[0]]) ** 2).sum(axis=1)
-        return among_cells(_least(square)), f"the cell {name}"
-    # one proposal for all fits, or they would not start at the same end
-    spread = expression_spread(model, part)
-    end = fit_consensus(part, at_an_end(spread), seed, n_fits=1).around[0]
-    inside = np.zeros(len(part), bool)
-    inside[end] = True
-    return among_cells(inside), "proposed: expression spread over most genes"
+def _at_label(
+    label: str, rows: NDArray[np.int64], group: NDArray[np.int64], annotation: CellAnnotation
+) -> tuple[int, _Root]:
+    """Group in which most cells of a label are, and the root there."""
+    labelled = annotation.label[rows] == annotation.labels.index(label)
+    code = int(np.bincount(group[labelled], minlength=1).argmax())
+    return code, _Root(label, f"the label {label}", lambda inside: at_label(labelled[inside]))
+
+
+def _near_cell(
+    name: str, place: NDArray[np.float32], sample: NDArray[np.float32], group: NDArray[np.int64]
+) -> tuple[int, _Root]:
+    """Group of the cell nearest to a named one, and the root there."""
+    square = ((sample - place) ** 2).sum(axis=1)
+    root = _Root(name, f"the cell {name}", lambda inside: among_cells(_least(square[inside])))
+    return int(group[square.argmin()]), root
+
+
+def _proposed(fitted: Fitted, sample: NDArray[np.float32], config: StructureConfig) -> _Root:
+    """Propose a root, once for all fits, or they would not start at the same end."""
+
+    def rule(inside: NDArray[np.bool_]) -> RootRule:
+        part = sample[inside]
+        spread = expression_spread(fitted.model, part)
+        once = replace(config.consensus, n_fits=1)
+        end = fit_consensus(part, at_an_end(spread), fitted.seed, once).around[0]
+        return among_cells(np.isin(np.arange(len(part)), end))
+
+    return _Root("", "proposed: expression spread over most genes", rule)
 
 
 def _least(values: NDArray[np.floating]) -> NDArray[np.bool_]:
@@ -250,85 +255,28 @@ def _least(values: NDArray[np.floating]) -> NDArray[np.bool_]:
     return inside
 
 
-def _joined(
-    found: list[_Found],
-    sample: NDArray[np.float32],
-    cluster: NDArray[np.int64],
-    held_out: NDArray[np.float32],
-) -> Trajectory:
-    """Put the trajectories side by side, and components for the cells on none of them."""
-    off = np.setdiff1d(np.arange(len(sample)), np.concatenate([part.rows for part in found]))
-    fits = [part.fitted for part in found]
-    means = [fit.curve.mean for fit in fits]
-    number = [part.fitted.curve.cells * len(part.rows) / len(part.fitted.rows) for part in found]
-    about = [fit.curve.mean[fit.curve.point_of_cell] for fit in fits]
-    inside = [sample[part.rows[part.fitted.rows]] for part in found]
-    for code in np.unique(cluster[off]):
-        here = off[cluster[off] == code]
-        means.append(sample[here].mean(axis=0, dtype=np.float64, keepdims=True))
-        number.append(np.array([float(len(here))]))
-    mean = np.concatenate(means)
-    on_curve = np.concatenate(inside)
-    covariance = pooled_covariance(on_curve, np.concatenate(about))
-    n_points = sum(len(fit.curve.mean) for fit in fits)
-    longest = max(fit.longest for fit in fits)
-    edge = _blocks([np.eye(len(fit.lineages.edges))[fit.lineages.edge] for fit in fits])
-    fate = _blocks([fit.lineages.fate for fit in fits])
-    fraction = np.concatenate([fit.lineages.fraction for fit in fits])
-    # all trajectories on one scale: the longest way takes 1
-    scale = [fit.longest / longest for fit in fits]
-    time = np.concatenate([fit.lineages.time * s for fit, s in zip(fits, scale, strict=True)])
-    doubt = np.concatenate([fit.doubt * s for fit, s in zip(fits, scale, strict=True)])
-    beside = stray(mean, n_points, on_curve, held_out, covariance) / longest
-
-    def padded(values: Floats) -> torch.Tensor:
-        rest = np.zeros((len(mean) - n_points, *values.shape[1:]))
-        return torch.from_numpy(np.concatenate([values, rest]).astype(np.float32))
-
-    return Trajectory(
-        gaussian_mixture(mean, np.concatenate(number), covariance),
-        padded(edge),
-        padded(fraction),
-        padded(time),
-        padded(fate),
-        padded(np.sqrt(beside**2 + doubt**2)),
-    )
-
-
-def stray(
-    mean: Floats,
-    n_points: int,
-    trained: NDArray[np.float32],
-    held_out: NDArray[np.float32],
-    covariance: Floats,
-) -> float:
-    """How far cells lie from the place on the trajectory that they are given, in one direction.
-
-    How far cells lie beside it says how far they may be off along it, which nothing else in the
-    reference can tell (VITAE counts this projection error as uncertainty too). Pseudotime is one
-    direction, so it is the root mean square distance in one: that in which it is largest. Of
-    held-out cells, where there are enough.
-    """
-    cells = held_out if len(held_out) >= _FEWEST_HELD_OUT else trained
-    nearest = posterior(cells, mean, np.ones(len(mean)), covariance).argmax(axis=1)
-    on = nearest < n_points
-    if not on.any():
-        return stray(mean, n_points, trained, trained[:0], covariance)
-    beside = cells[on] - mean[nearest[on]]
-    return float(np.linalg.norm(beside, 2) / np.sqrt(len(beside)))
-
-
-def _blocks(parts: list[Floats]) -> Floats:
-    from scipy.linalg import block_diag
-
-    return np.asarray(block_diag(*parts), np.float64)
-
-
-def _common(cells: Annotated, rows: NDArray[np.int64]) -> str:
-    """Most common label of some cells."""
-    label = cells.label[rows]
-    label = label[label >= 0]
-    return cells.labels[np.bincount(label).argmax()] if len(label) else "state"
+def _described(found: list[_Trajectory]) -> dict[str, Any]:
+    """Name milestones and edges, as the head answers for them."""
+    offset, edges, ends, terminals, same_place = 0, [], [], [], []
+    names = _unique([name for part in found for name in part.names])
+    for part in found:
+        lineages = part.fitted.lineages
+        own = names[offset : offset + len(part.names)]
+        edges += [f"{own[start]} -> {own[end]}" for start, end in lineages.edges]
+        ends += (lineages.edges + offset).tolist()
+        terminals += [own[end] for end in lineages.terminal]
+        if len(lineages.cycle):
+            same_place.append((lineages.cycle + offset).tolist())
+        offset += len(own)
+    return {
+        "trajectory": "a tree, and a circle in it" if same_place else "a tree",
+        "roots": [part.root for part in found],
+        "milestones": names,
+        "edges": edges,
+        "edge_ends": ends,
+        "same_place": same_place,
+        "terminal_states": terminals,
+    }
 
 
 def _unique(names: list[str]) -> list[str]:

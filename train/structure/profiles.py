@@ -10,12 +10,14 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from cellport.models.deploy import STRUCTURE_ANSWERS, ExpectedCounts
-from cellport.models.structure import StructureHead
 from cellport.models.vae import CountVAE
-from cellport.runtime.atlas.trajectory import EDGE_BINS
-from cellport.train.features.log_normalise import LIBRARY
+from cellport.runtime.atlas.trajectory import EDGE_BINS, LIBRARY
+from cellport.train.cells import every_nth
+from cellport.train.infer import Fitted, each_chunk
+from cellport.train.structure.fit import Structure
 
 # bins along an edge and along a lineage, and points of the line that is drawn of an edge
 LINEAGE_BINS = 16
@@ -34,22 +36,20 @@ Floats = NDArray[np.float64]
 
 
 def along_trajectory(
-    model: CountVAE,
-    head: StructureHead,
-    summary: dict[str, Any],
-    latent: NDArray[np.float32],
-    placed: NDArray[np.float32],
+    fitted: Fitted, structure: Structure, placed: NDArray[np.float32]
 ) -> dict[str, NDArray[Any]]:
-    """Describe the reference along its trajectory; nothing without one, or without cells on it.
+    """Describe the reference along its trajectory; nothing without one.
+
+    Where no cell lies on it, all cells stand for those that do.
 
     Parameters
     ----------
-    model
-        Trained, in evaluation mode.
-    head, summary
-        From `fit_structure`.
-    latent, placed
-        float32 [cells, latent] and [cells, 2], of the reference.
+    fitted
+        The model and its cells.
+    structure
+        The trajectory.
+    placed
+        float32 [cells, 2], the cells on the 2-D map.
 
     Returns
     -------
@@ -65,18 +65,18 @@ def along_trajectory(
         ``lineage_expression`` float32 [states, 16, genes], expected counts per 10,000 in equal
         steps of that time: mean over the batches, then over cells on the log scale.
     """
+    head, summary, latent = structure.head, structure.summary, fitted.latent
     if not head.has_trajectory:
         return {}
     ends = np.array(summary["edge_ends"], np.int32)
     terminal = [summary["milestones"].index(name) for name in summary["terminal_states"]]
-    rows = _spread_over(len(latent), _MOST_CELLS)
+    rows = every_nth(len(latent), _MOST_CELLS)
     with torch.inference_mode():
         found = head(torch.from_numpy(latent[rows]))
     answers = {name: answer.numpy() for name, answer in zip(STRUCTURE_ANSWERS, found, strict=True)}
     on = answers["edge_prob"].sum(axis=1) >= 0.5
+    on |= ~on.any()
     rows = rows[on]
-    if not len(rows):
-        return {}
     edge = answers["edge_prob"][on].argmax(axis=1)
     fraction = answers["edge_fraction"][on][np.arange(len(edge)), edge]
     time = answers["pseudotime"][on]
@@ -91,7 +91,7 @@ def along_trajectory(
         "trajectory_bound": (answers["fate_prob"][on] >= BOUND).mean(axis=0).astype(np.float32),
         "lineage_edges": member,
         "lineage_time": span.astype(np.float32),
-        "lineage_expression": _expression(model, latent[rows], edge, time, member, span),
+        "lineage_expression": _expression(fitted.model, latent[rows], edge, time, member, span),
     }
 
 
@@ -150,11 +150,6 @@ def edge_paths(
     return path
 
 
-def _spread_over(n: int, most: int) -> NDArray[np.int64]:
-    """All of `n` positions, or at most so many at even steps."""
-    return np.arange(0, n, max(1, -(-n // most)), dtype=np.int64)
-
-
 def _shares(edge: NDArray[np.int64], fraction: NDArray[np.floating], n_edges: int) -> Floats:
     step = np.minimum((fraction * EDGE_BINS).astype(np.int64), EDGE_BINS - 1)
     number = np.bincount(edge * EDGE_BINS + step, minlength=n_edges * EDGE_BINS)
@@ -177,7 +172,7 @@ def _expression(
     """Decode the cells around each step of time of each lineage, and average them."""
     n_batches = model.config.n_batches
     most = max(_MOST_DECODED // n_batches, 200)
-    some = _spread_over(len(latent), most)
+    some = every_nth(len(latent), most)
     weight = np.concatenate(
         [
             _time_weights(time[some], row[edge[some]] > 0, first, last)
@@ -186,17 +181,17 @@ def _expression(
     )
     decoded = ExpectedCounts(model).eval()
     total = np.zeros((len(weight), model.config.n_genes))
-    with torch.inference_mode():
-        for start in range(0, len(some), _CHUNK):
-            here = torch.from_numpy(latent[some[start : start + _CHUNK]])
-            library = torch.full((len(here), 1), LIBRARY)
-            counts = sum(
-                decoded(here, batch.expand(len(here), -1), library)
-                for batch in torch.eye(n_batches)
-            )
-            # on the log scale a few cells of another kind beside the path do not count much
-            level = np.log1p(counts.numpy() / n_batches)
-            total += weight[:, start : start + _CHUNK] @ level
+
+    def of_all_batches(chunk: slice) -> Tensor:
+        here = torch.from_numpy(latent[some[chunk]])
+        library = torch.full((len(here), 1), LIBRARY)
+        return torch.as_tensor(
+            sum(decoded(here, b.expand(len(here), -1), library) for b in torch.eye(n_batches))
+        )
+
+    for chunk, counts in each_chunk(len(some), of_all_batches, _CHUNK):
+        # on the log scale a few cells of another kind beside the path do not count much
+        total += weight[:, chunk] @ np.log1p(counts.numpy() / n_batches)
     return np.expm1(total).reshape(len(member), LINEAGE_BINS, -1).astype(np.float32)
 
 

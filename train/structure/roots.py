@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from cellport.models.vae import CountVAE
+from cellport.train.infer import in_chunks
 from cellport.train.structure.backbone import Backbone
-
-_CHUNK = 1024
 
 # backbone, nearest vertex of each cell that it was fitted to, positions of these cells -> vertex
 RootRule = Callable[[Backbone, NDArray[np.int64], NDArray[np.int64]], int]
@@ -80,14 +80,14 @@ def expression_spread(model: CountVAE, latent: NDArray[np.float32]) -> NDArray[n
     Science (CytoTRACE).
     """
     n_batches = model.config.n_batches
-    entropy = []
-    with torch.inference_mode():
-        for start in range(0, len(latent), _CHUNK):
-            some = torch.from_numpy(latent[start : start + _CHUNK])
-            batch = torch.full((len(some), n_batches), 1 / n_batches)
-            share, _ = model.decoder(some, batch, torch.ones(len(some), 1))
-            entropy.append(-(share * (share + 1e-12).log()).sum(dim=1))
-    return np.asarray(torch.cat(entropy).numpy(), np.float32)
+
+    def entropy(chunk: slice) -> tuple[Tensor]:
+        some = torch.from_numpy(latent[chunk])
+        batch = torch.full((len(some), n_batches), 1 / n_batches)
+        share, _ = model.decoder(some, batch, torch.ones(len(some), 1))
+        return (-(share * (share + 1e-12).log()).sum(dim=1),)
+
+    return in_chunks(len(latent), entropy)[0]
 
 
 def by_vertex(

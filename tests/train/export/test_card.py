@@ -1,64 +1,73 @@
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 from cellport.runtime.atlas.file import AtlasFile
+from cellport.runtime.atlas.manifest import (
+    Calibration,
+    HeldOut,
+    LabelScore,
+    ReliabilityBin,
+    SetScores,
+)
 from cellport.train.export.card import write_card
 
 
 def test_card_tells_accuracy_by_label_and_limits(tiny_atlas: AtlasFile) -> None:
     manifest = tiny_atlas.manifest
     card = write_card(manifest)
-    held_out = manifest.training["held_out"]
-    assert f"accuracy {held_out['accuracy']:.3f}" in card
-    for label, entry in held_out["by_label"].items():
-        assert f"| {label} | {entry['cells']} | {entry['recall']:.2f} |" in card
-    assert f"under {manifest.thresholds['call_prob']:g} are called `unknown`" in card
+    held_out = manifest.held_out
+    assert held_out is not None
+    assert f"accuracy {held_out.accuracy:.3f}" in card
+    for label, entry in held_out.by_label.items():
+        assert f"| {label} | {entry.cells} | {entry.recall:.2f} |" in card
+    assert f"under {manifest.thresholds.call_prob:g} are called `unknown`" in card
     assert "licence: not stated" in card
+    assert "authors" not in card
+
+
+def test_card_says_where_the_atlas_comes_from(tiny_atlas: AtlasFile) -> None:
+    made = replace(
+        tiny_atlas.manifest.provenance,
+        source="GSE131907",
+        authors="Kim et al.",
+        licence="CC BY 4.0",
+        attribution="Cells of Kim et al. 2020",
+    )
+    card = write_card(replace(tiny_atlas.manifest, provenance=made))
+    assert "- counts from: GSE131907\n- authors: Kim et al.\n" in card
+    assert "- licence: CC BY 4.0\n- attribution: Cells of Kim et al. 2020\n" in card
 
 
 def test_card_without_labels_or_scores(tiny_atlas: AtlasFile) -> None:
-    training = {**tiny_atlas.manifest.training, "held_out": {"cells": 0}}
-    card = write_card(
-        replace(tiny_atlas.manifest, labels=(), parents={}, set_prob=(), training=training)
-    )
+    manifest = replace(tiny_atlas.manifest, labels=(), parents={}, held_out=None)
+    card = write_card(manifest)
     assert "labels: none" in card
     assert "Not measured" in card
 
 
 def test_card_shows_what_was_measured(tiny_atlas: AtlasFile) -> None:
-    held_out = {
-        "cells": 1234,
-        "by": "batch",
-        "accuracy": 0.912,
-        "macro_f1": 0.87,
-        "ece": 0.021,
-        "by_label": {
-            "alpha": {"cells": 1200, "recall": 0.96},
-            "beta": {"cells": 30, "recall": 0.4},
-            "gamma": {"cells": 4, "recall": 0.0},
+    held_out = HeldOut(
+        by="batch",
+        cells=1234,
+        accuracy=0.912,
+        macro_f1=0.87,
+        ece=0.021,
+        by_label={
+            "alpha": LabelScore(1200, 0.96),
+            "beta": LabelScore(30, 0.4),
+            "gamma": LabelScore(4, 0.0),
         },
-        "reliability": [
-            {"low": 0.0, "high": 0.5, "cells": 0, "confidence": 0.0, "accuracy": 0.0},
-            {"low": 0.5, "high": 0.9, "cells": 234, "confidence": 0.74, "accuracy": 0.7},
-            {"low": 0.9, "high": 1.0, "cells": 1000, "confidence": 0.98, "accuracy": 0.961},
-        ],
-        "conformal": {
-            "level": 0.9,
-            "coverage": 0.913,
-            "mean_size": 1.2,
-            "coverage_degraded": 0.894,
-            "mean_size_degraded": 2.3,
-        },
-    }
-    training = {
-        **tiny_atlas.manifest.training,
-        "held_out": held_out,
-        "softness": 0.25,
-    }
-    card = write_card(
-        replace(tiny_atlas.manifest, training=training, parents={"alpha": "both", "beta": "both"})
+        reliability=(
+            ReliabilityBin(0.0, 0.5, 0, 0.0, 0.0),
+            ReliabilityBin(0.5, 0.9, 234, 0.74, 0.7),
+            ReliabilityBin(0.9, 1.0, 1000, 0.98, 0.961),
+        ),
+        sets=SetScores(0.9, 0.913, 1.2, 0.894, 2.3),
     )
+    head = replace(tiny_atlas.manifest.head, calibration=Calibration("left_out_batches", 0.25))
+    parents = {"alpha": "both", "beta": "both"}
+    card = write_card(replace(tiny_atlas.manifest, held_out=held_out, head=head, parents=parents))
     for line in (
         "On 1,234 cells of batches kept out of training: accuracy 0.912, macro-F1 0.870",
         "| alpha | 1200 | 0.96 | ██████████ |",
@@ -81,15 +90,14 @@ def test_card_shows_what_was_measured(tiny_atlas: AtlasFile) -> None:
 
 def test_card_states_every_threshold(tiny_atlas: AtlasFile) -> None:
     card = write_card(tiny_atlas.manifest)
-    for name, value in tiny_atlas.manifest.thresholds.items():
+    for name, value in asdict(tiny_atlas.manifest.thresholds).items():
         assert f"| `{name}` | {value:g} | " in card
 
 
 def test_names_do_not_break_the_card(tiny_atlas: AtlasFile) -> None:
-    scores = {"cells": 9, "accuracy": 1.0, "macro_f1": 1.0, "ece": 0.0}
-    by_label = {"a|b\n# c <script>": {"cells": 9, "recall": 1.0}}
-    training = {**tiny_atlas.manifest.training, "held_out": {**scores, "by_label": by_label}}
-    card = write_card(replace(tiny_atlas.manifest, name="x\n# y", training=training))
+    by_label = {"a|b\n# c <script>": LabelScore(9, 1.0)}
+    held_out = HeldOut("cell", 9, 1.0, 1.0, 0.0, by_label, (), None)
+    card = write_card(replace(tiny_atlas.manifest, name="x\n# y", held_out=held_out))
     assert "| a\\|b # c &lt;script> | 9 | 1.00 |" in card
     assert card.startswith("# x # y\n")
     assert "<script>" not in card

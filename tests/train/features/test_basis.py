@@ -11,10 +11,10 @@ from sklearn.decomposition import FactorAnalysis
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
 from cellport.models.normalise import PanelNormaliser
+from cellport.train.cells import TrainingCells
 from cellport.train.features import basis as module
 from cellport.train.features.basis import fit_basis
 from cellport.train.features.normaliser import fit_normaliser
-from cellport.train.fit.loop import TrainingCells
 
 GENES, TYPES = 60, 3
 
@@ -37,15 +37,10 @@ def _thinned(cells: TrainingCells, depth: int, rng: np.random.Generator) -> Trai
     return replace(cells, counts=counts)
 
 
-def _scores(cells: TrainingCells) -> int:
-    """Factor scores among the features of whole cells."""
-    return fit_normaliser(cells.counts).loading.shape[1]
-
-
 def _discriminants(cells: TrainingCells) -> tuple[torch.Tensor, torch.Tensor]:
     """Weights of the discriminants of whole cells, and of shallow ones."""
-    basis, n = fit_basis(fit_normaliser(cells.counts), cells), _scores(cells)
-    return basis[:, n : n + cells.n_labels], basis[:, -cells.n_labels :]
+    layout, weights = fit_basis(fit_normaliser(cells.counts), cells)
+    return weights[:, layout.discriminants], weights[:, layout.shallow_discriminants]
 
 
 def _centred(normaliser: PanelNormaliser, cells: TrainingCells) -> NDArray[np.float64]:
@@ -73,7 +68,9 @@ def test_first_come_the_scores_of_the_factor_model() -> None:
     peer = FactorAnalysis(loading.shape[1])
     peer.components_, peer.noise_variance_, peer.mean_ = loading.T, noise, np.zeros(GENES)
     values = _centred(normaliser, cells)
-    found = values @ fit_basis(normaliser, cells).numpy()[:, : loading.shape[1]]
+    layout, weights = fit_basis(normaliser, cells)
+    assert layout.scores == slice(0, loading.shape[1])
+    found = values @ weights.numpy()[:, layout.scores]
     expected = peer.transform(values / normaliser.sd.numpy())
     np.testing.assert_allclose(_along(found, expected), 1, atol=1e-5)
 
@@ -94,13 +91,11 @@ def test_then_both_again_of_cells_thinned_to_300_counts() -> None:
     cells = _cells(size=20.0)
     assert np.median(np.asarray(cells.counts[:].sum(axis=1))) > 1000
     thinned = _thinned(cells, 300, np.random.default_rng(5))
-    shallow = fit_basis(fit_normaliser(thinned.counts), thinned).numpy()
-    found = fit_basis(fit_normaliser(cells.counts), cells).numpy()[:, -TYPES:]
-    n = _scores(thinned)
+    of_whole, found = (weights.numpy() for weights in _discriminants(cells))
+    of_thinned, _ = (weights.numpy() for weights in _discriminants(thinned))
     # another draw, and so alike and not the same
-    assert (_along(found, shallow[:, n : n + TYPES]) > 0.95).all()
-    of_whole, _ = _discriminants(cells)
-    assert (_along(found, shallow[:, n : n + TYPES]) > _along(found, of_whole.numpy())).all()
+    assert (_along(found, of_thinned) > 0.95).all()
+    assert (_along(found, of_thinned) > _along(found, of_whole)).all()
 
 
 def test_shallow_cells_are_told_apart_by_their_own_discriminants() -> None:
@@ -127,7 +122,7 @@ def test_labels_are_told_apart_by_the_discriminants() -> None:
 def test_features_have_about_unit_variance() -> None:
     cells = _cells(2000)
     normaliser = fit_normaliser(cells.counts)
-    features = _centred(normaliser, cells) @ fit_basis(normaliser, cells).numpy()
+    features = _centred(normaliser, cells) @ fit_basis(normaliser, cells).weights.numpy()
     assert 0.8 < features.std(axis=0).min() <= features.std(axis=0).max() < 1.6
     np.testing.assert_allclose(features.mean(axis=0), 0, atol=0.05)
 
@@ -137,19 +132,20 @@ def test_labels_of_held_out_cells_are_not_looked_at() -> None:
     normaliser = fit_normaliser(cells.counts)
     other = replace(cells, label=cells.label.copy())
     other.label[cells.held_out] = 0
-    assert torch.equal(fit_basis(normaliser, cells), fit_basis(normaliser, other))
+    weights = fit_basis(normaliser, cells).weights
+    assert torch.equal(weights, fit_basis(normaliser, other).weights)
     other.label[1::4] = 0
-    assert not torch.equal(fit_basis(normaliser, cells), fit_basis(normaliser, other))
+    assert not torch.equal(weights, fit_basis(normaliser, other).weights)
 
 
 @pytest.mark.parametrize("known", [(), (1,)])
 def test_without_two_labels_there_is_nothing_to_tell_apart(known: tuple[int, ...]) -> None:
     cells = _cells()
     cells = replace(cells, label=np.where(np.isin(cells.label, known), cells.label, -1))
-    basis = fit_basis(fit_normaliser(cells.counts), cells)
+    layout, basis = fit_basis(fit_normaliser(cells.counts), cells)
     for weights in _discriminants(cells):
         assert not weights.any()
-    assert basis[:, : _scores(cells)].any(dim=0).all()
+    assert basis[:, layout.scores].any(dim=0).all()
 
 
 def test_a_label_without_cells_has_empty_discriminants() -> None:
@@ -166,8 +162,8 @@ def test_of_a_large_reference_some_cells_of_each_label_are_thinned(
     cells = _cells()
     _, of_shallow = _discriminants(cells)
     assert of_shallow.any(dim=0).all()
-    again = fit_basis(fit_normaliser(cells.counts), cells)
-    assert torch.equal(again[:, -TYPES:], of_shallow)
+    _, again = _discriminants(cells)
+    assert torch.equal(again, of_shallow)
 
 
 def test_a_reference_whose_cells_are_all_the_same() -> None:
@@ -175,4 +171,4 @@ def test_a_reference_whose_cells_are_all_the_same() -> None:
     cells = TrainingCells(
         counts, np.arange(30) % 2, np.zeros(30, np.int64), 2, 1, np.empty(0, np.int64)
     )
-    assert torch.isfinite(fit_basis(fit_normaliser(counts), cells)).all()
+    assert torch.isfinite(fit_basis(fit_normaliser(counts), cells).weights).all()

@@ -7,9 +7,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cellport.models.feature_layout import FeatureLayout
 from cellport.models.normalise import PanelNormaliser
 from cellport.models.vae import Encoder, ModelConfig
-from cellport.train.features.kernel import feature_maker
+from cellport.train.features.kernel import FeatureMaker
 
 GENES, FEATURES = 40, 9
 
@@ -24,7 +25,7 @@ def _encoder() -> Encoder:
         loading=torch.randn(GENES, 3),
         noise=0.2 + torch.rand(GENES),
     )
-    config = ModelConfig(GENES, 1, 2, FEATURES, 5, n_hidden=8, n_latent=4)
+    config = ModelConfig(GENES, 1, FeatureLayout(3, 2, 2), n_hidden=8, n_latent=4)
     return Encoder(config, normaliser, torch.randn(GENES, FEATURES)).eval()
 
 
@@ -39,7 +40,7 @@ def test_features_are_those_that_the_encoder_computes(seed: int, share: float) -
     dense = np.where(measured, counts.toarray(), np.nan).astype(np.float32)
     values, _ = encoder.normalise(torch.from_numpy(dense))
     expected = values @ encoder.basis
-    found = feature_maker(encoder)(counts, measured)
+    found = FeatureMaker(encoder)(counts, measured)
     np.testing.assert_allclose(found, expected.numpy(), rtol=1e-4, atol=1e-4)
 
 
@@ -47,7 +48,7 @@ def test_features_are_those_that_the_encoder_computes(seed: int, share: float) -
 def test_no_cells_and_an_empty_cell(cells: int) -> None:
     encoder = _encoder()
     counts = sp.csr_matrix((cells, GENES), dtype=np.float32)
-    found = feature_maker(encoder)(counts)
+    found = FeatureMaker(encoder)(counts)
     assert found.shape == (cells, FEATURES)
     values, _ = encoder.normalise(torch.zeros(cells, GENES))
     np.testing.assert_allclose(found, (values @ encoder.basis).numpy(), rtol=1e-4, atol=1e-5)

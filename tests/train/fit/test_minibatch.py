@@ -5,14 +5,15 @@ import scipy.sparse as sp
 import torch
 
 from cellport.models.draws import Share
+from cellport.train.cells import TrainingCells
+from cellport.train.config import FitConfig
 from cellport.train.degrade import Degradation, degrade
-from cellport.train.features.kernel import feature_maker
-from cellport.train.fit.loop import FitConfig, TrainingCells
-from cellport.train.fit.minibatch import Maker
+from cellport.train.features.kernel import FeatureMaker
+from cellport.train.fit.minibatch import MinibatchMaker
 from cellport.train.fit.model import build_model
 
 
-def _maker(n: int = 60, genes: int = 30) -> Maker:
+def _maker(n: int = 60, genes: int = 30) -> MinibatchMaker:
     rng = np.random.default_rng(0)
     cells = TrainingCells(
         sp.csr_matrix(rng.poisson(2, (n, genes)).astype(np.float32)),
@@ -23,7 +24,7 @@ def _maker(n: int = 60, genes: int = 30) -> Maker:
         np.empty(0, np.int64),
     )
     model = build_model(cells, FitConfig(n_hidden=8, n_latent=4))
-    return Maker(cells, feature_maker(model.encoder), torch.tensor([1.0, 3.0]))
+    return MinibatchMaker(cells, FeatureMaker(model.encoder), torch.tensor([1.0, 3.0]))
 
 
 def test_a_minibatch_holds_its_cells() -> None:

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,7 @@ import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cellport.train.fit.order import BLOCK_CELLS, POOL_CELLS, ahead, epoch_pools, minibatches
+from cellport.train.fit.order import Pools, epoch_pools, minibatches
 from cellport.train.reference.scratch import panel_counts
 
 
@@ -27,7 +26,7 @@ def test_every_cell_is_in_one_minibatch(
 ) -> None:
     rows = np.sort(np.random.default_rng(seed).permutation(3 * n)[:n])
     steps = -(-n // batch_size)
-    pools = epoch_pools(rows, steps, np.random.default_rng(seed), pool, block)
+    pools = epoch_pools(rows, steps, np.random.default_rng(seed), Pools(pool, block))
     batches = [batch for of_pool in pools for batch in of_pool]
     assert len(batches) == steps
     assert np.ptp([len(batch) for batch in batches]) <= 1
@@ -38,7 +37,7 @@ def test_a_pool_holds_blocks_from_all_over_a_sorted_reference() -> None:
     """Types in order, 40,000 cells each: minibatches are as mixed as if drawn cell by cell."""
     rows = np.arange(200_000)
     kind = rows // 40_000
-    pools = epoch_pools(rows, 3125, np.random.default_rng(0), POOL_CELLS, BLOCK_CELLS)
+    pools = epoch_pools(rows, 3125, np.random.default_rng(0))
     assert len(pools) == 6
     of_pool = np.array([np.bincount(kind[np.concatenate(pool)], minlength=5) for pool in pools])
     share = of_pool / of_pool.sum(axis=1, keepdims=True)
@@ -51,28 +50,23 @@ def test_a_pool_holds_blocks_from_all_over_a_sorted_reference() -> None:
 
 def test_fewer_cells_than_a_pool_are_shuffled_whole() -> None:
     rows = np.arange(0, 500, 2)
-    (pool,) = epoch_pools(rows, 4, np.random.default_rng(7), POOL_CELLS, BLOCK_CELLS)
+    (pool,) = epoch_pools(rows, 4, np.random.default_rng(7))
     expected = np.random.default_rng(7).permutation(rows)
     np.testing.assert_array_equal(np.concatenate(pool), expected)
 
 
 @pytest.mark.parametrize("first", [0, 3, 20, 37])
-def test_counts_on_disk_come_in_the_same_minibatches(
-    first: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("cellport.train.fit.order.POOL_CELLS", 64)
-    monkeypatch.setattr("cellport.train.fit.order.BLOCK_CELLS", 8)
-    monkeypatch.setattr("cellport.train.reference.scratch.IN_MEMORY", 0)
+def test_counts_on_disk_come_in_the_same_minibatches(first: int, tmp_path: Path) -> None:
     counts = sp.csr_matrix(np.random.default_rng(0).poisson(0.4, (400, 30)).astype(np.float32))
     rows = np.setdiff1d(np.arange(400), np.arange(0, 400, 9))
 
     def collect(counts: Any, first: int = 0) -> list[tuple[Any, Any]]:
         return [
             (chosen, whole.toarray())
-            for chosen, whole in minibatches(counts, rows, 38, [0, 1], first)
+            for chosen, whole in minibatches(counts, rows, 38, [0, 1], first, Pools(64, 8))
         ]
 
-    with panel_counts([counts], counts.shape, tmp_path / "scratch") as stored:
+    with panel_counts([counts], counts.shape, tmp_path / "scratch", 0) as stored:
         found = collect(stored, first)
     expected = collect(counts)[first:]
     assert len(found) == len(expected) == 38 - first
@@ -80,17 +74,3 @@ def test_counts_on_disk_come_in_the_same_minibatches(
         np.testing.assert_array_equal(one, other)
         np.testing.assert_array_equal(whole, there)
         np.testing.assert_array_equal(whole, counts[one].toarray())
-
-
-def test_ahead_yields_the_same_and_raises_where_the_iterator_does() -> None:
-    def items() -> Iterator[int]:
-        yield from range(5)
-        raise KeyError("six")
-
-    found = []
-    with pytest.raises(KeyError, match="six"):
-        found.extend(ahead(items()))
-    got = ahead(iter(range(3)))
-    assert next(got) == 0
-    got.close()
-    assert list(ahead(iter([]))) == []

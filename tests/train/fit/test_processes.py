@@ -19,7 +19,9 @@ SCRIPT = """
 import json, sys
 import numpy as np, scipy.sparse as sp, torch
 from cellport.train.fit import loop as module
-from cellport.train.fit.loop import FitConfig, TrainingCells, dismiss, fit, follow
+from cellport.train.fit.loop import dismiss, fit, follow
+from cellport.train.cells import TrainingCells
+from cellport.train.config import FitConfig
 from cellport.train.fit.processes import is_first
 
 torch.set_num_threads(1)
@@ -42,7 +44,7 @@ def noted(*arguments):
     return losses
 module._Run.train_step = noted
 held = []
-model = fit(cells, config, report=lambda progress: held.append(progress.losses["held_out"]))
+model = fit(cells, config, on_progress=lambda progress: held.append(progress.losses["held_out"]))
 fit(cells, config)
 dismiss(config)
 with torch.inference_mode():
@@ -112,7 +114,7 @@ def test_an_atlas_from_two_processes_says_what_one_says(tiny_cells: Any, tmp_pat
     np.testing.assert_allclose(
         two.array("reference_latent"), one.array("reference_latent"), atol=0.02
     )
-    held_out = [atlas.manifest.training["held_out"]["accuracy"] for atlas in (one, two)]
+    held_out = [atlas.manifest.held_out.accuracy for atlas in (one, two)]
     assert held_out[0] == held_out[1]
 
 

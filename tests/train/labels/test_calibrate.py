@@ -6,6 +6,7 @@ from scipy.special import softmax
 
 from cellport.train.labels.calibrate import (
     Calibration,
+    LabelConfig,
     balanced,
     calibrate,
     call_threshold,
@@ -15,7 +16,7 @@ from cellport.train.labels.calibrate import (
     reached_level,
     set_thresholds,
 )
-from cellport.train.labels.left_out import Unseen
+from cellport.train.labels.left_out import LeftOutAnswers
 
 
 def _calibrated(n: int = 4000) -> tuple[np.ndarray, np.ndarray]:
@@ -88,15 +89,16 @@ def test_every_group_weighs_the_same() -> None:
     assert weight[:3].sum() == pytest.approx(weight[3])
 
 
-def test_unseen_batches_and_what_is_usual_weigh_the_same() -> None:
+def test_left_out_batches_and_what_is_usual_weigh_the_same() -> None:
     logits, label = _calibrated()
     wrong = np.random.default_rng(2).integers(0, 4, len(label))
     truth = np.where(np.arange(len(label)) % 3 == 0, wrong, label)
-    unseen = Unseen(logits * 3, truth, np.zeros(len(label), np.int64), np.zeros(len(label), bool))
+    one, whole = np.zeros(len(label), np.int64), np.zeros(len(label), bool)
+    left_out = LeftOutAnswers(logits * 3, truth, one, whole)
     prob = Calibration().prob(logits * 3)
     asked = fit_softness(prob.max(1), prob.argmax(1) == truth, np.ones(len(label)))
     assert asked > 0.3
-    assert calibrate(unseen).softness == pytest.approx((asked + 0.1) / 2)
+    assert calibrate(left_out).softness == pytest.approx((asked + 0.1) / 2)
     assert calibrate(None).softness == 0.1
 
 
@@ -104,7 +106,7 @@ def test_unseen_batches_and_what_is_usual_weigh_the_same() -> None:
 def test_sets_cover_new_cells_at_their_level(level: float) -> None:
     logits, label = _calibrated(20_000)
     prob = softmax(logits, axis=1)
-    least = np.array(set_thresholds(prob[::2], label[::2], level))
+    least = np.array(set_thresholds(prob[::2], label[::2], LabelConfig(set_level=level)))
     held = (prob[1::2] >= least)[np.arange(10_000), label[1::2]]
     assert held.mean() == pytest.approx(level, abs=0.01)
     for code in range(4):
@@ -139,13 +141,13 @@ def test_too_few_cells_for_the_level_let_every_label_in() -> None:
 def test_calls_are_right_at_their_level(level: float) -> None:
     logits, label = _calibrated(20_000)
     prob, labels = softmax(logits, axis=1).astype(np.float32), ("a", "b", "c", "d")
-    threshold = call_threshold(prob, label, labels, {}, level)
+    threshold = call_threshold(prob, label, labels, {}, LabelConfig(call_level=level))
     right, best = prob.argmax(1) == label, prob.max(1)
     assert 0.5 < threshold < 0.8
     assert right[best >= threshold].mean() >= level
     assert right[best >= threshold - 0.011].mean() < level
     groups = {"a": "x", "b": "x", "c": "x"}
-    assert call_threshold(prob, label, labels, groups, level) < threshold
+    assert call_threshold(prob, label, labels, groups, LabelConfig(call_level=level)) < threshold
 
 
 def test_the_call_threshold_stays_in_its_bounds() -> None:

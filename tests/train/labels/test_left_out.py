@@ -11,8 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cellport.train.fit.loop import FitConfig, Progress, TrainingCells
-from cellport.train.labels.left_out import answers_for_unseen_batches, batch_folds
+from cellport.train.cells import TrainingCells
+from cellport.train.config import FitConfig
+from cellport.train.labels.left_out import answers_for_left_out_batches, batch_folds
+from cellport.train.progress import Progress
 
 CONFIG = FitConfig(n_latent=4, n_hidden=16, epochs=12, batch_size=32, device="cpu")
 
@@ -36,7 +38,7 @@ def test_folds_keep_batches_whole_and_none_is_empty(codes: list[int], folds: int
 def test_each_labelled_cell_is_answered_once_whole_and_once_degraded(cells: TrainingCells) -> None:
     label = cells.label.copy()
     label[:30] = -1
-    found = answers_for_unseen_batches(replace(cells, label=label), CONFIG)
+    found = answers_for_left_out_batches(replace(cells, label=label), CONFIG)
     assert found is not None
     assert len(found.label) == 2 * 210
     assert found.degraded.sum() == 210
@@ -50,12 +52,12 @@ def test_novelty_is_judged_against_held_out_cells_of_the_batches_that_were_train
     cells: TrainingCells,
 ) -> None:
     spared = np.arange(0, 240, 3)
-    found = answers_for_unseen_batches(replace(cells, held_out=spared), CONFIG)
+    found = answers_for_left_out_batches(replace(cells, held_out=spared), CONFIG)
     assert found is not None
     sizes = np.bincount(cells.batch)
     assert sorted(len(p) for p in found.novelty_p) == sorted(sizes)
     assert all(((p > 0) & (p <= 1)).all() for p in found.novelty_p)
-    few = answers_for_unseen_batches(replace(cells, held_out=spared[:20]), CONFIG)
+    few = answers_for_left_out_batches(replace(cells, held_out=spared[:20]), CONFIG)
     assert few is not None
     assert not few.novelty_p
 
@@ -66,7 +68,7 @@ def test_a_type_of_one_batch_is_not_judged(cells: TrainingCells) -> None:
     fewer = replace(
         cells, counts=cells.counts[keep], label=cells.label[keep], batch=cells.batch[keep]
     )
-    found = answers_for_unseen_batches(fewer, CONFIG)
+    found = answers_for_left_out_batches(fewer, CONFIG)
     assert found is not None
     assert set(found.label) == {0, 1}
 
@@ -74,17 +76,17 @@ def test_a_type_of_one_batch_is_not_judged(cells: TrainingCells) -> None:
 def test_one_batch_or_no_labels_have_no_answer(cells: TrainingCells) -> None:
     one = replace(cells, batch=np.zeros_like(cells.batch), n_batches=1)
     bare = replace(cells, label=np.full_like(cells.label, -1), n_labels=0)
-    assert answers_for_unseen_batches(one, CONFIG) is None
-    assert answers_for_unseen_batches(bare, CONFIG) is None
+    assert answers_for_left_out_batches(one, CONFIG) is None
+    assert answers_for_left_out_batches(bare, CONFIG) is None
 
 
 def test_runs_are_named_and_resume(cells: TrainingCells, tmp_path: Path) -> None:
     seen: list[Progress] = []
     checkpoint = tmp_path / "a.checkpoint"
-    first = answers_for_unseen_batches(cells, CONFIG, checkpoint, seen.append)
+    first = answers_for_left_out_batches(cells, CONFIG, checkpoint, seen.append)
     assert {p.part for p in seen} == {"calibration 1 of 2", "calibration 2 of 2"}
     seen.clear()
-    again = answers_for_unseen_batches(cells, CONFIG, checkpoint, seen.append)
+    again = answers_for_left_out_batches(cells, CONFIG, checkpoint, seen.append)
     assert not seen
     assert first is not None
     assert again is not None

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cellport.train.labels.left_out import Unseen
+from cellport.train.labels.left_out import LeftOutAnswers
 from cellport.train.labels.rules import fit_label_rules
 
 LABELS = ("B", "CD4 T", "CD8 T", "NK")
 
 
-def _answers(n: int = 3000, groups: int = 3) -> Unseen:
+def _answers(n: int = 3000, groups: int = 3) -> LeftOutAnswers:
     """Calibrated answers in which the T cells are taken for one another."""
     rng = np.random.default_rng(0)
     logits = rng.normal(0, 1, (n, 4))
@@ -22,14 +22,14 @@ def _answers(n: int = 3000, groups: int = 3) -> Unseen:
     prob = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
     label = (prob.cumsum(1) < rng.random((n, 1))).sum(1)
     both = np.concatenate([logits, logits]).astype(np.float32)
-    return Unseen(
+    return LeftOutAnswers(
         both, np.tile(label, 2), np.tile(np.arange(n) % groups, 2), np.repeat([False, True], n)
     )
 
 
 def test_confused_labels_make_a_group_and_sets_cover() -> None:
-    unseen = _answers()
-    rules = fit_label_rules(unseen, None, LABELS, [])
+    left_out = _answers()
+    rules = fit_label_rules(left_out, None, LABELS, [])
     assert rules.parents == {"CD4 T": "CD4 T / CD8 T", "CD8 T": "CD4 T / CD8 T"}
     assert rules.scores["by"] == "batch"
     sets = rules.scores["conformal"]
@@ -41,13 +41,13 @@ def test_confused_labels_make_a_group_and_sets_cover() -> None:
 
 
 def test_named_groups_come_before_learned_ones() -> None:
-    unseen = _answers()
+    left_out = _answers()
     groups = [("lymphoid", frozenset({1, 2, 3}))]
-    rules = fit_label_rules(unseen, None, LABELS, groups)
+    rules = fit_label_rules(left_out, None, LABELS, groups)
     assert set(rules.parents.values()) == {"lymphoid"}
 
 
-def test_held_out_cells_stand_in_for_unseen_batches() -> None:
+def test_held_out_cells_stand_in_for_left_out_batches() -> None:
     cells = _answers(groups=1)
     rules = fit_label_rules(None, cells, LABELS, [])
     assert rules.scores["by"] == "cell"

@@ -25,7 +25,7 @@ def _sources() -> SourceCounts:
 
 def test_cells_of_all_sources_come_in_the_order_of_the_reference() -> None:
     told: list[int] = []
-    found = sp.vstack(list(chunks(_sources(), tell=told.append))).toarray()
+    found = sp.vstack(list(chunks(_sources(), on_progress=told.append))).toarray()
     expected = np.concatenate([_counts().toarray(), _counts(25, 1).toarray()[:, ::-1]])
     expected[:, 4] = 0
     np.testing.assert_array_equal(found, expected)

@@ -69,16 +69,6 @@ def test_counts_of_a_gene_stored_twice_add_up(adata: Any, tiny_cells: Any) -> No
     assert (_counts(reference) != 2 * tiny_cells.counts).nnz == 0
 
 
-def test_taking_cells_keeps_the_categories(adata: Any) -> None:
-    reference = read_reference(adata, "cell_type", "donor")
-    rows = np.flatnonzero(reference.label == 1)[:5]
-    part = reference.take(rows)
-    assert part.labels == reference.labels
-    assert part.counts.shape == (5, 150)
-    assert (part.label == 1).all()
-    assert list(part.cell_names) == [f"cell{row}" for row in rows]
-
-
 @pytest.mark.parametrize("column", ["labels", "batch"])
 def test_missing_column_is_named_with_those_near(adata: Any, column: str) -> None:
     with pytest.raises(InputError, match="cell_typ"):

@@ -47,18 +47,18 @@ def test_weights_are_the_jaccard_index_of_neighbourhoods() -> None:
 @pytest.mark.parametrize("n_cells", [300, 1500, 6000])
 def test_islands_are_found_however_many_cells_they_have(n_cells: int) -> None:
     latent, island = _islands(n_cells)
-    found = leiden(latent, 0)
+    found = leiden(latent, 0, 0.1)
     assert found.max() == 3
     assert (found == island).mean() > 0.98, "largest first, as the islands are numbered"
 
 
 @pytest.mark.parametrize("n_cells", [3, 4, 17])
 def test_few_cells_are_clustered(n_cells: int) -> None:
-    found = leiden(_islands(n_cells)[0], 0)
+    found = leiden(_islands(n_cells)[0], 0, 0.1)
     assert found.shape == (n_cells,)
     assert found.min() == 0
 
 
 def test_the_same_seed_gives_the_same_clusters() -> None:
     latent, _ = _islands(500)
-    np.testing.assert_array_equal(leiden(latent, 3), leiden(latent, 3))
+    np.testing.assert_array_equal(leiden(latent, 3, 0.1), leiden(latent, 3, 0.1))

@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 
 from cellport.train.structure import consensus
-from cellport.train.structure.consensus import fit_consensus
+from cellport.train.structure.consensus import ConsensusConfig, fit_consensus
 from cellport.train.structure.roots import among_cells
 
 
@@ -54,39 +54,37 @@ def test_what_one_fit_has_alone_is_outvoted(monkeypatch: pytest.MonkeyPatch) -> 
 
     monkeypatch.setattr(consensus, "fit_backbone", one_fit_without_the_branch)
     found = fit_consensus(latent, among_cells(way < 0.3), 0)
-    assert len(calls) == consensus.FITS
+    assert len(calls) == ConsensusConfig().n_fits
     assert len(found.lineages.terminal) == 2
 
 
-def test_doubt_is_larger_where_fits_have_less_to_go_by() -> None:
+def test_fits_differ_more_where_fits_have_less_to_go_by() -> None:
     clear, way = _fork(900, 0.1)
     vague, _ = _fork(900, 1.2)
     root = among_cells(way < 0.5)
-    sure, unsure = (fit_consensus(latent, root, 0).doubt for latent in (clear, vague))
+    sure, unsure = (fit_consensus(latent, root, 0).time_sd for latent in (clear, vague))
     assert sure.mean() < unsure.mean() / 2
 
 
 def test_a_large_reference_is_fitted_in_parts_of_bounded_size() -> None:
     latent, way = _fork(6000, 0.2)
-    found = fit_consensus(latent, among_cells(way < 0.2), 0, n_fits=2)
+    found = fit_consensus(latent, among_cells(way < 0.2), 0, ConsensusConfig(n_fits=2))
     assert len(found.rows) == 3000
     assert len(found.curve.point_of_cell) == 3000
 
 
-def test_doubt_is_about_the_same_whatever_share_of_the_cells_the_fits_have(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    doubt = []
+def test_sd_is_about_the_same_whatever_share_of_the_cells_the_fits_have() -> None:
+    time_sd = []
     for share in (0.8, 0.3):
-        monkeypatch.setattr(consensus, "_SHARE", share)
         of_seed = []
         for seed in range(3):
             latent, way = _fork(600, 0.4, seed)
-            found = fit_consensus(latent, among_cells(way < 0.3), seed)
-            of_seed.append(np.median(found.doubt))
-        doubt.append(np.mean(of_seed))
+            config = ConsensusConfig(share=share)
+            found = fit_consensus(latent, among_cells(way < 0.3), seed, config)
+            of_seed.append(np.median(found.time_sd))
+        time_sd.append(np.mean(of_seed))
     # fits that share most cells differ by less than half as much
-    assert 0.6 < doubt[0] / doubt[1] < 1.6
+    assert 0.6 < time_sd[0] / time_sd[1] < 1.6
 
 
 def test_a_vertex_that_is_nearest_to_no_cell_is_called_by_its_neighbours() -> None:

@@ -2,25 +2,30 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 import torch
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
 from sklearn.isotonic import IsotonicRegression
 
+from cellport.models.feature_layout import FeatureLayout
 from cellport.models.normalise import PanelNormaliser
 from cellport.models.vae import CountVAE, ModelConfig
 from cellport.runtime.errors import TrainingError
-from cellport.train.structure.fit import Annotated, Structure, fit_structure
+from cellport.train.cells import TrainingCells
+from cellport.train.infer import Fitted
+from cellport.train.structure.fit import CellAnnotation, Structure, check_roots, fit_structure
 from cellport.train.structure.roots import RootChoice
 
 DIMENSIONS = 8
+NO_ROOT = RootChoice()
 LABELS = ("stem", "middle", "left", "right", "other")
 
 
 def _model() -> CountVAE:
     torch.manual_seed(0)
     normaliser = PanelNormaliser(torch.full((20,), 0.05), torch.zeros(20), torch.ones(20))
-    config = ModelConfig(20, 1, 0, 2, 2, n_hidden=8, n_latent=DIMENSIONS)
+    config = ModelConfig(20, 1, FeatureLayout(2, 0, 0), n_hidden=8, n_latent=DIMENSIONS)
     return CountVAE(config, normaliser, torch.randn(20, 2)).eval()
 
 
@@ -37,10 +42,18 @@ def _fork(n: int, seed: int = 0, apart: float = 0.0) -> tuple[NDArray, NDArray, 
     return place.astype(np.float32), label, way
 
 
-def _fit(latent: NDArray, label: NDArray, roots: RootChoice | None = None) -> Structure:
-    names = np.array([f"cell {i}" for i in range(len(latent))], object)
-    known = Annotated(label, LABELS, names, np.arange(0, len(latent), 10))
-    return fit_structure(_model(), latent, known, roots, seed=0)
+def _fitted(latent: NDArray, model: CountVAE) -> Fitted:
+    code, held_out = np.zeros(len(latent), np.int64), np.arange(0, len(latent), 10)
+    counts = sp.csr_matrix((len(latent), 20), dtype=np.float32)
+    return Fitted(model, TrainingCells(counts, code, code, 0, 1, held_out), latent, 0)
+
+
+def _named(label: NDArray) -> CellAnnotation:
+    return CellAnnotation(label, LABELS, np.array([f"cell {i}" for i in range(len(label))], object))
+
+
+def _fit(latent: NDArray, label: NDArray, roots: RootChoice = NO_ROOT) -> Structure:
+    return fit_structure(_fitted(latent, _model()), _named(label), roots)
 
 
 def _answers(structure: Structure, latent: NDArray) -> list[NDArray]:
@@ -106,8 +119,7 @@ def test_fitting_a_structure_leaves_the_model_as_it_was() -> None:
     latent, label, _ = _fork(300)
     model = _model()
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    names = np.array([f"cell {i}" for i in range(len(latent))], object)
-    fit_structure(model, latent, Annotated(label, LABELS, names, np.arange(30)), seed=0)
+    fit_structure(_fitted(latent, model), _named(label), NO_ROOT)
     for name, value in model.state_dict().items():
         assert torch.equal(value, before[name])
 
@@ -159,9 +171,9 @@ def test_each_root_has_its_trajectory_and_other_cells_none() -> None:
 
 @pytest.mark.parametrize("roots", [RootChoice(("nobody",)), RootChoice(cells=("nobody",))])
 def test_a_root_must_be_in_the_reference(roots: RootChoice) -> None:
-    latent, label, _ = _fork(200)
+    _, label, _ = _fork(200)
     with pytest.raises(TrainingError, match="nobody"):
-        _fit(latent, label, roots)
+        check_roots(roots, _named(label))
 
 
 @pytest.mark.parametrize("n_cells", [20, 45, 120])

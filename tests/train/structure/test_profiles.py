@@ -4,20 +4,22 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from cellport.models.deploy import ExpectedCounts
+from cellport.models.feature_layout import FeatureLayout
 from cellport.models.normalise import PanelNormaliser
 from cellport.models.vae import CountVAE, ModelConfig
-from cellport.runtime.atlas.trajectory import LIBRARY as LIBRARY_OF_ATLASES
+from cellport.runtime.atlas.trajectory import EDGE_BINS
 from cellport.runtime.mapping.gather.paths import BOUND as BOUND_IN_REPORTS
-from cellport.runtime.mapping.gather.paths import EDGE_BINS as BINS_IN_REPORTS
+from cellport.train.cells import TrainingCells
+from cellport.train.infer import Fitted
+from cellport.train.structure.fit import Structure
 from cellport.train.structure.profiles import (
     BOUND,
-    EDGE_BINS,
-    LIBRARY,
     LINEAGE_BINS,
     along_trajectory,
     edge_paths,
@@ -51,7 +53,7 @@ class Fork(nn.Module):
 def _model(n_batches: int = 3) -> CountVAE:
     torch.manual_seed(0)
     normaliser = PanelNormaliser(torch.full((20,), 0.05), torch.zeros(20), torch.ones(20))
-    config = ModelConfig(20, n_batches, 0, 2, 2, n_hidden=8, n_latent=3)
+    config = ModelConfig(20, n_batches, FeatureLayout(2, 0, 0), n_hidden=8, n_latent=3)
     return CountVAE(config, normaliser, torch.randn(20, 2)).eval()
 
 
@@ -63,20 +65,25 @@ def _cells(n: int = 600, on: float = 1.0) -> tuple[NDArray[np.float32], NDArray[
     return latent, np.column_stack([latent[:, 0], beyond]).astype(np.float32)
 
 
+def _fitted(latent: NDArray[np.float32]) -> Fitted:
+    code, none = np.zeros(len(latent), np.int64), np.empty(0, np.int64)
+    cells = TrainingCells(sp.csr_matrix((len(latent), 20)), code, code, 0, 3, none)
+    return Fitted(_model(), cells, latent, 0)
+
+
 def _along(**cells: Any) -> dict[str, NDArray[Any]]:
     latent, placed = _cells(**cells)
-    return along_trajectory(_model(), Fork(), SUMMARY, latent, placed)  # type: ignore[arg-type]
+    return along_trajectory(_fitted(latent), Structure(Fork(), SUMMARY), placed)  # type: ignore[arg-type]
 
 
 def test_constants_that_reports_share() -> None:
-    assert (BOUND, EDGE_BINS, LIBRARY) == (BOUND_IN_REPORTS, BINS_IN_REPORTS, LIBRARY_OF_ATLASES)
+    assert BOUND == BOUND_IN_REPORTS
 
 
 def test_shapes_and_types() -> None:
     found = _along()
     shapes = {name: (array.shape, array.dtype.name) for name, array in found.items()}
     assert shapes == {
-        "trajectory_ends": ((3, 2), "int32"),
         "trajectory_path": ((3, 9, 2), "float32"),
         "trajectory_share": ((3, EDGE_BINS), "float32"),
         "trajectory_bound": ((2,), "float32"),
@@ -116,11 +123,10 @@ def test_the_path_follows_the_cells_and_meets_at_milestones() -> None:
 
 def test_both_ways_round_a_circle_end_at_one_place() -> None:
     latent, placed = _cells(n=2000)
-    head: Any = Fork()
-    found = along_trajectory(_model(), head, SUMMARY | {"same_place": [[2, 3]]}, latent, placed)
+    structure: Any = Structure(Fork(), SUMMARY | {"same_place": [[2, 3]]})  # type: ignore[arg-type]
+    found = along_trajectory(_fitted(latent), structure, placed)
     path = found["trajectory_path"]
     np.testing.assert_array_equal(path[1, -1], path[2, -1])
-    np.testing.assert_array_equal(found["trajectory_ends"], ENDS)
 
 
 def test_an_edge_without_cells_is_a_straight_line() -> None:
@@ -151,9 +157,14 @@ def test_expression_is_that_of_the_cells_around_each_step() -> None:
         np.testing.assert_allclose(found["lineage_expression"][0, step], expected, rtol=0.03)
 
 
-def test_nothing_is_said_without_a_trajectory_or_cells_on_it() -> None:
-    latent, placed = _cells(on=-1)
-    assert _along(on=-1) == {}
+def test_all_cells_stand_for_those_on_a_trajectory_without_any() -> None:
+    found = _along(on=-1)
+    assert found["trajectory_share"].sum() == pytest.approx(1, abs=1e-5)
+    assert all(np.isfinite(array).all() for array in found.values())
+
+
+def test_nothing_is_said_without_a_trajectory() -> None:
+    latent, placed = _cells()
     head = Fork()
     head.has_trajectory = False
-    assert along_trajectory(_model(), head, {}, latent, placed) == {}  # type: ignore[arg-type]
+    assert along_trajectory(_fitted(latent), Structure(head, {}), placed) == {}  # type: ignore[arg-type]

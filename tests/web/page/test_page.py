@@ -43,8 +43,8 @@ def lung(folder: Path) -> tuple[Atlas, Any]:
     """An atlas of real lung cells, trained for a moment, and cells of another technology."""
     import torch
 
-    from cellport.train.api import AtlasConfig, train_atlas
-    from cellport.train.fit.loop import FitConfig
+    from cellport.train.api import train_atlas
+    from cellport.train.config import AtlasConfig, FitConfig
 
     torch.set_num_threads(1)
     reference, query = write_sample(folder)

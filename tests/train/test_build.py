@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from cellport.runtime.errors import CellportError
+from cellport.train.build import build_atlas
+from cellport.train.progress import Progress
+from cellport.train.reference.reference import Reference
+
+
+def _reference(tiny_cells: Any) -> Reference:
+    labels, label = np.unique(tiny_cells.label, return_inverse=True)
+    batches, batch = np.unique(tiny_cells.batch, return_inverse=True)
+    names = np.array([f"cell{i}" for i in range(len(label))], object)
+    columns = {"index": tiny_cells.symbols}
+    annotations = {"depth": np.arange(len(label)).astype(str).astype(object)}
+    return Reference(
+        tiny_cells.counts, columns, names, tuple(labels), label, tuple(batches), batch, "cells",
+        annotations=annotations,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"root": ("nobody",)}, "--root 'nobody' is not a label"),
+        ({"root_cell": ("nobody",)}, "--root-cell 'nobody' is not the name"),
+        ({"label_tree": ("depth",)}, "'depth' is no coarser version of the labels"),
+    ],
+)
+def test_what_the_reference_lacks_is_refused_before_training(
+    tiny_cells: Any, tiny_config: Any, settings: dict[str, Any], words: str
+) -> None:
+    seen: list[Progress] = []
+    config = replace(tiny_config, **settings)
+    with pytest.raises(CellportError, match=words):
+        build_atlas(_reference(tiny_cells), config, on_progress=seen.append)
+    assert not seen

@@ -1,0 +1,136 @@
+"""The steps from a reference to an atlas, in order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cellport.runtime.atlas.manifest import Manifest
+from cellport.runtime.errors import TrainingError
+from cellport.train.cells import TrainingCells
+from cellport.train.config import AtlasConfig
+from cellport.train.export.atlas import export_atlas
+from cellport.train.export.parts import AtlasParts
+from cellport.train.fit.loop import fit
+from cellport.train.infer import infer
+from cellport.train.labels.calibrate import held_out_share, hold_out
+from cellport.train.labels.left_out import (
+    answers_for_held_out_cells,
+    answers_for_left_out_batches,
+)
+from cellport.train.labels.rules import fit_label_rules
+from cellport.train.labels.tree import named_groups
+from cellport.train.novelty import fit_novelty, fit_p_exponent
+from cellport.train.progress import OnCells, OnProgress, Progress, unwatched
+from cellport.train.reference.chunks import chunks
+from cellport.train.reference.panel import select_panel
+from cellport.train.reference.reference import Reference
+from cellport.train.reference.scratch import panel_counts
+from cellport.train.structure.fit import CellAnnotation, check_roots, fit_structure
+from cellport.train.structure.roots import RootChoice
+from cellport.train.umap import learn_layout
+
+# fewer are no reference, and the novelty table and the map need neighbours
+_FEWEST_CELLS = 20
+
+
+def build_atlas(
+    reference: Reference,
+    config: AtlasConfig,
+    checkpoint: Path | None = None,
+    on_progress: OnProgress = unwatched,
+) -> tuple[Manifest, dict[str, bytes]]:
+    """Train, calibrate and export; return the manifest and members of an atlas.
+
+    Parameters
+    ----------
+    reference
+        Annotated counts.
+    config
+        What to make.
+    checkpoint
+        File for the state of training, and scratch files beside it; None to keep none.
+    on_progress
+        Called as cells pass, after each epoch, and each few seconds.
+
+    Raises
+    ------
+    TrainingError
+        Too few cells, or training or export failed.
+    """
+    # whatever may be refused is refused before hours of training
+    _check_size(reference)
+    groups = named_groups(reference, config.label_tree, config.ontology, config.label_ids)
+    annotation = CellAnnotation(reference.label, reference.labels, reference.cell_names)
+    roots = RootChoice(config.root, config.root_cell)
+    check_roots(roots, annotation)
+    genes = _panel(reference, config, on_progress)
+    with _training_cells(reference, genes, config, checkpoint, on_progress) as cells:
+        model = fit(cells, config.fit, checkpoint, on_progress, config.save_seconds)
+        fitted = infer(model, cells, config.fit.seed)
+        left_out = answers_for_left_out_batches(
+            cells, config.fit, checkpoint, on_progress, config.save_seconds
+        )
+        held_out = answers_for_held_out_cells(fitted, config.fit.degradation)
+        rules = fit_label_rules(left_out, held_out, reference.labels, groups)
+        layout, layout_scores = learn_layout(fitted, config.fit.degradation)
+        structure = fit_structure(fitted, annotation, roots)
+        novelty = fit_novelty(fitted, fit_p_exponent(left_out.novelty_p if left_out else ()))
+        return export_atlas(
+            AtlasParts(
+                reference, genes, config, fitted, rules, layout, layout_scores, structure, novelty
+            )
+        )
+
+
+def _check_size(reference: Reference) -> None:
+    n_cells = reference.counts.shape[0]
+    if n_cells < _FEWEST_CELLS:
+        raise TrainingError(
+            f"{reference.description} has {n_cells} cells; training needs at least {_FEWEST_CELLS}."
+        )
+
+
+def _panel(reference: Reference, config: AtlasConfig, on_progress: OnProgress) -> NDArray[np.int64]:
+    """Choose the genes of the panel: positions in the reference, ascending."""
+    watched = _reading(reference, on_progress, 0)
+    genes = select_panel(reference.counts, reference.batch, config.n_genes, watched)
+    if not len(genes):
+        raise TrainingError(f"{reference.description}: no gene was chosen; all counts are zero.")
+    return genes
+
+
+@contextmanager
+def _training_cells(
+    reference: Reference,
+    genes: NDArray[np.int64],
+    config: AtlasConfig,
+    checkpoint: Path | None,
+    on_progress: OnProgress,
+) -> Iterator[TrainingCells]:
+    """Gather the panel's counts, in memory or in a scratch file, and hold cells out."""
+    n_cells = reference.counts.shape[0]
+    watched = _reading(reference, on_progress, 2 * n_cells)
+    scratch = checkpoint and checkpoint.with_name(f"{checkpoint.name}.counts")
+    rng = np.random.default_rng(config.fit.seed)
+    with panel_counts(
+        chunks(reference.counts, genes, watched), (n_cells, len(genes)), scratch, config.in_memory
+    ) as counts:
+        yield TrainingCells(
+            counts=counts,
+            label=reference.label,
+            batch=reference.batch,
+            n_labels=len(reference.labels),
+            n_batches=len(reference.batches),
+            held_out=hold_out(reference.label, held_out_share(n_cells), rng),
+        )
+
+
+def _reading(reference: Reference, on_progress: OnProgress, before: int) -> OnCells:
+    """Tell of cells that have passed, of the three times that each one does."""
+    total = 3 * reference.counts.shape[0]
+    return lambda done: on_progress(Progress(before + done, total, {}, part="reading", unit="cell"))
