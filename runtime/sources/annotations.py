@@ -37,9 +37,7 @@ def as_text(values: NDArray[Any]) -> Text:
         words = ["" if value != value else str(value) for value in values.tolist()]
     else:
         words = [_word(value) for value in values.tolist()]
-    text = np.empty(len(words), dtype=object)
-    text[:] = words
-    return text
+    return np.array(words, object)
 
 
 def _word(value: Any) -> str:
