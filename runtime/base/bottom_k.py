@@ -20,18 +20,8 @@ class BottomK:
     any joining of parts gives the same. They stand in the order of their hashes, so that the
     first few of them are such a sample too.
 
-    Parameters
-    ----------
-    most
-        Cells to keep.
-    **fields
-        The values to keep of each cell, by name: arrays and CSR matrices of no cells, whose
-        types and widths hold for all that come.
-
-    Attributes
-    ----------
-    position
-        int64 [k], of the cells kept.
+    `most` cells are kept, their positions in `position`, int64 [k]. `fields` are the values to keep
+    of each: arrays and CSR matrices of no cells, whose types and widths hold for all that come.
 
     References
     ----------
@@ -58,29 +48,16 @@ class BottomK:
     def entering(self, position: NDArray[np.integer]) -> NDArray[np.int64]:
         """Tell which of some new cells may be kept, so that values are needed of those alone.
 
-        Parameters
-        ----------
-        position
-            int [n], positions of cells in the whole; no two cells have the same.
-
-        Returns
-        -------
-        ndarray
-            int64, rows of `position`, ascending.
+        `position` is int [n], no two alike; what returns are rows of it, ascending.
         """
         if len(self) < self._most:
             return np.arange(len(position))
         return np.flatnonzero(spread_out(position) < self._hash[-1])
 
     def add(self, position: NDArray[np.integer], **values: Values) -> None:
-        """Take in new cells; those that `entering` does not name may be left out.
+        """Take in the `values`, [n, ...] of every field, of new cells.
 
-        Parameters
-        ----------
-        position
-            int [n], positions of cells in the whole.
-        **values
-            Of every field, [n, ...].
+        Those that `entering` does not name may be left out.
         """
         rows = self.entering(position)
         if not len(rows):

@@ -9,13 +9,7 @@ from cellport.runtime.errors import AtlasError
 
 
 def cache_folder() -> Path:
-    """Where this system keeps what can be fetched again; ``CELLPORT_CACHE`` says otherwise.
-
-    Raises
-    ------
-    AtlasError
-        There is no home folder, and the variable is not set.
-    """
+    """Where this system keeps what can be fetched again; ``CELLPORT_CACHE`` says otherwise."""
     if os.environ.get("CELLPORT_CACHE"):
         return Path(os.environ["CELLPORT_CACHE"])
     if not os.path.isabs(os.path.expanduser("~")):

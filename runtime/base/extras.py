@@ -19,22 +19,9 @@ _LINE = re.compile(r"(?P<name>[\w.-]+)[\s(]*(?:>=\s*(?P<least>[\d.]+))?")
 def require(extra: str, what: str) -> None:
     """Refuse to go on without the packages of an extra, as the package's own metadata lists them.
 
-    Parameters
-    ----------
-    extra
-        Its name in ``cellport[...]``.
-    what
-        What needs them, to begin a sentence: ``Writing .parquet``.
-
-    Raises
-    ------
-    MissingDependencyError
-        Some are not installed or too old; it names them and what to install.
-
-    Warns
-    -----
-    RuntimeWarning
-        cellport has no metadata here, so that nobody knows.
+    `what` needs them, to begin a sentence: ``Writing .parquet``. Raises a MissingDependencyError
+    that names those not installed or too old, and what to install; warns where cellport has no
+    metadata, so that nobody knows.
     """
     from importlib.metadata import PackageNotFoundError, requires
 

@@ -23,13 +23,8 @@ class PendingOutput:
     everything to disk and puts it in its place, where it replaces what was there; a block that
     raises, also by Ctrl-C, leaves nothing. A link stays one: what it points to is replaced.
 
-    Parameters
-    ----------
-    path
-        Where the output is to appear.
-    alone
-        Nobody else writes this output at the same time: the hidden place has one name, so that
-        what a killed process left there is written over.
+    With `alone`, nobody else writes this output at the same time: the hidden place has one name,
+    so that what a killed process left there is written over.
     """
 
     def __init__(self, path: Place, *, alone: bool = False) -> None:
@@ -85,12 +80,7 @@ def whole_file(path: Place, data: bytes) -> Iterator[None]:
     """Write a file aside, and put it in its place when the ``with`` block ends well.
 
     Several of them, one within the other, appear together or not at all: each has found its
-    room on the disk before the block begins.
-
-    Raises
-    ------
-    OutputError
-        The disk is full or fails; nothing is left behind then, nor when the block raises.
+    room on the disk before the block begins. Where the disk or the block fails, nothing is left.
     """
     output = PendingOutput(path)
     try:
@@ -112,20 +102,10 @@ def sweep(folder: Path) -> None:
 
 @contextmanager
 def plain_errors(path: Place, sentence: str = CANNOT_WRITE) -> Iterator[None]:
-    """Turn failures of the disk, as any library words them, into one sentence.
+    """Turn failures of the disk, as any library words them, into an OutputError of one sentence.
 
-    Parameters
-    ----------
-    path
-        Of the output.
-    sentence
-        What to say, with ``{path}`` and either ``{reason}``, a sentence of ours, or ``{system}``,
-        the words of the system.
-
-    Raises
-    ------
-    OutputError
-        In place of OSError and RuntimeError, which HDF5, Arrow and torch raise on a full disk.
+    It has a place for the ``{path}`` and one for either ``{reason}``, a sentence of ours, or
+    ``{system}``, the words of the system. HDF5, Arrow and torch raise RuntimeError on a full disk.
     """
     try:
         yield
@@ -141,13 +121,7 @@ def plain_errors(path: Place, sentence: str = CANNOT_WRITE) -> Iterator[None]:
 
 
 def check_place(path: Place, inputs: Sequence[Place] = (), *, folder: bool = False) -> None:
-    """Refuse a place that no file (or `folder`) can take, or that is one of the `inputs`.
-
-    Raises
-    ------
-    OutputError
-        Saying why.
-    """
+    """Refuse a place that no file (or `folder`) can take, or that is one of the `inputs`."""
     target = Path(os.path.realpath(path))
     if target.is_dir() and not folder:
         raise OutputError(f"The output '{path}' is a folder; give the name of a file.")
@@ -166,13 +140,7 @@ def check_place(path: Place, inputs: Sequence[Place] = (), *, folder: bool = Fal
 
 
 def check_no_input(path: Place, inputs: Sequence[Place]) -> None:
-    """Refuse an output that is there and is one of the inputs, by whatever name.
-
-    Raises
-    ------
-    OutputError
-        Saying so.
-    """
+    """Refuse an output that is there and is one of the inputs, by whatever name."""
     there = [source for source in inputs if os.path.exists(source) and os.path.exists(path)]
     if any(os.path.samefile(source, path) for source in there):
         raise OutputError(

@@ -17,31 +17,15 @@ def near_names(wanted: str, names: Iterable[str]) -> list[str]:
 
 
 def hint(wanted: str, names: Iterable[str], shown: int = 8) -> str:
-    """Say which names come close to the one wanted, or else which there are.
+    """Say in a sentence which names come close to the one wanted, or else which there are.
 
-    Parameters
-    ----------
-    wanted
-        Name that is not there.
-    names
-        Those that are.
-    shown
-        Most of them to list where none is near.
-
-    Returns
-    -------
-    str
-        A sentence.
+    At most `shown` of them are listed where none is near.
     """
     there = [str(name) for name in names]
     near = near_names(wanted, there)
     if near:
-        return f"Did you mean {_listed(near, ' or ')}?"
+        return f"Did you mean {' or '.join(map(repr, near))}?"
     if not there:
         return "There is none at all."
     rest = f" and {len(there) - shown:,} more" if len(there) > shown else ""
-    return f"There are: {_listed(there[:shown], ', ')}{rest}."
-
-
-def _listed(names: list[str], between: str) -> str:
-    return between.join(repr(name) for name in names)
+    return f"There are: {', '.join(map(repr, there[:shown]))}{rest}."

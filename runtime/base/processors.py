@@ -26,10 +26,8 @@ def available_threads() -> int:
         wanted = _number(name)
         if wanted:
             return wanted
-    if hasattr(os, "sched_getaffinity"):
-        allowed = len(os.sched_getaffinity(0))
-    else:
-        allowed = os.cpu_count() or 1
+    here = hasattr(os, "sched_getaffinity")
+    allowed = len(os.sched_getaffinity(0)) if here else os.cpu_count() or 1
     return min(allowed, _number(GIVEN) or allowed, _quota() or allowed)
 
 

@@ -24,25 +24,12 @@ class UnknownValueError(ValueError):
 def read_typed(kind: Any, value: Any, field: str = "") -> Any:
     """Turn a JSON value into what an annotation says.
 
-    Fields that the dataclass does not know are left out, and those that it has defaults for may
-    be missing: a later version may add some.
-
-    Parameters
-    ----------
-    kind
-        A dataclass, ``str``, ``bool``, ``int``, ``float``, ``Any``, a ``Literal`` of texts, an
-        optional one of these, or a ``tuple`` or ``dict[str, ...]`` of them. Numbers are at least 0.
-    value
-        From `json.loads`.
-    field
-        Its name, for errors.
-
-    Raises
-    ------
-    MalformedError
-        The value is missing, or of another type.
-    UnknownValueError
-        A text is not one of a ``Literal``.
+    The annotation is a dataclass, ``str``, ``bool``, ``int``, ``float``, ``Any``, a ``Literal`` of
+    texts, an optional one of these, or a ``tuple`` or ``dict[str, ...]`` of them. Numbers are at
+    least 0. Fields that the dataclass does not know are left out, and those that it has defaults
+    for may be missing: a later version may add some. A value that is missing or of another type
+    raises MalformedError with the name of its `field`; a text not of a ``Literal``,
+    UnknownValueError.
     """
     origin, arguments = get_origin(kind), get_args(kind)
     if origin in (Union, types.UnionType):

@@ -6,12 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from cellport.runtime.errors import InputError
-from cellport.runtime.sources.annotations import (
-    attribute,
-    check_gene_count,
-    is_array,
-    read_frame,
-)
+from cellport.runtime.sources.annotations import attribute, check_gene_count, is_array, read_frame
 from cellport.runtime.sources.compressed import stored_arrays
 from cellport.runtime.sources.csc import CscMatrix
 from cellport.runtime.sources.csr import CsrMatrix
@@ -20,32 +15,15 @@ from cellport.runtime.sources.source import Candidate, Container, Frame, Matrix,
 from cellport.runtime.sources.trouble import damaged, readable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
+
+    from cellport.runtime.sources.source import CheckArray
 
 RAW = "raw/X"
 
 
-def read_matrix(
-    element: Any, where: str, threads: int, check_array: Callable[[Any, str], None]
-) -> Matrix:
-    """Open a stored matrix: CSR or CSC group, or dense array.
-
-    Parameters
-    ----------
-    element
-        h5py or zarr group or array.
-    where
-        The place in words.
-    threads
-        Threads that read and inflate chunks.
-    check_array
-        Called with every array and its name before it is read; raises when it must not be.
-
-    Raises
-    ------
-    InputError
-        When the encoding is not known or the parts do not fit each other.
-    """
+def read_matrix(element: Any, where: str, threads: int, check_array: CheckArray) -> Matrix:
+    """Open a stored matrix of h5py or zarr: CSR or CSC group, or dense array."""
     with readable(where):
         if is_array(element):
             check_array(element, where)
@@ -67,30 +45,9 @@ def read_matrix(
 
 
 def open_layout(
-    root: Any,
-    title: str,
-    threads: int,
-    close: Callable[[], None],
-    check_array: Callable[[Any, str], None],
+    root: Any, title: str, threads: int, close: Callable[[], None], check_array: CheckArray
 ) -> Container:
-    """Find the matrices and annotations of an AnnData in a group.
-
-    Parameters
-    ----------
-    root
-        h5py or zarr group.
-    title
-        The file in words.
-    threads, check_array
-        See `read_matrix`.
-    close
-        Releases the file.
-
-    Raises
-    ------
-    InputError
-        When there are no cells' or genes' annotations or no matrix at all.
-    """
+    """Find the matrices and annotations of an AnnData in a group of h5py or zarr."""
     with readable(title):
         for name in ("obs", "var"):
             if name not in root:
@@ -111,7 +68,7 @@ def open_layout(
     return Container(title, candidates, cells, close=close)
 
 
-def _matrix_elements(root: Any) -> Mapping[str, tuple[str, Any]]:
+def _matrix_elements(root: Any) -> dict[str, tuple[str, Any]]:
     """Return name in words and element of every matrix, keyed as `Container.candidates`."""
     found: dict[str, tuple[str, Any]] = {}
     if "X" in root and attribute(root["X"], "encoding-type") != "null":
@@ -133,13 +90,7 @@ def _raw_genes(root: Any) -> Any:
 
 
 def fitted(name: str, matrix: Matrix, cells: Frame, genes: Frame) -> Candidate:
-    """Join a matrix and its genes, checked to fit each other and the cells.
-
-    Raises
-    ------
-    InputError
-        When shapes contradict each other.
-    """
+    """Join a matrix and its genes, checked to fit each other and the cells."""
     check_gene_count(genes.where, genes.length)
     if matrix.n_cells != cells.length:
         raise damaged(matrix.where, f"it has {matrix.n_cells} cells and obs has {cells.length}")

@@ -37,9 +37,7 @@ def as_text(values: NDArray[Any]) -> Text:
         words = ["" if value != value else str(value) for value in values.tolist()]
     else:
         words = [_word(value) for value in values.tolist()]
-    text = np.empty(len(words), dtype=object)
-    text[:] = words
-    return text
+    return np.array(words, object)
 
 
 def _word(value: Any) -> str:
@@ -54,11 +52,6 @@ def read_text(element: Element, start: int, stop: int) -> Text:
     """Read the rows ``start:stop`` of a column of any AnnData encoding, as text.
 
     Categories, nullable numbers and strings, fixed-length bytes and plain arrays are known.
-
-    Raises
-    ------
-    InputError
-        When the column has an encoding that is not known, or contradicts itself.
     """
     if is_array(element):
         values = np.asarray(element[start:stop])
@@ -66,15 +59,14 @@ def read_text(element: Element, start: int, stop: int) -> Text:
             # anndata 0.7 wrote codes with a reference to their categories.
             return _from_codes(values, read_whole(element.file[element.attrs["categories"]]))
         return as_text(values)
-    encoding = attribute(element, "encoding-type")
     if "codes" in element and "categories" in element:
-        return _from_codes(
-            np.asarray(element["codes"][start:stop]), read_whole(element["categories"])
-        )
+        codes = np.asarray(element["codes"][start:stop])
+        return _from_codes(codes, read_whole(element["categories"]))
     if "values" in element and "mask" in element:
         values = as_text(np.asarray(element["values"][start:stop]))
         values[np.asarray(element["mask"][start:stop]).astype(bool)] = ""
         return values
+    encoding = attribute(element, "encoding-type")
     raise InputError(f"the encoding '{encoding}' of {element.name} is not known")
 
 
@@ -101,8 +93,7 @@ def _from_codes(codes: NDArray[Any], categories: Text) -> Text:
     codes = codes.astype(np.int64)
     if codes.size and (codes.min() < -1 or codes.max() >= len(categories)):
         raise InputError("a code points beyond the categories")
-    with_missing = np.append(categories, np.array([""], dtype=object))
-    text: Text = with_missing[codes]
+    text: Text = np.append(categories, np.array([""], dtype=object))[codes]
     return text
 
 
@@ -117,26 +108,12 @@ def _holds_text(element: Element) -> bool:
 def read_frame(element: Element, where: str, root: Element) -> Frame:
     """Open a stored ``obs`` or ``var``.
 
-    Parameters
-    ----------
-    element
-        The group, or the compound dataset of files from before anndata 0.7.
-    where
-        The table in words.
-    root
-        The root group, where old files keep categories in ``uns``.
-
-    Raises
-    ------
-    InputError
-        When it has no index, or is implausibly long.
+    In files from before anndata 0.7 it is a compound dataset, with categories in ``uns``.
     """
     with readable(where):
-        return (
-            _frame_of_records(element, where, root)
-            if is_array(element)
-            else _frame_of_group(element, where)
-        )
+        if is_array(element):
+            return _frame_of_records(element, where, root)
+        return _frame_of_group(element, where)
 
 
 def _frame_of_group(group: Element, where: str) -> Frame:
@@ -168,21 +145,21 @@ def _frame_of_records(table: Element, where: str, root: Element) -> Frame:
     index = next((name for name in ("index", "_index") if name in fields), fields[0])
     columns = tuple(name for name in fields if name != index)
 
-    def categories(name: str) -> str:
-        key = f"uns/{name}_categories"
-        return key if key in root else ""
+    def categories(name: str) -> Element | None:
+        return root.get(f"uns/{name}_categories")
 
     def column(name: str) -> Text:
-        values = np.asarray(table[name])
-        key = categories(name)
-        return _from_codes(values, read_whole(root[key])) if key else as_text(values)
+        values, known = np.asarray(table[name]), categories(name)
+        return as_text(values) if known is None else _from_codes(values, read_whole(known))
 
     return Frame(
         where=where,
         length=int(table.shape[0]),
         index=lambda start, stop: as_text(np.asarray(table[start:stop][index])),
         columns=columns,
-        text_columns=tuple(n for n in columns if categories(n) or table.dtype[n].kind in "OS"),
+        text_columns=tuple(
+            n for n in columns if categories(n) is not None or table.dtype[n].kind in "OS"
+        ),
         column=column,
     )
 

@@ -24,47 +24,20 @@ MOST_CHUNK_BYTES = 1 << 26
 
 @dataclass(frozen=True, slots=True)
 class Chunks:
-    """The chunks of a one-dimensional dataset.
+    """The chunks of a one-dimensional dataset: `length` elements, `width` a chunk."""
 
-    Attributes
-    ----------
-    dtype
-        Type of the elements, in the byte order of the file.
-    length
-        Elements of the dataset.
-    width
-        Elements of a chunk.
-    offsets, sizes
-        int64 [n_chunks], place and bytes in the file; an offset of -1 marks a chunk that was
-        never written.
-    skipped
-        int64 [n_chunks], filters not applied, as bits.
-    filters
-        Numbers of the filters, in the order in which they were applied.
-    fill
-        Value of chunks that were never written.
-    padded
-        Whether the last chunk is stored with its whole width.
-    """
-
-    dtype: np.dtype[Any]
+    dtype: np.dtype[Any]  # in the byte order of the file
     length: int
     width: int
-    offsets: NDArray[np.int64]
-    sizes: NDArray[np.int64]
-    skipped: NDArray[np.int64]
-    filters: tuple[int, ...]
-    fill: Any
-    padded: bool
+    offsets: NDArray[np.int64]  # [n_chunks], in the file; -1 for a chunk that was never written
+    sizes: NDArray[np.int64]  # [n_chunks], bytes in the file
+    skipped: NDArray[np.int64]  # [n_chunks], filters not applied, as bits
+    filters: tuple[int, ...]  # their numbers, in the order in which they were applied
+    fill: Any  # value of chunks that were never written
+    padded: bool  # whether the last chunk is stored with its whole width
 
     def decode(self, number: int, fetch: Callable[[int, int], bytes]) -> NDArray[Any]:
-        """Read a chunk, without the padding behind the end of the dataset.
-
-        Raises
-        ------
-        InputError
-            When the file ends before the chunk does, or the chunk is damaged.
-        """
+        """Read a chunk, without the padding behind the end of the dataset."""
         inside = min(self.width, self.length - number * self.width)
         if self.offsets[number] < 0:
             return np.full(inside, self.fill, self.dtype)
@@ -80,18 +53,10 @@ class Chunks:
 
 
 def locate(dataset: Any) -> Chunks | None:
-    """Find the chunks of a dataset.
+    """Find the chunks of an array.
 
-    Parameters
-    ----------
-    dataset
-        h5py dataset, or any other array.
-
-    Returns
-    -------
-    Chunks or None
-        None for whatever must be read through h5py: other arrays, files open for writing or not
-        on a disk, and layouts, types and filters that are not known here.
+    None for whatever must be read through h5py: other arrays than datasets, files open for writing
+    or not on a disk, and layouts, types and filters that are not known here.
     """
     if not isinstance(dataset, h5py.Dataset) or not _plain_file(dataset.file):
         return None
@@ -112,12 +77,8 @@ def locate(dataset: Any) -> Chunks | None:
 
 
 def _plain_file(file: h5py.File) -> bool:
-    return (
-        hasattr(os, "pread")
-        and file.driver == "sec2"
-        and file.mode == "r"
-        and file.userblock_size == 0
-    )
+    how = (file.driver, file.mode, file.userblock_size)
+    return hasattr(os, "pread") and how == ("sec2", "r", 0)
 
 
 def _pieces(dataset: h5py.Dataset) -> Chunks | None:
@@ -128,10 +89,8 @@ def _pieces(dataset: h5py.Dataset) -> Chunks | None:
     width = PIECE_BYTES // dtype.itemsize
     starts = np.arange(0, length, width, dtype=np.int64)
     sizes = np.minimum(width, length - starts) * dtype.itemsize
-    nothing = np.zeros(len(starts), np.int64)
-    return Chunks(
-        dtype, length, width, base + starts * dtype.itemsize, sizes, nothing, (), 0, padded=False
-    )
+    offsets, skipped = base + starts * dtype.itemsize, np.zeros_like(starts)
+    return Chunks(dtype, length, width, offsets, sizes, skipped, (), 0, padded=False)
 
 
 def _chunks(dataset: h5py.Dataset, filters: tuple[int, ...]) -> Chunks | None:

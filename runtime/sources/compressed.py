@@ -2,38 +2,30 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from cellport.runtime.sources.csr_checks import Array
+from cellport.runtime.sources.ranges import Pairs, open_pairs
 from cellport.runtime.sources.trouble import cells, damaged, readable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from numpy.typing import NDArray
+
+    from cellport.runtime.sources.source import CheckArray
 
 ARRAYS = ("indptr", "indices", "data")
 
 
 @dataclass(frozen=True, slots=True)
 class CompressedMatrix:
-    """A matrix, cells by genes, on disk or in memory.
+    """A matrix, cells by genes, on disk or in memory: three arrays of any number types.
 
-    Attributes
-    ----------
-    where
-        File and field in words.
-    n_cells, n_genes
-        Shape.
-    indptr, indices, data
-        The three arrays, of any integer and number types.
-    threads
-        Threads that read and inflate chunks.
-    strict
-        Whether values beyond the last pointer are a fault (files) or spare room (scipy).
+    `threads` read and inflate chunks. Where it is `strict`, values beyond the last pointer are a
+    fault (files), else spare room (scipy).
     """
 
     where: str
@@ -50,19 +42,13 @@ class CompressedMatrix:
         """Number of stored values."""
         return self.data.shape[0]
 
+    def pairs(self, limit: int) -> closing[Pairs]:
+        """Open positions, which must be below `limit`, and values for reading in order."""
+        with readable(self.where):
+            return closing(open_pairs(self.indices, self.data, limit, self.threads))
+
     def check_lengths(self, n_rows: int) -> None:
-        """Check that the three arrays fit each other.
-
-        Parameters
-        ----------
-        n_rows
-            Length of the compressed axis.
-
-        Raises
-        ------
-        InputError
-            When lengths or the first and last pointer contradict each other.
-        """
+        """Check that the three arrays fit each other; `n_rows` is the length of one axis."""
         where, indptr, stored = self.where, self.indptr, self.n_stored
         for name in ARRAYS:
             axes = len(getattr(self, name).shape)
@@ -88,15 +74,7 @@ class CompressedMatrix:
     def pointers(self, start: int, stop: int, limit: int) -> NDArray[np.int64]:
         """Read ``indptr[start:stop + 1]``, checked to rise within the stored values.
 
-        Parameters
-        ----------
-        limit
-            Most values that one row can have without being absurd.
-
-        Raises
-        ------
-        InputError
-            When pointers fall, leave the range, or a row is absurdly long.
+        `limit` is the most values that one row can have without being absurd.
         """
         place = cells(self.where, start, stop)
         with readable(f"{place}, 'indptr'"):
@@ -111,25 +89,8 @@ class CompressedMatrix:
         return pointers
 
 
-def stored_arrays(
-    group: Any, where: str, check_array: Callable[[Any, str], None]
-) -> tuple[Array, Array, Array]:
-    """Return the three arrays of a stored group.
-
-    Parameters
-    ----------
-    group
-        Of h5py or zarr.
-    where
-        The group in words.
-    check_array
-        Called with each array and its name; raises when it must not be read.
-
-    Raises
-    ------
-    InputError
-        When one is not there.
-    """
+def stored_arrays(group: Any, where: str, check_array: CheckArray) -> tuple[Array, Array, Array]:
+    """Return the three arrays of a group of h5py or zarr, all there and checked."""
     for name in ARRAYS:
         if name not in group:
             raise damaged(where, f"its array '{name}' is not there")

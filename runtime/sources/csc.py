@@ -9,7 +9,6 @@ files as CSR to have them read once.
 
 from __future__ import annotations
 
-from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,7 +17,6 @@ import numpy as np
 from cellport.runtime.sources.block import CountBlock
 from cellport.runtime.sources.compressed import CompressedMatrix
 from cellport.runtime.sources.csr_checks import as_counts, as_positions, split
-from cellport.runtime.sources.ranges import open_pairs
 from cellport.runtime.sources.source import MatrixSample
 from cellport.runtime.sources.trouble import readable
 
@@ -41,13 +39,7 @@ class CscMatrix(CompressedMatrix):
         self.check_lengths(self.n_genes)
 
     def blocks(self, block_cells: int, start: int, stop: int) -> Iterator[CountBlock]:
-        """Yield the cells ``start:stop``, structure checked, values not.
-
-        Raises
-        ------
-        InputError
-            When pointers or positions are out of range or the file cannot be read.
-        """
+        """Yield the cells ``start:stop``, structure checked, values not."""
         pointers = self.pointers(0, self.n_genes, self.n_stored)
         for low, high, most in self._super_blocks(int(pointers[-1]), start, stop):
             yield from split(self._turn(pointers, low, high, most), block_cells)
@@ -82,9 +74,7 @@ class CscMatrix(CompressedMatrix):
         rows, values = np.empty(most, np.int32), np.empty(most, np.float32)
         counts, n = np.zeros(self.n_genes, dtype=np.int64), 0
         stored = int(pointers[-1])
-        with readable(self.where):
-            opened = open_pairs(self.indices, self.data, self.n_cells, self.threads)
-        with closing(opened) as pairs:
+        with self.pairs(self.n_cells) as pairs:
             for begin in range(0, stored, PIECE):
                 end = min(begin + PIECE, stored)
                 with readable(f"{self.where}, values {begin} to {end - 1}"):
@@ -99,12 +89,8 @@ class CscMatrix(CompressedMatrix):
                 n += n_inside
         parts = (values[:n], rows[:n], np.concatenate([[0], np.cumsum(counts)]))
         turned = csc_array(parts, shape=(high - low, self.n_genes)).tocsr()
-        return CountBlock(
-            start=low,
-            indptr=turned.indptr.astype(np.int64),
-            indices=turned.indices.astype(np.int32, copy=False),
-            data=turned.data,
-        )
+        indptr = turned.indptr.astype(np.int64)
+        return CountBlock(low, indptr, turned.indices.astype(np.int32, copy=False), turned.data)
 
     def sample(self) -> MatrixSample:
         """Read a few runs of values from all over the matrix."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,7 +10,6 @@ import numpy as np
 from cellport.runtime.sources.block import CountBlock
 from cellport.runtime.sources.compressed import CompressedMatrix
 from cellport.runtime.sources.csr_checks import as_counts, cut, row_limit
-from cellport.runtime.sources.ranges import open_pairs
 from cellport.runtime.sources.source import MatrixSample, Piece, sample_windows
 from cellport.runtime.sources.trouble import cells, readable
 
@@ -27,31 +25,18 @@ class CsrMatrix(CompressedMatrix):
         self.check_lengths(self.n_cells)
 
     def blocks(self, block_cells: int, start: int, stop: int) -> Iterator[CountBlock]:
-        """Yield the cells ``start:stop``, structure checked, values not.
-
-        Raises
-        ------
-        InputError
-            When pointers or positions are out of range or the file cannot be read.
-        """
-        limit = row_limit(self.n_genes)
-        with readable(self.where):
-            opened = open_pairs(self.indices, self.data, self.n_genes, self.threads)
-        with closing(opened) as pairs:
+        """Yield the cells ``start:stop``, structure checked, values not."""
+        with self.pairs(self.n_genes) as pairs:
             for low in range(start, stop, block_cells):
                 high = min(low + block_cells, stop)
-                pointers = self.pointers(low, high, limit)
+                pointers = self.pointers(low, high, row_limit(self.n_genes))
                 for first, last in cut(pointers):
                     begin, end = int(pointers[first]), int(pointers[last])
                     place = cells(self.where, low + first, low + last)
                     with readable(place):
                         indices, data = pairs.read(begin, end)
-                    yield CountBlock(
-                        start=low + first,
-                        indptr=pointers[first : last + 1] - begin,
-                        indices=indices,
-                        data=data,
-                    )
+                    indptr = pointers[first : last + 1] - begin
+                    yield CountBlock(low + first, indptr, indices, data)
 
     def sample(self) -> MatrixSample:
         """Read the values of a few cells from all over the matrix."""

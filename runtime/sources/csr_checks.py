@@ -26,26 +26,23 @@ class Array(Protocol):
     @property
     def shape(self) -> tuple[int, ...]:
         """Extent of each axis."""
-        ...
 
     @property
     def dtype(self) -> Any:
         """Type of the elements."""
-        ...
 
     def __getitem__(self, key: Any) -> Any:
         """Read a range as a numpy array."""
-        ...
+
+
+def rows_a_chunk(array: Array) -> int:
+    """Return how many rows are inflated together; 1 where nothing is."""
+    chunks = getattr(array, "chunks", None)
+    return int(chunks[0]) if chunks else 1
 
 
 def as_counts(values: NDArray[Any]) -> NDArray[np.float32]:
-    """Return values as float32; what does not fit becomes infinite and fails the gate.
-
-    Raises
-    ------
-    InputError
-        When the values are not numbers.
-    """
+    """Return numbers as float32; what does not fit becomes infinite and fails the gate."""
     if values.dtype.kind not in "biuf":
         raise InputError(f"values of type {values.dtype} are not counts")
     with np.errstate(over="ignore", invalid="ignore"):
@@ -53,13 +50,7 @@ def as_counts(values: NDArray[Any]) -> NDArray[np.float32]:
 
 
 def as_positions(values: NDArray[Any], limit: int) -> NDArray[np.int32]:
-    """Return positions as int32, checked to lie in ``0:limit`` before they are narrowed.
-
-    Raises
-    ------
-    InputError
-        When they are not integers, or one lies outside.
-    """
+    """Return positions as int32, checked to lie in ``0:limit`` before they are narrowed."""
     if values.dtype.kind not in "iu":
         raise InputError(f"positions of type {values.dtype} are not integers")
     if values.size and (int(values.min()) < 0 or int(values.max()) >= limit):

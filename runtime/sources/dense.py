@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cellport.runtime.sources.block import CountBlock
-from cellport.runtime.sources.csr_checks import MAX_NONZEROS, Array, as_counts, split
+from cellport.runtime.sources.csr_checks import MAX_NONZEROS, Array, as_counts, rows_a_chunk, split
 from cellport.runtime.sources.source import MatrixSample, sample_windows
 from cellport.runtime.sources.trouble import cells, damaged, readable
 
@@ -23,15 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ArrayMatrix:
-    """An array of two axes, cells by genes.
-
-    Attributes
-    ----------
-    where
-        File and field in words.
-    values
-        The array, of any number type.
-    """
+    """An array of two axes, cells by genes, of any number type."""
 
     where: str
     values: Any
@@ -56,13 +48,7 @@ class DenseMatrix(ArrayMatrix):
     """A dense matrix on disk or in memory."""
 
     def blocks(self, block_cells: int, start: int, stop: int) -> Iterator[CountBlock]:
-        """Yield the cells ``start:stop`` without their zeros.
-
-        Raises
-        ------
-        InputError
-            When the file cannot be read.
-        """
+        """Yield the cells ``start:stop`` without their zeros."""
         slab = slab_cells(self.values, block_cells)
         for low in range(start, stop, slab):
             yield from split(self._read(low, min(low + slab, stop)), block_cells)
@@ -84,10 +70,7 @@ def slab_cells(values: Array, block_cells: int) -> int:
     most = max(1, MAX_NONZEROS // max(1, values.shape[1]))
     if most <= block_cells:
         return most
-    chunks = getattr(values, "chunks", None)
-    rows = int(chunks[0]) if chunks and not isinstance(values, np.ndarray) else 1
-    wanted = max(block_cells, rows)
-    return max(block_cells, min(wanted, most) // block_cells * block_cells)
+    return max(block_cells, min(rows_a_chunk(values), most) // block_cells * block_cells)
 
 
 def without_zeros(values: NDArray[np.float32], start: int) -> CountBlock:

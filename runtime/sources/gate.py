@@ -6,6 +6,7 @@ error, so that nothing but counts gets through.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -26,14 +27,7 @@ if TYPE_CHECKING:
     from cellport.runtime.sources.source import Candidate, Candidates, MatrixSample
 
 Content = Literal[
-    "counts",
-    "empty",
-    "fractional",
-    "normalised",
-    "log-normalised",
-    "scaled",
-    "nan",
-    "infinite",
+    "counts", "empty", "fractional", "normalised", "log-normalised", "scaled", "nan", "infinite"
 ]
 
 _IN_WORDS, _FAULTS = words("gate.in_words"), words("gate.faults")
@@ -55,20 +49,12 @@ class Choice:
 
 
 def classify(sample: MatrixSample) -> Content:
-    """Say what the values of a matrix are.
+    """Say what the values of a matrix are, from a few of them, best of whole cells.
 
-    Parameters
-    ----------
-    sample
-        A few values, best of whole cells.
-
-    Returns
-    -------
-    Content
-        ``counts`` for whole numbers of any type. ``normalised`` and ``log-normalised`` when the
-        cells have one total, when every cell's values are multiples of its smallest, or when
-        values are small and hardly ever whole; ``fractional`` for what is left, such as
-        expected counts of RSEM or counts corrected for ambient RNA.
+    ``counts`` for whole numbers of any type. ``normalised`` and ``log-normalised`` when the
+    cells have one total, when every cell's values are multiples of its smallest, or when
+    values are small and hardly ever whole; ``fractional`` for what is left, such as
+    expected counts of RSEM or counts corrected for ambient RNA.
     """
     values = sample.values
     faults = check_values(values)
@@ -111,33 +97,14 @@ def _rescaled(values: NDArray[np.float64], owners: NDArray[np.intp]) -> bool:
 
 
 def choose_counts(
-    title: str,
-    candidates: Candidates,
-    layer: str | None = None,
-    allow_fractional: bool = False,
+    title: str, candidates: Candidates, layer: str | None, allow_fractional: bool
 ) -> Choice:
-    """Find the matrix that holds raw counts.
+    """Find the matrix that holds raw counts, or such with fractions where these are allowed.
 
     A layer that is named is the only one inspected. Otherwise ``X``, the layers ``counts``,
     ``raw_counts`` and ``count``, all other layers except those of splicing, and ``raw`` are
-    inspected in this order until one holds counts.
-
-    Parameters
-    ----------
-    title
-        The file in words.
-    candidates
-        Openers of the matrices by key: ``X``, a layer's name, ``raw``.
-    layer
-        Key of the matrix to use.
-    allow_fractional
-        Accept ``fractional`` values as counts.
-
-    Raises
-    ------
-    InputError
-        When the named layer is not there, or what is looked at holds no counts; the message
-        says what each candidate holds.
+    inspected in this order until one holds counts. Where none does, an InputError says what each
+    holds.
     """
     accepted = ("counts", "fractional") if allow_fractional else ("counts",)
     if layer is not None:
@@ -146,8 +113,7 @@ def choose_counts(
     empty: tuple[str, Candidate] | None = None
     for key in _order(candidates):
         try:
-            candidate = candidates[key]()
-            content = classify(candidate.matrix.sample())
+            candidate, content = _inspected(candidates, key)
         except (InputError, MissingDependencyError) as error:
             if key == "X" or len(candidates) == 1:
                 raise
@@ -165,6 +131,11 @@ def choose_counts(
     raise InputError(say("gate.no_counts", title=title, places=_listed(seen)))
 
 
+def _inspected(candidates: Candidates, key: str) -> tuple[Candidate, Content]:
+    candidate = candidates[key]()
+    return candidate, classify(candidate.matrix.sample())
+
+
 def _order(candidates: Candidates) -> list[str]:
     lower = {key.lower(): key for key in candidates if key not in ("X", "raw")}
     likely = [lower[name] for name in _LIKELY_LAYERS if name in lower]
@@ -173,32 +144,22 @@ def _order(candidates: Candidates) -> list[str]:
     return [key for key in order if key in candidates]
 
 
-def _named(
-    title: str,
-    candidates: Candidates,
-    layer: str,
-    accepted: tuple[str, ...],
-) -> Choice:
+def _named(title: str, candidates: Candidates, layer: str, accepted: tuple[str, ...]) -> Choice:
     if layer not in candidates:
         there = hint(layer, candidates)
         raise InputError(say("gate.no_layer", title=title, layer=layer, there=there))
-    candidate = candidates[layer]()
-    content = classify(candidate.matrix.sample())
+    candidate, content = _inspected(candidates, layer)
     if content in accepted:
         return Choice(layer, candidate, _notes({}, candidate, content))
-    found = ""
+    place, said = candidate.name, _IN_WORDS[content]
+    fault = say("gate.no_counts_in_layer", title=title, place=place, content=said)
     for key in _order(candidates):
-        try:
-            other = candidates[key]()
-            if key != layer and classify(other.matrix.sample()) == "counts":
-                found = say("gate.counts_elsewhere", place=other.name)
+        with suppress(InputError, MissingDependencyError):
+            other, content = _inspected(candidates, key)
+            if content == "counts":
+                fault += say("gate.counts_elsewhere", place=other.name)
                 break
-        except (InputError, MissingDependencyError):
-            continue
-    said = _IN_WORDS[content]
-    raise InputError(
-        say("gate.no_counts_in_layer", title=title, place=candidate.name, content=said) + found
-    )
+    raise InputError(fault)
 
 
 def _listed(seen: Mapping[str, str]) -> str:
@@ -216,22 +177,7 @@ def _notes(seen: Mapping[str, str], candidate: Candidate, content: Content) -> t
 
 
 def check_block(block: CountBlock, description: str, allow_fractional: bool = False) -> None:
-    """Check that all values of a block are counts.
-
-    Parameters
-    ----------
-    block
-        The block.
-    description
-        File and field in words.
-    allow_fractional
-        Accept numbers that are not whole.
-
-    Raises
-    ------
-    InputError
-        When a value is NaN, infinite, negative or not whole; the message names the cells.
-    """
+    """Refuse a block with values that are no counts, or no whole ones where not allowed."""
     faults = check_values(block.data)
     counted = {name: getattr(faults, name) for name in _FAULTS}
     if allow_fractional:

@@ -20,23 +20,14 @@ if TYPE_CHECKING:
 
 
 def open_hdf5(path: Path, threads: int) -> Container:
-    """Open a file that begins as HDF5 does, by what it holds and not by its name.
-
-    Raises
-    ------
-    InputError
-        When it is truncated, of a kind to convert first, or of no known kind.
-    """
+    """Open a file that begins as HDF5 does, by what it holds and not by its name."""
     try:
         file = h5py.File(path, "r")
     except OSError as error:
+        fault = f"a damaged HDF5 file ({error})"
         if "truncated" in str(error):
-            raise InputError(
-                f"{path} is truncated: it is shorter than it says. Download or write it again."
-            ) from error
-        raise InputError(
-            f"{path} is a damaged HDF5 file ({error}). Download or write it again."
-        ) from error
+            fault = "truncated: it is shorter than it says"
+        raise InputError(f"{path} is {fault}. Download or write it again.") from error
     try:
         return _by_content(file, path, threads)
     except BaseException:
@@ -86,15 +77,7 @@ def _check_inside(name: str, dataset: Any, where: str) -> None:
 
 
 def check_dataset(dataset: Any, where: str) -> None:
-    """Refuse datasets that lead to other files or need a filter that is not installed.
-
-    Raises
-    ------
-    InputError
-        For external and virtual datasets.
-    MissingDependencyError
-        For a compression that HDF5 cannot undo without a plugin.
-    """
+    """Refuse datasets that lead to other files or need a filter that is not installed."""
     if dataset.is_virtual or dataset.external:
         raise InputError(f"{where} keeps its values in other files; write it as one file.")
     created = dataset.id.get_create_plist()

@@ -25,13 +25,7 @@ def is_lazy(matrix: Any) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class LazyMatrix(ArrayMatrix):
-    """A dask array of dense or sparse blocks.
-
-    Attributes
-    ----------
-    opened
-        Opens a piece of it that has been computed.
-    """
+    """A dask array of dense or sparse blocks; `opened` opens a piece that has been computed."""
 
     opened: Callable[[Any, str], Matrix]
 
@@ -43,13 +37,7 @@ class LazyMatrix(ArrayMatrix):
             )
 
     def blocks(self, block_cells: int, start: int, stop: int) -> Iterator[CountBlock]:
-        """Yield the cells ``start:stop``, structure checked, values not.
-
-        Raises
-        ------
-        InputError
-            When a chunk cannot be computed, or is not what it should be.
-        """
+        """Yield the cells ``start:stop``, structure checked, values not."""
         ends = np.cumsum(self.values.chunks[0])
         for low, high in zip([0, *ends[:-1].tolist()], ends.tolist(), strict=True):
             first, last = max(low, start), min(high, stop)

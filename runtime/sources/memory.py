@@ -31,13 +31,7 @@ def is_anndata(query: Any) -> bool:
 
 
 def open_anndata(adata: Any, threads: int) -> Container:
-    """Open an AnnData; a backed or lazy one is read in blocks, nothing is copied.
-
-    Raises
-    ------
-    InputError
-        When a matrix is of a kind that cannot be read, once it is asked for.
-    """
+    """Open an AnnData; a backed or lazy one is read in blocks, nothing is copied."""
 
     def of_genes(owner: Any, name: str) -> Frame:
         return frame_of_pandas(_in_memory(owner.var), f"{ANNDATA}, {name}")
@@ -68,20 +62,7 @@ def open_anndata(adata: Any, threads: int) -> Container:
 def open_arrays(
     matrix: Any, gene_names: Sequence[str], cell_names: Sequence[str] | None, threads: int
 ) -> Container:
-    """Open a matrix, cells by genes, with the names of its genes.
-
-    Parameters
-    ----------
-    matrix
-        scipy sparse matrix or array (CSR is read as it lies), or dense numpy array.
-    gene_names, cell_names
-        One name a column and, if there are any, a row.
-
-    Raises
-    ------
-    InputError
-        When there is not one name a gene and a cell.
-    """
+    """Open a matrix, cells by genes, with the names of its genes and, if there are any, cells."""
     opened = matrix_of_object(matrix, MATRIX, threads)
     genes = frame_of_names(gene_names, f"{MATRIX}, gene names")
     if genes.length != opened.n_genes:
@@ -89,30 +70,20 @@ def open_arrays(
             f"{MATRIX} has {opened.n_genes} columns and there are {genes.length} gene names; "
             "rows are cells and columns are genes."
         )
+    where = f"{MATRIX}, cell names"
     if cell_names is None:
-        cells = Frame(
-            f"{MATRIX}, cell names",
-            opened.n_cells,
-            lambda start, stop: as_text(np.arange(start, stop)),
-        )
+        cells = Frame(where, opened.n_cells, lambda start, stop: as_text(np.arange(start, stop)))
     else:
-        cells = frame_of_names(cell_names, f"{MATRIX}, cell names")
-        if cells.length != opened.n_cells:
-            raise InputError(
-                f"{MATRIX} has {opened.n_cells} rows and there are {cells.length} cell names."
-            )
-    candidate = fitted("X", opened, cells, genes)
-    return Container(MATRIX, {"X": lambda: candidate}, cells)
+        cells = frame_of_names(cell_names, where)
+    if cells.length != opened.n_cells:
+        raise InputError(
+            f"{MATRIX} has {opened.n_cells} rows and there are {cells.length} cell names."
+        )
+    return Container(MATRIX, {"X": partial(fitted, "X", opened, cells, genes)}, cells)
 
 
 def matrix_of_object(matrix: Any, where: str, threads: int) -> Matrix:
-    """Open a matrix object without copying it where its kind allows.
-
-    Raises
-    ------
-    InputError
-        When it is of a kind that cannot be read.
-    """
+    """Open a matrix object without copying it where its kind allows."""
     if hasattr(matrix, "group") and hasattr(matrix, "format"):
         return read_matrix(matrix.group, where, threads, lambda array, name: None)
     if is_lazy(matrix):

@@ -7,15 +7,18 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import h5py
+
 from cellport.runtime.base.hints import hint, near_names
 from cellport.runtime.base.processors import available_threads
 from cellport.runtime.decisions import say, words
 from cellport.runtime.errors import InputError
 from cellport.runtime.sources import gate
+from cellport.runtime.sources.hdf5 import open_hdf5
 from cellport.runtime.sources.memory import is_anndata, open_anndata, open_arrays
 from cellport.runtime.sources.source import Container, CountSource
+from cellport.runtime.sources.zarr_store import is_zarr, open_zarr
 
-HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 READABLE = ".h5ad, 10x .h5, a 10x folder with matrix.mtx, or an AnnData zarr store"
 _CONVERT = words("files.convert")
 
@@ -27,7 +30,9 @@ def open_source(
     threads: int | None = None,
     allow_fractional: bool = False,
 ) -> CountSource:
-    """Open a query as raw counts in blocks of cells.
+    """Open a query as raw counts in blocks of cells, to be closed when done.
+
+    Memory in use grows with the size of the blocks only.
 
     Parameters
     ----------
@@ -42,11 +47,6 @@ def open_source(
     allow_fractional
         Let numbers through that are not whole, such as expected counts.
 
-    Returns
-    -------
-    CountSource
-        To be closed when done. Memory in use grows with the size of the blocks only.
-
     Raises
     ------
     InputError
@@ -56,7 +56,9 @@ def open_source(
     """
     container = _open_container(query, available_threads() if threads is None else threads)
     try:
-        choice = gate.choose_counts(container.title, _non_empty(container), layer, allow_fractional)
+        if container.cells.length == 0:
+            raise InputError(say("files.no_cells", title=container.title))
+        choice = gate.choose_counts(container.title, container.candidates, layer, allow_fractional)
         matrix = choice.candidate.matrix
         return CountSource(
             description=matrix.where,
@@ -76,19 +78,6 @@ def open_source(
         raise
 
 
-def _non_empty(container: Container) -> Any:
-    if container.cells.length == 0:
-        raise InputError(say("files.no_cells", title=container.title))
-
-    def checked(opener: Any) -> Any:
-        candidate = opener()
-        if candidate.matrix.n_genes == 0:
-            raise InputError(say("files.no_genes", where=candidate.matrix.where))
-        return candidate
-
-    return {key: partial(checked, opener) for key, opener in container.candidates.items()}
-
-
 def _open_container(query: Any, threads: int) -> Container:
     if isinstance(query, (str, os.PathLike)):
         return _open_path(Path(query), threads)
@@ -105,40 +94,30 @@ def _open_container(query: Any, threads: int) -> Container:
 def _open_path(path: Path, threads: int) -> Container:
     if not path.exists():
         raise InputError(f"there is no file {path}. {_near_files(path)}".strip())
-    if path.is_dir():
-        return _open_folder(path, threads)
-    try:
-        with path.open("rb") as file:
-            begin = file.read(32)
-    except OSError as error:
-        raise InputError(f"{path} cannot be opened ({error.strerror}).") from error
-    if not begin:
-        raise InputError(say("files.empty", file=path))
-    if begin.startswith(HDF5_SIGNATURE) or _has_user_block(path):
-        from cellport.runtime.sources.hdf5 import open_hdf5
-
-        return open_hdf5(path, threads)
-    return _open_by_name(path)
-
-
-def _open_folder(path: Path, threads: int) -> Container:
-    from cellport.runtime.sources.zarr_store import is_zarr, open_zarr
-
     if is_zarr(path):
         return open_zarr(path, threads)
-    from cellport.runtime.sources.tenx_mtx import open_tenx_mtx
+    if not path.is_dir():
+        try:
+            with path.open("rb") as file:
+                empty = not file.read(1)
+        except OSError as error:
+            raise InputError(f"{path} cannot be opened ({error.strerror}).") from error
+        if empty:
+            raise InputError(say("files.empty", file=path))
+        if h5py.is_hdf5(path):
+            return open_hdf5(path, threads)
+        _refuse_all_but_mtx(path)
+    from cellport.runtime.sources.tenx_mtx import open_tenx_mtx  # brings numba
 
     return open_tenx_mtx(path)
 
 
-def _open_by_name(path: Path) -> Container:
+def _refuse_all_but_mtx(path: Path) -> None:
     name = path.name.lower()
-    if name.endswith((".mtx", ".mtx.gz")):
-        from cellport.runtime.sources.tenx_mtx import open_tenx_mtx
-
-        return open_tenx_mtx(path)
     bare = name.removesuffix(".gz")
     suffix = Path(bare).suffix.removeprefix(".")
+    if suffix == "mtx":
+        return
     if suffix in _CONVERT:
         raise InputError(say("files.to_convert", file=path, what=_CONVERT[suffix]))
     if suffix in ("h5ad", "h5", "hdf5"):
@@ -146,16 +125,6 @@ def _open_by_name(path: Path) -> Container:
             raise InputError(f"{path} is compressed as a whole; unpack it first: gunzip {path}.")
         raise InputError(say("files.not_hdf5", file=path))
     raise InputError(say("files.no_kind", file=path, readable=READABLE))
-
-
-def _has_user_block(path: Path) -> bool:
-    """Tell whether the HDF5 signature comes later, behind 512 bytes times a power of two."""
-    with path.open("rb") as file:
-        for offset in (512, 1024, 2048, 4096):
-            file.seek(offset)
-            if file.read(8) == HDF5_SIGNATURE:
-                return True
-    return False
 
 
 def _near_files(path: Path) -> str:

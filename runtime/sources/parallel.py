@@ -113,23 +113,11 @@ class ParallelPairs:
 
 
 def open_parallel(
-    indices: h5py.Dataset, data: h5py.Dataset, n_genes: int, threads: int
+    indices: h5py.Dataset, data: h5py.Dataset, limit: int, threads: int
 ) -> ParallelPairs | None:
-    """Open two datasets for reading by chunks.
+    """Open positions, which must be below `limit`, and values of one file for reading by chunks.
 
-    Parameters
-    ----------
-    indices, data
-        Positions and values of one file.
-    n_genes
-        Positions must be below it.
-    threads
-        Size of the pool.
-
-    Returns
-    -------
-    ParallelPairs or None
-        None when one of the two must be read through h5py (see `chunks.locate`).
+    None where one of the two must be read through h5py (see `chunks.locate`).
     """
     located = locate(indices), locate(data)
     if located[0] is None or located[1] is None:
@@ -141,7 +129,7 @@ def open_parallel(
         return os.pread(file, size, offset)
 
     streams = (
-        ChunkStream(located[0], fetch, partial(as_positions, limit=n_genes)),
+        ChunkStream(located[0], fetch, partial(as_positions, limit=limit)),
         ChunkStream(located[1], fetch, as_counts),
     )
     return ParallelPairs(streams, file, threads)

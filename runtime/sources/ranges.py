@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from cellport.runtime.sources.csr_checks import Array, as_counts, as_positions
+from cellport.runtime.sources.csr_checks import Array, as_counts, as_positions, rows_a_chunk
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from cellport.runtime.sources.parallel import ParallelPairs
 
+Pairs: TypeAlias = "PlainPairs | ParallelPairs"
+
 
 class PlainPairs:
     """Pairs read by slicing, one array after the other; works for every kind of array."""
 
-    def __init__(self, indices: Array, data: Array, n_genes: int) -> None:
-        self._indices, self._data, self._n_genes = KeepTail(indices), KeepTail(data), n_genes
+    def __init__(self, indices: Array, data: Array, limit: int) -> None:
+        self._indices, self._data, self._limit = KeepTail(indices), KeepTail(data), limit
 
     def read(self, start: int, stop: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
         """Read ``indices[start:stop]`` and ``data[start:stop]``, checked and converted."""
-        indices = as_positions(self._indices.read(start, stop), self._n_genes)
+        indices = as_positions(self._indices.read(start, stop), self._limit)
         return indices, as_counts(self._data.read(start, stop))
 
     def close(self) -> None:
@@ -36,9 +38,7 @@ class KeepTail:
     """
 
     def __init__(self, array: Array) -> None:
-        self._array = array
-        chunks = getattr(array, "chunks", None)
-        self._chunk = int(chunks[0]) if chunks and not isinstance(array, np.ndarray) else 1
+        self._array, self._chunk = array, rows_a_chunk(array)
         self._kept_start = 0
         self._kept: NDArray[Any] = np.empty(0, dtype=np.uint8)
 
@@ -60,14 +60,12 @@ class KeepTail:
         return np.concatenate(pieces)
 
 
-def open_pairs(
-    indices: Array, data: Array, n_genes: int, threads: int
-) -> PlainPairs | ParallelPairs:
+def open_pairs(indices: Array, data: Array, limit: int, threads: int) -> Pairs:
     """Return the fastest reader that knows how the two arrays are stored."""
     if type(indices).__module__.startswith("h5py"):
         from cellport.runtime.sources.parallel import open_parallel
 
-        parallel = open_parallel(indices, data, n_genes, threads)
+        parallel = open_parallel(indices, data, limit, threads)
         if parallel is not None:
             return parallel
-    return PlainPairs(indices, data, n_genes)
+    return PlainPairs(indices, data, limit)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cellport.runtime.base.hints import hint
+from cellport.runtime.decisions import say
 from cellport.runtime.errors import InputError
 from cellport.runtime.sources.trouble import cells, readable
 
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
 Text = NDArray[np.object_]
 # position of the first of some cells, pointers into their values, and these
 Piece = tuple[int, NDArray[np.int64], NDArray[np.float32]]
-
+# takes a stored array and its place in words, and raises where it must not be read
+CheckArray = Callable[[Any, str], None]
 
 # Cells looked at to judge a matrix: this many at the start of each of a few windows.
 SAMPLE_WINDOWS = 8
@@ -28,15 +30,9 @@ SAMPLE_CELLS = 16
 
 @dataclass(frozen=True, slots=True)
 class MatrixSample:
-    """A few values of a matrix, to judge what it holds.
+    """A few stored values of a matrix, to judge what it holds, and the cell of each.
 
-    Attributes
-    ----------
-    values
-        float32 [n], stored values.
-    cells
-        int64 [n], which cell each value belongs to, when those cells are there whole;
-        None when the values are pieces of genes.
+    Only of cells that are there whole: `cells` is None where the values are pieces of genes.
     """
 
     values: NDArray[np.float32]
@@ -63,30 +59,28 @@ def sample_windows(n_cells: int) -> list[tuple[int, int]]:
 
 
 class Matrix(Protocol):
-    """A stored matrix that can be streamed by cells."""
+    """A stored matrix, cells by genes, that can be streamed by cells.
+
+    Its methods raise InputError where the file is damaged or contradicts itself.
+    """
 
     @property
     def where(self) -> str:
         """File and field in words."""
-        ...
 
     @property
     def n_cells(self) -> int:
         """Number of rows."""
-        ...
 
     @property
     def n_genes(self) -> int:
         """Number of columns."""
-        ...
 
     def blocks(self, block_cells: int, start: int, stop: int) -> Iterator[CountBlock]:
         """Yield the cells ``start:stop``, structure checked, values not."""
-        ...
 
     def sample(self) -> MatrixSample:
         """Read a few values from all over the matrix."""
-        ...
 
 
 def _no_column(name: str) -> Text:
@@ -95,47 +89,27 @@ def _no_column(name: str) -> Text:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """A table of annotations, read on demand.
+    """A table of annotations, read on demand."""
 
-    Attributes
-    ----------
-    where
-        The table in words, for messages: ``query.h5ad, obs``.
-    length
-        Number of rows.
-    index
-        Reads the names of the rows ``start:stop``.
-    columns, text_columns
-        Names of all columns, and of those that hold text.
-    column
-        Reads a whole column as text.
-    """
-
-    where: str
+    where: str  # in words, for messages: ``query.h5ad, obs``
     length: int
-    index: Callable[[int, int], Text]
+    index: Callable[[int, int], Text]  # reads the names of the rows ``start:stop``
     columns: tuple[str, ...] = ()
-    text_columns: tuple[str, ...] = ()
-    column: Callable[[str], Text] = _no_column
+    text_columns: tuple[str, ...] = ()  # those that hold text
+    column: Callable[[str], Text] = _no_column  # reads a whole column as text
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One matrix of a container, which may hold the counts, and the genes it is about.
+    """One matrix of a container, which may hold the counts, and the genes it is about."""
 
-    Attributes
-    ----------
-    name
-        ``X``, ``layers['counts']`` or ``raw/X``.
-    matrix
-        The matrix.
-    genes
-        Reads the candidate gene names (see `CountSource.gene_columns`).
-    """
-
-    name: str
+    name: str  # ``X``, ``layers['counts']`` or ``raw/X``
     matrix: Matrix
-    genes: Callable[[], Mapping[str, Text]]
+    genes: Callable[[], Mapping[str, Text]]  # reads `CountSource.gene_columns`
+
+    def __post_init__(self) -> None:
+        if self.matrix.n_genes == 0:
+            raise InputError(say("files.no_genes", where=self.matrix.where))
 
 
 Candidates = Mapping[str, Callable[[], Candidate]]
@@ -143,37 +117,20 @@ Candidates = Mapping[str, Callable[[], Candidate]]
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """An opened container: its matrices, opened when asked for, and its cells.
+    """An opened container: its matrices, opened when asked for, and its cells."""
 
-    Attributes
-    ----------
-    title
-        The container in words: a path, or ``the AnnData object``.
-    candidates
-        Openers of the matrices by key: ``X``, a layer's name, ``raw``.
-    cells
-        Annotations of the cells.
-    notes
-        What the report should say about the container.
-    close
-        Releases the file.
-    """
-
-    title: str
-    candidates: Candidates
+    title: str  # in words: a path, or ``the AnnData object``
+    candidates: Candidates  # by key: ``X``, a layer's name, ``raw``
     cells: Frame
-    notes: tuple[str, ...] = ()
-    close: Callable[[], None] = field(default=lambda: None)
+    notes: tuple[str, ...] = ()  # what the report should say
+    close: Callable[[], None] = lambda: None
 
 
 def gene_columns(frame: Frame) -> dict[str, Text]:
     """Return the index and every text column of a ``var`` table."""
     with readable(frame.where):
-        columns = {"index": frame.index(0, frame.length)}
-        for name in frame.text_columns:
-            if name != "index":
-                columns[name] = frame.column(name)
-    return columns
+        others = {name: frame.column(name) for name in frame.text_columns if name != "index"}
+        return {"index": frame.index(0, frame.length), **others}
 
 
 @dataclass(slots=True)
@@ -215,14 +172,7 @@ class CountSource:
         """Yield the cells ``start:stop`` in order, at most `block_cells` a block.
 
         Deep cells make shorter blocks (see `csr_checks.MAX_NONZEROS`). Structure and values of
-        every block are checked before it leaves.
-
-        Raises
-        ------
-        InputError
-            When the file is damaged or a value is no count; the message names the cells.
-        ValueError
-            When the range is not within the matrix.
+        every block are checked before it leaves: an InputError names the cells.
         """
         stop = self.n_cells if stop is None else stop
         if block_cells < 1 or not 0 <= start <= stop <= self.n_cells:
@@ -242,13 +192,7 @@ class CountSource:
             return self._cells.index(start, stop)
 
     def obs_column(self, name: str) -> Text:
-        """Return a whole column of ``obs`` as an object array of str, missing values as ''.
-
-        Raises
-        ------
-        InputError
-            When there is no such column, naming the near ones.
-        """
+        """Return a whole column of ``obs`` as an object array of str, missing values as ''."""
         if name not in self._cells.columns:
             near = hint(name, self._cells.columns)
             raise InputError(f"{self._cells.where} has no column '{name}'. {near}")

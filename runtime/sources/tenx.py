@@ -23,11 +23,6 @@ def tenx_gene_columns(
 
     Features of other types (antibodies, guides, peaks) get the empty name, so that nothing
     can match them.
-
-    Raises
-    ------
-    InputError
-        When no feature is a gene.
     """
     notes: tuple[str, ...] = ()
     if types is not None:

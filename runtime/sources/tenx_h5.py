@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from cellport.runtime.decisions import say
 from cellport.runtime.errors import InputError
-from cellport.runtime.sources.annotations import (
-    check_gene_count,
-    read_text,
-    read_whole,
-    row_count,
-)
+from cellport.runtime.sources.annotations import check_gene_count, read_text, read_whole, row_count
 from cellport.runtime.sources.compressed import stored_arrays
 from cellport.runtime.sources.csr import CsrMatrix
 from cellport.runtime.sources.source import Candidate, Container, Frame, Text
@@ -21,38 +17,15 @@ from cellport.runtime.sources.tenx import tenx_gene_columns
 from cellport.runtime.sources.trouble import damaged, readable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     import h5py
+
+    from cellport.runtime.sources.source import CheckArray
 
 
 def open_tenx_h5(
-    file: h5py.File,
-    title: str,
-    groups: list[str],
-    threads: int,
-    check_array: Callable[[Any, str], None],
+    file: h5py.File, title: str, groups: list[str], threads: int, check_array: CheckArray
 ) -> Container:
-    """Open the matrix of a 10x file; it is stored cell by cell, as CSR of cells is.
-
-    Parameters
-    ----------
-    file
-        The open file.
-    title
-        The file in words.
-    groups
-        Names of the groups that hold a matrix.
-    threads
-        Threads that read and inflate chunks.
-    check_array
-        Called with every array and its name before it is read; raises when it must not be.
-
-    Raises
-    ------
-    InputError
-        When there are several genomes, or parts are missing or do not fit each other.
-    """
+    """Open the matrix of a 10x file in one of `groups`: stored cell by cell, as CSR of cells is."""
     if len(groups) > 1:
         raise InputError(say("files.several_genomes", file=title, genomes=", ".join(groups)))
     group = file[groups[0]]
@@ -72,13 +45,9 @@ def open_tenx_h5(
             raise damaged(where, f"it has {n_cells} cells and {row_count(barcodes)} barcodes")
         if not len(ids) == len(names) == n_genes:
             raise damaged(where, f"it has {n_genes} genes and {len(ids)} features")
-    frame = Frame(
-        where=f"{title}, barcodes",
-        length=n_cells,
-        index=lambda start, stop: read_text(barcodes, start, stop),
-    )
-    candidate = Candidate(groups[0], matrix, lambda: columns)
-    return Container(title, {"X": lambda: candidate}, frame, notes, file.close)
+    frame = Frame(f"{title}, barcodes", n_cells, partial(read_text, barcodes))
+    candidate = partial(Candidate, groups[0], matrix, lambda: columns)
+    return Container(title, {"X": candidate}, frame, notes, file.close)
 
 
 def _features(group: Any) -> tuple[Text, Text, Text | None]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import gzip
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from typing import IO, TYPE_CHECKING, ClassVar, cast
 
 import numpy as np
@@ -36,56 +37,20 @@ Triplets = tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float32]]
 
 
 @dataclass(frozen=True, slots=True)
-class Header:
-    """Second line of a MatrixMarket file and where the entries begin."""
+class MtxMatrix:
+    """A MatrixMarket file of genes by cells, sorted by cell as Cell Ranger writes it."""
 
+    where: str
+    path: Path  # gzip-compressed or not
     n_genes: int
     n_cells: int
     n_entries: int
     with_values: bool
-    length: int
-
-
-@dataclass(frozen=True, slots=True)
-class MtxMatrix:
-    """A MatrixMarket file of genes by cells, sorted by cell as Cell Ranger writes it.
-
-    Attributes
-    ----------
-    where
-        The file in words.
-    path
-        The file, gzip-compressed or not.
-    header
-        Its shape.
-    seekable
-        Text is parsed from the beginning.
-    """
-
-    where: str
-    path: Path
-    header: Header
-    seekable: ClassVar[bool] = False
-
-    @property
-    def n_cells(self) -> int:
-        """Number of cells."""
-        return self.header.n_cells
-
-    @property
-    def n_genes(self) -> int:
-        """Number of genes."""
-        return self.header.n_genes
+    entries_at: int  # where the entries begin in the text
+    seekable: ClassVar[bool] = False  # text is parsed from the beginning
 
     def blocks(self, block_cells: int, start: int, stop: int) -> Generator[CountBlock, None, None]:
-        """Yield the cells ``start:stop``, structure checked, values not.
-
-        Raises
-        ------
-        InputError
-            When a line is no entry, positions are out of range, entries are not sorted by
-            cell, or there are more or fewer than the file says.
-        """
+        """Yield the cells ``start:stop``, structure checked, values not."""
         first, held, n_held = start, [_EMPTY], 0
         with closing(self._entries()) as pieces:
             for piece in pieces:
@@ -118,15 +83,13 @@ class MtxMatrix:
     def _entries(self) -> Generator[Triplets, None, None]:
         """Yield cells, genes and values of pieces of the file, checked."""
         seen, last = 0, 0
-        with closing(prefetch(_lines(self.path, self.header.length, self.where), 2)) as texts:
+        with closing(prefetch(self._lines(), 2)) as texts:
             for text in texts:
-                rows, columns, values, fault = parse_triplets(text, self.header.with_values)
+                rows, columns, values, fault = parse_triplets(text, self.with_values)
                 if fault >= 0:
                     line = text[fault : fault + 60].split(b"\n")[0].decode("utf-8", "replace")
-                    raise damaged(
-                        self.where,
-                        f"entry {seen + len(rows) + 1} is not 'gene cell count': '{line}'",
-                    )
+                    entry = f"entry {seen + len(rows) + 1}"
+                    raise damaged(self.where, f"{entry} is not 'gene cell count': '{line}'")
                 if not len(rows):
                     continue
                 with readable(f"{self.where}, entries {seen + 1} to {seen + len(rows)}"):
@@ -139,8 +102,24 @@ class MtxMatrix:
                     )
                 seen, last = seen + len(rows), int(cells[-1])
                 yield cells, genes, values
-        if seen != self.header.n_entries:
-            raise damaged(self.where, f"it has {seen} entries and says {self.header.n_entries}")
+        if seen != self.n_entries:
+            raise damaged(self.where, f"it has {seen} entries and says {self.n_entries}")
+
+    def _lines(self) -> Iterator[bytes]:
+        """Yield the text behind the header in pieces of whole lines."""
+        with readable(self.where), open_text(self.path) as file:
+            file.seek(self.entries_at)
+            rest = b""
+            while piece := file.read(PIECE):
+                end = piece.rfind(b"\n") + 1
+                if end:
+                    yield rest + piece[:end]
+                    rest = b""
+                rest += piece[end:]
+                if len(rest) > 2 * PIECE:
+                    raise damaged(self.where, "one of its lines is longer than 8 MB")
+            if rest:
+                yield rest
 
 
 _EMPTY: Triplets = (np.empty(0, np.int32), np.empty(0, np.int32), np.empty(0, np.float32))
@@ -160,9 +139,8 @@ def _runs(held: Triplets, first: int, stop: int, block_cells: int) -> Iterator[C
     cells, genes, values = held
     pointers = np.searchsorted(cells, np.arange(first, stop + 1)).astype(np.int64)
     inside = slice(pointers[0], pointers[-1])
-    yield from split(
-        CountBlock(first, pointers - pointers[0], genes[inside], values[inside]), block_cells
-    )
+    block = CountBlock(first, pointers - pointers[0], genes[inside], values[inside])
+    yield from split(block, block_cells)
 
 
 def open_text(path: Path) -> IO[bytes]:
@@ -172,31 +150,9 @@ def open_text(path: Path) -> IO[bytes]:
     return cast("IO[bytes]", gzip.open(path, "rb")) if packed else path.open("rb")
 
 
-def _lines(path: Path, skip: int, where: str) -> Iterator[bytes]:
-    """Yield the text behind the header in pieces of whole lines."""
-    with readable(where), open_text(path) as file:
-        file.seek(skip)
-        rest = b""
-        while piece := file.read(PIECE):
-            end = piece.rfind(b"\n") + 1
-            if end:
-                yield rest + piece[:end]
-                rest = b""
-            rest += piece[end:]
-            if len(rest) > 2 * PIECE:
-                raise damaged(where, "one of its lines is longer than 8 MB")
-        if rest:
-            yield rest
-
-
-def read_header(path: Path, where: str) -> Header:
-    """Read the first lines of a MatrixMarket file.
-
-    Raises
-    ------
-    InputError
-        When it is no MatrixMarket file of coordinates, or a symmetric one.
-    """
+def open_matrix(path: Path) -> MtxMatrix:
+    """Read the first lines of a MatrixMarket file of coordinates, not a symmetric one."""
+    where = str(path)
     with readable(where), open_text(path) as file:
         line = file.readline(4096)
         length = len(line)
@@ -213,21 +169,15 @@ def read_header(path: Path, where: str) -> Header:
         if len(sizes) != 3 or not all(size.isdigit() and len(size) < 19 for size in sizes):
             raise damaged(where, "its shape is not three numbers")
         genes, cells, entries = (int(size) for size in sizes)
-        return Header(genes, cells, entries, FIELDS[words[3]], length + len(line))
+        at = length + len(line)
+        return MtxMatrix(where, path, genes, cells, entries, FIELDS[words[3]], at)
 
 
 def find_parts(path: Path) -> tuple[Path, Path, Path]:
-    """Find matrix, features and barcodes from the folder or from the matrix itself.
-
-    Raises
-    ------
-    InputError
-        When one of them is not there, or several matrices are.
-    """
+    """Find matrix, features and barcodes from the folder or from the matrix itself."""
     if path.is_dir():
-        found = sorted(
-            p for p in path.iterdir() if p.name.endswith(("matrix.mtx", "matrix.mtx.gz"))
-        )
+        endings = ("matrix.mtx", "matrix.mtx.gz")
+        found = sorted(inside for inside in path.iterdir() if inside.name.endswith(endings))
         if not found:
             raise InputError(
                 f"{path} is a folder but neither a 10x one (no matrix.mtx or matrix.mtx.gz) nor a "
@@ -250,39 +200,22 @@ def _beside(path: Path, prefix: str, stems: tuple[str, ...]) -> Path:
 
 
 def open_tenx_mtx(path: Path) -> Container:
-    """Open a 10x folder, or the matrix in it.
-
-    Raises
-    ------
-    InputError
-        When a part is missing or damaged, or they do not fit each other.
-    """
+    """Open a 10x folder, or the matrix in it."""
     matrix_path, features_path, barcodes_path = find_parts(path)
-    title = str(path)
-    header = read_header(matrix_path, str(matrix_path))
-    check_gene_count(str(matrix_path), header.n_genes)
-    rows = _read_table(features_path)
-    names, offsets = _read_barcodes(barcodes_path)
-    n_names = len(offsets) - 1
-    if len(rows) != header.n_genes or n_names != header.n_cells:
-        turned = (
-            " It seems to be cells by genes; save it as h5ad."
-            if (len(rows) == header.n_cells and n_names == header.n_genes)
-            else ""
-        )
+    matrix = open_matrix(matrix_path)
+    check_gene_count(matrix.where, matrix.n_genes)
+    rows, cells = _read_table(features_path), _read_barcodes(barcodes_path)
+    beside = (len(rows), cells.length)
+    if beside != (matrix.n_genes, matrix.n_cells):
+        turned = beside == (matrix.n_cells, matrix.n_genes)
         raise InputError(
-            f"{matrix_path} is {header.n_genes} genes by {header.n_cells} cells, but there are "
-            f"{len(rows)} features and {n_names} barcodes beside it.{turned}"
+            f"{matrix.where} is {matrix.n_genes} genes by {matrix.n_cells} cells, but there are "
+            f"{len(rows)} features and {cells.length} barcodes beside it."
+            f"{' It seems to be cells by genes; save it as h5ad.' if turned else ''}"
         )
     columns, notes = _features(str(features_path), rows)
-    frame = Frame(
-        where=str(barcodes_path),
-        length=header.n_cells,
-        index=lambda start, stop: _slice_barcodes(names, offsets, start, stop),
-    )
-    matrix = MtxMatrix(str(matrix_path), matrix_path, header)
-    candidate = Candidate("matrix", matrix, lambda: columns)
-    return Container(title, {"X": lambda: candidate}, frame, notes)
+    candidate = partial(Candidate, "matrix", matrix, lambda: columns)
+    return Container(str(path), {"X": candidate}, cells, notes)
 
 
 def _read_table(path: Path) -> list[list[str]]:
@@ -292,30 +225,20 @@ def _read_table(path: Path) -> list[list[str]]:
 
 
 def _features(where: str, rows: list[list[str]]) -> tuple[dict[str, Text], tuple[str, ...]]:
-    width = min((len(row) for row in rows), default=1)
-
-    def column(at: int) -> Text:
-        values = np.empty(len(rows), dtype=object)
-        values[:] = [row[at] for row in rows]
-        return values
-
-    ids = column(0)
-    names = column(1) if width > 1 else ids
-    return tenx_gene_columns(where, ids, names, column(2) if width > 2 else None)
+    width = min(3, *map(len, rows)) if rows else 1
+    ids, *more = (np.array([row[at] for row in rows], object) for at in range(width))
+    return tenx_gene_columns(where, ids, more[0] if more else ids, more[1] if more[1:] else None)
 
 
-def _read_barcodes(path: Path) -> tuple[bytes, NDArray[np.int64]]:
+def _read_barcodes(path: Path) -> Frame:
     """Read the barcodes as one run of bytes and where each line begins: a third of the memory."""
     with readable(str(path)), open_text(path) as file:
         text = file.read().replace(b"\r", b"").rstrip(b"\n")
-    if not text:
-        return b"", np.zeros(1, np.int64)
-    ends = np.flatnonzero(np.frombuffer(text, np.uint8) == ord("\n"))
-    return text + b"\n", np.concatenate([[0], ends + 1, [len(text) + 1]]).astype(np.int64)
+    text += b"\n" if text else b""
+    begins = np.flatnonzero(np.frombuffer(b"\n" + text, np.uint8) == ord("\n"))
 
+    def index(start: int, stop: int) -> Text:
+        lines = text[begins[start] : begins[stop]].decode("utf-8", "replace").split("\n")[:-1]
+        return np.array([line.split("\t")[0] for line in lines], object)
 
-def _slice_barcodes(text: bytes, offsets: NDArray[np.int64], start: int, stop: int) -> Text:
-    lines = text[offsets[start] : offsets[stop]].decode("utf-8", "replace").split("\n")[:-1]
-    names = np.empty(stop - start, dtype=object)
-    names[:] = [line.split("\t")[0] for line in lines]
-    return names
+    return Frame(str(path), len(begins) - 1, index)

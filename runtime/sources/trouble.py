@@ -31,11 +31,8 @@ UNREADABLE = (
 def readable(where: str) -> Iterator[None]:
     """Turn every exception of a reading library into an `InputError` that names `where`.
 
-    Raises
-    ------
-    InputError
-        In place of any of `UNREADABLE`. An `InputError` that does not begin with `where` gets
-        it in front; other errors of cellport pass unchanged.
+    An `InputError` that does not begin with `where` gets it in front; other errors of cellport
+    pass unchanged.
     """
     try:
         yield

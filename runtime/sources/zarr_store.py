@@ -23,15 +23,7 @@ def is_zarr(path: Path) -> bool:
 
 
 def open_zarr(path: Path, threads: int) -> Container:
-    """Open a zarr store.
-
-    Raises
-    ------
-    MissingDependencyError
-        When zarr is not installed, or too old.
-    InputError
-        When the store is damaged or does not hold an AnnData.
-    """
+    """Open a zarr store."""
     from cellport.runtime.base.extras import require
 
     require("zarr", f"Reading {path}, a zarr store,")
@@ -43,13 +35,7 @@ def open_zarr(path: Path, threads: int) -> Container:
 
 
 def _check_chunks(store: Path, array: Any, where: str) -> None:
-    """Refuse truncated Blosc chunks, which its decompressor reads beyond their end.
-
-    Raises
-    ------
-    InputError
-        When a chunk file is shorter or longer than its header says.
-    """
+    """Refuse truncated Blosc chunks, which its decompressor reads beyond their end."""
     folder = store / str(array.path)
     metadata = next((p for name in METADATA if (p := folder / name).is_file()), None)
     text = metadata.read_text(errors="replace") if metadata else ""

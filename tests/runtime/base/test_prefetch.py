@@ -12,7 +12,7 @@ from cellport.runtime.base.prefetch import prefetch
 
 
 def workers():
-    return [t for t in threading.enumerate() if t.name == "cellport-prefetch"]
+    return [t for t in threading.enumerate() if t.name.startswith("cellport-prefetch")]
 
 
 @settings(deadline=None)
@@ -133,8 +133,3 @@ def test_interrupt_while_waiting_is_prompt():
         next(stream)
     assert time.perf_counter() - begin < 1
     assert not workers()
-
-
-def test_depth_is_checked():
-    with pytest.raises(ValueError, match="depth"):
-        prefetch([1], -1)

@@ -47,15 +47,6 @@ DTYPES = [
 INDEX_DTYPES = ["i4", "i8", "u4", "u8", ">i4", ">i8", "u2", "i2"]
 
 
-@pytest.fixture(params=["deflate", "zlib"])
-def decompressor(request, monkeypatch):
-    if request.param == "zlib":
-        monkeypatch.setattr(filters, "libdeflate", None)
-    else:
-        pytest.importorskip("deflate")
-    return request.param
-
-
 def write_pair(path, indices, data, chunk=None, data_filters=None, index_filters=None):
     with h5py.File(path, "w") as file:
         for name, values, options in (
@@ -81,7 +72,7 @@ def read_in_steps(pairs, cuts):
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(st.data())
-def test_equals_h5py_bit_for_bit(tmp_path, decompressor, data):
+def test_equals_h5py_bit_for_bit(tmp_path, data):
     n = data.draw(st.integers(1, 300))
     rng = np.random.default_rng(data.draw(st.integers(0, 99)))
     chunk = data.draw(st.one_of(st.none(), st.integers(1, n)))
@@ -260,7 +251,7 @@ def test_nothing_stays_open(tmp_path, make_anndata):
 
 
 @pytest.mark.parametrize("options", KNOWN_FILTERS[1:5])
-def test_damaged_chunks_end_in_errors(tmp_path, decompressor, options):
+def test_damaged_chunks_end_in_errors(tmp_path, options):
     path = tmp_path / "pair.h5"
     values = np.arange(3000, dtype="f4")
     write_pair(path, np.arange(3000), values, 1000, options, {}).close()
