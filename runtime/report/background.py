@@ -20,42 +20,26 @@ _FLAT = 1e-3
 
 @dataclass(frozen=True, slots=True)
 class Background:
-    """What a report needs of the reference.
+    """What a report needs of the reference cells, in the latent and on the 2-D map.
 
-    Attributes
-    ----------
-    n_cells
-        Reference cells.
-    mean, sd
-        float64 [latent], over the reference cells.
-    label_spread
-        float64 [labels], mean squared z-score of the reference cells of each label; 1 for a
-        label without any.
-    point
-        float32 [k, 2], where some of its cells lie on the 2-D map.
-    centre
-        float64 [labels, 2], median place of the cells of each label; NaN for a label without any.
+    A label without any cell has a spread of 1, and NaN for its centre.
     """
 
     n_cells: int
-    mean: NDArray[np.float64]
-    sd: NDArray[np.float64]
-    label_spread: NDArray[np.float64]
-    point: NDArray[np.float32]
-    centre: NDArray[np.float64]
+    mean: NDArray[np.float64]  # [latent]
+    sd: NDArray[np.float64]  # [latent]
+    label_spread: NDArray[np.float64]  # [labels], mean squared z-score of the cells of each
+    point: NDArray[np.float32]  # [k, 2], some of the cells on the map
+    centre: NDArray[np.float64]  # [labels, 2], median of the cells of each on the map
 
 
 @dataclass(frozen=True, slots=True)
 class Spread:
     """How far a query spreads in the latent, beside its reference.
 
-    Attributes
-    ----------
-    found
-        Mean squared z-score of its cells under the reference's mean and standard deviation:
-        1 for the reference itself.
-    expected
-        The same of reference cells in the query's proportions of labels.
+    Found is the mean squared z-score of its cells under the reference's mean and standard
+    deviation, 1 for the reference itself; expected that of reference cells in the query's
+    proportions of labels.
     """
 
     found: float

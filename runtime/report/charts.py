@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cellport.runtime.report.markup import Html, cut, each, quiet, strong
-from cellport.runtime.report.numbers import counted, percent
+from cellport.runtime.report.numbers import counted, number, percent
 from cellport.runtime.report.path_charts import Ways
 
 WIDTH = 1000
@@ -20,37 +20,19 @@ _LETTER, _LINE = 7.4, 21.0
 
 @dataclass(frozen=True, slots=True)
 class Dots:
-    """Cells to draw in one way.
-
-    Attributes
-    ----------
-    kind
-        Class of the style sheet.
-    at
-        float [k, 2].
-    """
+    """Cells to draw in one way, a class of the style sheet."""
 
     kind: str
-    at: NDArray[np.floating]
+    at: NDArray[np.floating]  # [k, 2]
 
 
 @dataclass(frozen=True, slots=True)
 class MapLabel:
-    """A name on the map.
-
-    Attributes
-    ----------
-    mark
-        Number that stands for it where names have no room.
-    title
-        The name.
-    at
-        float [2].
-    """
+    """A name on the map, and the number that stands for it where names have no room."""
 
     mark: int
     title: str
-    at: NDArray[np.floating]
+    at: NDArray[np.floating]  # [2]
 
 
 def share_bar(parts: Sequence[tuple[str, str, int]], whole: int, noun: str = "cell") -> Html:
@@ -72,6 +54,12 @@ def share_bar(parts: Sequence[tuple[str, str, int]], whole: int, noun: str = "ce
 def row_bar(parts: Sequence[tuple[str, int]], longest: int) -> Html:
     """Return a bar for a row of a table, each part a class and a number."""
     return Html('<div class="rowbar" aria-hidden="true">{}</div>').format(_cuts(parts, longest))
+
+
+def count_row(title: str, parts: Sequence[tuple[str, int]], longest: int, whole: int) -> list[str]:
+    """Return a row of a table: a title, a bar, how many cells it stands for, and their share."""
+    n = sum(n for _, n in parts)
+    return [title, row_bar(parts, longest), number(n), percent(n, whole)]
 
 
 def _cuts(parts: Sequence[tuple[str, int]], whole: int) -> Html:
@@ -96,22 +84,10 @@ def histogram(
     numbers: bool = True,
     even: bool = False,
 ) -> Html:
-    """Return a histogram.
+    """Return a histogram of cells, int64 [bins, kinds], each kind a class from the bottom up.
 
-    Parameters
-    ----------
-    bars
-        int64 [bins, kinds], cells.
-    kinds
-        Class of each part of a bar, from the bottom up.
-    ticks
-        Words under the bars, evenly spread.
-    label
-        What it shows, for those who cannot see it.
-    numbers
-        Write the number of cells above each bar.
-    even
-        Draw the height at which all bars would be equal.
+    `ticks` are spread evenly under the bars, `label` is for those who cannot see them, and
+    `numbers` stand above them. `even` draws the height at which all bars would be equal.
     """
     height = bars.sum(axis=1)
     tallest = max(int(height.max(initial=0)), 1)
@@ -178,7 +154,7 @@ def scatter(
     layers = [_path(placed(reference.at), "ref"), *(_path(placed(d.at), d.kind) for d in query)]
     if ways is not None:
         path = placed(ways.path.reshape(-1, 2)).reshape(ways.path.shape)
-        layers.append(ways.moved(path, placed(ways.stops)).svg())
+        layers.append(replace(ways, path=path, stops=placed(ways.stops)).svg())
     names = _apart([(label, placed(label.at)) for label in labels], height)
     overlay = each(
         Html('<span style="left:{:.2f}%;top:{:.2f}%"><em>{}</em><bdi>{}</bdi></span>'),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from cellport.runtime.report.charts import row_bar
+from cellport.runtime.report.charts import count_row
 from cellport.runtime.report.contents import ReportContents
 from cellport.runtime.report.markup import (
     Html,
@@ -15,7 +15,7 @@ from cellport.runtime.report.markup import (
     section,
     table,
 )
-from cellport.runtime.report.numbers import number, percent
+from cellport.runtime.report.numbers import percent
 
 _ROWS = 15
 _MOST_ROWS = 500
@@ -28,18 +28,16 @@ def cluster_section(c: ReportContents) -> Html:
         return Html()
     cells = paths.by_cluster.sum(axis=1)
     order = [code for code in np.argsort(-cells, kind="stable").tolist() if cells[code]]
-    longest, n = int(cells.max()), c.findings.n_cells
     rows = []
     for code in order:
-        row = [
+        title, parts = (
             Html("cluster {}").format(name(paths.clusters[code])),
-            row_bar([("sure", int(cells[code]))], longest),
-            number(int(cells[code])),
-            percent(int(cells[code]), n),
-        ]
+            [("sure", cells[code])],
+        )
+        row = count_row(title, parts, cells.max(), c.findings.n_cells)
         if calls:
             most = int(paths.by_cluster[code, :-1].argmax())
-            share = percent(int(paths.by_cluster[code, most]), int(cells[code]))
+            share = percent(paths.by_cluster[code, most], cells[code])
             row.append(name(calls[most]) + " " + quiet(f"({share})"))
         rows.append(row)
     head = ["cluster", "", "cells", "share", *(["mostly called"] if calls else [])]

@@ -23,68 +23,30 @@ _FIELD = re.compile(r"(.*), (X|raw|raw/X|layers\[.*)")
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One kind of call, as the report shows it.
+    """One kind of call, as the report shows it: a type, a group, or ``unknown``."""
 
-    Attributes
-    ----------
-    code
-        Among the calls of the mapping.
-    title
-        Name of the type, the group, or ``unknown``.
-    outcome
-        One of `OUTCOMES`.
-    n_cells
-        Cells called so.
-    mark
-        Number on the map; 0 for unknown.
-    colour
-        Class of the style sheet.
-    """
-
-    code: int
+    code: int  # among the calls of the mapping
     title: str
-    outcome: str
+    outcome: str  # one of OUTCOMES
     n_cells: int
-    mark: int
-    colour: str
+    mark: int  # number on the map; 0 for unknown
+    colour: str  # class of the style sheet
 
 
 @dataclass(frozen=True, slots=True)
 class ReportContents:
-    """What a report is made of.
-
-    Attributes
-    ----------
-    manifest
-        Of the atlas.
-    background
-        Its reference cells.
-    findings, paths
-        What the mapped cells came to; by cluster and place on the trajectory.
-    facts
-        ``uns["cellport"]`` of the mapping.
-    out
-        Where the mapped cells were written; None when they were kept in memory.
-    made
-        The day.
-    groups
-        Of the cells unlike the atlas, where they were looked for.
-    trajectory
-        Of the atlas, where it describes one.
-    query_lineages
-        The query's own expression along it, where its counts were at hand.
-    """
+    """What a report is made of: an atlas, and what cells mapped on it came to."""
 
     manifest: Manifest
     background: Background
     findings: Findings
     paths: PathFindings
-    facts: dict[str, Any]
-    out: str | None
+    facts: dict[str, Any]  # uns["cellport"] of the mapping
+    out: str | None  # where the mapped cells were written; None when they were kept in memory
     made: datetime.date
-    groups: tuple[NovelGroup, ...] = ()
+    groups: tuple[NovelGroup, ...] = ()  # of cells unlike the atlas, where they were looked for
     trajectory: Trajectory | None = None
-    query_lineages: QueryLineages | None = None
+    query_lineages: QueryLineages | None = None  # where the query's counts were at hand
 
     @property
     def spread(self) -> Spread | None:
@@ -120,20 +82,16 @@ class ReportContents:
 
     def calls(self) -> list[Call]:
         """Return calls with cells, most first and unknown last, then types without any cell."""
-        found = self.findings
-        outcome = [OUTCOMES[i] for i in found.outcome_of_call.tolist()]
-        unknown = [code for code, what in enumerate(outcome) if what == "unknown"]
-        named = [code for code, what in enumerate(outcome) if what != "unknown"]
-        named = [c for c in named if found.by_call[c] or outcome[c] == "sure"]
-        named.sort(key=lambda code: (-int(found.by_call[code]), code))
+        titles, cells = self.findings.calls, self.findings.by_call.tolist()
+        outcome = [OUTCOMES[i] for i in self.findings.outcome_of_call.tolist()]
+        codes = [code for code, what in enumerate(outcome) if cells[code] or what != "broader"]
+        codes.sort(key=lambda code: (outcome[code] == "unknown", -cells[code]))
         calls = []
-        for rank, code in enumerate([*named, *unknown]):
-            n, what = int(found.by_call[code]), outcome[code]
-            colour = f"k{rank}" if rank < COLOURS else "kx"
-            if what == "unknown":
-                calls.append(Call(code, found.calls[code], what, n, 0, "ku"))
-            else:
-                calls.append(Call(code, found.calls[code], what, n, rank + 1, colour))
+        for rank, code in enumerate(codes):
+            mark, colour = rank + 1, f"k{rank}" if rank < COLOURS else "kx"
+            if outcome[code] == "unknown":
+                mark, colour = 0, "ku"
+            calls.append(Call(code, titles[code], outcome[code], cells[code], mark, colour))
         return calls
 
 

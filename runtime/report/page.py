@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from cellport.runtime.report.cluster_section import cluster_section
 from cellport.runtime.report.contents import ReportContents
 from cellport.runtime.report.made import made_section
@@ -35,15 +37,7 @@ def render(c: ReportContents) -> str:
         Html('<p class="lead">{}</p>').format(lead(c)),
         _tiles(c),
         _first(c),
-        map_section(c),
-        labels_section(c),
-        _pair(confidence_section(c), unsure_section(c)),
-        queries_section(c),
-        path_section(c),
-        lineage_genes_section(c),
-        cluster_section(c),
-        novelty_section(c),
-        _pair(spread_section(c), quality_section(c)),
+        *(_about_cells(c) if c.findings.n_cells else ()),
         genes_section(c),
         made_section(c),
         Html(
@@ -61,6 +55,19 @@ def render(c: ReportContents) -> str:
     )
     body = Html("\n").join(part for part in parts if part)
     return str(page.format(_POLICY, cut(plain), cut(c.manifest.name), style(), body))
+
+
+def _about_cells(c: ReportContents) -> Iterator[Html]:
+    yield map_section(c)
+    if c.findings.labels:
+        yield labels_section(c)
+        yield _pair(confidence_section(c), unsure_section(c))
+        yield queries_section(c)
+    yield path_section(c)
+    yield lineage_genes_section(c)
+    yield cluster_section(c)
+    yield novelty_section(c)
+    yield _pair(spread_section(c), quality_section(c))
 
 
 def _header(c: ReportContents) -> Html:

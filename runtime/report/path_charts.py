@@ -19,25 +19,11 @@ _TIP = 11.0
 
 @dataclass(frozen=True, slots=True)
 class Ways:
-    """A trajectory to draw over the cells of a map.
+    """A trajectory to draw over the cells of a map."""
 
-    Attributes
-    ----------
-    path
-        float [edges, points, 2].
-    stops
-        float [milestones, 2].
-    roots
-        bool [milestones].
-    """
-
-    path: NDArray[np.floating]
-    stops: NDArray[np.floating]
-    roots: NDArray[np.bool_]
-
-    def moved(self, path: NDArray[np.float64], stops: NDArray[np.float64]) -> Ways:
-        """Return the same at other places."""
-        return Ways(path, stops, self.roots)
+    path: NDArray[np.floating]  # [edges, points, 2]
+    stops: NDArray[np.floating]  # [milestones, 2]
+    roots: NDArray[np.bool_]  # [milestones]
 
     def svg(self) -> Html:
         """Return lines with an arrow in the middle, and a ring at each milestone."""
@@ -62,16 +48,9 @@ class Ways:
 def along_edge(
     query: NDArray[np.floating], reference: NDArray[np.floating], tallest: float, label: str
 ) -> Html:
-    """Return bars of the query with the outline of the reference.
+    """Return bars of the query with the outline of the reference, both shares, float [bins].
 
-    Parameters
-    ----------
-    query, reference
-        float [bins], shares of the cells.
-    tallest
-        Share that is as high as the drawing.
-    label
-        What it shows, for those who cannot see it.
+    A share of `tallest` is as high as the drawing.
     """
     step = _WIDE / len(query)
 
@@ -90,16 +69,12 @@ def along_edge(
     return _small(drawn.format(bars, outline, _HIGH), label)
 
 
-def gene_curve(
-    atlas: NDArray[np.floating],
-    query: NDArray[np.floating],
-    known: NDArray[np.bool_],
-    label: str,
-) -> Html:
+def gene_curve(atlas: NDArray[np.floating], query: NDArray[np.floating], label: str) -> Html:
     """Return a curve of the atlas with the query as dots, both float [steps] on one scale.
 
-    `known` says where the query has cells enough for a dot.
+    The query is NaN where it has too few cells for a dot.
     """
+    known = np.isfinite(query)
     top = max(float(atlas.max(initial=0)), float(query[known].max(initial=0)), 1e-9)
     x = (np.arange(len(atlas)) + 0.5) / len(atlas) * _WIDE
 

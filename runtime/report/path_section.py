@@ -14,7 +14,7 @@ from cellport.runtime.atlas.trajectory import (
 )
 from cellport.runtime.mapping.gather.lineages import FEWEST_CELLS
 from cellport.runtime.mapping.gather.paths import BOUND, PathFindings
-from cellport.runtime.report.charts import Dots, MapLabel, row_bar, scatter
+from cellport.runtime.report.charts import Dots, MapLabel, count_row, scatter
 from cellport.runtime.report.contents import ReportContents
 from cellport.runtime.report.markup import (
     Html,
@@ -83,12 +83,11 @@ def lineage_genes_section(c: ReportContents) -> Html:
         else "Your cells’ own counts were not at hand for this page"
     )
     freed = ", freed from its batches" if len(c.manifest.batches) > 1 else ""
-    parts = []
-    for code, terminal in enumerate(found.terminals[:_MOST]):
-        heading = Html("<h3>From {} to {}</h3>").format(
-            names(_roots_of(found, code)), name(terminal)
-        )
-        parts.append(heading + _genes_of(c, found, code))
+    heading = Html("<h3>From {} to {}</h3>")
+    parts = [
+        heading.format(names(_roots_of(found, code)), name(terminal)) + _genes_of(c, found, code)
+        for code, terminal in enumerate(found.terminals[:_MOST])
+    ]
     rest = parts[_LINEAGES:]
     return section(
         "lineage-genes",
@@ -206,12 +205,11 @@ def _fates(path: PathFindings, found: Trajectory) -> Html:
     still_open = path.n_on - int(path.bound.sum())
     bound = [*path.bound.tolist(), still_open]
     titles: list[str] = [*map(name, path.terminals), "still open"]
-    bars = [row_bar([("sure", n)], max(bound)) for n in bound[:-1]]
-    bars.append(row_bar([("unknown", still_open)], max(bound)))
+    kinds = [*["sure"] * len(path.terminals), "unknown"]
     shares = [*found.bound.tolist(), 1 - float(found.bound.sum())]
     rows = [
-        [title, bar, number(n), percent(n, path.n_on), percent(share, 1)]
-        for title, bar, n, share in zip(titles, bars, bound, shares, strict=True)
+        [*count_row(title, [(kind, n)], max(bound), path.n_on), percent(share, 1)]
+        for title, kind, n, share in zip(titles, kinds, bound, shares, strict=True)
     ]
     return (
         Html("<h3>What they are bound for</h3>")
@@ -242,17 +240,17 @@ def _genes_of(c: ReportContents, found: Trajectory, lineage: int) -> Html:
     items = []
     for gene in ranked[:_GENES]:
         code = position[gene.gene]
-        known, level = np.zeros(found.expression.shape[1], np.bool_), np.zeros(0)
+        atlas = log_level(found.expression[lineage, :, code])
+        level = np.full_like(atlas, np.nan)
         if query is not None:
             known = (query.cells[lineage] >= FEWEST_CELLS) & query.measured[code]
-            level = log_level(query.expression[lineage, :, code])
-        atlas = log_level(found.expression[lineage, :, code])
+            level[known] = log_level(query.expression[lineage, known, code])
         words = f"{_COURSE[gene.direction]}, about {_fold(gene)}"
         if agreement is not None:
             words += f"; {_follow(float(agreement[code]))}"
         label = f"{gene.gene} on the way to {gene.lineage}: {words}."
-        curve = gene_curve(atlas, level if len(level) else atlas, known, label)
-        items.append((Html("<i>{}</i>").format(name(gene.gene)), curve, words))
+        title = Html("<i>{}</i>").format(name(gene.gene))
+        items.append((title, gene_curve(atlas, level, label), words))
     if agreement is None:
         return figures(items)
     most = agreement[[position[gene.gene] for gene in ranked[:100]]]

@@ -9,7 +9,14 @@ import numpy as np
 
 from cellport.runtime.columns import UNKNOWN
 from cellport.runtime.mapping.gather.findings import OUTCOMES
-from cellport.runtime.report.charts import gauge, histogram, legend, row_bar, share_bar
+from cellport.runtime.report.charts import (
+    count_row,
+    gauge,
+    histogram,
+    legend,
+    row_bar,
+    share_bar,
+)
 from cellport.runtime.report.contents import Call, ReportContents
 from cellport.runtime.report.markup import (
     Html,
@@ -40,13 +47,9 @@ _QUALITY = {
 
 def labels_section(c: ReportContents) -> Html:
     """Which types were found, and how many cells each."""
-    found = c.findings
-    if not found.labels or not found.n_cells:
-        return Html()
-    calls = c.calls()
-    present, absent = [k for k in calls if k.n_cells], [k for k in calls if not k.n_cells]
-    absent = [call for call in absent if call.outcome != "unknown"]
-    rows = _type_rows(present, found.n_cells)
+    found, calls = c.findings, c.calls()
+    rows = _type_rows([call for call in calls if call.n_cells], found.n_cells)
+    absent = [call for call in calls if not call.n_cells and call.outcome != "unknown"]
     head = ["type", "", "cells", "share"]
     parts = [table(head, rows[:_ROWS], "Cells by call, most first", "types")]
     if len(rows) > _ROWS:
@@ -58,11 +61,7 @@ def labels_section(c: ReportContents) -> Html:
         )
         text = Html("In the atlas, but not among your cells: {}.").format(names)
         parts.append(paragraph(text, "note"))
-    words = {
-        "sure": "called a type",
-        "broader": "called a broader group",
-        "unknown": "unknown",
-    }
+    words = {"sure": "called a type", "broader": "called a broader group", "unknown": "unknown"}
     bar = share_bar([(k, words[k], found.outcome[k]) for k in OUTCOMES], found.n_cells)
     return section("labels", "What the cells are", bar, *parts)
 
@@ -76,22 +75,14 @@ def _type_rows(calls: Sequence[Call], n_cells: int) -> list[list[str]]:
     rows: list[list[str]] = []
     for call in calls:
         group = " " + quiet("(broader group)") if call.outcome == "broader" else ""
-        rows.append(
-            [
-                title.format(call.mark or "", call.colour, name(call.title), group),
-                row_bar([(call.colour, call.n_cells)], longest),
-                number(call.n_cells),
-                percent(call.n_cells, n_cells),
-            ]
-        )
+        shown = title.format(call.mark or "", call.colour, name(call.title), group)
+        rows.append(count_row(shown, [(call.colour, call.n_cells)], longest, n_cells))
     return rows
 
 
 def confidence_section(c: ReportContents) -> Html:
     """How sure the labels are."""
     found = c.findings
-    if not found.labels or not found.n_cells:
-        return Html()
     tens = found.prob_bins.reshape(10, 2, 2).sum(axis=1)
     mean = percent(found.mean_prob, 1)
     high = int(found.prob_bins[18:].sum())
@@ -137,34 +128,27 @@ def _held_out(c: ReportContents) -> str:
 def unsure_section(c: ReportContents) -> Html:
     """Cells that got a broader group or nothing, by the type they came closest to."""
     found = c.findings
-    left = found.outcome["broader"] + found.outcome["unknown"] if found.labels else 0
-    if not left:
+    broader, unknown = found.outcome["broader"], found.outcome["unknown"]
+    if not broader + unknown:
         return Html()
     unsure = found.by_label[:, 1:]
-    order = np.argsort(-unsure.sum(axis=1), kind="stable")
-    of_type = [code for code in order.tolist() if unsure[code].sum()]
-    longest = int(unsure.sum(axis=1).max())
+    by_type = unsure.sum(axis=1)
     rows = []
-    for code in of_type[:_NEAREST]:
-        broader, unknown = unsure[code].tolist()
-        in_all = int(found.by_label[code].sum())
-        bar = row_bar([("broader", broader), ("unknown", unknown)], longest)
-        title = found.labels[code]
+    for code in np.argsort(-by_type, kind="stable")[:_NEAREST].tolist():
+        title, in_all = found.labels[code], int(found.by_label[code].sum())
         shown = "none (no counts)" if title == UNKNOWN else name(title)
-        rows.append([shown, bar, number(broader + unknown), percent(broader + unknown, in_all)])
-    rest = len(of_type) - len(rows)
+        parts = list(zip(OUTCOMES[1:], unsure[code].tolist(), strict=True))
+        if by_type[code]:
+            rows.append(count_row(shown, parts, int(by_type.max()), in_all))
+    rest = int(np.count_nonzero(by_type)) - len(rows)
     return section(
         "unsure",
         "Cells that were not given a type",
         paragraph(
-            f"{counted(left, 'cell')} stayed below the probability that a call needs "
+            f"{counted(broader + unknown, 'cell')} stayed below the probability that a call needs "
             f"({percent(c.manifest.thresholds.call_prob, 1)})"
-            + (
-                f"; {number(found.outcome['broader'])} could still be given a broader group. "
-                if found.outcome["broader"]
-                else ". "
-            )
-            + "They may lie between two types, be damaged or doublets, or be of a type that the "
+            + (f"; {number(broader)} could still be given a broader group" if broader else "")
+            + ". They may lie between two types, be damaged or doublets, or be of a type that the "
             "atlas does not have."
         ),
         table(
@@ -188,8 +172,6 @@ def queries_section(c: ReportContents) -> Html:
         parts = list(zip(OUTCOMES, by_outcome, strict=True))
         shares = [percent(by_outcome[i], n) for i in (0, 2)]
         rows.append([name(title), row_bar(parts, n), number(n), *shares])
-    if not found.labels:
-        return Html()
     head = ["file", "", "cells", "called a type", "unknown"]
     return section("files", "File by file", table(head, rows, "Outcome of each file", "types"))
 
@@ -197,8 +179,6 @@ def queries_section(c: ReportContents) -> Html:
 def novelty_section(c: ReportContents) -> Html:
     """Cells unlike anything in the atlas."""
     found = c.findings
-    if not found.n_cells:
-        return Html()
     n, expected = found.n_novel, c.manifest.thresholds.novelty_p * found.n_cells
     label = (
         "Cells by novelty p-value, 20 bars from 0 to 1; the first, below 0.05, holds "
@@ -246,16 +226,12 @@ def _novel_types(c: ReportContents) -> Html:
     found = c.findings
     if not found.labels or not found.n_novel:
         return Html()
-    order = np.argsort(-found.novel_by_label, kind="stable")[:_NEAREST].tolist()
-    longest = int(found.novel_by_label.max())
-    rows = []
-    for code in order:
-        n = int(found.novel_by_label[code])
-        if n:
-            share = percent(n, int(found.by_label[code].sum()))
-            rows.append(
-                [name(found.labels[code]), row_bar([("new", n)], longest), number(n), share]
-            )
+    novel, in_all = found.novel_by_label.tolist(), found.by_label.sum(axis=1).tolist()
+    rows = [
+        count_row(name(found.labels[code]), [("new", novel[code])], max(novel), in_all[code])
+        for code in np.argsort(-found.novel_by_label, kind="stable")[:_NEAREST].tolist()
+        if novel[code]
+    ]
     head = ["most likely type", "", "unlike the atlas", "of its cells"]
     return table(head, rows, "Which types they resemble most", "types")
 
@@ -296,18 +272,12 @@ def spread_section(c: ReportContents) -> Html:
 def quality_section(c: ReportContents) -> Html:
     """How many cells carry a quality flag."""
     found = c.findings
-    if not found.n_cells:
-        return Html()
-    rows = [
-        [
-            f"{_QUALITY[flag]} " + as_code(flag),
-            row_bar([("sure" if flag == "ok" else "new", n)], found.n_cells),
-            number(n),
-            percent(n, found.n_cells),
-        ]
-        for flag, n in found.quality.items()
-        if n or flag == "ok"
-    ]
+    rows = []
+    for flag, n in found.quality.items():
+        if n or flag == "ok":
+            parts = [("sure" if flag == "ok" else "new", n)]
+            title = f"{_QUALITY[flag]} " + as_code(flag)
+            rows.append(count_row(title, parts, found.n_cells, found.n_cells))
     depth = c.manifest.thresholds.low_depth
     return section(
         "quality",

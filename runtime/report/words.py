@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from cellport.runtime.decisions import number as decided
@@ -20,22 +21,12 @@ _MANY_NOVEL, _BY_CHANCE = decided("cautions.many_novel"), decided("cautions.nove
 
 @dataclass(frozen=True, slots=True)
 class Caution:
-    """Something to know before the results are used.
-
-    Attributes
-    ----------
-    title, text
-        A short statement, and what it means and what to do.
-    where
-        Section that tells more.
-    serious
-        Whether it may make labels wrong.
-    """
+    """Something to know before the results are used: what it is, what it means, what to do."""
 
     title: str
     text: str
-    where: str
-    serious: bool = True
+    where: str  # section that tells more
+    serious: bool = True  # may make labels wrong
 
 
 def lead(c: ReportContents) -> Html:
@@ -95,171 +86,134 @@ def cautions(c: ReportContents) -> list[Caution]:
     return sorted(found, key=lambda caution: not caution.serious)
 
 
-def _about_genes(c: ReportContents) -> list[Caution]:
-    cautions = []
+def _about_genes(c: ReportContents) -> Iterator[Caution]:
     enough, meant = c.manifest.thresholds.low_gene_coverage, c.manifest.organism
     sources = [source for source, _ in c.sources]
     share = [report["share"] for report in c.genes]
     short = [source for source, found in zip(sources, share, strict=True) if found < enough]
     if short:
-        cautions.append(
-            Caution(
-                f"Only {percent(min(share), 1)} of the atlas’s genes were found in " + names(short),
-                f"Below {percent(enough, 1)} labels become unsure, and types that differ in the "
-                "missing genes may be mixed up. Use the file with all genes, not one cut down to "
-                "variable genes.",
-                "genes",
-            )
+        yield Caution(
+            f"Only {percent(min(share), 1)} of the atlas’s genes were found in " + names(short),
+            f"Below {percent(enough, 1)} labels become unsure, and types that differ in the "
+            "missing genes may be mixed up. Use the file with all genes, not one cut down to "
+            "variable genes.",
+            "genes",
         )
     seen = [report["organism"] for report in c.genes]
     pairs = list(zip(sources, seen, strict=True))
     others = [source for source, found in pairs if meant and found not in ("unknown", meant)]
     if others:
-        cautions.append(
-            Caution(
-                Html("The gene names of {} are not those of {}, which the atlas is made of").format(
-                    names(others), cut(meant)
-                ),
-                "Labels across organisms are guesses. Use an atlas of the same organism, or "
-                "translate the genes first.",
-                "genes",
-            )
+        yield Caution(
+            Html("The gene names of {} are not those of {}, which the atlas is made of").format(
+                names(others), cut(meant)
+            ),
+            "Labels across organisms are guesses. Use an atlas of the same organism, or "
+            "translate the genes first.",
+            "genes",
         )
-    return cautions
 
 
-def _about_cells(c: ReportContents) -> list[Caution]:
+def _about_cells(c: ReportContents) -> Iterator[Caution]:
     found, n = c.findings, max(c.findings.n_cells, 1)
-    cautions = []
     shallow, empty = found.quality["low_depth"], found.quality["empty"]
     if shallow >= _MANY_SHALLOW * n:
         depth = c.manifest.thresholds.low_depth
-        cautions.append(
-            Caution(
-                f"{percent(shallow, n)} of the cells have very few counts",
-                f"They have fewer than {depth:g} counts in the atlas’s genes. Some may be empty "
-                "droplets; their labels deserve less trust.",
-                "quality",
-            )
+        yield Caution(
+            f"{percent(shallow, n)} of the cells have very few counts",
+            f"They have fewer than {depth:g} counts in the atlas’s genes. Some may be empty "
+            "droplets; their labels deserve less trust.",
+            "quality",
         )
     if empty:
-        cautions.append(
-            Caution(
-                f"{counted(empty, 'cell')} without any count in the atlas’s genes",
-                "Nothing can be said of them; they are called unknown.",
-                "quality",
-                serious=empty >= _MANY_SHALLOW * n,
-            )
+        yield Caution(
+            f"{counted(empty, 'cell')} without any count in the atlas’s genes",
+            "Nothing can be said of them; they are called unknown.",
+            "quality",
+            serious=empty >= _MANY_SHALLOW * n,
         )
-    unknown = found.outcome["unknown"] if found.labels else 0
+    unknown = found.outcome["unknown"]
     if unknown >= _MANY_UNKNOWN * n:
-        cautions.append(
-            Caution(
-                f"{percent(unknown, n)} of the cells have no label",
-                "So many are rare when the atlas fits the tissue. Check that it does, and that "
-                "the counts are raw.",
-                "unsure",
-            )
+        yield Caution(
+            f"{percent(unknown, n)} of the cells have no label",
+            "So many are rare when the atlas fits the tissue. Check that it does, and that "
+            "the counts are raw.",
+            "unsure",
         )
     new, chance = found.n_novel, c.manifest.thresholds.novelty_p
     if new >= max(_BY_CHANCE * chance, _MANY_NOVEL) * n:
-        cautions.append(
-            Caution(
-                f"{percent(new, n)} of the cells look like nothing in the atlas",
-                f"About {percent(chance, 1)} would by chance. Either there are cells here "
-                "that the atlas does not know, or the data differ in another way (tissue, "
-                "disease, technology).",
-                "novelty",
-            )
+        yield Caution(
+            f"{percent(new, n)} of the cells look like nothing in the atlas",
+            f"About {percent(chance, 1)} would by chance. Either there are cells here "
+            "that the atlas does not know, or the data differ in another way (tissue, "
+            "disease, technology).",
+            "novelty",
         )
-    return cautions
 
 
-def _about_all(c: ReportContents) -> list[Caution]:
+def _about_all(c: ReportContents) -> Iterator[Caution]:
     spread = c.spread
-    if spread is None or COMPRESSED <= spread.ratio <= SHIFTED:
-        return []
-    if spread.ratio < COMPRESSED:
-        return [
-            Caution(
-                "The query is compressed as a whole",
-                "Its cells lie closer together in the atlas than reference cells of the same "
-                "types do, as happens when counts are shallow, genes are missing or values were "
-                "processed. Fine differences between types may be lost.",
-                "spread",
-            )
-        ]
-    return [
-        Caution(
+    if spread is not None and spread.ratio < COMPRESSED:
+        yield Caution(
+            "The query is compressed as a whole",
+            "Its cells lie closer together in the atlas than reference cells of the same types "
+            "do, as happens when counts are shallow, genes are missing or values were processed. "
+            "Fine differences between types may be lost.",
+            "spread",
+        )
+    elif spread is not None and spread.ratio > SHIFTED:
+        yield Caution(
             "The query is shifted as a whole",
             "Its cells lie further out than reference cells of the same types do, as happens "
             "with another technology, treated cells or counts that are not raw. A label is then "
             "only the nearest type, not proof of it.",
             "spread",
         )
-    ]
 
 
-def _about_counts(c: ReportContents) -> list[Caution]:
-    fields = sorted({field for _, field in c.sources} - {"", "X"})
-    return [
-        Caution(
-            Html("Raw counts were taken from {} of {}").format(
-                name(field), names([source for source, place in c.sources if place == field])
-            ),
+def _about_counts(c: ReportContents) -> Iterator[Caution]:
+    for field in sorted({field for _, field in c.sources} - {"", "X"}):
+        files = [source for source, place in c.sources if place == field]
+        yield Caution(
+            Html("Raw counts were taken from {} of {}").format(name(field), names(files)),
             "That is where they were found, or where you said they are. Check that it is the "
             "matrix you mean.",
             "genes",
             serious=False,
         )
-        for field in fields
-    ]
 
 
-def first_look(c: ReportContents) -> list[Html]:
-    """Return what to look at first, most important first."""
+def first_look(c: ReportContents) -> Iterator[Html]:
+    """Yield what to look at first, most important first."""
     found = c.findings
-    steps = [
-        _link(caution.where, caution.title) + ". " + caution.text
-        for caution in cautions(c)
-        if caution.serious
-    ]
+    for caution in cautions(c):
+        if caution.serious:
+            yield _link(caution.where, caution.title) + ". " + caution.text
     types = [call for call in c.calls() if call.n_cells and call.outcome == "sure"]
     if types:
         listed = Html(", ").join(
             name(call.title) + f" ({percent(call.n_cells, found.n_cells)})" for call in types[:3]
         )
-        steps.append(
-            Html(
-                "{} Most common here: {}. A type that cannot be in your sample is the quickest "
-                "sign that something is wrong."
-            ).format(_link("labels", "Do the types fit your tissue?"), listed)
-        )
+        yield Html(
+            "{} Most common here: {}. A type that cannot be in your sample is the quickest sign "
+            "that something is wrong."
+        ).format(_link("labels", "Do the types fit your tissue?"), listed)
     if c.groups:
         title = f"{counted(len(c.groups), 'group')} of cells unlike the atlas"
-        steps.append(
-            _link("novelty", title)
-            + ": look at their marker genes before you believe their labels."
-        )
-    elif found.labels and found.outcome["unknown"]:
-        steps.append(
-            _link("unsure", "Cells without a label") + ": see which types they came closest to."
-        )
+        look = ": look at their marker genes before you believe their labels."
+        yield _link("novelty", title) + look
+    elif found.outcome["unknown"]:
+        yield _link("unsure", "Cells without a label") + ": see which types they came closest to."
     if c.paths.n_on:
-        steps.append(
-            _link("path", "How far along are they?")
-            + f" {percent(c.paths.n_on, found.n_cells)} of your cells lie on the path that the "
+        yield _link("path", "How far along are they?") + (
+            f" {percent(c.paths.n_on, found.n_cells)} of your cells lie on the path that the "
             "atlas’s cells form; see where, what they are bound for, and which genes change."
         )
     if found.labels:
         where = Html("in {}").format(name(c.out)) if c.out else "of the result"
-        steps.append(
-            Html(
-                "To work on, use the column <code>cellport_call</code> {}: it holds a type only "
-                "where the atlas is sure enough, and <code>unknown</code> elsewhere."
-            ).format(where)
-        )
-    return steps
+        yield Html(
+            "To work on, use the column <code>cellport_call</code> {}: it holds a type only "
+            "where the atlas is sure enough, and <code>unknown</code> elsewhere."
+        ).format(where)
 
 
 def _link(anchor: str, words: str) -> Html:

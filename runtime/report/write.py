@@ -31,17 +31,10 @@ def check_report(
 ) -> None:
     """Refuse a report that could not be written, before any work is done for it.
 
-    Parameters
-    ----------
-    path
-        Of the report, ending in ``.html``.
-    inputs
-        Files that it must not replace.
-
     Raises
     ------
     OutputError
-        Another ending, or the place cannot be written to, or is an input.
+        It does not end in ``.html``, or the place cannot be written to, or is an input.
     """
     if not Path(path).name.lower().endswith((".html", ".htm")):
         raise OutputError(f"The report '{path}' is an HTML page; let its name end in .html.")
@@ -54,18 +47,9 @@ def report_page(
     uns: dict[str, Any],
     out: str | os.PathLike[str] | None = None,
 ) -> str:
-    """Return the page about a finished mapping.
+    """Return the page about a finished mapping, whose provenance is `uns`.
 
-    Parameters
-    ----------
-    atlas
-        That the cells were mapped on.
-    gathered
-        The gatherers `FINDINGS` and `PATHS`; `NOVEL_GROUPS` and `LINEAGES` where there are any.
-    uns
-        From `Atlas.provenance`.
-    out
-        Where the mapped cells are written.
+    The gatherers `FINDINGS` and `PATHS` have to be there, `NOVEL_GROUPS` and `LINEAGES` may be.
 
     Raises
     ------

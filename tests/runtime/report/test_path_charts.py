@@ -51,7 +51,7 @@ def test_bars_stay_in_the_drawing(query: np.ndarray, reference: np.ndarray) -> N
 @given(arrays(np.float64, 16, elements=st.floats(0, 14)), st.integers(0, 15))
 def test_dots_are_drawn_where_the_query_has_cells(level: np.ndarray, first: int) -> None:
     known = np.arange(16) >= first
-    drawn = gene_curve(level, level, known, "gene")
+    drawn = gene_curve(level, np.where(known, level, np.nan), "gene")
     assert "nan" not in drawn
     dots = re.findall(r'class="dots" d="([^"]*)"', drawn)[0]
     assert dots.count("h0") == known.sum()
