@@ -66,9 +66,8 @@ def test_benchmarks_take_what_exists(path: Path) -> None:
         if module.startswith("cellport"):
             taken[local] = from_cellport(module, name)
         else:
-            assert (
-                name in defined(of_benchmarks(module)) or of_benchmarks(f"{module}.{name}").exists()
-            )
+            inside = name in defined(of_benchmarks(module))
+            assert inside or of_benchmarks(f"{module}.{name}").exists(), (module, name)
     for node in ast.walk(tree(path)):
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
             module = taken.get(node.value.id)
