@@ -53,20 +53,18 @@ def prepare(name: str, folder: Path) -> None:
     if (folder / "truth.json").exists():
         return
     (folder / "predictions").mkdir(parents=True, exist_ok=True)
-    split = load_split(name, AT_MOST)
-    for cells, prefix in ((split.reference, ""), (split.query, "query ")):
-        label, batch = (
-            cells.obs[c].astype(str) for c in (split.dataset.label, split.dataset.batch)
-        )
+    reference, query, dataset = load_split(name, AT_MOST)
+    for cells, prefix in ((reference, ""), (query, "query ")):
+        label, batch = (cells.obs[column].astype(str) for column in (dataset.label, dataset.batch))
         cells.obs = cells.obs[[]].assign(label=label, batch=prefix + batch)
-    reference, truth = split.reference, split.query.obs["label"]
     reference.var["panel"] = in_panel(reference)
     for condition, stress in CONDITIONS.items():
-        query = degrade(split.query, stress)
-        query.var["panel"] = in_panel(reference[:, query.var_names])
-        query.write_h5ad(folder / f"{condition}.h5ad", compression="gzip")
+        poorer = degrade(query, stress)
+        poorer.var["panel"] = in_panel(reference[:, poorer.var_names])
+        poorer.write_h5ad(folder / f"{condition}.h5ad", compression="gzip")
     reference.write_h5ad(folder / "reference.h5ad", compression="gzip")
-    known = {"truth": list(truth), "reference": reference.obs["label"].value_counts().to_dict()}
+    number = reference.obs["label"].value_counts().to_dict()
+    known = {"truth": query.obs["label"].tolist(), "reference": number}
     (folder / "truth.json").write_text(json.dumps(known))
 
 

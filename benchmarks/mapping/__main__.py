@@ -32,8 +32,8 @@ TRAIN = """
 import sys
 import cellport
 from benchmarks.shared.data import load_split
-split = load_split("lung Smart-seq2")
-cellport.train_atlas(split.reference, sys.argv[1], labels=split.labels, batch=split.batch)
+reference, _, dataset = load_split("lung Smart-seq2")
+cellport.train_atlas(reference, sys.argv[1], labels=dataset.label, batch=dataset.batch)
 """
 
 

@@ -18,6 +18,8 @@ import psutil
 
 from benchmarks.shared.results import ROOT
 
+VISIT = ROOT / "web" / "page" / "tests" / "visit.mjs"
+
 
 class Quiet(SimpleHTTPRequestHandler):
     """Serves a folder without a word."""
@@ -43,7 +45,7 @@ def served(folder: Path) -> Iterator[str]:
 def visit(
     address: str, out: Path, steps: list[list[Any]], height: int = 900, seconds: float = 300
 ) -> tuple[dict[str, Any], float]:
-    """Take the steps of ``web/tests/visit.mjs``; return what they read, and memory of the tab."""
+    """Take the steps of `VISIT`; return what they read, and memory of the tab."""
     with tempfile.TemporaryDirectory() as folder:
         plan = {
             "url": address,
@@ -59,8 +61,8 @@ def visit(
         }
         path = Path(folder, "plan.json")
         path.write_text(json.dumps(plan))
-        command = ["node", "tests/visit.mjs", str(path)]
-        process = subprocess.Popen(command, cwd=ROOT / "web", stdout=subprocess.PIPE, text=True)
+        command = ["node", str(VISIT), str(path)]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         peak = Peak(process.pid)
         said, _ = process.communicate()
         memory = peak.stop()

@@ -47,7 +47,7 @@ def run(options: argparse.Namespace) -> Rows:
         found, panel = run_ours(case, easing[case.whole.name], seed)
         ours.append(found)
         print(case.whole.name, case.unseen, flush=True)
-        if python is not None and any(lacking(case)):
+        if python is not None and lacking(case):
             leave_for_peers(case, panel)
     for family in FAMILIES if python is not None else ():
         left = [case.folder for case in chosen if family in lacking(case)]

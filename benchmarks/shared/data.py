@@ -59,16 +59,6 @@ def codes(values: NDArray[np.object_]) -> NDArray[np.int64]:
     return np.unique(values.astype(str), return_inverse=True)[1].astype(np.int64)
 
 
-@dataclass(frozen=True)
-class Split:
-    """Reference and query of one dataset, every query type in both, and the columns of ``obs``."""
-
-    reference: anndata.AnnData
-    query: anndata.AnnData
-    labels: str
-    batch: str
-
-
 # which cells are the reference, and which the query
 Parts = Callable[[anndata.AnnData], tuple[Mask, Mask]]
 
@@ -103,8 +93,13 @@ SPLITS: dict[str, tuple[Dataset, Parts]] = {
 }
 
 
-def load_split(name: str, at_most: tuple[int, int] | None = None) -> Split:
-    """Load a split of `SPLITS`, with at most so many reference and query cells of all types."""
+def load_split(
+    name: str, at_most: tuple[int, int] | None = None
+) -> tuple[anndata.AnnData, anndata.AnnData, Dataset]:
+    """Return the reference, a query of types that it has, and the dataset with their columns.
+
+    If given, `at_most` so many reference and query cells are taken, spread evenly over the types.
+    """
     dataset, parts = SPLITS[name]
     cells, labels = dataset.read(), dataset.label
     in_reference, in_query = parts(cells)
@@ -114,7 +109,7 @@ def load_split(name: str, at_most: tuple[int, int] | None = None) -> Split:
     if at_most is not None:
         reference = reference[_spread(reference.obs[labels], at_most[0])]
         query = query[_spread(query.obs[labels], at_most[1])]
-    return Split(reference.copy(), query.copy(), labels, dataset.batch)
+    return reference.copy(), query.copy(), dataset
 
 
 def _spread(label: Any, at_most: int) -> NDArray[np.int64]:

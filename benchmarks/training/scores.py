@@ -14,12 +14,11 @@ from sklearn.metrics import f1_score
 from benchmarks.shared.data import LUNG, PBMC
 from benchmarks.shared.fitted import training_cells
 from benchmarks.training.files import GENES, panel_file, whole_file
-from benchmarks.training.patched import pools
+from benchmarks.training.patched import IN_USE, pools
 from cellport.models.vae import CountVAE
 from cellport.train.degrade import Degradation, degrade
 from cellport.train.features.kernel import feature_maker
 from cellport.train.fit.loop import FitConfig, TrainingCells, fit
-from cellport.train.fit.order import BLOCK_CELLS, POOL_CELLS
 from cellport.train.labels.calibrate import hold_out
 from cellport.train.novelty import encode_layers
 from cellport.train.reference.panel import select_panel
@@ -35,10 +34,10 @@ def sampling(options: argparse.Namespace) -> list[dict[str, Any]]:
     counts = counts[:, select_panel(counts, batch, GENES)]
     shuffled = np.random.default_rng(0).permutation(len(label))
     # of 32 blocks instead of 1,024: a pool of 500,000 cells in use is far better mixed
-    small = (32 * BLOCK_CELLS, BLOCK_CELLS)
+    small = (32 * IN_USE[1], IN_USE[1])
     by_type, by_batch = (shuffled[np.argsort(c[shuffled], kind="stable")] for c in (label, batch))
     ways = {
-        "shuffled whole": (shuffled, (POOL_CELLS, BLOCK_CELLS)),
+        "shuffled whole": (shuffled, IN_USE),
         "pools, cells in random order": (shuffled, small),
         "pools, cells sorted by type": (by_type, small),
         "pools, cells sorted by batch": (by_batch, small),

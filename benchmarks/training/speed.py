@@ -24,13 +24,9 @@ import numpy as np
 from benchmarks.shared.data import LUNG
 from benchmarks.shared.timing import in_turns, module, output
 from benchmarks.training.files import panel_file, whole_file
-from benchmarks.training.patched import counts_on_disk
-from cellport.train.fit import loop
+from benchmarks.training.patched import counts_on_disk, steps_of
 from cellport.train.fit.loop import FitConfig, TrainingCells
 from cellport.train.fit.model import default_batch_size
-from cellport.train.fit.order import ahead
-from cellport.train.fit.processes import connect
-from cellport.train.fit.threads import few_threads
 from cellport.train.reference.chunks import chunks
 from cellport.train.reference.reference import read_reference
 from cellport.train.reference.scratch import panel_counts
@@ -92,16 +88,6 @@ def rates_of_cellport(
         name: {clock: trained / sum(getattr(t, clock) for t in turns) for clock in ("wall", "cpu")}
         for name, turns in spent.items()
     }
-
-
-def steps_of(cells: TrainingCells, config: FitConfig) -> Iterator[None]:
-    """Take one training step, exactly as `fit` does, each time it is asked."""
-    run = loop._Run(connect("cpu", config.precision), cells, config)
-    run.wrapped.train()
-    with few_threads(run.batch_size * cells.counts.shape[1]):
-        for step, ready in enumerate(ahead(run.minibatches())):
-            run.train_step(0, step, ready)
-            yield
 
 
 def take(run: Iterator[None], steps: int) -> None:
