@@ -1,6 +1,6 @@
 """Train the atlases that come with the package, and list them in its registry.
 
-    python benchmarks/pretrain.py [lung-demo] [pbmc-demo]
+    python -m benchmarks.pretrain [lung-demo] [pbmc-demo]
 
 Each file holds weights, aggregates and latents of its reference cells, never their counts. Run it
 again whenever the atlas format changes.
@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import anndata
-from splits import data_folder
 
+from benchmarks.shared.data import PBMC
 from cellport.runtime.atlas.file import open_atlas_file
 from cellport.runtime.mapping.verify import verify_atlas
 from cellport.train.api import train_atlas
@@ -31,17 +31,7 @@ LARGEST = 5_000_000
 
 @dataclass(frozen=True)
 class Plan:
-    """An atlas to train.
-
-    Attributes
-    ----------
-    cells
-        Opens the reference.
-    description
-        For the registry.
-    settings
-        Of `train_atlas`.
-    """
+    """An atlas to train: its reference, words for the registry, settings of `train_atlas`."""
 
     cells: Callable[[], Any]
     description: str
@@ -58,7 +48,7 @@ def lung() -> Any:
 
 def pbmc() -> Any:
     """Return blood cells of three studies, with the lineage of each type."""
-    cells = anndata.read_h5ad(data_folder() / "pbmc_3studies_labelled.h5ad")
+    cells = PBMC.read()
     lymphoid = cells.obs["cell_type"].isin(["B", "CD4 T", "CD8 T", "NK"])
     cells.obs["lineage"] = lymphoid.map({True: "lymphoid", False: "myeloid"})
     return cells

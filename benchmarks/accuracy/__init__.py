@@ -1,0 +1,1 @@
+"""Label transfer on real splits, clean and under stress."""

@@ -1,0 +1,1 @@
+"""Mapping speed: whole processes, the kernel, the neighbours, the page."""

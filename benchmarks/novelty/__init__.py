@@ -1,0 +1,1 @@
+"""Cell types that the reference lacks."""

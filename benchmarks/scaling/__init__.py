@@ -1,0 +1,1 @@
+"""Many cells: what limits mapping, and mapping on a cluster."""

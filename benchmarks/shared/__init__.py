@@ -1,0 +1,1 @@
+"""What several questions need: data, splits, timing, results, tables."""

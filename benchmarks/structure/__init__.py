@@ -1,0 +1,1 @@
+"""Trajectories, clusters, batch correction and the 2-D map."""

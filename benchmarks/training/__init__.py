@@ -1,0 +1,1 @@
+"""Training from disk: memory, speed, order, interruptions."""

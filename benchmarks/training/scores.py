@@ -1,0 +1,110 @@
+"""Held-out scores of models that saw the same cells in another order, or in other minibatches."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from typing import Any
+
+import anndata
+import numpy as np
+import torch
+from sklearn.metrics import f1_score
+
+from benchmarks.shared.data import LUNG, PBMC
+from benchmarks.shared.fitted import training_cells
+from benchmarks.training.files import GENES, panel_file, whole_file
+from benchmarks.training.patched import IN_USE, pools
+from cellport.models.vae import CountVAE
+from cellport.train.degrade import Degradation, degrade
+from cellport.train.features.kernel import feature_maker
+from cellport.train.fit.loop import FitConfig, TrainingCells, fit
+from cellport.train.labels.calibrate import hold_out
+from cellport.train.novelty import encode_layers
+from cellport.train.reference.panel import select_panel
+
+SIZES = (64, 128, 512)
+SCORES = ("accuracy", "macro_f1", "held_out_loss")
+
+
+def sampling(options: argparse.Namespace) -> list[dict[str, Any]]:
+    """Cells in random order, or sorted by type and by batch, with pools smaller than in use."""
+    cells = PBMC.read()
+    label, batch = PBMC.codes(cells)
+    counts = cells.X.tocsr().astype(np.float32)
+    counts = counts[:, select_panel(counts, batch, GENES)]
+    shuffled = np.random.default_rng(0).permutation(len(label))
+    # of 32 blocks instead of 1,024: a pool of 500,000 cells in use is far better mixed
+    small = (32 * IN_USE[1], IN_USE[1])
+    by_type, by_batch = (shuffled[np.argsort(c[shuffled], kind="stable")] for c in (label, batch))
+    ways = {
+        "shuffled whole": (shuffled, IN_USE),
+        "pools, cells in random order": (shuffled, small),
+        "pools, cells sorted by type": (by_type, small),
+        "pools, cells sorted by batch": (by_batch, small),
+    }
+    rows = []
+    for way, (order, pool) in ways.items():
+        scores = [
+            score_in_order(counts, label, batch, order, pool, seed) for seed in range(options.seeds)
+        ]
+        row: dict[str, Any] = {"order": way, "seeds": options.seeds}
+        for suffix, summary in (("", np.mean), ("_sd", np.std)):
+            for name, value in zip(SCORES, summary(scores, axis=0), strict=True):
+                row[name + suffix] = round(float(value), 4)
+        rows.append(row)
+        print(row, flush=True)
+    return rows
+
+
+def score_in_order(
+    counts: Any, label: Any, batch: Any, order: Any, pool: tuple[int, int], seed: int
+) -> tuple[float, ...]:
+    """Scores of a model that saw the cells in this order, on a fifth of them that it did not."""
+    held = np.zeros(len(label), bool)
+    held[hold_out(label, 0.2, np.random.default_rng(seed))] = True
+    held_out = np.flatnonzero(held[order])
+    training = training_cells(counts[order], label[order], batch[order], held_out)
+    with pools(*pool):
+        model, losses = fit_and_watch(training, FitConfig(device="cpu", seed=seed))
+    _, _, logits = encode_layers(model, training.counts[held_out])
+    known, called = training.label[held_out], logits.argmax(1)
+    return (known == called).mean(), f1_score(known, called, average="macro"), min(losses)
+
+
+def sizes(options: argparse.Namespace) -> list[dict[str, Any]]:
+    """Minibatches of several sizes, on generated cells."""
+    cells = anndata.read_h5ad(panel_file(whole_file(options.cache, options.cells)))
+    label, batch = LUNG.codes(cells)
+    training = training_cells(cells.X, label, batch, held_out=0)
+    whole, known = (values[training.held_out] for values in (training.counts, training.label))
+    poor = degrade(whole, np.random.default_rng(0), Degradation(thin_share=1, mask_share=1))
+    rows = []
+    for size in SIZES:
+        began = time.perf_counter()
+        model, losses = fit_and_watch(training, FitConfig(device="cpu", batch_size=size))
+        row: dict[str, Any] = {"batch_size": size, "epochs": len(losses)}
+        row["seconds"] = round(time.perf_counter() - began, 1)
+        row["held_out_loss"] = round(min(losses), 2)
+        features_of = feature_maker(model.encoder)
+        seen = {"whole": features_of(whole), "degraded": features_of(poor.counts, poor.measured)}
+        for name, features in seen.items():
+            with torch.inference_mode():
+                called = model.encoder.tail(torch.from_numpy(features)).logits.argmax(1).numpy()
+            score = f1_score(known, called, average="macro")
+            row[f"macro_f1, {name}"] = round(float(score), 4)
+        rows.append(row)
+        print(row, flush=True)
+    return rows
+
+
+def fit_and_watch(cells: TrainingCells, config: FitConfig) -> tuple[CountVAE, list[float]]:
+    """Return a model and its held-out loss after each epoch."""
+    losses: dict[int, float] = {}
+
+    def note(progress: Any) -> None:
+        # within an epoch there is none
+        if "held_out" in progress.losses:
+            losses[progress.epoch] = progress.losses["held_out"]
+
+    return fit(cells, config, report=note), list(losses.values())
