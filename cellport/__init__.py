@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from cellport.runtime.atlas.trajectory import LineageGene as LineageGene
     from cellport.runtime.cluster.run import map_dask as map_dask
     from cellport.runtime.errors import AtlasError as AtlasError
     from cellport.runtime.errors import CellportError as CellportError
@@ -17,25 +18,36 @@ if TYPE_CHECKING:
     from cellport.runtime.errors import MissingDependencyError as MissingDependencyError
     from cellport.runtime.errors import OutputError as OutputError
     from cellport.runtime.errors import TrainingError as TrainingError
+    from cellport.runtime.map_files import MapSummary as MapSummary
+    from cellport.runtime.map_files import Summary as Summary
     from cellport.runtime.map_files import map_files as map_files
     from cellport.runtime.mapping.atlas import Atlas as Atlas
     from cellport.runtime.mapping.atlas import load_atlas as load_atlas
     from cellport.runtime.mapping.options import MapOptions as MapOptions
     from cellport.runtime.mapping.paga import add_paga as add_paga
+    from cellport.runtime.mapping.pipeline import Stream as Stream
     from cellport.runtime.mapping.result import Mapping as Mapping
     from cellport.runtime.report.write import write_report as write_report
     from cellport.runtime.version import __version__ as __version__
     from cellport.train.api import train_atlas as train_atlas
+    from cellport.train.config import AtlasConfig as AtlasConfig
+    from cellport.train.config import FitConfig as FitConfig
 
 _HOME = {
     "Atlas": "runtime.mapping.atlas",
+    "AtlasConfig": "train.config",
     "AtlasError": "runtime.errors",
     "CellportError": "runtime.errors",
+    "FitConfig": "train.config",
     "InputError": "runtime.errors",
+    "LineageGene": "runtime.atlas.trajectory",
     "MapOptions": "runtime.mapping.options",
+    "MapSummary": "runtime.map_files",
     "Mapping": "runtime.mapping.result",
     "MissingDependencyError": "runtime.errors",
     "OutputError": "runtime.errors",
+    "Stream": "runtime.mapping.pipeline",
+    "Summary": "runtime.map_files",
     "TrainingError": "runtime.errors",
     "__version__": "runtime.version",
     "add_paga": "runtime.mapping.paga",

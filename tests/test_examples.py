@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import shutil
 import subprocess
 from pathlib import Path
@@ -71,6 +72,14 @@ def test_its_labels_are_those_of_map(how: str, atlas: Atlas, cells: Any, tmp_pat
     assert labels == list(atlas.map(folder)[LABEL])
     assert len(set(labels)) > 5
     assert ("unknown" in labels) == (how == "some genes, an empty cell")
+
+
+def test_it_reads_the_frozen_atlas() -> None:
+    frozen = EXAMPLES.parent / "tests" / "data" / "format1"
+    done = read_atlas(frozen / "atlas.cellport", frozen / "query")
+    assert done.returncode == 0, done.stderr
+    answers = json.loads((frozen / "answers.json").read_text())
+    assert [line.split("\t")[1] for line in done.stdout.splitlines()] == answers[LABEL]
 
 
 def test_it_refuses_what_it_cannot_read(atlas: Atlas, tmp_path: Path) -> None:
