@@ -72,7 +72,10 @@ class AtlasSummary(BaseModel):
     """What the atlas says of itself."""
 
     name: str
+    source: str
+    authors: str
     licence: str
+    attribution: str
     organism: str
     created: str
     n_genes: int
@@ -165,7 +168,10 @@ def _add_api(app: FastAPI, atlas: AtlasFile, jobs: Jobs) -> None:
         m = atlas.manifest
         return AtlasSummary(
             name=m.name,
+            source=m.provenance.source,
+            authors=m.provenance.authors,
             licence=m.provenance.licence,
+            attribution=m.provenance.attribution,
             organism=m.organism,
             created=m.provenance.created,
             n_genes=m.n_genes,

@@ -52,6 +52,8 @@ def lung(folder: Path) -> tuple[Atlas, Any]:
         labels=LABELS,
         batch="donor",
         root=("endothelial",),
+        authors="Travaglini et al.",
+        attribution="as sampled by PopV",
         n_genes=500,
         fit=FitConfig(n_latent=10, n_hidden=48, epochs=6, device="cpu"),
     )
@@ -156,7 +158,12 @@ def test_a_visit_gives_what_map_gives(
     assert out["values"]["courses"] == len(trajectory.edges)
     shown = out["values"]["milestones"]
     assert all(milestone in shown for milestone in trajectory.milestones)
-    assert f"to {', '.join(trajectory.terminals)}" in out["values"]["about"]
+    for said in (
+        f"to {', '.join(trajectory.terminals)}",
+        "Travaglini et al.",
+        "as sampled by PopV",
+    ):
+        assert said in out["values"]["about"]
 
 
 def test_nothing_is_asked_of_another_host_and_nothing_fails(

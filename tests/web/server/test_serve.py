@@ -79,7 +79,8 @@ def test_about_the_atlas(server: Any, tiny_atlas: Any) -> None:
     assert (about["name"], about["sha256"]) == ("tiny", tiny_atlas.sha256)
     assert about["labels"] == ["alpha", "beta", "gamma"]
     manifest = tiny_atlas.manifest
-    assert about["created"] == manifest.provenance.created
+    for name in ("created", "source", "authors", "licence", "attribution"):
+        assert about[name] == getattr(manifest.provenance, name)
     assert about["n_genes"] == manifest.n_genes
     assert about["thresholds"] == asdict(manifest.thresholds)
     assert about["minimum_runtime"] == manifest.minimum_runtime

@@ -20,20 +20,20 @@ export function atlasFacts(manifest: Manifest): string {
 function trajectoryFacts(manifest: Manifest): string {
   const graph = graphOf(manifest);
   if (graph) return `from ${rootsOf(graph).join(", ")} to ${terminalNames(graph).join(", ")}`;
-  const why = manifest.provenance.training.get("trajectory");
-  return typeof why === "string"
-    ? why
-    : "none: the atlas places cells among types and clusters only";
+  return `none: ${manifest.structure?.no_trajectory || "the atlas places cells among types and clusters only"}`;
 }
 
 export function showAbout(element: HTMLElement, manifest: Manifest, card: string): void {
   const { provenance, held_out: heldOut } = manifest;
   const facts: [string, string][] = [
     ["Trained on", `${grouped(provenance.cells)} cells, ${provenance.created}`],
+    ["Counts from", provenance.source || "not stated"],
     ["Labels", manifest.labels.join(", ") || "none"],
     ["Trajectory", trajectoryFacts(manifest)],
     ["Licence", provenance.licence || "not stated"],
   ];
+  if (provenance.authors) facts.push(["Authors", provenance.authors]);
+  if (provenance.attribution) facts.push(["Attribution", provenance.attribution]);
   if (heldOut) {
     facts.splice(1, 0, [
       "Held out",
