@@ -29,73 +29,39 @@ Path = str | os.PathLike[str]
 
 @dataclass(frozen=True, slots=True)
 class MapSummary:
-    """What the cells of a mapping came to.
+    """What the cells of a mapping came to."""
 
-    Attributes
-    ----------
-    n_cells
-        Cells mapped.
-    calls
-        Number of cells a call, most first.
-    quality
-        Number of cells a quality flag.
-    mean_prob
-        Mean probability of the best label.
-    genes
-        Gene matching report of each query.
-    counts_from, notes
-        Where counts were read from, and what the user should know.
-    device
-        ``cpu`` or ``cuda``.
-    seconds
-        Of the whole mapping.
-    """
-
-    n_cells: int
-    calls: dict[str, int]
-    quality: dict[str, int]
-    mean_prob: float
-    genes: list[dict[str, Any]]
+    n_cells: int  # cells mapped
+    calls: dict[str, int]  # number of cells a call, most first
+    quality: dict[str, int]  # number of cells a quality flag
+    mean_prob: float  # mean probability of the best label
+    genes: list[dict[str, Any]]  # gene matching report of each query
+    # where counts were read from, and what the user should know
     counts_from: list[str]
     notes: list[str]
-    device: str
-    seconds: float
+    device: str  # ``cpu`` or ``cuda``
+    seconds: float  # of the whole mapping
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary(MapSummary):
-    """The same, and what was written.
+    """The same, and what was written."""
 
-    Attributes
-    ----------
-    out
-        The file or folder.
-    report, lineage_genes
-        The HTML page and the table of genes, where they were asked for.
-    parts, parts_kept
-        Of a mapping on a cluster: files of the dataset, and those of them that were there before.
-    """
-
-    out: str
+    out: str  # the file or folder
+    # the HTML page and the table of genes, where they were asked for
     report: str | None = None
     lineage_genes: str | None = None
+    # of a mapping on a cluster: files of the dataset, and those of them that were there before
     parts: int | None = None
     parts_kept: int | None = None
 
 
 class SideOutputs(NamedTuple):
-    """What is written beside the mapped cells.
+    """What is written beside the mapped cells."""
 
-    Attributes
-    ----------
-    report
-        An ``.html`` page about the mapping, for people who do not code.
-    lineage_genes
-        A ``.csv`` or ``.tsv`` of how each gene changes along each lineage, in the atlas and in the
-        queries' own counts.
-    """
-
-    report: Path | None = None
+    report: Path | None = None  # an ``.html`` page about the mapping, for people who do not code
+    # a ``.csv`` or ``.tsv`` of how each gene changes along each lineage, in the atlas and in the
+    # queries' own counts
     lineage_genes: Path | None = None
 
     @property

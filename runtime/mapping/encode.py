@@ -25,23 +25,13 @@ from cellport.runtime.sources.block import CountBlock
 
 @dataclass(frozen=True, slots=True)
 class EncodedCells:
-    """What the encoder says of a block of cells.
+    """What the encoder says of a block of cells."""
 
-    Attributes
-    ----------
-    start
-        Position of the first cell in its query.
-    answers
-        Outputs of the graph: ``latent`` float32 [n, latent], ``label_prob`` [n, labels], ...
-    library
-        float64 [n], counts over the panel genes.
-    threads, pool
-        Over which further work on these cells may be spread.
-    """
-
-    start: int
+    start: int  # position of the first cell in its query
+    # outputs of the graph: ``latent`` float32 [n, latent], ``label_prob`` [n, labels], ...
     answers: dict[str, NDArray[np.float32]]
-    library: NDArray[np.float64]
+    library: NDArray[np.float64]  # [n], counts over the panel genes
+    # over which further work on these cells may be spread
     threads: int = 1
     pool: Executor | None = None
 

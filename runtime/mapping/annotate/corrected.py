@@ -29,24 +29,14 @@ _NAMED = 10
 
 @dataclass(frozen=True, slots=True)
 class Correction:
-    """Which genes to decode for each cell, and how far that can be believed.
+    """Which genes to decode for each cell, and how far that can be believed."""
 
-    Attributes
-    ----------
-    genes
-        Names of the genes, as the atlas has them.
-    columns
-        int64 [genes], positions in the panel.
-    batch
-        Batch of the reference that the cells are decoded in; None for the mean over all.
-    batch_share
-        float64 [genes], share of the variance of the decoded values that the reference's batches
-        make rather than its cells.
-    """
-
-    genes: tuple[str, ...]
-    columns: NDArray[np.int64]
+    genes: tuple[str, ...]  # names of the genes, as the atlas has them
+    columns: NDArray[np.int64]  # [genes], positions in the panel
+    # batch of the reference that the cells are decoded in; None for the mean over all
     batch: str | None
+    # [genes], share of the variance of the decoded values that the reference's batches make rather
+    # than its cells
     batch_share: NDArray[np.float64]
 
     @property

@@ -37,24 +37,12 @@ _SIZES = 4
 
 
 class SampledCells(NamedTuple):
-    """Some of the cells, chosen by their position alone.
+    """Some of the cells, chosen by their position alone."""
 
-    Attributes
-    ----------
-    point
-        float32 [k, 2], place on the 2-D map.
-    call
-        int64 [k], codes of the calls; -1 without labels.
-    novel
-        bool [k].
-    time
-        float32 [k], pseudotime; NaN off the trajectory and without one.
-    """
-
-    point: NDArray[np.float32]
-    call: NDArray[np.int64]
-    novel: NDArray[np.bool_]
-    time: NDArray[np.float32]
+    point: NDArray[np.float32]  # [k, 2], place on the 2-D map
+    call: NDArray[np.int64]  # [k], codes of the calls; -1 without labels
+    novel: NDArray[np.bool_]  # [k]
+    time: NDArray[np.float32]  # [k], pseudotime; NaN off the trajectory and without one
 
 
 class Findings(Gatherer):

@@ -28,21 +28,12 @@ _FEWEST_STEPS = 3
 
 @dataclass(frozen=True, slots=True)
 class QueryLineages:
-    """The query's mean expression along each lineage.
+    """The query's mean expression along each lineage."""
 
-    Attributes
-    ----------
-    cells
-        int64 [lineages, steps], cells in each step of pseudotime.
-    expression
-        float64 [lineages, steps, genes], mean counts per 10,000 of the panel; 0 without cells.
-    measured
-        bool [genes], whether every query has the gene.
-    """
-
-    cells: NDArray[np.int64]
+    cells: NDArray[np.int64]  # [lineages, steps], cells in each step of pseudotime
+    # [lineages, steps, genes], mean counts per 10,000 of the panel; 0 without cells
     expression: NDArray[np.float64]
-    measured: NDArray[np.bool_]
+    measured: NDArray[np.bool_]  # [genes], whether every query has the gene
 
     def agreement(self, trajectory: Trajectory) -> NDArray[np.float64]:
         """Correlation with the atlas on the log scale, float64 [lineages, genes].
