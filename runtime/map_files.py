@@ -29,18 +29,37 @@ Path = str | os.PathLike[str]
 
 @dataclass(frozen=True, slots=True)
 class MapSummary:
-    """What the cells of a mapping came to."""
+    """What the cells of a mapping came to.
 
-    n_cells: int  # cells mapped
-    calls: dict[str, int]  # number of cells a call, most first
-    quality: dict[str, int]  # number of cells a quality flag
-    mean_prob: float  # mean probability of the best label
-    genes: list[dict[str, Any]]  # gene matching report of each query
-    # where counts were read from, and what the user should know
+    Attributes
+    ----------
+    n_cells
+        Cells mapped.
+    calls
+        Number of cells a call, most first.
+    quality
+        Number of cells a quality flag.
+    mean_prob
+        Mean probability of the best label.
+    genes
+        Gene matching report of each query.
+    counts_from, notes
+        Where counts were read from, and what the user should know.
+    device
+        ``cpu`` or ``cuda``.
+    seconds
+        Of the whole mapping.
+    """
+
+    n_cells: int
+    calls: dict[str, int]
+    quality: dict[str, int]
+    mean_prob: float
+    genes: list[dict[str, Any]]
     counts_from: list[str]
     notes: list[str]
-    device: str  # ``cpu`` or ``cuda``
-    seconds: float  # of the whole mapping
+    device: str
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
