@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
@@ -248,8 +248,8 @@ def summary(
     assert isinstance(tally, Tally)
     return Summary(
         n_cells=tally.n_cells,
-        calls=tally.calls,
-        quality=tally.quality,
+        calls=_most_first(tally.calls, tally.by_call.tolist()),
+        quality=_most_first(tally.quality, tally.quality.values()),
         mean_prob=tally.mean_prob,
         genes=[query.genes for query in queries],
         counts_from=[query.counts_from for query in queries],
@@ -260,6 +260,11 @@ def summary(
         report=None if beside.report is None else str(beside.report),
         lineage_genes=None if beside.lineage_genes is None else str(beside.lineage_genes),
     )
+
+
+def _most_first(names: Iterable[str], cells: Iterable[int]) -> dict[str, int]:
+    pairs = sorted(zip(names, cells, strict=True), key=lambda pair: -pair[1])
+    return {name: n for name, n in pairs if n}
 
 
 def _joined(streams: list[Stream]) -> Iterator[tuple[Stream, MappedBlock]]:
