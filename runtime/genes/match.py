@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -200,7 +200,7 @@ def _match_column(column: str, names: list[str], panel: Panel) -> _Match:
 
 
 def _positions(
-    panel: Panel, measured: NDArray[np.bool_], panel_keys: Callable[[str, str], Iterator[str]]
+    panel: Panel, measured: NDArray[np.bool_], panel_keys: Callable[[str, str], list[str]]
 ) -> dict[str | None, int]:
     """Map the keys of the panel genes still unmatched to their positions, each key unique."""
     positions: dict[str | None, int] = {}
