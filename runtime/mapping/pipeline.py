@@ -39,11 +39,6 @@ class Stream:
     # the mapped cells, in order; reading happens while it is consumed
     blocks: Iterator[MappedBlock]
 
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """What was repaired, chosen or is doubtful, a sentence each."""
-        return self.facts.notes
-
 
 @dataclass(frozen=True, slots=True)
 class Pipeline:
@@ -70,16 +65,9 @@ class Pipeline:
         return facts_of(self.annotators)
 
     def blocks(self, tail: Any, threads: int, start: int, stop: int) -> Iterator[MappedBlock]:
-        """Map the cells ``start:stop``; closes the query at the end.
+        """Map the cells ``start:stop`` with a session of ``encoder_tail.onnx``.
 
-        Parameters
-        ----------
-        tail
-            Session of ``encoder_tail.onnx``.
-        threads
-            Processors to use.
-        start, stop
-            Positions in the query.
+        The query is closed at the end.
         """
         genes, how = self.query.genes, self.setting.options
         basis = query_basis(self.setting.atlas, genes.panel_column, genes.measured)
