@@ -121,8 +121,6 @@ def prepare_measured(
         bool [genes].
     basis
         float32 [genes, features].
-    panel
-        Its genes.
     """
     basis = basis_of_measured(basis, measured, panel.loading, panel.noise)
     centre = np.where(measured, panel.mean, 0).astype(np.float64) @ basis

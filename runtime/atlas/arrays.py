@@ -94,8 +94,6 @@ def first_misfit(
 
     Parameters
     ----------
-    manifest
-        Of the atlas.
     found
         Type and shape of each array, by name.
     """

@@ -62,8 +62,6 @@ def call_deepest(tree: LabelTree, prob: NDArray[np.float32], threshold: float) -
 
     Parameters
     ----------
-    tree
-        Of the labels.
     prob
         float32 [cells, labels], calibrated.
     threshold

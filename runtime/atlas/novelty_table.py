@@ -55,8 +55,6 @@ def novelty_p_values(
 
     Parameters
     ----------
-    table
-        Of the atlas.
     score
         float [n], from the encoder.
     library

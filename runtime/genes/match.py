@@ -89,8 +89,6 @@ def match_genes(
     ----------
     gene_columns
         Candidate gene names, object arrays of str [n_query_genes] by column name.
-    panel
-        The atlas's genes.
     organism
         The atlas's organism (``"human"``, ``"mouse"``, ...); None where it is not known.
     minimum

@@ -46,15 +46,6 @@ class Query:
 def open_query(query: Any, manifest: Manifest, how: MapOptions) -> Query:
     """Find a query's counts and match its genes, and map nothing yet.
 
-    Parameters
-    ----------
-    query
-        A path, an AnnData, or a matrix with names; as `Atlas.map` takes it.
-    manifest
-        Of the atlas.
-    how
-        Where the counts are, and which genes are enough.
-
     Raises
     ------
     InputError

@@ -107,17 +107,6 @@ def correct(
 ) -> Correction:
     """Find the genes and measure how far their correction can be believed.
 
-    Parameters
-    ----------
-    atlas
-        The open atlas.
-    wanted
-        Names of genes.
-    batch
-        As in `Correction`.
-    decode
-        Latent and batch to expected counts.
-
     Raises
     ------
     InputError
@@ -134,17 +123,10 @@ def correct(
 def find_genes(wanted: Sequence[str], panel: Panel) -> NDArray[np.int64]:
     """Find genes in a panel by symbol, Ensembl id or, where only one fits, in any letter case.
 
-    Parameters
-    ----------
-    wanted
-        Names; one that comes again is taken once.
-    panel
-        Of the atlas.
-
     Returns
     -------
     ndarray
-        int64 [genes], positions in the panel.
+        int64 [genes], positions in the panel; a name that comes again is taken once.
 
     Raises
     ------
@@ -191,10 +173,6 @@ def measure_batch_share(
         float32 [cells, latent], of the reference; up to 256 at even steps are decoded.
     columns
         int64 [genes], positions in the panel.
-    batches
-        Of the reference.
-    decode
-        Latent and batch to expected counts.
     """
     most = int(np.clip(_MOST_DECODED // max(len(batches), 1), _FEWEST_CELLS, _MOST_CELLS))
     some = latent[:: max(1, -(-len(latent) // most))]

@@ -75,18 +75,6 @@ class LineageCounts(Gatherer):
 
     Memory does not grow with the cells, and the sums are exact, so that they do not depend on
     the size of the blocks.
-
-    Parameters
-    ----------
-    atlas
-        The open atlas.
-    trajectory
-        Of the atlas.
-
-    Attributes
-    ----------
-    trajectory, gene_names
-        Of the atlas; object [genes].
     """
 
     def __init__(self, atlas: AtlasFile, trajectory: Trajectory) -> None:
@@ -151,12 +139,7 @@ def check_table(path: str | os.PathLike[str], inputs: Sequence[str | os.PathLike
 def gene_table(counts: LineageCounts, path: str | os.PathLike[str]) -> bytes:
     """Write a line for each lineage and gene: the atlas's change, and the query's beside it.
 
-    Parameters
-    ----------
-    counts
-        Of the mapped cells.
-    path
-        Of the table, whose ending says what parts its columns.
+    What parts the columns goes by the ending of `path`.
     """
     trajectory, names, query = counts.trajectory, counts.gene_names, counts.found()
     position = {name: code for code, name in reversed(list(enumerate(names.tolist())))}

@@ -56,11 +56,6 @@ class NovelCells(Gatherer):
 
     Of each kind, the cells whose positions have the smallest hashes are kept, so memory is
     bounded and the choice does not depend on the size of the blocks.
-
-    Parameters
-    ----------
-    atlas
-        The open atlas.
     """
 
     def __init__(self, atlas: AtlasFile) -> None:
