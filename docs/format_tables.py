@@ -97,16 +97,19 @@ def _fields(kind: Any, above: str) -> Iterator[str]:
 
 
 def _said(kind: Any) -> dict[str, str]:
-    """Return what the docstring of a dataclass says of each field."""
+    """Return what a dataclass says of each field, in comments above or beside it."""
     if kind is Thresholds:
         return MEANING
-    text = inspect.getdoc(kind).partition("Attributes\n----------\n")[2]
-    found = {}
-    for names, body in re.findall(r"^(\w[\w, ]*)\n((?: +.*\n?)+)", text, re.MULTILINE):
-        words = (
-            " ".join(body.split()).replace("``", "`").replace("|", "\\|").replace("None ", "null ")
-        )
-        found |= dict.fromkeys(names.split(", "), words)
+    found: dict[str, str] = {}
+    comments: list[str] = []
+    for line in inspect.getsource(kind).splitlines():
+        code, _, comment = (part.strip() for part in line.partition(" # "))
+        comments += [comment] if comment else []
+        if code and comments:
+            words = " ".join(comments).replace("``", "`").replace("|", "\\|")
+            words = words.replace("None ", "null ")
+            found[code.partition(":")[0]] = f"{words[0].upper()}{words[1:]}."
+            comments = []
     return found
 
 

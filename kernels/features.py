@@ -26,63 +26,31 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class PanelGenes:
-    """What is known of the panel genes of a reference.
+    """What is known of the panel genes of a reference."""
 
-    Attributes
-    ----------
-    cap
-        float32 [genes], largest log-normalised value let through.
-    mean
-        float32 [genes], mean log-normalised value.
-    share
-        float32 [genes], mean share of a cell's counts; sums to 1.
-    noise, loading
-        float32 [genes] and [genes, factors], the factor model of `cellport.models.missing`.
-    target
-        Counts that a cell with all genes is scaled to.
-    """
-
-    cap: NDArray[np.float32]
-    mean: NDArray[np.float32]
-    share: NDArray[np.float32]
+    cap: NDArray[np.float32]  # [genes], largest log-normalised value let through
+    mean: NDArray[np.float32]  # [genes], mean log-normalised value
+    share: NDArray[np.float32]  # [genes], mean share of a cell's counts; sums to 1
+    # [genes] and [genes, factors]: the factor model of `cellport.models.missing`
     noise: NDArray[np.float32]
     loading: NDArray[np.float32]
-    target: float
+    target: float  # counts that a cell with all genes is scaled to
 
 
 @dataclass(frozen=True, slots=True)
 class QueryBasis:
-    """A basis laid out for one query's gene order; see `prepare`.
+    """A basis laid out for one query's gene order; see `prepare`."""
 
-    Attributes
-    ----------
-    in_panel
-        uint8 [query genes], 1 for genes of the panel.
-    row
-        int32 [query genes], row of `basis` and `cap`, or -1.
-    distinct
-        Whether no two query genes share a row.
-    basis
-        float32 [parts, rows, LANES], the features in parts of `LANES`, padded with 0; only the
-        panel genes that the query has.
-    cap
-        float32 [rows].
-    offset
-        float32 [parts, LANES].
-    n_features
-        Features before padding.
-    target
-        Counts that a cell is scaled to.
-    """
-
-    in_panel: NDArray[np.uint8]
-    row: NDArray[np.int32]
-    distinct: bool
+    in_panel: NDArray[np.uint8]  # [query genes], 1 for genes of the panel
+    row: NDArray[np.int32]  # [query genes], row of `basis` and `cap`, or -1
+    distinct: bool  # whether no two query genes share a row
+    # [parts, rows, LANES], the features in parts of `LANES`, padded with 0; only the panel genes
+    # that the query has
     basis: NDArray[np.float32]
-    cap: NDArray[np.float32]
-    offset: NDArray[np.float32]
-    n_features: int
-    target: float
+    cap: NDArray[np.float32]  # [rows]
+    offset: NDArray[np.float32]  # [parts, LANES]
+    n_features: int  # features before padding
+    target: float  # counts that a cell is scaled to
 
 
 def prepare(
@@ -153,8 +121,6 @@ def prepare_measured(
         bool [genes].
     basis
         float32 [genes, features].
-    panel
-        Its genes.
     """
     basis = basis_of_measured(basis, measured, panel.loading, panel.noise)
     centre = np.where(measured, panel.mean, 0).astype(np.float64) @ basis

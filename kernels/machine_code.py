@@ -86,16 +86,12 @@ def is_compiled() -> bool:
 
 def _loaded() -> Functions:
     try:
-        return _kept() or _compiled()
+        code = _read()
+        return _compiled() if code is None else _linked(code)
     except Exception:  # noqa: BLE001 - of whatever class: numba itself can do without
         from .entries import ENTRIES
 
         return _functions(lambda signature: ENTRIES[signature].address)
-
-
-def _kept() -> Functions | None:
-    code = _read()
-    return None if code is None else _linked(code)
 
 
 def _compiled() -> Functions:

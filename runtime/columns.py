@@ -39,40 +39,22 @@ ColumnKind = Literal["category", "float", "bool", "text"]
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """Name and type of one per-cell result (a column of ``obs``).
+    """Name and type of one per-cell result (a column of ``obs``)."""
 
-    Attributes
-    ----------
-    name
-        Name in ``obs``, for example ``cellport_label``.
-    kind
-        ``category`` (int32 codes into `categories`, -1 = missing), ``float`` (float32),
-        ``bool`` or ``text`` (object array of str).
-    categories
-        The category names, for ``category`` only.
-    """
-
-    name: str
+    name: str  # name in ``obs``, for example ``cellport_label``
+    # ``category`` (int32 codes into `categories`, -1 = missing), ``float`` (float32), ``bool`` or
+    # ``text`` (object array of str)
     kind: ColumnKind
-    categories: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()  # the category names, for ``category`` only
 
 
 @dataclass(frozen=True, slots=True)
 class Schema:
-    """Everything a writer must know before the first block arrives.
+    """Everything a writer must know before the first block arrives."""
 
-    Attributes
-    ----------
-    columns
-        The ``obs`` columns, in order.
-    obsm
-        Name and width of each ``obsm`` matrix.
-    obsm_columns
-        Names that the columns of some of these matrices have in a table; the others are numbered.
-    """
-
-    columns: tuple[Column, ...] = ()
-    obsm: dict[str, int] = field(default_factory=dict)
+    columns: tuple[Column, ...] = ()  # the ``obs`` columns, in order
+    obsm: dict[str, int] = field(default_factory=dict)  # name and width of each ``obsm`` matrix
+    # names that the columns of some of these matrices have in a table; the others are numbered
     obsm_columns: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __add__(self, other: Schema) -> Schema:
@@ -94,27 +76,15 @@ class Schema:
 
 @dataclass(frozen=True, slots=True)
 class MappedBlock:
-    """Results for a run of consecutive cells.
+    """Results for a run of consecutive cells."""
 
-    Attributes
-    ----------
-    start
-        Position of the first cell in the query.
-    cell_names
-        [n] object array of str.
-    obs
-        One [n] array a column of the schema, typed as `Column.kind` says.
-    obsm
-        One float32 [n, width] array an ``obsm`` matrix of the schema.
-    counts
-        The counts that were mapped, when they are to be kept.
-    """
-
-    start: int
-    cell_names: NDArray[np.object_]
+    start: int  # position of the first cell in the query
+    cell_names: NDArray[np.object_]  # [n] object array of str
+    # one [n] array a column of the schema, typed as `Column.kind` says
     obs: dict[str, NDArray[Any]]
+    # one float32 [n, width] array an ``obsm`` matrix of the schema
     obsm: dict[str, NDArray[np.float32]]
-    counts: CountBlock | None = None
+    counts: CountBlock | None = None  # the counts that were mapped, when they are to be kept
 
     @property
     def n_cells(self) -> int:

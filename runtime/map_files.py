@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
@@ -64,38 +64,23 @@ class MapSummary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary(MapSummary):
-    """The same, and what was written.
+    """The same, and what was written."""
 
-    Attributes
-    ----------
-    out
-        The file or folder.
-    report, lineage_genes
-        The HTML page and the table of genes, where they were asked for.
-    parts, parts_kept
-        Of a mapping on a cluster: files of the dataset, and those of them that were there before.
-    """
-
-    out: str
+    out: str  # the file or folder
+    # the HTML page and the table of genes, where they were asked for
     report: str | None = None
     lineage_genes: str | None = None
+    # of a mapping on a cluster: files of the dataset, and those of them that were there before
     parts: int | None = None
     parts_kept: int | None = None
 
 
 class SideOutputs(NamedTuple):
-    """What is written beside the mapped cells.
+    """What is written beside the mapped cells."""
 
-    Attributes
-    ----------
-    report
-        An ``.html`` page about the mapping, for people who do not code.
-    lineage_genes
-        A ``.csv`` or ``.tsv`` of how each gene changes along each lineage, in the atlas and in the
-        queries' own counts.
-    """
-
-    report: Path | None = None
+    report: Path | None = None  # an ``.html`` page about the mapping, for people who do not code
+    # a ``.csv`` or ``.tsv`` of how each gene changes along each lineage, in the atlas and in the
+    # queries' own counts
     lineage_genes: Path | None = None
 
     @property
@@ -263,8 +248,8 @@ def summary(
     assert isinstance(tally, Tally)
     return Summary(
         n_cells=tally.n_cells,
-        calls=tally.calls,
-        quality=tally.quality,
+        calls=_most_first(tally.calls, tally.by_call.tolist()),
+        quality=_most_first(tally.quality, tally.quality.values()),
         mean_prob=tally.mean_prob,
         genes=[query.genes for query in queries],
         counts_from=[query.counts_from for query in queries],
@@ -275,6 +260,11 @@ def summary(
         report=None if beside.report is None else str(beside.report),
         lineage_genes=None if beside.lineage_genes is None else str(beside.lineage_genes),
     )
+
+
+def _most_first(names: Iterable[str], cells: Iterable[int]) -> dict[str, int]:
+    pairs = sorted(zip(names, cells, strict=True), key=lambda pair: -pair[1])
+    return {name: n for name, n in pairs if n}
 
 
 def _joined(streams: list[Stream]) -> Iterator[tuple[Stream, MappedBlock]]:

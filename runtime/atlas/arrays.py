@@ -21,33 +21,17 @@ EXACT_BELOW = 20_000
 
 @dataclass(frozen=True, slots=True)
 class ArraySpec:
-    """An array, or an output of the encoder.
+    """An array, or an output of the encoder."""
 
-    Attributes
-    ----------
-    name
-        ``arrays/<name>.npy``, or the output.
-    dtype
-        As numpy names it; little-endian.
-    shape
-        Extents: those of `extents`, numbers, and others that are the same wherever their name
-        comes again.
-    meaning
-        In words.
-    when
-        Which atlases have it.
-    above
-        Its numbers are.
-    least, below
-        Its codes: from `least` on, and fewer than this extent says.
-    """
-
-    name: str
-    dtype: str
+    name: str  # ``arrays/<name>.npy``, or the output
+    dtype: str  # as numpy names it; little-endian
+    # extents: those of `extents`, numbers, and others that are the same wherever their name comes
+    # again
     shape: Shape
     meaning: str
-    when: When
-    above: float = -math.inf
+    when: When  # which atlases have it
+    above: float = -math.inf  # its numbers are above this
+    # its codes: from `least` on, and fewer than this extent says
     least: int = 0
     below: str = ""
 
@@ -110,8 +94,6 @@ def first_misfit(
 
     Parameters
     ----------
-    manifest
-        Of the atlas.
     found
         Type and shape of each array, by name.
     """

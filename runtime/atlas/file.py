@@ -44,22 +44,10 @@ _MOST_MEMBERS = 1000
 
 @dataclass(frozen=True, slots=True)
 class AtlasFile:
-    """An open atlas file whose seal, hashes and members have been checked.
+    """An open atlas file whose seal, hashes and members have been checked."""
 
-    Attributes
-    ----------
-    path
-        Where it lies.
-    sha256
-        Of the whole file, hexadecimal.
-    format_version
-        Of the file.
-    manifest
-        What it says of itself.
-    """
-
-    path: Path
-    sha256: str
+    path: Path  # where it lies
+    sha256: str  # of the whole file, hexadecimal
     format_version: int
     manifest: Manifest
     _members: dict[str, memoryview] = field(repr=False)

@@ -14,21 +14,12 @@ from cellport.runtime.errors import AtlasError
 
 @dataclass(frozen=True, slots=True)
 class LabelTree:
-    """A forest over the labels.
+    """A forest over the labels."""
 
-    Attributes
-    ----------
-    nodes
-        The labels in the atlas's order, then the groups above them.
-    members
-        float32 [labels, nodes], 1 where the label is the node or lies below it.
-    path
-        int32 [labels, depth], positions in `nodes`: the label itself, its parent, and so on;
-        the last one repeats to the end.
-    """
-
-    nodes: tuple[str, ...]
-    members: NDArray[np.float32]
+    nodes: tuple[str, ...]  # the labels in the atlas's order, then the groups above them
+    members: NDArray[np.float32]  # [labels, nodes], 1 where the label is the node or lies below it
+    # [labels, depth], positions in `nodes`: the label itself, its parent, and so on; the last one
+    # repeats to the end
     path: NDArray[np.int32]
 
 
@@ -71,8 +62,6 @@ def call_deepest(tree: LabelTree, prob: NDArray[np.float32], threshold: float) -
 
     Parameters
     ----------
-    tree
-        Of the labels.
     prob
         float32 [cells, labels], calibrated.
     threshold

@@ -28,67 +28,37 @@ _KNOWN = texts("format.known")
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """How raw counts become the values that the features are made of.
+    """How raw counts become the values that the features are made of."""
 
-    Attributes
-    ----------
-    library
-        What a cell's counts are divided by: their sum over the genes of the ``panel``, over all
-        genes of the ``query``, or nothing (``none``).
-    target
-        Counts that a cell is scaled to; None where its library is ``none``.
-    log1p
-        Whether log(1 + x) is taken.
-    centre
-        Whether ``gene_mean`` is taken off.
-    scale
-        Whether values are divided by a standard deviation.
-    cap
-        Whether values above ``gene_cap`` are set to it, before they are centred.
-    """
-
+    # what a cell's counts are divided by: their sum over the genes of the ``panel``, over all genes
+    # of the ``query``, or nothing (``none``)
     library: Library
-    target: float | None
-    log1p: bool
-    centre: bool
-    scale: bool
-    cap: bool
+    target: float | None  # counts that a cell is scaled to; None where its library is ``none``
+    log1p: bool  # whether log(1 + x) is taken
+    centre: bool  # whether ``gene_mean`` is taken off
+    scale: bool  # whether values are divided by a standard deviation
+    cap: bool  # whether values above ``gene_cap`` are set to it, before they are centred
 
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """How far label probabilities can be taken at their word.
+    """How far label probabilities can be taken at their word."""
 
-    Attributes
-    ----------
-    state
-        What they were calibrated on: batches left out of training, cells held out of it, or
-        nothing.
-    softness
-        Log-odds x of a best label above one half were made x / (1 + softness x).
-    """
-
+    # what they were calibrated on: batches left out of training, cells held out of it, or nothing
     state: CalibrationState
+    # log-odds x of a best label above one half were made x / (1 + softness x)
     softness: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """How labels are answered.
+    """How labels are answered."""
 
-    Attributes
-    ----------
-    kind
-        ``softmax``: probabilities that sum to 1; ``sigmoids``: one a label, each by itself;
-        ``prototypes``: the nearest one; ``none``: an atlas without labels.
-    calibration
-        Of the probabilities.
-    set_prob
-        Least probability at which each label enters a cell's label set.
-    """
-
+    # ``softmax``: probabilities that sum to 1; ``sigmoids``: one a label, each by itself;
+    # ``prototypes``: the nearest one; ``none``: an atlas without labels
     kind: HeadKind
-    calibration: Calibration
+    calibration: Calibration  # of the probabilities
+    # least probability at which each label enters a cell's label set
     set_prob: tuple[float, ...] = ()
 
 
@@ -105,24 +75,14 @@ class Thresholds:
 
 @dataclass(frozen=True, slots=True)
 class TrajectoryGraph:
-    """The trajectory as a graph, directed away from its roots.
+    """The trajectory as a graph, directed away from its roots."""
 
-    Attributes
-    ----------
-    milestones
-        Names of the roots, branchings and ends. The far side of a circle is there twice.
-    edges
-        Positions in `milestones` that each edge leads from and to.
-    terminals
-        Positions in `milestones` of the terminal states, after which lineages are named.
-    root_from
-        How each root was found, in words.
-    """
-
+    # names of the roots, branchings and ends. The far side of a circle is there twice
     milestones: tuple[str, ...]
-    edges: tuple[tuple[int, int], ...]
+    edges: tuple[tuple[int, int], ...]  # positions in `milestones` that each edge leads from and to
+    # positions in `milestones` of the terminal states, after which lineages are named
     terminals: tuple[int, ...]
-    root_from: tuple[str, ...] = ()
+    root_from: tuple[str, ...] = ()  # how each root was found, in words
 
     @property
     def edge_names(self) -> tuple[str, ...]:
@@ -140,220 +100,101 @@ class TrajectoryGraph:
 
 @dataclass(frozen=True, slots=True)
 class Structure:
-    """What cells are placed in.
+    """What cells are placed in."""
 
-    Attributes
-    ----------
-    clusters
-        Names of the reference's clusters.
-    trajectory
-        The course of its cells; None where there is none.
-    no_trajectory
-        Why there is none, in words.
-    """
-
-    clusters: tuple[str, ...]
-    trajectory: TrajectoryGraph | None = None
-    no_trajectory: str = ""
+    clusters: tuple[str, ...]  # names of the reference's clusters
+    trajectory: TrajectoryGraph | None = None  # the course of its cells; None where there is none
+    no_trajectory: str = ""  # why there is none, in words
 
 
 @dataclass(frozen=True, slots=True)
 class LabelScore:
-    """How often held-out cells of a label were given it.
+    """How often held-out cells of a label were given it."""
 
-    Attributes
-    ----------
-    cells
-        How many there were.
-    recall
-        Share of them that were given that label.
-    """
-
-    cells: int
-    recall: float
+    cells: int  # how many there were
+    recall: float  # share of them that were given that label
 
 
 @dataclass(frozen=True, slots=True)
 class ReliabilityBin:
-    """Held-out cells by the probability of their label.
+    """Held-out cells by the probability of their label."""
 
-    Attributes
-    ----------
-    low
-        Least probability.
-    high
-        Largest one.
-    cells
-        How many.
-    confidence
-        Mean probability.
-    accuracy
-        Share whose label was right.
-    """
-
-    low: float
-    high: float
-    cells: int
-    confidence: float
-    accuracy: float
+    low: float  # least probability
+    high: float  # largest one
+    cells: int  # how many
+    confidence: float  # mean probability
+    accuracy: float  # share whose label was right
 
 
 @dataclass(frozen=True, slots=True)
 class SetScores:
-    """What label sets promise, and held on held-out cells.
+    """What label sets promise, and held on held-out cells."""
 
-    Attributes
-    ----------
-    level
-        Share of cells whose set is to hold their label.
-    coverage
-        That share of held-out cells.
-    mean_size
-        Labels in a set of theirs.
-    coverage_degraded
-        That share of the same cells made shallow and short of genes.
-    mean_size_degraded
-        Labels in a set of theirs.
-    """
-
-    level: float
-    coverage: float
-    mean_size: float
-    coverage_degraded: float
-    mean_size_degraded: float
+    level: float  # share of cells whose set is to hold their label
+    coverage: float  # that share of held-out cells
+    mean_size: float  # labels in a set of theirs
+    coverage_degraded: float  # that share of the same cells made shallow and short of genes
+    mean_size_degraded: float  # labels in a set of theirs
 
 
 @dataclass(frozen=True, slots=True)
 class HeldOut:
-    """How good labels were on reference cells that the model had not seen.
+    """How good labels were on reference cells that the model had not seen."""
 
-    Attributes
-    ----------
-    by
-        Whether whole batches were left out, or cells of the batches trained on.
-    cells
-        How many were judged.
-    accuracy
-        Share whose label was right.
-    macro_f1
-        Mean F1 over labels.
-    ece
-        Expected calibration error.
-    by_label
-        Scores of each label that had held-out cells.
-    reliability
-        Cells by the probability of their label.
-    sets
-        What label sets held.
-    """
-
+    # whether whole batches were left out, or cells of the batches trained on
     by: Literal["batch", "cell"]
-    cells: int
-    accuracy: float
-    macro_f1: float
-    ece: float
-    by_label: dict[str, LabelScore]
-    reliability: tuple[ReliabilityBin, ...]
-    sets: SetScores | None = None
+    cells: int  # how many were judged
+    accuracy: float  # share whose label was right
+    macro_f1: float  # mean F1 over labels
+    ece: float  # expected calibration error
+    by_label: dict[str, LabelScore]  # scores of each label that had held-out cells
+    reliability: tuple[ReliabilityBin, ...]  # cells by the probability of their label
+    sets: SetScores | None = None  # what label sets held
 
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """Where an atlas comes from; nothing that maps depends on it.
+    """Where an atlas comes from; nothing that maps depends on it."""
 
-    Attributes
-    ----------
-    created
-        Day, ``2026-11-28``.
-    made_by
-        Program and version.
-    cells
-        Reference cells that it was trained on.
-    source
-        Where the reference's counts came from; empty where not stated.
-    authors
-        Who made the reference.
-    licence
-        Of the atlas.
-    attribution
-        What whoever passes the atlas on has to say.
-    converted_from
-        What model of another tool it was made of; empty for one that was trained.
-    training
-        Settings and findings of the training, in any shape.
-    """
-
-    created: str
-    made_by: str
-    cells: int
-    source: str = ""
-    authors: str = ""
-    licence: str = ""
-    attribution: str = ""
+    created: str  # day, ``2026-11-28``
+    made_by: str  # program and version
+    cells: int  # reference cells that it was trained on
+    source: str = ""  # where the reference's counts came from; empty where not stated
+    authors: str = ""  # who made the reference
+    licence: str = ""  # of the atlas
+    attribution: str = ""  # what whoever passes the atlas on has to say
+    # what model of another tool it was made of; empty for one that was trained
     converted_from: str = ""
+    # settings and findings of the training, in any shape
     training: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What an atlas says of itself.
+    """What an atlas says of itself."""
 
-    Attributes
-    ----------
-    name
-        Of the atlas.
-    organism
-        ``human``, ``mouse`` or empty.
-    panel
-        The genes that it reads, in the order of ``encoder.onnx``'s input.
-    input
-        Counts to values.
-    fill
-        What stands for a gene that a query did not measure: what a ``factors`` model of the
-        genes expects, the gene's ``mean``, or ``zero``.
-    n_latent
-        Width of the latent.
-    answers
-        Outputs of ``encoder.onnx``, in order.
-    labels
-        Names of the labels; none for an atlas without.
-    parents
-        The label tree: the parent of each label or group of labels that has one.
-    head
-        How labels are answered.
-    batches
-        Names, in the order of ``decoder.onnx``'s input.
-    thresholds
-        Numbers that decide calls and flags.
-    structure
-        Clusters and trajectory; None without.
-    held_out
-        How good the labels are; None where no labelled cell could be held out.
-    provenance
-        Where it comes from.
-    minimum_runtime
-        Oldest cellport that can map with this atlas.
-    requires
-        What it uses of the format beyond its first version: name, and the cellport version from
-        which on that is known.
-    """
-
-    name: str
-    organism: str
-    panel: Panel
-    input: Input
+    name: str  # of the atlas
+    organism: str  # ``human``, ``mouse`` or empty
+    panel: Panel  # the genes that it reads, in the order of ``encoder.onnx``'s input
+    input: Input  # counts to values
+    # what stands for a gene that a query did not measure: what a ``factors`` model of the genes
+    # expects, the gene's ``mean``, or ``zero``
     fill: Fill
-    n_latent: int
-    answers: tuple[str, ...]
-    labels: tuple[str, ...]
+    n_latent: int  # width of the latent
+    answers: tuple[str, ...]  # outputs of ``encoder.onnx``, in order
+    labels: tuple[str, ...]  # names of the labels; none for an atlas without
+    # the label tree: the parent of each label or group of labels that has one
     parents: dict[str, str]
-    head: Head
-    batches: tuple[str, ...]
-    thresholds: Thresholds
-    structure: Structure | None
+    head: Head  # how labels are answered
+    batches: tuple[str, ...]  # names, in the order of ``decoder.onnx``'s input
+    thresholds: Thresholds  # numbers that decide calls and flags
+    structure: Structure | None  # clusters and trajectory; None without
+    # how good the labels are; None where no labelled cell could be held out
     held_out: HeldOut | None
-    provenance: Provenance
-    minimum_runtime: str = "0.1.0"
+    provenance: Provenance  # where it comes from
+    minimum_runtime: str = "0.1.0"  # oldest cellport that can map with this atlas
+    # what it uses of the format beyond its first version: name, and the cellport version from which
+    # on that is known
     requires: dict[str, str] = field(default_factory=dict)
 
     @property

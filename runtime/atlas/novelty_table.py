@@ -16,25 +16,15 @@ ARRAYS = ("novelty_p", "novelty_share", "novelty_depth", "novelty_score")
 
 @dataclass(frozen=True, slots=True)
 class NoveltyTable:
-    """Scores that held-out reference cells reach, by depth and by share of genes measured.
+    """Scores that held-out reference cells reach, by depth and by share of genes measured."""
 
-    Attributes
-    ----------
-    p
-        float32 [levels], descending from 1: share of held-out cells at or above a score;
-        extrapolated where it is below what their number can show.
-    share
-        float32 [shares], ascending shares of the panel genes measured.
-    depth
-        float32 [shares, bins], ascending log1p of the counts over the measured panel genes.
-    score
-        float32 [shares, bins, levels], ascending along levels.
-    """
-
+    # [levels], descending from 1: share of held-out cells at or above a score; extrapolated where
+    # it is below what their number can show
     p: NDArray[np.float32]
-    share: NDArray[np.float32]
+    share: NDArray[np.float32]  # [shares], ascending shares of the panel genes measured
+    # [shares, bins], ascending log1p of the counts over the measured panel genes
     depth: NDArray[np.float32]
-    score: NDArray[np.float32]
+    score: NDArray[np.float32]  # [shares, bins, levels], ascending along levels
 
 
 def read_novelty_table(atlas: AtlasFile) -> NoveltyTable:
@@ -65,8 +55,6 @@ def novelty_p_values(
 
     Parameters
     ----------
-    table
-        Of the atlas.
     score
         float [n], from the encoder.
     library

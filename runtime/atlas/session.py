@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, redirect_stdout
 from types import ModuleType
 from typing import Any, Literal, get_args
 
@@ -13,12 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cellport.runtime.base.processors import available_threads
-from cellport.runtime.errors import (
-    AtlasError,
-    InputError,
-    MissingDependencyError,
-    first_line,
-)
+from cellport.runtime.errors import AtlasError, InputError, MissingDependencyError, first_line
 
 Device = Literal["auto", "cpu", "cuda"]
 # how far two runs of one graph may differ, between machines or from PyTorch
@@ -75,10 +70,6 @@ def open_session(
     threads
         Of the CPU provider; all processors when None.
 
-    Returns
-    -------
-    onnxruntime.InferenceSession
-
     Raises
     ------
     AtlasError
@@ -99,7 +90,7 @@ def open_session(
     options.add_session_config_entry("session.load_model_format", "ONNX")
     providers = _providers(ort, device)
     try:
-        with _silent_stderr(enabled=len(providers) > 1):
+        with _silent_stderr() if len(providers) > 1 else nullcontext():
             session = ort.InferenceSession(bytes(graph), options, providers=providers)
     except Exception as error:  # noqa: BLE001 - onnxruntime has a dozen unrelated classes
         raise AtlasError(
@@ -143,17 +134,14 @@ def _providers(ort: ModuleType, device: Device) -> list[str]:
         return ["CPUExecutionProvider"]
     if hasattr(ort, "preload_dlls"):
         # the CUDA and cuDNN wheels, when installed, lie where the loader does not look
-        with _silent_stderr(enabled=True), _silent_stdout():
+        with _silent_stderr(), open(os.devnull, "w") as null, redirect_stdout(null):
             ort.preload_dlls()
     return ["CUDAExecutionProvider", "CPUExecutionProvider"]
 
 
 @contextmanager
-def _silent_stderr(*, enabled: bool) -> Iterator[None]:
+def _silent_stderr() -> Iterator[None]:
     """Hide what the provider's C++ code prints while it falls back to the CPU."""
-    if not enabled:
-        yield
-        return
     sys.stderr.flush()
     try:
         saved = os.dup(2)
@@ -168,11 +156,3 @@ def _silent_stderr(*, enabled: bool) -> Iterator[None]:
         os.dup2(saved, 2)
         os.close(saved)
         os.close(null)
-
-
-@contextmanager
-def _silent_stdout() -> Iterator[None]:
-    from contextlib import redirect_stdout
-
-    with open(os.devnull, "w") as null, redirect_stdout(null):
-        yield

@@ -189,8 +189,6 @@ def gene_changes(
 
     Parameters
     ----------
-    trajectory
-        Of the atlas.
     genes
         object [genes], names of the panel genes.
     lineage

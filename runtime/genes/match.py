@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,38 +22,22 @@ _MINIMUM, _MISSING_NAMED = number("genes.minimum"), whole("genes.missing_named")
 
 @dataclass(frozen=True, slots=True)
 class GeneMatch:
-    """Which query gene feeds which panel gene.
+    """Which query gene feeds which panel gene."""
 
-    Attributes
-    ----------
-    panel_column
-        int32 [n_query_genes], position in the panel, -1 for a gene the panel does not use.
-        Query genes with the same position are to be summed.
-    measured
-        bool [n_panel], whether the query has the panel gene.
-    column
-        Which of the query's gene name columns was used.
-    organism
-        Organism that the names of the query point to, None where they do not say.
-    by_rule
-        Number of panel genes matched by each rule, in the order the rules were tried.
-    n_duplicated
-        Query genes that are added to another one of the same gene.
-    ambiguous, missing
-        Names of panel genes that several query names could mean, and of all genes not matched.
-    warnings
-        What the user should know, one plain sentence each.
-    """
-
+    # [n_query_genes], position in the panel, -1 for a gene the panel does not use. Query genes with
+    # the same position are to be summed
     panel_column: NDArray[np.int32]
-    measured: NDArray[np.bool_]
-    column: str
+    measured: NDArray[np.bool_]  # [n_panel], whether the query has the panel gene
+    column: str  # which of the query's gene name columns was used
+    # organism that the names of the query point to, None where they do not say
     organism: str | None
+    # number of panel genes matched by each rule, in the order the rules were tried
     by_rule: dict[str, int]
-    n_duplicated: int
+    n_duplicated: int  # query genes that are added to another one of the same gene
+    # names of panel genes that several query names could mean, and of all genes not matched
     ambiguous: tuple[str, ...]
     missing: tuple[str, ...]
-    warnings: tuple[str, ...]
+    warnings: tuple[str, ...]  # what the user should know, one plain sentence each
 
     @property
     def share(self) -> float:
@@ -105,8 +89,6 @@ def match_genes(
     ----------
     gene_columns
         Candidate gene names, object arrays of str [n_query_genes] by column name.
-    panel
-        The atlas's genes.
     organism
         The atlas's organism (``"human"``, ``"mouse"``, ...); None where it is not known.
     minimum
@@ -216,7 +198,7 @@ def _match_column(column: str, names: list[str], panel: Panel) -> _Match:
 
 
 def _positions(
-    panel: Panel, measured: NDArray[np.bool_], panel_keys: Callable[[str, str], Iterator[str]]
+    panel: Panel, measured: NDArray[np.bool_], panel_keys: Callable[[str, str], list[str]]
 ) -> dict[str | None, int]:
     """Map the keys of the panel genes still unmatched to their positions, each key unique."""
     positions: dict[str | None, int] = {}

@@ -10,18 +10,10 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """The genes an atlas reads, in the order of the encoder's input.
+    """The genes an atlas reads, in the order of the encoder's input."""
 
-    Attributes
-    ----------
-    symbols
-        Symbol of each gene; ``""`` where unknown.
-    ensembl
-        Ensembl id of each gene; ``""`` where unknown.
-    """
-
-    symbols: tuple[str, ...]
-    ensembl: tuple[str, ...]
+    symbols: tuple[str, ...]  # symbol of each gene; ``""`` where unknown
+    ensembl: tuple[str, ...]  # Ensembl id of each gene; ``""`` where unknown
 
     @property
     def n_genes(self) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from cellport.runtime.decisions import text
@@ -24,56 +24,24 @@ class Rule:
     """
 
     name: str
-    panel_keys: Callable[[str, str], Iterator[str]]
+    panel_keys: Callable[[str, str], list[str]]
     query_keys: Callable[[list[str]], Keys]
     same_gene: bool = False
-
-
-def _symbol(symbol: str, ensembl: str) -> Iterator[str]:
-    yield symbol
-
-
-def _id(symbol: str, ensembl: str) -> Iterator[str]:
-    yield ensembl
-
-
-def _bare_id(symbol: str, ensembl: str) -> Iterator[str]:
-    yield _without_version(ensembl)
-
-
-def _symbol_and_bare_id(symbol: str, ensembl: str) -> Iterator[str]:
-    yield symbol
-    yield _without_version(ensembl)
-
-
-def _folded(symbol: str, ensembl: str) -> Iterator[str]:
-    yield symbol.casefold()
-    yield _without_version(ensembl).casefold()
-
-
-def _r_symbol(symbol: str, ensembl: str) -> Iterator[str]:
-    name = _NOT_IN_R_NAMES.sub(".", symbol)
-    yield name
-    if name and not name[0].isalpha():
-        yield f"X{name}"
 
 
 def _without_version(name: str) -> str:
     return name.partition(".")[0] if name.startswith("ENS") else name
 
 
-def _as_is(names: list[str]) -> Keys:
-    return list(names)
+def _r_names(symbol: str) -> list[str]:
+    name = _NOT_IN_R_NAMES.sub(".", symbol)
+    return [name, f"X{name}"] if name and not name[0].isalpha() else [name]
 
 
 def _unversioned_keys(names: list[str]) -> Keys:
     return [
         name.partition(".")[0] if name[:3] == "ENS" and "_" not in name else None for name in names
     ]
-
-
-def _folded_keys(names: list[str]) -> Keys:
-    return [name.casefold() for name in names]
 
 
 def _unprefixed_keys(names: list[str]) -> Keys:
@@ -107,11 +75,28 @@ def _r_keys(names: list[str]) -> Keys:
 
 
 RULES = (
-    Rule("symbol", _symbol, _as_is),
-    Rule("Ensembl id", _id, _as_is),
-    Rule("Ensembl id without version", _bare_id, _unversioned_keys, same_gene=True),
-    Rule("letter case", _folded, _folded_keys),
-    Rule("genome prefix", _symbol_and_bare_id, _unprefixed_keys),
-    Rule("Ensembl id within the name", _bare_id, _id_in_name_keys),
-    Rule("R names", _r_symbol, _r_keys),
+    Rule("symbol", lambda symbol, _: [symbol], list),
+    Rule("Ensembl id", lambda _, ensembl: [ensembl], list),
+    Rule(
+        "Ensembl id without version",
+        lambda _, ensembl: [_without_version(ensembl)],
+        _unversioned_keys,
+        same_gene=True,
+    ),
+    Rule(
+        "letter case",
+        lambda symbol, ensembl: [symbol.casefold(), _without_version(ensembl).casefold()],
+        lambda names: [name.casefold() for name in names],
+    ),
+    Rule(
+        "genome prefix",
+        lambda symbol, ensembl: [symbol, _without_version(ensembl)],
+        _unprefixed_keys,
+    ),
+    Rule(
+        "Ensembl id within the name",
+        lambda _, ensembl: [_without_version(ensembl)],
+        _id_in_name_keys,
+    ),
+    Rule("R names", lambda symbol, _: _r_names(symbol), _r_keys),
 )

@@ -38,13 +38,7 @@ from cellport.runtime.mapping.result import Mapping
 
 
 class Atlas:
-    """A reference atlas, ready to map.
-
-    Parameters
-    ----------
-    file
-        The open, checked atlas file.
-    """
+    """A reference atlas, ready to map."""
 
     def __init__(self, file: AtlasFile) -> None:
         self.file = file
@@ -89,10 +83,6 @@ class Atlas:
             (`cellport.runtime.mapping.gather.GATHERERS`); a report shows all of it.
         **changes
             Single options by name: ``layer="counts"``.
-
-        Returns
-        -------
-        Mapping
 
         Raises
         ------

@@ -23,19 +23,7 @@ def decode_latent(
 ) -> NDArray[np.float32]:
     """Decode in one batch, or in all of them for the mean; as `Atlas.decode` says.
 
-    Parameters
-    ----------
-    session
-        Of ``decoder.onnx``.
-    manifest
-        Of the atlas.
-    latent, batch, library
-        As `Atlas.decode` takes them.
-
-    Raises
-    ------
-    InputError
-        No such batch, a latent of another width, or a library of another length.
+    `session` is of ``decoder.onnx``.
     """
     latent = np.ascontiguousarray(latent, dtype=np.float32)
     names = manifest.batches

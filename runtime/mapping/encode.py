@@ -25,23 +25,13 @@ from cellport.runtime.sources.block import CountBlock
 
 @dataclass(frozen=True, slots=True)
 class EncodedCells:
-    """What the encoder says of a block of cells.
+    """What the encoder says of a block of cells."""
 
-    Attributes
-    ----------
-    start
-        Position of the first cell in its query.
-    answers
-        Outputs of the graph: ``latent`` float32 [n, latent], ``label_prob`` [n, labels], ...
-    library
-        float64 [n], counts over the panel genes.
-    threads, pool
-        Over which further work on these cells may be spread.
-    """
-
-    start: int
+    start: int  # position of the first cell in its query
+    # outputs of the graph: ``latent`` float32 [n, latent], ``label_prob`` [n, labels], ...
     answers: dict[str, NDArray[np.float32]]
-    library: NDArray[np.float64]
+    library: NDArray[np.float64]  # [n], counts over the panel genes
+    # over which further work on these cells may be spread
     threads: int = 1
     pool: Executor | None = None
 
@@ -54,17 +44,13 @@ class EncodedCells:
 def query_basis(
     atlas: AtlasFile, panel_column: NDArray[np.int32], measured: NDArray[np.bool_]
 ) -> QueryBasis:
-    """Fit the basis of the linear features to the genes of one query.
+    """Fit the basis of the linear features to the genes of one query, once for all its cells.
 
-    Missing genes stand at what the measured ones make most likely, and take no part in the library
-    size, which is scaled to the share of a reference cell's counts that the measured genes hold:
-    the same sum as in ``encoder.onnx`` with NaN for the missing genes. What is expected of a
-    gene is linear in the others, so its weights are added to theirs, once for a query.
+    It gives the same sum as ``encoder.onnx`` with NaN for the missing genes; how is said by
+    `cellport.kernels.features.prepare_measured`.
 
     Parameters
     ----------
-    atlas
-        The open atlas.
     panel_column
         int32 [query genes], position in the panel or -1.
     measured
@@ -80,18 +66,9 @@ def query_basis(
 def encode_block(
     block: CountBlock, basis: QueryBasis, tail: Any, threads: int, pool: Executor | None
 ) -> EncodedCells:
-    """Run one block of cells through the features and the rest of the encoder.
+    """Run raw counts in the query's gene order through the features and the rest of the encoder.
 
-    Parameters
-    ----------
-    block
-        Raw counts in the query's gene order.
-    basis
-        From `query_basis`.
-    tail
-        Session of ``encoder_tail.onnx``.
-    threads, pool
-        Over which the features are spread; the answers do not depend on them.
+    `tail` is a session of ``encoder_tail.onnx``. The answers do not depend on the threads.
     """
     features, library = linear_features(
         basis, block.indptr, block.indices, block.data, threads=threads, pool=pool

@@ -24,63 +24,29 @@ from cellport.runtime.sources import CountBlock, CountSource
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """A query being mapped, block by block.
+    """A query being mapped, block by block."""
 
-    Attributes
-    ----------
-    schema
-        Columns of the result.
-    n_cells
-        Cells that will be mapped.
-    genes
-        Which panel genes the query has.
-    gene_names
-        object [query genes], the query's own names, from the column that matched.
-    facts
-        What the result says of the query.
-    atlas_facts
-        What it says of the atlas and the options, by key.
-    device
-        ``cpu`` or ``cuda``.
-    gpu_build
-        Whether ONNX Runtime is the GPU build, which uses the CPU where it finds no card.
-    blocks
-        The mapped cells, in order; reading happens while it is consumed.
-    """
-
-    schema: Schema
-    n_cells: int
-    genes: GeneMatch
+    schema: Schema  # columns of the result
+    n_cells: int  # cells that will be mapped
+    genes: GeneMatch  # which panel genes the query has
+    # [query genes], the query's own names, from the column that matched
     gene_names: NDArray[np.object_]
-    facts: QueryFacts
-    atlas_facts: dict[str, Any]
-    device: str
+    facts: QueryFacts  # what the result says of the query
+    atlas_facts: dict[str, Any]  # what it says of the atlas and the options, by key
+    device: str  # ``cpu`` or ``cuda``
+    # whether ONNX Runtime is the GPU build, which uses the CPU where it finds no card
     gpu_build: bool
+    # the mapped cells, in order; reading happens while it is consumed
     blocks: Iterator[MappedBlock]
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """What was repaired, chosen or is doubtful, a sentence each."""
-        return self.facts.notes
 
 
 @dataclass(frozen=True, slots=True)
 class Pipeline:
-    """Everything that maps the cells of one query.
-
-    Attributes
-    ----------
-    query
-        Opened.
-    setting
-        What the annotators were prepared from.
-    annotators
-        What adds columns, in their order.
-    """
+    """Everything that maps the cells of one query."""
 
     query: Query
-    setting: Setting
-    annotators: tuple[Annotator, ...]
+    setting: Setting  # what the annotators were prepared from
+    annotators: tuple[Annotator, ...]  # what adds columns, in their order
 
     @property
     def schema(self) -> Schema:
@@ -99,16 +65,9 @@ class Pipeline:
         return facts_of(self.annotators)
 
     def blocks(self, tail: Any, threads: int, start: int, stop: int) -> Iterator[MappedBlock]:
-        """Map the cells ``start:stop``; closes the query at the end.
+        """Map the cells ``start:stop`` with a session of ``encoder_tail.onnx``.
 
-        Parameters
-        ----------
-        tail
-            Session of ``encoder_tail.onnx``.
-        threads
-            Processors to use.
-        start, stop
-            Positions in the query.
+        The query is closed at the end.
         """
         genes, how = self.query.genes, self.setting.options
         basis = query_basis(self.setting.atlas, genes.panel_column, genes.measured)

@@ -19,19 +19,7 @@ def provenance(
     onnxruntime_version: str,
     seconds: float,
 ) -> dict[str, Any]:
-    """Return ``uns`` for queries mapped on an atlas.
-
-    Parameters
-    ----------
-    atlas
-        That they were mapped on.
-    queries
-        What is known of each.
-    atlas_facts
-        What the annotators say, by key.
-    device, onnxruntime_version, seconds
-        Of the mapping.
-    """
+    """Return ``uns`` for queries mapped on an atlas; `atlas_facts` are what annotators say."""
     reports = [query.genes for query in queries]
     return {
         "cellport": {

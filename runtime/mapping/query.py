@@ -16,40 +16,20 @@ from cellport.runtime.sources import CountSource, open_source
 
 @dataclass(frozen=True, slots=True)
 class QueryFacts:
-    """What is known of a query before its cells are mapped.
+    """What is known of a query before its cells are mapped."""
 
-    Attributes
-    ----------
-    counts_from
-        File and field that the counts are read from.
-    n_cells
-        In the query.
-    notes
-        What was repaired, chosen or is doubtful, a sentence each.
-    genes
-        Gene matching report.
-    """
-
-    counts_from: str
-    n_cells: int
-    notes: tuple[str, ...]
-    genes: dict[str, Any]
+    counts_from: str  # file and field that the counts are read from
+    n_cells: int  # in the query
+    notes: tuple[str, ...]  # what was repaired, chosen or is doubtful, a sentence each
+    genes: dict[str, Any]  # gene matching report
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """An opened query.
+    """An opened query."""
 
-    Attributes
-    ----------
-    source
-        Its counts; closed by whoever opened it.
-    genes
-        Which panel genes it has.
-    """
-
-    source: CountSource
-    genes: GeneMatch
+    source: CountSource  # its counts; closed by whoever opened it
+    genes: GeneMatch  # which panel genes it has
 
     @property
     def gene_names(self) -> NDArray[np.object_]:
@@ -65,15 +45,6 @@ class Query:
 
 def open_query(query: Any, manifest: Manifest, how: MapOptions) -> Query:
     """Find a query's counts and match its genes, and map nothing yet.
-
-    Parameters
-    ----------
-    query
-        A path, an AnnData, or a matrix with names; as `Atlas.map` takes it.
-    manifest
-        Of the atlas.
-    how
-        Where the counts are, and which genes are enough.
 
     Raises
     ------

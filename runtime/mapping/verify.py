@@ -16,18 +16,10 @@ from cellport.runtime.sources.block import CountBlock
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One comparison.
+    """One comparison."""
 
-    Attributes
-    ----------
-    name
-        What was compared, in words.
-    difference
-        Largest absolute difference, relative where values exceed 1.
-    """
-
-    name: str
-    difference: float
+    name: str  # what was compared, in words
+    difference: float  # largest absolute difference, relative where values exceed 1
 
     @property
     def passed(self) -> bool:

@@ -62,6 +62,8 @@ def test_the_summary_counts_what_was_written(atlas: Atlas, save: Any, tmp_path: 
     assert summary.calls == dict(Counter(obs["cellport_call"]))
     assert list(summary.calls.values()) == sorted(summary.calls.values(), reverse=True)
     assert summary.quality == dict(Counter(obs["cellport_qc"]))
+    for counts in (summary.calls, summary.quality):
+        assert list(counts.values()) == sorted(counts.values(), reverse=True)
     assert summary.mean_prob == pytest.approx(obs["cellport_prob"].mean(), rel=1e-5)
     assert [report["n_matched"] for report in summary.genes] == [100, 100]
     assert summary.counts_from == [f"{save(0, 100)}, X", f"{save(100, 240)}, X"]

@@ -20,52 +20,30 @@ Made = TypeVar("Made")
 
 @dataclass(frozen=True, slots=True)
 class Annotator:
-    """Adds columns and matrices to blocks of encoded cells.
+    """Adds columns and matrices to blocks of encoded cells."""
 
-    Attributes
-    ----------
-    schema
-        What it adds.
-    annotate
-        Encoded cells to the columns and matrices of the schema, by name.
-    notes
-        What the user should know before cells are mapped, a sentence each.
-    facts
-        What ``uns["cellport"]`` says of it, by key.
-    """
-
-    schema: Schema
+    schema: Schema  # what it adds
+    # encoded cells to the columns and matrices of the schema, by name
     annotate: Callable[[EncodedCells], dict[str, NDArray[Any]]]
+    # what the user should know before cells are mapped, a sentence each
     notes: tuple[str, ...] = ()
+    # what ``uns["cellport"]`` says of it, by key
     facts: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What annotators are prepared from.
-
-    Attributes
-    ----------
-    atlas
-        The open atlas file.
-    options
-        How to map.
-    decode
-        Latent float [n, latent] and a batch (None for the mean over all) to expected counts per
-        10,000, float32 [n, genes].
-    made
-        What is costly to make and the same for every query on this atlas; see `once`.
-    measured_share
-        Share of the panel genes that the query has.
-    queries, query
-        Names of all queries of the result, and the position of this one.
-    """
+    """What annotators are prepared from."""
 
     atlas: AtlasFile
     options: MapOptions
+    # latent float [n, latent] and a batch (None for the mean over all) to expected counts per
+    # 10,000, float32 [n, genes]
     decode: Decode
+    # what is costly to make and the same for every query on this atlas; see `once`
     made: dict[Any, Any]
-    measured_share: float = 1.0
+    measured_share: float = 1.0  # share of the panel genes that the query has
+    # names of all queries of the result, and the position of this one
     queries: tuple[str, ...] = ()
     query: int = 0
 

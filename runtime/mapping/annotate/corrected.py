@@ -29,24 +29,14 @@ _NAMED = 10
 
 @dataclass(frozen=True, slots=True)
 class Correction:
-    """Which genes to decode for each cell, and how far that can be believed.
+    """Which genes to decode for each cell, and how far that can be believed."""
 
-    Attributes
-    ----------
-    genes
-        Names of the genes, as the atlas has them.
-    columns
-        int64 [genes], positions in the panel.
-    batch
-        Batch of the reference that the cells are decoded in; None for the mean over all.
-    batch_share
-        float64 [genes], share of the variance of the decoded values that the reference's batches
-        make rather than its cells.
-    """
-
-    genes: tuple[str, ...]
-    columns: NDArray[np.int64]
+    genes: tuple[str, ...]  # names of the genes, as the atlas has them
+    columns: NDArray[np.int64]  # [genes], positions in the panel
+    # batch of the reference that the cells are decoded in; None for the mean over all
     batch: str | None
+    # [genes], share of the variance of the decoded values that the reference's batches make rather
+    # than its cells
     batch_share: NDArray[np.float64]
 
     @property
@@ -117,17 +107,6 @@ def correct(
 ) -> Correction:
     """Find the genes and measure how far their correction can be believed.
 
-    Parameters
-    ----------
-    atlas
-        The open atlas.
-    wanted
-        Names of genes.
-    batch
-        As in `Correction`.
-    decode
-        Latent and batch to expected counts.
-
     Raises
     ------
     InputError
@@ -144,17 +123,10 @@ def correct(
 def find_genes(wanted: Sequence[str], panel: Panel) -> NDArray[np.int64]:
     """Find genes in a panel by symbol, Ensembl id or, where only one fits, in any letter case.
 
-    Parameters
-    ----------
-    wanted
-        Names; one that comes again is taken once.
-    panel
-        Of the atlas.
-
     Returns
     -------
     ndarray
-        int64 [genes], positions in the panel.
+        int64 [genes], positions in the panel; a name that comes again is taken once.
 
     Raises
     ------
@@ -201,10 +173,6 @@ def measure_batch_share(
         float32 [cells, latent], of the reference; up to 256 at even steps are decoded.
     columns
         int64 [genes], positions in the panel.
-    batches
-        Of the reference.
-    decode
-        Latent and batch to expected counts.
     """
     most = int(np.clip(_MOST_DECODED // max(len(batches), 1), _FEWEST_CELLS, _MOST_CELLS))
     some = latent[:: max(1, -(-len(latent) // most))]

@@ -35,21 +35,12 @@ Search = Callable[
 
 @dataclass(frozen=True, slots=True)
 class NeighborIndex:
-    """The reference cells, ready to be searched.
+    """The reference cells, ready to be searched."""
 
-    Attributes
-    ----------
-    names
-        object [reference cells + 1], their ids; the last is empty, for position -1.
-    labels
-        Likewise, their labels; empty where unknown.
-    search
-        Function of latents [n, latent], k, threads and pool to positions [n, k] and distances
-        [n, k].
-    """
-
+    # [reference cells + 1], their ids; the last is empty, for position -1
     names: NDArray[np.object_]
-    labels: NDArray[np.object_]
+    labels: NDArray[np.object_]  # likewise, their labels; empty where unknown
+    # function of latents [n, latent], k, threads and pool to positions [n, k] and distances [n, k]
     search: Search
 
 

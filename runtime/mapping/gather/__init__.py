@@ -67,15 +67,6 @@ REPORT = (FINDINGS, PATHS, NOVEL_GROUPS, LINEAGES)
 def start_gathering(names: Sequence[str], atlas: AtlasFile, schema: Schema) -> dict[str, Gatherer]:
     """Return a new gatherer for each name, without those that have nothing to gather here.
 
-    Parameters
-    ----------
-    names
-        Of `GATHERERS`.
-    atlas
-        That cells are mapped on.
-    schema
-        Of the mapped blocks.
-
     Raises
     ------
     InputError

@@ -27,7 +27,8 @@ from cellport.runtime.columns import (
     Schema,
 )
 from cellport.runtime.genes.match import GeneMatch
-from cellport.runtime.mapping.gather.gatherer import PARTS, Gatherer, in_parts
+from cellport.runtime.mapping.gather.gatherer import PARTS, in_parts
+from cellport.runtime.mapping.gather.tally import Tally
 
 # a picture of more dots shows no more
 SAMPLED = 5000
@@ -37,56 +38,26 @@ _SIZES = 4
 
 
 class SampledCells(NamedTuple):
-    """Some of the cells, chosen by their position alone.
+    """Some of the cells, chosen by their position alone."""
 
-    Attributes
-    ----------
-    point
-        float32 [k, 2], place on the 2-D map.
-    call
-        int64 [k], codes of the calls; -1 without labels.
-    novel
-        bool [k].
-    time
-        float32 [k], pseudotime; NaN off the trajectory and without one.
-    """
-
-    point: NDArray[np.float32]
-    call: NDArray[np.int64]
-    novel: NDArray[np.bool_]
-    time: NDArray[np.float32]
+    point: NDArray[np.float32]  # [k, 2], place on the 2-D map
+    call: NDArray[np.int64]  # [k], codes of the calls; -1 without labels
+    novel: NDArray[np.bool_]  # [k]
+    time: NDArray[np.float32]  # [k], pseudotime; NaN off the trajectory and without one
 
 
-class Findings(Gatherer):
-    """Counts the cells of a mapping block by block.
-
-    Parameters
-    ----------
-    schema
-        Of the mapping.
-    sampled
-        Cells to keep for drawing.
-
-    Attributes
-    ----------
-    labels, calls, queries
-        Names behind the codes; empty where the mapping has no such column.
-    outcome_of_call
-        int64 [calls], position in `OUTCOMES`.
-    """
+class Findings(Tally):
+    """Counts the cells of a mapping by outcome too, and keeps up to `sampled` of them to draw."""
 
     def __init__(self, schema: Schema, sampled: int = SAMPLED) -> None:
-        self.labels, self.calls = schema.categories(LABEL), schema.categories(CALL)
-        self.queries = schema.categories(QUERY)
-        self.outcome_of_call = _outcomes(self.calls, self.labels)
+        super().__init__(schema)
+        # names behind the codes; empty where the mapping has no such column
+        self.labels, self.queries = schema.categories(LABEL), schema.categories(QUERY)
+        self.outcome_of_call = _outcomes(self.calls, self.labels)  # position in `OUTCOMES`
         n_outcomes, n_latent = len(OUTCOMES), schema.obsm[LATENT]
         shapes: dict[str, int | tuple[int, ...]] = {
-            "cells": 1,
             "by_label": (len(self.labels), n_outcomes),
-            "by_call": len(self.calls),
             "by_query": (len(self.queries), n_outcomes),
-            "quality": len(QUALITIES),
-            "prob": 1,
             "prob_bins": (BINS, 2),
             "set_sizes": _SIZES,
             "novel": 1,
@@ -96,7 +67,13 @@ class Findings(Gatherer):
             "latent": n_latent,
             "latent_squares": n_latent,
         }
-        self.sums = {name: np.zeros(shape, np.int64) for name, shape in shapes.items()}
+        self.sums |= {name: np.zeros(shape, np.int64) for name, shape in shapes.items()}
+        # the same arrays: cells of each label and of each query by outcome, by probability (called
+        # a type or not), by labels in their set (none, one, two, more), and by novelty p-value
+        self.by_label, self.by_query = self.sums["by_label"], self.sums["by_query"]
+        self.prob_bins, self.set_sizes = self.sums["prob_bins"], self.sums["set_sizes"]
+        self.novel_by_label = self.sums["novel_by_label"]
+        self.novelty_bins = self.sums["novelty_bins"]
         self.kept = {
             "sample": BottomK(
                 sampled,
@@ -109,9 +86,8 @@ class Findings(Gatherer):
 
     def add(self, block: MappedBlock, genes: GeneMatch | None = None) -> None:
         """Count the cells of a block, whatever its genes."""
+        super().add(block)
         obs, n, sums = block.obs, block.n_cells, self.sums
-        sums["cells"] += n
-        sums["quality"] += np.bincount(obs[QUALITY], minlength=len(QUALITIES))
         sums["novel"] += np.count_nonzero(obs[NOVEL])
         sums["novelty_bins"] += _binned(obs[NOVELTY_P])
         call = np.full(n, -1, np.int64)
@@ -128,12 +104,10 @@ class Findings(Gatherer):
     def _add_labels(self, obs: dict[str, NDArray[Any]], call: NDArray[np.int64]) -> None:
         label, prob, sums = obs[LABEL].astype(np.int64), obs[PROB], self.sums
         outcome = self.outcome_of_call[call]
-        sums["by_call"] += np.bincount(call, minlength=len(self.calls))
         sums["by_label"] += crossed(label, outcome, sums["by_label"].shape)
         sums["novel_by_label"] += np.bincount(label[obs[NOVEL]], minlength=len(self.labels))
         if self.queries:
             sums["by_query"] += crossed(obs[QUERY], outcome, sums["by_query"].shape)
-        sums["prob"] += in_parts(prob).sum()
         sizes = [text.count(JOINED_BY) + 1 if text else 0 for text in obs[LABEL_SET].tolist()]
         at_most = np.minimum(np.array(sizes, np.int64), _SIZES - 1)
         sums["set_sizes"] += np.bincount(at_most, minlength=_SIZES)
@@ -155,59 +129,9 @@ class Findings(Gatherer):
         )
 
     @property
-    def n_cells(self) -> int:
-        """Cells in all."""
-        return int(self.sums["cells"][0])
-
-    @property
     def n_novel(self) -> int:
         """Cells flagged as novel."""
         return int(self.sums["novel"][0])
-
-    @property
-    def by_label(self) -> NDArray[np.int64]:
-        """Cells of each best label by outcome, int64 [labels, 3]."""
-        return self.sums["by_label"]
-
-    @property
-    def by_call(self) -> NDArray[np.int64]:
-        """Cells of each call, int64 [calls]."""
-        return self.sums["by_call"]
-
-    @property
-    def by_query(self) -> NDArray[np.int64]:
-        """Cells of each query by outcome, int64 [queries, 3]."""
-        return self.sums["by_query"]
-
-    @property
-    def quality(self) -> dict[str, int]:
-        """Cells by quality flag."""
-        return dict(zip(QUALITIES, self.sums["quality"].tolist(), strict=True))
-
-    @property
-    def mean_prob(self) -> float:
-        """Mean probability of the best label."""
-        return float(self.sums["prob"][0]) / PARTS / max(self.n_cells, 1)
-
-    @property
-    def prob_bins(self) -> NDArray[np.int64]:
-        """Cells by probability, called a type or not, int64 [20, 2]."""
-        return self.sums["prob_bins"]
-
-    @property
-    def set_sizes(self) -> NDArray[np.int64]:
-        """Cells by the number of labels in their set: none, one, two, more, int64 [4]."""
-        return self.sums["set_sizes"]
-
-    @property
-    def novel_by_label(self) -> NDArray[np.int64]:
-        """Novel cells of each best label, int64 [labels]."""
-        return self.sums["novel_by_label"]
-
-    @property
-    def novelty_bins(self) -> NDArray[np.int64]:
-        """Cells by novelty p-value, int64 [20]."""
-        return self.sums["novelty_bins"]
 
     @property
     def latent_moments(self) -> tuple[int, NDArray[np.float64], NDArray[np.float64]]:

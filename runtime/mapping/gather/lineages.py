@@ -28,21 +28,12 @@ _FEWEST_STEPS = 3
 
 @dataclass(frozen=True, slots=True)
 class QueryLineages:
-    """The query's mean expression along each lineage.
+    """The query's mean expression along each lineage."""
 
-    Attributes
-    ----------
-    cells
-        int64 [lineages, steps], cells in each step of pseudotime.
-    expression
-        float64 [lineages, steps, genes], mean counts per 10,000 of the panel; 0 without cells.
-    measured
-        bool [genes], whether every query has the gene.
-    """
-
-    cells: NDArray[np.int64]
+    cells: NDArray[np.int64]  # [lineages, steps], cells in each step of pseudotime
+    # [lineages, steps, genes], mean counts per 10,000 of the panel; 0 without cells
     expression: NDArray[np.float64]
-    measured: NDArray[np.bool_]
+    measured: NDArray[np.bool_]  # [genes], whether every query has the gene
 
     def agreement(self, trajectory: Trajectory) -> NDArray[np.float64]:
         """Correlation with the atlas on the log scale, float64 [lineages, genes].
@@ -84,18 +75,6 @@ class LineageCounts(Gatherer):
 
     Memory does not grow with the cells, and the sums are exact, so that they do not depend on
     the size of the blocks.
-
-    Parameters
-    ----------
-    atlas
-        The open atlas.
-    trajectory
-        Of the atlas.
-
-    Attributes
-    ----------
-    trajectory, gene_names
-        Of the atlas; object [genes].
     """
 
     def __init__(self, atlas: AtlasFile, trajectory: Trajectory) -> None:
@@ -160,12 +139,7 @@ def check_table(path: str | os.PathLike[str], inputs: Sequence[str | os.PathLike
 def gene_table(counts: LineageCounts, path: str | os.PathLike[str]) -> bytes:
     """Write a line for each lineage and gene: the atlas's change, and the query's beside it.
 
-    Parameters
-    ----------
-    counts
-        Of the mapped cells.
-    path
-        Of the table, whose ending says what parts its columns.
+    What parts the columns goes by the ending of `path`.
     """
     trajectory, names, query = counts.trajectory, counts.gene_names, counts.found()
     position = {name: code for code, name in reversed(list(enumerate(names.tolist())))}

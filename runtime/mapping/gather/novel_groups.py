@@ -26,24 +26,13 @@ _APART = number("novel_groups.apart")
 
 @dataclass(frozen=True, slots=True)
 class NovelGroup:
-    """Cells of a query that look like nothing in the atlas and like each other.
+    """Cells of a query that look like nothing in the atlas and like each other."""
 
-    Attributes
-    ----------
-    n_cells
-        In the group; scaled up where the query has more novel cells than are looked at.
-    label
-        The label most of them got; empty for an atlas without labels.
-    prob
-        Mean probability of the cells' labels; NaN without labels.
-    markers, lacks
-        Panel genes that they express and that type does not, and the other way round, the
-        largest difference of mean log1p values first; at most 10 each.
-    """
-
-    n_cells: int
-    label: str
-    prob: float
+    n_cells: int  # in the group; scaled up where the query has more novel cells than are looked at
+    label: str  # the label most of them got; empty for an atlas without labels
+    prob: float  # mean probability of the cells' labels; NaN without labels
+    # panel genes that they express and that type does not, and the other way round, the largest
+    # difference of mean log1p values first; at most 10 each
     markers: tuple[str, ...]
     lacks: tuple[str, ...]
 
@@ -67,11 +56,6 @@ class NovelCells(Gatherer):
 
     Of each kind, the cells whose positions have the smallest hashes are kept, so memory is
     bounded and the choice does not depend on the size of the blocks.
-
-    Parameters
-    ----------
-    atlas
-        The open atlas.
     """
 
     def __init__(self, atlas: AtlasFile) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cellport.runtime.atlas.trajectory import EDGE_BINS
 from cellport.runtime.columns import (
@@ -25,22 +24,10 @@ BOUND = 0.8
 
 
 class PathFindings(Gatherer):
-    """Counts the cells of a mapping by cluster and by place on the trajectory.
-
-    Parameters
-    ----------
-    schema
-        Of the mapping.
-    terminals
-        Names of the terminal states.
-
-    Attributes
-    ----------
-    clusters, edges, terminals
-        Names behind the codes; empty where the mapping has no such column.
-    """
+    """Counts the cells of a mapping by cluster and by place on the trajectory."""
 
     def __init__(self, schema: Schema, terminals: tuple[str, ...]) -> None:
+        # names behind the codes; empty where the mapping has no such column
         self.clusters, self.edges = schema.categories(CLUSTER), schema.categories(EDGE)
         self.terminals = terminals if FATE in schema.obsm else ()
         self._n_calls = len(schema.categories(CALL))
@@ -52,6 +39,10 @@ class PathFindings(Gatherer):
             "on": np.zeros(1, np.int64),
             "sd": np.zeros(1, np.int64),
         }
+        # the same arrays: cells of each cluster by call (in the last column those without), of each
+        # edge by how far along it they are, and bound for each terminal state
+        self.by_cluster, self.by_edge = self.sums["by_cluster"], self.sums["by_edge"]
+        self.bound = self.sums["bound"]
 
     def add(self, block: MappedBlock, genes: GeneMatch | None = None) -> None:
         """Count the cells of a block, whatever its genes."""
@@ -68,21 +59,6 @@ class PathFindings(Gatherer):
             sums["sd"] += in_parts(obs[PSEUDOTIME_SD][edge >= 0]).sum()
         if self.terminals:
             sums["bound"] += (block.obsm[FATE] >= BOUND).sum(axis=0)
-
-    @property
-    def by_cluster(self) -> NDArray[np.int64]:
-        """Cells by call, in the last column those without, int64 [clusters, calls + 1]."""
-        return self.sums["by_cluster"]
-
-    @property
-    def by_edge(self) -> NDArray[np.int64]:
-        """Cells by how far along their edge they are, int64 [edges, 10]."""
-        return self.sums["by_edge"]
-
-    @property
-    def bound(self) -> NDArray[np.int64]:
-        """Cells that are bound for each terminal state, int64 [terminals]."""
-        return self.sums["bound"]
 
     @property
     def n_on(self) -> int:

@@ -11,20 +11,14 @@ from cellport.runtime.mapping.gather.gatherer import PARTS, Gatherer, in_parts
 
 
 class Tally(Gatherer):
-    """Cells by call and by quality flag, and the sum of their best labels' probabilities.
-
-    Parameters
-    ----------
-    schema
-        Of the mapped blocks.
-    """
+    """Cells by call and by quality flag, and the sum of their best labels' probabilities."""
 
     def __init__(self, schema: Schema) -> None:
-        self._calls = schema.categories(CALL)
+        self.calls = schema.categories(CALL)  # names behind the codes; none without labels
         self.kept = {}
         self.sums = {
             "cells": np.zeros(1, np.int64),
-            "calls": np.zeros(len(self._calls), np.int64),
+            "calls": np.zeros(len(self.calls), np.int64),
             "quality": np.zeros(len(QUALITIES), np.int64),
             "prob": np.zeros(1, np.int64),
         }
@@ -34,8 +28,8 @@ class Tally(Gatherer):
         sums = self.sums
         sums["cells"] += block.n_cells
         sums["quality"] += np.bincount(block.obs[QUALITY], minlength=len(QUALITIES))
-        if self._calls:
-            sums["calls"] += np.bincount(block.obs[CALL], minlength=len(self._calls))
+        if self.calls:
+            sums["calls"] += np.bincount(block.obs[CALL], minlength=len(self.calls))
             sums["prob"] += in_parts(block.obs[PROB]).sum()
 
     @property
@@ -49,16 +43,11 @@ class Tally(Gatherer):
         return float(self.sums["prob"][0]) / PARTS / max(self.n_cells, 1)
 
     @property
-    def calls(self) -> dict[str, int]:
-        """Cells by call, most first."""
-        return _most_first(self._calls, self.sums["calls"])
+    def by_call(self) -> NDArray[np.int64]:
+        """Cells of each call, int64 [calls]."""
+        return self.sums["calls"]
 
     @property
     def quality(self) -> dict[str, int]:
-        """Cells by quality flag, most first."""
-        return _most_first(QUALITIES, self.sums["quality"])
-
-
-def _most_first(names: tuple[str, ...], number: NDArray[np.int64]) -> dict[str, int]:
-    order = np.argsort(-number, kind="stable").tolist()
-    return {names[code]: int(number[code]) for code in order if number[code]}
+        """Cells by quality flag."""
+        return dict(zip(QUALITIES, self.sums["quality"].tolist(), strict=True))

@@ -410,7 +410,7 @@ def mapped_case(
             key: nulled(np.concatenate([block.obsm[key] for block in blocks]))
             for key in stream.schema.obsm
         },
-        "notes": [note.replace(where, "") for note in stream.notes],
+        "notes": [note.replace(where, "") for note in stream.facts.notes],
         "novel": [group.sentence for group in novel.groups()],
     }
 

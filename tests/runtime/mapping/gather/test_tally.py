@@ -20,19 +20,19 @@ def tally(schema: Schema, calls: list[int], quality: list[int], prob: list[float
     return found
 
 
-def test_cells_are_counted_by_call_and_quality_most_first() -> None:
+def test_cells_are_counted_by_call_and_quality() -> None:
     found = tally(SCHEMA, [0, 1, 1, 2], [0, 0, 2, 1], [1, 0.5, 0.25, 0])
-    assert list(found.calls.items()) == [("T", 2), ("B", 1), ("unknown", 1)]
-    assert list(found.quality.items()) == [("ok", 2), ("empty", 1), ("low_depth", 1)]
+    assert (found.calls, found.by_call.tolist()) == (("B", "T", "unknown"), [1, 2, 1])
+    assert found.quality == {"ok": 2, "empty": 1, "low_depth": 1, "low_gene_coverage": 0}
     assert (found.n_cells, found.mean_prob) == (4, 1.75 / 4)
 
 
 def test_without_labels_only_quality_is_counted() -> None:
     found = tally(Schema((QUALITY,)), [0, 0], [0, 0], [1, 1])
-    assert (found.n_cells, found.calls, found.quality) == (2, {}, {"ok": 2})
+    assert (found.n_cells, found.calls, found.quality["ok"]) == (2, (), 2)
     assert found.mean_prob == 0
 
 
 def test_no_cells() -> None:
     found = Tally(SCHEMA)
-    assert (found.n_cells, found.calls, found.quality, found.mean_prob) == (0, {}, {}, 0)
+    assert (found.n_cells, found.by_call.sum(), found.mean_prob) == (0, 0, 0)
