@@ -54,27 +54,13 @@ def stamp(path: str) -> Stamp:
 
 @dataclass(frozen=True, slots=True)
 class QueryPlan:
-    """A query as it was found before the mapping, and what was decided on the whole of it.
+    """A query as it was found before the mapping, and what was decided on the whole of it."""
 
-    Attributes
-    ----------
-    path
-        Absolute.
-    stamp
-        Of the file or folder.
-    layer
-        Where its counts are.
-    seekable
-        Whether a range of its cells can be read without reading all before it.
-    facts
-        What the result says of it.
-    """
-
-    path: str
+    path: str  # absolute
     stamp: Stamp
-    layer: str
-    seekable: bool
-    facts: QueryFacts
+    layer: str  # where its counts are
+    seekable: bool  # a range of its cells can be read without reading all before it
+    facts: QueryFacts  # what the result says of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,31 +87,15 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Everything that decides what will be in the dataset.
+    """Everything that decides what will be in the dataset."""
 
-    Attributes
-    ----------
-    atlas, atlas_sha256
-        Name and hash of the atlas.
-    cellport
-        Version that maps.
-    options
-        How to map; see `deciding_options`.
-    part_cells
-        Most cells of a part.
-    ending
-        Of the parts: ``.parquet``, or ``.h5ad`` where they hold counts.
-    queries
-        In the order of the dataset.
-    """
-
-    atlas: str
+    atlas: str  # its name
     atlas_sha256: str
-    cellport: str
-    options: dict[str, Any]
-    part_cells: int
-    ending: str
-    queries: tuple[QueryPlan, ...]
+    cellport: str  # version that maps
+    options: dict[str, Any]  # how to map, see deciding_options
+    part_cells: int  # most cells of a part
+    ending: str  # of the parts: .parquet, or .h5ad where they hold counts
+    queries: tuple[QueryPlan, ...]  # in the order of the dataset
 
     @property
     def n_cells(self) -> int:

@@ -69,15 +69,7 @@ def read_state(folder: Path, key: str, number: int | str, names: tuple[str, ...]
 
 
 class PartSums:
-    """Adds to gatherers what parts found, and remembers on disk which parts it has.
-
-    Attributes
-    ----------
-    names
-        Of the gatherers.
-    parts
-        Numbers of the parts that were added.
-    """
+    """Adds to gatherers what parts found, and remembers on disk which parts it has, by number."""
 
     def __init__(self, folder: Path, key: str, gathered: dict[str, Gatherer]) -> None:
         self._folder, self._key, self._gathered = folder, key, gathered

@@ -47,16 +47,11 @@ _READING = ("GET", "HEAD", "OPTIONS")
 class Access:
     """Who may come in.
 
-    Attributes
-    ----------
-    token
-        That every request must bring, empty for none.
-    hosts
-        Names, besides addresses and ``localhost``, under which the server is known. A page of
-        another site cannot reach it under a name of its own then (DNS rebinding).
+    Under other names than `hosts`, addresses and ``localhost`` the server does not answer: a page
+    of another site cannot reach it under a name of its own then (DNS rebinding).
     """
 
-    token: str = ""
+    token: str = ""  # that every request must bring, empty for none
     hosts: frozenset[str] = frozenset()
 
 

@@ -20,18 +20,10 @@ from cellport.web.server.site import built_page
 
 @dataclass(frozen=True, slots=True)
 class Listening:
-    """A server that has started.
+    """A server that has started."""
 
-    Attributes
-    ----------
-    url
-        To open in a browser; holds the token when there is one.
-    token
-        That requests must bring, empty when none is needed.
-    """
-
-    url: str
-    token: str
+    url: str  # to open in a browser; holds the token when there is one
+    token: str  # that requests must bring, empty when none is needed
 
 
 def serve(
@@ -49,14 +41,10 @@ def serve(
 
     Parameters
     ----------
-    atlas
-        An atlas file.
     host, port
         To listen on; any free port when 0.
     token
         That requests must bring. One is made up when `host` can be reached from elsewhere.
-    limits
-        Bounds on files and jobs.
     allow_hosts
         Further names under which the server may be asked, as behind a proxy.
     with_page
