@@ -6,15 +6,7 @@ import numpy as np
 
 from cellport.runtime.report.charts import count_row
 from cellport.runtime.report.contents import ReportContents
-from cellport.runtime.report.markup import (
-    Html,
-    details,
-    name,
-    paragraph,
-    quiet,
-    section,
-    table,
-)
+from cellport.runtime.report.markup import Html, details, name, paragraph, quiet, section, table
 from cellport.runtime.report.numbers import percent
 
 _ROWS = 15

@@ -9,14 +9,7 @@ import numpy as np
 
 from cellport.runtime.columns import UNKNOWN
 from cellport.runtime.mapping.gather.findings import OUTCOMES
-from cellport.runtime.report.charts import (
-    count_row,
-    gauge,
-    histogram,
-    legend,
-    row_bar,
-    share_bar,
-)
+from cellport.runtime.report.charts import count_row, gauge, histogram, legend, row_bar, share_bar
 from cellport.runtime.report.contents import Call, ReportContents
 from cellport.runtime.report.markup import (
     Html,

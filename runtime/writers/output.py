@@ -158,12 +158,7 @@ def open_writer(
     return ResultWriter(path, output, sink, n_cells)
 
 
-def check_output(
-    path: Place,
-    *,
-    with_counts: bool = False,
-    inputs: Sequence[Place] = (),
-) -> str:
+def check_output(path: Place, *, with_counts: bool = False, inputs: Sequence[Place] = ()) -> str:
     """Return the format of an output that can be written, before any work is done for it.
 
     Parameters are those of `open_writer`.

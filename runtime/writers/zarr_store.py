@@ -9,13 +9,7 @@ from typing import Any
 import numpy as np
 
 from cellport.runtime.columns import MappedBlock, Schema
-from cellport.runtime.writers.anndata_layout import (
-    TEXT,
-    cell_arrays,
-    frame,
-    text,
-    write_uns,
-)
+from cellport.runtime.writers.anndata_layout import TEXT, cell_arrays, frame, text, write_uns
 
 CHUNK_CELLS = 1 << 15
 
