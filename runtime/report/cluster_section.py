@@ -22,11 +22,8 @@ def cluster_section(c: ReportContents) -> Html:
     order = [code for code in np.argsort(-cells, kind="stable").tolist() if cells[code]]
     rows = []
     for code in order:
-        title, parts = (
-            Html("cluster {}").format(name(paths.clusters[code])),
-            [("sure", cells[code])],
-        )
-        row = count_row(title, parts, cells.max(), c.findings.n_cells)
+        title = Html("cluster {}").format(name(paths.clusters[code]))
+        row = count_row(title, [("sure", cells[code])], cells.max(), c.findings.n_cells)
         if calls:
             most = int(paths.by_cluster[code, :-1].argmax())
             share = percent(paths.by_cluster[code, most], cells[code])
@@ -35,6 +32,7 @@ def cluster_section(c: ReportContents) -> Html:
     head = ["cluster", "", "cells", "share", *(["mostly called"] if calls else [])]
     caption = "Cells by cluster, most first"
     rest = rows[_ROWS:_MOST_ROWS]
+    smaller = table(head, rest, caption, "types clusters") if rest else Html()
     return section(
         "clusters",
         "Clusters, whatever the labels",
@@ -43,7 +41,5 @@ def cluster_section(c: ReportContents) -> Html:
             "labels. A type that falls into several clusters has finer states in the atlas."
         ),
         table(head, rows[:_ROWS], caption, "types clusters"),
-        details(f"{len(rest)} smaller ones", table(head, rest, caption, "types clusters"))
-        if rest
-        else Html(),
+        details(f"{len(rest)} smaller ones", smaller),
     )
