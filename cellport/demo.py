@@ -70,7 +70,8 @@ def run_demo(
         raise AtlasError(f"{path} does not give the answers on this machine that it was made with.")
     on_progress(f"Mapping lung cells measured with Smart-seq2: {query}")
     mapping = atlas.map(query)
-    mapping.write(out / "lung_smartseq2_mapped.h5ad")
+    mapped, picture = out / "lung_smartseq2_mapped.h5ad", out / "lung_smartseq2_mapped.png"
+    mapping.write(mapped)
 
     truth = published_types(query)
     known = np.isin(truth, atlas.manifest.labels)
@@ -80,19 +81,13 @@ def run_demo(
         name: (int((found[truth == name] == name).sum()), int((truth == name).sum()))
         for name in sorted(set(truth))
     }
-    picture = out / "lung_smartseq2_mapped.png"
     with plain_errors(out, _UNWRITABLE):
         draw_labels(atlas, mapping, truth, picture)
-    written = {
-        "atlas": path,
-        "mapped cells": out / "lung_smartseq2_mapped.h5ad",
-        "picture": picture,
-    }
     return DemoResult(
         accuracy=scores["accuracy"],
         macro_f1=scores["macro_f1"],
         by_type=by_type,
-        files={what: str(where) for what, where in written.items()},
+        files={"atlas": str(path), "mapped cells": str(mapped), "picture": str(picture)},
         seconds=round(time.perf_counter() - began, 1),
     )
 

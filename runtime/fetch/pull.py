@@ -172,17 +172,15 @@ def _get_url(
 
 def _fetch(wanted: Wanted, part: Path, sha256: str | None, on_progress: OnProgress | None) -> None:
     # what an earlier, interrupted fetch left may be of an older file: that is worth a second try
-    tries = 2 if part.is_file() else 1
-    for left in reversed(range(tries)):
-        download(wanted, part, on_progress)
-        try:
-            _open_checked(part, sha256, wanted.url)
-        except AtlasError:
-            discard(part)
-            if not left:
-                raise
-        else:
-            return
+    went_on = part.is_file()
+    download(wanted, part, on_progress)
+    try:
+        _open_checked(part, sha256, wanted.url)
+    except AtlasError:
+        discard(part)
+        if not went_on:
+            raise
+        _fetch(wanted, part, sha256, on_progress)
 
 
 def _site(url: str) -> tuple[str, str]:

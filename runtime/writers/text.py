@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ class TextSink:
     def __init__(self, path: Path, schema: Schema, form: str) -> None:
         self._schema = schema
         self._separator = "\t" if form.startswith(".tsv") else ","
+        self._special = re.compile(f'[{self._separator}"\n\r]').search
         self._categories = {
             column.name: np.array([*self._quoted(column.categories), ""], object)
             for column in schema.columns
@@ -80,12 +82,7 @@ class TextSink:
         return [line % tuple(row) for row in values.tolist()]
 
     def _quoted(self, values: Sequence[str]) -> list[str]:
-        special = (self._separator, '"', "\n", "\r")
-        if not any(mark in value for value in ("".join(values),) for mark in special):
+        special = self._special
+        if not special("".join(values)):
             return list(values)
-        return [
-            '"' + value.replace('"', '""') + '"'
-            if any(mark in value for mark in special)
-            else value
-            for value in values
-        ]
+        return ['"' + v.replace('"', '""') + '"' if special(v) else v for v in values]

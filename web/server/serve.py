@@ -9,7 +9,6 @@ import socket
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
 
 from cellport.runtime.atlas.file import open_atlas_file
 from cellport.runtime.base.extras import require
@@ -124,6 +123,5 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 def _shown(host: str) -> str:
-    everywhere: Any = {"0.0.0.0": socket.gethostname(), "::": socket.gethostname()}
-    shown = str(everywhere.get(host, host))
+    shown = socket.gethostname() if host in ("0.0.0.0", "::") else host
     return f"[{shown}]" if ":" in shown else shown
