@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from functools import wraps
 from pathlib import Path
@@ -65,13 +66,11 @@ def _open(run: Run) -> Atlas:
             f"The worker {get_worker().address} has cellport {__version__} and this run is of "
             f"{run.version}; install the same version everywhere."
         )
-    try:
+    with suppress(AtlasError):
         file = open_atlas_file(run.atlas_path)
-    except AtlasError:
-        file = None
-    if file is None or file.sha256 != run.atlas_sha256:
-        file = atlas_from_bytes(run.atlas_bytes, run.atlas_path)
-    return Atlas(file)
+        if file.sha256 == run.atlas_sha256:
+            return Atlas(file)
+    return Atlas(atlas_from_bytes(run.atlas_bytes, run.atlas_path))
 
 
 def _task(
