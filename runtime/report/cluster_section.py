@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from cellport.runtime.report.charts import count_row
 from cellport.runtime.report.contents import ReportContents
 from cellport.runtime.report.markup import Html, details, name, paragraph, quiet, section, table
-from cellport.runtime.report.numbers import percent
+from cellport.runtime.report.numbers import most_first, percent
 
 _ROWS = 15
 _MOST_ROWS = 500
@@ -19,9 +17,8 @@ def cluster_section(c: ReportContents) -> Html:
     if not paths.by_cluster.any():
         return Html()
     cells = paths.by_cluster.sum(axis=1)
-    order = [code for code in np.argsort(-cells, kind="stable").tolist() if cells[code]]
     rows = []
-    for code in order:
+    for code in most_first(cells):
         title = Html("cluster {}").format(name(paths.clusters[code]))
         row = count_row(title, [("sure", cells[code])], cells.max(), c.findings.n_cells)
         if calls:
