@@ -176,9 +176,6 @@ def map_(
     atlas: str,
     query: tuple[str, ...],
     out: str,
-    with_counts: bool,
-    report: str | None,
-    lineage_genes: str | None,
     cluster: str | None,
     workers: int | None,
     part_cells: int | None,
@@ -199,37 +196,20 @@ def map_(
     sys.setswitchinterval(0.0005)
     opened = load_atlas(atlas)
     screen.warm_up()
+    beside = {name: settings.pop(name) for name in ("with_counts", "report", "lineage_genes")}
     options = MapOptions(**settings)
     if cluster:
         from cellport.on_cluster import map_on_cluster
 
         summary = map_on_cluster(
-            opened,
-            query,
-            out,
-            options,
-            cluster,
-            workers,
-            part_cells,
-            with_counts=with_counts,
-            report=report,
-            lineage_genes=lineage_genes,
+            opened, query, out, options, cluster, workers, part_cells, **beside
         )
     elif workers or part_cells:
         raise click.UsageError("--workers and --part-cells belong to --dask.")
     else:
         with screen.mapping() as show:
-            summary = map_files(
-                opened,
-                query,
-                out,
-                options,
-                with_counts=with_counts,
-                report=report,
-                lineage_genes=lineage_genes,
-                on_start=show.started,
-                on_progress=show.cells,
-            )
+            steps: dict[str, Any] = {"on_start": show.started, "on_progress": show.cells}
+            summary = map_files(opened, query, out, options, **steps, **beside)
     _show(summary, as_json, screen.mapped)
 
 
@@ -331,16 +311,13 @@ def publish(atlas: str, site: str, as_json: bool) -> None:
 @_json
 def serve(
     atlas: str,
-    host: str,
-    port: int,
-    token: str,
     max_upload: str,
     jobs: int,
     queue: int,
     seconds: float,
-    allow_hosts: tuple[str, ...],
     no_page: bool,
     as_json: bool,
+    **settings: Any,
 ) -> None:
     """Serve the page and an HTTP API that maps files onto ATLAS, on this machine alone.
 
@@ -356,13 +333,10 @@ def serve(
     screen.warm_up()
     run_server(
         path,
-        host,
-        port,
-        token=token,
         limits=limits,
-        allow_hosts=allow_hosts,
         with_page=not no_page,
         started=lambda at: _show(at, as_json, screen.listening),
+        **settings,
     )
 
 
@@ -392,12 +366,11 @@ def demo(out: str, seed: int, as_json: bool) -> None:
 
 
 def _info(atlas: Any) -> dict[str, Any]:
-    manifest = asdict(atlas.manifest)
     return {
         "path": str(atlas.path),
         "sha256": atlas.sha256,
         "format_version": atlas.format_version,
-        **manifest,
+        **asdict(atlas.manifest),
         "members": atlas.members,
     }
 

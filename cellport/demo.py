@@ -26,25 +26,13 @@ _UNWRITABLE = "{path} cannot be written: {system}."
 
 @dataclass(frozen=True, slots=True)
 class DemoResult:
-    """What the demonstration came to.
+    """What the demonstration came to."""
 
-    Attributes
-    ----------
-    accuracy, macro_f1
-        Of the mapped cells whose type the reference has.
-    by_type
-        Cells called right, and cells, by published type.
-    files
-        What was written.
-    seconds
-        In all.
-    """
-
-    accuracy: float
-    macro_f1: float
-    by_type: dict[str, tuple[int, int]]
-    files: dict[str, str]
-    seconds: float
+    accuracy: float  # of the mapped cells whose type the reference has
+    macro_f1: float  # of the same
+    by_type: dict[str, tuple[int, int]]  # cells called right, and cells, by published type
+    files: dict[str, str]  # what was written
+    seconds: float  # in all
 
 
 def run_demo(
@@ -55,16 +43,8 @@ def run_demo(
 ) -> DemoResult:
     """Train on the sample's 10x cells, map its Smart-seq2 cells, score and draw them.
 
-    Parameters
-    ----------
-    out
-        Folder for the atlas, the mapped cells and the picture; made when it is not there.
-    seed
-        Of the training.
-    training
-        Opens a progress bar.
-    on_progress
-        Called with a line before each step.
+    The atlas, the mapped cells and the picture are written to `out`, which is made when it is not
+    there. `training` opens a progress bar; `on_progress` is called with a line before each step.
     """
     from cellport.picture import draw_labels
     from cellport.train.api import train_atlas
@@ -90,7 +70,8 @@ def run_demo(
         raise AtlasError(f"{path} does not give the answers on this machine that it was made with.")
     on_progress(f"Mapping lung cells measured with Smart-seq2: {query}")
     mapping = atlas.map(query)
-    mapping.write(out / "lung_smartseq2_mapped.h5ad")
+    mapped, picture = out / "lung_smartseq2_mapped.h5ad", out / "lung_smartseq2_mapped.png"
+    mapping.write(mapped)
 
     truth = published_types(query)
     known = np.isin(truth, atlas.manifest.labels)
@@ -100,19 +81,13 @@ def run_demo(
         name: (int((found[truth == name] == name).sum()), int((truth == name).sum()))
         for name in sorted(set(truth))
     }
-    picture = out / "lung_smartseq2_mapped.png"
     with plain_errors(out, _UNWRITABLE):
         draw_labels(atlas, mapping, truth, picture)
-    written = {
-        "atlas": path,
-        "mapped cells": out / "lung_smartseq2_mapped.h5ad",
-        "picture": picture,
-    }
     return DemoResult(
         accuracy=scores["accuracy"],
         macro_f1=scores["macro_f1"],
         by_type=by_type,
-        files={what: str(where) for what, where in written.items()},
+        files={"atlas": str(path), "mapped cells": str(mapped), "picture": str(picture)},
         seconds=round(time.perf_counter() - began, 1),
     )
 

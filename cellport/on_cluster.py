@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cellport import screen
 from cellport.runtime.cluster.local import connected
@@ -24,12 +24,11 @@ def map_on_cluster(
     cluster: str,
     workers: int | None,
     part_cells: int | None,
-    *,
-    with_counts: bool,
-    report: str | None,
-    lineage_genes: str | None,
+    **beside: Any,
 ) -> Summary:
     """Connect, map with a bar, and say what remains when it is stopped.
+
+    What else is to be written, `beside` the cells, is what `map_dask` takes.
 
     Raises
     ------
@@ -45,11 +44,9 @@ def map_on_cluster(
                 out,
                 options,
                 part_cells=part_cells or PART_CELLS,
-                with_counts=with_counts,
-                report=report,
-                lineage_genes=lineage_genes,
                 on_start=show.planned,
                 on_progress=show.cells,
+                **beside,
             )
     except KeyboardInterrupt:
         raise KeyboardInterrupt(

@@ -14,14 +14,7 @@ from cellport.runtime.mapping.result import Mapping
 def draw_labels(atlas: Atlas, mapping: Mapping, truth: NDArray[np.object_], path: Path) -> None:
     """Draw the query on the reference, coloured by type, beside how many were called right.
 
-    Parameters
-    ----------
-    atlas, mapping
-        The reference, and the query mapped on it.
-    truth
-        [query cells] published types.
-    path
-        Of the PNG.
+    `truth` holds the published types [query cells]; the picture is a PNG.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure

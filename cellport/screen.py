@@ -58,6 +58,11 @@ def say(text: str | Text) -> None:
     _console(stderr=True).print(text, soft_wrap=True)
 
 
+def _tell(text: str) -> None:
+    """Print a line of a result."""
+    _console().print(text, soft_wrap=True)
+
+
 def warm_up() -> None:
     """Compile the kernels where that has not been done, and say so: it takes a few seconds."""
     from cellport.kernels.machine_code import is_compiled, warmup
@@ -70,16 +75,9 @@ def warm_up() -> None:
 @contextmanager
 def training() -> Iterator[OnProgress]:
     """Show a bar with the losses while a model trains, or ten lines where nobody watches."""
-    bar = _bar(
-        SpinnerColumn(),
-        TextColumn("training"),
-        BarColumn(),
-        TextColumn("{task.fields[state]}"),
-        TimeRemainingColumn(),
-    )
-    with bar:
+    what, how_far = TextColumn("training"), TextColumn("{task.fields[state]}")
+    with _bar(SpinnerColumn(), what, BarColumn(), how_far, TimeRemainingColumn()) as bar:
         task = bar.add_task("training", total=None, state="reading the reference")
-
         said: dict[str, int] = {}
 
         def on_progress(progress: TrainingProgress) -> None:
@@ -142,13 +140,8 @@ class MappingView:
 @contextmanager
 def mapping() -> Iterator[MappingView]:
     """Show a bar while cells are mapped."""
-    bar = _bar(
-        TextColumn("mapping"),
-        BarColumn(),
-        TextColumn("{task.completed:,.0f} cells  {task.fields[speed]}"),
-        TimeRemainingColumn(),
-    )
-    with bar:
+    count = TextColumn("{task.completed:,.0f} cells  {task.fields[speed]}")
+    with _bar(TextColumn("mapping"), BarColumn(), count, TimeRemainingColumn()) as bar:
         yield MappingView(bar)
 
 
@@ -164,9 +157,8 @@ def fetching() -> Iterator[Callable[[int, int | None], None]]:
 def pulled(atlas: Pulled) -> None:
     """Print where an atlas is."""
     how = f"fetched from {atlas.source}" if atlas.fetched else "was here already"
-    console = _console()
-    console.print(f"{atlas.name} ({atlas.size / 1e6:.1f} MB) {how}: {atlas.path}", soft_wrap=True)
-    console.print(f"sha256: {atlas.sha256}", soft_wrap=True)
+    _tell(f"{atlas.name} ({atlas.size / 1e6:.1f} MB) {how}: {atlas.path}")
+    _tell(f"sha256: {atlas.sha256}")
 
 
 def known(entries: list[tuple[Entry, bool]]) -> None:
@@ -180,12 +172,8 @@ def known(entries: list[tuple[Entry, bool]]) -> None:
 
 def published(site: Published) -> None:
     """Print what a site is made of."""
-    console = _console()
-    console.print(
-        f"{site.atlas}: {site.n_files} files, {site.n_bytes / 1e6:.1f} MB -> {site.folder}",
-        soft_wrap=True,
-    )
-    console.print(f"{site.download}, sha256: {site.sha256}", soft_wrap=True)
+    _tell(f"{site.atlas}: {site.n_files} files, {site.n_bytes / 1e6:.1f} MB -> {site.folder}")
+    _tell(f"{site.download}, sha256: {site.sha256}")
 
 
 def listening(at: Listening) -> None:
@@ -212,11 +200,11 @@ def mapped(summary: Summary) -> None:
     if summary.parts is not None:
         kept = f", {summary.parts_kept:,} of them there before" if summary.parts_kept else ""
         line += f" ({summary.parts:,} parts{kept})"
-    console.print(line, soft_wrap=True)
+    _tell(line)
     if summary.report:
-        console.print(f"report: {summary.report}", soft_wrap=True)
+        _tell(f"report: {summary.report}")
     if summary.lineage_genes:
-        console.print(f"genes along the lineages: {summary.lineage_genes}", soft_wrap=True)
+        _tell(f"genes along the lineages: {summary.lineage_genes}")
 
 
 def atlas(file: AtlasFile) -> None:
@@ -293,12 +281,8 @@ def _reliability(scores: HeldOut) -> None:
     table = Table("probability", "cells", "mean", "right", title="Held-out labels by probability")
     for one in scores.reliability:
         if one.cells:
-            table.add_row(
-                f"{one.low:.2f} to {one.high:.2f}",
-                f"{one.cells:,}",
-                f"{one.confidence:.2f}",
-                f"{one.accuracy:.2f}",
-            )
+            between, cells = f"{one.low:.2f} to {one.high:.2f}", f"{one.cells:,}"
+            table.add_row(between, cells, f"{one.confidence:.2f}", f"{one.accuracy:.2f}")
     if table.row_count:
         _console().print(table)
 
@@ -324,4 +308,4 @@ def demo(result: DemoResult) -> None:
         f"{result.seconds:.0f} s in all"
     )
     for what, path in result.files.items():
-        console.print(f"{what}: {path}", soft_wrap=True)
+        _tell(f"{what}: {path}")

@@ -29,29 +29,15 @@ FORMAT = 1
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A part that is on disk.
-
-    Attributes
-    ----------
-    part
-        Which.
-    sha256, size
-        Of the file.
-    tally
-        State of the `Tally` of its cells.
-    device, onnxruntime
-        That mapped it: ``cpu`` or ``cuda``, and the version.
-    kept
-        Whether it was there before.
-    """
+    """A part that is on disk."""
 
     part: Part
     sha256: str
-    size: int
-    tally: dict[str, NDArray[Any]]
-    device: str
-    onnxruntime: str
-    kept: bool
+    size: int  # bytes
+    tally: dict[str, NDArray[Any]]  # state of the Tally of its cells
+    device: str  # that mapped it: cpu or cuda
+    onnxruntime: str  # version
+    kept: bool  # it was there before
 
 
 def check_folder(out: str | os.PathLike[str], inputs: Sequence[str]) -> Path:
@@ -83,10 +69,7 @@ def check_folder(out: str | os.PathLike[str], inputs: Sequence[str]) -> Path:
 def begin(folder: Path, plan: Plan) -> dict[str, str]:
     """Make sure that a folder is empty or holds an unfinished or finished run of this very plan.
 
-    Returns
-    -------
-    dict
-        SHA-256 of the parts that a finished run wrote, by file name.
+    Returned are the SHA-256 of the parts that a finished run wrote, by file name.
 
     Raises
     ------
@@ -198,16 +181,8 @@ def facts_of_part(
 def read_part(folder: Path, key: str, part: Part, sha256: str | None) -> Written | None:
     """Return a part that is there and right; None when it has to be written.
 
-    Parameters
-    ----------
-    folder
-        Of the dataset.
-    key
-        Of the plan.
-    part
-        Which.
-    sha256
-        What the file must hash to, where that is known.
+    It is right when it says that it is this part of the plan of that key, and hashes to `sha256`
+    where that is known.
     """
     path = folder / part.file
     try:
@@ -216,9 +191,7 @@ def read_part(folder: Path, key: str, part: Part, sha256: str | None) -> Written
     except (OSError, KeyError, TypeError, ValueError):
         return None
     same = {**asdict(part), "plan": key}
-    if n_cells != part.n_cells or not same.items() <= said.items():
-        return None
-    if sha256 is not None and found != sha256:
+    if n_cells != part.n_cells or not same.items() <= said.items() or sha256 not in (None, found):
         return None
     size = path.stat().st_size
     tally = {name: np.array(total, np.int64) for name, total in said["tally"].items()}

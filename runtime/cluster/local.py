@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from cellport.runtime.base.extras import require
@@ -17,19 +17,12 @@ LOCAL = "local"
 PATIENCE = 30
 
 
-@contextmanager
-def connected(where: str, workers: int | None, threads: int | None) -> Iterator[Any]:
-    """Yield a client.
+def connected(where: str, workers: int | None, threads: int | None) -> AbstractContextManager[Any]:
+    """Return a client for a ``with`` block.
 
-    Parameters
-    ----------
-    where
-        ``local`` starts worker processes here, which end with the ``with`` block; anything else
-        is the address of a scheduler.
-    workers
-        Processes to start; by default as many as there are processors for their threads.
-    threads
-        Of each of them; one by default.
+    ``local`` starts worker processes, which end with the block, of so many `threads` (by default
+    one); by default as many as there are processors for them. Anything else is the address of a
+    scheduler.
 
     Raises
     ------
@@ -42,13 +35,10 @@ def connected(where: str, workers: int | None, threads: int | None) -> Iterator[
     """
     require("dask", CLUSTER)
     if where == LOCAL:
-        with _started(workers or max(1, available_threads() // (threads or 1))) as client:
-            yield client
-        return
+        return _started(workers or max(1, available_threads() // (threads or 1)))
     if workers is not None:
         raise InputError("--workers starts processes here: leave it out, or take --dask local.")
-    with _joined(where) as client:
-        yield client
+    return _joined(where)
 
 
 @contextmanager

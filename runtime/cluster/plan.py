@@ -21,20 +21,10 @@ _NO_MATTER = ("threads", "block_cells", "keep_counts")
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
-    """By what a file or folder is known again.
+    """By what a file, or a folder with all files in it, is known again."""
 
-    Attributes
-    ----------
-    size
-        Bytes of all files.
-    mtime_ns
-        When the newest was changed, nanoseconds since 1970.
-    files
-        Number of files.
-    """
-
-    size: int
-    mtime_ns: int
+    size: int  # bytes of all files
+    mtime_ns: int  # when the newest was changed, nanoseconds since 1970
     files: int
 
 
@@ -64,52 +54,24 @@ def stamp(path: str) -> Stamp:
 
 @dataclass(frozen=True, slots=True)
 class QueryPlan:
-    """A query as it was found before the mapping, and what was decided on the whole of it.
+    """A query as it was found before the mapping, and what was decided on the whole of it."""
 
-    Attributes
-    ----------
-    path
-        Absolute.
-    stamp
-        Of the file or folder.
-    layer
-        Where its counts are.
-    seekable
-        Whether a range of its cells can be read without reading all before it.
-    facts
-        What the result says of it.
-    """
-
-    path: str
+    path: str  # absolute
     stamp: Stamp
-    layer: str
-    seekable: bool
-    facts: QueryFacts
+    layer: str  # where its counts are
+    seekable: bool  # a range of its cells can be read without reading all before it
+    facts: QueryFacts  # what the result says of it
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A range of a query's cells, which become one file.
+    """A range of a query's cells, which become one file."""
 
-    Attributes
-    ----------
-    number
-        Position among all parts.
-    query
-        Position of the query.
-    start, stop
-        The cells.
-    offset
-        Cells of the queries before this one.
-    ending
-        Of the file.
-    """
-
-    number: int
-    query: int
+    number: int  # position among all parts
+    query: int  # position of the query
     start: int
     stop: int
-    offset: int
+    offset: int  # cells of the queries before this one
     ending: str
 
     @property
@@ -125,31 +87,15 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Everything that decides what will be in the dataset.
+    """Everything that decides what will be in the dataset."""
 
-    Attributes
-    ----------
-    atlas, atlas_sha256
-        Name and hash of the atlas.
-    cellport
-        Version that maps.
-    options
-        How to map; see `deciding_options`.
-    part_cells
-        Most cells of a part.
-    ending
-        Of the parts: ``.parquet``, or ``.h5ad`` where they hold counts.
-    queries
-        In the order of the dataset.
-    """
-
-    atlas: str
+    atlas: str  # its name
     atlas_sha256: str
-    cellport: str
-    options: dict[str, Any]
-    part_cells: int
-    ending: str
-    queries: tuple[QueryPlan, ...]
+    cellport: str  # version that maps
+    options: dict[str, Any]  # how to map, see deciding_options
+    part_cells: int  # most cells of a part
+    ending: str  # of the parts: .parquet, or .h5ad where they hold counts
+    queries: tuple[QueryPlan, ...]  # in the order of the dataset
 
     @property
     def n_cells(self) -> int:
@@ -173,6 +119,40 @@ class Plan:
                 yield Part(number, position, start, stop, offset, self.ending)
                 number += 1
             offset += n_cells
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What all tasks of one run share.
+
+    A worker opens the atlas where it lies when it sees that file there, and takes its bytes when
+    it does not.
+    """
+
+    version: str  # of cellport where the run was started
+    atlas_path: str
+    atlas_sha256: str
+    atlas_bytes: bytes
+    options: MapOptions
+    names: tuple[str, ...]  # of the queries, for the column that tells them apart
+    folder: str  # of the dataset
+    with_counts: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A part to map and write, unless it is there already."""
+
+    key: str  # of the plan
+    query: QueryPlan
+    part: Part
+    sha256: str | None  # of the part, where a finished run has written it
+    gather: tuple[str, ...]  # what to sum up of its cells, where nobody has yet
+
+    @property
+    def place(self) -> str:
+        """Which cells, for a sentence."""
+        return f"{self.query.path}, cells {self.part.start} to {self.part.stop - 1}"
 
 
 def deciding_options(options: MapOptions) -> dict[str, Any]:

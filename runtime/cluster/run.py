@@ -9,12 +9,20 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, Unpack
+from typing import Any, Unpack
 
 from cellport.runtime.base.extras import require
 from cellport.runtime.base.files import sweep
 from cellport.runtime.cluster.dataset import GATHERED, Written, begin, check_folder, write_manifest
-from cellport.runtime.cluster.plan import PART_CELLS, Plan, QueryPlan, absolute, deciding_options
+from cellport.runtime.cluster.plan import (
+    PART_CELLS,
+    Plan,
+    QueryPlan,
+    Run,
+    Task,
+    absolute,
+    deciding_options,
+)
 from cellport.runtime.cluster.sums import PartSums
 from cellport.runtime.errors import CellportError, InputError, first_line
 from cellport.runtime.map_files import SideOutputs, Summary, listed, summary
@@ -27,11 +35,6 @@ from cellport.runtime.mapping.gather.gatherer import Gatherer
 from cellport.runtime.mapping.options import MapChanges, MapOptions
 from cellport.runtime.mapping.provenance import provenance
 from cellport.runtime.version import __version__
-
-if TYPE_CHECKING:
-    from cellport.runtime.cluster.worker import Run
-
-T = TypeVar("T")
 
 # in a sentence about what is missing
 CLUSTER = "Mapping on a cluster"
@@ -114,7 +117,11 @@ def map_dask(
     result = annotators(opened.setting(how, (names, 0)))
     gathered = start_gathering(beside.gatherers, opened.file, schema_of(result))
     folder = check_folder(out, inputs)
-    with _shared(client, _run(opened, how, names, folder, with_counts)) as shared:
+    atlas_file, data = str(opened.file.path.absolute()), opened.file.path.read_bytes()
+    run = Run(
+        __version__, atlas_file, opened.file.sha256, data, how, names, str(folder), with_counts
+    )
+    with _shared(client, run) as shared:
         queries = _looked_at(client, shared, paths)
         plan = Plan(
             opened.manifest.name,
@@ -146,17 +153,6 @@ def map_dask(
     return replace(found, parts=len(written), parts_kept=kept)
 
 
-def _run(
-    atlas: Atlas, how: MapOptions, names: tuple[str, ...], folder: Path, with_counts: bool
-) -> Run:
-    from cellport.runtime.cluster.worker import Run
-
-    path = atlas.file.path.absolute()
-    data = path.read_bytes()
-    sha256 = atlas.file.sha256
-    return Run(__version__, str(path), sha256, data, how, names, str(folder), with_counts)
-
-
 @contextmanager
 def _shared(client: Any, run: Run) -> Iterator[str]:
     """Give every worker what the tasks share, under a name that is this run's alone."""
@@ -181,8 +177,7 @@ def _shared(client: Any, run: Run) -> Iterator[str]:
 def _looked_at(client: Any, shared: str, paths: Sequence[str]) -> tuple[QueryPlan, ...]:
     from cellport.runtime.cluster.worker import look_at
 
-    futures = client.map(look_at, [shared] * len(paths), paths, pure=False, retries=_RETRIES)
-    found: dict[int, QueryPlan] = dict(_answers(client, futures, lambda i: paths[i]))
+    found: dict[int, QueryPlan] = dict(_answers(client, shared, look_at, paths, paths))
     return tuple(found[position] for position in range(len(paths)))
 
 
@@ -200,25 +195,14 @@ def _mapped(
 
     parts, key = list(plan.parts()), plan.key
     sums = PartSums(folder, key, {n: one for n, one in gathered.items() if n != TALLY})
-    futures = client.map(
-        map_part,
-        [shared] * len(parts),
-        [key] * len(parts),
-        [plan.queries[part.query] for part in parts],
-        parts,
-        [known.get(part.file) for part in parts],
-        [() if part.number in sums.parts else sums.names for part in parts],
-        pure=False,
-        retries=_RETRIES,
-    )
-
-    def place(position: int) -> str:
-        part = parts[position]
-        return f"{plan.queries[part.query].path}, cells {part.start} to {part.stop - 1}"
-
+    tasks = []
+    for part in parts:
+        gather = () if part.number in sums.parts else sums.names
+        tasks.append(Task(key, plan.queries[part.query], part, known.get(part.file), gather))
+    places = [task.place for task in tasks]
     found: dict[int, Written] = {}
     done = 0
-    for position, written in _answers(client, futures, place):
+    for position, written in _answers(client, shared, map_part, tasks, places):
         found[position] = written
         gathered[TALLY].absorb(written.tally)
         sums.add(written.part)
@@ -230,16 +214,20 @@ def _mapped(
 
 
 def _answers(
-    client: Any, futures: list[Any], place: Callable[[int], str]
+    client: Any, shared: str, task: Any, given: Sequence[Any], places: Sequence[str]
 ) -> Iterator[tuple[int, Any]]:
-    """Yield positions and results as they come; at the first failure, cancel the others."""
+    """Yield positions and results as they come; at the first failure, cancel the others.
+
+    A place is what the result is of, for a sentence.
+    """
     from distributed import as_completed
 
+    futures = client.map(task, [shared] * len(given), given, pure=False, retries=_RETRIES)
     position = {future.key: i for i, future in enumerate(futures)}
     try:
         for future in as_completed(futures):
             at = position[future.key]
-            answer = _result(future, place(at))
+            answer = _result(future, places[at])
             # or it would be made again when the worker that holds it is lost
             future.release()
             if isinstance(answer, CellportError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,30 +25,36 @@ TOTAL = "total"
 State = dict[str, NDArray[Any]]
 
 
-def write_state(folder: Path, key: str, part: Part, gathered: Mapping[str, Gatherer]) -> None:
-    """Write what was found in a part, in one step.
+def write_state(
+    folder: Path,
+    key: str,
+    number: int | str,
+    gathered: Mapping[str, Gatherer],
+    parts: Sequence[int] = (),
+) -> None:
+    """Write what was found in the part of that number, or as `TOTAL` in all of these parts.
+
+    The key is that of the plan. The file appears in one step.
 
     Raises
     ------
     OutputError
         The disk is full or fails.
     """
-    _write(_path(folder, part.number), key, gathered, ())
+    state: State = {_KEY: np.array(key), "parts": np.array(parts, np.int64)}
+    for name, gatherer in gathered.items():
+        state |= {f"{name}/{part}": array for part, array in gatherer.state().items()}
+    path, data = _path(folder, number), io.BytesIO()
+    path.parent.mkdir(exist_ok=True)
+    np.savez(data, allow_pickle=False, **state)
+    with whole_file(path, data.getvalue()):
+        pass
 
 
 def read_state(folder: Path, key: str, number: int | str, names: tuple[str, ...]) -> State | None:
-    """Read what was found in a part, or in all that was added up; None where it is not there.
+    """Read what `write_state` wrote; None where that is not there.
 
-    Parameters
-    ----------
-    folder
-        Of the dataset.
-    key
-        Of the plan.
-    number
-        Of the part, or `TOTAL`.
-    names
-        Gatherers whose findings have to be in it; with none, nothing has to be there.
+    What the gatherers of these names found has to be in it. With no names, nothing has to be there.
     """
     if not names:
         return {}
@@ -63,24 +69,7 @@ def read_state(folder: Path, key: str, number: int | str, names: tuple[str, ...]
 
 
 class PartSums:
-    """Adds up what parts found, and remembers on disk which parts it has.
-
-    Parameters
-    ----------
-    folder
-        Of the dataset.
-    key
-        Of the plan.
-    gathered
-        What is added to, by name.
-
-    Attributes
-    ----------
-    names
-        Of the gatherers.
-    parts
-        Numbers of the parts that were added.
-    """
+    """Adds to gatherers what parts found, and remembers on disk which parts it has, by number."""
 
     def __init__(self, folder: Path, key: str, gathered: dict[str, Gatherer]) -> None:
         self._folder, self._key, self._gathered = folder, key, gathered
@@ -117,7 +106,7 @@ class PartSums:
         """Write what was added up, and forget the parts by themselves."""
         if not self._new:
             return
-        _write(_path(self._folder, TOTAL), self._key, self._gathered, sorted(self.parts))
+        write_state(self._folder, self._key, TOTAL, self._gathered, sorted(self.parts))
         for number in self._new:
             _path(self._folder, number).unlink(missing_ok=True)
         self._new.clear()
@@ -133,14 +122,3 @@ class PartSums:
 def _path(folder: Path, number: int | str) -> Path:
     name = number if isinstance(number, str) else f"part-{number:05d}"
     return folder / GATHERED / f"{name}.npz"
-
-
-def _write(path: Path, key: str, gathered: Mapping[str, Gatherer], parts: Any) -> None:
-    state: State = {_KEY: np.array(key), "parts": np.array(parts, np.int64)}
-    for name, gatherer in gathered.items():
-        state |= {f"{name}/{part}": array for part, array in gatherer.state().items()}
-    path.parent.mkdir(exist_ok=True)
-    data = io.BytesIO()
-    np.savez(data, allow_pickle=False, **state)
-    with whole_file(path, data.getvalue()):
-        pass

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import replace
+from functools import wraps
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,7 +19,7 @@ from distributed import WorkerPlugin, get_worker
 from cellport.runtime.atlas.file import atlas_from_bytes, open_atlas_file
 from cellport.runtime.atlas.session import onnxruntime
 from cellport.runtime.cluster.dataset import MANIFEST, Written, digest, facts_of_part, read_part
-from cellport.runtime.cluster.plan import Part, QueryPlan, stamp
+from cellport.runtime.cluster.plan import QueryPlan, Run, Task, stamp
 from cellport.runtime.cluster.sums import read_state, write_state
 from cellport.runtime.errors import AtlasError, CellportError, InputError, OutputError
 from cellport.runtime.mapping.atlas import Atlas
@@ -26,39 +28,8 @@ from cellport.runtime.mapping.options import MapOptions
 from cellport.runtime.version import __version__
 from cellport.runtime.writers import open_writer
 
-T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """What all tasks of one run share.
-
-    Attributes
-    ----------
-    version
-        Of cellport where the run was started.
-    atlas_path, atlas_sha256
-        The atlas file; opened where it lies when the worker sees it there.
-    atlas_bytes
-        Its contents, for workers that do not.
-    options
-        How to map.
-    names
-        Of the queries, for the column that tells them apart.
-    folder
-        Of the dataset.
-    with_counts
-        Whether parts hold the counts too.
-    """
-
-    version: str
-    atlas_path: str
-    atlas_sha256: str
-    atlas_bytes: bytes
-    options: MapOptions
-    names: tuple[str, ...]
-    folder: str
-    with_counts: bool
+Given = TypeVar("Given")
+Answer = TypeVar("Answer")
 
 
 class RunPlugin(WorkerPlugin):  # type: ignore[misc]
@@ -95,63 +66,34 @@ def _open(run: Run) -> Atlas:
             f"The worker {get_worker().address} has cellport {__version__} and this run is of "
             f"{run.version}; install the same version everywhere."
         )
-    try:
+    with suppress(AtlasError):
         file = open_atlas_file(run.atlas_path)
-    except AtlasError:
-        file = None
-    if file is None or file.sha256 != run.atlas_sha256:
-        file = atlas_from_bytes(run.atlas_bytes, run.atlas_path)
-    return Atlas(file)
+        if file.sha256 == run.atlas_sha256:
+            return Atlas(file)
+    return Atlas(atlas_from_bytes(run.atlas_bytes, run.atlas_path))
 
 
-def look_at(name: str, path: str) -> QueryPlan | CellportError:
-    """Open a query, find its counts and match its genes; as a task.
+def _task(
+    work: Callable[[RunPlugin, Given], Answer],
+) -> Callable[[str, Given], Answer | CellportError]:
+    """Make a task for Dask of work in a run; it is given the name of the run's plugin.
 
-    Parameters
-    ----------
-    name
-        Of the run's plugin.
-    path
-        Of the query.
+    What cannot be helped is returned as an answer, so that only other failures are tried again.
     """
-    return _answered(lambda: _looked_at(_plugin(name), path))
+
+    @wraps(work)
+    def task(name: str, given: Given) -> Answer | CellportError:
+        try:
+            return work(get_worker().plugins[name], given)
+        except CellportError as error:
+            return error
+
+    return task
 
 
-def map_part(
-    name: str, key: str, query: QueryPlan, part: Part, sha256: str | None, gather: tuple[str, ...]
-) -> Written | CellportError:
-    """Map a range of cells and write its part, unless that is there already; as a task.
-
-    Parameters
-    ----------
-    name
-        Of the run's plugin.
-    key
-        Of the plan.
-    query, part
-        What to map.
-    sha256
-        Hash of the part, where a finished run has written it.
-    gather
-        What to sum up of its cells, where nobody has yet.
-    """
-    return _answered(lambda: _mapped(_plugin(name), key, query, part, sha256, gather))
-
-
-def _answered(work: Callable[[], T]) -> T | CellportError:
-    """Return what cannot be helped as an answer, so that only other failures are tried again."""
-    try:
-        return work()
-    except CellportError as error:
-        return error
-
-
-def _plugin(name: str) -> RunPlugin:
-    plugin: RunPlugin = get_worker().plugins[name]
-    return plugin
-
-
-def _looked_at(plugin: RunPlugin, path: str) -> QueryPlan:
+@_task
+def look_at(plugin: RunPlugin, path: str) -> QueryPlan:
+    """Open a query, find its counts and match its genes."""
     before, atlas = stamp(path), plugin.atlas
     opened = atlas.prepare(path, _options(plugin.run), (plugin.run.names, 0))
     source = opened.query.source
@@ -161,46 +103,34 @@ def _looked_at(plugin: RunPlugin, path: str) -> QueryPlan:
         source.close()
 
 
-def _mapped(
-    plugin: RunPlugin,
-    key: str,
-    query: QueryPlan,
-    part: Part,
-    sha256: str | None,
-    gather: tuple[str, ...],
-) -> Written:
+@_task
+def map_part(plugin: RunPlugin, task: Task) -> Written:
+    """Map a range of cells and write its part, unless that is there already."""
     folder = Path(plugin.run.folder)
     if not (folder / MANIFEST).is_file():
         raise OutputError(
             f"The worker {get_worker().address} does not see the output '{folder}'; it must lie "
             "where every worker can write."
         )
-    there = read_part(folder, key, part, sha256)
-    if there is not None and read_state(folder, key, part.number, gather) is not None:
+    there = read_part(folder, task.key, task.part, task.sha256)
+    sums = read_state(folder, task.key, task.part.number, task.gather)
+    if there is not None and sums is not None:
         return there
-    _unchanged(query)
+    _unchanged(task.query)
     try:
-        return _written(plugin, folder, key, query, part, gather)
+        return _written(plugin, folder, task)
     except CellportError as error:
-        place = f"{query.path}, cells {part.start} to {part.stop - 1}"
-        raise type(error)(f"{place}: {error}") from error
+        raise type(error)(f"{task.place}: {error}") from error
 
 
-def _written(
-    plugin: RunPlugin,
-    folder: Path,
-    key: str,
-    query: QueryPlan,
-    part: Part,
-    gather: tuple[str, ...],
-) -> Written:
-    run, atlas = plugin.run, plugin.atlas
-    keep = run.with_counts or any(name in NEED_COUNTS for name in gather)
+def _written(plugin: RunPlugin, folder: Path, task: Task) -> Written:
+    run, atlas, query, part = plugin.run, plugin.atlas, task.query, task.part
+    keep = run.with_counts or any(name in NEED_COUNTS for name in task.gather)
     how = replace(_options(run), layer=query.layer, keep_counts=keep)
     stream = atlas.stream(
         query.path, how, cells=(part.start, part.stop), among=(run.names, part.query)
     )
-    gathered = start_gathering((TALLY, *gather), atlas.file, stream.schema)
+    gathered = start_gathering((TALLY, *task.gather), atlas.file, stream.schema)
     genes = stream.gene_names if run.with_counts else None
     path, version = folder / part.file, onnxruntime().__version__
     with open_writer(path, stream.schema, stream.n_cells, counts_genes=genes) as writer:
@@ -211,8 +141,8 @@ def _written(
         _unchanged(query)
         tally = gathered.pop(TALLY).state()
         if gathered:
-            write_state(folder, key, part, gathered)
-        writer.close(facts_of_part(key, part, tally, stream.device, version))
+            write_state(folder, task.key, part.number, gathered)
+        writer.close(facts_of_part(task.key, part, tally, stream.device, version))
     size = path.stat().st_size
     return Written(part, digest(path), size, tally, stream.device, version, kept=False)
 

@@ -29,24 +29,12 @@ OnProgress = Callable[[int, int | None], None]
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What to fetch.
+    """What to fetch."""
 
-    Attributes
-    ----------
-    url
-        ``http`` or ``https``.
-    largest
-        Most bytes to take.
-    begins
-        The first bytes of every right file.
-    kind
-        What the file should be, for messages: ``a cellport atlas``.
-    """
-
-    url: str
-    largest: int
-    begins: bytes
-    kind: str
+    url: str  # http or https
+    largest: int  # most bytes to take
+    begins: bytes  # the first bytes of every right file
+    kind: str  # what the file should be, for messages: "a cellport atlas"
 
 
 class NotThereError(AtlasError):
@@ -79,16 +67,9 @@ def check_url(url: str) -> None:
 def download(wanted: Wanted, part: Path, on_progress: OnProgress | None = None) -> None:
     """Fetch a file into `part`, going on from what an interrupted fetch left there.
 
-    What is there is kept when the connection fails, so that the next call goes on from it.
-
-    Parameters
-    ----------
-    wanted
-        What to fetch.
-    part
-        Where to; a ``.json`` beside it remembers which version of which address it is from.
-    on_progress
-        Called with the bytes there are, and those there will be where the server said.
+    What is there is kept when the connection fails, so that the next call goes on from it; a
+    ``.json`` beside it remembers which version of which address it is from. `on_progress` is
+    called with the bytes there are, and those there will be where the server said.
 
     Raises
     ------

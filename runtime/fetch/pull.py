@@ -42,26 +42,14 @@ _BEGIN = b"PK\x03\x04"
 
 @dataclass(frozen=True, slots=True)
 class Pulled:
-    """An atlas that is here now.
-
-    Attributes
-    ----------
-    path
-        Where it lies.
-    name, sha256, size
-        Of the atlas and its file.
-    source
-        The address it came from, or ``cellport`` when it comes with the package.
-    fetched
-        Whether it had to be fetched, and was not here before.
-    """
+    """An atlas that is here now."""
 
     path: str
     name: str
     sha256: str
-    size: int
-    source: str
-    fetched: bool
+    size: int  # bytes
+    source: str  # the address it came from, or "cellport" when it comes with the package
+    fetched: bool  # it had to be fetched, and was not here before
 
 
 def pull(
@@ -90,10 +78,6 @@ def pull(
         Most bytes to take.
     on_progress
         Called with the bytes that came, and those that will come where the server said.
-
-    Returns
-    -------
-    Pulled
 
     Raises
     ------
@@ -188,17 +172,15 @@ def _get_url(
 
 def _fetch(wanted: Wanted, part: Path, sha256: str | None, on_progress: OnProgress | None) -> None:
     # what an earlier, interrupted fetch left may be of an older file: that is worth a second try
-    tries = 2 if part.is_file() else 1
-    for left in reversed(range(tries)):
-        download(wanted, part, on_progress)
-        try:
-            _open_checked(part, sha256, wanted.url)
-        except AtlasError:
-            discard(part)
-            if not left:
-                raise
-        else:
-            return
+    went_on = part.is_file()
+    download(wanted, part, on_progress)
+    try:
+        _open_checked(part, sha256, wanted.url)
+    except AtlasError:
+        discard(part)
+        if not went_on:
+            raise
+        _fetch(wanted, part, sha256, on_progress)
 
 
 def _site(url: str) -> tuple[str, str]:

@@ -15,30 +15,14 @@ _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A known atlas.
+    """A known atlas: one that comes with the package has a file, one that is fetched a url."""
 
-    Attributes
-    ----------
-    name
-        As on the command line.
-    file
-        In the package's folder of pretrained atlases; None when it is fetched.
-    url
-        Where to fetch it; None when it comes with the package.
-    sha256
-        Of the file.
-    size
-        Of the file, bytes.
-    description
-        One line.
-    """
-
-    name: str
-    file: str | None
+    name: str  # as on the command line
+    file: str | None  # in the package's folder of pretrained atlases
     url: str | None
     sha256: str
-    size: int
-    description: str
+    size: int  # bytes
+    description: str  # one line
 
     @property
     def path(self) -> Path | None:

@@ -38,17 +38,13 @@ class MapLabel:
 def share_bar(parts: Sequence[tuple[str, str, int]], whole: int, noun: str = "cell") -> Html:
     """Return one bar cut into parts, each a class, words and a number, with its legend."""
     shown = [(kind, words, n) for kind, words, n in parts if n]
-    legend = each(
-        Html('<li><span class="swatch {}"></span>{}: {} {}</li>'),
-        [
-            (kind, words, strong(percent(n, whole)), quiet(f"({counted(n, noun)})"))
-            for kind, words, n in shown
-        ],
-    )
+    said: list[tuple[str, str]] = []
+    for kind, words, n in shown:
+        share, cells = strong(percent(n, whole)), quiet(f"({counted(n, noun)})")
+        said.append((kind, Html("{}: {} {}").format(words, share, cells)))
     cuts = _cuts([(kind, n) for kind, _, n in shown], whole)
-    return Html(
-        '<div class="sharebar" aria-hidden="true">{}</div><ul class="legend">{}</ul>'
-    ).format(cuts, legend)
+    bar = Html('<div class="sharebar" aria-hidden="true">{}</div>').format(cuts)
+    return bar + legend(said)
 
 
 def row_bar(parts: Sequence[tuple[str, int]], longest: int) -> Html:

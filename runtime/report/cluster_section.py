@@ -2,20 +2,10 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from cellport.runtime.report.charts import count_row
 from cellport.runtime.report.contents import ReportContents
-from cellport.runtime.report.markup import (
-    Html,
-    details,
-    name,
-    paragraph,
-    quiet,
-    section,
-    table,
-)
-from cellport.runtime.report.numbers import percent
+from cellport.runtime.report.markup import Html, details, name, paragraph, quiet, section, table
+from cellport.runtime.report.numbers import most_first, percent
 
 _ROWS = 15
 _MOST_ROWS = 500
@@ -27,14 +17,10 @@ def cluster_section(c: ReportContents) -> Html:
     if not paths.by_cluster.any():
         return Html()
     cells = paths.by_cluster.sum(axis=1)
-    order = [code for code in np.argsort(-cells, kind="stable").tolist() if cells[code]]
     rows = []
-    for code in order:
-        title, parts = (
-            Html("cluster {}").format(name(paths.clusters[code])),
-            [("sure", cells[code])],
-        )
-        row = count_row(title, parts, cells.max(), c.findings.n_cells)
+    for code in most_first(cells):
+        title = Html("cluster {}").format(name(paths.clusters[code]))
+        row = count_row(title, [("sure", cells[code])], cells.max(), c.findings.n_cells)
         if calls:
             most = int(paths.by_cluster[code, :-1].argmax())
             share = percent(paths.by_cluster[code, most], cells[code])
@@ -43,6 +29,7 @@ def cluster_section(c: ReportContents) -> Html:
     head = ["cluster", "", "cells", "share", *(["mostly called"] if calls else [])]
     caption = "Cells by cluster, most first"
     rest = rows[_ROWS:_MOST_ROWS]
+    smaller = table(head, rest, caption, "types clusters") if rest else Html()
     return section(
         "clusters",
         "Clusters, whatever the labels",
@@ -51,7 +38,5 @@ def cluster_section(c: ReportContents) -> Html:
             "labels. A type that falls into several clusters has finer states in the atlas."
         ),
         table(head, rows[:_ROWS], caption, "types clusters"),
-        details(f"{len(rest)} smaller ones", table(head, rest, caption, "types clusters"))
-        if rest
-        else Html(),
+        details(f"{len(rest)} smaller ones", smaller),
     )

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import numpy as np
+from numpy.typing import NDArray
+
 # the sign stays on the line of its number
 _PERCENT = "\u00a0%"
 
@@ -14,6 +17,11 @@ def number(value: int) -> str:
 def counted(value: int, noun: str) -> str:
     """Return a number with its noun, which takes an s for several."""
     return f"{value:,} {noun}" if value == 1 else f"{value:,} {noun}s"
+
+
+def most_first(cells: NDArray[np.int64]) -> list[int]:
+    """Return the positions of numbers of cells, int64 [k], most first, without those of none."""
+    return [at for at in np.argsort(-cells, kind="stable").tolist() if cells[at]]
 
 
 def percent(part: float, whole: float) -> str:

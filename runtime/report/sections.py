@@ -9,14 +9,7 @@ import numpy as np
 
 from cellport.runtime.columns import UNKNOWN
 from cellport.runtime.mapping.gather.findings import OUTCOMES
-from cellport.runtime.report.charts import (
-    count_row,
-    gauge,
-    histogram,
-    legend,
-    row_bar,
-    share_bar,
-)
+from cellport.runtime.report.charts import count_row, gauge, histogram, legend, row_bar, share_bar
 from cellport.runtime.report.contents import Call, ReportContents
 from cellport.runtime.report.markup import (
     Html,
@@ -30,7 +23,7 @@ from cellport.runtime.report.markup import (
     section,
     table,
 )
-from cellport.runtime.report.numbers import counted, number, percent
+from cellport.runtime.report.numbers import counted, most_first, number, percent
 from cellport.runtime.report.words import COMPRESSED, SHIFTED
 
 _ROWS = 40
@@ -133,14 +126,13 @@ def unsure_section(c: ReportContents) -> Html:
         return Html()
     unsure = found.by_label[:, 1:]
     by_type = unsure.sum(axis=1)
-    rows = []
-    for code in np.argsort(-by_type, kind="stable")[:_NEAREST].tolist():
+    ranked, rows = most_first(by_type), []
+    for code in ranked[:_NEAREST]:
         title, in_all = found.labels[code], int(found.by_label[code].sum())
         shown = "none (no counts)" if title == UNKNOWN else name(title)
         parts = list(zip(OUTCOMES[1:], unsure[code].tolist(), strict=True))
-        if by_type[code]:
-            rows.append(count_row(shown, parts, int(by_type.max()), in_all))
-    rest = int(np.count_nonzero(by_type)) - len(rows)
+        rows.append(count_row(shown, parts, int(by_type.max()), in_all))
+    rest = len(ranked) - len(rows)
     return section(
         "unsure",
         "Cells that were not given a type",
@@ -229,8 +221,7 @@ def _novel_types(c: ReportContents) -> Html:
     novel, in_all = found.novel_by_label.tolist(), found.by_label.sum(axis=1).tolist()
     rows = [
         count_row(name(found.labels[code]), [("new", novel[code])], max(novel), in_all[code])
-        for code in np.argsort(-found.novel_by_label, kind="stable")[:_NEAREST].tolist()
-        if novel[code]
+        for code in most_first(found.novel_by_label)[:_NEAREST]
     ]
     head = ["most likely type", "", "unlike the atlas", "of its cells"]
     return table(head, rows, "Which types they resemble most", "types")

@@ -81,16 +81,8 @@ def write_report(atlas: Atlas, mapping: Mapping, path: str | os.PathLike[str]) -
 
     Groups of cells unlike the atlas, and what the query's own counts say along a trajectory, are
     on it when they were gathered on the way:
-    ``atlas.map(query, gather=cellport.runtime.mapping.gather.REPORT)``.
-
-    Parameters
-    ----------
-    atlas
-        That the cells were mapped on.
-    mapping
-        From `Atlas.map`.
-    path
-        Of the HTML page, which needs no other file and asks nothing of the network.
+    ``atlas.map(query, gather=cellport.runtime.mapping.gather.REPORT)``. The page is HTML, needs no
+    other file and asks nothing of the network.
 
     Raises
     ------

@@ -25,15 +25,12 @@ class Store(Protocol):
 
     def array(self, parent: Any, name: str, shape: tuple[int, ...], dtype: Any) -> Any:
         """Allocate an array of numbers, or of `TEXT`, that takes slices of rows."""
-        ...
 
     def scalar(self, parent: Any, name: str, value: Any) -> Any:
         """Write a single number or str."""
-        ...
 
     def names(self, item: Any, key: str, values: Sequence[str]) -> None:
         """Write an attribute that lists names."""
-        ...
 
 
 def tag(item: Any, encoding: str, version: str) -> None:

@@ -13,14 +13,7 @@ from numpy.typing import NDArray
 
 from cellport.runtime.columns import MappedBlock, Schema
 from cellport.runtime.sources.block import CountBlock
-from cellport.runtime.writers.anndata_layout import (
-    TEXT,
-    cell_arrays,
-    frame,
-    tag,
-    text,
-    write_uns,
-)
+from cellport.runtime.writers.anndata_layout import TEXT, cell_arrays, frame, tag, text, write_uns
 from cellport.runtime.writers.patient_file import PatientFile
 
 _COUNTS_CHUNK = 1 << 16
@@ -35,11 +28,7 @@ class H5adSink:
     """
 
     def __init__(
-        self,
-        path: Path,
-        schema: Schema,
-        n_cells: int,
-        counts_genes: NDArray[np.object_] | None,
+        self, path: Path, schema: Schema, n_cells: int, counts_genes: NDArray[np.object_] | None
     ) -> None:
         self._disk = PatientFile(path)
         self._file = h5py.File(self._disk, "w")

@@ -27,15 +27,12 @@ class Sink(Protocol):
 
     def write(self, block: MappedBlock) -> None:
         """Add the cells of a block."""
-        ...
 
     def finish(self, uns: Mapping[str, Any]) -> None:
         """Write what comes last and close the file."""
-        ...
 
     def discard(self) -> None:
         """Close the file, which will be removed; never raises."""
-        ...
 
 
 class ResultWriter:
@@ -120,12 +117,9 @@ def open_writer(
     Parameters
     ----------
     path
-        The output: ``.h5ad``, ``.zarr``, ``.csv``, ``.tsv`` (both also with ``.gz``) or
-        ``.parquet``.
+        The output, which ends in one of `FORMATS`.
     schema
         The columns and matrices that every block will hold.
-    n_cells
-        Number of cells that will be written.
     counts_genes
         Names of the query's genes, object array of str [n_genes]: then every block comes with
         its counts, which become ``X``. Only for ``.h5ad``.
@@ -158,12 +152,7 @@ def open_writer(
     return ResultWriter(path, output, sink, n_cells)
 
 
-def check_output(
-    path: Place,
-    *,
-    with_counts: bool = False,
-    inputs: Sequence[Place] = (),
-) -> str:
+def check_output(path: Place, *, with_counts: bool = False, inputs: Sequence[Place] = ()) -> str:
     """Return the format of an output that can be written, before any work is done for it.
 
     Parameters are those of `open_writer`.

@@ -9,13 +9,7 @@ from typing import Any
 import numpy as np
 
 from cellport.runtime.columns import MappedBlock, Schema
-from cellport.runtime.writers.anndata_layout import (
-    TEXT,
-    cell_arrays,
-    frame,
-    text,
-    write_uns,
-)
+from cellport.runtime.writers.anndata_layout import TEXT, cell_arrays, frame, text, write_uns
 
 CHUNK_CELLS = 1 << 15
 
@@ -97,13 +91,10 @@ class _Zarr:
         return parent.create_array(name, shape=shape, chunks=chunks, **how)
 
     def scalar(self, parent: Any, name: str, value: Any) -> Any:
-        made = self.array(parent, name, (), TEXT if isinstance(value, str) else _dtype(value))
-        made[...] = np.array(value, object) if isinstance(value, str) else value
+        is_text = isinstance(value, str)
+        made = self.array(parent, name, (), TEXT if is_text else np.asarray(value).dtype)
+        made[...] = np.array(value, object) if is_text else value
         return made
 
     def names(self, item: Any, key: str, values: Sequence[str]) -> None:
         item.attrs[key] = list(values)
-
-
-def _dtype(value: Any) -> np.dtype[Any]:
-    return np.asarray(value).dtype

@@ -104,18 +104,8 @@ def create_app(
 ) -> FastAPI:
     """Return the ASGI application.
 
-    Parameters
-    ----------
-    atlas
-        To map onto.
-    limits
-        Bounds on files and jobs.
-    access
-        Who may come in; anybody who reaches the server by an address or localhost when None.
-    page
-        The built page; None for the API alone.
-    started
-        Called when the first worker is ready.
+    Without `access`, anybody may come in who reaches the server by an address or localhost;
+    without `page` there is the API alone. `started` is called when the first worker is ready.
     """
     access = access or Access()
     jobs = Jobs(atlas.path.resolve(), limits or Limits())

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import ipaddress
-import json
 import secrets
 import socket
 from collections.abc import Iterable
 from dataclasses import dataclass
-from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qs, urlencode, urlsplit
 
-from starlette.datastructures import Headers
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import HTTPConnection
+from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 COOKIE = "cellport_token"
@@ -47,16 +47,11 @@ _READING = ("GET", "HEAD", "OPTIONS")
 class Access:
     """Who may come in.
 
-    Attributes
-    ----------
-    token
-        That every request must bring, empty for none.
-    hosts
-        Names, besides addresses and ``localhost``, under which the server is known. A page of
-        another site cannot reach it under a name of its own then (DNS rebinding).
+    Under other names than `hosts`, addresses and ``localhost`` the server does not answer: a page
+    of another site cannot reach it under a name of its own then (DNS rebinding).
     """
 
-    token: str = ""
+    token: str = ""  # that every request must bring, empty for none
     hosts: frozenset[str] = frozenset()
 
 
@@ -81,33 +76,29 @@ class Guard:
         if scope["type"] != "http":
             await send({"type": "websocket.close", "code": 1008})
             return
-        headers = Headers(scope=scope)
 
         async def send_secured(message: Message) -> None:
             if message["type"] == "http.response.start":
-                there = {name.lower() for name, _ in message["headers"]}
-                extra = [(k.lower().encode(), v.encode()) for k, v in _SECURITY.items()]
-                if b"cache-control" not in there:
-                    extra.append((b"cache-control", b"no-store"))
-                message["headers"] = [*message["headers"], *extra]
+                headers = MutableHeaders(scope=message)
+                headers.update(_SECURITY)
+                headers.setdefault("cache-control", "no-store")
             await send(message)
 
-        refused = self._refuse(scope, headers)
-        if refused is not None:
-            await _answer(send_secured, *refused)
-            return
+        request = HTTPConnection(scope)
+        answer = self._refuse(scope, request.headers)
         health = scope["path"] == HEALTH and scope["method"] in _READING
-        if self._access.token and not health and not self._has_token(headers):
-            await self._ask_for_token(scope, send_secured)
-            return
-        await self._app(scope, receive, send_secured)
+        needs_token = self._access.token and not health
+        if answer is None and needs_token and not self._has_token(request):
+            answer = self._ask_for_token(scope)
+        await (answer or self._app)(scope, receive, send_secured)
 
-    def _refuse(self, scope: Scope, headers: Headers) -> tuple[int, str] | None:
+    def _refuse(self, scope: Scope, headers: Headers) -> Response | None:
         stated = headers.getlist("host")
         if len(stated) != 1 or not self._is_known(stated[0]):
-            return 400, (
+            return _refusal(
+                400,
                 "The server is not known under this host name; use its address, or start it with "
-                "--allow-host NAME."
+                "--allow-host NAME.",
             )
         origin = headers.get("origin")
         if scope["method"] not in _READING and origin is not None:
@@ -116,7 +107,7 @@ class Guard:
             except ValueError:
                 same = False
             if not same:
-                return 403, "A page of another site may not use this server."
+                return _refusal(403, "A page of another site may not use this server.")
         return None
 
     def _is_known(self, stated: str) -> bool:
@@ -133,20 +124,15 @@ class Guard:
             return False
         return True
 
-    def _has_token(self, headers: Headers) -> bool:
-        kind, _, given = headers.get("authorization", "").partition(" ")
-        if kind.lower() == "bearer" and self._is_token(given.strip()):
-            return True
-        try:
-            cookie = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
-        except CookieError:
-            return False
-        return cookie is not None and self._is_token(cookie.value)
+    def _has_token(self, request: HTTPConnection) -> bool:
+        kind, _, given = request.headers.get("authorization", "").partition(" ")
+        brought = kind.lower() == "bearer" and self._is_token(given.strip())
+        return brought or self._is_token(request.cookies.get(COOKIE, ""))
 
     def _is_token(self, given: str) -> bool:
         return secrets.compare_digest(given.encode(), self._access.token.encode())
 
-    async def _ask_for_token(self, scope: Scope, send: Send) -> None:
+    def _ask_for_token(self, scope: Scope) -> Response:
         """Turn ``/?token=`` into a cookie, so that the page need not know."""
         query = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
         given = query.pop("token", [""])[0]
@@ -154,22 +140,14 @@ class Guard:
             rest = urlencode(query, doseq=True)
             cookie = f"{COOKIE}={self._access.token}; HttpOnly; SameSite=Lax; Path=/"
             headers = {"location": f"./?{rest}" if rest else "./", "set-cookie": cookie}
-            await _answer(send, 303, "", headers)
-            return
-        sentence = (
+            return Response(None, 303, headers)
+        return _refusal(
+            401,
             "This server needs its token: send 'Authorization: Bearer TOKEN', or open the address "
-            "that it printed when it started."
+            "that it printed when it started.",
+            {"www-authenticate": "Bearer"},
         )
-        await _answer(send, 401, sentence, {"www-authenticate": "Bearer"})
 
 
-async def _answer(
-    send: Send, status: int, sentence: str, headers: dict[str, str] | None = None
-) -> None:
-    body = json.dumps({"error": sentence}).encode() if sentence else b""
-    whole = {"content-length": str(len(body)), **(headers or {})}
-    if body:
-        whole["content-type"] = "application/json"
-    raw = [(name.encode(), value.encode("latin-1")) for name, value in whole.items()]
-    await send({"type": "http.response.start", "status": status, "headers": raw})
-    await send({"type": "http.response.body", "body": body})
+def _refusal(status: int, sentence: str, headers: dict[str, str] | None = None) -> Response:
+    return JSONResponse({"error": sentence}, status, headers)

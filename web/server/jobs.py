@@ -37,15 +37,7 @@ class Job:
 
 
 class Jobs:
-    """Admits uploads, gives each a folder, and maps them in worker processes.
-
-    Parameters
-    ----------
-    atlas
-        Path of the atlas file.
-    limits
-        Bounds.
-    """
+    """Admits uploads, gives each a folder, and maps them in worker processes."""
 
     def __init__(self, atlas: Path, limits: Limits) -> None:
         self.limits = limits

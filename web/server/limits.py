@@ -12,30 +12,14 @@ _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds of the server.
+    """Bounds of the server."""
 
-    Attributes
-    ----------
-    max_upload
-        Bytes of one file.
-    jobs
-        Files mapped at a time, each in a process of its own.
-    queue
-        Further files that may wait or be on their way.
-    seconds
-        That mapping one file may take.
-    idle
-        Seconds without a byte after which an upload is given up.
-    slowest
-        Bytes a second that an upload must keep up with, after a minute.
-    """
-
-    max_upload: int = 2 * 10**9
-    jobs: int = 2
-    queue: int = 256
-    seconds: float = 900.0
-    idle: float = 30.0
-    slowest: float = 50_000.0
+    max_upload: int = 2 * 10**9  # bytes of one file
+    jobs: int = 2  # files mapped at a time, each in a process of its own
+    queue: int = 256  # further files that may wait or be on their way
+    seconds: float = 900.0  # that mapping one file may take
+    idle: float = 30.0  # seconds without a byte after which an upload is given up
+    slowest: float = 50_000.0  # bytes a second that an upload must keep up with, after a minute
 
     @property
     def held(self) -> int:

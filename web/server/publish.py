@@ -19,27 +19,13 @@ from cellport.web.server.site import built_page, manifest_bytes, page_files
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """A site that was written.
-
-    Attributes
-    ----------
-    folder
-        The site.
-    atlas
-        Name of the atlas.
-    download
-        The whole atlas, relative to the folder.
-    sha256
-        Of that file.
-    n_files, n_bytes
-        Of the whole site.
-    """
+    """A site that was written."""
 
     folder: str
-    atlas: str
-    download: str
-    sha256: str
-    n_files: int
+    atlas: str  # its name
+    download: str  # the whole atlas, relative to the folder
+    sha256: str  # of that file
+    n_files: int  # of the whole site
     n_bytes: int
 
 
@@ -48,19 +34,8 @@ def publish(
 ) -> Published:
     """Write a site: the page, the atlas's members as files, and the whole atlas to download.
 
-    Parameters
-    ----------
-    atlas
-        An atlas file.
-    folder
-        The site; must not exist, be empty, or be an earlier site with nothing added to it, which
-        is replaced.
-    page
-        The built page; the one that comes with the package when None.
-
-    Returns
-    -------
-    Published
+    The folder must not exist, be empty, or be an earlier site with nothing added to it, which is
+    replaced. The page is the one that comes with the package when None.
 
     Raises
     ------
@@ -96,11 +71,7 @@ def _write_site(part: Path, page: Path, atlas: AtlasFile, folder: str) -> Publis
         SITE_KEY: SITE_VERSION,
         "cellport_version": __version__,
         "name": atlas.manifest.name,
-        "atlas": {
-            "file": download,
-            "sha256": atlas.sha256,
-            "size": atlas.path.stat().st_size,
-        },
+        "atlas": {"file": download, "sha256": atlas.sha256, "size": atlas.path.stat().st_size},
         "files": sorted([*files, SITE]),
     }
     _write(part / SITE, json.dumps(text, indent=1).encode())

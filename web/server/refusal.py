@@ -6,17 +6,7 @@ from collections.abc import Mapping
 
 
 class Refusal(Exception):  # noqa: N818 - it is an answer, not a fault
-    """Raised where a request is refused.
-
-    Attributes
-    ----------
-    status
-        Of HTTP.
-    sentence
-        What was wrong and what to do.
-    headers
-        To send with it.
-    """
+    """Raised where a request is refused: a status of HTTP, and what was wrong and what to do."""
 
     def __init__(
         self, status: int, sentence: str, headers: Mapping[str, str] | None = None

@@ -9,7 +9,6 @@ import socket
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
 
 from cellport.runtime.atlas.file import open_atlas_file
 from cellport.runtime.base.extras import require
@@ -20,18 +19,10 @@ from cellport.web.server.site import built_page
 
 @dataclass(frozen=True, slots=True)
 class Listening:
-    """A server that has started.
+    """A server that has started."""
 
-    Attributes
-    ----------
-    url
-        To open in a browser; holds the token when there is one.
-    token
-        That requests must bring, empty when none is needed.
-    """
-
-    url: str
-    token: str
+    url: str  # to open in a browser; holds the token when there is one
+    token: str  # that requests must bring, empty when none is needed
 
 
 def serve(
@@ -49,14 +40,10 @@ def serve(
 
     Parameters
     ----------
-    atlas
-        An atlas file.
     host, port
         To listen on; any free port when 0.
     token
         That requests must bring. One is made up when `host` can be reached from elsewhere.
-    limits
-        Bounds on files and jobs.
     allow_hosts
         Further names under which the server may be asked, as behind a proxy.
     with_page
@@ -136,6 +123,5 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 def _shown(host: str) -> str:
-    everywhere: Any = {"0.0.0.0": socket.gethostname(), "::": socket.gethostname()}
-    shown = str(everywhere.get(host, host))
+    shown = socket.gethostname() if host in ("0.0.0.0", "::") else host
     return f"[{shown}]" if ":" in shown else shown

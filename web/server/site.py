@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import zipfile
 from pathlib import Path
-from typing import Any
 
 from cellport.runtime.atlas.file import MANIFEST, AtlasFile
 from cellport.runtime.errors import AtlasError, MissingDependencyError
@@ -43,23 +42,18 @@ def page_files(page: Path) -> list[str]:
     )
 
 
-def read_manifest(atlas: AtlasFile) -> dict[str, Any]:
-    """Return the manifest as it stands in the file, and the ``sha256`` of the whole file."""
-    with zipfile.ZipFile(atlas.path) as archive:
-        text: dict[str, Any] = json.loads(archive.read(MANIFEST))
-    return {**text, "sha256": atlas.sha256}
-
-
 def manifest_bytes(atlas: AtlasFile) -> bytes:
-    """Return what `read_manifest` gives as JSON.
+    """Return the manifest as it stands in the file, with the ``sha256`` of the whole file, as JSON.
 
     Raises
     ------
     AtlasError
         It holds NaN or infinity, which no browser reads.
     """
+    with zipfile.ZipFile(atlas.path) as archive:
+        text = json.loads(archive.read(MANIFEST))
     try:
-        return json.dumps(read_manifest(atlas), allow_nan=False).encode()
+        return json.dumps({**text, "sha256": atlas.sha256}, allow_nan=False).encode()
     except ValueError:
         raise AtlasError(
             f"{atlas.path.name}: its manifest holds a number that is not finite, which browsers "

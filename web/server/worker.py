@@ -31,21 +31,11 @@ _state: dict[str, Any] = {}
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a job ended.
+    """How a job ended."""
 
-    Attributes
-    ----------
-    summary
-        Of the mapping; None when it was refused.
-    refusal
-        Why, in a sentence; empty when it went well.
-    users_fault
-        Whether the file was the reason.
-    """
-
-    summary: MapSummary | None
-    refusal: str = ""
-    users_fault: bool = True
+    summary: MapSummary | None  # None when it was refused
+    refusal: str = ""  # why, in a sentence
+    users_fault: bool = True  # whether the file was the reason
 
 
 def start(atlas: str, threads: int, largest_result: int) -> None:
@@ -74,16 +64,9 @@ def ready() -> bool:
 
 
 def map_upload(folder: str, form: Format, how: MapOptions) -> Outcome:
-    """Map the upload in a folder to ``result.<form>`` beside it.
+    """Map the upload in the folder of a job to ``result.<form>`` beside it.
 
-    Parameters
-    ----------
-    folder
-        Of this job alone; holds `UPLOAD`.
-    form
-        ``json`` gives the summary alone.
-    how
-        To map, but for device and threads, which the server decides.
+    For ``json`` the summary is all that counts. Device and threads of `how` are left to the server.
     """
     os.chdir(folder)
     try:
