@@ -99,7 +99,7 @@ def main(names: list[str]) -> None:
             "description": plan.description,
         }
         registry_file.write_text(json.dumps(registry, indent=1) + "\n")
-        print(f"{name}: {size:,} bytes, held out: {atlas.manifest.training['held_out']}")
+        print(f"{name}: {size:,} bytes, held out: {atlas.manifest.held_out}")
 
 
 if __name__ == "__main__":

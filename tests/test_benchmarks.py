@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,6 +15,14 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 FILES = sorted((ROOT / "benchmarks").rglob("*.py"))
+# of a command, as pages, tables and comments name it
+COMMAND = re.compile(r"(?:python -m |``|<!-- )(benchmarks(?:\.[a-z_]+)+)")
+NAMING = [
+    path
+    for pattern in ("*.md", "docs/*.md", "benchmarks/**/*", "train/**/*", "runtime/**/*")
+    for path in sorted(ROOT.glob(pattern))
+    if path.suffix in (".md", ".py") and COMMAND.search(path.read_text())
+]
 PEERS = [path for path in FILES if path.name == "peers.py"]
 
 
@@ -100,6 +109,15 @@ def test_pages_show_the_results(monkeypatch: pytest.MonkeyPatch) -> None:
     for page, mark, text in shown:
         assert text in page.read_text(), mark
         assert filled(page.read_text(), mark, text) == page.read_text()
+
+
+@pytest.mark.parametrize("path", NAMING, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_commands_that_are_named_exist(path: Path) -> None:
+    for name in COMMAND.findall(path.read_text()):
+        found = of_benchmarks(name)
+        program = found.with_name("__main__.py") if found.name == "__init__.py" else found
+        assert program.exists(), name
+        assert 'if __name__ == "__main__":' in program.read_text(), name
 
 
 def test_benchmarks_start_without_an_install() -> None:

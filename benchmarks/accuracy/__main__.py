@@ -40,7 +40,7 @@ from benchmarks.shared.command import parser
 from benchmarks.shared.data import SPLITS
 from benchmarks.shared.results import IMAGES
 from benchmarks.shared.timing import run_peers
-from cellport.kernels.warmup import warmup
+from cellport.kernels.machine_code import warmup
 
 
 def run(options: argparse.Namespace) -> None:

@@ -83,7 +83,7 @@ def surgery_table(means: Means) -> list[str]:
     ]
     if not splits:
         return []
-    columns = {c: ("macro_f1", (c,), splits) for c in surgery.conditions}
+    columns: dict[str, Column] = {c: ("macro_f1", (c,), splits) for c in surgery.conditions}
     for name in ("ece", "map_cpu_s"):
         columns[name] = (name, surgery.conditions, splits)
     return [f"### with surgery: {', '.join(splits)}\n\n" + table(means, columns)]

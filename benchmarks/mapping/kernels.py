@@ -23,8 +23,7 @@ from typing import Any
 # A cache of its own, so that the first call below is a true first compilation.
 os.environ["NUMBA_CACHE_DIR"] = tempfile.mkdtemp()
 
-import llvmlite.binding as llvm
-import numba
+import llvmlite.binding as llvm  # type: ignore[import-untyped]
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, vstack
@@ -36,6 +35,7 @@ from cellport.kernels import machine_code
 from cellport.kernels.arrays import on_cache_lines
 from cellport.kernels.check import check_values
 from cellport.kernels.features import QueryBasis, linear_features, prepare
+from cellport.kernels.jit import part
 from cellport.kernels.lanes import LANES, TILE
 from cellport.kernels.signatures import LinearFeatures
 from cellport.kernels.vector import add_weighted_rows
@@ -99,7 +99,7 @@ def random_model(n_genes: int, n_panel: int, n_features: int) -> Model:
 
 def scipy_route(counts: csr_matrix, model: Model, block: int = 2000) -> NDArray[np.float32]:
     """Subset, normalise, densify and multiply, a block of cells at a time."""
-    hidden = []
+    features = []
     for start in range(0, counts.shape[0], block):
         panel = counts[start : start + block, model.panel]
         library = np.maximum(np.asarray(panel.sum(axis=1)).ravel(), 1)
@@ -109,7 +109,7 @@ def scipy_route(counts: csr_matrix, model: Model, block: int = 2000) -> NDArray[
     return np.concatenate(features)
 
 
-@numba.njit(nogil=True)
+@part
 def _read(a: Any, b: Any) -> Any:
     bad = False
     for k in range(len(a)):
@@ -117,13 +117,13 @@ def _read(a: Any, b: Any) -> Any:
     return bad
 
 
-@numba.njit(nogil=True)
+@part
 def _triad(a: Any, b: Any, c: Any) -> None:
     for k in range(len(a)):
         a[k] = b[k] + 3 * c[k]
 
 
-@numba.njit(nogil=True)
+@part
 def _read_rows(table: Any, rows: Any, ends: Any, factors: Any, out: Any, parts: int) -> None:
     for _ in range(parts):
         for i in range(len(ends) - 1):
@@ -188,36 +188,35 @@ def vector_instructions() -> dict[str, int]:
     return {"vector": len(fused) - len(single), "single": len(single)}
 
 
-def measure(counts: csr_matrix, n_panel: int, n_hidden: int, rounds: int) -> dict[str, Any]:
-    """Time one shape of panel and layer, with the bound that reading memory sets."""
+def measure(counts: csr_matrix, n_panel: int, n_features: int, rounds: int) -> dict[str, Any]:
+    """Time one shape of basis, with the bound that reading memory sets."""
     n_cells, n_genes = counts.shape
     csr = counts.indptr.astype(np.int64), counts.indices, counts.data
-    model = random_model(n_genes, n_panel, n_hidden)
-    layer = model.ready(n_genes)
-    per_cell = float((layer.row[counts.indices] >= 0).sum() / n_cells)
-    row_read, row_gb = row_task(layer.weight.shape[1], per_cell)
+    model = random_model(n_genes, n_panel, n_features)
+    basis = model.ready(n_genes)
+    per_cell = float((basis.row[counts.indices] >= 0).sum() / n_cells)
+    row_read, row_gb = row_task(basis.basis.shape[1], per_cell)
     streams, stream_gb = stream_tasks()
     with ThreadPoolExecutor(2) as pool:
         tasks = {
-            "1 thread": lambda: encode(layer, *csr),
-            "2 threads": lambda: encode(layer, *csr, threads=2, pool=pool),
+            "1 thread": lambda: linear_features(basis, *csr),
+            "2 threads": lambda: linear_features(basis, *csr, threads=2, pool=pool),
             "scipy": lambda: scipy_route(counts, model),
-            "check_structure": lambda: check_structure(*csr[:2], n_genes),
             "check_values": lambda: check_values(counts.data),
             "rows": row_read,
             **streams,
         }
         spent = in_turns(tasks, rounds)
     clock, thread = medians(spent, "wall"), medians(spent, "thread")
-    error = np.abs(encode(layer, *csr)[0] - scipy_route(counts, model)).max()
+    error = np.abs(linear_features(basis, *csr)[0] - scipy_route(counts, model)).max()
     stream_rate = stream_gb["read"] / thread["read"]
     row_rate = row_gb / thread["rows"]
     entries = 8 * counts.nnz / 1e9 / stream_rate
-    weights = 4 * per_cell * n_cells * layer.weight.shape[0] * LANES / 1e9 / row_rate
+    rows = 4 * per_cell * n_cells * basis.basis.shape[0] * LANES / 1e9 / row_rate
     microseconds = 1e6 / n_cells
     return {
         "panel": n_panel,
-        "hidden": n_hidden,
+        "features": n_features,
         "nonzeros_per_cell": counts.nnz / n_cells,
         "panel_entries_per_cell": per_cell,
         "us_per_cell": {name: clock[name] * microseconds for name in ON_CELLS},
@@ -243,15 +242,15 @@ def main() -> None:
     compiled = compile_times()
     instructions = vector_instructions()
     results = []
-    print("counts     panel hidden  1 thread  2 threads    scipy  x scipy    work   bound    of it")
+    print("counts     panel   feat  1 thread  2 threads    scipy  x scipy    work   bound    of it")
     for name, counts in queries(options.cells).items():
-        for n_panel, n_hidden in SHAPES:
-            result = {"counts": name} | measure(counts, n_panel, n_hidden, options.rounds)
+        for n_panel, n_features in SHAPES:
+            result = {"counts": name} | measure(counts, n_panel, n_features, options.rounds)
             results.append(result)
             us, work = result["us_per_cell"], result["thread_us_per_cell"]["1 thread"]
             bound = sum(result["bound_us_per_cell"].values())
             print(
-                f"{name:10} {n_panel:5} {n_hidden:6} {us['1 thread']:9.2f} "
+                f"{name:10} {n_panel:5} {n_features:6} {us['1 thread']:9.2f} "
                 f"{us['2 threads']:10.2f} {us['scipy']:8.1f} {result['times_scipy']:8.1f} "
                 f"{work:7.2f} {bound:7.2f} {result['share_of_bound']:8.2f}"
             )

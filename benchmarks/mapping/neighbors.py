@@ -8,6 +8,7 @@ Needs faiss-cpu and hnswlib. The latents are drawn from 40 clusters of unequal w
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 import faiss
 import hnswlib
@@ -58,7 +59,7 @@ def main() -> None:
         _report(f"  ef {breadth}", lambda: graph.knn_query(query, K)[0], truth)
 
 
-def _report(name: str, search, truth: np.ndarray) -> None:
+def _report(name: str, search: Callable[[], np.ndarray], truth: np.ndarray) -> None:
     began = time.perf_counter()
     found = search()
     speed = len(found) / (time.perf_counter() - began)

@@ -9,6 +9,7 @@ Three quarters of the cells, at random, are the reference, the others the query.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -43,7 +44,7 @@ def main() -> None:
     command.set_defaults(out=IMAGES / "page.png")
     options = command.parse_args()
     prepare(options.cache)
-    steps = [
+    steps: list[list[Any]] = [
         ["verified"],
         ["choose", [str((options.cache / "my_cells.h5ad").resolve())]],
         ["mapped"],

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
 from benchmarks.novelty.cases import DATASETS, Case, cases, leave_for_peers
-from benchmarks.novelty.ours import easing_of, run_ours
+from benchmarks.novelty.ours import exponent_of, run_ours
 from benchmarks.novelty.tables import Rows, tables
 from benchmarks.shared.command import parser
 from benchmarks.shared.results import facts, read, write
@@ -40,11 +40,11 @@ def run(options: argparse.Namespace) -> Rows:
     """Measure every case; the peers take all cases in one process each."""
     python, seed = options.peers_python, options.seed
     chosen = list(cases(options.dataset, options.type))
-    easing = {name: easing_of(name, seed) for name in options.dataset}
-    print(easing, flush=True)
+    exponent = {name: exponent_of(name, seed) for name in options.dataset}
+    print(exponent, flush=True)
     ours = []
     for case in chosen:
-        found, panel = run_ours(case, easing[case.whole.name], seed)
+        found, panel = run_ours(case, exponent[case.whole.name], seed)
         ours.append(found)
         print(case.whole.name, case.unseen, flush=True)
         if python is not None and lacking(case):

@@ -16,17 +16,19 @@ from sklearn.preprocessing import StandardScaler
 
 from benchmarks.novelty.cases import NO_TYPE, Case, labelled, left_out
 from benchmarks.shared.data import codes
-from benchmarks.shared.fitted import kept_model, training_cells
+from benchmarks.shared.fitted import fitted, training_cells
+from cellport.train.cells import TrainingCells
+from cellport.train.config import FitConfig
 from cellport.train.fit.checkpoint import run_key
-from cellport.train.fit.loop import FitConfig, TrainingCells
 from cellport.train.fit.model import batch_size_and_epochs
-from cellport.train.labels.left_out import answers_for_unseen_batches
-from cellport.train.novelty import fit_easing, fit_novelty, novelty_p
+from cellport.train.fit.order import POOLS
+from cellport.train.labels.left_out import answers_for_left_out_batches
+from cellport.train.novelty import fit_novelty, fit_p_exponent, novelty_p
 from cellport.train.reference.panel import select_panel
 
 
-def easing_of(name: str, seed: int) -> float:
-    """Easing of p-values for a dataset's reference, from models without some of its batches.
+def exponent_of(name: str, seed: int) -> float:
+    """Exponent of p-values for a dataset's reference, from models without some of its batches.
 
     Measured on all its types, once for all of them: it says how far a new batch shifts known
     cells, and would cost three training runs a type.
@@ -34,8 +36,8 @@ def easing_of(name: str, seed: int) -> float:
     case = left_out(labelled(name), NO_TYPE)
     path = case.folder / "unseen"
     path.parent.mkdir(parents=True, exist_ok=True)
-    unseen = answers_for_unseen_batches(cells_of(case)[0], FitConfig(seed=seed), path)
-    return fit_easing(unseen.novelty_p if unseen else ())
+    found = answers_for_left_out_batches(cells_of(case)[0], FitConfig(seed=seed), path)
+    return fit_p_exponent(found.novelty_p if found else ())
 
 
 def cells_of(case: Case) -> tuple[TrainingCells, NDArray[np.int64]]:
@@ -48,14 +50,14 @@ def cells_of(case: Case) -> tuple[TrainingCells, NDArray[np.int64]]:
     return training_cells(counts[:, panel], label, batch, held_out), panel
 
 
-def run_ours(case: Case, easing: float, seed: int) -> tuple[dict[str, Any], NDArray[np.int64]]:
+def run_ours(case: Case, exponent: float, seed: int) -> tuple[dict[str, Any], NDArray[np.int64]]:
     """P-values of cellport for both queries, its false-novel rates, and the panel."""
     cells, panel = cells_of(case)
     config = FitConfig(seed=seed)
     _, epochs = batch_size_and_epochs(cells.counts.shape[0], config)
-    path = case.folder / f"{run_key(cells, config, epochs)[:16]}.pt"
-    model = kept_model(path, cells, config)
-    novelty = fit_novelty(model, cells, seed, easing)
+    path = case.folder / f"{run_key(cells, config, POOLS, epochs)[:16]}.pt"
+    made = fitted(cells, config, path)
+    model, novelty = made.model, fit_novelty(made, exponent)
     found: dict[str, Any] = {}
     for where, rows in case.queries.items():
         query = case.whole.cells.X[rows].tocsr().astype(np.float32)[:, panel].tocsr()
@@ -66,7 +68,7 @@ def run_ours(case: Case, easing: float, seed: int) -> tuple[dict[str, Any], NDAr
                 name: round(float((novelty_p(model, novelty, poorer(known)) < 0.05).mean()), 4)
                 for name, poorer in STRESS.items()
             },
-            "easing": round(easing, 4),
+            "easing": round(exponent, 4),
             "ceiling": ceiling(query, case.is_unseen(where)),
         }
     return found, panel

@@ -39,12 +39,13 @@ def areas(runs: Rows) -> str:
 
 def rates(runs: Rows) -> str:
     """Share of cells with a p-value below 0.05: unseen ones, and known ones under stress."""
-    values = {"unseen": lambda r: r["found"]}
+    shares = {"unseen": [run["found"] for run in runs]}
     for stress in runs[0]["false_novel"]:
-        values[f"known, {stress}"] = lambda r, stress=stress: r["false_novel"][stress]
+        shares[f"known, {stress}"] = [run["false_novel"][stress] for run in runs]
     lines = []
-    for name, value in values.items():
-        means = [_mean(value(r) for r in runs if r["query"] == where) for where in QUERIES]
+    for name, share in shares.items():
+        of_runs = list(zip(runs, share, strict=True))
+        means = [_mean(s for run, s in of_runs if run["query"] == where) for where in QUERIES]
         lines.append([name, *(f"{mean:.3f}" for mean in means)])
     return markdown(["cells with p < 0.05", *QUERIES], lines)
 

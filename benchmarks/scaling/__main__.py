@@ -38,8 +38,6 @@ from cellport.runtime.sources.parallel import open_parallel
 from cellport.runtime.writers import open_writer
 
 ONE = cellport.MapOptions(threads=1, device="cpu")
-
-
 STAGES = ("opening", "reading", "mapping", "writing")
 
 
@@ -47,10 +45,10 @@ def stages(atlas: Atlas, path: str, out: Path) -> dict[str, float]:
     """Processor seconds of each stage: map a file as a worker does, each time one stage further."""
 
     def opened() -> None:
-        atlas.open_query(path, ONE)[0].close()
+        atlas.prepare(path, ONE).query.source.close()
 
     def read() -> None:
-        with closing(atlas.open_query(path, ONE)[0]) as source:
+        with closing(atlas.prepare(path, ONE).query.source) as source:
             for _ in source.blocks(ONE.block_cells):
                 pass
 
@@ -92,7 +90,7 @@ def inflate_rate(path: str) -> float:
                     pairs.read(start, min(start + step, stored)) for start in range(0, stored, step)
                 ]
             )
-    return 8 * stored / seconds / 1e6
+    return float(8 * stored / seconds / 1e6)
 
 
 def inflated_bytes(path: str) -> int:

@@ -1,8 +1,7 @@
-"""Models fitted without `train_atlas`: the training cells, and the models that are kept."""
+"""Models fitted without `train_atlas`, and what they were fitted to."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +11,10 @@ import scipy.sparse as sp
 import torch
 from numpy.typing import NDArray
 
-from cellport.models.vae import CountVAE
-from cellport.train.api import encode_reference
-from cellport.train.fit.loop import FitConfig, TrainingCells, fit
+from cellport.train.cells import TrainingCells
+from cellport.train.config import FitConfig
+from cellport.train.fit.loop import fit
+from cellport.train.infer import Fitted, infer
 from cellport.train.labels.calibrate import held_out_share, hold_out
 
 Codes = NDArray[np.int64]
@@ -34,24 +34,14 @@ def training_cells(
     return TrainingCells(_float32(counts), label, batch, **numbers, held_out=held_out)
 
 
-def kept_model(path: Path, cells: TrainingCells, config: FitConfig) -> CountVAE:
+def fitted(cells: TrainingCells, config: FitConfig, path: Path) -> Fitted:
     """Model of these cells, trained where `path` does not hold it; remove that to train anew."""
     if path.exists():
-        model: CountVAE = torch.load(path, weights_only=False)
-        return model
+        return infer(torch.load(path, weights_only=False), cells, config.seed)
     path.parent.mkdir(parents=True, exist_ok=True)
     model = fit(cells, config)
     torch.save(model, path)
-    return model
-
-
-def latent_of(
-    model: CountVAE, cells: TrainingCells, counts: sp.csr_matrix | None = None
-) -> NDArray[np.float32]:
-    """Latent of the cells, or of other `counts` of their genes: float32 [cells, latent]."""
-    if counts is not None:
-        cells = replace(cells, counts=_float32(counts))
-    return encode_reference(model, cells)
+    return infer(model, cells, config.seed)
 
 
 def write_for_peers(

@@ -95,9 +95,9 @@ def timed(command: list[str]) -> Run:
     """Run a command to its end and measure it as the operating system accounts it."""
     # every tool runs from compiled modules, as pip installs them
     environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": ""}
-    pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
+    silent, kept = subprocess.DEVNULL, subprocess.PIPE
     began = time.perf_counter()
-    process = subprocess.Popen(command, **pipes, env=environment, text=True)
+    process = subprocess.Popen(command, stdout=silent, stderr=kept, env=environment, text=True)
     errors = process.stderr.read() if process.stderr else ""
     _, status, usage = os.wait4(process.pid, 0)
     wall = time.perf_counter() - began
@@ -113,8 +113,8 @@ def _refuse_failure(process: Any, errors: str) -> None:
 
 def kill_after(command: list[str], seconds: float) -> bool:
     """Start a command and kill it after so long; whether it had not ended by itself."""
-    silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    process = subprocess.Popen(command, **silent)
+    silent = subprocess.DEVNULL
+    process = subprocess.Popen(command, stdout=silent, stderr=silent)
     try:
         process.wait(seconds)
     except subprocess.TimeoutExpired:

@@ -21,8 +21,8 @@ CORRECTING = ("pca", "harmony", "scvi", "scanvi")
 def of_ours(case: Case, seed: int, with_labels: bool) -> dict[str, Any]:
     """Agreement of the clusters of an atlas of all cells with their labels."""
     made, structure = fitted(case, seed, with_labels, TRAINED_ON)
-    np.savez(case.folder / f"{OURS[with_labels]}.{seed}.npz", embedding=made.latent)
-    found = answers(structure, made.latent)[0].argmax(axis=1)
+    np.savez(case.folder / f"{OURS[with_labels]}.{seed}.npz", embedding=made.fitted.latent)
+    found = answers(structure, made.fitted.latent)[0].argmax(axis=1)
     row = {"dataset": case.name, "seed": seed, "method": OURS[with_labels]}
     return row | {"clusters": len(structure.summary["cluster_names"]), **agreement(case, found)}
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -24,13 +25,14 @@ from sklearn.manifold import trustworthiness
 
 from benchmarks.shared.command import parser
 from benchmarks.shared.data import KANG, LUNG, PANCREAS, PBMC
-from benchmarks.shared.fitted import latent_of, training_cells
+from benchmarks.shared.fitted import training_cells
 from benchmarks.shared.results import facts, write
 from benchmarks.shared.timing import in_turns, medians, spend
-from cellport.models.vae import CountVAE
 from cellport.runtime.mapping.atlas import load_atlas
 from cellport.train.api import train_atlas
-from cellport.train.fit.loop import FitConfig, TrainingCells, fit
+from cellport.train.config import FitConfig
+from cellport.train.fit.loop import fit
+from cellport.train.infer import Fitted, infer, latent_of
 from cellport.train.reference.panel import select_panel
 from cellport.train.umap import N_NEIGHBORS, fit_layout, learn_layout, place
 
@@ -38,15 +40,16 @@ MOST_CELLS = 2500
 DATASETS = {"lung": LUNG, "pbmc": PBMC, "kang": KANG, "pancreas": PANCREAS}
 # their encoder is trained without labels and batches
 UNLABELLED = ("pancreas",)
+CONFIG = FitConfig(device="cpu")
 
 
 def judge(name: str, seeds: int) -> dict[str, Any]:
-    model, cells, unseen_counts = trained_model(name)
-    seen, unseen = latent_of(model, cells), latent_of(model, cells, unseen_counts)
+    fitted, unseen_counts = trained_model(name)
+    seen, unseen = fitted.latent, latent_of(fitted.model, unseen_counts)
     maps = []
     for seed in range(seeds):
-        how = FitConfig(device="cpu", seed=seed)
-        maps.append(spend(lambda: learn_layout(model, cells, seen, how)[0]))  # noqa: B023
+        again = replace(fitted, seed=seed)
+        maps.append(spend(lambda: learn_layout(again, CONFIG.degradation)[0]))  # noqa: B023
     scores = [trust(unseen, place(network, unseen)) for _, network in maps]
     refit, refitted = spend(lambda: refitted_umap(np.concatenate([seen, unseen])))
     return {
@@ -61,8 +64,8 @@ def judge(name: str, seeds: int) -> dict[str, Any]:
     }
 
 
-def trained_model(name: str) -> tuple[CountVAE, TrainingCells, sp.csr_matrix]:
-    """Model of 70 % of the cells, these, and the counts of the others."""
+def trained_model(name: str) -> tuple[Fitted, sp.csr_matrix]:
+    """Model of 70 % of the cells, and the counts of the others."""
     dataset = DATASETS[name]
     cells = dataset.read()
     cells = cells[np.random.default_rng(0).permutation(cells.n_obs)[:MOST_CELLS]]
@@ -72,10 +75,15 @@ def trained_model(name: str) -> tuple[CountVAE, TrainingCells, sp.csr_matrix]:
     if name in UNLABELLED:
         label, batch = np.full_like(label, -1), np.zeros_like(batch)
     genes = select_panel(counts[:n_known], batch[:n_known], 2000)
-    number = {"n_labels": int(label.max()) + 1, "n_batches": int(batch.max()) + 1}
-    seen = counts[:n_known, genes], label[:n_known], batch[:n_known]
-    training = training_cells(*seen, held_out=0, **number)
-    return fit(training, FitConfig(device="cpu")), training, counts[n_known:, genes]
+    training = training_cells(
+        counts[:n_known, genes],
+        label[:n_known],
+        batch[:n_known],
+        held_out=0,
+        n_labels=int(label.max()) + 1,
+        n_batches=int(batch.max()) + 1,
+    )
+    return infer(fit(training, CONFIG), training, CONFIG.seed), counts[n_known:, genes]
 
 
 def trust(latent: np.ndarray, placed: np.ndarray) -> float:
@@ -85,14 +93,16 @@ def trust(latent: np.ndarray, placed: np.ndarray) -> float:
 def refitted_umap(latent: np.ndarray) -> np.ndarray:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return umap.UMAP(min_dist=0.5, random_state=0, n_jobs=1).fit_transform(latent)
+        placed: np.ndarray = umap.UMAP(min_dist=0.5, random_state=0, n_jobs=1).fit_transform(latent)
+        return placed
 
 
 def time_mapping(n_cells: int, rounds: int) -> dict[str, Any]:
     """Time mapping `n_cells` from memory against the map network alone on as many latents."""
-    cells, columns = LUNG.read(), {"labels": LUNG.label, "batch": LUNG.batch}
+    cells = LUNG.read()
     with TemporaryDirectory() as folder:
-        atlas = load_atlas(train_atlas(cells, Path(folder) / "lung.cellport", epochs=5, **columns))
+        path = Path(folder) / "lung.cellport"
+        atlas = load_atlas(train_atlas(cells, path, labels=LUNG.label, batch=LUNG.batch, epochs=5))
         rows = np.arange(n_cells) % cells.n_obs
         query = (sp.csr_matrix(cells.X)[rows], cells.var_names.to_numpy(object))
         latent = np.ascontiguousarray(atlas.file.array("reference_latent")[rows])

@@ -35,8 +35,9 @@ from benchmarks.shared.data import LUNG, PANCREAS, PAUL, PBMC, strings
 from benchmarks.shared.results import facts, read, write
 from benchmarks.shared.timing import in_turns, medians
 from cellport.runtime.map_files import map_files
-from cellport.runtime.mapping.atlas import Atlas, MapOptions, load_atlas
-from cellport.runtime.mapping.gather.lineage_counts import LineageCounts
+from cellport.runtime.mapping.atlas import Atlas, load_atlas
+from cellport.runtime.mapping.gather.lineages import LineageCounts
+from cellport.runtime.mapping.options import MapOptions
 from cellport.train.api import train_atlas
 
 # dataset and root
@@ -99,7 +100,7 @@ def agreement(atlas: Atlas, query: Path, shuffle: bool) -> np.ndarray:
 def correction(name: str) -> dict[str, Any]:
     dataset, batch = CORRECTED[name]
     atlas, cells = load_atlas(name), dataset.read()
-    genes = [gene for gene in atlas.manifest.symbols if gene in set(cells.var_names)]
+    genes = [gene for gene in atlas.panel.symbols if gene in set(cells.var_names)]
     mapping = atlas.map(cells, corrected_expression=genes)
     measured = np.asarray(cells[:, genes].X.todense(), np.float64)
     measured *= 1e4 / np.maximum(measured.sum(axis=1, keepdims=True), 1)
@@ -144,7 +145,7 @@ def cost(atlas: Atlas, query: Path, folder: Path, rounds: int, cells: int) -> di
     many.var_names = one.var_names
     big = folder / "big.h5ad"
     many.write_h5ad(big)
-    genes = tuple(atlas.manifest.symbols[:GENES_TIMED])
+    genes = tuple(atlas.panel.symbols[:GENES_TIMED])
     ways: dict[str, dict[str, Any]] = {
         "alone": {},
         "report": {"report": folder / "timed.html"},
@@ -171,21 +172,21 @@ def main() -> None:
     options = command.parse_args()
     torch.set_num_threads(1)
     made = read(options.out) | facts()
-    with TemporaryDirectory() as name:
-        folder = Path(name)
+    with TemporaryDirectory() as temporary:
+        folder = Path(temporary)
         timed = (load_atlas(options.on[0]), options.on[1]) if options.on else None
         if "lineages" in options.part:
             made["lineages"] = []
             for dataset in LINEAGES:
-                found, *timed_too = lineages(dataset, folder, options.reports)
-                timed = timed or tuple(timed_too)
+                found, atlas, query = lineages(dataset, folder, options.reports)
+                timed = timed or (atlas, query)
                 made["lineages"].append(found)
                 print(json.dumps(found), flush=True)
         if "cost" in options.part and timed is not None:
             made["cost"] = cost(*timed, folder, options.rounds, options.cells)
             print(json.dumps(made["cost"]), flush=True)
         if "correction" in options.part:
-            made["correction"] = [correction(atlas) for atlas in CORRECTED]
+            made["correction"] = [correction(name) for name in CORRECTED]
             print(json.dumps(made["correction"]), flush=True)
     write(options.out, made)
 

@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from benchmarks.shared.fitted import kept_model, latent_of, training_cells
+from benchmarks.shared import fitted as models
 from benchmarks.structure.cases import Case
-from cellport.models.vae import CountVAE
-from cellport.train.fit.loop import FitConfig, TrainingCells
+from cellport.train.config import FitConfig
+from cellport.train.infer import Fitted, latent_of
 from cellport.train.reference.panel import select_panel
-from cellport.train.structure.fit import Annotated, Structure, fit_structure
+from cellport.train.structure.fit import CellAnnotation, Structure, fit_structure
 from cellport.train.structure.roots import RootChoice
 
 # ours, without labels and with them
@@ -23,12 +23,10 @@ OURS = {False: "cellport", True: "cellport_labels"}
 
 @dataclass(frozen=True)
 class Trained:
-    """A model, its cells and their latent, and the rows and latent of cells it has not seen."""
+    """A model with its cells, what these are called, and cells that it has not seen."""
 
-    model: CountVAE
-    cells: TrainingCells
-    latent: NDArray[np.float32]
-    known: Annotated
+    fitted: Fitted
+    known: CellAnnotation
     unseen: NDArray[np.int64]
     unseen_latent: NDArray[np.float32]
 
@@ -47,19 +45,20 @@ def train(case: Case, seed: int, with_labels: bool, share: float = 1.0) -> Train
     learned = label.astype(np.int64) if with_labels else np.full(len(label), -1)
     n_batches = int(case.batch.max()) + 1
     seen = counts[rows][:, panel]
-    cells = training_cells(seen, learned, case.batch[rows], seed, n_batches=n_batches)
-    model = kept_model(model_path(case, seed, with_labels, share), cells, FitConfig(seed=seed))
+    cells = models.training_cells(seen, learned, case.batch[rows], seed, n_batches=n_batches)
+    path = model_path(case, seed, with_labels, share)
+    made = models.fitted(cells, FitConfig(seed=seed), path)
     cell_names = case.cells.obs_names.to_numpy(dtype=object)[rows]
-    known = Annotated(label.astype(np.int64), tuple(labels), cell_names, cells.held_out)
-    unseen_latent = latent_of(model, cells, counts[unseen][:, panel])
-    return Trained(model, cells, latent_of(model, cells), known, unseen, unseen_latent)
+    known = CellAnnotation(label.astype(np.int64), tuple(labels), cell_names)
+    unseen_latent = latent_of(made.model, counts[unseen][:, panel])
+    return Trained(made, known, unseen, unseen_latent)
 
 
 def fitted(case: Case, seed: int, with_labels: bool, share: float) -> tuple[Trained, Structure]:
     """Model and structure of a share of the cells; without labels they serve to name the root."""
     made = train(case, seed, with_labels, share)
-    roots = RootChoice((case.root,)) if case.root is not None else None
-    return made, fit_structure(made.model, made.latent, made.known, roots, seed)
+    roots = RootChoice((case.root,) if case.root is not None else ())
+    return made, fit_structure(made.fitted, made.known, roots)
 
 
 def answers(structure: Structure, latent: NDArray[np.float32]) -> list[NDArray[np.float32]]:

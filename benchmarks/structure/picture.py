@@ -11,10 +11,10 @@ from matplotlib import colormaps
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from cellport.train.degrade import Degradation
 from benchmarks.structure.cases import Case
 from benchmarks.structure.models import Trained, answers
 from benchmarks.structure.truth import shown_names
+from cellport.train.degrade import Degradation
 from cellport.train.structure.fit import Structure
 from cellport.train.umap import learn_layout, place
 

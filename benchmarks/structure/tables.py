@@ -82,7 +82,7 @@ def best_resolution(rows: Rows) -> float | None:
     means = {}
     for resolution in {row.get("resolution") for row in rows}:
         some = [row for row in rows if row.get("resolution") == resolution]
-        means[resolution] = _mean_over_datasets(some, lambda row: row["ari"])
+        means[resolution] = _mean_over_datasets(some, "ari")
     return max(means, key=lambda resolution: means[resolution])
 
 
@@ -92,7 +92,7 @@ def integration(rows: Rows) -> str:
     lines = []
     for method in _unique(row["method"] for row in rows):
         own = [row for row in rows if row["method"] == method]
-        cells = [_mean_over_datasets(own, lambda row, s=s: row["scores"][s]) for s in SCORES]
+        cells = [_mean_over_datasets([row["scores"] | row for row in own], s) for s in SCORES]
         for dataset in datasets:
             some = [row["scores"]["Total"] for row in own if row["dataset"] == dataset]
             cells.append(float(np.mean(some)) if some else np.nan)
@@ -101,10 +101,10 @@ def integration(rows: Rows) -> str:
     return markdown(["scIB", *(name.lower() for name in SCORES), *datasets], lines)
 
 
-def _mean_over_datasets(rows: Rows, value: Callable[[dict[str, Any]], float]) -> float:
+def _mean_over_datasets(rows: Rows, score: str) -> float:
     datasets = _unique(row["dataset"] for row in rows)
     return float(
-        np.mean([np.mean([value(r) for r in rows if r["dataset"] == name]) for name in datasets])
+        np.mean([np.mean([r[score] for r in rows if r["dataset"] == name]) for name in datasets])
     )
 
 
@@ -123,7 +123,7 @@ def _table(title: str, rows: Rows, cell: Callable[[Rows], str], total: bool = Fa
             cells.append(cell(some) if some else "-")
         if total:
             both = [row for row in own if row["dataset"] in common]
-            means = (_mean_over_datasets(both, lambda row, s=s: row[s]) for s in ("ari", "nmi"))
+            means = (_mean_over_datasets(both, score) for score in ("ari", "nmi"))
             cells.append("**" + " / ".join(f"{value:.3f}" for value in means) + "**")
         resolution = own[0].get("resolution")
         name = NAMES[method] + (f", resolution {resolution}" if resolution else "")

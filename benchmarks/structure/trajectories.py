@@ -21,7 +21,7 @@ def of_ours(case: Case, seed: int, with_labels: bool) -> dict[str, Any]:
     """Pseudotime of cells that the model has not seen, its intervals, and the backbone."""
     made, structure = fitted(case, seed, with_labels, TRAINED_ON)
     trained = np.setdiff1d(np.arange(len(case.label)), made.unseen)
-    time_of_trained = answers(structure, made.latent)[3]
+    time_of_trained = answers(structure, made.fitted.latent)[3]
     _, edge, _, time, sd, _ = answers(structure, made.unseen_latent)
     found = {
         "dataset": case.name,

@@ -14,13 +14,16 @@ from sklearn.metrics import f1_score
 from benchmarks.shared.data import LUNG, PBMC
 from benchmarks.shared.fitted import training_cells
 from benchmarks.training.files import GENES, panel_file, whole_file
-from benchmarks.training.patched import IN_USE, pools
 from cellport.models.vae import CountVAE
+from cellport.train.cells import TrainingCells
+from cellport.train.config import FitConfig
 from cellport.train.degrade import Degradation, degrade
-from cellport.train.features.kernel import feature_maker
-from cellport.train.fit.loop import FitConfig, TrainingCells, fit
+from cellport.train.features.kernel import FeatureMaker
+from cellport.train.fit.loop import fit
+from cellport.train.fit.order import POOLS, Pools
+from cellport.train.infer import encode_layers
 from cellport.train.labels.calibrate import hold_out
-from cellport.train.novelty import encode_layers
+from cellport.train.progress import Progress
 from cellport.train.reference.panel import select_panel
 
 SIZES = (64, 128, 512)
@@ -35,18 +38,19 @@ def sampling(options: argparse.Namespace) -> list[dict[str, Any]]:
     counts = counts[:, select_panel(counts, batch, GENES)]
     shuffled = np.random.default_rng(0).permutation(len(label))
     # of 32 blocks instead of 1,024: a pool of 500,000 cells in use is far better mixed
-    small = (32 * IN_USE[1], IN_USE[1])
+    small = Pools(32 * POOLS.block, POOLS.block)
     by_type, by_batch = (shuffled[np.argsort(c[shuffled], kind="stable")] for c in (label, batch))
     ways = {
-        "shuffled whole": (shuffled, IN_USE),
+        "shuffled whole": (shuffled, POOLS),
         "pools, cells in random order": (shuffled, small),
         "pools, cells sorted by type": (by_type, small),
         "pools, cells sorted by batch": (by_batch, small),
     }
     rows = []
-    for way, (order, pool) in ways.items():
+    for way, (order, pools) in ways.items():
         scores = [
-            score_in_order(counts, label, batch, order, pool, seed) for seed in range(options.seeds)
+            score_in_order(counts, label, batch, order, pools, seed)
+            for seed in range(options.seeds)
         ]
         row: dict[str, Any] = {"order": way, "seeds": options.seeds}
         for suffix, summary in (("", np.mean), ("_sd", np.std)):
@@ -58,15 +62,14 @@ def sampling(options: argparse.Namespace) -> list[dict[str, Any]]:
 
 
 def score_in_order(
-    counts: Any, label: Any, batch: Any, order: Any, pool: tuple[int, int], seed: int
+    counts: Any, label: Any, batch: Any, order: Any, pools: Pools, seed: int
 ) -> tuple[float, ...]:
     """Scores of a model that saw the cells in this order, on a fifth of them that it did not."""
     held = np.zeros(len(label), bool)
     held[hold_out(label, 0.2, np.random.default_rng(seed))] = True
     held_out = np.flatnonzero(held[order])
     training = training_cells(counts[order], label[order], batch[order], held_out)
-    with pools(*pool):
-        model, losses = fit_and_watch(training, FitConfig(device="cpu", seed=seed))
+    model, losses = fit_and_watch(training, FitConfig(device="cpu", seed=seed), pools)
     _, _, logits = encode_layers(model, training.counts[held_out])
     known, called = training.label[held_out], logits.argmax(1)
     return (known == called).mean(), f1_score(known, called, average="macro"), min(losses)
@@ -86,7 +89,7 @@ def sizes(options: argparse.Namespace) -> list[dict[str, Any]]:
         row: dict[str, Any] = {"batch_size": size, "epochs": len(losses)}
         row["seconds"] = round(time.perf_counter() - began, 1)
         row["held_out_loss"] = round(min(losses), 2)
-        features_of = feature_maker(model.encoder)
+        features_of = FeatureMaker(model.encoder)
         seen = {"whole": features_of(whole), "degraded": features_of(poor.counts, poor.measured)}
         for name, features in seen.items():
             with torch.inference_mode():
@@ -98,13 +101,15 @@ def sizes(options: argparse.Namespace) -> list[dict[str, Any]]:
     return rows
 
 
-def fit_and_watch(cells: TrainingCells, config: FitConfig) -> tuple[CountVAE, list[float]]:
+def fit_and_watch(
+    cells: TrainingCells, config: FitConfig, pools: Pools = POOLS
+) -> tuple[CountVAE, list[float]]:
     """Return a model and its held-out loss after each epoch."""
     losses: dict[int, float] = {}
 
-    def note(progress: Any) -> None:
+    def note(progress: Progress) -> None:
         # within an epoch there is none
         if "held_out" in progress.losses:
             losses[progress.epoch] = progress.losses["held_out"]
 
-    return fit(cells, config, report=note), list(losses.values())
+    return fit(cells, config, on_progress=note, pools=pools), list(losses.values())

@@ -24,9 +24,14 @@ import numpy as np
 from benchmarks.shared.data import LUNG
 from benchmarks.shared.timing import in_turns, module, output
 from benchmarks.training.files import panel_file, whole_file
-from benchmarks.training.patched import counts_on_disk, steps_of
-from cellport.train.fit.loop import FitConfig, TrainingCells
+from cellport.runtime.base.prefetch import prefetch
+from cellport.train.cells import TrainingCells
+from cellport.train.config import FitConfig
+from cellport.train.fit import loop
 from cellport.train.fit.model import default_batch_size
+from cellport.train.fit.order import POOLS
+from cellport.train.fit.processes import connect
+from cellport.train.fit.threads import few_threads
 from cellport.train.reference.chunks import chunks
 from cellport.train.reference.reference import read_reference
 from cellport.train.reference.scratch import panel_counts
@@ -72,8 +77,8 @@ def rates_of_cellport(
     shape = reference.counts.shape[0], len(genes)
     config = FitConfig(batch_size=batch_size, epochs=1, device="cpu")
     a_turn = steps // TURNS
-    counts_on_disk()
-    with panel_counts(parts, shape, path.with_suffix(f".scratch{batch_size}")) as stored:
+    scratch = path.with_suffix(f".scratch{batch_size}")
+    with panel_counts(parts, shape, scratch, in_memory=0) as stored:
         numbers = len(reference.labels), len(reference.batches)
         nobody = np.empty(0, np.int64)
         cells = TrainingCells(stored, reference.label, reference.batch, *numbers, nobody)
@@ -88,6 +93,16 @@ def rates_of_cellport(
         name: {clock: trained / sum(getattr(t, clock) for t in turns) for clock in ("wall", "cpu")}
         for name, turns in spent.items()
     }
+
+
+def steps_of(cells: TrainingCells, config: FitConfig) -> Iterator[None]:
+    """Take one training step, exactly as `fit` does, each time it is asked."""
+    run = loop._Run(connect("cpu", config.precision), cells, config, POOLS)
+    run.wrapped.train()
+    with few_threads(run.batch_size * cells.counts.shape[1]):
+        for step, ready in enumerate(prefetch(run.minibatches(), 0)):
+            run.train_step(0, step, ready)
+            yield
 
 
 def take(run: Iterator[None], steps: int) -> None:

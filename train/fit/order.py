@@ -24,7 +24,7 @@ class Pools:
     """How many cells are shuffled together, and how many of them come in a block.
 
     Of 1,024 blocks a pool of a reference sorted by type holds each type in its share, give or
-    take far less than a minibatch adds (``benchmarks/training.py sampling``).
+    take far less than a minibatch adds (``benchmarks.training sampling``).
     """
 
     cells: int = 1 << 15

@@ -39,7 +39,7 @@ class StructureConfig:
     # cells at most that are looked at: the search for neighbours takes long of more
     most_cells: int = 20_000
     # coarse: the one of 0.03 to 0.6 that agrees best with the labels of eight datasets
-    # (``benchmarks/structure.py``)
+    # (``benchmarks.structure``)
     resolution: float = 0.1
     # without a root being named, a trajectory needs this share of the cells in one group
     most_of_all: float = 0.8
