@@ -61,7 +61,10 @@ PLANS = {
         {
             "labels": "cell_type_coarse",
             "batch": "sample",
-            "licence": "MIT; cells of Travaglini et al. 2020, Nature, as sampled by PopV",
+            "source": "healthy human lung (10x and Smart-seq2), as sampled by PopV",
+            "authors": "Travaglini et al. 2020, Nature",
+            "licence": "MIT",
+            "attribution": "cells of Travaglini et al. 2020, Nature, as sampled by PopV",
         },
     ),
     "pbmc-demo": Plan(
@@ -71,8 +74,11 @@ PLANS = {
             "labels": "cell_type",
             "batch": "batch",
             "label_tree": ("lineage",),
-            "licence": "10x Genomics pbmc3k is CC BY 4.0; Zheng et al. 2017, Nat Commun; Kang et "
-            "al. 2018, Nat Biotechnol (GSE96583)",
+            "source": "10x Genomics pbmc3k; FACS-sorted blood of Zheng; GSE96583, not stimulated",
+            "authors": "10x Genomics; Zheng et al. 2017, Nat Commun; Kang et al. 2018, Nat Biotechnol",
+            "licence": "CC BY 4.0 (10x Genomics pbmc3k)",
+            "attribution": "10x Genomics pbmc3k; Zheng et al. 2017, Nat Commun; Kang et al. 2018, "
+            "Nat Biotechnol",
         },
     ),
 }

@@ -83,7 +83,7 @@ def test_encoder_on_raw_counts_gives_what_mapping_gives(
 ) -> None:
     position = {name: i for i, name in enumerate(query.var_names)}
     counts = np.full((query.n_obs, atlas.manifest.n_genes), np.nan, np.float32)
-    for gene, symbol in enumerate(atlas.manifest.symbols):
+    for gene, symbol in enumerate(atlas.manifest.panel.symbols):
         if symbol in position:
             counts[:, gene] = query.X[:, [position[symbol]]].toarray().ravel()
     measured = np.isfinite(counts[0])
