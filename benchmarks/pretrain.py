@@ -75,7 +75,7 @@ PLANS = {
             "batch": "batch",
             "label_tree": ("lineage",),
             "source": "10x Genomics pbmc3k; FACS-sorted blood of Zheng; GSE96583, not stimulated",
-            "authors": "10x Genomics; Zheng et al. 2017, Nat Commun; Kang et al. 2018, Nat Biotechnol",
+            "authors": "10x Genomics; Zheng et al. 2017; Kang et al. 2018",
             "licence": "CC BY 4.0 (10x Genomics pbmc3k)",
             "attribution": "10x Genomics pbmc3k; Zheng et al. 2017, Nat Commun; Kang et al. 2018, "
             "Nat Biotechnol",
