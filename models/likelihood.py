@@ -49,28 +49,15 @@ def negative_binomial_log_prob(counts: Tensor, mean: Tensor, theta: Tensor) -> T
 
 
 class SparseCounts(NamedTuple):
-    """Counts of some cells without their zeros.
+    """Counts of some cells without their zeros."""
 
-    Attributes
-    ----------
-    cell, gene
-        int64 [counts], where each count is; cells ascending.
-    value
-        float [counts], the counts.
-    large
-        int64, positions in `value` of those above 16, and of those that are not whole.
-    library
-        float [cells, 1], sum of the counts of each cell.
-    constant
-        float [cells], sum of the logarithms of its counts' factorials.
-    """
-
+    # int64 [counts], where each count is; cells ascending
     cell: Tensor
     gene: Tensor
-    value: Tensor
-    large: Tensor
-    library: Tensor
-    constant: Tensor
+    value: Tensor  # float [counts], the counts
+    large: Tensor  # int64, positions in `value` of those above 16, and of those that are not whole
+    library: Tensor  # float [cells, 1], sum of the counts of each cell
+    constant: Tensor  # float [cells], sum of the logarithms of its counts' factorials
 
     def to(self, device: torch.device) -> SparseCounts:
         """Return the same on a device."""

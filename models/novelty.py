@@ -11,24 +11,14 @@ from cellport.models.feature_layout import FeatureLayout
 
 
 class Groups(NamedTuple):
-    """Groups of reference cells in one layer of the encoder.
+    """Groups of reference cells in one layer of the encoder."""
 
-    Attributes
-    ----------
-    axes
-        float [width, axes], to coordinates in which groups are round and distances weighted.
-    origin
-        float [axes], middle of the groups in those coordinates.
-    centres
-        float [groups, axes], from there.
-    usual, scale
-        Median squared distance of held-out reference cells to the nearest centre, and the
-        spread of the root of one plus its ratio to that.
-    """
-
+    # float [width, axes], to coordinates in which groups are round and distances weighted
     axes: Tensor
-    origin: Tensor
-    centres: Tensor
+    origin: Tensor  # float [axes], middle of the groups in those coordinates
+    centres: Tensor  # float [groups, axes], from there
+    # median squared distance of held-out reference cells to the nearest centre, and the spread of
+    # the root of one plus its ratio to that
     usual: float
     scale: float
 

@@ -27,46 +27,28 @@ TOWER_DROPOUT = 0.2
 
 @dataclass(frozen=True, slots=True)
 class ModelConfig:
-    """Sizes of the model.
+    """Sizes of the model."""
 
-    Attributes
-    ----------
-    n_genes, n_batches
-        Panel genes, and batches of the reference.
-    features
-        Linear features of the genes that the encoder reads, and with them how many labels there
-        are; 0 for a reference without labels.
-    n_hidden, n_latent
-        Width of the hidden layers, and of the latent.
-    dropout
-        Probability of dropping a hidden unit in training.
-    likelihood
-        ``nb``, negative binomial, or ``zinb``, its zero-inflated kin.
-    """
-
+    # panel genes, and batches of the reference
     n_genes: int
     n_batches: int
+    # linear features of the genes that the encoder reads, and with them how many labels there are;
+    # 0 for a reference without labels
     features: FeatureLayout
+    # width of the hidden layers, and of the latent
     n_hidden: int = 128
     n_latent: int = 30
-    dropout: float = 0.1
-    likelihood: Likelihood = "nb"
+    dropout: float = 0.1  # probability of dropping a hidden unit in training
+    likelihood: Likelihood = "nb"  # ``nb``, negative binomial, or ``zinb``, its zero-inflated kin
 
 
 class Encoded(NamedTuple):
-    """What the encoder knows of a cell.
+    """What the encoder knows of a cell."""
 
-    Attributes
-    ----------
-    mean, log_variance
-        float [n, latent], of the latent.
-    label_log_prob
-        float [2, n, labels], log-probability of each label by the head on the latent and by the
-        tower.
-    """
-
+    # float [n, latent], of the latent
     mean: Tensor
     log_variance: Tensor
+    # float [2, n, labels], log-probability of each label by the head on the latent and by the tower
     label_log_prob: Tensor
 
     @property

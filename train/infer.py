@@ -24,24 +24,12 @@ CHUNK = 1024
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """A trained model, and the cells it was trained on as it sees them.
+    """A trained model, and the cells it was trained on as it sees them."""
 
-    Attributes
-    ----------
-    model
-        In evaluation mode, on the CPU.
-    cells
-        What it was trained on, with the cells held out of it.
-    latent
-        float32 [cells, latent], latent mean of each.
-    seed
-        Random choices of what is fitted on top of the model start from it.
-    """
-
-    model: CountVAE
-    cells: TrainingCells
-    latent: NDArray[np.float32]
-    seed: int
+    model: CountVAE  # in evaluation mode, on the CPU
+    cells: TrainingCells  # what it was trained on, with the cells held out of it
+    latent: NDArray[np.float32]  # float32 [cells, latent], latent mean of each
+    seed: int  # random choices of what is fitted on top of the model start from it
 
 
 def infer(model: CountVAE, cells: TrainingCells, seed: int) -> Fitted:

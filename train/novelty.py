@@ -53,21 +53,12 @@ class NoveltyConfig:
 
 @dataclass(frozen=True, slots=True)
 class Novelty:
-    """What an atlas needs to tell strange cells.
-
-    Attributes
-    ----------
-    score
-        The module that scores them.
-    arrays
-        The table of `cellport.runtime.atlas.novelty_table.NoveltyTable`, by array name.
-    p_exponent
-        Power to which the table's p-values were raised.
-    """
+    """What an atlas needs to tell strange cells."""
 
     score: NoveltyScore
+    # the table of `cellport.runtime.atlas.novelty_table.NoveltyTable`, by array name
     arrays: dict[str, NDArray[np.float32]]
-    p_exponent: float
+    p_exponent: float  # power to which the table's p-values were raised
 
 
 def fit_novelty(

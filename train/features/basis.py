@@ -25,18 +25,10 @@ _TINY = 1e-9
 
 
 class Basis(NamedTuple):
-    """Linear features of the genes.
-
-    Attributes
-    ----------
-    layout
-        Which features are what.
-    weights
-        float32 [genes, features], of centred values.
-    """
+    """Linear features of the genes."""
 
     layout: FeatureLayout
-    weights: torch.Tensor
+    weights: torch.Tensor  # float32 [genes, features], of centred values
 
 
 def fit_basis(normaliser: PanelNormaliser, cells: TrainingCells) -> Basis:

@@ -23,24 +23,14 @@ from cellport.train.fit.order import Pools
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """Where a run stands.
+    """Where a run stands."""
 
-    Attributes
-    ----------
-    key
-        Digest of data and settings; another run never resumes from this one.
-    epoch, step
-        Epochs done, and minibatches done of the next one.
-    totals
-        Sums of the losses over those minibatches.
-    best_loss, best_epoch, best
-        The best held-out loss, its epoch, and the weights then.
-    """
-
-    key: str
+    key: str  # digest of data and settings; another run never resumes from this one
+    # epochs done, and minibatches done of the next one
     epoch: int = 0
     step: int = 0
-    totals: tuple[float, ...] = ()
+    totals: tuple[float, ...] = ()  # sums of the losses over those minibatches
+    # the best held-out loss, its epoch, and the weights then
     best_loss: float = float("inf")
     best_epoch: int = 0
     best: dict[str, Any] | None = None

@@ -19,31 +19,16 @@ from cellport.train.features.kernel import FeatureMaker
 
 
 class Minibatch(NamedTuple):
-    """What the model takes of a minibatch, or of this process's share of it.
+    """What the model takes of a minibatch, or of this process's share of it."""
 
-    Attributes
-    ----------
-    features
-        float [n, features], of the cells as the encoder is to see them.
-    counts
-        The cells as they were measured.
-    batch
-        float [n, batches], one-hot.
-    labels, label_weight
-        int64 and float [n].
-    share
-        Which cells of the minibatch these are; all when None.
-    seed
-        What torch's random numbers start from in the step.
-    """
-
-    features: Tensor
-    counts: SparseCounts
-    batch: Tensor
+    features: Tensor  # float [n, features], of the cells as the encoder is to see them
+    counts: SparseCounts  # the cells as they were measured
+    batch: Tensor  # float [n, batches], one-hot
+    # int64 and float [n]
     labels: Tensor
     label_weight: Tensor
-    share: Share | None
-    seed: int
+    share: Share | None  # which cells of the minibatch these are; all when None
+    seed: int  # what torch's random numbers start from in the step
 
     def to(self, device: torch.device) -> Minibatch:
         """Return the same on a device."""
@@ -52,21 +37,11 @@ class Minibatch(NamedTuple):
 
 
 class MinibatchMaker(NamedTuple):
-    """What minibatches are made with.
-
-    Attributes
-    ----------
-    cells
-        The training cells.
-    features
-        Counts to linear features.
-    label_weight
-        float [labels].
-    """
+    """What minibatches are made with."""
 
     cells: TrainingCells
     features: FeatureMaker
-    label_weight: Tensor
+    label_weight: Tensor  # float [labels]
 
     def make(
         self,

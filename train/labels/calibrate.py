@@ -43,14 +43,9 @@ LABELS = LabelConfig()
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """How logits become probabilities.
+    """How logits become probabilities."""
 
-    Attributes
-    ----------
-    softness
-        What `calibrated_probabilities` takes off log-odds; 0 leaves them as they are.
-    """
-
+    # what `calibrated_probabilities` takes off log-odds; 0 leaves them as they are
     softness: float = 0.0
 
     def prob(self, logits: NDArray[np.floating]) -> NDArray[np.float32]:

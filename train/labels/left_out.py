@@ -42,28 +42,17 @@ class LeftOutConfig:
 
 @dataclass(frozen=True, slots=True)
 class LeftOutAnswers:
-    """Labelled cells and what a model that was not trained on them makes of them.
+    """Labelled cells and what a model that was not trained on them makes of them."""
 
-    Attributes
-    ----------
-    logits
-        float32 [2n, labels]: the cells as measured, then the same cells degraded.
-    label
-        int64 [2n], the truth; every one a label that the model was trained on.
-    group
-        int64 [2n], which training run answered.
-    degraded
-        bool [2n].
-    novelty_p
-        float32 [its cells] for each training run: novelty p-values of the cells as measured,
-        where the run was trained on 20 cells of their type, against held-out cells of the
-        batches it was trained on. Runs with too few of either have none.
-    """
-
+    # float32 [2n, labels]: the cells as measured, then the same cells degraded
     logits: NDArray[np.float32]
+    # int64 [2n], the truth; every one a label that the model was trained on
     label: NDArray[np.int64]
-    group: NDArray[np.int64]
-    degraded: NDArray[np.bool_]
+    group: NDArray[np.int64]  # int64 [2n], which training run answered
+    degraded: NDArray[np.bool_]  # bool [2n]
+    # float32 [its cells] for each training run: novelty p-values of the cells as measured, where
+    # the run was trained on 20 cells of their type, against held-out cells of the batches it was
+    # trained on. Runs with too few of either have none
     novelty_p: tuple[NDArray[np.float32], ...] = ()
 
 

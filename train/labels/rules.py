@@ -25,29 +25,15 @@ from cellport.train.labels.tree import Group, groups_of_confusions, nested
 
 @dataclass(frozen=True, slots=True)
 class LabelRules:
-    """What turns logits into labels, sets and calls.
+    """What turns logits into labels, sets and calls."""
 
-    Attributes
-    ----------
-    calibration
-        Logits to probabilities.
-    parents
-        The label tree.
-    set_prob
-        Least probability at which each label enters a cell's set.
-    set_level
-        Share of cells like the held-out ones whose set holds their label.
-    call_prob
-        Least probability of a called label or group.
-    scores
-        What held-out cells say of all this, for the manifest and the card.
-    """
-
-    calibration: Calibration = field(default_factory=Calibration)
-    parents: dict[str, str] = field(default_factory=dict)
-    set_prob: tuple[float, ...] = ()
+    calibration: Calibration = field(default_factory=Calibration)  # logits to probabilities
+    parents: dict[str, str] = field(default_factory=dict)  # the label tree
+    set_prob: tuple[float, ...] = ()  # least probability at which each label enters a cell's set
+    # share of cells like the held-out ones whose set holds their label
     set_level: float = LABELS.set_level
-    call_prob: float = 0.5
+    call_prob: float = 0.5  # least probability of a called label or group
+    # what held-out cells say of all this, for the manifest and the card
     scores: dict[str, Any] = field(default_factory=lambda: {"cells": 0})
 
 

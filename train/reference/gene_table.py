@@ -34,34 +34,20 @@ _MOST_IDS = 3
 
 @dataclass(frozen=True, slots=True)
 class GeneTable:
-    """Symbols and Ensembl ids (without version) of an organism's genes.
+    """Symbols and Ensembl ids (without version) of an organism's genes."""
 
-    Attributes
-    ----------
-    symbol_of
-        Symbol of each Ensembl id.
-    id_of
-        Ensembl id of each symbol: of two or three ids the lowest, which was given first and is
-        most often the main gene; symbols with more ids name a family of genes and are left out.
-    """
-
-    symbol_of: dict[str, str]
+    symbol_of: dict[str, str]  # symbol of each Ensembl id
+    # Ensembl id of each symbol: of two or three ids the lowest, which was given first and is most
+    # often the main gene; symbols with more ids name a family of genes and are left out
     id_of: dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
 class GeneNames:
-    """Both names of some genes, ``""`` where unknown.
+    """Both names of some genes, ``""`` where unknown."""
 
-    Attributes
-    ----------
-    organism
-        ``human``, ``mouse`` or ``""``.
-    symbols, ensembl
-        Symbol and Ensembl id (without version) of each gene.
-    """
-
-    organism: str
+    organism: str  # ``human``, ``mouse`` or ``""``
+    # symbol and Ensembl id (without version) of each gene
     symbols: tuple[str, ...]
     ensembl: tuple[str, ...]
 

@@ -25,35 +25,21 @@ UNLABELLED = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """Annotated counts to train on.
+    """Annotated counts to train on."""
 
-    Attributes
-    ----------
-    counts
-        Raw counts [cells, genes]: in the sources they were read from, or a float32 CSR matrix.
-    gene_columns
-        Candidate gene names, as in `CountSource`.
-    cell_names
-        [cells] object array of str.
-    labels, batches
-        Category names.
-    label, batch
-        int64 [cells], positions in them; label -1 where unknown.
-    description, notes
-        Where the counts came from, in words.
-    annotations
-        object [cells] of str for each further column that was asked for.
-    """
-
+    # raw counts [cells, genes]: in the sources they were read from, or a float32 CSR matrix
     counts: sp.csr_matrix | SourceCounts
-    gene_columns: dict[str, NDArray[np.object_]]
-    cell_names: NDArray[np.object_]
+    gene_columns: dict[str, NDArray[np.object_]]  # candidate gene names, as in `CountSource`
+    cell_names: NDArray[np.object_]  # [cells] object array of str
     labels: tuple[str, ...]
+    # int64 [cells], positions in them; label -1 where unknown
     label: NDArray[np.int64]
     batches: tuple[str, ...]
     batch: NDArray[np.int64]
+    # where the counts came from, in words
     description: str
     notes: tuple[str, ...] = ()
+    # object [cells] of str for each further column that was asked for
     annotations: dict[str, NDArray[np.object_]] = field(default_factory=dict)
 
 

@@ -37,18 +37,10 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Backbone:
-    """Vertices in a space, and which are joined: a tree, or a tree and one edge that closes it.
+    """Vertices in a space, and which are joined: a tree, or a tree and one edge that closes it."""
 
-    Attributes
-    ----------
-    vertex
-        float [vertices, dimensions].
-    edges
-        int64 [edges, 2], pairs of vertices; every vertex is reached.
-    """
-
-    vertex: Floats
-    edges: NDArray[np.int64]
+    vertex: Floats  # float [vertices, dimensions]
+    edges: NDArray[np.int64]  # int64 [edges, 2], pairs of vertices; every vertex is reached
 
     @property
     def degree(self) -> NDArray[np.int64]:
@@ -73,18 +65,11 @@ class Projection:
 
 @dataclass(frozen=True, slots=True)
 class DiffusionMap:
-    """Where cells lie in a diffusion map.
+    """Where cells lie in a diffusion map."""
 
-    Attributes
-    ----------
-    space
-        float [cells, dimensions].
-    slowest
-        Share of the slowest wave that a step of diffusion takes away: large in a ball of cells,
-        small along a line.
-    """
-
-    space: Floats
+    space: Floats  # float [cells, dimensions]
+    # share of the slowest wave that a step of diffusion takes away: large in a ball of cells, small
+    # along a line
     slowest: float
 
 

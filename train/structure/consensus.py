@@ -37,32 +37,19 @@ class ConsensusConfig:
 
 @dataclass(frozen=True, slots=True)
 class Consensus:
-    """A trajectory, and how sure it is.
+    """A trajectory, and how sure it is."""
 
-    Attributes
-    ----------
-    rows
-        int64 [fitted cells], positions of the cells that `curve` was fitted to.
-    curve, lineages
-        Those of the fit most like the others; the time of `lineages` is that of all fits
-        together, 0 at the root and 1 at the longest way from it.
-    longest
-        The longest way from the root, in units of the latent.
-    time_sd
-        float [points], standard deviation of pseudotime between fits.
-    around
-        For each milestone, int64 positions of the fitted cells nearest to it.
-    slowest
-        Median over the fits of `DiffusionMap.slowest`.
-    """
-
+    # int64 [fitted cells], positions of the cells that `curve` was fitted to
     rows: NDArray[np.int64]
+    # those of the fit most like the others; the time of `lineages` is that of all fits together, 0
+    # at the root and 1 at the longest way from it
     curve: Curve
     lineages: Lineages
-    longest: float
-    time_sd: Floats
+    longest: float  # the longest way from the root, in units of the latent
+    time_sd: Floats  # float [points], standard deviation of pseudotime between fits
+    # for each milestone, int64 positions of the fitted cells nearest to it
     around: list[NDArray[np.int64]]
-    slowest: float
+    slowest: float  # median over the fits of `DiffusionMap.slowest`
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,21 +51,11 @@ class StructureConfig:
 
 @dataclass(frozen=True, slots=True)
 class CellAnnotation:
-    """What the reference cells are called.
+    """What the reference cells are called."""
 
-    Attributes
-    ----------
-    label
-        int64 [cells], positions in `labels`, -1 where unknown.
-    labels
-        Names of the labels.
-    names
-        object [cells], names of the cells.
-    """
-
-    label: NDArray[np.int64]
+    label: NDArray[np.int64]  # int64 [cells], positions in `labels`, -1 where unknown
     labels: tuple[str, ...]
-    names: NDArray[np.object_]
+    names: NDArray[np.object_]  # object [cells], names of the cells
 
     def most_common(self, rows: NDArray[np.int64]) -> str:
         """Most common label of some cells."""
@@ -76,19 +66,12 @@ class CellAnnotation:
 
 @dataclass(frozen=True, slots=True)
 class Structure:
-    """What an atlas needs to place cells among clusters and on trajectories.
-
-    Attributes
-    ----------
-    head
-        The module that does so.
-    summary
-        What was found and how, for the manifest: ``cluster_names``, and with a trajectory
-        ``edges`` and ``terminal_states``, in the order of the head's answers, and
-        ``same_place``, pairs of milestones that are the far side of one circle.
-    """
+    """What an atlas needs to place cells among clusters and on trajectories."""
 
     head: StructureHead
+    # what was found and how, for the manifest: ``cluster_names``, and with a trajectory ``edges``
+    # and ``terminal_states``, in the order of the head's answers, and ``same_place``, pairs of
+    # milestones that are the far side of one circle
     summary: dict[str, Any]
 
 

@@ -14,34 +14,19 @@ from cellport.train.structure.cycles import cut_cycle
 
 @dataclass(frozen=True, slots=True)
 class Lineages:
-    """What is known at each point of a curve.
+    """What is known at each point of a curve."""
 
-    Attributes
-    ----------
-    milestones
-        int64 [milestones], vertices of the backbone: the root, branchings and ends. The far side
-        of a circle is there twice, as the end of either way round.
-    edges
-        int64 [edges, 2], positions in `milestones`, away from the root.
-    terminal
-        int64 [states], positions in `milestones` of the ends.
-    edge, fraction
-        int64 and float [points], edge of each point and the way along it.
-    time
-        float [points], way from the root in units of the latent.
-    fate
-        float [points, states], rows sum to 1.
-    cycle
-        int64 [2], positions in `milestones` of the far side of a circle; [0] without one.
-    """
-
+    # int64 [milestones], vertices of the backbone: the root, branchings and ends. The far side of a
+    # circle is there twice, as the end of either way round
     milestones: NDArray[np.int64]
-    edges: NDArray[np.int64]
-    terminal: NDArray[np.int64]
+    edges: NDArray[np.int64]  # int64 [edges, 2], positions in `milestones`, away from the root
+    terminal: NDArray[np.int64]  # int64 [states], positions in `milestones` of the ends
+    # int64 and float [points], edge of each point and the way along it
     edge: NDArray[np.int64]
     fraction: Floats
-    time: Floats
-    fate: Floats
+    time: Floats  # float [points], way from the root in units of the latent
+    fate: Floats  # float [points, states], rows sum to 1
+    # int64 [2], positions in `milestones` of the far side of a circle; [0] without one
     cycle: NDArray[np.int64]
 
 

@@ -20,18 +20,10 @@ RootRule = Callable[[Backbone, NDArray[np.int64], NDArray[np.int64]], int]
 
 @dataclass(frozen=True, slots=True)
 class RootChoice:
-    """Where trajectories start.
+    """Where trajectories start."""
 
-    Attributes
-    ----------
-    labels
-        A label for each trajectory.
-    cells
-        Names of reference cells, one for each further trajectory.
-    """
-
-    labels: tuple[str, ...] = ()
-    cells: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()  # a label for each trajectory
+    cells: tuple[str, ...] = ()  # names of reference cells, one for each further trajectory
 
     def __bool__(self) -> bool:
         return bool(self.labels or self.cells)
