@@ -32,12 +32,10 @@ class Reference:
     gene_columns: dict[str, NDArray[np.object_]]  # candidate gene names, as in `CountSource`
     cell_names: NDArray[np.object_]  # [cells] object array of str
     labels: tuple[str, ...]
-    # int64 [cells], positions in them; label -1 where unknown
-    label: NDArray[np.int64]
+    label: NDArray[np.int64]  # int64 [cells], positions in `labels`, -1 where unknown
     batches: tuple[str, ...]
-    batch: NDArray[np.int64]
-    # where the counts came from, in words
-    description: str
+    batch: NDArray[np.int64]  # int64 [cells], positions in `batches`
+    description: str  # where the counts came from, in words
     notes: tuple[str, ...] = ()
     # object [cells] of str for each further column that was asked for
     annotations: dict[str, NDArray[np.object_]] = field(default_factory=dict)
