@@ -80,23 +80,8 @@ def answers_for_left_out_batches(
 ) -> LeftOutAnswers | None:
     """Train once without each group of batches and answer for the cells left out.
 
-    Parameters
-    ----------
-    cells
-        The whole reference.
-    config
-        How the atlas itself is trained.
-    checkpoint
-        That of the atlas; each run keeps its own beside it.
-    on_progress, save_seconds
-        Passed on to `fit`.
-    how
-        How batches are left out.
-
-    Returns
-    -------
-    LeftOutAnswers or None
-        None where there are fewer than two batches, or no labels.
+    `checkpoint` is that of the atlas: each run keeps its own beside it. There are no answers where
+    there are fewer than two batches, or no labels.
     """
     fold_of = batch_folds(cells.batch, how.folds)
     folds = int(fold_of.max()) + 1
@@ -172,12 +157,9 @@ def _together(parts: list[LeftOutAnswers]) -> LeftOutAnswers:
 
 
 def answers_for_held_out_cells(fitted: Fitted, degradation: Degradation) -> LeftOutAnswers | None:
-    """Answer for the cells held out of training: what there is to judge by with one batch.
+    """Answer for the labelled cells held out of training: all to judge by where there is one batch.
 
-    Returns
-    -------
-    LeftOutAnswers or None
-        None where no labelled cell was held out.
+    None where there are none.
     """
     cells = fitted.cells
     judged = cells.held_out[cells.label[cells.held_out] >= 0]
