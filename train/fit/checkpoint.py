@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -63,10 +63,8 @@ def run_key(cells: TrainingCells, config: FitConfig, pools: Pools, epochs: int) 
     return digest.hexdigest()
 
 
-def save_checkpoint(
-    path: Path, state: Checkpoint, model: nn.Module, optimiser: Any, schedule: Any
-) -> None:
-    """Write the run's state, replacing the last one in one step.
+def save_checkpoint(path: Path, state: Checkpoint, parts: Mapping[str, Any]) -> None:
+    """Write the run's state and that of its model and the like, replacing the last in one step.
 
     Raises
     ------
@@ -75,9 +73,7 @@ def save_checkpoint(
     """
     whole = {
         "state": {name: getattr(state, name) for name in Checkpoint.__dataclass_fields__},
-        "model": model.state_dict(),
-        "optimiser": optimiser.state_dict(),
-        "schedule": schedule.state_dict(),
+        **{name: part.state_dict() for name, part in parts.items()},
     }
     sentence = (
         "The training state cannot be written to {path}: {system}. Free some space; the same "
@@ -100,9 +96,8 @@ def read_checkpoint(path: Path, key: str) -> dict[str, Any] | None:
     return saved if state.key == key else None
 
 
-def restore(saved: dict[str, Any], model: nn.Module, optimiser: Any, schedule: Any) -> Checkpoint:
+def restore(saved: Mapping[str, Any], parts: Mapping[str, Any]) -> Checkpoint:
     """Put a run back where it was saved, and return its state."""
-    model.load_state_dict(saved["model"])
-    optimiser.load_state_dict(saved["optimiser"])
-    schedule.load_state_dict(saved["schedule"])
+    for name, part in parts.items():
+        part.load_state_dict(saved[name])
     return Checkpoint(**saved["state"])
