@@ -43,17 +43,7 @@ class Degraded:
 
 
 def degrade(counts: sp.csr_matrix, rng: np.random.Generator, how: Degradation) -> Degraded:
-    """Thin, mask and rescale a minibatch of counts.
-
-    Parameters
-    ----------
-    counts
-        float32 CSR [n, genes], raw counts.
-    rng
-        Source of randomness; the same state gives the same result.
-    how
-        The strength.
-    """
+    """Thin, mask and rescale a minibatch of raw counts, float32 CSR [n, genes]."""
     n_cells, n_genes = counts.shape
     thinned = rng.random(n_cells) < how.thin_share
     library = np.asarray(counts.sum(axis=1), dtype=np.float64).ravel()
@@ -75,17 +65,7 @@ def degrade(counts: sp.csr_matrix, rng: np.random.Generator, how: Degradation) -
 def thin(
     counts: sp.csr_matrix, kept: NDArray[np.float64], rng: np.random.Generator
 ) -> NDArray[np.int64]:
-    """Keep each molecule of a cell with a probability, int64 [non-zeros] of the counts.
-
-    Parameters
-    ----------
-    counts
-        CSR [n, genes], raw counts.
-    kept
-        float [n], the probability.
-    rng
-        Source of randomness.
-    """
+    """Keep each molecule of a cell with a probability, [n]: int64 [non-zeros] of CSR [n, genes]."""
     of_value = np.repeat(kept, np.diff(counts.indptr))
     values: NDArray[np.int64] = np.rint(counts.data).astype(np.int64)
     fewer = of_value < 1

@@ -80,23 +80,10 @@ def encode_cells(
     degradation: Degradation | None,
     rng: np.random.Generator,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Encode some cells, whole or degraded.
+    """Encode some cells of all: latent mean and logits of the labels, float32 [rows, ...] each.
 
-    Parameters
-    ----------
-    model
-        Trained.
-    counts, rows
-        Counts of all cells, and int64 positions of those to encode.
-    size
-        Cells that are degraded together: they lack the same genes.
-    degradation, rng
-        As `degrade` takes them; the cells are encoded whole without the former.
-
-    Returns
-    -------
-    tuple of ndarray
-        Latent mean, float32 [rows, latent], and logits of the labels, float32 [rows, labels].
+    They are degraded, `size` of them together, so that these lack the same genes; without a
+    degradation they are encoded whole.
     """
     features_of = FeatureMaker(model.encoder)
 

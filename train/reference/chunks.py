@@ -36,21 +36,10 @@ def chunks(
     genes: NDArray[np.integer] | None = None,
     on_progress: OnCells = unwatched,
 ) -> Iterator[sp.csr_matrix]:
-    """Yield all cells in order, a few thousand at a time.
+    """Yield all cells in order, a few thousand at a time, float32 [n, genes wanted].
 
-    Parameters
-    ----------
-    counts
-        A matrix [cells, genes] or sources.
-    genes
-        Positions of the genes wanted, ascending; all when None.
-    on_progress
-        Called with the number of cells that have passed.
-
-    Yields
-    ------
-    csr_matrix
-        float32 [n, genes wanted], each gene once a cell, in order, no zeros stored.
+    Wanted are genes at some positions, ascending, or all. Each is once in a cell, in order, and no
+    zeros are stored.
     """
     n_genes = counts.shape[1]
     wanted = np.arange(n_genes) if genes is None else genes

@@ -84,28 +84,22 @@ def name_genes(
     organism
         ``human`` or ``mouse``; inferred from the names when None.
     """
-    organism = organism or _organism_of(gene_columns)
+    if not organism:
+        inferred = (infer_organism(names) for names in gene_columns.values())
+        organism = next((one for one in inferred if one in _ID), "")
     columns: dict[str, list[str]] = {
         name: [str(value) for value in (values if genes is None else values[genes])]
         for name, values in gene_columns.items()
     }
     ensembl = _stated_ids(columns, _ID.get(organism, _ANY_ID))
     symbols = _stated_symbols(columns)
-    if organism == "human" or organism == "mouse":
+    if organism in ("human", "mouse"):
         table = load_gene_table(organism)
         ensembl, symbols = (
             _filled(ensembl, [table.id_of.get(symbol, "") for symbol in symbols]),
             _filled(symbols, [_main_symbol(table, one) for one in ensembl]),
         )
     return GeneNames(organism, tuple(symbols), tuple(ensembl))
-
-
-def _organism_of(gene_columns: Mapping[str, NDArray[np.object_]]) -> str:
-    for names in gene_columns.values():
-        organism = infer_organism(names)
-        if organism in _ID:
-            return organism
-    return ""
 
 
 def _stated_ids(columns: Mapping[str, list[str]], pattern: re.Pattern[str]) -> list[str]:

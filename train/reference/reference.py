@@ -74,10 +74,8 @@ def read_reference(
     label_names, label = _codes(np.concatenate([part.label for part in parts]), True)
     batch_of = [part.batch for part in parts]
     if not batch and len(parts) > 1:
-        named = _different([part.title for part in parts])
-        batch_of = [
-            np.full(part.n_cells, name, object) for part, name in zip(parts, named, strict=True)
-        ]
+        named = zip(parts, _different([part.title for part in parts]), strict=True)
+        batch_of = [np.full(part.n_cells, name, object) for part, name in named]
     batch_names, batch_code = _codes(np.concatenate(batch_of), False)
     if labels and len(label_names) < 2:
         raise InputError(_too_few_labels(parts[0].description, labels, label_names))

@@ -37,10 +37,7 @@ class SharedGenes:
 def share_genes(sources: Sequence[tuple[str, GeneColumns]]) -> SharedGenes:
     """Match the genes of every source to those of the first, and keep what all have.
 
-    Parameters
-    ----------
-    sources
-        Description and gene names of each source. The genes of one alone are kept as they are.
+    Of the description and gene names of each source; the genes of one alone stay as they are.
 
     Raises
     ------
