@@ -13,19 +13,8 @@ def calibrated_probabilities(logits: Tensor, softness: float) -> Tensor:
     most genes has logits that are close already, and a temperature, which treats it as it
     treats a clean one, would make it far too unsure. So log-odds x of a best label above one half
     become x / (1 + softness x): as they were where small, and never above 1 / softness. The
-    rest is shared out among the other labels as before, so their order never changes.
-
-    Parameters
-    ----------
-    logits
-        float [n, labels].
-    softness
-        At least 0; 0 leaves probabilities as they are.
-
-    Returns
-    -------
-    Tensor
-        float [n, labels], each row sums to 1.
+    rest is shared out among the other labels as before, so their order never changes. Of logits
+    float [n, labels] as many probabilities; softness 0 leaves them as they are.
 
     References
     ----------

@@ -26,21 +26,7 @@ def answer_names(has_labels: bool, has_trajectory: bool) -> tuple[str, ...]:
 
 
 class MappingTail(nn.Module):
-    """Linear features to every answer.
-
-    Parameters
-    ----------
-    tail
-        The encoder from the linear features on.
-    softness
-        What calibrates the label probabilities, as `calibrated_probabilities` takes it.
-    novelty
-        Scores how far a cell lies from the reference.
-    layout
-        Latent to a place on the 2-D map.
-    structure
-        Latent to clusters and a place on the trajectory.
-    """
+    """Linear features to every answer; `calibrated_probabilities` takes the softness."""
 
     def __init__(
         self,
@@ -62,22 +48,14 @@ class MappingTail(nn.Module):
         encoded: Encoded = self.tail(features)
         score: Tensor = self.novelty(features, encoded.mean)
         place: Tensor = self.layout(encoded.mean)
-        if encoded.logits.shape[1] == 0:
-            return encoded.mean, score, place, *self.structure(encoded.mean)
-        prob = calibrated_probabilities(encoded.logits, self.softness)
-        return encoded.mean, score, place, prob, *self.structure(encoded.mean)
+        prob: tuple[Tensor, ...] = ()
+        if encoded.logits.shape[1]:
+            prob = (calibrated_probabilities(encoded.logits, self.softness),)
+        return encoded.mean, score, place, *prob, *self.structure(encoded.mean)
 
 
 class MappingEncoder(nn.Module):
-    """Raw counts of the panel genes to every answer, self-contained.
-
-    Parameters
-    ----------
-    encoder
-        What turns counts into linear features.
-    answer
-        What answers from these.
-    """
+    """Raw counts of the panel genes to every answer, self-contained."""
 
     weight: Tensor
 

@@ -23,16 +23,8 @@ def draw(random: Callable[..., Tensor], like: Tensor, share: Share | None) -> Te
     """Draw for a share of a minibatch what it would get in the whole one.
 
     Every process draws for all cells, from the same state, and keeps its own: that costs
-    little where a cell needs few numbers.
-
-    Parameters
-    ----------
-    random
-        ``torch.rand`` or ``torch.randn``.
-    like
-        float [n, width], the cells of the share.
-    share
-        Which they are; all of the minibatch when None.
+    little where a cell needs few numbers. `random` is ``torch.rand`` or ``torch.randn``, `like`
+    float [n, width] of the share's cells, which are all of the minibatch where it is None.
     """
     to: dict[str, Any] = {"dtype": like.dtype, "device": like.device}
     if share is None:
@@ -48,13 +40,7 @@ def seed_draws(seed: int, device: torch.device) -> None:
 
 
 class CellDropout(nn.Module):
-    """Dropout whose mask a cell keeps when processes share its minibatch.
-
-    Parameters
-    ----------
-    p
-        Probability of dropping a unit in training.
-    """
+    """Dropout with probability `p`, whose mask a cell keeps when processes share its minibatch."""
 
     def __init__(self, p: float) -> None:
         super().__init__()

@@ -14,21 +14,13 @@ _BEND = 5.0
 class LayoutNetwork(nn.Module):
     """A plane through the latent, bent by a small network.
 
-    Parameters
-    ----------
-    centre
-        float [latent], mean of the reference.
-    spread
-        Standard deviation of the reference, one number for all dimensions.
-    low, high
-        float [latent], the box around the reference. A cell outside it is put on its border
-        first, so that a cell like none in the reference stays on the map.
-    plane
-        float [latent, 2], two directions of the latent, in units of the map.
+    It starts as `plane`, float [latent, 2]: two directions of the latent, in units of the map.
     """
 
-    centre: Tensor
-    spread: Tensor
+    centre: Tensor  # float [latent], mean of the reference
+    spread: Tensor  # standard deviation of the reference, one number for all dimensions
+    # float [latent], the box around the reference. A cell outside it is put on its border first,
+    # so that a cell like none in the reference stays on the map
     low: Tensor
     high: Tensor
 

@@ -17,21 +17,10 @@ _MOST_TABLED = 16
 
 
 def negative_binomial_log_prob(counts: Tensor, mean: Tensor, theta: Tensor) -> Tensor:
-    """Log-probability of counts under a negative binomial.
+    """Log-probability of counts under a negative binomial, float [n, genes].
 
-    Parameters
-    ----------
-    counts
-        float [n, genes], counts (0, 1, 2, ...).
-    mean
-        float [n, genes], expected counts, > 0.
-    theta
-        float, broadcastable to `counts`; inverse dispersion, variance = mean + mean^2 / theta.
-
-    Returns
-    -------
-    Tensor
-        float [n, genes].
+    The mean is above 0; theta, which broadcasts to the counts, is the inverse dispersion:
+    variance = mean + mean^2 / theta.
 
     References
     ----------
@@ -49,28 +38,15 @@ def negative_binomial_log_prob(counts: Tensor, mean: Tensor, theta: Tensor) -> T
 
 
 class SparseCounts(NamedTuple):
-    """Counts of some cells without their zeros.
+    """Counts of some cells without their zeros."""
 
-    Attributes
-    ----------
-    cell, gene
-        int64 [counts], where each count is; cells ascending.
-    value
-        float [counts], the counts.
-    large
-        int64, positions in `value` of those above 16, and of those that are not whole.
-    library
-        float [cells, 1], sum of the counts of each cell.
-    constant
-        float [cells], sum of the logarithms of its counts' factorials.
-    """
-
+    # int64 [counts], where each count is; cells ascending
     cell: Tensor
     gene: Tensor
-    value: Tensor
-    large: Tensor
-    library: Tensor
-    constant: Tensor
+    value: Tensor  # float [counts], the counts
+    large: Tensor  # int64, positions in `value` of those above 16, and of those that are not whole
+    library: Tensor  # float [cells, 1], sum of the counts of each cell
+    constant: Tensor  # float [cells], sum of the logarithms of its counts' factorials
 
     def to(self, device: torch.device) -> SparseCounts:
         """Return the same on a device."""
@@ -84,14 +60,9 @@ class SparseCounts(NamedTuple):
 
 
 def sparse_counts(indptr: Tensor, gene: Tensor, count: Tensor) -> SparseCounts:
-    """Make `SparseCounts` of a CSR matrix.
+    """Make `SparseCounts` of a CSR matrix: int64, int64 and float32.
 
-    Parameters
-    ----------
-    indptr
-        int64 [cells + 1].
-    gene, count
-        int64 and float [non-zeros], each gene once in a cell; zeros may be among them.
+    Each gene is once in a cell; zeros may be among the counts.
     """
     number = indptr.diff()
     total, constant = (
@@ -109,21 +80,8 @@ def softmax_negative_binomial(logits: Tensor, log_theta: Tensor, counts: SparseC
     Equal to ``negative_binomial_log_prob(counts, mean, theta).sum(1)`` where the mean is
     ``softmax(logits) * counts.sum(1)``, with the derivatives written out and the terms that
     vanish at zero computed at the non-zero counts only: left to autograd, this is most of the
-    cost of a training step.
-
-    Parameters
-    ----------
-    logits
-        float [n, genes].
-    log_theta
-        float [genes], logarithm of the inverse dispersion.
-    counts
-        The n cells, without their zeros.
-
-    Returns
-    -------
-    Tensor
-        float [n], float32 at least.
+    cost of a training step. Of logits float [n, genes] and log-theta float [genes] it is float
+    [n], float32 at least.
     """
     # half precision will do for the network, not for counts
     exact = torch.promote_types(logits.dtype, torch.float32)

@@ -18,14 +18,10 @@ def expected_values(values: Tensor, measured: Tensor, loading: Tensor, noise: Te
 
     Parameters
     ----------
-    values
-        float [n, genes], centred; 0 where not measured.
-    measured
-        float [n, genes], 1 or 0.
-    loading
-        float [genes, factors].
-    noise
-        float [genes], variance that the factors leave, above 0.
+    values, measured
+        float [n, genes]: centred values, 0 where not measured; 1 or 0.
+    loading, noise
+        float [genes, factors] and [genes], variance that the factors leave, above 0.
 
     Returns
     -------

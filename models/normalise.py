@@ -17,24 +17,16 @@ class PanelNormaliser(nn.Module):
     A gene the query did not measure is NaN: it takes no part in the library size and stands at
     what the others make most likely (`expected_values`). The library size is scaled by the share
     of a reference cell's counts that lies in the measured genes, so that values keep the
-    reference's scale however many genes are missing.
-
-    Parameters
-    ----------
-    share
-        float [genes], mean share of each gene in a reference cell's panel counts; sums to 1.
-    mean, sd
-        float [genes], of the log-normalised reference.
-    target_sum
-        Counts per cell after normalisation.
-    loading, noise
-        float [genes, factors] and [genes], how the centred genes go together; without them
-        a gene that was not measured stands at the reference mean.
+    reference's scale however many genes are missing, and cells to `target_sum` counts.
     """
 
+    # float [genes], mean share of each gene in a reference cell's panel counts; sums to 1
     share: Tensor
+    # float [genes], of the log-normalised reference
     mean: Tensor
     sd: Tensor
+    # float [genes, factors] and [genes], how the centred genes go together; without them a gene
+    # that was not measured stands at the reference mean
     loading: Tensor
     noise: Tensor
 
@@ -52,9 +44,8 @@ class PanelNormaliser(nn.Module):
         unrelated = torch.zeros(len(mean), 1)
         self.register_buffer("loading", unrelated if loading is None else loading)
         self.register_buffer("noise", torch.ones_like(mean) if noise is None else noise)
-        self.register_buffer("share", share)
-        self.register_buffer("mean", mean)
-        self.register_buffer("sd", sd)
+        for name, value in (("share", share), ("mean", mean), ("sd", sd)):
+            self.register_buffer(name, value)
 
     @property
     def cap(self) -> Tensor:
@@ -62,18 +53,10 @@ class PanelNormaliser(nn.Module):
         return self.mean + CLIP * self.sd
 
     def forward(self, counts: Tensor) -> tuple[Tensor, Tensor]:
-        """Normalise.
+        """Normalise raw counts float [n, genes], NaN where a gene was not measured.
 
-        Parameters
-        ----------
-        counts
-            float [n, genes], raw counts; NaN where a gene was not measured.
-
-        Returns
-        -------
-        tuple of Tensor
-            Centred values [n, genes] (divide by ``sd`` for unit variance), and the library
-            size over the panel [n, 1].
+        Returns centred values [n, genes] (divide by ``sd`` for unit variance), and the library
+        size over the panel [n, 1].
         """
         missing = torch.isnan(counts)
         known = torch.where(missing, torch.zeros_like(counts), counts)

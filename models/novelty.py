@@ -11,24 +11,14 @@ from cellport.models.feature_layout import FeatureLayout
 
 
 class Groups(NamedTuple):
-    """Groups of reference cells in one layer of the encoder.
+    """Groups of reference cells in one layer of the encoder."""
 
-    Attributes
-    ----------
-    axes
-        float [width, axes], to coordinates in which groups are round and distances weighted.
-    origin
-        float [axes], middle of the groups in those coordinates.
-    centres
-        float [groups, axes], from there.
-    usual, scale
-        Median squared distance of held-out reference cells to the nearest centre, and the
-        spread of the root of one plus its ratio to that.
-    """
-
+    # float [width, axes], to coordinates in which groups are round and distances weighted
     axes: Tensor
-    origin: Tensor
-    centres: Tensor
+    origin: Tensor  # float [axes], middle of the groups in those coordinates
+    centres: Tensor  # float [groups, axes], from there
+    # median squared distance of held-out reference cells to the nearest centre, and the spread of
+    # the root of one plus its ratio to that
     usual: float
     scale: float
 
@@ -38,15 +28,8 @@ class NoveltyScore(nn.Module):
 
     A label head pulls cells of a type it has not seen onto the types it knows, so the latent
     alone misses the nearest relatives of the reference's types. The features, which are linear
-    in the genes, still show them apart; the sum finds more than any.
-
-    Parameters
-    ----------
-    features
-        Which columns of the features are what.
-    scores, discriminants, latent
-        Groups in the factor scores and in the discriminants of whole cells (None where there
-        are no labels to tell apart), and in the latent.
+    in the genes, still show them apart; the sum finds more than any. Without labels to tell apart
+    there are no groups in the discriminants.
 
     References
     ----------
@@ -68,20 +51,7 @@ class NoveltyScore(nn.Module):
         self.latent = GroupDistance(latent)
 
     def forward(self, features: Tensor, latent: Tensor) -> Tensor:
-        """Score cells, larger for stranger ones.
-
-        Parameters
-        ----------
-        features
-            float [n, features].
-        latent
-            float [n, latent], mean.
-
-        Returns
-        -------
-        Tensor
-            float [n].
-        """
+        """Score features and latent means float [n, ...]: float [n], larger for stranger cells."""
         score: Tensor = self.scores(features[:, self.features.scores]) + self.latent(latent)
         if self.discriminants is not None:
             score = score + self.discriminants(features[:, self.features.discriminants])

@@ -10,45 +10,23 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True, slots=True)
 class GaussianMixture:
-    """Normal distributions that share one covariance: their posterior is linear, then a softmax.
+    """Normal distributions that share one covariance: their posterior is linear, then a softmax."""
 
-    Attributes
-    ----------
-    weight
-        float [latent, components].
-    bias
-        float [components].
-    """
-
-    weight: Tensor
-    bias: Tensor
+    weight: Tensor  # float [latent, components]
+    bias: Tensor  # float [components]
 
 
 @dataclass(frozen=True, slots=True)
 class TrajectoryPoints:
-    """Points along a graph, and what is known at each.
+    """Points along a graph, and what is known at each."""
 
-    Attributes
-    ----------
-    mixture
-        A component for each point. Points on no edge stand for cells off the trajectory.
-    edge
-        float [points, edges], 1 where a point lies on an edge.
-    fraction
-        float [points], of the way along the point's edge.
-    pseudotime
-        float [points], way from the root.
-    fate
-        float [points, terminal states], rows sum to 1.
-    pseudotime_sd
-        float [points], standard deviation of the pseudotime of a cell at the point.
-    """
-
+    # a component for each point. Points on no edge stand for cells off the trajectory
     mixture: GaussianMixture
-    edge: Tensor
-    fraction: Tensor
-    pseudotime: Tensor
-    fate: Tensor
+    edge: Tensor  # float [points, edges], 1 where a point lies on an edge
+    fraction: Tensor  # float [points], of the way along the point's edge
+    pseudotime: Tensor  # float [points], way from the root
+    fate: Tensor  # float [points, terminal states], rows sum to 1
+    # float [points], standard deviation of the pseudotime of a cell at the point
     pseudotime_sd: Tensor
 
 

@@ -27,46 +27,28 @@ TOWER_DROPOUT = 0.2
 
 @dataclass(frozen=True, slots=True)
 class ModelConfig:
-    """Sizes of the model.
+    """Sizes of the model."""
 
-    Attributes
-    ----------
-    n_genes, n_batches
-        Panel genes, and batches of the reference.
-    features
-        Linear features of the genes that the encoder reads, and with them how many labels there
-        are; 0 for a reference without labels.
-    n_hidden, n_latent
-        Width of the hidden layers, and of the latent.
-    dropout
-        Probability of dropping a hidden unit in training.
-    likelihood
-        ``nb``, negative binomial, or ``zinb``, its zero-inflated kin.
-    """
-
+    # panel genes, and batches of the reference
     n_genes: int
     n_batches: int
+    # linear features of the genes that the encoder reads, and with them how many labels there are;
+    # 0 for a reference without labels
     features: FeatureLayout
+    # width of the hidden layers, and of the latent
     n_hidden: int = 128
     n_latent: int = 30
-    dropout: float = 0.1
-    likelihood: Likelihood = "nb"
+    dropout: float = 0.1  # probability of dropping a hidden unit in training
+    likelihood: Likelihood = "nb"  # ``nb``, negative binomial, or ``zinb``, its zero-inflated kin
 
 
 class Encoded(NamedTuple):
-    """What the encoder knows of a cell.
+    """What the encoder knows of a cell."""
 
-    Attributes
-    ----------
-    mean, log_variance
-        float [n, latent], of the latent.
-    label_log_prob
-        float [2, n, labels], log-probability of each label by the head on the latent and by the
-        tower.
-    """
-
+    # float [n, latent], of the latent
     mean: Tensor
     log_variance: Tensor
+    # float [2, n, labels], log-probability of each label by the head on the latent and by the tower
     label_log_prob: Tensor
 
     @property
@@ -140,18 +122,9 @@ class Encoder(nn.Module):
 
     The network reads a few dozen linear features of the genes, which are fixed before it is
     trained: a first layer that learns from all genes learns the noise of the reference too.
-
-    Parameters
-    ----------
-    config
-        Sizes.
-    normaliser
-        Counts to centred values.
-    basis
-        float [genes, features], weight of each centred value in each feature.
     """
 
-    basis: Tensor
+    basis: Tensor  # float [genes, features], weight of each centred value in each feature
 
     def __init__(self, config: ModelConfig, normaliser: PanelNormaliser, basis: Tensor) -> None:
         super().__init__()
@@ -172,13 +145,11 @@ class Decoder(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.hidden = _layer(config.n_latent + config.n_batches, config.n_hidden, 0.0)
-        self.share = nn.Linear(config.n_hidden + config.n_batches, config.n_genes)
+        n_in = config.n_hidden + config.n_batches
+        self.share = nn.Linear(n_in, config.n_genes)
         self.log_theta = nn.Parameter(torch.zeros(config.n_genes))
-        self.dropout_logit = (
-            nn.Linear(config.n_hidden + config.n_batches, config.n_genes)
-            if config.likelihood == "zinb"
-            else None
-        )
+        zero_inflated = config.likelihood == "zinb"
+        self.dropout_logit = nn.Linear(n_in, config.n_genes) if zero_inflated else None
 
     def hide(self, latent: Tensor, batch: Tensor) -> Tensor:
         """Hidden layer beside the batch, float [n, n_hidden + batches]."""
@@ -187,21 +158,9 @@ class Decoder(nn.Module):
     def forward(
         self, latent: Tensor, batch: Tensor, library: Tensor
     ) -> tuple[Tensor, Tensor | None]:
-        """Decode to expected counts.
+        """Decode latent, batch (one-hot or weights to average by) and counts [n, 1] of each cell.
 
-        Parameters
-        ----------
-        latent
-            float [n, latent].
-        batch
-            float [n, batches], one-hot (or weights, to average over batches).
-        library
-            float [n, 1], counts of the cell over the panel.
-
-        Returns
-        -------
-        tuple
-            Mean of the negative binomial [n, genes], and the zero-inflation logit or None.
+        Returns the mean of the negative binomial [n, genes], and the zero-inflation logit or None.
         """
         hidden = self.hide(latent, batch)
         mean = torch.softmax(self.share(hidden), dim=1) * library
@@ -249,16 +208,11 @@ class CountVAE(nn.Module):
         Parameters
         ----------
         features
-            float [n, features], linear features of what the encoder sees (thinned, masked).
-        counts
-            The cells as they were measured.
-        batch
-            float [n, batches], one-hot.
-        labels
-            int64 [n], -1 where unknown.
-        label_weight
-            float [n], weight of each cell in the cross-entropy, over the sum of the weights of
-            the minibatch; see `cell_weights`.
+            float [n, features], of what the encoder sees (thinned, masked).
+        counts, batch
+            The cells as they were measured, and float [n, batches], one-hot.
+        labels, label_weight
+            int64 [n], -1 where unknown, and float [n], from `cell_weights` of the minibatch.
         share
             Which cells of the minibatch these are; all of them when None. The losses of its
             shares add up to those of the minibatch.
@@ -278,12 +232,7 @@ class CountVAE(nn.Module):
 def cell_weights(labels: Tensor, weight: Tensor) -> Tensor:
     """Weight of each cell of a minibatch in the label loss, float [n], sum 1 (or 0).
 
-    Parameters
-    ----------
-    labels
-        int64 [n], -1 where unknown.
-    weight
-        float [labels], weight of each label.
+    Of labels int64 [n], -1 where unknown, and the weight of each label, float [labels].
     """
     if not len(weight):
         return weight.new_zeros(len(labels))

@@ -46,16 +46,7 @@ def build_atlas(
 ) -> tuple[Manifest, dict[str, bytes]]:
     """Train, calibrate and export; return the manifest and members of an atlas.
 
-    Parameters
-    ----------
-    reference
-        Annotated counts.
-    config
-        What to make.
-    checkpoint
-        File for the state of training, and scratch files beside it; None to keep none.
-    on_progress
-        Called as cells pass, after each epoch, and each few seconds.
+    The state of training goes to a checkpoint, and scratch files beside it, where there is one.
 
     Raises
     ------
@@ -80,11 +71,10 @@ def build_atlas(
         layout, layout_scores = learn_layout(fitted, config.fit.degradation)
         structure = fit_structure(fitted, annotation, roots)
         novelty = fit_novelty(fitted, fit_p_exponent(left_out.novelty_p if left_out else ()))
-        return export_atlas(
-            AtlasParts(
-                reference, genes, config, fitted, rules, layout, layout_scores, structure, novelty
-            )
+        parts = AtlasParts(
+            reference, genes, config, fitted, rules, layout, layout_scores, structure, novelty
         )
+        return export_atlas(parts)
 
 
 def _check_size(reference: Reference) -> None:

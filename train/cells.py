@@ -28,25 +28,16 @@ class PanelCounts(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class TrainingCells:
-    """Panel counts and integer codes.
+    """Panel counts and integer codes."""
 
-    Attributes
-    ----------
-    counts
-        float32 [cells, panel genes], raw counts: a CSR matrix, or on disk.
-    label, batch
-        int64 [cells]; label -1 where unknown.
-    n_labels, n_batches
-        Number of categories.
-    held_out
-        int64, rows kept out of training, for early stopping and calibration.
-    """
-
-    counts: PanelCounts
+    counts: PanelCounts  # float32 [cells, panel genes], raw counts: a CSR matrix, or on disk
+    # int64 [cells]; label -1 where unknown
     label: NDArray[np.int64]
     batch: NDArray[np.int64]
+    # number of categories
     n_labels: int
     n_batches: int
+    # int64, rows kept out of training, for early stopping and calibration
     held_out: NDArray[np.int64]
 
     @property

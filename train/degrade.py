@@ -17,63 +17,33 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, slots=True)
 class Degradation:
-    """How hard training cells are degraded.
+    """How hard training cells are degraded."""
 
-    Attributes
-    ----------
-    thin_share
-        Share of the cells that are thinned.
-    thin_least
-        Counts down to which they are thinned (log-uniform up to what the cell has): as many as
-        the panel gets of a very shallow cell, however deep the reference is.
-    mask_share
-        Share of the minibatches that miss genes.
-    mask_most
-        Largest share of genes missing (uniform from 0).
-    mask_declared
-        Share of those minibatches in which the encoder is told which genes are missing;
-        in the others they are zero, as in a query that lists genes it could not see.
-    gene_noise
-        Largest standard deviation of the log-normal factor on each gene, shared by a
-        minibatch (uniform from 0).
-    """
-
-    thin_share: float = 0.5
+    thin_share: float = 0.5  # share of the cells that are thinned
+    # counts down to which they are thinned (log-uniform up to what the cell has): as many as the
+    # panel gets of a very shallow cell, however deep the reference is
     thin_least: float = 30.0
-    mask_share: float = 0.75
-    mask_most: float = 0.8
+    mask_share: float = 0.75  # share of the minibatches that miss genes
+    mask_most: float = 0.8  # largest share of genes missing (uniform from 0)
+    # share of those minibatches in which the encoder is told which genes are missing; in the others
+    # they are zero, as in a query that lists genes it could not see
     mask_declared: float = 0.5
+    # largest standard deviation of the log-normal factor on each gene, shared by a minibatch
+    # (uniform from 0)
     gene_noise: float = 0.3
 
 
 @dataclass(frozen=True, slots=True)
 class Degraded:
-    """Cells made poor.
+    """Cells made poor."""
 
-    Attributes
-    ----------
-    counts
-        float32 CSR [n, genes].
-    measured
-        bool [genes], False where the encoder is told that a gene is missing.
-    """
-
-    counts: sp.csr_matrix
+    counts: sp.csr_matrix  # float32 CSR [n, genes]
+    # bool [genes], False where the encoder is told that a gene is missing
     measured: NDArray[np.bool_]
 
 
 def degrade(counts: sp.csr_matrix, rng: np.random.Generator, how: Degradation) -> Degraded:
-    """Thin, mask and rescale a minibatch of counts.
-
-    Parameters
-    ----------
-    counts
-        float32 CSR [n, genes], raw counts.
-    rng
-        Source of randomness; the same state gives the same result.
-    how
-        The strength.
-    """
+    """Thin, mask and rescale a minibatch of raw counts, float32 CSR [n, genes]."""
     n_cells, n_genes = counts.shape
     thinned = rng.random(n_cells) < how.thin_share
     library = np.asarray(counts.sum(axis=1), dtype=np.float64).ravel()
@@ -95,17 +65,7 @@ def degrade(counts: sp.csr_matrix, rng: np.random.Generator, how: Degradation) -
 def thin(
     counts: sp.csr_matrix, kept: NDArray[np.float64], rng: np.random.Generator
 ) -> NDArray[np.int64]:
-    """Keep each molecule of a cell with a probability, int64 [non-zeros] of the counts.
-
-    Parameters
-    ----------
-    counts
-        CSR [n, genes], raw counts.
-    kept
-        float [n], the probability.
-    rng
-        Source of randomness.
-    """
+    """Keep each molecule of a cell with a probability, [n]: int64 [non-zeros] of CSR [n, genes]."""
     of_value = np.repeat(kept, np.diff(counts.indptr))
     values: NDArray[np.int64] = np.rint(counts.data).astype(np.int64)
     fewer = of_value < 1

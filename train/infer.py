@@ -24,24 +24,12 @@ CHUNK = 1024
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """A trained model, and the cells it was trained on as it sees them.
+    """A trained model, and the cells it was trained on as it sees them."""
 
-    Attributes
-    ----------
-    model
-        In evaluation mode, on the CPU.
-    cells
-        What it was trained on, with the cells held out of it.
-    latent
-        float32 [cells, latent], latent mean of each.
-    seed
-        Random choices of what is fitted on top of the model start from it.
-    """
-
-    model: CountVAE
-    cells: TrainingCells
-    latent: NDArray[np.float32]
-    seed: int
+    model: CountVAE  # in evaluation mode, on the CPU
+    cells: TrainingCells  # what it was trained on, with the cells held out of it
+    latent: NDArray[np.float32]  # float32 [cells, latent], latent mean of each
+    seed: int  # random choices of what is fitted on top of the model start from it
 
 
 def infer(model: CountVAE, cells: TrainingCells, seed: int) -> Fitted:
@@ -92,23 +80,10 @@ def encode_cells(
     degradation: Degradation | None,
     rng: np.random.Generator,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Encode some cells, whole or degraded.
+    """Encode some cells of all: latent mean and logits of the labels, float32 [rows, ...] each.
 
-    Parameters
-    ----------
-    model
-        Trained.
-    counts, rows
-        Counts of all cells, and int64 positions of those to encode.
-    size
-        Cells that are degraded together: they lack the same genes.
-    degradation, rng
-        As `degrade` takes them; the cells are encoded whole without the former.
-
-    Returns
-    -------
-    tuple of ndarray
-        Latent mean, float32 [rows, latent], and logits of the labels, float32 [rows, labels].
+    They are degraded, `size` of them together, so that these lack the same genes; without a
+    degradation they are encoded whole.
     """
     features_of = FeatureMaker(model.encoder)
 

@@ -53,21 +53,12 @@ class NoveltyConfig:
 
 @dataclass(frozen=True, slots=True)
 class Novelty:
-    """What an atlas needs to tell strange cells.
-
-    Attributes
-    ----------
-    score
-        The module that scores them.
-    arrays
-        The table of `cellport.runtime.atlas.novelty_table.NoveltyTable`, by array name.
-    p_exponent
-        Power to which the table's p-values were raised.
-    """
+    """What an atlas needs to tell strange cells."""
 
     score: NoveltyScore
+    # the table of `cellport.runtime.atlas.novelty_table.NoveltyTable`, by array name
     arrays: dict[str, NDArray[np.float32]]
-    p_exponent: float
+    p_exponent: float  # power to which the table's p-values were raised
 
 
 def fit_novelty(
@@ -79,16 +70,9 @@ def fit_novelty(
     are scored as they are and again thinned and with genes missing, so that a shallow query,
     or one that lacks genes, is compared with reference cells just as poor.
 
-    Parameters
-    ----------
-    fitted
-        The model and its cells; where fewer than 30 were held out, all cells stand in for them,
-        and p-values of new cells come out somewhat too small.
-    p_exponent
-        Power to which p-values are raised, from `fit_p_exponent`; 1 where queries are of the
-        reference's own batches.
-    config
-        How novelty is measured.
+    Where fewer than 30 were held out, all cells stand in for them, and p-values of new cells come
+    out somewhat too small. P-values are raised to a power, from `fit_p_exponent`, or 1 where
+    queries are of the reference's own batches.
     """
     model, cells = fitted.model, fitted.cells
     rng = np.random.default_rng(fitted.seed)
@@ -122,19 +106,8 @@ def fit_p_exponent(
     Held-out cells share their batches with the trained ones, and no query does. Models
     trained without some batches say how strange known types of such a batch look, and to
     which power 5 % of their cells are below 0.05. They know fewer batches than the model in
-    use, for which that is too careful: it takes the root of that power.
-
-    Parameters
-    ----------
-    left_out_p
-        float32 [cells] for each group of batches left out: p-values of its cells.
-    config
-        How novelty is measured.
-
-    Returns
-    -------
-    float
-        At most 1; a usual value where no batch was left out.
+    use, for which that is too careful: it takes the root of that power, or a usual value where
+    no batch was left out. P-values are float32 [cells] for each group of batches left out.
 
     References
     ----------
@@ -169,16 +142,8 @@ def fit_groups(
 
     The axes are taken in order of their variance, each whitened given those before it, and the
     squared distance along the j-th counts 1 / (j + 30): late axes are mostly noise, and their
-    number would drown what the first ones show.
-
-    Parameters
-    ----------
-    values
-        float32 [cells, width].
-    group
-        int64 [cells], 0 to the number of groups - 1, each with a cell.
-    judged
-        float32 [held-out cells, width], which set the unit of the score.
+    number would drown what the first ones show. Of float32 [cells, width], in groups int64 [cells]
+    from 0 on, none without a cell; those judged, held-out cells, set the unit of the score.
     """
     wide = values.astype(np.float64)
     centres = np.stack([wide[group == code].mean(axis=0) for code in range(group.max() + 1)])

@@ -8,31 +8,17 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Where training stands, for a progress bar.
+    """Where training stands, for a progress bar."""
 
-    Attributes
-    ----------
-    epoch, epochs
-        Epochs done, and their number.
-    losses
-        Means over the last epoch, or over what is done of the next: nats a cell, by name.
-    within
-        Share of the next epoch that is done.
-    part
-        Which model is trained, or ``reading``.
-    unit
-        What is counted: an epoch, or a cell while the reference is read.
-    note
-        Something to say once.
-    """
-
+    # epochs done, and their number
     epoch: int
     epochs: int
+    # means over the last epoch, or over what is done of the next: nats a cell, by name
     losses: dict[str, float]
-    within: float = 0.0
-    part: str = "model"
-    unit: str = "epoch"
-    note: str = ""
+    within: float = 0.0  # share of the next epoch that is done
+    part: str = "model"  # which model is trained, or ``reading``
+    unit: str = "epoch"  # what is counted: an epoch, or a cell while the reference is read
+    note: str = ""  # something to say once
 
 
 OnProgress = Callable[[Progress], None]

@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_matrix, csr_matrix
 from sklearn.manifold import trustworthiness
 from sklearn.neighbors import NearestNeighbors
-from torch import Tensor, nn
+from torch import Tensor
+from torch.nn.functional import softplus
+from torch.nn.utils import clip_grad_norm_
 
 from cellport.models.layout import LayoutNetwork
 from cellport.train.cells import at_random
@@ -59,21 +61,9 @@ class UmapConfig:
 def learn_layout(
     fitted: Fitted, degradation: Degradation, config: UmapConfig = UmapConfig()
 ) -> tuple[LayoutNetwork, dict[str, float | int]]:
-    """Train the map of a reference and judge it by the cells held out.
+    """Train the map of a reference so that it withstands degradation.
 
-    Parameters
-    ----------
-    fitted
-        The model and its cells.
-    degradation
-        What the map must withstand.
-    config
-        How it is trained.
-
-    Returns
-    -------
-    tuple
-        The network, and `layout_trust` of the held-out cells.
+    Returns the network, and `layout_trust` of the held-out cells.
     """
     cells, latent, seed = fitted.cells, fitted.latent, fitted.seed
     rng = np.random.default_rng(seed)
@@ -104,13 +94,6 @@ def fit_layout(
         ones do.
     seed
         What decides the weights to start from and the order of training.
-    config
-        How it is trained.
-
-    Returns
-    -------
-    LayoutNetwork
-        In evaluation mode.
 
     References
     ----------
@@ -144,25 +127,18 @@ def layout_trust(
 ) -> dict[str, float | int]:
     """Trustworthiness of a map for the given cells: are neighbours there neighbours in truth.
 
-    Of more than 2,000 cells `seed` chooses as many.
-
-    Returns
-    -------
-    dict
-        ``cells`` judged and, unless they are too few, ``trustworthiness`` (1 is best) of 15
-        neighbours.
+    Of more than 2,000 cells `seed` chooses as many. Returns the ``cells`` judged and, unless they
+    are too few, ``trustworthiness`` (1 is best) of 15 neighbours.
 
     References
     ----------
     Venna, Kaski 2001, ICANN, "Neighborhood preservation in nonlinear projection methods".
     """
     rows = np.random.default_rng(seed).permutation(len(latent))[:2000]
-    if len(rows) <= 2 * N_NEIGHBORS:
-        return {"cells": len(rows)}
-    return {
-        "cells": len(rows),
-        "trustworthiness": round(_trust(latent[rows], placed[rows]), 4),
-    }
+    judged: dict[str, float | int] = {"cells": len(rows)}
+    if len(rows) > 2 * N_NEIGHBORS:
+        judged["trustworthiness"] = round(_trust(latent[rows], placed[rows]), 4)
+    return judged
 
 
 def _trust(latent: NDArray[np.float32], placed: NDArray[np.float32]) -> float:
@@ -173,10 +149,7 @@ def _trust(latent: NDArray[np.float32], placed: NDArray[np.float32]) -> float:
 def neighbor_graph(latent: NDArray[np.float32]) -> coo_matrix:
     """UMAP's fuzzy graph of the 15 nearest neighbours in float32 [cells, latent], three or more.
 
-    Returns
-    -------
-    coo_matrix
-        float64 [cells, cells], symmetric, weights above 0 and at most 1.
+    It is float64 [cells, cells] and symmetric; weights are above 0 and at most 1.
     """
     n_cells, k = len(latent), min(N_NEIGHBORS, len(latent) - 1)
     distance, neighbor = NearestNeighbors(n_neighbors=k).fit(latent).kneighbors()
@@ -235,21 +208,15 @@ def _train(
         placed = network(versions[torch.randint(len(versions), cells.shape), cells])
         one, other = placed.chunk(2)
         negative = placed[torch.randint(len(placed), (n_edges, n_negative))]
-        loss = _attraction(one, other) + n_negative * _repulsion(one.unsqueeze(1), negative)
+        # with u the logarithm of a d^2b, an edge has probability sigmoid(-u)
+        attraction = softplus(_log_odds_apart(one, other)).mean()
+        repulsion = softplus(-_log_odds_apart(one.unsqueeze(1), negative)).mean()
+        loss = attraction + n_negative * repulsion
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(network.parameters(), 4.0)
+        clip_grad_norm_(network.parameters(), 4.0)
         optimiser.step()
         schedule.step()
-
-
-# with u the logarithm of a d^2b, an edge has probability sigmoid(-u)
-def _attraction(one: Tensor, other: Tensor) -> Tensor:
-    return nn.functional.softplus(_log_odds_apart(one, other)).mean()
-
-
-def _repulsion(one: Tensor, other: Tensor) -> Tensor:
-    return nn.functional.softplus(-_log_odds_apart(one, other)).mean()
 
 
 def _log_odds_apart(one: Tensor, other: Tensor) -> Tensor:

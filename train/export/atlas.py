@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from cellport.runtime.atlas.file import npy_bytes
 from cellport.runtime.atlas.manifest import Manifest
 from cellport.train.export.card import write_card
 from cellport.train.export.manifest import atlas_manifest
-from cellport.train.export.members import export_members, reference_members
+from cellport.train.export.members import array_members, export_members, reference_members
 from cellport.train.export.parts import AtlasParts
 from cellport.train.structure.profiles import along_trajectory
 from cellport.train.umap import place
@@ -21,7 +20,6 @@ def export_atlas(parts: AtlasParts) -> tuple[Manifest, dict[str, bytes]]:
     )
     placed = place(parts.layout, fitted.latent)
     members |= reference_members(parts.reference, fitted.latent, placed, fitted.seed)
-    along = along_trajectory(fitted, structure, placed)
-    members |= {f"arrays/{name}.npy": npy_bytes(array) for name, array in along.items()}
+    members |= array_members(along_trajectory(fitted, structure, placed))
     members["README.md"] = write_card(manifest).encode()
     return manifest, members

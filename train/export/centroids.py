@@ -15,19 +15,8 @@ def neighbor_centroids(latent: NDArray[np.float32], seed: int) -> NDArray[np.flo
     """Place centroids for the inverted lists of a nearest-neighbour search.
 
     Only the centroids travel: the index itself is made when an atlas is opened, so that no
-    library has to read an index from a stranger.
-
-    Parameters
-    ----------
-    latent
-        float32 [cells, latent].
-    seed
-        What decides the sample and the clustering.
-
-    Returns
-    -------
-    ndarray
-        float32 [lists, latent], about one list for 200 cells.
+    library has to read an index from a stranger. They are float32 [lists, latent], about one list
+    for 200 cells; `seed` decides the sample and the clustering.
 
     References
     ----------

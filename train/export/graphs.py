@@ -7,6 +7,7 @@ import io
 import logging
 import warnings
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import Any
 
 import torch
@@ -19,23 +20,9 @@ from cellport.runtime.errors import TrainingError
 def export_graph(
     module: nn.Module, inputs: dict[str, Tensor], outputs: Sequence[str], name: str
 ) -> bytes:
-    """Export a module with a free number of cells, and check it.
+    """Export a module as an ONNX model, weights inside, with a free number of cells, and check it.
 
-    Parameters
-    ----------
-    module
-        In evaluation mode.
-    inputs
-        Example inputs by name, float [n, ...]; the check runs on them.
-    outputs
-        Names of the outputs, in order.
-    name
-        What messages call the graph.
-
-    Returns
-    -------
-    bytes
-        Serialised ONNX model, weights inside.
+    Example inputs float [n, ...] by name, on which it is checked, and names of the outputs.
 
     Raises
     ------
@@ -87,15 +74,8 @@ def check_graph(
 def _without_traces(model: Any) -> Any:
     """Drop the exporter's notes: stack traces with the maker's own file paths."""
     graph = model.graph
-    for item in (
-        model,
-        graph,
-        *graph.node,
-        *graph.input,
-        *graph.output,
-        *graph.value_info,
-        *graph.initializer,
-    ):
+    named = (graph.node, graph.input, graph.output, graph.value_info, graph.initializer)
+    for item in (model, graph, *chain(*named)):
         item.ClearField("metadata_props")
         item.ClearField("doc_string")
     return model

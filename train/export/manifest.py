@@ -15,13 +15,9 @@ from cellport.runtime.atlas.manifest import (
     Calibration,
     CalibrationState,
     Head,
-    HeldOut,
     Input,
-    LabelScore,
     Manifest,
     Provenance,
-    ReliabilityBin,
-    SetScores,
     Structure,
     Thresholds,
     TrajectoryGraph,
@@ -41,8 +37,8 @@ def atlas_manifest(parts: AtlasParts) -> Manifest:
     reference, rules, how = parts.reference, parts.rules, parts.config
     names = name_genes(reference.gene_columns, parts.genes, how.organism)
     state: CalibrationState = "none"
-    if rules.scores.get("by"):
-        state = "left_out_batches" if rules.scores["by"] == "batch" else "held_out_cells"
+    if rules.held_out is not None:
+        state = "left_out_batches" if rules.held_out.by == "batch" else "held_out_cells"
     summary = parts.structure.summary
     graph = _graph(summary)
     target_sum = parts.fitted.model.encoder.normalise.target_sum
@@ -68,7 +64,7 @@ def atlas_manifest(parts: AtlasParts) -> Manifest:
         structure=Structure(
             tuple(summary["cluster_names"]), graph, summary.get("no_trajectory", "")
         ),
-        held_out=_held_out(rules.scores),
+        held_out=rules.held_out,
         provenance=_provenance(parts),
     )
 
@@ -107,21 +103,6 @@ def _graph(structure: dict[str, Any]) -> TrajectoryGraph | None:
         tuple((start, end) for start, end in structure["edge_ends"]),
         tuple(milestones.index(name) for name in structure["terminal_states"]),
         tuple(structure["roots"]),
-    )
-
-
-def _held_out(scores: dict[str, Any]) -> HeldOut | None:
-    if "accuracy" not in scores:
-        return None
-    return HeldOut(
-        by=scores["by"],
-        cells=scores["cells"],
-        accuracy=scores["accuracy"],
-        macro_f1=scores["macro_f1"],
-        ece=scores["ece"],
-        by_label={label: LabelScore(**one) for label, one in scores["by_label"].items()},
-        reliability=tuple(ReliabilityBin(**one) for one in scores["reliability"]),
-        sets=SetScores(**scores["conformal"]),
     )
 
 

@@ -52,23 +52,13 @@ def export_members(
         "library": torch.full((_CANARY_CELLS, 1), 1000.0),
     }
     graph = export_graph(encoder, {"counts": gaps}, outputs, "encoder.onnx")
-    members = {
-        "encoder.onnx": graph,
-        "encoder_tail.onnx": export_graph(
-            encoder.answer, {"features": features}, outputs, "encoder_tail.onnx"
-        ),
-        "decoder.onnx": export_graph(
-            ExpectedCounts(model), decoder_inputs, ("counts",), "decoder.onnx"
-        ),
-    }
-    normalise = encoder.normalise
+    of_tail = export_graph(tail, {"features": features}, outputs, "encoder_tail.onnx")
+    of_decoder = export_graph(ExpectedCounts(model), decoder_inputs, ("counts",), "decoder.onnx")
+    members = {"encoder.onnx": graph, "encoder_tail.onnx": of_tail, "decoder.onnx": of_decoder}
+    of_genes = ("mean", "cap", "share", "loading", "noise")
     arrays = {
         "basis": encoder.weight.numpy(),
-        "gene_mean": normalise.mean.numpy(),
-        "gene_cap": normalise.cap.numpy(),
-        "gene_share": normalise.share.numpy(),
-        "gene_loading": normalise.loading.numpy(),
-        "gene_noise": normalise.noise.numpy(),
+        **{f"gene_{name}": getattr(encoder.normalise, name).numpy() for name in of_genes},
         "canary_counts": canary,
         "label_mean": label_profiles(cells),
         **novelty.arrays,
@@ -76,8 +66,7 @@ def export_members(
     session = open_session(graph, "encoder.onnx", device="cpu")
     expected = dict(zip(outputs, session.run(None, {"counts": canary}), strict=True))
     arrays |= {f"canary_{name}": value for name, value in expected.items()}
-    members |= {f"arrays/{name}.npy": npy_bytes(array) for name, array in arrays.items()}
-    return members
+    return members | array_members(arrays)
 
 
 def reference_members(
@@ -94,6 +83,11 @@ def reference_members(
     }
     if len(latent) >= EXACT_BELOW:
         arrays["neighbor_centroids"] = neighbor_centroids(latent, seed)
+    return array_members(arrays)
+
+
+def array_members(arrays: dict[str, NDArray[Any]]) -> dict[str, bytes]:
+    """Arrays as members of the file, by member name."""
     return {f"arrays/{name}.npy": npy_bytes(array) for name, array in arrays.items()}
 
 

@@ -25,42 +25,22 @@ _TINY = 1e-9
 
 
 class Basis(NamedTuple):
-    """Linear features of the genes.
-
-    Attributes
-    ----------
-    layout
-        Which features are what.
-    weights
-        float32 [genes, features], of centred values.
-    """
+    """Linear features of the genes."""
 
     layout: FeatureLayout
-    weights: torch.Tensor
+    weights: torch.Tensor  # float32 [genes, features], of centred values
 
 
 def fit_basis(normaliser: PanelNormaliser, cells: TrainingCells) -> Basis:
-    """Weights of the genes in the features.
+    """Weights of the genes in the features; labels of held-out cells are not looked at.
 
     Factor scores are what the factor model of the reference (`cellport.train.features.factors`)
     makes of a cell. A discriminant points from the reference's mean to that of a label, where
     genes that the factors foretell badly count less: linear discriminant analysis whose
     covariance is that of the factor model with five times its noise. Both are there twice, the
     second time as the same cells thinned to 300 counts have them: what tells deep cells apart is
-    noise in shallow ones.
-
-    Parameters
-    ----------
-    normaliser
-        Gene statistics and factor model of the reference.
-    cells
-        The reference; labels of held-out cells are not looked at.
-
-    Returns
-    -------
-    Basis
-        Each feature has about unit variance; it is zero where a label has no cell, or is the
-        only one.
+    noise in shallow ones. Each feature has about unit variance; it is zero where a label has no
+    cell, or is the only one.
 
     References
     ----------

@@ -23,23 +23,11 @@ _LEAST_NOISE = 0.05
 def fit_factors(
     counts: PanelCounts, mean: NDArray[np.float64], sd: NDArray[np.float64], target_sum: float
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Fit a factor model to the log-normalised, centred genes.
+    """Fit a factor model to the genes, log-normalised to a sum and centred.
 
-    Parameters
-    ----------
-    counts
-        Raw counts [cells, genes].
-    mean, sd
-        float64 [genes], of the log-normalised values.
-    target_sum
-        Counts per cell after normalisation.
-
-    Returns
-    -------
-    loading
-        float32 [genes, factors], in the units of the values.
-    noise
-        float32 [genes], variance that the factors leave, above 0.
+    Of raw counts [cells, genes], and mean and standard deviation of their log-normalised values.
+    Returns the loading, float32 [genes, factors], in the units of the values, and the variance
+    that the factors leave, float32 [genes], above 0.
 
     References
     ----------
@@ -74,5 +62,4 @@ def fit_factors(
     # svds leaves the signs open
     loading *= np.where(loading.sum(axis=0) < 0, -1.0, 1.0)
     noise = np.maximum(variance - (loading**2).sum(axis=1), _LEAST_NOISE)
-    in_units = loading * sd[:, None], noise * sd**2
-    return in_units[0].astype(np.float32), in_units[1].astype(np.float32)
+    return (loading * sd[:, None]).astype(np.float32), (noise * sd**2).astype(np.float32)

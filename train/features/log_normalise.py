@@ -31,18 +31,9 @@ def label_means(
     target_sum: float,
     cap: NDArray[np.floating] | float = np.inf,
 ) -> NDArray[np.float64]:
-    """Mean log-normalised values of the cells of each label, float64 [labels, genes].
+    """Mean log-normalised values, up to a cap, of the cells of each label, float64 [labels, genes].
 
-    Parameters
-    ----------
-    counts
-        Raw counts [cells, genes].
-    label, n_labels
-        int64 [cells], -1 for cells that count nowhere; a label without cells has zeros.
-    target_sum
-        Counts per cell after normalisation.
-    cap
-        Largest value of each gene.
+    Cells of label -1 count nowhere; a label without cells has zeros.
     """
     rows = np.flatnonzero(label >= 0)
     cap = np.broadcast_to(cap, counts.shape[1])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,24 +23,14 @@ from cellport.train.fit.order import Pools
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """Where a run stands.
+    """Where a run stands."""
 
-    Attributes
-    ----------
-    key
-        Digest of data and settings; another run never resumes from this one.
-    epoch, step
-        Epochs done, and minibatches done of the next one.
-    totals
-        Sums of the losses over those minibatches.
-    best_loss, best_epoch, best
-        The best held-out loss, its epoch, and the weights then.
-    """
-
-    key: str
+    key: str  # digest of data and settings; another run never resumes from this one
+    # epochs done, and minibatches done of the next one
     epoch: int = 0
     step: int = 0
-    totals: tuple[float, ...] = ()
+    totals: tuple[float, ...] = ()  # sums of the losses over those minibatches
+    # the best held-out loss, its epoch, and the weights then
     best_loss: float = float("inf")
     best_epoch: int = 0
     best: dict[str, Any] | None = None
@@ -73,10 +63,8 @@ def run_key(cells: TrainingCells, config: FitConfig, pools: Pools, epochs: int) 
     return digest.hexdigest()
 
 
-def save_checkpoint(
-    path: Path, state: Checkpoint, model: nn.Module, optimiser: Any, schedule: Any
-) -> None:
-    """Write the run's state, replacing the last one in one step.
+def save_checkpoint(path: Path, state: Checkpoint, parts: Mapping[str, Any]) -> None:
+    """Write the run's state and that of its model and the like, replacing the last in one step.
 
     Raises
     ------
@@ -85,9 +73,7 @@ def save_checkpoint(
     """
     whole = {
         "state": {name: getattr(state, name) for name in Checkpoint.__dataclass_fields__},
-        "model": model.state_dict(),
-        "optimiser": optimiser.state_dict(),
-        "schedule": schedule.state_dict(),
+        **{name: part.state_dict() for name, part in parts.items()},
     }
     sentence = (
         "The training state cannot be written to {path}: {system}. Free some space; the same "
@@ -110,9 +96,8 @@ def read_checkpoint(path: Path, key: str) -> dict[str, Any] | None:
     return saved if state.key == key else None
 
 
-def restore(saved: dict[str, Any], model: nn.Module, optimiser: Any, schedule: Any) -> Checkpoint:
+def restore(saved: Mapping[str, Any], parts: Mapping[str, Any]) -> Checkpoint:
     """Put a run back where it was saved, and return its state."""
-    model.load_state_dict(saved["model"])
-    optimiser.load_state_dict(saved["optimiser"])
-    schedule.load_state_dict(saved["schedule"])
+    for name, part in parts.items():
+        part.load_state_dict(saved[name])
     return Checkpoint(**saved["state"])

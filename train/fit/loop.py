@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from lightning_fabric import Fabric
 from numpy.typing import NDArray
+from torch import Tensor
 
 from cellport.models.draws import seed_draws
 from cellport.models.vae import CountVAE, Losses
@@ -62,18 +63,12 @@ def fit(
 
     Parameters
     ----------
-    cells
-        The training cells.
-    config
-        How to train.
-    checkpoint
-        File for the state after each epoch, and within long ones; None to keep none.
+    cells, config, pools
+        What to train on and how, and how many cells are shuffled together.
+    checkpoint, save_seconds
+        File for the state after each epoch, and so often within long ones; None to keep none.
     on_progress
         Called after each epoch, and each few seconds.
-    save_seconds
-        How often a long epoch is saved.
-    pools
-        Cells that are shuffled together.
 
     Returns
     -------
@@ -89,7 +84,7 @@ def fit(
     fabric = connect(config.device, config.precision)
     try:
         fabric.broadcast((cells, config, pools))
-        return _fit(fabric, cells, config, pools, checkpoint, on_progress, save_seconds)
+        return _Run(fabric, cells, config, pools, checkpoint, on_progress, save_seconds).finish()
     except RuntimeError as error:
         if fabric.world_size == 1:
             raise
@@ -104,7 +99,7 @@ def follow(config: FitConfig) -> None:
     fabric = connect(config.device, config.precision)
     try:
         while (job := ask(fabric)) is not None:
-            _fit(fabric, *job)
+            _Run(fabric, *job).finish()
     except (RuntimeError, TrainingError):
         # the first process has ended, and said why
         raise SystemExit(1) from None
@@ -115,32 +110,22 @@ def dismiss(config: FitConfig) -> None:
     connect(config.device, config.precision).broadcast(None)
 
 
-def _fit(
-    fabric: Fabric,
-    cells: TrainingCells,
-    config: FitConfig,
-    pools: Pools,
-    checkpoint: Path | None = None,
-    on_progress: OnProgress = unwatched,
-    save_seconds: float = math.inf,
-) -> CountVAE:
-    run = _Run(fabric, cells, config, pools)
-    run.resume(checkpoint)
-    with few_threads(run.batch_size * cells.counts.shape[1]):
-        while run.state.epoch < run.epochs:
-            run.train_epoch(checkpoint, on_progress, save_seconds)
-    if run.state.best is not None:
-        run.model.load_state_dict(run.state.best)
-    return run.model.cpu().eval()
-
-
 class _Run:
-    """A training run and where it stands."""
+    """A training run and where it stands; only the first process has a checkpoint and tells."""
 
     def __init__(
-        self, fabric: Fabric, cells: TrainingCells, config: FitConfig, pools: Pools
+        self,
+        fabric: Fabric,
+        cells: TrainingCells,
+        config: FitConfig,
+        pools: Pools,
+        checkpoint: Path | None = None,
+        on_progress: OnProgress = unwatched,
+        save_seconds: float = math.inf,
     ) -> None:
         self.fabric, self.cells, self.config, self.pools = fabric, cells, config, pools
+        self.checkpoint, self.on_progress = checkpoint, on_progress
+        self.save_seconds = save_seconds
         torch.manual_seed(config.seed)
         self.model = build_model(cells, config)
         self.batch_size, self.epochs = batch_size_and_epochs(cells.counts.shape[0], config)
@@ -153,35 +138,41 @@ class _Run:
             optimiser, config.learning_rate, total_steps=total_steps, pct_start=0.2
         )
         self.wrapped, self.optimiser = fabric.setup(self.model, optimiser)
+        self.parts = {
+            "model": self.model, "optimiser": self.optimiser, "schedule": self.schedule,
+        }  # fmt: skip
         label = cells.label[self.rows]
         weight = torch.from_numpy(label_weights(label, cells.n_labels))
         self.maker = MinibatchMaker(cells, FeatureMaker(self.model.encoder), weight)
         self.state = Checkpoint(run_key(cells, config, pools, self.epochs))
 
-    def resume(self, checkpoint: Path | None) -> None:
-        """Go on from what the first process finds in its checkpoint."""
-        saved = None if checkpoint is None else read_checkpoint(checkpoint, self.state.key)
-        saved = self.fabric.broadcast(saved)
+    def finish(self) -> CountVAE:
+        """Go on from what the first process finds in its checkpoint; return the best model."""
+        path = self.checkpoint
+        found = None if path is None else read_checkpoint(path, self.state.key)
+        saved = self.fabric.broadcast(found)
         if saved is not None:
-            self.state = restore(saved, self.model, self.optimiser, self.schedule)
+            self.state = restore(saved, self.parts)
+        with few_threads(self.batch_size * self.cells.counts.shape[1]):
+            while self.state.epoch < self.epochs:
+                self._train_epoch()
+        if self.state.best is not None:
+            self.model.load_state_dict(self.state.best)
+        return self.model.cpu().eval()
 
-    def train_epoch(
-        self, checkpoint: Path | None, on_progress: OnProgress, save_seconds: float
-    ) -> None:
+    def _train_epoch(self) -> None:
         """Train the rest of the epoch that the run stands in, judge the model, save and tell."""
         epoch = self.state.epoch
-        totals = self._train(checkpoint, on_progress, save_seconds)
+        totals = self._train()
         held_out = self._held_out_loss()
         self.state = self._judged(epoch, held_out)
-        self._save(checkpoint)
+        self._save()
         losses = _named(totals / self.steps)
         if held_out is not None:
             losses["held_out"] = held_out
-        on_progress(Progress(epoch + 1, self.epochs, losses))
+        self.on_progress(Progress(epoch + 1, self.epochs, losses))
 
-    def _train(
-        self, checkpoint: Path | None, on_progress: OnProgress, save_seconds: float
-    ) -> NDArray[np.float64]:
+    def _train(self) -> NDArray[np.float64]:
         """Take the steps that are left of the epoch; return the sums of its losses."""
         epoch = self.state.epoch
         self.wrapped.train()
@@ -192,13 +183,13 @@ class _Run:
         for done, ready in enumerate(coming, start=self.state.step + 1):
             totals += self.train_step(epoch, done - 1, ready)
             now = time.monotonic()
-            if now > saved + save_seconds:
+            if now > saved + self.save_seconds:
                 self.state = self.state.within(epoch, done, totals)
-                self._save(checkpoint)
+                self._save()
                 saved = now
             if now > shown + _SHOW_SECONDS:
                 losses = _named(totals / done)
-                on_progress(Progress(epoch, self.epochs, losses, done / self.steps))
+                self.on_progress(Progress(epoch, self.epochs, losses, done / self.steps))
                 shown = now
         return totals
 
@@ -229,11 +220,8 @@ class _Run:
 
     def train_step(self, epoch: int, step: int, ready: Minibatch) -> NDArray[np.float64]:
         """Take a step and return the losses of the whole minibatch."""
-        config = self.config
         seed_draws(ready.seed, self.fabric.device)
-        losses = self._losses(ready)
-        warmth = self._warmth(epoch, step)
-        loss = losses.reconstruction + warmth * losses.kl + config.label_weight * losses.label
+        losses, loss = self._losses(ready, self._warmth(epoch, step))
         total = added_up(self.fabric, torch.stack([*losses, loss]).detach())
         *parts, value = total.tolist()
         if not math.isfinite(value):
@@ -253,30 +241,31 @@ class _Run:
         warm_up = self.config.kl_warmup * self.epochs * self.steps
         return min(1.0, (epoch * self.steps + step + 1) / warm_up)
 
-    def _losses(self, ready: Minibatch) -> Losses:
+    def _losses(self, ready: Minibatch, warmth: float) -> tuple[Losses, Tensor]:
+        """Losses of a minibatch, and what is to become small."""
         losses: Losses = self.wrapped(*ready.to(self.fabric.device)[:-1])
-        return losses
+        of_labels = self.config.label_weight * losses.label
+        return losses, losses.reconstruction + warmth * losses.kl + of_labels
 
     def _held_out_loss(self) -> float | None:
-        held_out, config = self.cells.held_out, self.config
+        held_out = self.cells.held_out
         if not len(held_out):
             return None
         self.wrapped.eval()
-        torch.manual_seed(config.seed)
+        torch.manual_seed(self.config.seed)
         total = torch.zeros((), device=self.fabric.device)
         with torch.no_grad():
             for start in range(0, len(held_out), _CHUNK):
                 chosen = held_out[start : start + _CHUNK]
                 whole = self.cells.counts[chosen]
                 share = share_of(self.fabric, len(chosen))
-                losses = self._losses(self.maker.make(chosen, whole, None, share))
-                loss = losses.reconstruction + losses.kl + config.label_weight * losses.label
+                _, loss = self._losses(self.maker.make(chosen, whole, None, share), 1.0)
                 total += loss * len(chosen)
         return float(added_up(self.fabric, total)) / len(held_out)
 
-    def _save(self, checkpoint: Path | None) -> None:
-        if checkpoint is not None:
-            save_checkpoint(checkpoint, self.state, self.model, self.optimiser, self.schedule)
+    def _save(self) -> None:
+        if self.checkpoint is not None:
+            save_checkpoint(self.checkpoint, self.state, self.parts)
 
 
 def _named(losses: NDArray[np.float64]) -> dict[str, float]:

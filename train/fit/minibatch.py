@@ -19,31 +19,16 @@ from cellport.train.features.kernel import FeatureMaker
 
 
 class Minibatch(NamedTuple):
-    """What the model takes of a minibatch, or of this process's share of it.
+    """What the model takes of a minibatch, or of this process's share of it."""
 
-    Attributes
-    ----------
-    features
-        float [n, features], of the cells as the encoder is to see them.
-    counts
-        The cells as they were measured.
-    batch
-        float [n, batches], one-hot.
-    labels, label_weight
-        int64 and float [n].
-    share
-        Which cells of the minibatch these are; all when None.
-    seed
-        What torch's random numbers start from in the step.
-    """
-
-    features: Tensor
-    counts: SparseCounts
-    batch: Tensor
+    features: Tensor  # float [n, features], of the cells as the encoder is to see them
+    counts: SparseCounts  # the cells as they were measured
+    batch: Tensor  # float [n, batches], one-hot
+    # int64 and float [n]
     labels: Tensor
     label_weight: Tensor
-    share: Share | None
-    seed: int
+    share: Share | None  # which cells of the minibatch these are; all when None
+    seed: int  # what torch's random numbers start from in the step
 
     def to(self, device: torch.device) -> Minibatch:
         """Return the same on a device."""
@@ -52,21 +37,11 @@ class Minibatch(NamedTuple):
 
 
 class MinibatchMaker(NamedTuple):
-    """What minibatches are made with.
-
-    Attributes
-    ----------
-    cells
-        The training cells.
-    features
-        Counts to linear features.
-    label_weight
-        float [labels].
-    """
+    """What minibatches are made with."""
 
     cells: TrainingCells
     features: FeatureMaker
-    label_weight: Tensor
+    label_weight: Tensor  # float [labels]
 
     def make(
         self,
@@ -76,20 +51,14 @@ class MinibatchMaker(NamedTuple):
         share: Share | None = None,
         seed: int = 0,
     ) -> Minibatch:
-        """Put a share of a minibatch together.
+        """Put a share of a minibatch together; without one, all of it.
 
         Parameters
         ----------
-        chosen
-            int64 [cells], all of the minibatch.
-        whole
-            float32 CSR [cells, genes], their counts.
+        chosen, whole
+            int64 [cells], all of the minibatch, and float32 CSR [cells, genes], their counts.
         seen
             What the encoder sees of them; the whole counts when None.
-        share
-            Which of them this process takes; all when None.
-        seed
-            What torch's random numbers start from in the step.
         """
         own = slice(None) if share is None else slice(share.start, share.stop)
         label = torch.from_numpy(self.cells.label[chosen])
@@ -99,16 +68,13 @@ class MinibatchMaker(NamedTuple):
             degraded, measured = seen.counts, seen.measured
         if share is not None:
             counts, degraded = counts[own], degraded[own]
+        csr = counts.indptr.astype(np.int64), counts.indices.astype(np.int64), counts.data
         return Minibatch(
             torch.from_numpy(self.features(degraded, measured)),
-            sparse_counts(*(torch.from_numpy(part) for part in _csr(counts))),
+            sparse_counts(*map(torch.from_numpy, csr)),
             torch.nn.functional.one_hot(of_batch, self.cells.n_batches).float(),
             label[own],
             cell_weights(label, self.label_weight)[own],
             share,
             seed,
         )
-
-
-def _csr(counts: sp.csr_matrix) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
-    return counts.indptr.astype(np.int64), counts.indices.astype(np.int64), counts.data

@@ -40,23 +40,9 @@ def epoch_pools(
     rng: np.random.Generator,
     pools: Pools = POOLS,
 ) -> list[list[NDArray[np.int64]]]:
-    """Deal cells to the minibatches of an epoch, and those to pools.
+    """Deal cells (int64, ascending) to the minibatches of an epoch, and those to pools.
 
-    Parameters
-    ----------
-    rows
-        int64, the cells to train on, ascending.
-    steps
-        Number of minibatches; they differ by one cell at most.
-    rng
-        Source of randomness.
-    pools
-        Cells that are shuffled together.
-
-    Returns
-    -------
-    list of list of ndarray
-        The minibatches of each pool. Every cell is in one of them.
+    Minibatches differ by one cell at most. Every cell is in one of a pool's.
 
     References
     ----------
@@ -88,16 +74,7 @@ def minibatches(
 ) -> Iterator[tuple[NDArray[np.int64], sp.csr_matrix]]:
     """Yield the cells of each minibatch of an epoch, int64, and their counts.
 
-    Parameters
-    ----------
-    counts
-        Counts of all cells.
-    rows, steps, pools
-        As `epoch_pools` takes them.
-    seed
-        What decides the order.
-    first
-        Minibatch to begin with, where earlier ones are done.
+    From minibatch `first` on, where earlier ones are done; the rest is what `epoch_pools` takes.
     """
     dealt = epoch_pools(rows, steps, np.random.default_rng(seed), pools)
     while first >= len(dealt[0]):

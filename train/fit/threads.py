@@ -18,12 +18,7 @@ def few_threads(values_a_step: int) -> Iterator[None]:
 
     Threads that share a step wait for each other, and those of a busy machine for the slowest;
     the next minibatch is made meanwhile, on a thread of its own, whose matrix products are too
-    small to be shared out.
-
-    Parameters
-    ----------
-    values_a_step
-        Cells of a minibatch times genes.
+    small to be shared out. The values of a step are its cells times genes.
     """
     before = torch.get_num_threads()
     torch.set_num_threads(max(1, min(before, values_a_step // _VALUES_A_THREAD)))

@@ -43,14 +43,9 @@ LABELS = LabelConfig()
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """How logits become probabilities.
+    """How logits become probabilities."""
 
-    Attributes
-    ----------
-    softness
-        What `calibrated_probabilities` takes off log-odds; 0 leaves them as they are.
-    """
-
+    # what `calibrated_probabilities` takes off log-odds; 0 leaves them as they are
     softness: float = 0.0
 
     def prob(self, logits: NDArray[np.floating]) -> NDArray[np.float32]:
@@ -83,14 +78,7 @@ def calibrate(left_out: LeftOutAnswers | None, config: LabelConfig = LABELS) -> 
 
     Cells of the batches that a model knows are no judges: they are easier than any query. So
     may be a batch that was left out, where all are donors of one study; the softness is the
-    mean of what left-out batches ask for and of what is usual.
-
-    Parameters
-    ----------
-    left_out
-        Answers for cells of batches that were left out; None where there is one batch.
-    config
-        With the usual softness.
+    mean of what left-out batches ask for and of what is usual. With one batch it is the latter.
     """
     if left_out is None:
         return Calibration(config.usual_softness)
@@ -182,16 +170,8 @@ def call_threshold(
 ) -> float:
     """Least probability, between 0.5 and 0.8, at which `call_level` of the calls are right.
 
-    A call of a group is right when the cell's label is in it.
-
-    Parameters
-    ----------
-    prob, label
-        float [cells, labels], calibrated, of held-out cells, and int64 [cells], their labels.
-    labels, parents
-        The label tree.
-    config
-        With the level.
+    Of calibrated probabilities float [cells, labels] of held-out cells and their labels int64
+    [cells]. A call of a group in the label tree is right when the cell's label is in it.
     """
     tree = build_tree(labels, parents)
     rows = np.arange(len(label))

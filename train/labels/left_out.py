@@ -42,28 +42,17 @@ class LeftOutConfig:
 
 @dataclass(frozen=True, slots=True)
 class LeftOutAnswers:
-    """Labelled cells and what a model that was not trained on them makes of them.
+    """Labelled cells and what a model that was not trained on them makes of them."""
 
-    Attributes
-    ----------
-    logits
-        float32 [2n, labels]: the cells as measured, then the same cells degraded.
-    label
-        int64 [2n], the truth; every one a label that the model was trained on.
-    group
-        int64 [2n], which training run answered.
-    degraded
-        bool [2n].
-    novelty_p
-        float32 [its cells] for each training run: novelty p-values of the cells as measured,
-        where the run was trained on 20 cells of their type, against held-out cells of the
-        batches it was trained on. Runs with too few of either have none.
-    """
-
+    # float32 [2n, labels]: the cells as measured, then the same cells degraded
     logits: NDArray[np.float32]
+    # int64 [2n], the truth; every one a label that the model was trained on
     label: NDArray[np.int64]
-    group: NDArray[np.int64]
-    degraded: NDArray[np.bool_]
+    group: NDArray[np.int64]  # int64 [2n], which training run answered
+    degraded: NDArray[np.bool_]  # bool [2n]
+    # float32 [its cells] for each training run: novelty p-values of the cells as measured, where
+    # the run was trained on 20 cells of their type, against held-out cells of the batches it was
+    # trained on. Runs with too few of either have none
     novelty_p: tuple[NDArray[np.float32], ...] = ()
 
 
@@ -91,23 +80,8 @@ def answers_for_left_out_batches(
 ) -> LeftOutAnswers | None:
     """Train once without each group of batches and answer for the cells left out.
 
-    Parameters
-    ----------
-    cells
-        The whole reference.
-    config
-        How the atlas itself is trained.
-    checkpoint
-        That of the atlas; each run keeps its own beside it.
-    on_progress, save_seconds
-        Passed on to `fit`.
-    how
-        How batches are left out.
-
-    Returns
-    -------
-    LeftOutAnswers or None
-        None where there are fewer than two batches, or no labels.
+    `checkpoint` is that of the atlas: each run keeps its own beside it. There are no answers where
+    there are fewer than two batches, or no labels.
     """
     fold_of = batch_folds(cells.batch, how.folds)
     folds = int(fold_of.max()) + 1
@@ -183,12 +157,9 @@ def _together(parts: list[LeftOutAnswers]) -> LeftOutAnswers:
 
 
 def answers_for_held_out_cells(fitted: Fitted, degradation: Degradation) -> LeftOutAnswers | None:
-    """Answer for the cells held out of training: what there is to judge by with one batch.
+    """Answer for the labelled cells held out of training: all to judge by where there is one batch.
 
-    Returns
-    -------
-    LeftOutAnswers or None
-        None where no labelled cell was held out.
+    None where there are none.
     """
     cells = fitted.cells
     judged = cells.held_out[cells.label[cells.held_out] >= 0]

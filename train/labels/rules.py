@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cellport.runtime.atlas.manifest import HeldOut, LabelScore, SetScores
 from cellport.train.labels.calibrate import (
     LABELS,
     Calibration,
@@ -25,30 +25,15 @@ from cellport.train.labels.tree import Group, groups_of_confusions, nested
 
 @dataclass(frozen=True, slots=True)
 class LabelRules:
-    """What turns logits into labels, sets and calls.
+    """What turns logits into labels, sets and calls."""
 
-    Attributes
-    ----------
-    calibration
-        Logits to probabilities.
-    parents
-        The label tree.
-    set_prob
-        Least probability at which each label enters a cell's set.
-    set_level
-        Share of cells like the held-out ones whose set holds their label.
-    call_prob
-        Least probability of a called label or group.
-    scores
-        What held-out cells say of all this, for the manifest and the card.
-    """
-
-    calibration: Calibration = field(default_factory=Calibration)
-    parents: dict[str, str] = field(default_factory=dict)
-    set_prob: tuple[float, ...] = ()
+    calibration: Calibration = field(default_factory=Calibration)  # logits to probabilities
+    parents: dict[str, str] = field(default_factory=dict)  # the label tree
+    set_prob: tuple[float, ...] = ()  # least probability at which each label enters a cell's set
+    # share of cells like the held-out ones whose set holds their label
     set_level: float = LABELS.set_level
-    call_prob: float = 0.5
-    scores: dict[str, Any] = field(default_factory=lambda: {"cells": 0})
+    call_prob: float = 0.5  # least probability of a called label or group
+    held_out: HeldOut | None = None  # what held-out cells say of all this
 
 
 def fit_label_rules(
@@ -58,20 +43,10 @@ def fit_label_rules(
     groups: Sequence[Group],
     config: LabelConfig = LABELS,
 ) -> LabelRules:
-    """Learn the rules from held-out cells.
+    """Learn the rules from held-out cells; without labels there are none.
 
-    Parameters
-    ----------
-    by_batch, by_cell
-        Answers for cells of batches left out, and for the held-out cells; the former are judged
-        by where there are any.
-    labels
-        Names of the labels; without any there are no rules.
-    groups
-        Groups of labels that the maker named; without any, labels that the model takes for
-        one another make groups.
-    config
-        What the rules are held to.
+    Answers for cells of batches left out count where there are any, else those for the held-out
+    cells. Where the maker named no groups, labels that the model takes for one another make some.
     """
     if not labels:
         return LabelRules()
@@ -81,44 +56,44 @@ def fit_label_rules(
         return LabelRules(calibration, nested(groups, labels), (1.0,) * len(labels))
     prob = calibration.prob(judged.logits)
     whole = ~judged.degraded
-    level = reached_level(prob, judged.label, config)
     confused = groups_of_confusions(prob[whole], judged.label[whole], labels)
     parents = nested(groups or confused, labels)
+    sets = _coverage(prob, judged, config)
     return LabelRules(
         calibration,
         parents,
         set_thresholds(prob, judged.label, config),
-        level,
+        sets.level,
         call_threshold(prob, judged.label, labels, parents, config),
-        _scores(prob[whole], judged.label[whole], labels)
-        | {
-            "by": "cell" if by_batch is None else "batch",
-            "conformal": {"level": level} | _coverage(prob, judged, config),
-        },
+        _scores(prob[whole], judged.label[whole], labels, sets, by_batch is not None),
     )
 
 
 def _scores(
-    prob: NDArray[np.floating], truth: NDArray[np.int64], labels: tuple[str, ...]
-) -> dict[str, Any]:
+    prob: NDArray[np.floating],
+    truth: NDArray[np.int64],
+    labels: tuple[str, ...],
+    sets: SetScores,
+    by_batch: bool,
+) -> HeldOut:
     names = np.asarray(labels, dtype=object)
-    best = prob.argmax(axis=1)
-    scores: dict[str, Any] = dict(label_scores(names[truth], names[best], prob.max(axis=1)))
-    scores["cells"] = len(truth)
-    scores["by_label"] = {
-        names[code]: {
-            "cells": int((truth == code).sum()),
-            "recall": float((best[truth == code] == code).mean()),
-        }
+    best, sure = prob.argmax(axis=1), prob.max(axis=1)
+    by_label = {
+        names[code]: LabelScore(inside.sum().item(), (best[inside] == code).mean().item())
         for code in np.unique(truth)
+        for inside in [truth == code]
     }
-    scores["reliability"] = reliability(prob.max(axis=1), best == truth)
-    return scores
+    return HeldOut(
+        by="batch" if by_batch else "cell",
+        cells=len(truth),
+        by_label=by_label,
+        reliability=reliability(sure, best == truth),
+        sets=sets,
+        **label_scores(names[truth], names[best], sure),
+    )
 
 
-def _coverage(
-    prob: NDArray[np.floating], judged: LeftOutAnswers, config: LabelConfig
-) -> dict[str, float]:
+def _coverage(prob: NDArray[np.floating], judged: LeftOutAnswers, config: LabelConfig) -> SetScores:
     """Coverage and size of label sets whose thresholds were fitted on the other groups."""
     part = judged.group if judged.group.max() > judged.group.min() else _halves(judged)
     within = np.zeros(prob.shape, bool)
@@ -128,13 +103,14 @@ def _coverage(
         within[inside] = prob[inside] >= least
     rows = np.arange(len(prob))
     within[rows, prob.argmax(axis=1)] = True
-    whole = ~judged.degraded
-    return {
-        "coverage": float(within[rows, judged.label][whole].mean()),
-        "coverage_degraded": float(within[rows, judged.label][judged.degraded].mean()),
-        "mean_size": float(within[whole].sum(axis=1).mean()),
-        "mean_size_degraded": float(within[judged.degraded].sum(axis=1).mean()),
-    }
+    whole, holds, size = ~judged.degraded, within[rows, judged.label], within.sum(axis=1)
+    return SetScores(
+        level=reached_level(prob, judged.label, config),
+        coverage=float(holds[whole].mean()),
+        mean_size=float(size[whole].mean()),
+        coverage_degraded=float(holds[judged.degraded].mean()),
+        mean_size_degraded=float(size[judged.degraded].mean()),
+    )
 
 
 def _halves(judged: LeftOutAnswers) -> NDArray[np.int64]:

@@ -28,21 +28,10 @@ Group = tuple[str, frozenset[int]]
 
 
 def nested(groups: Iterable[Group], labels: Sequence[str]) -> dict[str, str]:
-    """Make a tree of those groups that do not cross a smaller one.
+    """Make a tree of those groups (names, positions in `labels`) that do not cross a smaller one.
 
-    Parameters
-    ----------
-    groups
-        Name and members (positions in `labels`) of each candidate. Groups of one label or of
-        all of them say nothing and are left out, as are groups with a name or with members
-        that are taken.
-    labels
-        The leaves.
-
-    Returns
-    -------
-    dict
-        Parent of each label and group that has one.
+    Groups of one label or of all of them say nothing and are left out, as are groups with a name
+    or with members that are taken. Returns the parent of each label and group that has one.
     """
     kept: list[Group] = []
     for name, members in sorted(groups, key=lambda group: (len(group[1]), group[0])):
@@ -68,16 +57,9 @@ def named_groups(
     ontology: str | os.PathLike[str] | None = None,
     label_ids: str | None = None,
 ) -> list[Group]:
-    """Collect the groups that the atlas's maker names.
+    """Collect the groups that the atlas's maker names in columns, or by terms of an OBO file.
 
-    Parameters
-    ----------
-    reference
-        With the columns among its annotations.
-    columns
-        With coarser labels.
-    ontology, label_ids
-        An OBO file, and the column with the labels' terms in it.
+    All columns, that of the terms (`label_ids`) too, are among the reference's annotations.
 
     Raises
     ------
@@ -111,14 +93,7 @@ def groups_of_column(
     label: NDArray[np.int64],
     labels: Sequence[str],
 ) -> list[Group]:
-    """Group labels by a coarser annotation of the same cells.
-
-    Parameters
-    ----------
-    column, coarse
-        Name of the coarser annotation, for messages, and the annotation, object [cells].
-    label, labels
-        int64 [cells], -1 where unknown, and names of the labels.
+    """Group labels, int64 [cells] and their names, by a coarser annotation, object [cells].
 
     Raises
     ------
@@ -143,12 +118,7 @@ def groups_of_column(
 def groups_of_ontology(path: str | os.PathLike[str], ids: Sequence[str]) -> list[Group]:
     """Group labels under the common ancestors that an OBO file (Cell Ontology) names.
 
-    Parameters
-    ----------
-    path
-        The ``.obo`` file.
-    ids
-        Term of each label, such as ``CL:0000084``; empty where it has none.
+    `ids` are the term of each label, such as ``CL:0000084``, or empty where it has none.
 
     Raises
     ------

@@ -21,25 +21,14 @@ _CHUNK = 2048
 
 @dataclass(frozen=True, slots=True)
 class SourceCounts:
-    """Counts of the same genes in one or more sources, which are opened for each pass.
+    """Counts of the same genes in one or more sources, which are opened for each pass."""
 
-    Attributes
-    ----------
-    sources
-        Paths, AnnData objects or whatever else the runtime opens.
-    layer
-        Where the raw counts are; found by itself when None.
-    columns
-        int32 [genes of the source] for each source: position among the genes of the reference,
-        -1 for a gene that it does not use.
-    shape
-        Cells of all sources, and genes.
-    """
-
-    sources: tuple[Any, ...]
-    layer: str | None
+    sources: tuple[Any, ...]  # paths, AnnData objects or whatever else the runtime opens
+    layer: str | None  # where the raw counts are; found by itself when None
+    # int32 [genes of the source] for each source: position among the genes of the reference, -1 for
+    # a gene that it does not use
     columns: tuple[NDArray[np.int32], ...]
-    shape: tuple[int, int]
+    shape: tuple[int, int]  # cells of all sources, and genes
 
 
 def chunks(
@@ -47,21 +36,10 @@ def chunks(
     genes: NDArray[np.integer] | None = None,
     on_progress: OnCells = unwatched,
 ) -> Iterator[sp.csr_matrix]:
-    """Yield all cells in order, a few thousand at a time.
+    """Yield all cells in order, a few thousand at a time, float32 [n, genes wanted].
 
-    Parameters
-    ----------
-    counts
-        A matrix [cells, genes] or sources.
-    genes
-        Positions of the genes wanted, ascending; all when None.
-    on_progress
-        Called with the number of cells that have passed.
-
-    Yields
-    ------
-    csr_matrix
-        float32 [n, genes wanted], each gene once a cell, in order, no zeros stored.
+    Wanted are genes at some positions, ascending, or all. Each is once in a cell, in order, and no
+    zeros are stored.
     """
     n_genes = counts.shape[1]
     wanted = np.arange(n_genes) if genes is None else genes

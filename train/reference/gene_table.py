@@ -34,34 +34,20 @@ _MOST_IDS = 3
 
 @dataclass(frozen=True, slots=True)
 class GeneTable:
-    """Symbols and Ensembl ids (without version) of an organism's genes.
+    """Symbols and Ensembl ids (without version) of an organism's genes."""
 
-    Attributes
-    ----------
-    symbol_of
-        Symbol of each Ensembl id.
-    id_of
-        Ensembl id of each symbol: of two or three ids the lowest, which was given first and is
-        most often the main gene; symbols with more ids name a family of genes and are left out.
-    """
-
-    symbol_of: dict[str, str]
+    symbol_of: dict[str, str]  # symbol of each Ensembl id
+    # Ensembl id of each symbol: of two or three ids the lowest, which was given first and is most
+    # often the main gene; symbols with more ids name a family of genes and are left out
     id_of: dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
 class GeneNames:
-    """Both names of some genes, ``""`` where unknown.
+    """Both names of some genes, ``""`` where unknown."""
 
-    Attributes
-    ----------
-    organism
-        ``human``, ``mouse`` or ``""``.
-    symbols, ensembl
-        Symbol and Ensembl id (without version) of each gene.
-    """
-
-    organism: str
+    organism: str  # ``human``, ``mouse`` or ``""``
+    # symbol and Ensembl id (without version) of each gene
     symbols: tuple[str, ...]
     ensembl: tuple[str, ...]
 
@@ -98,28 +84,22 @@ def name_genes(
     organism
         ``human`` or ``mouse``; inferred from the names when None.
     """
-    organism = organism or _organism_of(gene_columns)
+    if not organism:
+        inferred = (infer_organism(names) for names in gene_columns.values())
+        organism = next((one for one in inferred if one in _ID), "")
     columns: dict[str, list[str]] = {
         name: [str(value) for value in (values if genes is None else values[genes])]
         for name, values in gene_columns.items()
     }
     ensembl = _stated_ids(columns, _ID.get(organism, _ANY_ID))
     symbols = _stated_symbols(columns)
-    if organism == "human" or organism == "mouse":
+    if organism in ("human", "mouse"):
         table = load_gene_table(organism)
         ensembl, symbols = (
             _filled(ensembl, [table.id_of.get(symbol, "") for symbol in symbols]),
             _filled(symbols, [_main_symbol(table, one) for one in ensembl]),
         )
     return GeneNames(organism, tuple(symbols), tuple(ensembl))
-
-
-def _organism_of(gene_columns: Mapping[str, NDArray[np.object_]]) -> str:
-    for names in gene_columns.values():
-        organism = infer_organism(names)
-        if organism in _ID:
-            return organism
-    return ""
 
 
 def _stated_ids(columns: Mapping[str, list[str]], pattern: re.Pattern[str]) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
+from scipy.stats import rankdata
 from skmisc.loess import loess
 
 from cellport.kernels.moments import add_moments
@@ -25,21 +26,9 @@ def select_panel(
 ) -> NDArray[np.int64]:
     """Choose genes by variance-stabilised rank, batch by batch.
 
-    Parameters
-    ----------
-    counts
-        [cells, genes], raw counts, which are read twice.
-    batch
-        int [cells], batch of each cell.
-    n_genes
-        How many to keep; all expressed genes when there are fewer.
-    on_progress
-        Called with the number of cells that have passed, up to twice that of all cells.
-
-    Returns
-    -------
-    ndarray of int64
-        Positions of the chosen genes, ascending.
+    Of raw counts [cells, genes], which are read twice, and the batch of each cell. Returns the
+    positions of the chosen genes, int64, ascending: all expressed ones where they are fewer.
+    `on_progress` hears of up to twice the number of all cells.
 
     References
     ----------
@@ -48,9 +37,7 @@ def select_panel(
     """
     group = _groups(batch)
     scores, expressed = standardised_variance(counts, group, on_progress)
-    order = np.argsort(-scores, axis=1, kind="stable")
-    rank = np.empty(scores.shape)
-    np.put_along_axis(rank, order, np.arange(scores.shape[1], dtype=float)[None, :], axis=1)
+    rank = rankdata(-scores, "ordinal", axis=1) - 1.0
     rank[rank >= n_genes] = np.nan
     chosen_in = np.isfinite(rank).sum(axis=0)
     median = _median_of_ranked(rank)

@@ -25,35 +25,19 @@ UNLABELLED = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """Annotated counts to train on.
+    """Annotated counts to train on."""
 
-    Attributes
-    ----------
-    counts
-        Raw counts [cells, genes]: in the sources they were read from, or a float32 CSR matrix.
-    gene_columns
-        Candidate gene names, as in `CountSource`.
-    cell_names
-        [cells] object array of str.
-    labels, batches
-        Category names.
-    label, batch
-        int64 [cells], positions in them; label -1 where unknown.
-    description, notes
-        Where the counts came from, in words.
-    annotations
-        object [cells] of str for each further column that was asked for.
-    """
-
+    # raw counts [cells, genes]: in the sources they were read from, or a float32 CSR matrix
     counts: sp.csr_matrix | SourceCounts
-    gene_columns: dict[str, NDArray[np.object_]]
-    cell_names: NDArray[np.object_]
+    gene_columns: dict[str, NDArray[np.object_]]  # candidate gene names, as in `CountSource`
+    cell_names: NDArray[np.object_]  # [cells] object array of str
     labels: tuple[str, ...]
-    label: NDArray[np.int64]
+    label: NDArray[np.int64]  # int64 [cells], positions in `labels`, -1 where unknown
     batches: tuple[str, ...]
-    batch: NDArray[np.int64]
-    description: str
+    batch: NDArray[np.int64]  # int64 [cells], positions in `batches`
+    description: str  # where the counts came from, in words
     notes: tuple[str, ...] = ()
+    # object [cells] of str for each further column that was asked for
     annotations: dict[str, NDArray[np.object_]] = field(default_factory=dict)
 
 
@@ -90,10 +74,8 @@ def read_reference(
     label_names, label = _codes(np.concatenate([part.label for part in parts]), True)
     batch_of = [part.batch for part in parts]
     if not batch and len(parts) > 1:
-        named = _different([part.title for part in parts])
-        batch_of = [
-            np.full(part.n_cells, name, object) for part, name in zip(parts, named, strict=True)
-        ]
+        named = zip(parts, _different([part.title for part in parts]), strict=True)
+        batch_of = [np.full(part.n_cells, name, object) for part, name in named]
     batch_names, batch_code = _codes(np.concatenate(batch_of), False)
     if labels and len(label_names) < 2:
         raise InputError(_too_few_labels(parts[0].description, labels, label_names))

@@ -7,6 +7,7 @@ import hashlib
 import shutil
 from collections.abc import Iterable, Iterator
 from io import FileIO
+from itertools import pairwise
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -31,16 +32,8 @@ def _record(n_genes: int) -> np.dtype[Any]:
 class StoredCounts:
     """A CSR matrix in a file: a record of gene and count for each non-zero, cell after cell.
 
-    Read with plain reads, not mapped: pages of a mapped file count as memory of the process.
-
-    Attributes
-    ----------
-    path
-        The file.
-    shape
-        Cells and genes.
-    digest
-        SHA-256 of the file.
+    Read with plain reads, not mapped: pages of a mapped file count as memory of the process. Its
+    digest is the SHA-256 of the file.
     """
 
     def __init__(self, path: Path, indptr: NDArray[np.int64], n_genes: int, digest: str) -> None:
@@ -88,12 +81,9 @@ class StoredCounts:
 
 def _runs(rows: NDArray[np.integer]) -> Iterator[tuple[int, int]]:
     """Bounds of the stretches in which the rows follow one another."""
-    ends = [*(np.flatnonzero(np.diff(rows) != 1) + 1), len(rows)]
-    start = 0
-    for end in ends:
-        if end > start:
-            yield start, int(end)
-        start = int(end)
+    if len(rows):
+        breaks = (np.flatnonzero(np.diff(rows) != 1) + 1).tolist()
+        yield from pairwise([0, *breaks, len(rows)])
 
 
 @contextlib.contextmanager
@@ -103,23 +93,14 @@ def panel_counts(
     scratch: Path | None,
     in_memory: int,
 ) -> Iterator[PanelCounts]:
-    """Keep the panel's counts while a model is trained on them.
+    """Keep the panel's counts while a model is trained on them, as a matrix or `StoredCounts`.
 
     Parameters
     ----------
-    parts
-        All cells in order, canonical float32 CSR [n, genes].
-    shape
-        Cells and genes.
-    scratch
-        Where counts go that are too many for memory, removed at the end; None to keep all there.
-    in_memory
-        Bytes of records above which they are.
-
-    Yields
-    ------
-    PanelCounts
-        A CSR matrix, or `StoredCounts`.
+    parts, shape
+        All cells in order, canonical float32 CSR [n, genes], and how many cells and genes.
+    scratch, in_memory
+        Where counts of more bytes go, removed at the end; None to keep all in memory.
 
     Raises
     ------

@@ -20,19 +20,11 @@ _LEAST_SHARE = 0.2
 
 @dataclass(frozen=True, slots=True)
 class SharedGenes:
-    """The genes of a reference of several sources.
+    """The genes of a reference of several sources."""
 
-    Attributes
-    ----------
-    gene_columns
-        Their names in the first source, object [genes] by column.
-    columns
-        int32 [genes of the source] for each source: position among them, -1 for others.
-    notes
-        What was left out, in words.
-    """
-
+    # their names in the first source, object [genes] by column
     gene_columns: dict[str, NDArray[np.object_]]
+    # int32 [genes of the source] for each source: position among them, -1 for others
     columns: tuple[NDArray[np.int32], ...]
     notes: tuple[str, ...]
 
@@ -45,10 +37,7 @@ class SharedGenes:
 def share_genes(sources: Sequence[tuple[str, GeneColumns]]) -> SharedGenes:
     """Match the genes of every source to those of the first, and keep what all have.
 
-    Parameters
-    ----------
-    sources
-        Description and gene names of each source. The genes of one alone are kept as they are.
+    Of the description and gene names of each source; the genes of one alone stay as they are.
 
     Raises
     ------

@@ -37,18 +37,10 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Backbone:
-    """Vertices in a space, and which are joined: a tree, or a tree and one edge that closes it.
+    """Vertices in a space, and which are joined: a tree, or a tree and one edge that closes it."""
 
-    Attributes
-    ----------
-    vertex
-        float [vertices, dimensions].
-    edges
-        int64 [edges, 2], pairs of vertices; every vertex is reached.
-    """
-
-    vertex: Floats
-    edges: NDArray[np.int64]
+    vertex: Floats  # float [vertices, dimensions]
+    edges: NDArray[np.int64]  # int64 [edges, 2], pairs of vertices; every vertex is reached
 
     @property
     def degree(self) -> NDArray[np.int64]:
@@ -73,35 +65,18 @@ class Projection:
 
 @dataclass(frozen=True, slots=True)
 class DiffusionMap:
-    """Where cells lie in a diffusion map.
+    """Where cells lie in a diffusion map."""
 
-    Attributes
-    ----------
-    space
-        float [cells, dimensions].
-    slowest
-        Share of the slowest wave that a step of diffusion takes away: large in a ball of cells,
-        small along a line.
-    """
-
-    space: Floats
+    space: Floats  # float [cells, dimensions]
+    # share of the slowest wave that a step of diffusion takes away: large in a ball of cells, small
+    # along a line
     slowest: float
 
 
 def fit_backbone(latent: NDArray[np.floating], seed: int) -> tuple[Backbone, DiffusionMap]:
     """Fit a tree through the diffusion map and prune branches that are not well supported.
 
-    Parameters
-    ----------
-    latent
-        float [cells, latent], of cells that hang together.
-    seed
-        Where k-means starts.
-
-    Returns
-    -------
-    tuple
-        The tree, and the diffusion map in which it lies.
+    Of cells that hang together, float [cells, latent]; k-means starts from `seed`.
 
     References
     ----------
@@ -158,13 +133,8 @@ def centres(values: NDArray[np.floating], number: int, seed: int) -> Floats:
 def prune(tree: Backbone, space: Floats) -> Backbone:
     """Remove the least supported side branch, again and again, until all are supported.
 
-    Parameters
-    ----------
-    tree
-        In `space`.
-    space
-        float [cells, dimensions]. A branch must hold a share of these cells, and be longer than
-        the cells lie away from the tree.
+    A branch must hold a share of the cells, float [cells, dimensions], and be longer than they lie
+    away from the tree.
     """
     # of the whole tree: cells of a branch that went do not make the others doubtful
     width = np.sqrt(project(tree, space).square.mean()) + 1e-12
@@ -186,17 +156,23 @@ def prune(tree: Backbone, space: Floats) -> Backbone:
 def side_branches(tree: Backbone) -> list[list[int]]:
     """Edges on the way from each end of the tree to the nearest branching."""
     degree = tree.degree
-    branches = []
-    for leaf in np.flatnonzero(degree == 1):
-        path: list[int] = []
-        here = leaf
-        while not path or degree[here] == 2:
-            at_here = np.flatnonzero((tree.edges == here).any(axis=1))
-            step = int(next(edge for edge in at_here if not path or edge != path[-1]))
-            path.append(step)
-            here = tree.edges[step].sum() - here
-        branches.append(path)
-    return branches
+    leaves = np.flatnonzero(degree == 1).tolist()
+    return [walk(tree, leaf, edges_at(tree, leaf)[0], degree != 2)[0] for leaf in leaves]
+
+
+def edges_at(tree: Backbone, vertex: int) -> list[int]:
+    """Edges of a vertex, ascending."""
+    found: list[int] = np.flatnonzero((tree.edges == vertex).any(axis=1)).tolist()
+    return found
+
+
+def walk(tree: Backbone, start: int, first: int, stops: NDArray[np.bool_]) -> tuple[list[int], int]:
+    """Leave a vertex by its edge `first`, up to the next one that stops: edges, and that vertex."""
+    path, here = [first], int(tree.edges[first].sum()) - start
+    while not stops[here]:
+        path.append(next(edge for edge in edges_at(tree, here) if edge != path[-1]))
+        here = int(tree.edges[path[-1]].sum()) - here
+    return path, here
 
 
 def project(backbone: Backbone, space: Floats) -> Projection:

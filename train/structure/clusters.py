@@ -7,7 +7,7 @@ import random
 import igraph
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_matrix, csr_matrix, identity, triu, vstack
+from scipy.sparse import coo_matrix, identity, triu, vstack
 from sklearn.neighbors import NearestNeighbors
 
 from cellport.models.structure import GaussianMixture
@@ -43,19 +43,15 @@ def leiden(latent: NDArray[np.float32], seed: int, resolution: float) -> NDArray
         )
     finally:
         igraph.set_random_number_generator(random)
-    return _by_size(_without_small(latent, np.asarray(found.membership, np.int64)))
+    return by_size(_without_small(latent, np.asarray(found.membership, np.int64)))
 
 
 def shared_neighbors(latent: NDArray[np.float32]) -> coo_matrix:
     """Join neighbours, weighted by the share of their neighbours that they have in common.
 
     Neighbourhoods grow with the square root of the number of cells. With as few neighbours as a
-    map needs, chance gaps within a type cut it, the more the more cells there are.
-
-    Returns
-    -------
-    coo_matrix
-        float64 [cells, cells], each pair once, above the diagonal; weights above 0, at most 1.
+    map needs, chance gaps within a type cut it, the more the more cells there are. Each pair is
+    there once, above the diagonal; weights are above 0 and at most 1, float64 [cells, cells].
 
     References
     ----------
@@ -63,9 +59,8 @@ def shared_neighbors(latent: NDArray[np.float32]) -> coo_matrix:
     """
     n_cells = len(latent)
     k = min(max(_FEWEST_NEIGHBORS, round(n_cells**0.5)), n_cells - 1)
-    near = NearestNeighbors(n_neighbors=k).fit(latent).kneighbors(return_distance=False)
-    rows = np.repeat(np.arange(n_cells), k)
-    others = csr_matrix((np.ones(near.size), (rows, near.ravel())), (n_cells, n_cells))
+    others = NearestNeighbors(n_neighbors=k).fit(latent).kneighbors_graph()
+    others.sort_indices()
     pairs = triu(others.maximum(others.T), format="csr")
     around = (others + identity(n_cells)).tocsr()
     # in parts, because far more pairs have a neighbour in common than are neighbours
@@ -98,8 +93,7 @@ def _without_small(latent: NDArray[np.float32], cluster: NDArray[np.int64]) -> N
     return cluster
 
 
-def _by_size(cluster: NDArray[np.int64]) -> NDArray[np.int64]:
-    number = np.bincount(cluster)
-    rank = np.empty(len(number), np.int64)
-    rank[np.argsort(-number, kind="stable")] = np.arange(len(number))
-    return np.asarray(rank[cluster])
+def by_size(group: NDArray[np.integer]) -> NDArray[np.int64]:
+    """Renumber groups of cells, int64 [cells], largest first."""
+    order = np.argsort(-np.bincount(group), kind="stable")
+    return np.asarray(np.argsort(order)[group], np.int64)

@@ -9,6 +9,7 @@ from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
 from scipy.spatial.distance import cdist
 
 from cellport.train.structure.backbone import centres
+from cellport.train.structure.clusters import by_size
 
 # centres of a choice of them, choices that vote, and the share of the cells that must vote alike
 # for their group to join others
@@ -21,17 +22,12 @@ _MIDDLE, _END = 0.32, 0.34
 
 
 def connected_groups(latent: NDArray[np.floating], seed: int) -> NDArray[np.int64]:
-    """Find the groups of cells between which there is a gap, and number them, largest first.
+    """Find the groups of cells between which there is a gap, int64 [cells], 0 the largest.
 
     Centres of the cells are joined by a minimum spanning tree. An edge of it is cut where its
     middle is empty beside its ends: the longer the edge, the fewer cells are enough of a gap.
     Where a cut falls depends on the centres, so there is a vote: what hangs together with most
     choices of them stays together.
-
-    Returns
-    -------
-    ndarray
-        int64 [cells]; 0 is the largest group.
     """
     votes = np.stack([_groups(latent, seed + number) for number in range(_VOTES)], axis=1)
     kinds, of_cell, number = np.unique(votes, axis=0, return_inverse=True, return_counts=True)
@@ -39,9 +35,7 @@ def connected_groups(latent: NDArray[np.floating], seed: int) -> NDArray[np.int6
     many = np.flatnonzero(number >= min(_LEAST_SHARE * len(latent), number.max()))
     together = (kinds[:, None] == kinds[many][None]).mean(axis=2)
     joined = connected_components(csr_matrix(together[many] > 0.5), directed=False)[1]
-    group = joined[together.argmax(axis=1)][of_cell.ravel()]
-    order = np.argsort(-np.bincount(group), kind="stable")
-    return np.asarray(np.argsort(order)[group], np.int64)
+    return by_size(joined[together.argmax(axis=1)][of_cell.ravel()])
 
 
 def _groups(latent: NDArray[np.floating], seed: int) -> NDArray[np.int64]:

@@ -37,32 +37,19 @@ class ConsensusConfig:
 
 @dataclass(frozen=True, slots=True)
 class Consensus:
-    """A trajectory, and how sure it is.
+    """A trajectory, and how sure it is."""
 
-    Attributes
-    ----------
-    rows
-        int64 [fitted cells], positions of the cells that `curve` was fitted to.
-    curve, lineages
-        Those of the fit most like the others; the time of `lineages` is that of all fits
-        together, 0 at the root and 1 at the longest way from it.
-    longest
-        The longest way from the root, in units of the latent.
-    time_sd
-        float [points], standard deviation of pseudotime between fits.
-    around
-        For each milestone, int64 positions of the fitted cells nearest to it.
-    slowest
-        Median over the fits of `DiffusionMap.slowest`.
-    """
-
+    # int64 [fitted cells], positions of the cells that `curve` was fitted to
     rows: NDArray[np.int64]
+    # those of the fit most like the others; the time of `lineages` is that of all fits together, 0
+    # at the root and 1 at the longest way from it
     curve: Curve
     lineages: Lineages
-    longest: float
-    time_sd: Floats
+    longest: float  # the longest way from the root, in units of the latent
+    time_sd: Floats  # float [points], standard deviation of pseudotime between fits
+    # for each milestone, int64 positions of the fitted cells nearest to it
     around: list[NDArray[np.int64]]
-    slowest: float
+    slowest: float  # median over the fits of `DiffusionMap.slowest`
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,16 +71,8 @@ def fit_consensus(
 ) -> Consensus:
     """Fit a trajectory to each of several random parts of the cells and bring them together.
 
-    Parameters
-    ----------
-    latent
-        float32 [cells, latent], at least 100 cells that hang together.
-    root
-        Where each fit starts.
-    seed
-        Choice of the parts, and where k-means starts.
-    config
-        How many fits there are, and to what.
+    Of at least 100 cells that hang together, float32 [cells, latent]. `root` says where each fit
+    starts; `seed` chooses the parts, and k-means starts from it.
 
     References
     ----------
@@ -103,10 +82,8 @@ def fit_consensus(
     """
     rng, n_fits = np.random.default_rng(seed), config.n_fits
     size = min(round(config.share * len(latent)), config.most_cells)
-    fits = []
-    for number in range(n_fits):
-        rows = np.sort(rng.choice(len(latent), size, replace=False))
-        fits.append(_fit(latent, rows, root, seed + number))
+    parts = [np.sort(rng.choice(len(latent), size, replace=False)) for _ in range(n_fits)]
+    fits = [_fit(latent, rows, root, seed + number) for number, rows in enumerate(parts)]
     times = np.stack([fit.time for fit in fits])
     shape = Counter(_shape(fit) for fit in fits).most_common(1)[0][0]
     together = times.mean(axis=0)
@@ -139,9 +116,8 @@ def _fit(latent: NDArray[np.float32], rows: NDArray[np.int64], root: RootRule, s
     time = belongs @ lineages.time
     around = [rows[_nearest(apart[:, vertex], near == vertex)] for vertex in lineages.milestones]
     # the mean, as the longest way depends on a few cells
-    return _Fit(
-        rows, curve, lineages, belongs, time / max(time.mean(), 1e-12), around, diffused.slowest
-    )
+    time /= max(time.mean(), 1e-12)
+    return _Fit(rows, curve, lineages, belongs, time, around, diffused.slowest)
 
 
 def _nearest(apart: Floats, own: NDArray[np.bool_]) -> NDArray[np.int64]:

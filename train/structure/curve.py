@@ -22,28 +22,15 @@ _SHRINKAGE = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """Points on the edges of a backbone.
+    """Points on the edges of a backbone."""
 
-    Attributes
-    ----------
-    edge, fraction
-        int64 and float [points], where each point lies.
-    length
-        float [edges], in the latent.
-    mean
-        float [points, latent].
-    cells
-        float [points], how many cells each point stands for.
-    point_of_cell
-        int64 [cells], the nearest point.
-    """
-
+    # int64 and float [points], where each point lies
     edge: NDArray[np.int64]
     fraction: Floats
-    length: Floats
-    mean: Floats
-    cells: Floats
-    point_of_cell: NDArray[np.int64]
+    length: Floats  # float [edges], in the latent
+    mean: Floats  # float [points, latent]
+    cells: Floats  # float [points], how many cells each point stands for
+    point_of_cell: NDArray[np.int64]  # int64 [cells], the nearest point
 
 
 def fit_curve(backbone: Backbone, space: Floats, latent: NDArray[np.floating]) -> Curve:

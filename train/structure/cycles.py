@@ -23,13 +23,6 @@ def close_cycle(tree: Backbone, space: Floats) -> Backbone:
     round: wider across its narrow side than branches must be long, in widths of the cells about
     it. At most one circle is closed, the roundest. In a diffusion map two ends that no cells join
     lie far apart, even where they are near each other in the latent.
-
-    Parameters
-    ----------
-    tree
-        In `space`.
-    space
-        float [cells, dimensions], the diffusion map.
     """
     best, roundest = tree, LEAST_LENGTH
     apart = between_vertices(tree, np.ones(len(tree.edges)))
@@ -45,20 +38,10 @@ def close_cycle(tree: Backbone, space: Floats) -> Backbone:
 
 
 def cut_cycle(backbone: Backbone, away: Floats) -> tuple[Backbone, int | None]:
-    """Cut a circle at the vertex farthest from the root.
+    """Cut a circle at the vertex farthest from the root, by the way to each, float [vertices].
 
-    Parameters
-    ----------
-    backbone
-        Edges keep their positions.
-    away
-        float [vertices], way from the root.
-
-    Returns
-    -------
-    tuple
-        A tree that has that vertex twice, the second time as its last vertex, and that vertex;
-        for a tree the same tree and None.
+    Returns a tree that has that vertex twice, the second time as its last one, and that vertex;
+    for a tree the same tree and None. Edges keep their positions.
     """
     around = on_cycle(backbone)
     if not around.any():

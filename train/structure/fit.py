@@ -51,21 +51,11 @@ class StructureConfig:
 
 @dataclass(frozen=True, slots=True)
 class CellAnnotation:
-    """What the reference cells are called.
+    """What the reference cells are called."""
 
-    Attributes
-    ----------
-    label
-        int64 [cells], positions in `labels`, -1 where unknown.
-    labels
-        Names of the labels.
-    names
-        object [cells], names of the cells.
-    """
-
-    label: NDArray[np.int64]
+    label: NDArray[np.int64]  # int64 [cells], positions in `labels`, -1 where unknown
     labels: tuple[str, ...]
-    names: NDArray[np.object_]
+    names: NDArray[np.object_]  # object [cells], names of the cells
 
     def most_common(self, rows: NDArray[np.int64]) -> str:
         """Most common label of some cells."""
@@ -76,19 +66,12 @@ class CellAnnotation:
 
 @dataclass(frozen=True, slots=True)
 class Structure:
-    """What an atlas needs to place cells among clusters and on trajectories.
-
-    Attributes
-    ----------
-    head
-        The module that does so.
-    summary
-        What was found and how, for the manifest: ``cluster_names``, and with a trajectory
-        ``edges`` and ``terminal_states``, in the order of the head's answers, and
-        ``same_place``, pairs of milestones that are the far side of one circle.
-    """
+    """What an atlas needs to place cells among clusters and on trajectories."""
 
     head: StructureHead
+    # what was found and how, for the manifest: ``cluster_names``, and with a trajectory ``edges``
+    # and ``terminal_states``, in the order of the head's answers, and ``same_place``, pairs of
+    # milestones that are the far side of one circle
     summary: dict[str, Any]
 
 
@@ -121,18 +104,8 @@ def fit_structure(
 
     A trajectory is fitted for each root that is named. Without any, one is fitted only when
     four fifths of the cells hang together, and starts at the end of the backbone where the
-    decoder spreads expression over most genes.
-
-    Parameters
-    ----------
-    fitted
-        The model and its cells.
-    annotation
-        What these are called.
-    roots
-        Where trajectories start: labels and cells that there are (`check_roots`).
-    config
-        How all this is fitted.
+    decoder spreads expression over most genes. Roots are labels and cells that there are
+    (`check_roots`).
 
     Raises
     ------
@@ -143,8 +116,7 @@ def fit_structure(
     sample = fitted.latent[rows]
     cluster = leiden(sample, fitted.seed, config.resolution)
     mixture = cluster_mixture(sample, cluster)
-    names = [str(code) for code in range(cluster.max() + 1)]
-    summary: dict[str, Any] = {"cluster_names": names}
+    summary: dict[str, Any] = {"cluster_names": [str(code) for code in range(cluster.max() + 1)]}
     found = list(_trajectories(fitted, rows, annotation, roots, config))
     if not found:
         summary["no_trajectory"] = (
@@ -154,11 +126,7 @@ def fit_structure(
     held_out = fitted.latent[fitted.cells.held_out]
     trajectories = [(part.rows, part.fitted) for part in found]
     points = joined_points(trajectories, sample, cluster, held_out)
-    on = sum(len(part.rows) for part in found)
-    summary |= _described(found)
-    summary["cells_on_trajectory"] = round(on / len(rows), 4)
-    summary["stray"] = round(float(points.pseudotime_sd.square().mean().sqrt()), 4)
-    return Structure(StructureHead(mixture, points).eval(), summary)
+    return Structure(StructureHead(mixture, points).eval(), summary | _described(found))
 
 
 @dataclass(frozen=True, slots=True)

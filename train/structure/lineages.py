@@ -7,41 +7,26 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cellport.train.structure.backbone import Backbone, Floats
+from cellport.train.structure.backbone import Backbone, Floats, edges_at, walk
 from cellport.train.structure.curve import Curve, distances
 from cellport.train.structure.cycles import cut_cycle
 
 
 @dataclass(frozen=True, slots=True)
 class Lineages:
-    """What is known at each point of a curve.
+    """What is known at each point of a curve."""
 
-    Attributes
-    ----------
-    milestones
-        int64 [milestones], vertices of the backbone: the root, branchings and ends. The far side
-        of a circle is there twice, as the end of either way round.
-    edges
-        int64 [edges, 2], positions in `milestones`, away from the root.
-    terminal
-        int64 [states], positions in `milestones` of the ends.
-    edge, fraction
-        int64 and float [points], edge of each point and the way along it.
-    time
-        float [points], way from the root in units of the latent.
-    fate
-        float [points, states], rows sum to 1.
-    cycle
-        int64 [2], positions in `milestones` of the far side of a circle; [0] without one.
-    """
-
+    # int64 [milestones], vertices of the backbone: the root, branchings and ends. The far side of a
+    # circle is there twice, as the end of either way round
     milestones: NDArray[np.int64]
-    edges: NDArray[np.int64]
-    terminal: NDArray[np.int64]
+    edges: NDArray[np.int64]  # int64 [edges, 2], positions in `milestones`, away from the root
+    terminal: NDArray[np.int64]  # int64 [states], positions in `milestones` of the ends
+    # int64 and float [points], edge of each point and the way along it
     edge: NDArray[np.int64]
     fraction: Floats
-    time: Floats
-    fate: Floats
+    time: Floats  # float [points], way from the root in units of the latent
+    fate: Floats  # float [points, states], rows sum to 1
+    # int64 [2], positions in `milestones` of the far side of a circle; [0] without one
     cycle: NDArray[np.int64]
 
 
@@ -51,39 +36,13 @@ def read_lineages(backbone: Backbone, curve: Curve, root: int) -> Lineages:
     Before a branching, a cell has the fates of the reference cells beyond it, in their
     proportions. Which way round a circle cells go cannot be told, so both ways lead from the
     root to its far side, and time is that of the shorter one.
-
-    Parameters
-    ----------
-    backbone, curve
-        The backbone and the points along it.
-    root
-        A vertex.
     """
     away, time = distances(backbone, curve, root)
     tree, cut = cut_cycle(backbone, away)
     milestones = np.array([root, *(v for v in np.flatnonzero(tree.degree != 2) if v != root)])
     position = {int(vertex): i for i, vertex in enumerate(milestones)}
-    segments, members = [], []
-    ahead = [root]
-    seen: set[int] = set()
-    while ahead:
-        start = ahead.pop()
-        for first in _edges_at(tree, start):
-            if first in seen:
-                continue
-            path, here = [first], int(tree.edges[first].sum()) - start
-            while here not in position:
-                path.append(next(e for e in _edges_at(tree, here) if e != path[-1]))
-                here = int(tree.edges[path[-1]].sum()) - here
-            seen.update(path)
-            segments.append((position[start], position[here]))
-            members.append(path)
-            ahead.append(here)
-    segment_of = np.zeros(len(tree.edges), np.int64)
-    for number, path in enumerate(members):
-        segment_of[path] = number
+    edges, segment_of = _segments(tree, position)
     edge = segment_of[curve.edge]
-    edges = np.array(segments, np.int64).reshape(-1, 2)
     terminal = np.setdiff1d(edges[:, 1], edges[:, 0])
     cells = np.bincount(edge, curve.cells, len(edges)).astype(np.float64)
     fate = _fates(edges, terminal, cells)[edge]
@@ -95,8 +54,23 @@ def read_lineages(backbone: Backbone, curve: Curve, root: int) -> Lineages:
     return Lineages(milestones, edges, terminal, edge, way, time, fate, cycle)
 
 
-def _edges_at(tree: Backbone, vertex: int) -> list[int]:
-    return [int(edge) for edge in np.flatnonzero((tree.edges == vertex).any(axis=1))]
+def _segments(
+    tree: Backbone, position: dict[int, int]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Walk between the milestones, the root first: ends of each way, and the way of each edge."""
+    stops = np.isin(np.arange(len(tree.vertex)), list(position))
+    segment_of = np.full(len(tree.edges), -1)
+    segments: list[tuple[int, int]] = []
+    ahead = [next(iter(position))]
+    while ahead:
+        start = ahead.pop()
+        for first in edges_at(tree, start):
+            if segment_of[first] < 0:
+                path, end = walk(tree, start, first, stops)
+                segment_of[path] = len(segments)
+                segments.append((position[start], position[end]))
+                ahead.append(end)
+    return np.array(segments, np.int64).reshape(-1, 2), segment_of
 
 
 def _way(edge: NDArray[np.int64], time: Floats, curve: Curve) -> Floats:

@@ -24,14 +24,8 @@ def joined_points(
 ) -> TrajectoryPoints:
     """Put trajectories side by side, and a point a cluster for the cells on none of them.
 
-    Parameters
-    ----------
-    trajectories
-        Positions of cells in `sample`, and the trajectory that was fitted to them.
-    sample, cluster
-        float32 [cells, latent] and int64 [cells], what the trajectories were fitted to.
-    held_out
-        float32 [other cells, latent], which the model was not trained on.
+    Each was fitted to cells at some positions of `sample`, float32 [cells, latent]; the model was
+    not trained on those held out, float32 [other cells, latent].
     """
     fits = [fitted for _, fitted in trajectories]
     mean = [fit.curve.mean for fit in fits]

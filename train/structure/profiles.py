@@ -40,16 +40,8 @@ def along_trajectory(
 ) -> dict[str, NDArray[Any]]:
     """Describe the reference along its trajectory; nothing without one.
 
-    Where no cell lies on it, all cells stand for those that do.
-
-    Parameters
-    ----------
-    fitted
-        The model and its cells.
-    structure
-        The trajectory.
-    placed
-        float32 [cells, 2], the cells on the 2-D map.
+    Where no cell lies on it, all cells stand for those that do. The cells lie on the 2-D map at
+    `placed`, float32 [cells, 2].
 
     Returns
     -------
@@ -115,16 +107,8 @@ def edge_paths(
     """Course of each edge on the 2-D map, float [edges, 9, 2].
 
     Its points are means of the cells around them, and edges that meet in a milestone meet on the
-    map. An edge without cells is a straight line.
-
-    Parameters
-    ----------
-    ends
-        int [edges, 2], milestones.
-    edge, fraction
-        int and float [cells], where the cells are.
-    placed
-        float [cells, 2], where they lie on the map.
+    map. An edge without cells is a straight line. Edges lead between milestones, int [edges, 2],
+    and hold cells at a fraction of their way, which lie on the map at `placed`, float [cells, 2].
     """
     steps = np.linspace(0, 1, PATH_POINTS)
     total = np.zeros((len(ends), PATH_POINTS, 2))
@@ -171,8 +155,7 @@ def _expression(
 ) -> NDArray[np.float32]:
     """Decode the cells around each step of time of each lineage, and average them."""
     n_batches = model.config.n_batches
-    most = max(_MOST_DECODED // n_batches, 200)
-    some = every_nth(len(latent), most)
+    some = every_nth(len(latent), max(_MOST_DECODED // n_batches, 200))
     weight = np.concatenate(
         [
             _time_weights(time[some], row[edge[some]] > 0, first, last)

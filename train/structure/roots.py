@@ -13,6 +13,7 @@ from torch import Tensor
 from cellport.models.vae import CountVAE
 from cellport.train.infer import in_chunks
 from cellport.train.structure.backbone import Backbone
+from cellport.train.structure.curve import between_vertices
 
 # backbone, nearest vertex of each cell that it was fitted to, positions of these cells -> vertex
 RootRule = Callable[[Backbone, NDArray[np.int64], NDArray[np.int64]], int]
@@ -20,18 +21,10 @@ RootRule = Callable[[Backbone, NDArray[np.int64], NDArray[np.int64]], int]
 
 @dataclass(frozen=True, slots=True)
 class RootChoice:
-    """Where trajectories start.
+    """Where trajectories start."""
 
-    Attributes
-    ----------
-    labels
-        A label for each trajectory.
-    cells
-        Names of reference cells, one for each further trajectory.
-    """
-
-    labels: tuple[str, ...] = ()
-    cells: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()  # a label for each trajectory
+    cells: tuple[str, ...] = ()  # names of reference cells, one for each further trajectory
 
     def __bool__(self) -> bool:
         return bool(self.labels or self.cells)
@@ -100,10 +93,7 @@ def by_vertex(
 
 def _deepest(backbone: Backbone, inside: NDArray[np.bool_]) -> int:
     """Of some vertices, the one with most edges between it and any other vertex."""
-    depth = np.where(inside, len(inside), 0)
-    for _ in range(len(inside)):
-        for start, end in backbone.edges:
-            depth[start] = min(depth[start], depth[end] + 1)
-            depth[end] = min(depth[end], depth[start] + 1)
+    apart = between_vertices(backbone, np.ones(len(backbone.edges)))
+    depth = apart[:, ~inside].min(axis=1, initial=len(inside))
     # an end of the backbone, where there is a choice
     return int(np.lexsort((backbone.degree, -depth))[0])

@@ -31,13 +31,15 @@ def test_confused_labels_make_a_group_and_sets_cover() -> None:
     left_out = _answers()
     rules = fit_label_rules(left_out, None, LABELS, [])
     assert rules.parents == {"CD4 T": "CD4 T / CD8 T", "CD8 T": "CD4 T / CD8 T"}
-    assert rules.scores["by"] == "batch"
-    sets = rules.scores["conformal"]
-    assert sets["level"] == 0.9
-    assert sets["coverage"] >= 0.88
-    assert 1 <= sets["mean_size"] < 2
-    assert sum(b["cells"] for b in rules.scores["reliability"]) == rules.scores["cells"] == 3000
-    assert rules.scores["ece"] < 0.1
+    found = rules.held_out
+    assert found is not None
+    assert found.by == "batch"
+    assert found.sets is not None
+    assert found.sets.level == 0.9
+    assert found.sets.coverage >= 0.88
+    assert 1 <= found.sets.mean_size < 2
+    assert sum(one.cells for one in found.reliability) == found.cells == 3000
+    assert found.ece < 0.1
 
 
 def test_named_groups_come_before_learned_ones() -> None:
@@ -50,11 +52,12 @@ def test_named_groups_come_before_learned_ones() -> None:
 def test_held_out_cells_stand_in_for_left_out_batches() -> None:
     cells = _answers(groups=1)
     rules = fit_label_rules(None, cells, LABELS, [])
-    assert rules.scores["by"] == "cell"
+    assert rules.held_out is not None
+    assert rules.held_out.by == "cell"
     assert rules.calibration.softness == pytest.approx(0.1)
 
 
 def test_nothing_held_out_gives_careful_rules() -> None:
     rules = fit_label_rules(None, None, LABELS, [])
-    assert rules.scores == {"cells": 0}
+    assert rules.held_out is None
     assert rules.set_prob == (1.0,) * 4
