@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import math
 import re
 import types
 from collections.abc import Iterator, Sequence
@@ -82,8 +83,15 @@ def _arrays(specs: Sequence[ArraySpec], head: str) -> str:
     for spec in specs:
         shape = ", ".join(map(str, spec.shape))
         kind, when = _TYPES[spec.dtype], _WHEN[spec.when]
-        lines.append(f"| `{spec.name}` | {kind} | [{shape}] | {spec.meaning} | {when} |")
+        what = spec.meaning + _allowed(spec)
+        lines.append(f"| `{spec.name}` | {kind} | [{shape}] | {what} | {when} |")
     return "\n".join(lines)
+
+
+def _allowed(spec: ArraySpec) -> str:
+    if spec.below:
+        return f"; {spec.least} to one less than {spec.below}"
+    return "" if spec.above == -math.inf else f"; above {spec.above:g}"
 
 
 def _fields(kind: Any, above: str) -> Iterator[str]:
