@@ -183,6 +183,8 @@ def map_(
     **settings: Any,
 ) -> None:
     """Map the cells of each QUERY onto ATLAS and write the result."""
+    if not cluster and (workers or part_cells):
+        raise click.UsageError("--workers and --part-cells belong to --dask.")
     # modules that are being loaded leave nothing to collect, and none of them goes again
     gc.disable()
     from cellport import screen
@@ -204,8 +206,6 @@ def map_(
         summary = map_on_cluster(
             opened, query, out, options, cluster, workers, part_cells, **beside
         )
-    elif workers or part_cells:
-        raise click.UsageError("--workers and --part-cells belong to --dask.")
     else:
         with screen.mapping() as show:
             steps: dict[str, Any] = {"on_start": show.started, "on_progress": show.cells}
@@ -324,10 +324,12 @@ def serve(
     The API is described at /api/openapi.json.
     """
     from cellport import screen
+    from cellport.runtime.base.extras import require
     from cellport.runtime.fetch.pull import find_atlas
     from cellport.web.server.limits import Limits, parse_size
     from cellport.web.server.serve import serve as run_server
 
+    require("serve", "Serving")
     path = find_atlas(atlas)
     limits = Limits(parse_size(max_upload), jobs, queue, seconds)
     screen.warm_up()
