@@ -23,10 +23,12 @@ def made_section(c: ReportContents) -> Html:
     """Return the atlas, versions, thresholds and day of the mapping."""
     facts, m = c.facts, c.manifest
     made, licence = m.provenance.created, m.provenance.licence or "not stated"
+    who = {"reference by": m.provenance.authors, "to be named": m.provenance.attribution}
     rows: list[tuple[str, str]] = [
         ("atlas", name(m.name)),
         ("atlas file (sha256)", as_code(facts["atlas_sha256"])),
         ("atlas made", f"{cut(made)}, licence: {cut(licence)}"),
+        *((what, cut(said)) for what, said in who.items() if said),
         ("organism", cut(m.organism or "not stated")),
         ("query", Html(", ").join(name(source) for source, _ in c.sources)),
     ]

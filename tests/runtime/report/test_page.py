@@ -86,7 +86,8 @@ def test_names_from_files_are_only_text(novel: float, made_up: Any, forgery: Any
     cells = made_up.cells(
         300, labels=HOSTILE, groups=("<i>group</i>",), queries=HOSTILE[:2], novel=novel
     )
-    origin = replace(forgery.manifest().provenance, licence=HOSTILE[1], created=HOSTILE[2])
+    made = forgery.manifest().provenance
+    origin = replace(made, licence=HOSTILE[1], created=HOSTILE[2], authors=HOSTILE[3])
     c = made_up.contents(cells, name=HOSTILE[0], organism=HOSTILE[4], provenance=origin)
     genes = {
         **c.genes[0], "missing": list(HOSTILE), "column": HOSTILE[0], "organism": HOSTILE[1],
@@ -109,6 +110,14 @@ def test_names_from_files_are_only_text(novel: float, made_up: Any, forgery: Any
 def test_any_labels_make_a_page(labels: tuple[str, ...], made_up: Any) -> None:
     cells = made_up.cells(60, labels=labels, novel=0.1)
     check_asks_nothing(render(made_up.contents(cells)), made_up.read).text.encode()
+
+
+def test_those_who_made_the_reference_are_named(made_up: Any, forgery: Any) -> None:
+    stated = {"authors": "Kim & others", "attribution": "Kim et al. 2020"}
+    origin = replace(forgery.manifest().provenance, **stated)
+    page = render(made_up.contents(made_up.cells(60), provenance=origin))
+    text = check_asks_nothing(page, made_up.read).text
+    assert "reference by Kim & others to be named Kim et al. 2020" in text
 
 
 def test_groups_unlike_the_atlas(made_up: Any) -> None:
