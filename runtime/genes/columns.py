@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from cellport.runtime.decisions import number, say, text, texts, whole
@@ -36,12 +36,14 @@ class GenesAlone:
     notes: tuple[str, ...]
 
 
-def genes_alone(columns: Columns, symbols: Sequence[str], source: str) -> GenesAlone:
+def genes_alone(
+    columns: Columns, symbols: Callable[[], Collection[str]], source: str
+) -> GenesAlone:
     """Take the names from features of other kinds: antibodies, tags, guides, regions.
 
     A column of kinds tells them (``feature_types``, ``modality``, ...), or their own name does
     (``CD4_TotalSeqB``, ``chr1:123-456``). A gene whose name was made unique because one of them
-    has it (``CD4-1``) gets it back, where the name is one of `symbols`.
+    has it (``CD4-1``) gets it back, where the name is one of `symbols`, asked for when needed.
 
     Raises
     ------
@@ -67,7 +69,7 @@ def genes_alone(columns: Columns, symbols: Sequence[str], source: str) -> GenesA
         )
     listed = ", ".join(f"{count} {kind}" for kind, count in left_out.items())
     note = say("files.left_out", features=listed)
-    panel = frozenset(symbols)
+    panel = frozenset(symbols())
     kept = {name: _without(values, kinds, panel) for name, values in columns.items()}
     return GenesAlone(kept, (note,))
 

@@ -116,7 +116,7 @@ def match_genes(
     """
     wanted = organism if organism in ORGANISMS.values() else _organism_of(panel)
     listed = {name: values.tolist() for name, values in gene_columns.items()}
-    alone = genes_alone(listed, panel.symbols, source)
+    alone = genes_alone(listed, lambda: panel.symbols, source)
     own = own_genes(alone.columns, wanted, source)
     best, merged = _match_columns(own.columns, panel)
     match = merged.match
