@@ -12,6 +12,7 @@ from typing import Any
 
 import anndata
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.sparse as sp
 from click.testing import CliRunner, Result
@@ -239,6 +240,12 @@ def test_too_few_genes(tiny_atlas_path: Path, query: Any, save: Any, out: Path) 
     assert "of the atlas's 100 genes are in" in said
     assert str(path) in said
     assert "at least 20% are needed" in said
+    assert "The names are right" in said
+    assert "--minimum-genes 0.1" in said
+    query.var_names = [f"feature {i}" for i in range(query.n_vars)]
+    del query.var["gene_id"]
+    said = refusal(cellport("map", tiny_atlas_path, save(query), "-o", out))
+    assert "The names there look like 'feature 0'" in said
     assert "Put gene symbols or Ensembl ids into the index or any text column of var." in said
 
 
@@ -288,6 +295,7 @@ def test_mouse_genes_on_a_human_atlas(
     said = refusal(cellport("map", tiny_atlas_path, save(query), "-o", out))
     assert "look like mouse" in said
     assert "but the atlas is human" in said
+    assert refusal(cellport("map", tiny_atlas_path, save(query), "-o", out, "--minimum-genes", 0))
 
 
 def test_duplicate_genes_are_summed(
@@ -312,6 +320,29 @@ def test_duplicate_genes_are_summed(
     whole, summed = found
     np.testing.assert_array_equal(summed.obsm["X_cellport"], whole.obsm["X_cellport"])
     np.testing.assert_array_equal(summed.obs["cellport_prob"], whole.obs["cellport_prob"])
+
+
+@pytest.mark.parametrize("unique", [False, True])
+def test_antibodies_beside_genes_change_nothing(
+    tiny_atlas_path: Path, query: Any, save: Any, out: Path, unique: bool
+) -> None:
+    del query.var["gene_id"]
+    result = cellport("map", tiny_atlas_path, save(query), "-o", out)
+    alone = anndata.read_h5ad(out)
+    out.unlink()
+    tags = sp.csr_matrix(np.full((query.n_obs, 9), 300, np.float32))
+    kinds = ["Antibody Capture"] * 9 + ["Gene Expression"] * query.n_vars
+    var = pd.DataFrame({"feature_types": kinds})
+    var.index = pd.Index([*query.var_names[:9], *query.var_names])
+    counts = sp.hstack([tags, query.X], format="csr")
+    with pytest.warns(UserWarning, match="names are not unique"):
+        cite = anndata.AnnData(counts, obs=query.obs, var=var)
+    if unique:
+        cite.var_names_make_unique()
+    result = cellport("map", tiny_atlas_path, save(cite), "-o", out)
+    assert result.exit_code == 0
+    assert "Features that are not genes were left out: 9 Antibody Capture." in result.stderr
+    assert np.array_equal(anndata.read_h5ad(out).obsm["X_cellport"], alone.obsm["X_cellport"])
 
 
 # --- cells

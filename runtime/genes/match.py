@@ -12,12 +12,21 @@ from numpy.typing import NDArray
 
 from cellport.runtime.decisions import number, say, text, whole
 from cellport.runtime.errors import InputError
+from cellport.runtime.genes.columns import Columns, genes_alone, own_genes, trusted_columns
 from cellport.runtime.genes.organism import ORGANISMS, infer_organism
 from cellport.runtime.genes.panel import Panel
 from cellport.runtime.genes.rules import RULES
 
 _MANY_BY_CASE = number("genes.many_by_case")
 _MINIMUM, _MISSING_NAMED = number("genes.minimum"), whole("genes.missing_named")
+_MOSTLY_BY_CASE, _RIGHT_NAMES = number("genes.mostly_by_case"), number("genes.right_names")
+_MOST_CONTRADICTING = number("genes.most_contradicting")
+_FEWEST_CONTRADICTING = whole("genes.fewest_contradicting")
+_BY_CASE = next(i for i, rule in enumerate(RULES) if rule.name == "letter case")
+_BY_ID = [i for i, rule in enumerate(RULES) if rule.by_id]
+# how strict each rule is when columns are joined, with room for the order of these
+_RANKS = np.array([1000 * (i + 1) for i in range(len(RULES))])
+_NO_RANK = 1000 * (len(RULES) + 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,43 +114,51 @@ def match_genes(
     InputError
         Names of another organism, or too few panel genes found.
     """
-    best = _Match.empty(panel, *next(iter(gene_columns.items()), ("index", np.empty(0, object))))
-    for column, values in gene_columns.items():
-        names: list[str] = values.tolist()
-        # A column cannot match more panel genes than there are, nor than it has distinct names.
-        if min(panel.n_genes, len(set(names))) > best.n_matched:
-            match = _match_column(column, names, panel)
-            best = match if match.n_matched > best.n_matched else best
+    wanted = organism if organism in ORGANISMS.values() else _organism_of(panel)
+    listed = {name: values.tolist() for name, values in gene_columns.items()}
+    alone = genes_alone(listed, lambda: panel.symbols, source)
+    own = own_genes(alone.columns, wanted, source)
+    best, merged = _match_columns(own.columns, panel)
+    match = merged.match
+    if not any_organism and match.n_strict < max(minimum, _MINIMUM) * panel.n_genes:
+        _refuse_other_organism(own.columns, wanted, source)
+    if not match.n_matched or match.n_matched / panel.n_genes < minimum:
+        names = gene_columns.get(best.column, np.empty(0, object)).tolist()
+        raise InputError(_too_few(match, names, panel, minimum, source))
+    if not any_organism:
+        _refuse_other_case(match, panel, source)
+    notes = (*alone.notes, *own.notes, *_contradictions(merged, source))
+    return _finish(match, panel, infer_organism(best.names), warn_below, source, notes)
 
-    seen = infer_organism(best.names)
-    if not any_organism and best.n_strict < minimum * panel.n_genes:
-        _refuse_other_organism(gene_columns, panel, organism, source)
-    if best.n_matched < max(minimum * panel.n_genes, 1):
-        raise InputError(_too_few(best, panel, minimum, source))
-    return _finish(best, panel, seen, warn_below, source)
+
+def _organism_of(panel: Panel) -> str | None:
+    return infer_organism(panel.symbols) or infer_organism(panel.ensembl)
 
 
-def _refuse_other_organism(
-    gene_columns: Mapping[str, NDArray[np.object_]],
-    panel: Panel,
-    organism: str | None,
-    source: str,
-) -> None:
-    if organism not in ORGANISMS.values():
-        organism = infer_organism(panel.symbols) or infer_organism(panel.ensembl)
-    for names in gene_columns.values():
+def _refuse_other_organism(columns: Columns, organism: str | None, source: str) -> None:
+    for names in columns.values():
         seen = infer_organism(names)
         if organism and seen and seen != organism:
-            like = _examples(names.tolist())
-            raise InputError(
-                say(
-                    "genes.other_organism",
-                    source=source,
-                    seen=seen,
-                    examples=like,
-                    organism=organism,
-                )
-            )
+            like = _examples([name for name in names if name])
+            said = {"source": source, "seen": seen, "examples": like, "organism": organism}
+            raise InputError(say("genes.other_organism", **said))
+
+
+def _refuse_other_case(match: _Match, panel: Panel, source: str) -> None:
+    loose = match.by_rule["letter case"]
+    if loose <= _MOSTLY_BY_CASE * match.n_matched:
+        return
+    row = next(row for row, rule in enumerate(match.rule) if rule == _BY_CASE)
+    raise InputError(
+        say(
+            "genes.mostly_other_case",
+            genes=loose,
+            matched=match.n_matched,
+            source=source,
+            examples=_examples([match.names[row]]),
+            known=_examples([panel.names[match.panel_column[row]]]),
+        )
+    )
 
 
 @dataclass(slots=True)
@@ -151,6 +168,7 @@ class _Match:
     column: str
     names: Sequence[str]
     panel_column: NDArray[np.int32]
+    rule: NDArray[np.int8]  # position of the rule that each name was matched by, -1 for none
     measured: NDArray[np.bool_]
     by_rule: dict[str, int]
     ambiguous: set[int]
@@ -161,6 +179,7 @@ class _Match:
             column,
             list(names),
             np.full(len(names), -1, np.int32),
+            np.full(len(names), -1, np.int8),
             np.zeros(panel.n_genes, np.bool_),
             {rule.name: 0 for rule in RULES},
             set(),
@@ -175,13 +194,99 @@ class _Match:
         return self.n_matched - self.by_rule["letter case"]
 
 
+@dataclass(frozen=True, slots=True)
+class _Merged:
+    """Columns joined gene by gene."""
+
+    match: _Match
+    matches: list[_Match]  # of each column, the best first
+    contradicted: NDArray[np.bool_]  # whether two columns name two genes of the panel
+    n_both: int  # query genes that two columns name genes of the panel
+
+
+def _match_columns(columns: Columns, panel: Panel) -> tuple[_Match, _Merged]:
+    """Match each column, and join the best and all that surely name the genes."""
+    trusted = trusted_columns(columns)
+    best = _Match.empty(panel, *next(iter(columns.items()), ("index", [])))
+    matches = {}
+    for column, names in columns.items():
+        # A column cannot match more panel genes than there are, nor than it has distinct names.
+        possible = min(panel.n_genes, len(set(names)))
+        if possible > best.n_matched or (column in trusted and possible > 1):
+            matches[column] = match = _match_column(column, names, panel)
+            best = match if match.n_matched > best.n_matched else best
+    others = [matches[column] for column in trusted if column in matches]
+    return best, _merged([best, *(match for match in others if match is not best)], panel)
+
+
+def _merged(matches: list[_Match], panel: Panel) -> _Merged:
+    """Join columns: for each name the strictest rule of any, then for each panel gene.
+
+    An Ensembl id counts most, whichever column it is in. Of names by one rule, those of the
+    first column count.
+    """
+    best = matches[0]
+    n = len(best.names)
+    gene, rule = np.full(n, -1, np.int32), np.full(n, -1, np.int8)
+    rank, said = np.full(n, _NO_RANK), np.zeros(n, np.int8)
+    contradicted = np.zeros(n, np.bool_)
+    for order, match in enumerate(matches):
+        claims = np.where(match.rule >= 0, _RANKS[match.rule] + order, _NO_RANK)
+        claims[np.isin(match.rule, _BY_ID)] = 0
+        has = match.panel_column >= 0
+        contradicted |= has & (gene >= 0) & (gene != match.panel_column)
+        said += has
+        better = claims < rank
+        gene[better], rule[better] = match.panel_column[better], match.rule[better]
+        rank[better] = claims[better]
+    strictest = np.full(panel.n_genes + 1, _NO_RANK)
+    np.minimum.at(strictest, gene, rank)
+    gene[rank > strictest[gene]] = -1
+    rule[gene < 0] = -1
+    measured = np.zeros(panel.n_genes, np.bool_)
+    measured[gene[gene >= 0]] = True
+    first_rule = np.full(panel.n_genes + 1, len(RULES))
+    np.minimum.at(first_rule, gene, rule)
+    counts = np.bincount(first_rule[:-1][measured], minlength=len(RULES)).tolist()
+    by_rule = {one.name: count for one, count in zip(RULES, counts, strict=True)}
+    ambiguous = set().union(*(match.ambiguous for match in matches))
+    match = _Match(best.column, best.names, gene, rule, measured, by_rule, ambiguous)
+    return _Merged(match, matches, contradicted, int((said > 1).sum()))
+
+
+def _contradictions(merged: _Merged, source: str) -> tuple[str, ...]:
+    """Say where columns name different genes, and refuse where they do nearly everywhere."""
+    n = int(merged.contradicted.sum())
+    if not n:
+        return ()
+    row = int(np.argmax(merged.contradicted))
+    one, other = _two_sides(merged.matches, row)
+    example = say(
+        "genes.contradiction",
+        one=one.names[row],
+        column=one.column,
+        other=other.names[row],
+        second=other.column,
+    )
+    said = {"genes": n, "both": merged.n_both, "source": source, "example": example}
+    if n >= _FEWEST_CONTRADICTING and n > _MOST_CONTRADICTING * merged.n_both:
+        raise InputError(say("genes.shuffled", **said))
+    return (say("genes.contradicted", **said),)
+
+
+def _two_sides(matches: list[_Match], row: int) -> tuple[_Match, _Match]:
+    having = [match for match in matches if match.panel_column[row] >= 0]
+    one = having[0]
+    return one, next(m for m in having if m.panel_column[row] != one.panel_column[row])
+
+
 def _match_column(column: str, names: list[str], panel: Panel) -> _Match:
     match = _Match.empty(panel, column, names)
-    for rule in RULES:
+    for number_of_rule, rule in enumerate(RULES):
         if match.measured.all():
             break
         positions = _positions(panel, match.measured, rule.panel_keys)
-        keys = rule.query_keys(names)
+        keys = rule.query_keys(names) if positions else []
         claims: defaultdict[int, list[int]] = defaultdict(list)
         found = [(i, positions[key]) for i, key in enumerate(keys) if key in positions]
         for query_gene, gene in found:
@@ -192,6 +297,7 @@ def _match_column(column: str, names: list[str], panel: Panel) -> _Match:
                 match.ambiguous.add(gene)
                 continue
             match.panel_column[claimants] = gene
+            match.rule[claimants] = number_of_rule
             match.measured[gene] = True
             match.by_rule[rule.name] += 1
     return match
@@ -215,14 +321,19 @@ def _positions(
 
 
 def _finish(
-    match: _Match, panel: Panel, seen: str | None, warn_below: float, source: str
+    match: _Match,
+    panel: Panel,
+    seen: str | None,
+    warn_below: float,
+    source: str,
+    notes: tuple[str, ...],
 ) -> GeneMatch:
     n_panel, n_matched = panel.n_genes, match.n_matched
     names = panel.names
     ambiguous = [names[gene] for gene in sorted(match.ambiguous) if not match.measured[gene]]
     n_duplicated = int((match.panel_column >= 0).sum()) - n_matched
     loose = match.by_rule["letter case"]
-    warnings = []
+    warnings = [*notes]
     if n_matched < warn_below * n_panel:
         counts = {"matched": n_matched, "panel": n_panel, "share": n_matched / n_panel}
         warnings.append(say("genes.few", **counts, enough=warn_below, source=source))
@@ -246,19 +357,31 @@ def _finish(
     )
 
 
-def _too_few(match: _Match, panel: Panel, minimum: float, source: str) -> str:
+def _too_few(match: _Match, names: Sequence[str], panel: Panel, minimum: float, source: str) -> str:
     by_rule = [say("genes.by_rule", genes=n, rule=rule) for rule, n in match.by_rule.items() if n]
-    rules = say("genes.rules", rules=", ".join(by_rule), column=match.column) if by_rule else ""
-    wanted = _examples([name for name in panel.symbols if name])
-    ids = _examples([name for name in panel.ensembl if name], 1)
+    n_names = len(set(match.names))
+    if match.n_strict > max(_RIGHT_NAMES * n_names, 1):
+        lower = int(100 * (match.n_matched / panel.n_genes)) / 100
+        advice = say("genes.small_panel", lower=f"{lower:g}")
+    else:
+        advice = _wrong_names(names, panel)
     return say(
         "genes.too_few",
         matched=match.n_matched,
         panel=panel.n_genes,
         source=source,
-        rules=rules,
-        minimum=minimum,
-        examples=_examples(match.names) or text("genes.no_examples"),
+        rules=say("genes.rules", rules=", ".join(by_rule), column=match.column) if by_rule else "",
+        needed=say("genes.needed", minimum=f"{100 * minimum:g}%") if minimum else "",
+        advice=advice,
+    )
+
+
+def _wrong_names(names: Sequence[str], panel: Panel) -> str:
+    wanted = _examples([name for name in panel.symbols if name])
+    ids = _examples([name for name in panel.ensembl if name], 1)
+    return say(
+        "genes.wrong_names",
+        examples=_examples(names) or text("genes.no_examples"),
         known=" or ".join(part for part in (wanted, ids) if part),
     )
 

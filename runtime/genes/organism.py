@@ -9,15 +9,49 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from cellport.runtime.decisions import number, text, texts, whole, words
-from cellport.runtime.genes.rules import GENOME_PREFIX
+from cellport.runtime.decisions import number, text, whole, words
+from cellport.runtime.genes.rules import GENOME_PREFIX, GENOMES, genome_prefixes
 
 ORGANISMS = words("genes.organisms")
-_HUMAN_GENOMES = texts("genes.human_genomes")
 _ENSEMBL_ID = re.compile(text("genes.ensembl_id"))
+_GENOME = re.compile(rf"(?:{GENOMES})(?:[_-]premrna)?", re.IGNORECASE)
+_OF_GENOME = tuple(words("genes.genomes"))
 _NOT_LETTERS = re.compile(r"[^A-Za-z]+")
 _LOOKED_AT, _FEWEST_STEMS = whole("genes.names_looked_at"), whole("genes.fewest_stems")
 _MAJORITY = number("genes.majority")
+
+
+def genome_organism(genome: str) -> str | None:
+    """Return the organism of a genome or species (``GRCh38``, ``mm10``), None of other words."""
+    found = _GENOME.fullmatch(genome)
+    return _of_group(found) if found else None
+
+
+def _of_group(found: re.Match[str]) -> str:
+    return _OF_GENOME[(found.lastindex or 1) - 1]
+
+
+def name_organism(name: str) -> str | None:
+    """Return the organism that a prefix or Ensembl id in the name of a gene says, if one does."""
+    return _said(name, GENOME_PREFIX.match(name))
+
+
+def _said(name: str, prefix: re.Match[str] | None) -> str | None:
+    if prefix:
+        return _of_group(prefix)
+    ensembl = _ENSEMBL_ID.search(name) if "ENS" in name else None
+    return ORGANISMS.get(ensembl[1], "another organism") if ensembl else None
+
+
+def organisms_in(names: Sequence[str]) -> set[str]:
+    """Return what `name_organism` finds in any of many names, quickly."""
+    said = {ORGANISMS.get(kind, "another organism") for kind in set(_ids_in(names))}
+    return said | {_of_group(found) for found in genome_prefixes(names) if found}
+
+
+def _ids_in(names: Sequence[str]) -> list[str]:
+    joined = "\n".join(names)
+    return _ENSEMBL_ID.findall(joined) if "ENS" in joined else []
 
 
 def infer_organism(names: Sequence[str] | NDArray[np.object_]) -> str | None:
@@ -31,13 +65,10 @@ def infer_organism(names: Sequence[str] | NDArray[np.object_]) -> str | None:
     sample = [str(name) for name in names[:: max(1, len(names) // _LOOKED_AT)] if name]
     found: Counter[str] = Counter()
     bare = []
-    for name in sample:
-        prefix = GENOME_PREFIX.match(name)
-        ensembl = _ENSEMBL_ID.search(name)
-        if prefix:
-            found["human" if prefix[1] in _HUMAN_GENOMES else "mouse"] += 1
-        elif ensembl:
-            found[ORGANISMS.get(ensembl[1], "another organism")] += 1
+    prefixes = genome_prefixes(sample) or [None] * len(sample)
+    for name, prefix in zip(sample, prefixes, strict=True):
+        if said := _said(name, prefix):
+            found[said] += 1
         else:
             bare.append(name)
     if 2 * found.total() < len(sample):

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from cellport.runtime.decisions import text
+from cellport.runtime.decisions import text, whole, words
 
 Keys = list[str | None]
 
-GENOME_PREFIX = re.compile(text("genes.genome_prefix"))
+# a group an organism, in the order of `decisions.json`
+GENOMES = "|".join(f"({genomes})" for genomes in words("genes.genomes").values())
+GENOME_PREFIX = re.compile(text("genes.genome_prefix").replace("{genomes}", GENOMES), re.IGNORECASE)
+_STARTS = tuple(
+    "\n" + start.lower() for start in re.findall(r"(?:^|[|(])([A-Za-z][\w :]*)", GENOMES)
+)
+_PAIRS_BY_CASE = whole("genes.pairs_by_case")
 _ID_IN_NAME = re.compile(text("genes.id_in_name"))
 _NOT_IN_R_NAMES = re.compile(r"[^A-Za-z0-9]")
-_PREFIX_STARTS = {"GR", "hg", "mm"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,12 +26,25 @@ class Rule:
     """How query names reach panel genes: by equal keys.
 
     A None key is not for this rule. `same_gene`: different names of one key are surely one gene.
+    `by_id`: the key is an Ensembl id, which counts more than a symbol in another column.
     """
 
     name: str
     panel_keys: Callable[[str, str], list[str]]
     query_keys: Callable[[list[str]], Keys]
     same_gene: bool = False
+    by_id: bool = False
+
+
+def genome_prefixes(names: Sequence[str]) -> list[re.Match[str] | None]:
+    """Find the name of a genome, and what parts it from the gene, at the beginning of names.
+
+    Empty where no name has one.
+    """
+    joined = "\n" + "\n".join(names).lower()
+    if not any(start in joined for start in _STARTS):
+        return []
+    return [GENOME_PREFIX.match(name) for name in names]
 
 
 def _without_version(name: str) -> str:
@@ -44,12 +62,18 @@ def _unversioned_keys(names: list[str]) -> Keys:
     ]
 
 
+def _folded_keys(names: list[str]) -> Keys:
+    # ACTB and Actb, and so on: here case tells the genes of two organisms apart.
+    folded = [name.casefold() for name in names]
+    if len(set(names)) - len(set(folded)) >= _PAIRS_BY_CASE:
+        return []
+    return list(folded)
+
+
 def _unprefixed_keys(names: list[str]) -> Keys:
     return [
-        _without_version(name[found.end() :])
-        if name[:2] in _PREFIX_STARTS and (found := GENOME_PREFIX.match(name))
-        else None
-        for name in names
+        _without_version(name[found.end() :]) if found else None
+        for name, found in zip(names, genome_prefixes(names), strict=False)
     ]
 
 
@@ -75,18 +99,19 @@ def _r_keys(names: list[str]) -> Keys:
 
 
 RULES = (
-    Rule("symbol", lambda symbol, _: [symbol], list),
-    Rule("Ensembl id", lambda _, ensembl: [ensembl], list),
+    Rule("Ensembl id", lambda _, ensembl: [ensembl], list, by_id=True),
     Rule(
         "Ensembl id without version",
         lambda _, ensembl: [_without_version(ensembl)],
         _unversioned_keys,
         same_gene=True,
+        by_id=True,
     ),
+    Rule("symbol", lambda symbol, _: [symbol], list),
     Rule(
         "letter case",
         lambda symbol, ensembl: [symbol.casefold(), _without_version(ensembl).casefold()],
-        lambda names: [name.casefold() for name in names],
+        _folded_keys,
     ),
     Rule(
         "genome prefix",
@@ -97,6 +122,8 @@ RULES = (
         "Ensembl id within the name",
         lambda _, ensembl: [_without_version(ensembl)],
         _id_in_name_keys,
+        same_gene=True,
+        by_id=True,
     ),
     Rule("R names", lambda symbol, _: _r_names(symbol), _r_keys),
 )

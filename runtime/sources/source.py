@@ -127,10 +127,15 @@ class Container:
 
 
 def gene_columns(frame: Frame) -> dict[str, Text]:
-    """Return the index and every text column of a ``var`` table."""
+    """Return the index and every text column of a ``var`` table.
+
+    A column called ``index``, as ``reset_index`` leaves it, becomes ``index (column)``.
+    """
     with readable(frame.where):
-        others = {name: frame.column(name) for name in frame.text_columns if name != "index"}
-        return {"index": frame.index(0, frame.length), **others}
+        found = {"index": frame.index(0, frame.length)}
+        for name in frame.text_columns:
+            found["index (column)" if name == "index" else name] = frame.column(name)
+        return found
 
 
 @dataclass(slots=True)

@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cellport.runtime.errors import InputError
+from cellport.runtime.genes.columns import genes_alone
 from cellport.runtime.genes.match import match_genes
 from cellport.runtime.genes.panel import Panel
-from cellport.train.reference.gene_table import name_genes
+from cellport.train.reference.gene_table import load_gene_table, name_genes
 
 GeneColumns = Mapping[str, NDArray[np.object_]]
 # below this share of the first source's genes, the others are of another kind
@@ -37,18 +38,19 @@ class SharedGenes:
 def share_genes(sources: Sequence[tuple[str, GeneColumns]]) -> SharedGenes:
     """Match the genes of every source to those of the first, and keep what all have.
 
-    Of the description and gene names of each source; the genes of one alone stay as they are.
+    Of the description and gene names of each source; features that are no genes (antibodies,
+    tags, regions) are left out, and else the genes of one alone stay as they are.
 
     Raises
     ------
     InputError
         A source is of another organism, or has too few genes in common with the others.
     """
-    first_title, first = sources[0]
+    first_title, (first, place_in_first, notes) = sources[0][0], _genes_alone(*sources[0])
     n_first = len(next(iter(first.values())))
-    columns = [np.arange(n_first, dtype=np.int32)]
+    columns = [place_in_first]
     if len(sources) == 1:
-        return SharedGenes(dict(first), tuple(columns), ())
+        return SharedGenes(dict(first), tuple(columns), notes)
     names = name_genes(first)
     panel = Panel(names.symbols, names.ensembl)
     in_all = np.ones(n_first, np.bool_)
@@ -76,5 +78,24 @@ def share_genes(sources: Sequence[tuple[str, GeneColumns]]) -> SharedGenes:
     return SharedGenes(
         {column: values[in_all] for column, values in first.items()},
         tuple(place[column] for column in columns),
-        (note,),
+        (*notes, note),
     )
+
+
+def _genes_alone(
+    title: str, names: GeneColumns
+) -> tuple[GeneColumns, NDArray[np.int32], tuple[str, ...]]:
+    """Return the names of features that are genes, the position of each among them, and notes."""
+    n = len(next(iter(names.values())))
+    listed = {column: values.tolist() for column, values in names.items()}
+    alone = genes_alone(listed, _known_symbols, title)
+    if not alone.notes:
+        return names, np.arange(n, dtype=np.int32), ()
+    kept = {column: np.array(values, object) for column, values in alone.columns.items()}
+    is_gene = np.any([values != "" for values in kept.values()], axis=0)
+    place = np.where(is_gene, np.cumsum(is_gene) - 1, -1).astype(np.int32)
+    return {column: values[is_gene] for column, values in kept.items()}, place, alone.notes
+
+
+def _known_symbols() -> frozenset[str]:
+    return frozenset(load_gene_table("human").id_of) | frozenset(load_gene_table("mouse").id_of)

@@ -58,7 +58,7 @@ def match(*columns, **options):
     ],
 )
 def test_each_rule_alone_matches_every_gene(rule, query):
-    result = match(query)
+    result = match(query, any_organism=rule == "letter case")
     assert result.by_rule == {rule: len(SYMBOLS)}
     assert result.panel_column.tolist() == list(range(len(SYMBOLS)))
     assert result.panel_column.dtype == np.int32
@@ -222,3 +222,166 @@ def test_order_of_the_query_changes_nothing_but_the_order(data):
     matched = one.panel_column[one.panel_column >= 0]
     assert set(matched.tolist()) == set(np.flatnonzero(one.measured).tolist())
     assert one.n_duplicated == len(matched) - one.measured.sum()
+
+
+# Each way in which files write the names of genes, by one column or two. Symbols of the panel
+# that two ways could mix up (7SK, NKX2-1) are among them.
+WRITTEN = {
+    "symbols": lambda s, e, i: (s, "x"),
+    "ids": lambda s, e, i: (e, "x"),
+    "versions": lambda s, e, i: (f"{e}.{i}", "x"),
+    "ids beside": lambda s, e, i: (f"feature {i}", e),
+    "symbols beside": lambda s, e, i: (f"feature {i}", s),
+    "both": lambda s, e, i: (s, e),
+    "old symbols": lambda s, e, i: (f"old {i}", f"{e}.3"),
+    "prefixed": lambda s, e, i: (f"GRCh38_{s}", "x"),
+    "prefixed ids": lambda s, e, i: (f"hg19___{e}", "x"),
+    "joined": lambda s, e, i: (f"{e}_{s}", "x"),
+    "probe": lambda s, e, i: (f"{e}|{s}|{i:07x}", "x"),
+}
+OTHERS = (
+    "CD4_TotalSeqB", "Hashtag1", "HTO-2", "chr1:9-99", "ADT_LYZ", "sgRNA_ACTB",
+    "LYZ-ACGTACGTACGTACG", "mm10_ACTB", "mm10___Lyz2", "ENSMUSG00000029580", "LOC7", "",
+)  # fmt: skip
+
+
+@given(st.data())
+def test_any_mix_of_ways_to_write_names_gives_the_same_genes(data):
+    symbols = data.draw(st.lists(st.sampled_from(SYMBOLS), min_size=4, unique=True))
+    rows = [
+        (*WRITTEN[data.draw(st.sampled_from(sorted(WRITTEN)))](symbol, HUMAN[symbol], i), symbol)
+        for i, symbol in enumerate(symbols, 1)
+    ]
+    rows += [(name, "x", "") for name in data.draw(st.lists(st.sampled_from(OTHERS)))]
+    rows = data.draw(st.permutations(rows))
+    index, second, truth = zip(*rows, strict=True)
+    column = data.draw(st.sampled_from(["gene_ids", "Gene_Symbol", "index (column)", "ensembl"]))
+    columns = {"index": names(index), column: names(second)}
+    result = match_genes(columns, PANEL, organism="human", minimum=0)
+    expected = [SYMBOLS.index(symbol) if symbol else -1 for symbol in truth]
+    assert result.panel_column.tolist() == expected
+    assert result.ambiguous == ()
+
+
+@given(st.data())
+def test_features_of_other_kinds_neither_add_to_genes_nor_take_their_place(data):
+    tags = data.draw(st.lists(st.sampled_from(SYMBOLS), unique=True))
+    index, truth = [*tags, *SYMBOLS], [*[-1] * len(tags), *range(len(SYMBOLS))]
+    word, other = data.draw(
+        st.sampled_from(
+            [("Gene Expression", "Antibody Capture"), ("Gene Expression", "Custom"), ("gex", "ADT"),
+             ("rna", "prot"), ("RNA", "atac"), ("GEX", "CRISPR Guide Capture")]
+        )
+    )  # fmt: skip
+    order = data.draw(st.permutations(range(len(index))))
+    if data.draw(st.booleans()):
+        kept = [index[i] for i in order]
+        index = made_unique(kept)
+    else:
+        index = [index[i] for i in order]
+    kinds = [word if truth[i] >= 0 else other for i in order]
+    name = data.draw(st.sampled_from(["feature_types", "Feature Type", "featureType", "modality"]))
+    columns = {"index": names(index), name: names(kinds)}
+    result = match_genes(columns, PANEL, organism="human")
+    assert result.panel_column.tolist() == [truth[i] for i in order]
+    assert any(f"{len(tags)} {other}" in said for said in result.warnings) == bool(tags)
+
+
+def made_unique(values):
+    """As `anndata.utils.make_index_unique` does."""
+    seen: dict[str, int] = {}
+    unique = []
+    for value in values:
+        n = seen.get(value, -1) + 1
+        seen[value] = n
+        unique.append(f"{value}-{n}" if n else value)
+    return unique
+
+
+def test_features_that_are_no_genes_alone_are_refused():
+    with pytest.raises(InputError, match="no features of type 'Gene Expression', only Peaks"):
+        match_genes({"index": names(SYMBOLS), "feature_types": names(["Peaks"] * 12)}, PANEL,
+                    organism=None)  # fmt: skip
+    with pytest.raises(InputError, match="only of other kinds by their names"):
+        match([f"{symbol}_TotalA" for symbol in SYMBOLS])
+
+
+@pytest.mark.parametrize("kinds", ["protein_coding", "Mt_rRNA", "gene", "", "custom gene"])
+def test_biotypes_are_no_kinds_of_features(kinds):
+    columns = {"index": names(SYMBOLS), "feature_type": names([kinds] * 12)}
+    result = match_genes(columns, PANEL, organism="human")
+    assert result.measured.all()
+    assert result.warnings == ()
+
+
+def test_mouse_genes_of_a_mixed_query_never_reach_human_ones():
+    rows = [("ACTB", "GRCh38"), ("LYZ", "GRCh38"), ("GNLY", "mm10"), ("EPCAM", ""), ("B2M", "mm10")]
+    symbols, genomes = zip(*rows, strict=True)
+    columns = {"index": names(symbols), "genome": names(genomes)}
+    result = match_genes(columns, PANEL, organism="human")
+    assert result.panel_column.tolist() == [0, 7, -1, 4, -1]
+    assert result.warnings[0] == "2 genes of another organism in the query were left out."
+
+
+def test_names_that_differ_by_case_alone_are_genes_of_two_organisms():
+    human = [symbol for symbol in SYMBOLS[:11] if symbol.isupper()]
+    mouse = [symbol.capitalize() for symbol in human]
+    assert match([*human, *mouse[:9], "Epcam2"]).by_rule == {"symbol": 10}
+    others = [symbol for symbol in human if symbol != "EPCAM"]
+    assert match([*others, *mouse, "XIST", "Xist"]).by_rule == {"symbol": 9}
+    assert match([*others, *mouse]).by_rule == {"symbol": 9, "letter case": 1}
+
+
+def test_an_id_counts_more_than_a_name():
+    # An antibody called CD3D lacks an id, and took the name of the gene.
+    index = [*SYMBOLS, "CD3D-1"]
+    ids = [*IDS, HUMAN["CD3D"]]
+    ids[3] = "CD3D"
+    result = match(index, ids)
+    assert result.column == "index"
+    columns = {"index": names(index), "gene_ids": names(ids)}
+    result = match_genes(columns, PANEL, organism="human")
+    assert result.panel_column.tolist() == [0, 1, 2, -1, *range(4, 12), 3]
+
+
+def test_columns_that_contradict_each_other_in_a_few_genes_are_said_and_the_id_believed():
+    ids = [IDS[1], IDS[0], *IDS[2:]]
+    columns = {"index": names(SYMBOLS), "gene_ids": names(ids)}
+    result = match_genes(columns, PANEL, organism="human")
+    assert result.panel_column.tolist() == [1, 0, *range(2, 12)]
+    assert result.warnings == (
+        "2 genes of the query have different names in two columns of var ('ACTB' in 'index', "
+        "'ENSG00000166710' in 'gene_ids'); the Ensembl id was believed.",
+    )
+
+
+def test_columns_of_which_one_is_in_another_order_are_refused():
+    columns = {"index": names(SYMBOLS), "gene_ids": names(np.roll(IDS, 1))}
+    with pytest.raises(InputError, match="12 of 12 genes of the query have different names"):
+        match_genes(columns, PANEL, organism="human")
+
+
+def test_columns_that_name_other_things_are_not_joined():
+    nearest = [*["x"] * 6, *SYMBOLS[6:]]
+    columns = {"index": names([*SYMBOLS[:6], *["peak"] * 6]), "nearest_gene": names(nearest)}
+    assert match_genes(columns, PANEL, organism="human").measured.sum() == 6
+
+
+def test_another_organism_is_refused_whatever_the_minimum():
+    with pytest.raises(InputError, match="look like mouse"):
+        match(MOUSE, minimum=0)
+    with pytest.raises(InputError, match=r"12 of the 12 genes .* letter case .* --any-organism"):
+        match([symbol.swapcase() for symbol in SYMBOLS], minimum=0)
+
+
+def test_a_small_panel_with_right_names_is_told_how_to_be_mapped():
+    panel = Panel(tuple(f"GENE{i}" for i in range(100)), ("",) * 100)
+    query = {"index": names(f"GENE{i}" for i in range(7))}
+    with pytest.raises(InputError) as caught:
+        match_genes(query, panel, organism="human")
+    assert "at least 20% are needed" in str(caught.value)
+    assert "--minimum-genes 0.07" in str(caught.value)
+    assert match_genes(query, panel, organism="human", minimum=0.07).measured.sum() == 7
+    with pytest.raises(InputError) as caught:
+        match_genes({"index": names(["x"])}, panel, organism="human", minimum=0)
+    assert "needed" not in str(caught.value)

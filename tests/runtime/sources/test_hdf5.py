@@ -127,6 +127,25 @@ def test_layers_and_raw(tmp_path, make_anndata, make_counts, check_stream):
         open_source(path, layer="othr")
 
 
+@pytest.mark.filterwarnings("ignore:Writing zarr v2:UserWarning")
+@pytest.mark.parametrize("kind", ["h5ad", "zarr", "memory"])
+def test_a_column_called_index_is_a_column(tmp_path, make_anndata, kind):
+    adata = make_anndata()
+    genes = list(adata.var_names)
+    adata.var = pd.DataFrame({"index": genes}, index=[str(i) for i in range(adata.n_vars)])
+    query = adata if kind == "memory" else tmp_path / f"query.{kind}"
+    if kind == "h5ad":
+        adata.write_h5ad(query)
+    elif kind == "zarr":
+        pytest.importorskip("zarr")
+        adata.write_zarr(query)
+    source = open_source(query)
+    assert list(source.gene_columns) == ["index", "index (column)"]
+    assert list(source.gene_columns["index"][:2]) == ["0", "1"]
+    assert list(source.gene_columns["index (column)"]) == genes
+    source.close()
+
+
 def test_gene_columns_cell_names_and_obs(tmp_path, make_anndata):
     path = tmp_path / "query.h5ad"
     adata = make_anndata()

@@ -171,7 +171,7 @@ def gene_cases(tiny_cells: Any) -> dict[str, Any]:
     rng = np.random.default_rng(1)
     cases = [
         gene_case(panel, f"spoilt {seed}", spoilt_names(panel, rng), organism)
-        for seed in range(40)
+        for seed in range(150)
         for organism in ("human", None)
     ]
     mouse = {"index": [f"Gene{chr(97 + i % 26)}{chr(97 + i // 26)}" for i in range(300)]}
@@ -179,6 +179,10 @@ def gene_cases(tiny_cells: Any) -> dict[str, Any]:
         gene_case(panel, "mouse", mouse, "human"),
         gene_case(panel, "R names", {"index": [s.replace("-", ".") for s in symbols]}, None),
         gene_case(panel, "nothing", {"index": []}, None),
+        gene_case(panel, "lower case", {"index": [s.lower() for s in symbols]}, "human"),
+        gene_case(panel, "few", {"index": list(symbols[:20])}, "human"),
+        gene_case(panel, "antibodies", {"index": [f"{s}_TotalA" for s in symbols]}, "human"),
+        *(gene_case(panel, f"{n} named twice", named_twice(panel, n), None) for n in (2, 9, 50)),
     ]
     return {"panel": {"symbols": symbols, "ensembl": ensembl}, "cases": cases}
 
@@ -199,16 +203,42 @@ def spoilt_names(panel: Panel, rng: np.random.Generator) -> dict[str, list[str]]
         lambda s, e: f"X{s}",
         lambda s, e: "",
         lambda s, e: f"LOC{rng.integers(1000)}",
+        lambda s, e: f"mm10___{s}",
+        lambda s, e: f"grch38_premrna_{s}",
+        lambda s, e: f"{e}|{s}|{rng.integers(99):07x}",
+        lambda s, e: f"{s}_TotalSeqB",
+        lambda s, e: f"chr{rng.integers(20)}:{rng.integers(1000)}-2000",
+        lambda s, e: f"ENSMUSG{rng.integers(1000):011d}",
+        lambda s, e: s.capitalize(),
     ]
-    chosen = rng.choice(len(spoil), rng.integers(1, 5))
+    chosen = rng.choice(len(spoil), rng.integers(1, 6))
     columns = {}
-    for column in ("index", "gene_ids")[: rng.integers(1, 3)]:
+    second = rng.choice(["gene_ids", "Gene_Symbol", "nearest", "index (column)"])
+    for column in ("index", second)[: rng.integers(1, 3)]:
         genes = rng.integers(0, panel.n_genes, rng.integers(100, 400))
         columns[column] = [
             spoil[rng.choice(chosen)](panel.symbols[gene], panel.ensembl[gene]) for gene in genes
         ]
     length = min(map(len, columns.values()))
-    return {column: names[:length] for column, names in columns.items()}
+    columns = {column: names[:length] for column, names in columns.items()}
+    kinds = (
+        ("feature_types", ["Gene Expression", "Gene Expression", "Antibody Capture", "Custom", ""]),
+        ("Feature Type", ["protein_coding", "lncRNA", "ADT"]),
+        ("what", ["rna", "rna", "Peaks"]),
+        ("genome", ["GRCh38", "GRCh38", "mm10", ""]),
+        ("feature_reference", ["NCBITaxon:9606", "NCBITaxon:9606", "NCBITaxon:32630"]),
+    )
+    for name, words in kinds:
+        if rng.random() < 0.3:
+            columns[name] = rng.choice(words, length).tolist()
+    return columns
+
+
+def named_twice(panel: Panel, contradicting: int) -> dict[str, list[str]]:
+    """Symbols and Ensembl ids, some of which are those of the next gene."""
+    symbols, ids = list(panel.symbols[:100]), list(panel.ensembl[:100])
+    ids[:contradicting] = np.roll(ids[:contradicting], 1).tolist()
+    return {"index": symbols, "gene_ids": ids}
 
 
 def gene_case(

@@ -6,13 +6,15 @@
 import decisions, { say } from "../decisions";
 import { InputError } from "../errors";
 import { examples } from "../words";
+import { type GeneColumns, genesAlone, ownGenes, trustedColumns } from "./columns";
 import { inferOrganism, isKnown } from "./organism";
 import { type Rule, RULES } from "./rules";
 
 const { genes: rules } = decisions;
-
-/** Candidate names of the genes, by column. */
-type GeneColumns = ReadonlyMap<string, readonly string[]>;
+const BY_CASE = RULES.findIndex((rule) => rule.name === "letter case");
+// how strict a rule is when columns are joined, with room for the order of these
+const STEP = 1000;
+const NO_RANK = STEP * (RULES.length + 2);
 
 export interface Panel {
   symbols: readonly string[];
@@ -52,26 +54,28 @@ export function matchGenes(
   { organism, minimum = rules.minimum.value, warnBelow = 0.6, anyOrganism = false, source = "the query" }: MatchOptions,
 ): GeneMatch {
   const nPanel = panel.symbols.length;
-  const [first, firstNames] = columns.entries().next().value ?? ["index", []];
-  let best = new ColumnMatch(first, firstNames, nPanel);
-  for (const [column, names] of columns) {
-    // A column cannot match more panel genes than there are, nor than it has distinct names.
-    if (Math.min(nPanel, new Set(names).size) > best.nMatched) {
-      const match = matchColumn(column, names, panel);
-      if (match.nMatched > best.nMatched) best = match;
-    }
+  const wanted = isKnown(organism)
+    ? organism
+    : (inferOrganism(panel.symbols) ?? inferOrganism(panel.ensembl));
+  const alone = genesAlone(columns, panel.symbols, source);
+  const own = ownGenes(alone.columns, wanted, source);
+  const { best, merged } = matchColumns(own.columns, panel);
+  const { match } = merged;
+  if (!anyOrganism && match.nStrict < Math.max(minimum, rules.minimum.value) * nPanel) {
+    refuseOtherOrganism(own.columns, wanted, source);
   }
-  if (!anyOrganism && best.nStrict < minimum * nPanel) {
-    refuseOtherOrganism(columns, panel, organism, source);
+  if (!match.nMatched || match.nMatched / nPanel < minimum) {
+    throw new InputError(tooFew(match, columns.get(best.column) ?? [], panel, minimum, source));
   }
-  if (best.nMatched < Math.max(minimum * nPanel, 1)) {
-    throw new InputError(tooFew(best, panel, minimum, source));
-  }
-  return finish(best, panel, warnBelow, source);
+  if (!anyOrganism) refuseOtherCase(match, panel, source);
+  const notes = [...alone.notes, ...own.notes, ...contradictions(merged, source)];
+  return finish(match, panel, warnBelow, source, inferOrganism(best.names), notes);
 }
 
 class ColumnMatch {
   readonly panelColumn: Int32Array;
+  /** Position of the rule that each name was matched by, -1 for none. */
+  readonly rule: Int8Array;
   readonly measured: Uint8Array;
   readonly byRule = new Map<string, number>(RULES.map((rule) => [rule.name, 0]));
   readonly ambiguous = new Set<number>();
@@ -83,6 +87,7 @@ class ColumnMatch {
     nPanel: number,
   ) {
     this.panelColumn = new Int32Array(names.length).fill(-1);
+    this.rule = new Int8Array(names.length).fill(-1);
     this.measured = new Uint8Array(nPanel);
   }
 
@@ -91,16 +96,130 @@ class ColumnMatch {
   }
 }
 
+/** Columns joined gene by gene. */
+interface Merged {
+  match: ColumnMatch;
+  /** Of each column, the best first. */
+  matches: ColumnMatch[];
+  /** Query genes of which two columns name two genes of the panel. */
+  contradicted: number[];
+  /** How many query genes two columns name genes of the panel. */
+  nBoth: number;
+}
+
+/** Match each column, and join the best and all that surely name the genes. */
+function matchColumns(
+  columns: GeneColumns,
+  panel: Panel,
+): { best: ColumnMatch; merged: Merged } {
+  const nPanel = panel.symbols.length;
+  const trusted = trustedColumns(columns);
+  const [first, firstNames] = columns.entries().next().value ?? ["index", []];
+  let best = new ColumnMatch(first, firstNames, nPanel);
+  const others: ColumnMatch[] = [];
+  for (const [column, names] of columns) {
+    // A column cannot match more panel genes than there are, nor than it has distinct names.
+    const possible = Math.min(nPanel, new Set(names).size);
+    if (possible <= best.nMatched && !(trusted.has(column) && possible > 1)) continue;
+    const match = matchColumn(column, names, panel);
+    if (trusted.has(column)) others.push(match);
+    if (match.nMatched > best.nMatched) best = match;
+  }
+  const matches = [best, ...others.filter((match) => match !== best)];
+  return { best, merged: mergedMatch(matches, nPanel) };
+}
+
+/** Join columns: for each name the strictest rule of any, then for each panel gene.
+ *
+ * An Ensembl id counts most, whichever column it is in. Of names by one rule, those of the first
+ * column count.
+ */
+function mergedMatch(matches: ColumnMatch[], nPanel: number): Merged {
+  const [best] = matches;
+  const match = new ColumnMatch(best.column, best.names, nPanel);
+  const rank = new Int32Array(best.names.length).fill(NO_RANK);
+  const said = new Uint8Array(best.names.length);
+  const contradicted = new Set<number>();
+  matches.forEach((one, order) => {
+    one.panelColumn.forEach((gene, row) => {
+      if (gene < 0) return;
+      said[row]++;
+      if (match.panelColumn[row] >= 0 && match.panelColumn[row] !== gene) contradicted.add(row);
+      const rule = one.rule[row];
+      const claim = RULES[rule].byId ? 0 : STEP * (rule + 1) + order;
+      if (claim >= rank[row]) return;
+      rank[row] = claim;
+      match.panelColumn[row] = gene;
+      match.rule[row] = rule;
+    });
+    for (const gene of one.ambiguous) match.ambiguous.add(gene);
+  });
+  keepStrictest(match, rank, nPanel);
+  const nBoth = said.reduce((n, columns) => n + Number(columns > 1), 0);
+  return { match, matches, contradicted: [...contradicted].sort((a, b) => a - b), nBoth };
+}
+
+/** Of the names of each panel gene, keep the strictest, and count what is left. */
+function keepStrictest(match: ColumnMatch, rank: Int32Array, nPanel: number): void {
+  const strictest = new Int32Array(nPanel).fill(NO_RANK);
+  match.panelColumn.forEach((gene, row) => {
+    if (gene >= 0) strictest[gene] = Math.min(strictest[gene], rank[row]);
+  });
+  const ruled = new Int8Array(nPanel).fill(RULES.length);
+  match.panelColumn.forEach((gene, row) => {
+    if (gene < 0) return;
+    if (rank[row] > strictest[gene]) {
+      match.panelColumn[row] = -1;
+      match.rule[row] = -1;
+    } else ruled[gene] = Math.min(ruled[gene], match.rule[row]);
+  });
+  ruled.forEach((rule, gene) => {
+    if (rule === RULES.length) return;
+    const { name } = RULES[rule];
+    match.measured[gene] = 1;
+    match.nMatched++;
+    match.byRule.set(name, (match.byRule.get(name) ?? 0) + 1);
+  });
+}
+
+/** Say where columns name different genes, and refuse where they do nearly everywhere. */
+function contradictions(merged: Merged, source: string): string[] {
+  const { contradicted, nBoth, matches } = merged;
+  if (!contradicted.length) return [];
+  const [row] = contradicted;
+  const having = matches.filter((match) => match.panelColumn[row] >= 0);
+  const [one] = having;
+  const other = having.find((match) => match.panelColumn[row] !== one.panelColumn[row]) ?? one;
+  const example = say(rules.contradiction, {
+    one: one.names[row],
+    column: one.column,
+    other: other.names[row],
+    second: other.column,
+  });
+  const places = { genes: contradicted.length, both: nBoth, source, example };
+  const many = contradicted.length > rules.most_contradicting.value * nBoth;
+  if (many && contradicted.length >= rules.fewest_contradicting.value) {
+    throw new InputError(say(rules.shuffled, places));
+  }
+  return [say(rules.contradicted, places)];
+}
+
 function matchColumn(column: string, names: readonly string[], panel: Panel): ColumnMatch {
   const match = new ColumnMatch(column, names, panel.symbols.length);
-  for (const rule of RULES) {
-    if (match.nMatched === panel.symbols.length) break;
-    applyRule(rule, match, positions(panel, match.measured, rule));
-  }
+  RULES.forEach((rule, number) => {
+    if (match.nMatched === panel.symbols.length) return;
+    applyRule(rule, number, match, positions(panel, match.measured, rule));
+  });
   return match;
 }
 
-function applyRule(rule: Rule, match: ColumnMatch, position: Map<string, number>): void {
+function applyRule(
+  rule: Rule,
+  number: number,
+  match: ColumnMatch,
+  position: Map<string, number>,
+): void {
+  if (!position.size) return;
   const claims = new Map<number, number[]>();
   rule.queryKeys(match.names).forEach((key, queryGene) => {
     const gene = key === null ? undefined : position.get(key);
@@ -115,7 +234,10 @@ function applyRule(rule: Rule, match: ColumnMatch, position: Map<string, number>
       match.ambiguous.add(gene);
       continue;
     }
-    for (const claimant of claimants) match.panelColumn[claimant] = gene;
+    for (const claimant of claimants) {
+      match.panelColumn[claimant] = gene;
+      match.rule[claimant] = number;
+    }
     match.measured[gene] = 1;
     match.nMatched++;
     match.byRule.set(rule.name, (match.byRule.get(rule.name) ?? 0) + 1);
@@ -142,23 +264,41 @@ function positions(panel: Panel, measured: Uint8Array, rule: Rule): Map<string, 
 
 function refuseOtherOrganism(
   columns: GeneColumns,
-  panel: Panel,
-  stated: string | null,
+  organism: string | null,
   source: string,
 ): void {
-  const organism = isKnown(stated)
-    ? stated
-    : (inferOrganism(panel.symbols) ?? inferOrganism(panel.ensembl));
   for (const names of columns.values()) {
     const seen = inferOrganism(names);
     if (organism && seen && seen !== organism) {
-      const places = { source, seen, examples: examples(names), organism };
-      throw new InputError(say(rules.other_organism, places));
+      const like = examples(names.filter((name) => name !== ""));
+      throw new InputError(say(rules.other_organism, { source, seen, examples: like, organism }));
     }
   }
 }
 
-function finish(match: ColumnMatch, panel: Panel, warnBelow: number, source: string): GeneMatch {
+function refuseOtherCase(match: ColumnMatch, panel: Panel, source: string): void {
+  const loose = match.byRule.get("letter case") ?? 0;
+  if (loose <= rules.mostly_by_case.value * match.nMatched) return;
+  const row = match.rule.indexOf(BY_CASE);
+  throw new InputError(
+    say(rules.mostly_other_case, {
+      genes: loose,
+      matched: match.nMatched,
+      source,
+      examples: examples([match.names[row]]),
+      known: examples([geneName(panel, match.panelColumn[row])]),
+    }),
+  );
+}
+
+function finish(
+  match: ColumnMatch,
+  panel: Panel,
+  warnBelow: number,
+  source: string,
+  organism: string | null,
+  notes: string[],
+): GeneMatch {
   const nPanel = panel.symbols.length;
   const { nMatched } = match;
   const ambiguous = [...match.ambiguous]
@@ -167,7 +307,7 @@ function finish(match: ColumnMatch, panel: Panel, warnBelow: number, source: str
     .map((gene) => geneName(panel, gene));
   const nDuplicated = match.panelColumn.reduce((n, gene) => n + Number(gene >= 0), 0) - nMatched;
   const loose = match.byRule.get("letter case") ?? 0;
-  const warnings: string[] = [];
+  const warnings = [...notes];
   if (nMatched < warnBelow * nPanel) {
     const counts = { matched: nMatched, panel: nPanel, share: nMatched / nPanel };
     warnings.push(say(rules.few, { ...counts, enough: warnBelow, source }));
@@ -189,7 +329,7 @@ function finish(match: ColumnMatch, panel: Panel, warnBelow: number, source: str
     measured: match.measured,
     nMatched,
     column: match.column,
-    organism: inferOrganism(match.names),
+    organism,
     byRule: Object.fromEntries([...match.byRule].filter(([, n]) => n > 0)),
     nDuplicated,
     ambiguous,
@@ -198,18 +338,35 @@ function finish(match: ColumnMatch, panel: Panel, warnBelow: number, source: str
   };
 }
 
-function tooFew(match: ColumnMatch, panel: Panel, minimum: number, source: string): string {
+function tooFew(
+  match: ColumnMatch,
+  names: readonly string[],
+  panel: Panel,
+  minimum: number,
+  source: string,
+): string {
   const matching = [...match.byRule].filter(([, n]) => n > 0);
   const byRule = matching.map(([rule, genes]) => say(rules.by_rule, { genes, rule })).join(", ");
-  const wanted = examples(panel.symbols.filter((name) => name !== ""));
-  const ids = panel.ensembl.filter((name) => name !== "");
+  const nNames = new Set(match.names).size;
+  const share = match.nMatched / panel.symbols.length;
+  const rightNames = match.nStrict > Math.max(rules.right_names.value * nNames, 1);
   return say(rules.too_few, {
     matched: match.nMatched,
     panel: panel.symbols.length,
     source,
     rules: byRule && say(rules.rules, { rules: byRule, column: match.column }),
-    minimum,
-    examples: examples(match.names) || rules.no_examples,
+    needed: minimum ? say(rules.needed, { minimum: `${100 * minimum}%` }) : "",
+    advice: rightNames
+      ? say(rules.small_panel, { lower: Math.floor(100 * share) / 100 })
+      : wrongNames(names, panel),
+  });
+}
+
+function wrongNames(names: readonly string[], panel: Panel): string {
+  const wanted = examples(panel.symbols.filter((name) => name !== ""));
+  const ids = panel.ensembl.filter((name) => name !== "");
+  return say(rules.wrong_names, {
+    examples: examples(names) || rules.no_examples,
     known: [wanted, examples(ids, 1)].filter((part) => part).join(" or "),
   });
 }

@@ -1,15 +1,34 @@
 /** The organism that gene names point to. */
 
 import decisions from "../decisions";
-import { GENOME_PREFIX } from "./rules";
+import { GENOME_PREFIX, GENOMES } from "./rules";
 
 const { genes } = decisions;
 const ORGANISMS = new Map(Object.entries(genes.organisms));
+const OF_GENOME = Object.keys(genes.genomes);
+const GENOME = new RegExp(`^(?:${GENOMES})(?:[_-]premrna)?$`, "i");
 const ENSEMBL_ID = new RegExp(genes.ensembl_id.value);
 
 /** Whether names can point to an organism. */
 export function isKnown(organism: string | null): organism is string {
   return [...ORGANISMS.values()].some((known) => known === organism);
+}
+
+/** The organism of a genome or species (`GRCh38`, `mm10`), null of other words. */
+export function genomeOrganism(genome: string): string | null {
+  return ofGroup(GENOME.exec(genome));
+}
+
+/** The organism that a prefix or Ensembl id in the name of a gene says, if one does. */
+export function nameOrganism(name: string): string | null {
+  const prefix = ofGroup(GENOME_PREFIX.exec(name));
+  if (prefix) return prefix;
+  const ensembl = ENSEMBL_ID.exec(name);
+  return ensembl && (ORGANISMS.get(ensembl[1]) ?? "another organism");
+}
+
+function ofGroup(found: RegExpExecArray | null): string | null {
+  return found && OF_GENOME[found.slice(1).findIndex((group) => group !== undefined)];
 }
 
 /** Guess the organism, or return null where the names do not say. */
@@ -19,10 +38,8 @@ export function inferOrganism(names: readonly string[]): string | null {
   let found = new Map<string, number>();
   const bare: string[] = [];
   for (const name of sample) {
-    const prefix = GENOME_PREFIX.exec(name);
-    const ensembl = ENSEMBL_ID.exec(name);
-    if (prefix) count(found, genes.human_genomes.value.includes(prefix[1]) ? "human" : "mouse");
-    else if (ensembl) count(found, ORGANISMS.get(ensembl[1]) ?? "another organism");
+    const said = nameOrganism(name);
+    if (said) count(found, said);
     else bare.push(name);
   }
   if (2 * total(found) < sample.length) found = letterCase(bare);

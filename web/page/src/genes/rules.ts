@@ -13,10 +13,20 @@ export interface Rule {
   queryKeys(names: readonly string[]): Keys;
   /** Different names of one key are surely one gene. */
   sameGene?: boolean;
+  /** The key is an Ensembl id, which counts more than a symbol in another column. */
+  byId?: boolean;
 }
 
-export const GENOME_PREFIX = new RegExp(`^${decisions.genes.genome_prefix.value}`);
-const ID_IN_NAME = new RegExp(`^(?:${decisions.genes.id_in_name.value})$`, "u");
+const { genes } = decisions;
+/** A group an organism, in the order of `decisions.json`. */
+export const GENOMES = Object.values(genes.genomes)
+  .map((genomes) => `(${genomes})`)
+  .join("|");
+export const GENOME_PREFIX = new RegExp(
+  `^${genes.genome_prefix.value.replace("{genomes}", GENOMES)}`,
+  "i",
+);
+const ID_IN_NAME = new RegExp(`^(?:${genes.id_in_name.value})$`, "u");
 const ALNUM = /^[\p{L}\p{N}]+$/u;
 
 function unversioned(name: string): string {
@@ -26,6 +36,13 @@ function unversioned(name: string): string {
 /** Python's casefold, as far as gene names go: sharp s and its kin become two letters. */
 function fold(name: string): string {
   return name.toUpperCase().toLowerCase();
+}
+
+function foldedKeys(names: readonly string[]): Keys {
+  // ACTB and Actb, and so on: here case tells the genes of two organisms apart.
+  const folded = names.map(fold);
+  const pairs = new Set(names).size - new Set(folded).size;
+  return pairs >= genes.pairs_by_case.value ? [] : folded;
 }
 
 function rSymbol(symbol: string): string[] {
@@ -56,8 +73,12 @@ function rKeys(names: readonly string[]): Keys {
 }
 
 export const RULES: readonly Rule[] = [
-  { name: "symbol", panelKeys: (symbol) => [symbol], queryKeys: (names) => [...names] },
-  { name: "Ensembl id", panelKeys: (_, id) => [id], queryKeys: (names) => [...names] },
+  {
+    name: "Ensembl id",
+    panelKeys: (_, id) => [id],
+    queryKeys: (names) => [...names],
+    byId: true,
+  },
   {
     name: "Ensembl id without version",
     panelKeys: (_, id) => [unversioned(id)],
@@ -66,11 +87,13 @@ export const RULES: readonly Rule[] = [
         name.startsWith("ENS") && !name.includes("_") ? unversioned(name) : null,
       ),
     sameGene: true,
+    byId: true,
   },
+  { name: "symbol", panelKeys: (symbol) => [symbol], queryKeys: (names) => [...names] },
   {
     name: "letter case",
     panelKeys: (symbol, id) => [fold(symbol), fold(unversioned(id))],
-    queryKeys: (names) => names.map(fold),
+    queryKeys: foldedKeys,
   },
   {
     name: "genome prefix",
@@ -81,6 +104,8 @@ export const RULES: readonly Rule[] = [
     name: "Ensembl id within the name",
     panelKeys: (_, id) => [unversioned(id)],
     queryKeys: (names) => names.map(idInName),
+    sameGene: true,
+    byId: true,
   },
   { name: "R names", panelKeys: rSymbol, queryKeys: rKeys },
 ];

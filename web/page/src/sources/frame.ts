@@ -28,7 +28,8 @@ export function geneColumns(frame: Frame): GeneColumns {
   return readable(frame.where, () => {
     const columns: GeneColumns = new Map([["index", frame.index(0, frame.length)]]);
     for (const name of frame.textColumns) {
-      if (name !== "index") columns.set(name, asTexts(frame.column(name)));
+      // as `reset_index` leaves it
+      columns.set(name === "index" ? "index (column)" : name, asTexts(frame.column(name)));
     }
     return columns;
   });
