@@ -225,9 +225,10 @@ def _read_table(path: Path) -> list[list[str]]:
 
 
 def _features(where: str, rows: list[list[str]]) -> tuple[dict[str, Text], tuple[str, ...]]:
-    width = min(3, *map(len, rows)) if rows else 1
-    ids, *more = (np.array([row[at] for row in rows], object) for at in range(width))
-    return tenx_gene_columns(where, ids, more[0] if more else ids, more[1] if more[1:] else None)
+    ids = [row[0] for row in rows]
+    names = [row[1] if len(row) > 1 else row[0] for row in rows]
+    types = [row[2] if len(row) > 2 else "" for row in rows]
+    return tenx_gene_columns(where, *(np.array(one, object) for one in (ids, names, types)))
 
 
 def _read_barcodes(path: Path) -> Frame:

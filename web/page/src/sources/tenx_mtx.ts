@@ -32,13 +32,11 @@ export async function openTenxMtx(files: readonly File[]): Promise<Contents> {
         (turned ? " It seems to be cells by genes; save it as h5ad." : ""),
     );
   }
-  const width = Math.min(...new Set(rows.map((row) => row.length)));
-  const column = (at: number) => rows.map((row) => row[at]);
   const [columns, notes] = tenxGeneColumns(
     featuresFile.name,
-    column(0),
-    column(width > 1 ? 1 : 0),
-    width > 2 ? column(2) : null,
+    rows.map((row) => row[0]),
+    rows.map((row) => (row.length > 1 ? row[1] : row[0])),
+    rows.map((row) => row[2] ?? ""),
   );
   const matrix = new MtxMatrix(title, matrixFile, header);
   const cells = barcodeFrame(barcodesFile.name, barcodes.length, (start, stop) =>
