@@ -64,4 +64,68 @@ THIRD_COLUMNS: dict[str, tuple[Callable[[int], str], int]] = {
 }
 
 
-KINDS: dict[str, Callable[[Path], Path]] = {}
+def put(parent: h5py.Group, name: str, values: object, **attributes: object) -> h5py.Dataset:
+    parent[name] = values
+    parent[name].attrs.update(attributes)
+    return parent[name]
+
+
+def texts(values: list[str]) -> np.ndarray:
+    return np.array(values, dtype="S")
+
+
+def write_csr(file: h5py.Group, name: str = "X") -> None:
+    """Counts as anndata 0.7 writes CSR."""
+    matrix = counts()
+    cells, genes = np.nonzero(matrix)
+    group = file.create_group(name)
+    group.attrs.update({"encoding-type": "csr_matrix", "shape": matrix.shape})
+    group["data"] = matrix[cells, genes].astype("f4")
+    group["indices"] = genes.astype("i4")
+    group["indptr"] = np.searchsorted(cells, np.arange(CELLS + 1)).astype("i4")
+
+
+def write_frame(file: h5py.Group, name: str, index: list[str]) -> h5py.Group:
+    group = file.create_group(name)
+    group.attrs["_index"] = "_index"
+    group["_index"] = texts(index)
+    return group
+
+
+def h5ad_of_07(reference: bool) -> Callable[[Path], Path]:
+    """Codes with a reference to their categories, or with their path."""
+
+    def write(folder: Path) -> Path:
+        with h5py.File(folder / "old.h5ad", "w") as file:
+            write_csr(file)
+            write_frame(file, "obs", BARCODES)
+            var = write_frame(file, "var", NAMES)
+            for column, kinds in (("feature_types", ["Gene Expression"]), ("gene_ids", IDS)):
+                codes = np.arange(GENES, dtype="i4") % len(kinds)
+                kept = put(var, f"__categories/{column}", texts(kinds))
+                place = kept.ref if reference else f"__categories/{column}"
+                put(var, column, codes, categories=place, ordered=False)
+        return folder / "old.h5ad"
+
+    return write
+
+
+def h5ad_of_06(folder: Path) -> Path:
+    """Compound tables, whose categories lie in uns; a single one has no axis."""
+    var = np.zeros(GENES, dtype=[("index", "S12"), ("gene_ids", "S15"), ("feature_types", "i1")])
+    var["index"], var["gene_ids"] = NAMES, IDS
+    obs = np.zeros(CELLS, dtype=[("index", "S20"), ("n", "i4")])
+    obs["index"] = BARCODES
+    with h5py.File(folder / "older.h5ad", "w") as file:
+        write_csr(file)
+        file["var"], file["obs"] = var, obs
+        file["uns/feature_types_categories"] = "Gene Expression"
+    return folder / "older.h5ad"
+
+
+# writes a file or a folder into an empty folder and returns it
+KINDS: dict[str, Callable[[Path], Path]] = {
+    "anndata 0.7, references": h5ad_of_07(reference=True),
+    "anndata 0.7, paths": h5ad_of_07(reference=False),
+    "anndata 0.6": h5ad_of_06,
+}
