@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from kinds_of_files import KINDS, THIRD_COLUMNS, write_triple
 
 from cellport.runtime.errors import InputError
 from cellport.runtime.sources import open_source
-from kinds_of_files import KINDS, THIRD_COLUMNS, write_triple
 
 
 def test_files_are_read_alike(tmp_path: Path, compute_again: Callable[..., None]) -> None:
