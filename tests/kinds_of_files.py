@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
+import io
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -128,4 +131,69 @@ KINDS: dict[str, Callable[[Path], Path]] = {
     "anndata 0.7, references": h5ad_of_07(reference=True),
     "anndata 0.7, paths": h5ad_of_07(reference=False),
     "anndata 0.6": h5ad_of_06,
+}
+
+
+def holding(name: str, content: bytes | str) -> Callable[[Path], Path]:
+    def write(folder: Path) -> Path:
+        (folder / name).write_bytes(content.encode() if isinstance(content, str) else content)
+        return folder / name
+
+    return write
+
+
+def table(above: list[str], beside: list[str], separator: str = ",", quote: str = "") -> str:
+    head = separator.join(f"{quote}{name}{quote}" for name in ["", *above])
+    zeros = separator.join("0" * len(above))
+    return "\n".join([head, *(f"{quote}{name}{quote}{separator}{zeros}" for name in beside), ""])
+
+
+def tar_archive() -> bytes:
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as archive:
+        archive.addfile(tarfile.TarInfo("matrix.mtx"))
+    return packed.getvalue()
+
+
+SYMBOLS = ["MT-CO1", "ACTB", "RPL3", "FOXP3", "Xist"]
+LFS = "version https://git-lfs.github.com/spec/v1\noid sha256:abc\nsize 12345\n"
+HTML = "\n<!-- a proxy --><!DOCTYPE html>\n<html><body>404</body></html>"
+XML = '<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>AccessDenied</Code></Error>'
+
+# files that are refused, and a pattern of the sentence
+REFUSED: dict[str, tuple[Callable[[Path], Path], str]] = {
+    "nothing": (holding("a.h5ad", b""), "is an empty file"),
+    "a pointer": (holding("a.h5ad", LFS), "Git LFS pointer .* git lfs pull"),
+    "a web page": (holding("a.h5", HTML), "web page"),
+    "a web page as a table": (holding("a.csv", b"\xef\xbb\xbf" + HTML.encode()), "web page"),
+    "a server's error": (holding("a.h5ad", XML), "error message of a server"),
+    "a server's answer": (holding("a.h5ad", '{"message": "no"}'), "JSON text"),
+    "text": (holding("a.h5ad", "hello"), "not an HDF5 file"),
+    "gzip": (holding("a.h5ad.gz", gzip.compress(b"x")), r"unpack it \(gunzip\)"),
+    "gzip by another name": (holding("a.h5ad", gzip.compress(b"x")), r"unpack it \(gunzip\)"),
+    "tar": (holding("GSE1_RAW.tar", tar_archive()), r"tar archive; unpack it \(tar -xf\) and give"),
+    "tar, packed": (holding("a.tar.gz", gzip.compress(tar_archive())), "tar -xf"),
+    "tar by another name": (holding("a.h5", tar_archive()), "tar -xf"),
+    "zip": (holding("a.zip", b"PK\3\4xx"), r"unpack it \(unzip\)"),
+    "zip by another name": (holding("a.dat", b"PK\3\4xx"), r"unpack it \(unzip\)"),
+    "xz": (holding("a.h5ad.xz", b"\xfd7zXZ\0x"), r"unpack it \(unxz\)"),
+    "R": (holding("a.rds", b"x"), "an R object; convert it"),
+    "Excel": (holding("a.xlsx", b"PK\3\4xx"), "an Excel table"),
+    "reads": (holding("a_R1.fastq.gz", b"x"), "sequencing reads; count them first"),
+    "genes in rows": (holding("a.csv", table(BARCODES, SYMBOLS)), r"index_col=0\)\.T\.astype"),
+    "genes in rows, quoted": (
+        holding("a.b.tsv", table(BARCODES, SYMBOLS, "\t", '"')),
+        r"sep='\\t', index_col=0\)\.T\..*\('a\.h5ad'\)",
+    ),
+    "genes in rows, packed": (
+        holding("a.txt.gz", gzip.compress(table(["x", "y"], IDS).encode())),
+        r"genes in rows.*\.T",
+    ),
+    "genes in columns": (
+        holding("a.csv", table(SYMBOLS, BARCODES)),
+        "cells in rows and genes in c",
+    ),
+    "cells above": (holding("a.csv", table(BARCODES, ["p", "q"])), "genes in rows"),
+    "cells beside": (holding("a.csv", table(["p", "q"], BARCODES)), "cells in rows"),
+    "no names": (holding("a.csv", table(["p", "q"], ["r"])), "should genes be in rows, put .T"),
 }

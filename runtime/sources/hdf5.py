@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import h5py
 
 from cellport.runtime.decisions import say, words
-from cellport.runtime.errors import InputError, MissingDependencyError
+from cellport.runtime.errors import InputError, MissingDependencyError, first_line
 from cellport.runtime.sources.anndata_layout import open_layout
 from cellport.runtime.sources.tenx_h5 import open_tenx_h5
 from cellport.runtime.sources.trouble import readable
@@ -24,15 +25,25 @@ def open_hdf5(path: Path, threads: int) -> Container:
     try:
         file = h5py.File(path, "r")
     except OSError as error:
-        fault = f"a damaged HDF5 file ({error})"
-        if "truncated" in str(error):
-            fault = "truncated: it is shorter than it says"
-        raise InputError(f"{path} is {fault}. Download or write it again.") from error
+        raise InputError(_unopened(path, error)) from error
     try:
         return _by_content(file, path, threads)
     except BaseException:
         file.close()
         raise
+
+
+def _unopened(path: Path, error: OSError) -> str:
+    said = first_line(error)
+    if "lock" in said:
+        held = isinstance(error, BlockingIOError) or error.errno in (errno.EACCES, errno.EAGAIN)
+        return say("files.locked" if held else "files.unlockable", file=path, reason=said)
+    if "already open for" in said:
+        return say("files.left_open", file=path)
+    fault = f"a damaged HDF5 file ({said})"
+    if "truncated" in said:
+        fault = "truncated: it is shorter than it says"
+    return f"{path} is {fault}. Download or write it again."
 
 
 def _by_content(file: h5py.File, path: Path, threads: int) -> Container:

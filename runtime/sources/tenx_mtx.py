@@ -6,11 +6,10 @@ few pieces of text, plus the barcodes.
 
 from __future__ import annotations
 
-import gzip
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
-from typing import IO, TYPE_CHECKING, ClassVar, cast
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +22,7 @@ from cellport.runtime.sources.block import CountBlock
 from cellport.runtime.sources.csr_checks import MAX_NONZEROS, as_positions, row_limit, split
 from cellport.runtime.sources.source import Candidate, Container, Frame, MatrixSample, Text
 from cellport.runtime.sources.tenx import tenx_gene_columns
+from cellport.runtime.sources.text_file import open_text
 from cellport.runtime.sources.trouble import damaged, readable
 
 if TYPE_CHECKING:
@@ -141,13 +141,6 @@ def _runs(held: Triplets, first: int, stop: int, block_cells: int) -> Iterator[C
     inside = slice(pointers[0], pointers[-1])
     block = CountBlock(first, pointers - pointers[0], genes[inside], values[inside])
     yield from split(block, block_cells)
-
-
-def open_text(path: Path) -> IO[bytes]:
-    """Open a file, through gzip when it begins as gzip does."""
-    with path.open("rb") as file:
-        packed = file.read(2) == b"\x1f\x8b"
-    return cast("IO[bytes]", gzip.open(path, "rb")) if packed else path.open("rb")
 
 
 def open_matrix(path: Path) -> MtxMatrix:

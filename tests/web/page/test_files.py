@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from kinds_of_files import KINDS, THIRD_COLUMNS, write_triple
+from kinds_of_files import KINDS, REFUSED, THIRD_COLUMNS, write_triple
 
 from cellport.runtime.errors import InputError
 from cellport.runtime.sources import open_source
@@ -25,7 +25,8 @@ def file_cases(root: Path) -> Iterator[dict[str, Any]]:
         folder = root / f"types {name}"
         write_triple(folder, types=types)
         yield case(root, f"third column: {name}", folder)
-    for name, write in KINDS.items():
+    refused = {name: write for name, (write, _) in REFUSED.items()}
+    for name, write in {**KINDS, **refused}.items():
         folder = root / name
         folder.mkdir()
         yield case(root, name, write(folder))
