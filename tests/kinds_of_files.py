@@ -126,11 +126,35 @@ def h5ad_of_06(folder: Path) -> Path:
     return folder / "older.h5ad"
 
 
+def anndata_in(group: h5py.Group, names: list[str] = NAMES) -> None:
+    write_csr(group)
+    write_frame(group, "obs", BARCODES)
+    write_frame(group, "var", names)
+
+
+def h5mu(*modalities: str) -> Callable[[Path], Path]:
+    """What MuData writes, behind its user block; the first modality holds the genes."""
+
+    def write(folder: Path) -> Path:
+        with h5py.File(folder / "all.h5mu", "w", userblock_size=512) as file:
+            write_frame(file, "obs", BARCODES)
+            write_frame(file, "var", [f"{name}:{gene}" for name in modalities for gene in NAMES])
+            for name in sorted(modalities):
+                names = NAMES if name == modalities[0] else [f"P{i}" for i in range(GENES)]
+                anndata_in(file.create_group(f"mod/{name}"), names)
+        return folder / "all.h5mu"
+
+    return write
+
+
 # writes a file or a folder into an empty folder and returns it
 KINDS: dict[str, Callable[[Path], Path]] = {
     "anndata 0.7, references": h5ad_of_07(reference=True),
     "anndata 0.7, paths": h5ad_of_07(reference=False),
     "anndata 0.6": h5ad_of_06,
+    "MuData": h5mu("rna", "prot", "atac"),
+    "MuData of one": h5mu("cells"),
+    "MuData in capitals": h5mu("GEX", "ADT"),
 }
 
 
@@ -180,6 +204,7 @@ REFUSED: dict[str, tuple[Callable[[Path], Path], str]] = {
     "R": (holding("a.rds", b"x"), "an R object; convert it"),
     "Excel": (holding("a.xlsx", b"PK\3\4xx"), "an Excel table"),
     "reads": (holding("a_R1.fastq.gz", b"x"), "sequencing reads; count them first"),
+    "MuData without RNA": (h5mu("a", "b"), r"several tables of cells \(mod/a, mod/b\)"),
     "genes in rows": (holding("a.csv", table(BARCODES, SYMBOLS)), r"index_col=0\)\.T\.astype"),
     "genes in rows, quoted": (
         holding("a.b.tsv", table(BARCODES, SYMBOLS, "\t", '"')),
@@ -196,4 +221,27 @@ REFUSED: dict[str, tuple[Callable[[Path], Path], str]] = {
     "cells above": (holding("a.csv", table(BARCODES, ["p", "q"])), "genes in rows"),
     "cells beside": (holding("a.csv", table(["p", "q"], BARCODES)), "cells in rows"),
     "no names": (holding("a.csv", table(["p", "q"], ["r"])), "should genes be in rows, put .T"),
+}
+
+
+def loom(chunks: tuple[int, int] | None, genes: str, cells: str | None) -> Callable[[Path], Path]:
+    def write(folder: Path) -> Path:
+        with h5py.File(folder / "cells.loom", "w") as file:
+            file.create_dataset("matrix", data=counts().T.astype("f4"), chunks=chunks)
+            file.create_group("layers")["spliced"] = counts().T // 2
+            put(file, f"row_attrs/{genes}", texts(NAMES))
+            put(file, "row_attrs/Zlast", texts(IDS))
+            put(file, "row_attrs/n", np.arange(GENES))
+            put(file, "row_attrs/wide", np.zeros((GENES, 2)))
+            put(file, f"col_attrs/{cells}", texts(BARCODES))
+            put(file, "col_attrs/Clusters", np.arange(CELLS))
+        return folder / "cells.loom"
+
+    return write
+
+
+# kinds that Python reads and the page does not
+PYTHON_KINDS: dict[str, Callable[[Path], Path]] = {
+    "loom": loom((5, 4), "Gene", "CellID"),
+    "loom of scanpy": loom(None, "var_names", "obs_names"),
 }

@@ -51,7 +51,7 @@ def refuse_all_but_mtx(path: Path) -> None:
     ending = Path(bare).suffix.removeprefix(".")
     if ending == "mtx":
         return
-    if ending in _CONVERT:
+    if ending in _CONVERT and ending != "loom":
         raise InputError(say("files.to_convert", file=path, what=_CONVERT[ending]))
     if bare.endswith(_PARTS):
         raise InputError(say("files.one_of_three", file=path))
@@ -60,7 +60,7 @@ def refuse_all_but_mtx(path: Path) -> None:
         raise InputError(table_refusal(path))
     if archive:
         raise InputError(say("files.to_unpack", file=path, what=_ARCHIVES[archive]))
-    if ending in ("h5ad", "h5", "hdf5", "h5mu"):
+    if ending in ("h5ad", "h5", "hdf5", "h5mu", "loom"):
         raise InputError(say("files.not_hdf5", file=path))
     raise InputError(say("files.no_kind", file=path, readable=READABLE))
 

@@ -9,15 +9,17 @@ from pathlib import Path
 import h5py
 import pandas as pd
 import pytest
-from kinds_of_files import BARCODES, IDS, KINDS, REFUSED, counts
+from kinds_of_files import BARCODES, IDS, KINDS, PYTHON_KINDS, REFUSED, counts
 
 from cellport.runtime.errors import InputError
 from cellport.runtime.sources import open_source
 
+ALL_KINDS = KINDS | PYTHON_KINDS
 
-@pytest.mark.parametrize("kind", KINDS)
+
+@pytest.mark.parametrize("kind", ALL_KINDS)
 def test_kinds_that_are_read(tmp_path, check_stream, kind):
-    source = check_stream(KINDS[kind](tmp_path), counts())
+    source = check_stream(ALL_KINDS[kind](tmp_path), counts())
     assert list(source.cell_names(0, 2)) == BARCODES[:2]
     assert any("GENE3" in names for names in source.gene_columns.values())
     source.close()

@@ -26,7 +26,7 @@ def test_missing_file_names_near_ones(tmp_path):
         ("a.h5ad.gz", gzip.compress(b"x"), "compressed as a whole; unpack it"),
         ("a.rds", b"\x1f\x8bxx", "R object; convert"),
         ("a.RDS", b"\x1f\x8bxx", "R object; convert"),
-        ("a.loom", b"xx", "loom file; convert"),
+        ("a.loom", b"xx", "not an HDF5 file"),
         ("a.h5seurat", b"xx", "h5Seurat file; convert"),
         ("a.csv", b"xx", "text table"),
         ("a.tsv.gz", b"xx", "text table"),

@@ -116,3 +116,24 @@ def test_categories_apart_as_anndata_07_wrote_them(tmp_path, make_counts, check_
     assert list(source.gene_columns["kind"][:3]) == ["b", "a", "b"]
     assert list(source.obs_column("kind")[:3]) == ["b", "a", "b"]
     source.close()
+
+
+@pytest.mark.parametrize("place", ["tables/table", "mod/rna"])
+def test_anndata_inside_something_larger(
+    tmp_path, make_anndata, make_counts, check_stream, zarr_format, place
+):
+    from anndata.io import write_elem
+
+    path, counts = tmp_path / "all.zarr", make_counts()
+    root = zarr.open_group(str(path), mode="w", zarr_format=zarr_format)
+    write_elem(root, place, make_anndata(counts))
+    source = check_stream(path, counts)
+    assert source.notes == [f"{place} of {path} was taken."]
+    source.close()
+    check_stream(path / place, counts).close()
+    write_elem(root, f"{place.split('/')[0]}/other", make_anndata(counts))
+    if place == "mod/rna":
+        check_stream(path, counts).close()
+        return
+    with pytest.raises(InputError, match=r"several tables of cells \(tables/"):
+        open_source(path)

@@ -67,7 +67,6 @@ function foreign(names: readonly string[]): string {
   const has = (...wanted: string[]) => wanted.every((name) => names.includes(name));
   if (has("row_attrs", "col_attrs")) return "loom";
   if (has("assays", "meta.data")) return "h5seurat";
-  if (has("mod", "obs") && !has("X")) return "mudata";
   if (has("barcode_info") || has("molecule_info")) return "molecule_info";
   return "";
 }
