@@ -147,6 +147,39 @@ def h5mu(*modalities: str) -> Callable[[Path], Path]:
     return write
 
 
+def triple(
+    matrix: tuple[str, np.ndarray], packed: bool = False, **files: list[str]
+) -> Callable[[Path], Path]:
+    """A matrix of text and what lies beside it, names without dots as keywords allow."""
+
+    def write(folder: Path) -> Path:
+        inside = folder / "counts"
+        inside.mkdir(exist_ok=True)
+        name, values = matrix
+        by_cell = values if values.shape[0] == CELLS else values.T
+        text = mtx_text(by_cell.T)
+        if by_cell is values:
+            head, shape, *entries = text.split("\n")
+            turned = [" ".join([w[1], w[0], w[2]]) for w in map(str.split, entries) if w]
+            rows, columns, n = shape.split()
+            text = "\n".join([head, f"{columns} {rows} {n}", *turned, ""])
+        (inside / name).write_text(text)
+        for key, lines in files.items():
+            write_lines(inside / key.replace("__", "."), lines)
+        if packed:
+            for file in list(inside.iterdir()):
+                (inside / f"{file.name}.gz").write_bytes(gzip.compress(file.read_bytes()))
+                file.unlink()
+        return inside
+
+    return write
+
+
+ALL_GENES = ["gene_id,gene_name,genome"]
+ALL_GENES += [f'{i},"{name}",hg38' for i, name in zip(IDS, NAMES, strict=True)]
+CELL_METADATA = ["bc_wells,sample", *(f"{barcode},all" for barcode in BARCODES)]
+
+
 # writes a file or a folder into an empty folder and returns it
 KINDS: dict[str, Callable[[Path], Path]] = {
     "anndata 0.7, references": h5ad_of_07(reference=True),
@@ -155,6 +188,44 @@ KINDS: dict[str, Callable[[Path], Path]] = {
     "MuData": h5mu("rna", "prot", "atac"),
     "MuData of one": h5mu("cells"),
     "MuData in capitals": h5mu("GEX", "ADT"),
+    "kb-python": triple(
+        ("cells_x_genes.mtx", counts()),
+        cells_x_genes__genes__txt=IDS,
+        cells_x_genes__genes__names__txt=NAMES,
+        cells_x_genes__barcodes__txt=BARCODES,
+        run_info__json=["{}"],
+    ),
+    "kb-python, totals": triple(
+        ("cells_x_genes.total.mtx", counts()),
+        cells_x_genes__genes__txt=NAMES,
+        cells_x_genes__barcodes__txt=BARCODES,
+    ),
+    "alevin-fry": triple(
+        ("quants_mat.mtx", counts()),
+        packed=True,
+        quants_mat_cols__txt=NAMES,
+        quants_mat_rows__txt=BARCODES,
+    ),
+    "Parse": triple(
+        ("count_matrix.mtx", counts()),
+        all_genes__csv=ALL_GENES,
+        cell_metadata__csv=CELL_METADATA,
+    ),
+    "Parse, old": triple(
+        ("DGE.mtx", counts()), all_genes__csv=ALL_GENES, cell_metadata__csv=CELL_METADATA
+    ),
+    "10x turned": triple(("matrix.mtx", counts()), features__tsv=NAMES, barcodes__tsv=BARCODES),
+    "kb-python turned": triple(
+        ("cells_x_genes.mtx", counts().T),
+        cells_x_genes__genes__txt=NAMES,
+        cells_x_genes__barcodes__txt=BARCODES,
+    ),
+    "10x with prefixes": triple(
+        ("GSM1_count_matrix.mtx", counts().T),
+        packed=True,
+        GSM1_count_genes__tsv=NAMES,
+        GSM1_count_barcodes__tsv=BARCODES,
+    ),
 }
 
 
@@ -184,6 +255,13 @@ LFS = "version https://git-lfs.github.com/spec/v1\noid sha256:abc\nsize 12345\n"
 HTML = "\n<!-- a proxy --><!DOCTYPE html>\n<html><body>404</body></html>"
 XML = '<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>AccessDenied</Code></Error>'
 
+
+def triple_of_pointers(folder: Path) -> Path:
+    write_triple(folder / "10x")
+    (folder / "10x" / "matrix.mtx").write_text(LFS)
+    return folder / "10x"
+
+
 # files that are refused, and a pattern of the sentence
 REFUSED: dict[str, tuple[Callable[[Path], Path], str]] = {
     "nothing": (holding("a.h5ad", b""), "is an empty file"),
@@ -205,6 +283,14 @@ REFUSED: dict[str, tuple[Callable[[Path], Path], str]] = {
     "Excel": (holding("a.xlsx", b"PK\3\4xx"), "an Excel table"),
     "reads": (holding("a_R1.fastq.gz", b"x"), "sequencing reads; count them first"),
     "MuData without RNA": (h5mu("a", "b"), r"several tables of cells \(mod/a, mod/b\)"),
+    "names of other genes": (
+        triple(("matrix.mtx", counts()), features__tsv=NAMES[1:], barcodes__tsv=BARCODES),
+        "16 features and 23 barcodes",
+    ),
+    "a pointer in place of a matrix": (
+        triple_of_pointers,
+        "matrix.mtx is a Git LFS pointer",
+    ),
     "genes in rows": (holding("a.csv", table(BARCODES, SYMBOLS)), r"index_col=0\)\.T\.astype"),
     "genes in rows, quoted": (
         holding("a.b.tsv", table(BARCODES, SYMBOLS, "\t", '"')),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,12 @@ from cellport.runtime.base.processors import available_threads
 from cellport.runtime.decisions import say
 from cellport.runtime.errors import InputError
 from cellport.runtime.sources import gate
+from cellport.runtime.sources.folders import find_in_folder
 from cellport.runtime.sources.hdf5 import open_hdf5
 from cellport.runtime.sources.memory import is_anndata, open_anndata, open_arrays
 from cellport.runtime.sources.refusals import refuse_address, refuse_all_but_mtx
 from cellport.runtime.sources.source import Container, CountSource
+from cellport.runtime.sources.trouble import readable
 from cellport.runtime.sources.zarr_store import is_zarr, open_zarr
 
 
@@ -106,6 +109,12 @@ def _open_path(path: Path, threads: int) -> Container:
         if h5py.is_hdf5(path):
             return open_hdf5(path, threads)
         refuse_all_but_mtx(path)
+    else:
+        with readable(str(path)):
+            inside, note = find_in_folder(path)
+        if note:
+            container = _open_path(inside, threads)
+            return replace(container, notes=(note, *container.notes))
     from cellport.runtime.sources.tenx_mtx import open_tenx_mtx  # brings numba
 
     return open_tenx_mtx(path)
