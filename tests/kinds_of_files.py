@@ -154,7 +154,7 @@ def triple(
 
     def write(folder: Path) -> Path:
         inside = folder / "counts"
-        inside.mkdir(exist_ok=True)
+        inside.mkdir(parents=True, exist_ok=True)
         name, values = matrix
         by_cell = values if values.shape[0] == CELLS else values.T
         text = mtx_text(by_cell.T)

@@ -36,7 +36,7 @@ def find_in_folder(folder: Path) -> tuple[Path, str]:
         return folder, ""
     refuse_foreign(folder, names)
     found = {path.relative_to(folder).as_posix(): path for path in _below(folder)}
-    wanted = _preferred(list(found))
+    wanted = preferred(list(found))
     if not wanted:
         # says what is missing beside a matrix that is there
         return folder, ""
@@ -84,7 +84,7 @@ def _is_container(name: str) -> bool:
     return lower.endswith(_CONTAINERS) or (lower.endswith(".h5") and not _NO_COUNTS.search(lower))
 
 
-def _preferred(found: list[str]) -> list[str]:
+def preferred(found: list[str]) -> list[str]:
     """Leave out what is the same as another, or what another is preferred to."""
     runs = [path for path in found if "outs" in path.split("/")]
     found = runs or found
