@@ -85,7 +85,7 @@ def test_not_hdf5(tiny_atlas_path: Path, tmp_path: Path, out: Path) -> None:
     path = tmp_path / "query.h5ad"
     path.write_text("<html>404 Not Found</html>")
     said = refusal(cellport("map", tiny_atlas_path, path, "-o", out))
-    assert f"{path} is not an HDF5 file, whatever its name says; download" in said
+    assert f"{path} is a web page (HTML) that was saved in place of the file" in said
 
 
 @pytest.mark.parametrize("kept", [0.02, 0.5, 0.999])

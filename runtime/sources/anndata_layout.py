@@ -11,6 +11,7 @@ from cellport.runtime.sources.compressed import stored_arrays
 from cellport.runtime.sources.csc import CscMatrix
 from cellport.runtime.sources.csr import CsrMatrix
 from cellport.runtime.sources.dense import DenseMatrix
+from cellport.runtime.sources.nested import find_anndata
 from cellport.runtime.sources.source import Candidate, Container, Frame, Matrix, gene_columns
 from cellport.runtime.sources.trouble import damaged, readable
 
@@ -49,6 +50,7 @@ def open_layout(
 ) -> Container:
     """Find the matrices and annotations of an AnnData in a group of h5py or zarr."""
     with readable(title):
+        root, title, notes = find_anndata(root, title)
         for name in ("obs", "var"):
             if name not in root:
                 raise InputError(f"{title} has no '{name}'; it is not an AnnData file")
@@ -65,7 +67,7 @@ def open_layout(
         return fitted(name, matrix, cells, own)
 
     candidates = {key: partial(candidate, *found) for key, found in elements.items()}
-    return Container(title, candidates, cells, close=close)
+    return Container(title, candidates, cells, notes, close)
 
 
 def _matrix_elements(root: Any) -> dict[str, tuple[str, Any]]:

@@ -48,16 +48,16 @@ def _word(value: Any) -> str:
     return str(value)
 
 
-def read_text(element: Element, start: int, stop: int) -> Text:
+def read_text(element: Element, start: int, stop: int, table: Element = None) -> Text:
     """Read the rows ``start:stop`` of a column of any AnnData encoding, as text.
 
     Categories, nullable numbers and strings, fixed-length bytes and plain arrays are known.
+    `table` is the group of the column, where anndata 0.7 put categories apart.
     """
     if is_array(element):
         values = np.asarray(element[start:stop])
         if "categories" in element.attrs:
-            # anndata 0.7 wrote codes with a reference to their categories.
-            return _from_codes(values, read_whole(element.file[element.attrs["categories"]]))
+            return _from_codes(values, _categories_apart(element, table))
         return as_text(values)
     if "codes" in element and "categories" in element:
         codes = np.asarray(element["codes"][start:stop])
@@ -70,9 +70,21 @@ def read_text(element: Element, start: int, stop: int) -> Text:
     raise InputError(f"the encoding '{encoding}' of {element.name} is not known")
 
 
-def read_whole(element: Element) -> Text:
-    """Read all rows of a column as text."""
-    return read_text(element, 0, row_count(element))
+def _categories_apart(codes: Element, table: Element) -> Text:
+    """Read the categories to which anndata 0.7 wrote a reference (HDF5) or a path (zarr)."""
+    place = codes.attrs["categories"]
+    if isinstance(place, bytes):
+        place = place.decode("utf-8", "replace")
+    apart = table[place] if isinstance(place, str) else codes.file[place]
+    return read_whole(apart)
+
+
+def read_whole(element: Element, table: Element = None) -> Text:
+    """Read all rows of a column as text; `table` as in `read_text`."""
+    if is_array(element) and element.shape == ():
+        # anndata 0.6 wrote the only category of a column without an axis
+        return as_text(np.asarray(element[()]).reshape(1))
+    return read_text(element, 0, row_count(element), table)
 
 
 def row_count(element: Element) -> int:
@@ -128,10 +140,10 @@ def _frame_of_group(group: Element, where: str) -> Frame:
     return Frame(
         where=where,
         length=row_count(column),
-        index=lambda start, stop: read_text(column, start, stop),
+        index=lambda start, stop: read_text(column, start, stop, group),
         columns=tuple(names),
         text_columns=tuple(name for name in names if _holds_text(group[name])),
-        column=lambda name: read_whole(group[name]),
+        column=lambda name: read_whole(group[name], group),
     )
 
 

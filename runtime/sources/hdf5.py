@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import h5py
 
 from cellport.runtime.decisions import say, words
-from cellport.runtime.errors import InputError, MissingDependencyError
+from cellport.runtime.errors import InputError, MissingDependencyError, first_line
 from cellport.runtime.sources.anndata_layout import open_layout
+from cellport.runtime.sources.loom import is_loom, open_loom
 from cellport.runtime.sources.tenx_h5 import open_tenx_h5
 from cellport.runtime.sources.trouble import readable
 
@@ -24,10 +26,7 @@ def open_hdf5(path: Path, threads: int) -> Container:
     try:
         file = h5py.File(path, "r")
     except OSError as error:
-        fault = f"a damaged HDF5 file ({error})"
-        if "truncated" in str(error):
-            fault = "truncated: it is shorter than it says"
-        raise InputError(f"{path} is {fault}. Download or write it again.") from error
+        raise InputError(_unopened(path, error)) from error
     try:
         return _by_content(file, path, threads)
     except BaseException:
@@ -35,30 +34,42 @@ def open_hdf5(path: Path, threads: int) -> Container:
         raise
 
 
+def _unopened(path: Path, error: OSError) -> str:
+    said = first_line(error)
+    if "unable to lock" in said:
+        held = isinstance(error, BlockingIOError) or error.errno in (errno.EACCES, errno.EAGAIN)
+        return say("files.locked" if held else "files.unlockable", file=path, reason=said)
+    if "already open for" in said:
+        return say("files.left_open", file=path)
+    fault = f"a damaged HDF5 file ({said})"
+    if "truncated" in said:
+        fault = "truncated: it is shorter than it says"
+    return f"{path} is {fault}. Download or write it again."
+
+
 def _by_content(file: h5py.File, path: Path, threads: int) -> Container:
     title = str(path)
+    check = partial(_check_inside, file.filename)
     with readable(title):
         names = set(file)
-        convert = _foreign(file, names)
+        convert = _foreign(names)
         tenx = [] if "obs" in names else _tenx_groups(file)
     if convert:
         raise InputError(say("files.to_convert", file=title, what=words("files.convert")[convert]))
     if tenx:
         return open_tenx_h5(file, title, tenx, threads, check_dataset)
+    if is_loom(names):
+        return open_loom(file, title, file.close, check)
     if "obs" in names or "var" in names:
-        return open_layout(file, title, threads, file.close, partial(_check_inside, file.filename))
+        return open_layout(file, title, threads, file.close, check)
     there = ", ".join(sorted(names)[:8]) or "nothing"
     raise InputError(say("files.other_hdf5", file=title, names=there))
 
 
-def _foreign(file: h5py.File, names: set[str]) -> str:
+def _foreign(names: set[str]) -> str:
     """Return which of the known foreign kinds a file is, '' when it is none."""
-    if {"row_attrs", "col_attrs"} <= names:
-        return "loom"
     if {"assays", "meta.data"} <= names:
         return "h5seurat"
-    if "mod" in names and "obs" in names and "X" not in names:
-        return "mudata"
     if "barcode_info" in names or "molecule_info" in names:
         return "molecule_info"
     return ""

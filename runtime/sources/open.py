@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,16 +12,16 @@ import h5py
 
 from cellport.runtime.base.hints import hint, near_names
 from cellport.runtime.base.processors import available_threads
-from cellport.runtime.decisions import say, words
+from cellport.runtime.decisions import say
 from cellport.runtime.errors import InputError
 from cellport.runtime.sources import gate
+from cellport.runtime.sources.folders import find_in_folder
 from cellport.runtime.sources.hdf5 import open_hdf5
 from cellport.runtime.sources.memory import is_anndata, open_anndata, open_arrays
+from cellport.runtime.sources.refusals import refuse_address, refuse_all_but_mtx
 from cellport.runtime.sources.source import Container, CountSource
+from cellport.runtime.sources.trouble import readable
 from cellport.runtime.sources.zarr_store import is_zarr, open_zarr
-
-READABLE = ".h5ad, 10x .h5, a 10x folder with matrix.mtx, or an AnnData zarr store"
-_CONVERT = words("files.convert")
 
 
 def open_source(
@@ -80,6 +81,7 @@ def open_source(
 
 def _open_container(query: Any, threads: int) -> Container:
     if isinstance(query, (str, os.PathLike)):
+        refuse_address(os.fspath(query))
         return _open_path(Path(query), threads)
     if is_anndata(query):
         return open_anndata(query, threads)
@@ -106,25 +108,16 @@ def _open_path(path: Path, threads: int) -> Container:
             raise InputError(say("files.empty", file=path))
         if h5py.is_hdf5(path):
             return open_hdf5(path, threads)
-        _refuse_all_but_mtx(path)
+        refuse_all_but_mtx(path)
+    else:
+        with readable(str(path)):
+            inside, note = find_in_folder(path)
+        if note:
+            container = _open_path(inside, threads)
+            return replace(container, notes=(note, *container.notes))
     from cellport.runtime.sources.tenx_mtx import open_tenx_mtx  # brings numba
 
     return open_tenx_mtx(path)
-
-
-def _refuse_all_but_mtx(path: Path) -> None:
-    name = path.name.lower()
-    bare = name.removesuffix(".gz")
-    suffix = Path(bare).suffix.removeprefix(".")
-    if suffix == "mtx":
-        return
-    if suffix in _CONVERT:
-        raise InputError(say("files.to_convert", file=path, what=_CONVERT[suffix]))
-    if suffix in ("h5ad", "h5", "hdf5"):
-        if bare != name:
-            raise InputError(f"{path} is compressed as a whole; unpack it first: gunzip {path}.")
-        raise InputError(say("files.not_hdf5", file=path))
-    raise InputError(say("files.no_kind", file=path, readable=READABLE))
 
 
 def _near_files(path: Path) -> str:

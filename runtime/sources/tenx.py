@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -11,9 +12,14 @@ from cellport.runtime.decisions import say, text
 from cellport.runtime.errors import InputError
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from cellport.runtime.sources.source import Text
 
-EXPRESSION = text("files.expression")
+_EXPRESSION = text("files.expression")
+_GENE_TYPE = re.compile(text("files.gene_type"), re.IGNORECASE)
+_OTHER_TYPE = re.compile(text("files.other_type"), re.IGNORECASE)
+_KINDS_NAMED = 5
 
 
 def tenx_gene_columns(
@@ -26,15 +32,34 @@ def tenx_gene_columns(
     """
     notes: tuple[str, ...] = ()
     if types is not None:
-        genes = types == EXPRESSION
-        if not genes.any():
-            kinds = ", ".join(sorted(set(types.tolist()))[:5])
-            raise InputError(
-                say("files.no_expression", title=title, expression=EXPRESSION, kinds=kinds)
-            )
+        genes, notes = _genes(title, types)
         if not genes.all():
-            others = Counter(types[~genes].tolist())
-            listed = ", ".join(f"{count} {kind}" for kind, count in others.items())
-            notes = (say("files.left_out", features=listed),)
             ids, names = np.where(genes, ids, ""), np.where(genes, names, "")
     return {"index": names, "gene_ids": ids, "gene_names": names}, notes
+
+
+def _genes(title: str, types: Text) -> tuple[NDArray[np.bool_], tuple[str, ...]]:
+    """Tell which features are genes, and what to say of the column that says so.
+
+    Where the column names genes, these are; where it names other kinds alone, all but these; where
+    it names nothing that is known (chromosomes, biotypes, nothing at all), it says nothing.
+    """
+    kinds = Counter(types.tolist())
+    named = {kind for kind in kinds if _GENE_TYPE.fullmatch(kind.strip())}
+    others = {kind for kind in kinds if _OTHER_TYPE.fullmatch(kind.strip())}
+    blank = {kind for kind in kinds if not kind.strip()}
+    wanted = (named | blank) if named else set(kinds) - others
+    if kinds and not wanted:
+        listed = ", ".join(sorted(kinds)[:_KINDS_NAMED])
+        raise InputError(
+            say("files.no_expression", title=title, expression=_EXPRESSION, kinds=listed)
+        )
+    left_out = ", ".join(f"{n} {kind}" for kind, n in kinds.items() if kind not in wanted)
+    unknown = sorted(wanted - named - blank)
+    notes = []
+    if left_out:
+        notes.append(say("files.left_out", features=left_out))
+    if unknown:
+        listed = ", ".join(unknown[:_KINDS_NAMED])
+        notes.append(say("files.types_unknown", title=title, kinds=listed))
+    return np.array([kind in wanted for kind in types.tolist()], dtype=bool), tuple(notes)

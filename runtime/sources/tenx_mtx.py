@@ -1,4 +1,4 @@
-"""10x Genomics folders: ``matrix.mtx``, ``features.tsv`` or ``genes.tsv``, ``barcodes.tsv``.
+"""Folders with a matrix of text: 10x Genomics, STARsolo, kb-python, alevin-fry, Parse.
 
 Cost: text is parsed from the beginning for every stream of blocks; memory is one block and a
 few pieces of text, plus the barcodes.
@@ -6,23 +6,27 @@ few pieces of text, plus the barcodes.
 
 from __future__ import annotations
 
-import gzip
+import csv
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import IO, TYPE_CHECKING, ClassVar, cast
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cellport.kernels.triplets import parse_triplets
 from cellport.runtime.base.prefetch import prefetch
+from cellport.runtime.decisions import say
 from cellport.runtime.errors import InputError
 from cellport.runtime.sources.annotations import check_gene_count
 from cellport.runtime.sources.block import CountBlock
 from cellport.runtime.sources.csr_checks import MAX_NONZEROS, as_positions, row_limit, split
+from cellport.runtime.sources.refusals import refuse_stand_in
 from cellport.runtime.sources.source import Candidate, Container, Frame, MatrixSample, Text
 from cellport.runtime.sources.tenx import tenx_gene_columns
+from cellport.runtime.sources.text_file import open_text
+from cellport.runtime.sources.triples import find_triple
 from cellport.runtime.sources.trouble import damaged, readable
 
 if TYPE_CHECKING:
@@ -38,7 +42,7 @@ Triplets = tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float32]]
 
 @dataclass(frozen=True, slots=True)
 class MtxMatrix:
-    """A MatrixMarket file of genes by cells, sorted by cell as Cell Ranger writes it."""
+    """A MatrixMarket file, sorted by cell as Cell Ranger (genes by cells) and others write it."""
 
     where: str
     path: Path  # gzip-compressed or not
@@ -47,6 +51,7 @@ class MtxMatrix:
     n_entries: int
     with_values: bool
     entries_at: int  # where the entries begin in the text
+    cells_first: bool = False  # an entry is 'cell gene count', sorted by cell all the same
     seekable: ClassVar[bool] = False  # text is parsed from the beginning
 
     def blocks(self, block_cells: int, start: int, stop: int) -> Generator[CountBlock, None, None]:
@@ -89,16 +94,20 @@ class MtxMatrix:
                 if fault >= 0:
                     line = text[fault : fault + 60].split(b"\n")[0].decode("utf-8", "replace")
                     entry = f"entry {seen + len(rows) + 1}"
-                    raise damaged(self.where, f"{entry} is not 'gene cell count': '{line}'")
+                    order = "cell gene" if self.cells_first else "gene cell"
+                    raise damaged(self.where, f"{entry} is not '{order} count': '{line}'")
                 if not len(rows):
                     continue
+                if self.cells_first:
+                    rows, columns = columns, rows
                 with readable(f"{self.where}, entries {seen + 1} to {seen + len(rows)}"):
                     genes = as_positions(rows - 1, self.n_genes)
                     cells = as_positions(columns - 1, self.n_cells)
                 if cells[0] < last or (np.diff(cells) < 0).any():
+                    column = "first" if self.cells_first else "second"
                     raise InputError(
                         f"{self.where} is not sorted by cell, so it cannot be read in blocks; "
-                        "sort it by its second column, or save it as h5ad."
+                        f"sort it by its {column} column, or save it as h5ad."
                     )
                 seen, last = seen + len(rows), int(cells[-1])
                 yield cells, genes, values
@@ -143,13 +152,6 @@ def _runs(held: Triplets, first: int, stop: int, block_cells: int) -> Iterator[C
     yield from split(block, block_cells)
 
 
-def open_text(path: Path) -> IO[bytes]:
-    """Open a file, through gzip when it begins as gzip does."""
-    with path.open("rb") as file:
-        packed = file.read(2) == b"\x1f\x8b"
-    return cast("IO[bytes]", gzip.open(path, "rb")) if packed else path.open("rb")
-
-
 def open_matrix(path: Path) -> MtxMatrix:
     """Read the first lines of a MatrixMarket file of coordinates, not a symmetric one."""
     where = str(path)
@@ -173,61 +175,78 @@ def open_matrix(path: Path) -> MtxMatrix:
         return MtxMatrix(where, path, genes, cells, entries, FIELDS[words[3]], at)
 
 
-def find_parts(path: Path) -> tuple[Path, Path, Path]:
-    """Find matrix, features and barcodes from the folder or from the matrix itself."""
-    if path.is_dir():
-        endings = ("matrix.mtx", "matrix.mtx.gz")
-        found = sorted(inside for inside in path.iterdir() if inside.name.endswith(endings))
-        if not found:
-            raise InputError(
-                f"{path} is a folder but neither a 10x one (no matrix.mtx or matrix.mtx.gz) nor a "
-                "zarr store."
-            )
-        if len(found) > 1:
-            names = ", ".join(p.name for p in found[:5])
-            raise InputError(f"{path} holds several matrices ({names}); give one of them.")
-        path = found[0]
-    prefix = path.name.removesuffix(".gz").removesuffix(".mtx").removesuffix("matrix")
-    return path, _beside(path, prefix, ("features", "genes")), _beside(path, prefix, ("barcodes",))
-
-
-def _beside(path: Path, prefix: str, stems: tuple[str, ...]) -> Path:
-    names = [f"{prefix}{stem}.tsv{packed}" for stem in stems for packed in ("", ".gz")]
-    for name in names:
-        if (path.parent / name).is_file():
-            return path.parent / name
-    raise InputError(f"{path} needs one of {', '.join(names)} beside it; there is none.")
-
-
 def open_tenx_mtx(path: Path) -> Container:
-    """Open a 10x folder, or the matrix in it."""
-    matrix_path, features_path, barcodes_path = find_parts(path)
-    matrix = open_matrix(matrix_path)
+    """Open a folder of 10x or of a program that writes alike, or the matrix in it."""
+    parts = find_triple(path)
+    for part in (parts.matrix, parts.features, parts.barcodes):
+        refuse_stand_in(part)
+    matrix = open_matrix(parts.matrix)
+    rows, cells = _read_table(parts.features), _read_barcodes(parts.barcodes)
+    matrix, notes = _right_way(matrix, parts.cells_first, len(rows), cells.length)
     check_gene_count(matrix.where, matrix.n_genes)
-    rows, cells = _read_table(features_path), _read_barcodes(barcodes_path)
-    beside = (len(rows), cells.length)
-    if beside != (matrix.n_genes, matrix.n_cells):
-        turned = beside == (matrix.n_cells, matrix.n_genes)
-        raise InputError(
-            f"{matrix.where} is {matrix.n_genes} genes by {matrix.n_cells} cells, but there are "
-            f"{len(rows)} features and {cells.length} barcodes beside it."
-            f"{' It seems to be cells by genes; save it as h5ad.' if turned else ''}"
-        )
-    columns, notes = _features(str(features_path), rows)
+    if parts.names is not None:
+        with readable(str(parts.names)), open_text(parts.names) as file:
+            names = file.read().decode("utf-8", "replace").splitlines()
+            rows = [[row[0], name] for row, name in zip(rows, names, strict=True)]
+    columns, more = _features(str(parts.features), rows)
     candidate = partial(Candidate, "matrix", matrix, lambda: columns)
-    return Container(str(path), {"X": candidate}, cells, notes)
+    return Container(str(path), {"X": candidate}, cells, (*notes, *more))
+
+
+def _right_way(
+    matrix: MtxMatrix, cells_first: bool, n_genes: int, n_cells: int
+) -> tuple[MtxMatrix, tuple[str, ...]]:
+    """Return the matrix with its axes as the names beside it say, else as its program writes."""
+    turned = replace(
+        matrix, n_genes=matrix.n_cells, n_cells=matrix.n_genes, cells_first=not matrix.cells_first
+    )
+    first, other = (turned, matrix) if cells_first else (matrix, turned)
+    for one in (first, other):
+        if (one.n_genes, one.n_cells) == (n_genes, n_cells):
+            said = one is turned and not cells_first
+            return one, (say("files.turned_matrix", where=one.where),) if said else ()
+    raise InputError(
+        f"{first.where} is {first.n_genes} genes by {first.n_cells} cells, but there are "
+        f"{n_genes} features and {n_cells} barcodes beside it."
+    )
 
 
 def _read_table(path: Path) -> list[list[str]]:
+    """Read the columns of features: ids first, names second, as text with tabs has them."""
     with readable(str(path)), open_text(path) as file:
         lines = file.read().decode("utf-8", "replace").splitlines()
-    return [line.split("\t") for line in lines if line.strip()]
+    if ".csv" not in path.name.lower():
+        return [line.split("\t") for line in lines if line.strip()]
+    header, *rows = csv.reader(line for line in lines if line.strip())
+    lower = [name.lower() for name in header]
+    at = [lower.index(name) for name in ("gene_id", "gene_name") if name in lower] or [0]
+    with readable(str(path)):
+        return [[row[column] for column in at] for row in rows]
 
 
 def _features(where: str, rows: list[list[str]]) -> tuple[dict[str, Text], tuple[str, ...]]:
-    width = min(3, *map(len, rows)) if rows else 1
-    ids, *more = (np.array([row[at] for row in rows], object) for at in range(width))
-    return tenx_gene_columns(where, ids, more[0] if more else ids, more[1] if more[1:] else None)
+    ids = [row[0] for row in rows]
+    names = [row[1] if len(row) > 1 else row[0] for row in rows]
+    types = [row[2] if len(row) > 2 else "" for row in rows]
+    notes: tuple[str, ...] = ()
+    if _is_spliced_apart(ids):
+        ids = names = [_spliced(name) for name in ids]
+        notes = (say("files.unspliced"),)
+    columns, more = tenx_gene_columns(
+        where, *(np.array(one, object) for one in (ids, names, types))
+    )
+    return columns, (*notes, *more)
+
+
+def _is_spliced_apart(ids: list[str]) -> bool:
+    """Tell whether alevin-fry has counted spliced, unspliced (-U) and ambiguous (-A) reads."""
+    third = len(ids) // 3
+    return bool(ids) and ids[third:] == [f"{name}-{kind}" for kind in "UA" for name in ids[:third]]
+
+
+def _spliced(name: str) -> str:
+    """Return the gene to which counts are added: names that repeat are summed."""
+    return "" if name.endswith("-U") else name.removesuffix("-A")
 
 
 def _read_barcodes(path: Path) -> Frame:
@@ -235,10 +254,13 @@ def _read_barcodes(path: Path) -> Frame:
     with readable(str(path)), open_text(path) as file:
         text = file.read().replace(b"\r", b"").rstrip(b"\n")
     text += b"\n" if text else b""
+    between = "\t"
+    if ".csv" in path.name.lower():
+        between, text = ",", text.partition(b"\n")[2]
     begins = np.flatnonzero(np.frombuffer(b"\n" + text, np.uint8) == ord("\n"))
 
     def index(start: int, stop: int) -> Text:
         lines = text[begins[start] : begins[stop]].decode("utf-8", "replace").split("\n")[:-1]
-        return np.array([line.split("\t")[0] for line in lines], object)
+        return np.array([line.split(between)[0].strip('"') for line in lines], object)
 
     return Frame(str(path), len(begins) - 1, index)

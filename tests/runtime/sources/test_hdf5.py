@@ -346,9 +346,7 @@ def test_values_in_other_files_are_refused(tmp_path, make_anndata, make_counts):
 
 def foreign(file, kind):
     names = {
-        "loom": ("row_attrs", "col_attrs", "layers"),
         "h5Seurat": ("assays", "meta.data"),
-        "MuData": ("mod", "obs", "var"),
         "molecule_info": ("barcode_info", "features"),
         "neither": ("something",),
         "no 'var'": ("obs",),
@@ -357,9 +355,7 @@ def foreign(file, kind):
         file.create_group(name)
 
 
-@pytest.mark.parametrize(
-    "kind", ["loom", "h5Seurat", "MuData", "molecule_info", "neither", "no 'var'"]
-)
+@pytest.mark.parametrize("kind", ["h5Seurat", "molecule_info", "neither", "no 'var'"])
 def test_foreign_files_are_named(tmp_path, kind):
     path = tmp_path / "query.h5"
     with h5py.File(path, "w") as file:

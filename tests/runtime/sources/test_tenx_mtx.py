@@ -133,7 +133,8 @@ BAD_TEXT = {
     "too few entries": (HEAD + "17 23 3\n1 1 1\n1 2 1\n", "2 entries and says 3"),
     "too many entries": (HEAD + "17 23 1\n1 1 1\n1 2 1\n", "2 entries and says 1"),
     "negative": (HEAD + "17 23 1\n1 1 -1\n", "negative"),
-    "turned": (HEAD + "23 17 1\n1 1 1\n", "cells by genes"),
+    "turned, not sorted": (HEAD + "23 17 2\n2 1 1\n1 1 1\n", "sort it by its first column"),
+    "turned, word": (HEAD + "23 17 1\n1 x 1\n", "entry 1 is not 'cell gene count': '1 x 1'"),
     "other shape": (HEAD + "5 6 1\n1 1 1\n", "17 features and 23 barcodes"),
 }
 

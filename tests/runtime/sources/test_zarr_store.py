@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import sys
 
+import numpy as np
 import pytest
 
 from cellport.runtime.errors import InputError, MissingDependencyError
@@ -89,4 +90,50 @@ def test_without_zarr(tmp_path, make_anndata, monkeypatch):
         MissingDependencyError,
         match=r"Reading .*query\.zarr.* needs zarr: pip install 'cellport\[zarr\]'",
     ):
+        open_source(path)
+
+
+def test_categories_apart_as_anndata_07_wrote_them(tmp_path, make_counts, check_stream):
+    counts = make_counts()
+    n_cells, n_genes = counts.shape
+    root = zarr.open_group(str(tmp_path / "old.zarr"), mode="w", zarr_format=2)
+    group = root.create_group("X")
+    group.attrs.update({"encoding-type": "csr_matrix", "shape": list(counts.shape)})
+    for part in ("data", "indices", "indptr"):
+        group.create_array(part, data=getattr(counts, part))
+    for name, index in (
+        ("obs", [f"cell{i}" for i in range(n_cells)]),
+        ("var", [f"GENE{i}" for i in range(n_genes)]),
+    ):
+        table = root.create_group(name)
+        table.attrs["_index"] = "_index"
+        table.create_array("_index", data=np.array(index))
+        table.create_group("__categories").create_array("kind", data=np.array(["b", "a"]))
+        codes = table.create_array("kind", data=(np.arange(len(index)) % 2).astype("i4"))
+        codes.attrs["categories"] = "__categories/kind"
+    source = check_stream(tmp_path / "old.zarr", counts)
+    assert list(source.gene_columns) == ["index", "kind"]
+    assert list(source.gene_columns["kind"][:3]) == ["b", "a", "b"]
+    assert list(source.obs_column("kind")[:3]) == ["b", "a", "b"]
+    source.close()
+
+
+@pytest.mark.parametrize("place", ["tables/table", "mod/rna"])
+def test_anndata_inside_something_larger(
+    tmp_path, make_anndata, make_counts, check_stream, zarr_format, place
+):
+    from anndata.io import write_elem
+
+    path, counts = tmp_path / "all.zarr", make_counts()
+    root = zarr.open_group(str(path), mode="w", zarr_format=zarr_format)
+    write_elem(root, place, make_anndata(counts))
+    source = check_stream(path, counts)
+    assert source.notes == [f"{place} of {path} was taken."]
+    source.close()
+    check_stream(path / place, counts).close()
+    write_elem(root, f"{place.split('/')[0]}/other", make_anndata(counts))
+    if place == "mod/rna":
+        check_stream(path, counts).close()
+        return
+    with pytest.raises(InputError, match=r"several tables of cells \(tables/"):
         open_source(path)

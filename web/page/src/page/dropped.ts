@@ -1,8 +1,8 @@
 /** Files among what was dropped, folders looked into. */
 
 import { InputError } from "../errors";
+import { isPart } from "../sources/triples";
 
-const TENX = /(matrix\.mtx|(features|genes|barcodes)\.tsv)(\.gz)?$/i;
 const ZARR = /^(zarr\.json|\.zgroup|\.zattrs|\.zmetadata)$/;
 
 /** Files as they are; of a folder the three of a 10x matrix. */
@@ -26,7 +26,7 @@ export async function filesOf(folder: FileSystemDirectoryEntry): Promise<File[]>
         "anndata.read_zarr(...).write_h5ad(...).",
     );
   }
-  const wanted = inside.filter(({ isFile, name }) => isFile && TENX.test(name));
+  const wanted = inside.filter(({ isFile, name }) => isFile && isPart(name));
   if (!wanted.length) {
     throw new InputError(
       `The folder ${folder.name} holds no matrix.mtx.gz; drop the folder that holds it, beside ` +

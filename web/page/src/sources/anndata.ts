@@ -1,6 +1,6 @@
 /** The AnnData layout in HDF5 (`.h5ad`). */
 
-import type { Entity, File } from "h5wasm";
+import type { Entity, File, Group } from "h5wasm";
 
 import { damaged, InputError, readable } from "../errors";
 import { sparseParts } from "./compressed";
@@ -15,16 +15,18 @@ import {
   isGroup,
   textAttribute,
 } from "./hdf5_values";
+import { findAnndata } from "./nested";
 import { type Contents, type Frame, type Matrix, MAX_GENES, type Place } from "./source";
 
-export function openAnndata(file: File, title: string): Contents {
+export function openAnndata(file: File, above: string): Contents {
+  const [root, title, notes] = findAnndata(file, above);
   for (const name of ["obs", "var"]) {
-    if (!file.keys().includes(name)) {
+    if (!root.keys().includes(name)) {
       throw new InputError(`${title} has no '${name}'; it is not an AnnData file`);
     }
   }
-  const cells = readFrame(file.get("obs"), `${title}, obs`, file);
-  const genes = () => readFrame(file.get("var"), `${title}, var`, file);
+  const cells = readFrame(root.get("obs"), `${title}, obs`, root);
+  const genes = () => readFrame(root.get("var"), `${title}, var`, root);
   const places = new Map<string, () => Place>();
   const add = (key: string, name: string, entity: Entity | null, frame: () => Frame) => {
     places.set(key, () => {
@@ -32,38 +34,38 @@ export function openAnndata(file: File, title: string): Contents {
       return fittedPlace(name, matrix, cells, frame());
     });
   };
-  for (const [key, name, entity] of matrixElements(file)) {
-    add(key, name, entity, name === "raw/X" ? () => rawFrame(file, title) : genes);
+  for (const [key, name, entity] of matrixElements(root)) {
+    add(key, name, entity, name === "raw/X" ? () => rawFrame(root, title) : genes);
   }
   if (!places.size) {
     throw new InputError(`${title} has no X, no layers and no raw; there are no counts in it.`);
   }
-  return { title, places, cells, notes: [], close: () => file.close() };
+  return { title, places, cells, notes, close: () => file.close() };
 }
 
-function* matrixElements(file: File): Generator<[string, string, Entity | null]> {
-  const keys = file.keys();
+function* matrixElements(root: Group): Generator<[string, string, Entity | null]> {
+  const keys = root.keys();
   if (keys.includes("X")) {
-    const x = file.get("X");
+    const x = root.get("X");
     const isNull = (isGroup(x) || isDataset(x)) && textAttribute(x, "encoding-type") === "null";
     if (!isNull) yield ["X", "X", x];
   }
-  const raw = keys.includes("raw") ? file.get("raw") : null;
+  const raw = keys.includes("raw") ? root.get("raw") : null;
   if (isGroup(raw) && raw.keys().includes("X") && raw.keys().includes("var")) {
     yield ["raw", "raw/X", raw.get("X")];
   } else if (keys.includes("raw.X") && keys.includes("raw.var")) {
-    yield ["raw", "raw/X", file.get("raw.X")];
+    yield ["raw", "raw/X", root.get("raw.X")];
   }
-  const layers = keys.includes("layers") ? file.get("layers") : null;
+  const layers = keys.includes("layers") ? root.get("layers") : null;
   if (isGroup(layers)) {
     for (const name of layers.keys()) yield [name, `layers['${name}']`, layers.get(name)];
   }
 }
 
-function rawFrame(file: File, title: string): Frame {
-  const raw = file.keys().includes("raw") ? file.get("raw") : null;
-  const table = isGroup(raw) ? raw.get("var") : file.get("raw.var");
-  return readFrame(table, `${title}, raw/var`, file);
+function rawFrame(root: Group, title: string): Frame {
+  const raw = root.keys().includes("raw") ? root.get("raw") : null;
+  const table = isGroup(raw) ? raw.get("var") : root.get("raw.var");
+  return readFrame(table, `${title}, raw/var`, root);
 }
 
 /** Open a stored matrix: CSR or CSC group, or dense array. */

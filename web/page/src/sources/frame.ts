@@ -56,32 +56,37 @@ function frameOfGroup(group: Group, where: string): Frame {
   return {
     where,
     length: rowCount(names),
-    index: (start, stop) => indexTexts(names, start, stop),
+    index: (start, stop) => indexTexts(names, group, start, stop),
     columns,
     textColumns: columns.filter((name) => holdsText(group.get(name))),
-    column: (name) => readColumn(group.get(name)),
+    column: (name) => readColumn(group.get(name), group),
   };
 }
 
-function indexTexts(entity: Entity | null, start: number, stop: number): string[] {
+function indexTexts(entity: Entity | null, table: Group, start: number, stop: number): string[] {
   if (isDataset(entity) && !("categories" in entity.attrs)) return readTexts(entity, start, stop);
   if (isGroup(entity) && entity.keys().includes("values")) {
     return readTexts(part(entity, "values"), start, stop);
   }
-  return asTexts(readColumn(entity)).slice(start, stop);
+  return asTexts(readColumn(entity, table)).slice(start, stop);
 }
 
 /** A column of any AnnData encoding: categories, nullable values, plain arrays. */
-function readColumn(entity: Entity | null): Column {
+function readColumn(entity: Entity | null, table: Group | null = null): Column {
+  if (isDataset(entity) && entity.shape?.length === 0) {
+    // anndata 0.6 wrote the only category of a column without an axis
+    return { kind: "text", values: [String(entity.value)] };
+  }
   const n = rowCount(entity);
   if (isDataset(entity)) {
-    const reference = entity.attrs["categories"]?.value;
-    if (reference !== undefined) {
-      // anndata 0.7 wrote codes with a reference to their categories.
-      const categories = entity.dereference(reference as Reference) as unknown as Entity | null;
-      return fromCodes(readIntegers(entity, 0, n), categories);
-    }
-    return plain(entity, n);
+    const place = one(entity.attrs["categories"]?.value);
+    if (place === undefined) return plain(entity, n);
+    // anndata 0.7 wrote a reference to the categories of codes, others a path
+    const apart =
+      typeof place === "string"
+        ? (table?.get(place) ?? null)
+        : (entity.dereference(place as Reference) as unknown as Entity | null);
+    return fromCodes(readIntegers(entity, 0, n), apart);
   }
   if (!isGroup(entity)) throw new InputError("it is neither a column nor an array");
   const keys = entity.keys();

@@ -5,6 +5,7 @@ import type { File as H5File } from "h5wasm";
 import decisions, { say } from "../decisions";
 import { InputError } from "../errors";
 import { openAnndata } from "./anndata";
+import { notReadable } from "./refusals";
 import type { Contents } from "./source";
 import { openTenxH5, tenxGroups } from "./tenx_h5";
 import { openTenxMtx } from "./tenx_mtx";
@@ -31,7 +32,7 @@ export async function openFiles(
     const [opened, names] = mounted(file, openHdf5);
     return byContent(opened, names, file.name);
   }
-  throw new InputError(notReadable(file.name));
+  throw new InputError(await notReadable(file));
 }
 
 function mounted(file: File, openHdf5: (file: File) => H5File): [H5File, string[]] {
@@ -66,7 +67,6 @@ function foreign(names: readonly string[]): string {
   const has = (...wanted: string[]) => wanted.every((name) => names.includes(name));
   if (has("row_attrs", "col_attrs")) return "loom";
   if (has("assays", "meta.data")) return "h5seurat";
-  if (has("mod", "obs") && !has("X")) return "mudata";
   if (has("barcode_info") || has("molecule_info")) return "molecule_info";
   return "";
 }
@@ -78,19 +78,4 @@ async function beginsAsHdf5(file: File): Promise<boolean> {
     if (String.fromCharCode(...bytes) === "\x89HDF\r\n\x1a\n") return true;
   }
   return false;
-}
-
-function notReadable(file: string): string {
-  const bare = file.toLowerCase().replace(/\.gz$/, "");
-  const suffix = bare.includes(".") ? bare.slice(bare.lastIndexOf(".") + 1) : "";
-  if (/(features|genes|barcodes)\.tsv$/.test(bare)) {
-    return `${file} is one of three files; choose matrix.mtx.gz, features.tsv.gz and barcodes.tsv.gz together.`;
-  }
-  if (Object.hasOwn(CONVERT, suffix)) return say(files.to_convert, { file, what: CONVERT[suffix] });
-  if (["h5ad", "h5", "hdf5"].includes(suffix)) {
-    return file.toLowerCase().endsWith(".gz")
-      ? `${file} is compressed as a whole; unpack it first, for example with gunzip.`
-      : say(files.not_hdf5, { file });
-  }
-  return say(files.no_kind, { file, readable: READABLE });
 }

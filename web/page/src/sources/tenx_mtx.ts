@@ -1,10 +1,14 @@
-/** 10x Genomics triples: `matrix.mtx`, `features.tsv` or `genes.tsv`, `barcodes.tsv`. */
+/** Matrices of text: 10x Genomics, STARsolo, kb-python, alevin-fry, Parse. */
 
+import decisions, { say } from "../decisions";
 import { damaged, InputError } from "../errors";
+import { featureColumns, readBarcodes, readFeatures } from "./name_tables";
+import { refuseStandIn } from "./refusals";
 import { type Contents, type CountBlock, type Matrix, MAX_NONZEROS, type Sample, sampleOf } from "./source";
-import { barcodeFrame, tenxGeneColumns } from "./tenx";
-import { inflated, readLines, wholeLines } from "./text_stream";
+import { barcodeFrame } from "./tenx";
+import { inflated, wholeLines } from "./text_stream";
 import { parseTriplets } from "./triplets";
+import { findTriple } from "./triples";
 
 const SAMPLE_CELLS = 256;
 const HEADER_BYTES = 1 << 20;
@@ -14,57 +18,54 @@ interface Header {
   nCells: number;
   nEntries: number;
   withValues: boolean;
+  /** An entry is 'cell gene count', sorted by cell all the same. */
+  cellsFirst: boolean;
   /** Bytes before the first entry. */
   length: number;
 }
 
 export async function openTenxMtx(files: readonly File[]): Promise<Contents> {
-  const [matrixFile, featuresFile, barcodesFile] = findParts(files);
-  const title = matrixFile.name;
-  const header = await readHeader(matrixFile);
-  const rows = (await readLines(featuresFile)).map((line) => line.split("\t"));
-  const barcodes = (await readLines(barcodesFile)).map((line) => line.split("\t", 1)[0]);
-  if (rows.length !== header.nGenes || barcodes.length !== header.nCells) {
-    const turned = rows.length === header.nCells && barcodes.length === header.nGenes;
-    throw new InputError(
-      `${title} is ${header.nGenes} genes by ${header.nCells} cells, but there are ` +
-        `${rows.length} features and ${barcodes.length} barcodes beside it.` +
-        (turned ? " It seems to be cells by genes; save it as h5ad." : ""),
-    );
-  }
-  const width = Math.min(...new Set(rows.map((row) => row.length)));
-  const column = (at: number) => rows.map((row) => row[at]);
-  const [columns, notes] = tenxGeneColumns(
-    featuresFile.name,
-    column(0),
-    column(width > 1 ? 1 : 0),
-    width > 2 ? column(2) : null,
-  );
-  const matrix = new MtxMatrix(title, matrixFile, header);
-  const cells = barcodeFrame(barcodesFile.name, barcodes.length, (start, stop) =>
+  const parts = findTriple(files);
+  for (const part of [parts.matrix, parts.features, parts.barcodes]) await refuseStandIn(part);
+  const title = parts.matrix.name;
+  const rows = await readFeatures(parts);
+  const barcodes = await readBarcodes(parts.barcodes);
+  const stored = await readHeader(parts.matrix);
+  const [header, turned] = rightWay(title, stored, parts.cellsFirst, rows.length, barcodes.length);
+  const [columns, notes] = featureColumns(parts.features.name, rows);
+  const matrix = new MtxMatrix(title, parts.matrix, header);
+  const cells = barcodeFrame(parts.barcodes.name, barcodes.length, (start, stop) =>
     barcodes.slice(start, stop),
   );
   const place = { name: "matrix", matrix, genes: () => columns };
-  return { title, places: new Map([["X", () => place]]), cells, notes, close: () => undefined };
+  const places = new Map([["X", () => place]]);
+  return { title, places, cells, notes: [...turned, ...notes], close: () => undefined };
 }
 
-/** Matrix, features and barcodes among the files brought. */
-function findParts(files: readonly File[]): [File, File, File] {
-  const find = (pattern: RegExp, wanted: string): File => {
-    const found = files.filter((file) => pattern.test(file.name));
-    if (found.length === 1) return found[0];
-    throw new InputError(
-      found.length
-        ? `There are several files like ${wanted}; choose those of one sample.`
-        : "A 10x matrix consists of three files; choose matrix.mtx.gz, features.tsv.gz and " +
-          `barcodes.tsv.gz together. ${wanted} is missing.`,
-    );
+/** The matrix with its axes as the names beside it say, else as its program writes. */
+function rightWay(
+  where: string,
+  stored: Header,
+  cellsFirst: boolean,
+  nGenes: number,
+  nCells: number,
+): [Header, string[]] {
+  const turned = {
+    ...stored,
+    nGenes: stored.nCells,
+    nCells: stored.nGenes,
+    cellsFirst: !stored.cellsFirst,
   };
-  return [
-    find(/\.mtx(\.gz)?$/i, "matrix.mtx.gz"),
-    find(/(features|genes)\.tsv(\.gz)?$/i, "features.tsv.gz"),
-    find(/barcodes\.tsv(\.gz)?$/i, "barcodes.tsv.gz"),
-  ];
+  const [first, other] = cellsFirst ? [turned, stored] : [stored, turned];
+  for (const one of [first, other]) {
+    if (one.nGenes !== nGenes || one.nCells !== nCells) continue;
+    const said = one === turned && !cellsFirst;
+    return [one, said ? [say(decisions.files.turned_matrix, { where })] : []];
+  }
+  throw new InputError(
+    `${where} is ${first.nGenes} genes by ${first.nCells} cells, but there are ` +
+      `${nGenes} features and ${nCells} barcodes beside it.`,
+  );
 }
 
 async function readHeader(file: File): Promise<Header> {
@@ -86,7 +87,8 @@ async function readHeader(file: File): Promise<Header> {
   const found = /^(?:%.*\n|[^\S\n]*\n)*[^\S\n]*(\d+)[^\S\n]+(\d+)[^\S\n]+(\d+)[^\S\n]*\n/.exec(text);
   if (!found) throw damaged(file.name, "its shape is not three numbers");
   const [nGenes, nCells, nEntries] = found.slice(1).map(Number);
-  return { nGenes, nCells, nEntries, withValues: words[3] !== "pattern", length: found[0].length };
+  const withValues = words[3] !== "pattern";
+  return { nGenes, nCells, nEntries, withValues, cellsFirst: false, length: found[0].length };
 }
 
 class MtxMatrix implements Matrix {
@@ -141,22 +143,25 @@ class Builder {
       const line = new TextDecoder("latin1").decode(
         text.subarray(entries.fault, entries.fault + 60),
       );
+      const order = header.cellsFirst ? "cell gene" : "gene cell";
       throw damaged(
         where,
-        `entry ${this.seen + entries.n + 1} is not 'gene cell count': '${line.split("\n")[0]}'`,
+        `entry ${this.seen + entries.n + 1} is not '${order} count': '${line.split("\n")[0]}'`,
       );
     }
+    const { rows, columns } = entries;
+    const [genes, cells] = header.cellsFirst ? [columns, rows] : [rows, columns];
     for (let k = 0; k < entries.n; k++) {
-      const gene = entries.rows[k] - 1;
-      const cell = entries.columns[k] - 1;
+      const gene = genes[k] - 1;
+      const cell = cells[k] - 1;
       if (gene < 0 || gene >= header.nGenes || cell < 0 || cell >= header.nCells) {
         throw damaged(where, `entry ${this.seen + k + 1} lies outside the matrix`);
       }
       const current = this.start + this.ends.length - 1;
       if (cell < current) {
         throw new InputError(
-          `${where} is not sorted by cell, so it cannot be read in blocks; sort it by its second ` +
-            "column, or save it as h5ad.",
+          `${where} is not sorted by cell, so it cannot be read in blocks; sort it by its ` +
+            `${header.cellsFirst ? "first" : "second"} column, or save it as h5ad.`,
         );
       }
       if (cell > current) yield* this.advance(cell);

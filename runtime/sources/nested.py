@@ -1,0 +1,38 @@
+"""AnnData inside something larger: the RNA modality of a MuData, the table of a SpatialData."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cellport.runtime.decisions import say, texts
+from cellport.runtime.errors import InputError
+from cellport.runtime.sources.annotations import is_array
+
+_RNA = texts("files.rna_modalities")
+
+
+def find_anndata(root: Any, title: str) -> tuple[Any, str, tuple[str, ...]]:
+    """Return the group that is an AnnData, its title, and a note where it is not the root.
+
+    Raises
+    ------
+    InputError
+        There are several, and none is of RNA.
+    """
+    for place, is_whole in (("mod", "X" in root), ("tables", "obs" in root)):
+        if is_whole or place not in root or is_array(root[place]):
+            continue
+        names = [name for name in root[place] if "obs" in root[place][name]]
+        if not names:
+            continue
+        rna = [name for name in names if name.lower() in _RNA] if len(names) > 1 else names
+        if len(rna) != 1:
+            listed = ", ".join(f"{place}/{name}" for name in names)
+            raise InputError(say("files.several_inside", title=title, names=listed))
+        inside = f"{place}/{rna[0]}"
+        others = ", ".join(name for name in names if name not in rna)
+        note = say("files.inside", title=title, inside=inside)
+        if others:
+            note = say("files.inside_of_several", title=title, inside=inside, others=others)
+        return root[place][rna[0]], f"{title}, {inside}", (note,)
+    return root, title, ()

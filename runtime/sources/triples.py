@@ -1,0 +1,102 @@
+"""Matrices of text and the names beside them, as the programs that count reads call them.
+
+Which program calls what how stands in ``decisions.json`` (``files.layouts``).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cellport.runtime.decisions import rows, say
+from cellport.runtime.errors import InputError
+
+_LAYOUTS = rows("files.layouts")
+_FOREIGN = rows("files.foreign_folders")
+_NAMED = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Triple:
+    """A matrix, and the files that name its genes and cells."""
+
+    matrix: Path
+    features: Path
+    names: Path | None  # symbols of the genes, where they lie apart from their ids
+    barcodes: Path
+    cells_first: bool  # cells by genes, as this program writes
+
+
+def find_triple(path: Path) -> Triple:
+    """Find the parts of a matrix from their folder or from the matrix itself.
+
+    Raises
+    ------
+    InputError
+        There are several matrices, or the names of genes or cells are missing.
+    """
+    folder = path if path.is_dir() else path.parent
+    there = {entry.name for entry in folder.iterdir()}
+    found = list(_matrices(there if path.is_dir() else [path.name]))
+    if not found:
+        raise InputError(say("files.no_matrix", folder=path))
+    # count_matrix.mtx is of one program or another, which the files beside it tell
+    whole = [one for one in found if _first(one[0], "features", one[2], there)] or found
+    # unpacked and packed, one matrix is one
+    several = sorted({name.removesuffix(".gz") for _, name, _ in whole})
+    if len(several) > 1:
+        names = ", ".join(several[:_NAMED])
+        raise InputError(f"{path} holds several matrices ({names}); give one of them.")
+    layout, name, prefix = whole[0]
+
+    def beside(part: str) -> Path:
+        first = _first(layout, part, prefix, there)
+        if first is None:
+            wanted = ", ".join(_possible(layout, part, prefix))
+            raise InputError(f"{folder / name} needs one of {wanted} beside it; there is none.")
+        return folder / first
+
+    symbols = _first(layout, "names", prefix, there)
+    return Triple(
+        matrix=folder / name,
+        features=beside("features"),
+        names=None if symbols is None else folder / symbols,
+        barcodes=beside("barcodes"),
+        cells_first=layout["cells_first"],
+    )
+
+
+def holds_triple(names: Iterable[str]) -> bool:
+    """Tell from the names in a folder whether a matrix with names of genes and cells is there."""
+    there = set(names)
+    return any(
+        all(_first(layout, part, prefix, there) for part in ("features", "barcodes"))
+        for layout, _, prefix in _matrices(there)
+    )
+
+
+def refuse_foreign(folder: Path, names: Iterable[str]) -> None:
+    """Refuse a folder of a program whose counts have to be converted first."""
+    for row in _FOREIGN:
+        if any(re.fullmatch(row["marker"], name) for name in names):
+            raise InputError(say("files.foreign", folder=folder, what=row["what"]))
+
+
+def _matrices(names: Iterable[str]) -> Iterator[tuple[dict[str, Any], str, str]]:
+    """Yield the layout of each matrix among some names, its name and what stands before it."""
+    for layout in _LAYOUTS:
+        for name in sorted(names):
+            found = re.fullmatch(layout["matrix"] + r"(?:\.gz)?", name)
+            if found:
+                yield layout, name, found[1] if found.re.groups else ""
+
+
+def _first(layout: dict[str, Any], part: str, prefix: str, there: set[str]) -> str | None:
+    return next((name for name in _possible(layout, part, prefix) if name in there), None)
+
+
+def _possible(layout: dict[str, Any], part: str, prefix: str) -> list[str]:
+    return [f"{prefix}{name}{packed}" for name in layout[part] for packed in ("", ".gz")]

@@ -1,0 +1,333 @@
+"""Files as other programs write them, small: what Python and the page have to agree on."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+CELLS, GENES = 23, 17
+IDS = [f"ENSG{i:011d}" for i in range(GENES)]
+NAMES = [f"GENE{i}" for i in range(GENES)]
+BARCODES = [f"ACGTACGTAC-{i}" for i in range(CELLS)]
+
+
+def counts() -> np.ndarray:
+    """Counts of a few cells, cells by genes."""
+    return np.random.default_rng(0).poisson(0.7, (CELLS, GENES))
+
+
+def mtx_text(matrix: np.ndarray) -> str:
+    """Rows by columns, sorted by column as Cell Ranger sorts."""
+    columns, rows = np.nonzero(matrix.T)
+    entries = [f"{r + 1} {c + 1} {matrix[r, c]}" for r, c in zip(rows, columns, strict=True)]
+    shape = f"{matrix.shape[0]} {matrix.shape[1]} {len(entries)}"
+    return "\n".join(["%%MatrixMarket matrix coordinate integer general", shape, *entries, ""])
+
+
+def write_lines(path: Path, lines: list[str]) -> None:
+    path.write_text("".join(f"{line}\n" for line in lines))
+
+
+def write_triple(folder: Path, types: Callable[[int], str] | None = None) -> Path:
+    """A 10x folder; `types` says what stands behind the name of a gene."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "matrix.mtx").write_text(mtx_text(counts().T))
+    behind = types or (lambda gene: "\tGene Expression")
+    features = [f"{IDS[i]}\t{NAMES[i]}{behind(i)}" for i in range(GENES)]
+    write_lines(folder / "features.tsv", features)
+    write_lines(folder / "barcodes.tsv", BARCODES)
+    return folder
+
+
+# what stands behind the name of a gene in features.tsv, and how many features are genes then
+THIRD_COLUMNS: dict[str, tuple[Callable[[int], str], int]] = {
+    "of 10x": (lambda gene: "\tGene Expression", GENES),
+    "cut in two": (lambda gene: "\tGene\tExpression", GENES),
+    "other case": (lambda gene: "\tgene_expression", GENES),
+    "empty": (lambda gene: "\t", GENES),
+    "none": (lambda gene: "", GENES),
+    "chromosomes": (lambda gene: f"\tchr{gene % 5}\t{gene}\t{gene + 9}", GENES),
+    "biotypes": (lambda gene: "\tprotein_coding" if gene % 2 else "\tlncRNA", GENES),
+    "antibodies": (lambda gene: "\tGene Expression" if gene < 14 else "\tAntibody Capture", 14),
+    "antibodies cut in two": (
+        lambda gene: "\tGene\tExpression" if gene < 14 else "\tAntibody\tCapture",
+        14,
+    ),
+    "antibodies among the unnamed": (lambda gene: "\tADT" if gene % 2 else "\t", 9),
+    "antibodies in short rows": (lambda gene: "\tHashtag" if gene % 2 else "", 9),
+    "other words beside genes": (lambda gene: "\tGene Expression" if gene < 14 else "\tX", 14),
+    "guides among chromosomes": (lambda gene: "\tCRISPR Guide Capture" if gene < 3 else "\tX", 14),
+    "no genes": (lambda gene: "\tPeaks" if gene % 2 else "\tAntibody Capture", 0),
+}
+
+
+def put(parent: h5py.Group, name: str, values: object, **attributes: object) -> h5py.Dataset:
+    parent[name] = values
+    parent[name].attrs.update(attributes)
+    return parent[name]
+
+
+def texts(values: list[str]) -> np.ndarray:
+    return np.array(values, dtype="S")
+
+
+def write_csr(file: h5py.Group, name: str = "X") -> None:
+    """Counts as anndata 0.7 writes CSR."""
+    matrix = counts()
+    cells, genes = np.nonzero(matrix)
+    group = file.create_group(name)
+    group.attrs.update({"encoding-type": "csr_matrix", "shape": matrix.shape})
+    group["data"] = matrix[cells, genes].astype("f4")
+    group["indices"] = genes.astype("i4")
+    group["indptr"] = np.searchsorted(cells, np.arange(CELLS + 1)).astype("i4")
+
+
+def write_frame(file: h5py.Group, name: str, index: list[str]) -> h5py.Group:
+    group = file.create_group(name)
+    group.attrs["_index"] = "_index"
+    group["_index"] = texts(index)
+    return group
+
+
+def h5ad_of_07(reference: bool) -> Callable[[Path], Path]:
+    """Codes with a reference to their categories, or with their path."""
+
+    def write(folder: Path) -> Path:
+        with h5py.File(folder / "old.h5ad", "w") as file:
+            write_csr(file)
+            write_frame(file, "obs", BARCODES)
+            var = write_frame(file, "var", NAMES)
+            for column, kinds in (("feature_types", ["Gene Expression"]), ("gene_ids", IDS)):
+                codes = np.arange(GENES, dtype="i4") % len(kinds)
+                kept = put(var, f"__categories/{column}", texts(kinds))
+                place = kept.ref if reference else f"__categories/{column}"
+                put(var, column, codes, categories=place, ordered=False)
+        return folder / "old.h5ad"
+
+    return write
+
+
+def h5ad_of_06(folder: Path) -> Path:
+    """Compound tables, whose categories lie in uns; a single one has no axis."""
+    var = np.zeros(GENES, dtype=[("index", "S12"), ("gene_ids", "S15"), ("feature_types", "i1")])
+    var["index"], var["gene_ids"] = NAMES, IDS
+    obs = np.zeros(CELLS, dtype=[("index", "S20"), ("n", "i4")])
+    obs["index"] = BARCODES
+    with h5py.File(folder / "older.h5ad", "w") as file:
+        write_csr(file)
+        file["var"], file["obs"] = var, obs
+        file["uns/feature_types_categories"] = "Gene Expression"
+    return folder / "older.h5ad"
+
+
+def anndata_in(group: h5py.Group, names: list[str] = NAMES) -> None:
+    write_csr(group)
+    write_frame(group, "obs", BARCODES)
+    write_frame(group, "var", names)
+
+
+def h5mu(*modalities: str) -> Callable[[Path], Path]:
+    """What MuData writes, behind its user block; the first modality holds the genes."""
+
+    def write(folder: Path) -> Path:
+        with h5py.File(folder / "all.h5mu", "w", userblock_size=512) as file:
+            write_frame(file, "obs", BARCODES)
+            write_frame(file, "var", [f"{name}:{gene}" for name in modalities for gene in NAMES])
+            for name in sorted(modalities):
+                names = NAMES if name == modalities[0] else [f"P{i}" for i in range(GENES)]
+                anndata_in(file.create_group(f"mod/{name}"), names)
+        return folder / "all.h5mu"
+
+    return write
+
+
+def triple(
+    matrix: tuple[str, np.ndarray], packed: bool = False, **files: list[str]
+) -> Callable[[Path], Path]:
+    """A matrix of text and what lies beside it, names without dots as keywords allow."""
+
+    def write(folder: Path) -> Path:
+        inside = folder / "counts"
+        inside.mkdir(parents=True, exist_ok=True)
+        name, values = matrix
+        by_cell = values if values.shape[0] == CELLS else values.T
+        text = mtx_text(by_cell.T)
+        if by_cell is values:
+            head, shape, *entries = text.split("\n")
+            turned = [" ".join([w[1], w[0], w[2]]) for w in map(str.split, entries) if w]
+            rows, columns, n = shape.split()
+            text = "\n".join([head, f"{columns} {rows} {n}", *turned, ""])
+        (inside / name).write_text(text)
+        for key, lines in files.items():
+            write_lines(inside / key.replace("__", "."), lines)
+        if packed:
+            for file in list(inside.iterdir()):
+                (inside / f"{file.name}.gz").write_bytes(gzip.compress(file.read_bytes()))
+                file.unlink()
+        return inside
+
+    return write
+
+
+ALL_GENES = ["gene_id,gene_name,genome"]
+ALL_GENES += [f'{i},"{name}",hg38' for i, name in zip(IDS, NAMES, strict=True)]
+CELL_METADATA = ["bc_wells,sample", *(f"{barcode},all" for barcode in BARCODES)]
+
+
+# writes a file or a folder into an empty folder and returns it
+KINDS: dict[str, Callable[[Path], Path]] = {
+    "anndata 0.7, references": h5ad_of_07(reference=True),
+    "anndata 0.7, paths": h5ad_of_07(reference=False),
+    "anndata 0.6": h5ad_of_06,
+    "MuData": h5mu("rna", "prot", "atac"),
+    "MuData of one": h5mu("cells"),
+    "MuData in capitals": h5mu("GEX", "ADT"),
+    "kb-python": triple(
+        ("cells_x_genes.mtx", counts()),
+        cells_x_genes__genes__txt=IDS,
+        cells_x_genes__genes__names__txt=NAMES,
+        cells_x_genes__barcodes__txt=BARCODES,
+        run_info__json=["{}"],
+    ),
+    "kb-python, totals": triple(
+        ("cells_x_genes.total.mtx", counts()),
+        cells_x_genes__genes__txt=NAMES,
+        cells_x_genes__barcodes__txt=BARCODES,
+    ),
+    "alevin-fry": triple(
+        ("quants_mat.mtx", counts()),
+        packed=True,
+        quants_mat_cols__txt=NAMES,
+        quants_mat_rows__txt=BARCODES,
+    ),
+    "Parse": triple(
+        ("count_matrix.mtx", counts()),
+        all_genes__csv=ALL_GENES,
+        cell_metadata__csv=CELL_METADATA,
+    ),
+    "Parse, old": triple(
+        ("DGE.mtx", counts()), all_genes__csv=ALL_GENES, cell_metadata__csv=CELL_METADATA
+    ),
+    "10x turned": triple(("matrix.mtx", counts()), features__tsv=NAMES, barcodes__tsv=BARCODES),
+    "kb-python turned": triple(
+        ("cells_x_genes.mtx", counts().T),
+        cells_x_genes__genes__txt=NAMES,
+        cells_x_genes__barcodes__txt=BARCODES,
+    ),
+    "10x with prefixes": triple(
+        ("GSM1_count_matrix.mtx", counts().T),
+        packed=True,
+        GSM1_count_genes__tsv=NAMES,
+        GSM1_count_barcodes__tsv=BARCODES,
+    ),
+}
+
+
+def holding(name: str, content: bytes | str) -> Callable[[Path], Path]:
+    def write(folder: Path) -> Path:
+        (folder / name).write_bytes(content.encode() if isinstance(content, str) else content)
+        return folder / name
+
+    return write
+
+
+def table(above: list[str], beside: list[str], separator: str = ",", quote: str = "") -> str:
+    head = separator.join(f"{quote}{name}{quote}" for name in ["", *above])
+    zeros = separator.join("0" * len(above))
+    return "\n".join([head, *(f"{quote}{name}{quote}{separator}{zeros}" for name in beside), ""])
+
+
+def tar_archive() -> bytes:
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as archive:
+        archive.addfile(tarfile.TarInfo("matrix.mtx"))
+    return packed.getvalue()
+
+
+SYMBOLS = ["MT-CO1", "ACTB", "RPL3", "FOXP3", "Xist"]
+LFS = "version https://git-lfs.github.com/spec/v1\noid sha256:abc\nsize 12345\n"
+HTML = "\n<!-- a proxy --><!DOCTYPE html>\n<html><body>404</body></html>"
+XML = '<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>AccessDenied</Code></Error>'
+
+
+def triple_of_pointers(folder: Path) -> Path:
+    write_triple(folder / "10x")
+    (folder / "10x" / "matrix.mtx").write_text(LFS)
+    return folder / "10x"
+
+
+# files that are refused, and a pattern of the sentence
+REFUSED: dict[str, tuple[Callable[[Path], Path], str]] = {
+    "nothing": (holding("a.h5ad", b""), "is an empty file"),
+    "a pointer": (holding("a.h5ad", LFS), "Git LFS pointer .* git lfs pull"),
+    "a web page": (holding("a.h5", HTML), "web page"),
+    "a web page as a table": (holding("a.csv", b"\xef\xbb\xbf" + HTML.encode()), "web page"),
+    "a server's error": (holding("a.h5ad", XML), "error message of a server"),
+    "a server's answer": (holding("a.h5ad", '{"message": "no"}'), "JSON text"),
+    "text": (holding("a.h5ad", "hello"), "not an HDF5 file"),
+    "gzip": (holding("a.h5ad.gz", gzip.compress(b"x")), r"unpack it \(gunzip\)"),
+    "gzip by another name": (holding("a.h5ad", gzip.compress(b"x")), r"unpack it \(gunzip\)"),
+    "tar": (holding("GSE1_RAW.tar", tar_archive()), r"tar archive; unpack it \(tar -xf\) and give"),
+    "tar, packed": (holding("a.tar.gz", gzip.compress(tar_archive())), "tar -xf"),
+    "tar by another name": (holding("a.h5", tar_archive()), "tar -xf"),
+    "zip": (holding("a.zip", b"PK\3\4xx"), r"unpack it \(unzip\)"),
+    "zip by another name": (holding("a.dat", b"PK\3\4xx"), r"unpack it \(unzip\)"),
+    "xz": (holding("a.h5ad.xz", b"\xfd7zXZ\0x"), r"unpack it \(unxz\)"),
+    "R": (holding("a.rds", b"x"), "an R object; convert it"),
+    "Excel": (holding("a.xlsx", b"PK\3\4xx"), "an Excel table"),
+    "reads": (holding("a_R1.fastq.gz", b"x"), "sequencing reads; count them first"),
+    "MuData without RNA": (h5mu("a", "b"), r"several tables of cells \(mod/a, mod/b\)"),
+    "names of other genes": (
+        triple(("matrix.mtx", counts()), features__tsv=NAMES[1:], barcodes__tsv=BARCODES),
+        "16 features and 23 barcodes",
+    ),
+    "a pointer in place of a matrix": (
+        triple_of_pointers,
+        "matrix.mtx is a Git LFS pointer",
+    ),
+    "genes in rows": (holding("a.csv", table(BARCODES, SYMBOLS)), r"index_col=0\)\.T\.astype"),
+    "genes in rows, quoted": (
+        holding("a.b.tsv", table(BARCODES, SYMBOLS, "\t", '"')),
+        r"sep='\\t', index_col=0\)\.T\..*\('a\.h5ad'\)",
+    ),
+    "genes in rows, packed": (
+        holding("a.txt.gz", gzip.compress(table(["x", "y"], IDS).encode())),
+        r"genes in rows.*\.T",
+    ),
+    "genes in columns": (
+        holding("a.csv", table(SYMBOLS, BARCODES)),
+        "cells in rows and genes in c",
+    ),
+    "cells above": (holding("a.csv", table(BARCODES, ["p", "q"])), "genes in rows"),
+    "cells beside": (holding("a.csv", table(["p", "q"], BARCODES)), "cells in rows"),
+    "no names": (holding("a.csv", table(["p", "q"], ["r"])), "should genes be in rows, put .T"),
+}
+
+
+def loom(chunks: tuple[int, int] | None, genes: str, cells: str | None) -> Callable[[Path], Path]:
+    def write(folder: Path) -> Path:
+        with h5py.File(folder / "cells.loom", "w") as file:
+            file.create_dataset("matrix", data=counts().T.astype("f4"), chunks=chunks)
+            file.create_group("layers")["spliced"] = counts().T // 2
+            put(file, f"row_attrs/{genes}", texts(NAMES))
+            put(file, "row_attrs/Zlast", texts(IDS))
+            put(file, "row_attrs/n", np.arange(GENES))
+            put(file, "row_attrs/wide", np.zeros((GENES, 2)))
+            put(file, f"col_attrs/{cells}", texts(BARCODES))
+            put(file, "col_attrs/Clusters", np.arange(CELLS))
+        return folder / "cells.loom"
+
+    return write
+
+
+# kinds that Python reads and the page does not
+PYTHON_KINDS: dict[str, Callable[[Path], Path]] = {
+    "loom": loom((5, 4), "Gene", "CellID"),
+    "loom of scanpy": loom(None, "var_names", "obs_names"),
+}

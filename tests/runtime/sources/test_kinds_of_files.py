@@ -1,0 +1,98 @@
+"""Files as other programs write them: read to the same counts, or refused by name."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import h5py
+import pandas as pd
+import pytest
+from kinds_of_files import BARCODES, IDS, KINDS, PYTHON_KINDS, REFUSED, counts
+
+from cellport.runtime.errors import InputError
+from cellport.runtime.sources import open_source
+
+ALL_KINDS = KINDS | PYTHON_KINDS
+
+
+@pytest.mark.parametrize("kind", ALL_KINDS)
+def test_kinds_that_are_read(tmp_path, check_stream, kind):
+    source = check_stream(ALL_KINDS[kind](tmp_path), counts())
+    assert list(source.cell_names(0, 2)) == BARCODES[:2]
+    assert any("GENE3" in names for names in source.gene_columns.values())
+    source.close()
+
+
+@pytest.mark.parametrize("kind", REFUSED)
+def test_kinds_that_are_refused(tmp_path, kind):
+    write, message = REFUSED[kind]
+    path = write(tmp_path)
+    with pytest.raises(InputError, match=message) as refusal:
+        open_source(path)
+    assert str(refusal.value).startswith(str(path))
+    assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("address", "command"),
+    [
+        ("https://a.org/b/c.h5ad?x=1", "curl -LO https://a.org/b/c.h5ad?x=1"),
+        ("s3://bucket/c.h5ad", "aws s3 cp s3://bucket/c.h5ad ."),
+        ("GS://bucket/c.zarr", "gcloud storage cp gs://bucket/c.zarr ."),
+        ("ftp://a.org/c.h5", "curl -LO ftp://a.org/c.h5"),
+    ],
+)
+def test_addresses_are_not_read(address, command):
+    for query in (address, Path(address)):
+        with pytest.raises(InputError) as refusal:
+            open_source(query)
+        assert "is an address and not a file" in str(refusal.value)
+        assert f"Download it first ({command})" in str(refusal.value)
+
+
+def test_a_file_that_another_program_writes(tmp_path, make_anndata):
+    path = tmp_path / "query.h5ad"
+    make_anndata().write_h5ad(path)
+    hold = (
+        "import h5py, sys; f = h5py.File(sys.argv[1], 'r+'); print(1, flush=True); sys.stdin.read()"
+    )
+    other = subprocess.Popen(
+        [sys.executable, "-c", hold, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    try:
+        assert other.stdout.readline()
+        with pytest.raises(InputError, match="open in another program that writes to it"):
+            open_source(path)
+    finally:
+        other.communicate(b"\n")
+    open_source(path).close()
+
+
+def test_a_file_that_was_left_open(tmp_path, make_anndata):
+    path = tmp_path / "query.h5ad"
+    make_anndata().write_h5ad(path)
+    stop = (
+        "import h5py, os, sys; file = h5py.File(sys.argv[1], 'w', libver='latest'); "
+        "file['a'] = 1; file.flush(); os._exit(0)"
+    )
+    subprocess.run([sys.executable, "-c", stop, path], check=True)
+    with pytest.raises(InputError, match="marked as open for writing"):
+        open_source(path)
+    with h5py.File(tmp_path / "other.h5ad", "w"), pytest.raises(InputError):
+        open_source(tmp_path / "other.h5ad")
+
+
+@pytest.mark.parametrize("turned", [True, False])
+@pytest.mark.parametrize("separator", ["\t", ","])
+def test_the_advice_on_a_table_gives_a_file_that_is_read(
+    tmp_path, monkeypatch, check_stream, turned, separator
+):
+    monkeypatch.chdir(tmp_path)
+    frame = pd.DataFrame(counts(), BARCODES, IDS)
+    (frame.T if turned else frame).to_csv("table.csv.gz", sep=separator)
+    with pytest.raises(InputError) as refusal:
+        open_source("table.csv.gz")
+    exec(str(refusal.value).split("give that: ")[1])
+    check_stream("table.h5ad", counts()).close()

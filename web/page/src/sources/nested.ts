@@ -1,0 +1,39 @@
+/** AnnData inside something larger: the RNA modality of a MuData, the table of a SpatialData. */
+
+import type { Group } from "h5wasm";
+
+import decisions, { say } from "../decisions";
+import { InputError } from "../errors";
+import { isGroup } from "./hdf5_values";
+
+const { files } = decisions;
+
+/** The group that is an AnnData, its title, and a note where it is not the root. */
+export function findAnndata(root: Group, title: string): [Group, string, string[]] {
+  const keys = root.keys();
+  for (const [place, whole] of [
+    ["mod", "X"],
+    ["tables", "obs"],
+  ]) {
+    const above = keys.includes(place) && !keys.includes(whole) ? root.get(place) : null;
+    if (!isGroup(above)) continue;
+    const names = above.keys().filter((name) => {
+      const one = above.get(name);
+      return isGroup(one) && one.keys().includes("obs");
+    });
+    if (!names.length) continue;
+    const isRna = (name: string) => files.rna_modalities.includes(name.toLowerCase());
+    const rna = names.length > 1 ? names.filter(isRna) : names;
+    if (rna.length !== 1) {
+      const listed = names.map((name) => `${place}/${name}`).join(", ");
+      throw new InputError(say(files.several_inside, { title, names: listed }));
+    }
+    const inside = `${place}/${rna[0]}`;
+    const others = names.filter((name) => !rna.includes(name)).join(", ");
+    const note = others
+      ? say(files.inside_of_several, { title, inside, others })
+      : say(files.inside, { title, inside });
+    return [above.get(rna[0]) as Group, `${title}, ${inside}`, [note]];
+  }
+  return [root, title, []];
+}

@@ -1,0 +1,56 @@
+/** Naming what cannot be read, and what to do about it: archives, tables, stand-ins. */
+
+import decisions, { say } from "../decisions";
+import { InputError } from "../errors";
+import { tableRefusal } from "./tables";
+
+const { files } = decisions;
+const READABLE = "an .h5ad, a 10x .h5, or the three files of a 10x folder";
+// of a file, enough to tell what it is: the mark of a tar archive ends at 262
+const HEAD_BYTES = 1024;
+const CONVERT: Record<string, string> = files.convert;
+const ARCHIVES: Record<string, string> = files.archives;
+const ENDINGS: Record<string, string> = files.archive_endings;
+
+/** Refuse what was saved in place of a file: a pointer, a web page, a server's error. */
+export async function refuseStandIn(file: File): Promise<void> {
+  const head = (await headOf(file)).replace(/^\xef\xbb\xbf/, "");
+  const row = files.stand_ins.find(({ begins }) => new RegExp(`^(?:${begins})`, "is").test(head));
+  if (row) throw new InputError(say(row.said, { file: file.name }));
+}
+
+/** What to say of a file that is not HDF5. */
+export async function notReadable(file: File): Promise<string> {
+  await refuseStandIn(file);
+  const { name } = file;
+  const bare = name.toLowerCase().replace(/\.gz$/, "");
+  const ending = /.\.([^.]*)$/.exec(bare)?.[1] ?? "";
+  if (Object.hasOwn(CONVERT, ending)) {
+    return say(files.to_convert, { file: name, what: CONVERT[ending] });
+  }
+  if (/(features|genes|barcodes)\.tsv$/.test(bare)) {
+    return `${name} is one of three files; choose matrix.mtx.gz, features.tsv.gz and barcodes.tsv.gz together.`;
+  }
+  const archive = Object.hasOwn(ENDINGS, ending) ? ENDINGS[ending] : await archiveOf(file);
+  if (files.table_endings.includes(ending) && (!archive || archive === "gzip")) {
+    return tableRefusal(file);
+  }
+  if (archive) return say(files.to_unpack, { file: name, what: ARCHIVES[archive] });
+  if (["h5ad", "h5", "hdf5", "h5mu"].includes(ending)) return say(files.not_hdf5, { file: name });
+  return say(files.no_kind, { file: name, readable: READABLE });
+}
+
+/** The kind of archive that a file begins as. */
+async function archiveOf(file: File): Promise<string | undefined> {
+  const head = await headOf(file);
+  const found = files.archive_beginnings.find(({ at, begins }) => {
+    const wanted = begins.replace(/../g, (hex) => String.fromCharCode(parseInt(hex, 16)));
+    return head.startsWith(wanted, at);
+  });
+  return found?.kind;
+}
+
+async function headOf(file: File): Promise<string> {
+  const bytes = new Uint8Array(await file.slice(0, HEAD_BYTES).arrayBuffer());
+  return String.fromCharCode(...bytes);
+}

@@ -1,0 +1,78 @@
+/** Matrices of text and the names beside them, as the programs that count reads call them. */
+
+import decisions from "../decisions";
+import { InputError } from "../errors";
+
+const { layouts } = decisions.files;
+
+export interface Triple {
+  matrix: File;
+  features: File;
+  /** Symbols of the genes, where they lie apart from their ids. */
+  names: File | null;
+  barcodes: File;
+  /** Cells by genes, as this program writes. */
+  cellsFirst: boolean;
+}
+
+/** The parts of a matrix among the files brought. */
+export function findTriple(files: readonly File[]): Triple {
+  for (const layout of layouts) {
+    const pattern = new RegExp(`^(?:${layout.matrix})(?:\\.gz)?$`);
+    for (const matrix of files) {
+      const found = pattern.exec(matrix.name);
+      if (!found) continue;
+      const first = (names: readonly string[]) => firstOf(files, names, found[1] ?? "");
+      const [features, barcodes] = [first(layout.features), first(layout.barcodes)];
+      if (!features || !barcodes || matrices(files) > 1) continue;
+      const names = first(layout.names);
+      return { matrix, features, names, barcodes, cellsFirst: layout.cells_first };
+    }
+  }
+  return byEnding(files);
+}
+
+/** Whether a file is a part of any program's matrix, by its name. */
+export function isPart(name: string): boolean {
+  return layouts.some((layout) => {
+    const bare = name.replace(/\.gz$/, "");
+    const others = [...layout.features, ...layout.names, ...layout.barcodes];
+    return new RegExp(`^(?:${layout.matrix})$`).test(bare) || others.some((one) => bare.endsWith(one));
+  });
+}
+
+function firstOf(files: readonly File[], names: readonly string[], prefix: string): File | null {
+  for (const name of names) {
+    for (const packed of ["", ".gz"]) {
+      const file = files.find((one) => one.name === `${prefix}${name}${packed}`);
+      if (file) return file;
+    }
+  }
+  return null;
+}
+
+function matrices(files: readonly File[]): number {
+  const names = files.map(({ name }) => name.replace(/\.gz$/, ""));
+  return new Set(names.filter((name) => name.endsWith(".mtx"))).size;
+}
+
+/** Matrix, features and barcodes of 10x, whatever stands before or behind their names. */
+function byEnding(files: readonly File[]): Triple {
+  const find = (pattern: RegExp, wanted: string): File => {
+    const found = files.filter((file) => pattern.test(file.name));
+    if (found.length === 1) return found[0];
+    throw new InputError(
+      found.length
+        ? `There are several files like ${wanted}; choose those of one sample.`
+        : "A 10x matrix consists of three files; choose matrix.mtx.gz, features.tsv.gz and " +
+          `barcodes.tsv.gz together. ${wanted} is missing.`,
+    );
+  };
+  return {
+    matrix: find(/\.mtx(\.gz)?$/i, "matrix.mtx.gz"),
+    features: find(/(features|genes)\.tsv(\.gz)?$/i, "features.tsv.gz"),
+    names: null,
+    barcodes: find(/barcodes\.tsv(\.gz)?$/i, "barcodes.tsv.gz"),
+    cellsFirst: false,
+  };
+}
