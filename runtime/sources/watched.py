@@ -29,6 +29,8 @@ _LENGTH_CODES = {2: "H", 4: "I", 8: "Q"}
 _HEADER, _ALIGNED = 16, 8
 # a local heap's last free block names this as the next
 _NO_BLOCK = 1
+# an offset behind the end of any file
+_BEYOND = 1 << 62
 
 _numbers = itertools.count()
 _files: WeakValueDictionary[str, WatchedFile] = WeakValueDictionary()
@@ -109,7 +111,8 @@ class WatchedFile(io.RawIOBase):
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         """Go to an offset."""
-        return self._file.seek(offset, whence)
+        # a damaged file may state any 64 bits as an offset
+        return self._file.seek(min(offset, _BEYOND), whence)
 
     def tell(self) -> int:
         """Offset of the next byte."""
