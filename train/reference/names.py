@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from cellport.runtime.base.joined import joinable
 from cellport.runtime.decisions import text as decided
 
 JOINED_BY = decided("values.joined_by")
@@ -52,11 +53,6 @@ def tidied_batches(text: NDArray[np.object_], column: str) -> tuple[NDArray[np.o
     return names, notes
 
 
-def joinable(text: NDArray[np.object_]) -> NDArray[np.object_]:
-    """Return names, object [n] of str, with a comma for what joins names in results."""
-    return np.asarray([name.replace(JOINED_BY, ",") for name in text], object)
-
-
 def _told(names: NDArray[np.object_], words: frozenset[str]) -> set[str]:
     return {name for name in set(names) if name and name.lower() in words}
 
@@ -64,7 +60,7 @@ def _told(names: NDArray[np.object_], words: frozenset[str]) -> set[str]:
 def _spelled(
     text: NDArray[np.object_], kind: str, column: str
 ) -> tuple[NDArray[np.object_], list[str]]:
-    new = {old: " ".join(old.split()).replace(JOINED_BY, ",") for old in sorted(set(text))}
+    new = {old: joinable(" ".join(old.split())) for old in sorted(set(text))}
     notes = []
     spaced = [old for old in new if old != " ".join(old.split()) and new[old]]
     if spaced:

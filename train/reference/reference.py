@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from cellport.runtime.errors import InputError
 from cellport.runtime.sources import open_source
 from cellport.train.reference.chunks import SourceCounts
-from cellport.train.reference.names import joinable, tidied_batches, tidied_labels
+from cellport.train.reference.names import tidied_batches, tidied_labels
 from cellport.train.reference.shared_genes import share_genes
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ def read_reference(
     return Reference(
         SourceCounts(tuple(several), layer, shared.columns, (n_cells, shared.n_genes)),
         shared.gene_columns,
-        joinable(np.concatenate(_unlike([part.names for part in parts]))),
+        np.concatenate(_unlike([part.names for part in parts])),
         label_names,
         label,
         batch_names,
