@@ -11,6 +11,7 @@ import numpy as np
 
 from cellport.runtime.errors import InputError
 from cellport.runtime.sources.filters import UNDO, undo_filters
+from cellport.runtime.sources.watched import descriptor
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -77,8 +78,8 @@ def locate(dataset: Any) -> Chunks | None:
 
 
 def _plain_file(file: h5py.File) -> bool:
-    how = (file.driver, file.mode, file.userblock_size)
-    return hasattr(os, "pread") and how == ("sec2", "r", 0)
+    known = file.driver == "sec2" or descriptor(file) is not None
+    return hasattr(os, "pread") and known and (file.mode, file.userblock_size) == ("r", 0)
 
 
 def _pieces(dataset: h5py.Dataset) -> Chunks | None:

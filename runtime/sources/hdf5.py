@@ -14,6 +14,7 @@ from cellport.runtime.sources.anndata_layout import open_layout
 from cellport.runtime.sources.loom import is_loom, open_loom
 from cellport.runtime.sources.tenx_h5 import open_tenx_h5
 from cellport.runtime.sources.trouble import readable
+from cellport.runtime.sources.watched import open_watched
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 def open_hdf5(path: Path, threads: int) -> Container:
     """Open a file that begins as HDF5 does, by what it holds and not by its name."""
     try:
-        file = h5py.File(path, "r")
+        file = open_watched(path)
     except OSError as error:
         raise InputError(_unopened(path, error)) from error
     try:
@@ -83,7 +84,7 @@ def _tenx_groups(file: h5py.File) -> list[str]:
 
 def _check_inside(name: str, dataset: Any, where: str) -> None:
     if dataset.file.filename != name:
-        raise InputError(f"{where} lies in another file, to which this one links; join them.")
+        raise InputError(say("files.linked", where=where))
     check_dataset(dataset, where)
 
 

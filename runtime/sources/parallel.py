@@ -16,6 +16,7 @@ import numpy as np
 
 from cellport.runtime.sources.chunks import Chunks, locate
 from cellport.runtime.sources.csr_checks import as_counts, as_positions
+from cellport.runtime.sources.watched import descriptor
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -123,7 +124,8 @@ def open_parallel(
     if located[0] is None or located[1] is None:
         return None
     # A handle of its own stays good when the source is closed while blocks are on their way.
-    file = os.dup(indices.file.id.get_vfd_handle())
+    watched = descriptor(indices.file)
+    file = os.dup(indices.file.id.get_vfd_handle() if watched is None else watched)
 
     def fetch(offset: int, size: int) -> bytes:
         return os.pread(file, size, offset)

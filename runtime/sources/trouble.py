@@ -26,6 +26,9 @@ UNREADABLE = (
     zlib.error,
 )
 
+# what HDF5 says of an open file when a link leads to another one (see `watched`)
+_LED_AWAY = "file signature not found"
+
 
 @contextmanager
 def readable(where: str) -> Iterator[None]:
@@ -44,7 +47,8 @@ def readable(where: str) -> Iterator[None]:
         raise
     except UNREADABLE as error:
         reason = first_line(error)
-        raise InputError(say("files.unreadable", where=where, reason=reason)) from error
+        sentence = "files.linked" if _LED_AWAY in reason else "files.unreadable"
+        raise InputError(say(sentence, where=where, reason=reason)) from error
 
 
 def damaged(where: str, what: str) -> InputError:

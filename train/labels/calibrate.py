@@ -30,6 +30,9 @@ class LabelConfig:
     set_level: float = 0.9
     # a label with fewer held-out cells takes its set threshold from all labels together
     own_threshold: int = 50
+    # set threshold, at most, where fewer than nine cells are held out: a label with less than one
+    # chance in twenty is in no set, and a set stays one that says something
+    usual_set_prob: float = 0.05
     # share of the calls that are to be right, and the bounds of the threshold that makes them so
     call_level: float = 0.9
     call_bounds: tuple[float, float] = (0.5, 0.8)
@@ -135,11 +138,11 @@ def set_thresholds(
     bounded error levels"; Vovk 2012, "Conditional validity of inductive conformal predictors"
     (a threshold a label).
     """
-    own, level = prob[np.arange(len(label)), label], config.set_level
-    pooled = _lowest(own, level)
+    own = prob[np.arange(len(label)), label]
+    pooled = _lowest(own, config)
     of_label = [own[label == code] for code in range(prob.shape[1])]
     return tuple(
-        _lowest(some, level) if len(some) >= config.own_threshold else pooled for some in of_label
+        _lowest(some, config) if len(some) >= config.own_threshold else pooled for some in of_label
     )
 
 
@@ -155,10 +158,15 @@ def reached_level(
     return max(config.set_level, math.floor(100 * right) / 100)
 
 
-def _lowest(own: NDArray[np.floating], level: float) -> float:
-    """Value that all but ``1 - level`` of the values reach, counted as for one value more."""
-    rank = int(np.floor((len(own) + 1) * (1 - level)))
-    return float(np.sort(own)[rank - 1]) if rank else 0.0
+def _lowest(own: NDArray[np.floating], config: LabelConfig) -> float:
+    """Value that all but ``1 - set_level`` of the values reach, counted as for one value more.
+
+    Of values too few for that, none would do: it is what is usual, or the lowest of them.
+    """
+    rank = int(np.floor((len(own) + 1) * (1 - config.set_level)))
+    if rank:
+        return float(np.sort(own)[rank - 1])
+    return float(min([config.usual_set_prob, *own]))
 
 
 def call_threshold(

@@ -38,6 +38,12 @@ class LeftOutConfig:
     most_judged: int = 5_000
     # a type of fewer cells is all but unseen itself, and the atlas may have more of it
     familiar: int = 20
+    # fewer judged cells say too little: a share of 0.9 of so many has a standard error of
+    # sqrt(0.9 * 0.1 / 50) = 0.04
+    fewest_judged: int = 50
+    # least share of the cells to train on: of fewer, a run says nothing of the atlas's own model.
+    # The largest of three batches may still be left out where it has four cells of five
+    least_trained: float = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +87,7 @@ def answers_for_left_out_batches(
     """Train once without each group of batches and answer for the cells left out.
 
     `checkpoint` is that of the atlas: each run keeps its own beside it. There are no answers where
-    there are fewer than two batches, or no labels.
+    there are no labels, fewer than two batches, or none that is large enough to judge.
     """
     fold_of = batch_folds(cells.batch, how.folds)
     folds = int(fold_of.max()) + 1
@@ -121,14 +127,16 @@ class _Fold:
 def _split(
     cells: TrainingCells, left_out: NDArray[np.bool_], rng: np.random.Generator, how: LeftOutConfig
 ) -> _Fold | None:
-    """Split the cells for a model that does not see those left out; None where too few remain."""
+    """Split the cells for a model that does not see those left out; None where either are few."""
     inside = np.flatnonzero(~left_out)
     spared = np.intersect1d(inside, cells.held_out)
     trained = at_random(np.setdiff1d(inside, spared), how.most_trained, rng)
     known = np.unique(cells.label[trained])
     answerable = left_out & (cells.label >= 0) & np.isin(cells.label, known)
     judged = at_random(np.flatnonzero(answerable), how.most_judged, rng)
-    if len(trained) < _FEWEST_CELLS or len(known[known >= 0]) < 2 or not len(judged):
+    if len(trained) < _FEWEST_CELLS or len(known[known >= 0]) < 2:
+        return None
+    if len(judged) < how.fewest_judged or len(inside) < how.least_trained * len(left_out):
         return None
     return _Fold(trained, spared, judged)
 

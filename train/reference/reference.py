@@ -15,13 +15,8 @@ from numpy.typing import NDArray
 from cellport.runtime.errors import InputError
 from cellport.runtime.sources import open_source
 from cellport.train.reference.chunks import SourceCounts
+from cellport.train.reference.names import tidied_batches, tidied_labels
 from cellport.train.reference.shared_genes import share_genes
-
-# obs values that mean "nobody labelled this cell"
-UNLABELLED = frozenset(
-    {"", "nan", "na", "n/a", "none", "unknown", "unlabelled", "unlabeled", "unassigned"}
-)
-
 
 @dataclass(frozen=True, slots=True)
 class Reference:
@@ -71,15 +66,21 @@ def read_reference(
     """
     several = source if isinstance(source, list) else [source]
     parts = [_read_part(one, labels, batch, layer, annotations) for one in several]
-    label_names, label = _codes(np.concatenate([part.label for part in parts]), True)
+    label_text, label_notes = tidied_labels(
+        np.concatenate([part.label for part in parts]), labels or ""
+    )
+    label_names, label = _codes(label_text)
     batch_of = [part.batch for part in parts]
     if not batch and len(parts) > 1:
         named = zip(parts, _different([part.title for part in parts]), strict=True)
         batch_of = [np.full(part.n_cells, name, object) for part, name in named]
-    batch_names, batch_code = _codes(np.concatenate(batch_of), False)
+    batch_text, batch_notes = tidied_batches(np.concatenate(batch_of), batch or "")
+    batch_names, batch_code = _codes(batch_text)
     if labels and len(label_names) < 2:
         raise InputError(_too_few_labels(parts[0].description, labels, label_names))
     shared = share_genes([(part.description, part.genes) for part in parts])
+    notes = [note for part in parts for note in part.notes]
+    notes += [*shared.notes, *label_notes, *batch_notes]
     n_cells = len(label)
     return Reference(
         SourceCounts(tuple(several), layer, shared.columns, (n_cells, shared.n_genes)),
@@ -90,7 +91,7 @@ def read_reference(
         batch_names,
         batch_code,
         _described([part.description for part in parts]),
-        tuple(dict.fromkeys([*(note for part in parts for note in part.notes), *shared.notes])),
+        tuple(dict.fromkeys(notes)),
         {
             column: np.concatenate([part.annotations[column] for part in parts])
             for column in annotations
@@ -168,11 +169,8 @@ def _texts(values: NDArray[np.object_]) -> NDArray[np.object_]:
     return np.asarray([str(v) for v in values], dtype=object)
 
 
-def _codes(
-    text: NDArray[np.object_], missing_allowed: bool
-) -> tuple[tuple[str, ...], NDArray[np.int64]]:
-    values = sorted(set(text))
-    if missing_allowed:
-        values = [value for value in values if value.strip().lower() not in UNLABELLED]
+def _codes(text: NDArray[np.object_]) -> tuple[tuple[str, ...], NDArray[np.int64]]:
+    """Names other than '', in order, and the position of each cell's among them, else -1."""
+    values = sorted(set(text) - {""})
     position = {value: i for i, value in enumerate(values)}
     return tuple(values), np.asarray([position.get(t, -1) for t in text], np.int64)

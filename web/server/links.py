@@ -7,6 +7,7 @@ from typing import Any
 import h5py
 
 from cellport.runtime.errors import InputError
+from cellport.runtime.sources.watched import open_watched
 
 _MOST_LINKS = 100_000
 
@@ -22,7 +23,7 @@ def refuse_links(path: str) -> None:
         A link, or the values of a dataset, lie in another file; or there is no end to them.
     """
     try:
-        file = h5py.File(path, "r")
+        file = open_watched(path)
     except OSError:
         return
     with file:

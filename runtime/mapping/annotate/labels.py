@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cellport.runtime.atlas.label_tree import build_tree, call_deepest
+from cellport.runtime.base.joined import joinable
 from cellport.runtime.columns import (
     CALL,
     JOINED_BY,
@@ -31,7 +32,7 @@ def prepare(setting: Setting) -> Annotator | None:
     if not manifest.labels:
         return None
     tree = build_tree(manifest.labels, manifest.parents)
-    names: NDArray[np.object_] = np.asarray(manifest.labels, object)
+    names: NDArray[np.object_] = np.asarray([joinable(label) for label in manifest.labels], object)
     least = np.asarray(manifest.head.set_prob, np.float32)
 
     def annotate(cells: EncodedCells) -> dict[str, NDArray[Any]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from cellport.runtime.atlas.arrays import EXACT_BELOW
 from cellport.runtime.atlas.file import AtlasFile
+from cellport.runtime.base.joined import joinable
 from cellport.runtime.columns import (
     JOINED_BY,
     NEIGHBOR_DISTANCE,
@@ -78,6 +79,10 @@ def _joined(names: NDArray[np.object_]) -> NDArray[np.object_]:
     return np.array([JOINED_BY.join(row) for row in names], dtype=object)
 
 
+def _joinable(names: Sequence[str]) -> NDArray[np.object_]:
+    return np.array([joinable(name) for name in names], dtype=object)
+
+
 def open_index(atlas: AtlasFile) -> NeighborIndex:
     """Prepare to find nearest reference cells.
 
@@ -90,8 +95,8 @@ def open_index(atlas: AtlasFile) -> NeighborIndex:
         The reference is large and faiss is not installed.
     """
     latent = atlas.array("reference_latent")
-    names = np.append(reference_names(atlas), "")
-    known = np.asarray((*atlas.manifest.labels, ""), dtype=object)
+    names = _joinable([*reference_names(atlas), ""])
+    known = _joinable([*atlas.manifest.labels, ""])
     labels = np.append(known[atlas.array("reference_label")], "")
     if len(latent) < EXACT_BELOW or not atlas.has_array("neighbor_centroids"):
         return NeighborIndex(names, labels, _exact(latent))

@@ -133,8 +133,13 @@ def test_sets_promise_what_the_best_label_reaches_by_itself() -> None:
     assert reached_level(prob, label) == 0.9
 
 
-def test_too_few_cells_for_the_level_let_every_label_in() -> None:
-    assert set_thresholds(np.full((5, 2), 0.5), np.zeros(5, np.int64)) == (0.0, 0.0)
+@pytest.mark.parametrize("cells", range(9))
+def test_too_few_cells_for_the_level_leave_sets_that_say_something(cells: int) -> None:
+    label = np.zeros(cells, np.int64)
+    assert set_thresholds(np.full((cells, 2), 0.5), label) == (0.05, 0.05)
+    unsure = np.full((cells, 2), 0.5)
+    unsure[:1] = 0.01
+    assert max(set_thresholds(unsure, label)) == (0.01 if cells else 0.05)
 
 
 @pytest.mark.parametrize("level", [0.75, 0.82])

@@ -14,6 +14,10 @@ const { columns, values } = decisions;
 export function labelling({ labels, parents, head, thresholds }: Manifest): Annotator {
   const tree = buildTree(labels, parents);
   const least = Float32Array.from(head.set_prob);
+  // two labels in one text can be told apart
+  const names = labels.map((label) =>
+    label.replaceAll(values.joined_by, values.joined_by_instead.value),
+  );
   // label sets met so far; blocks name them by position
   const sets = new Map<string, number>([["", 0]]);
 
@@ -23,7 +27,7 @@ export function labelling({ labels, parents, head, thresholds }: Manifest): Anno
       if (value >= least[label] || label === best) inside.push(label);
     });
     inside.sort((a, b) => prob[b] - prob[a]);
-    const text = inside.map((label) => labels[label]).join(values.joined_by);
+    const text = inside.map((label) => names[label]).join(values.joined_by);
     if (!sets.has(text)) sets.set(text, sets.size);
     return sets.get(text)!;
   }

@@ -1,0 +1,98 @@
+"""Names that people gave labels and batches: alike where only spaces differ, and fit to be joined."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cellport.runtime.base.joined import joinable
+from cellport.runtime.decisions import text as decided
+
+JOINED_BY = decided("values.joined_by")
+# obs values that mean "nobody labelled this cell"
+UNLABELLED = frozenset(
+    {"", "nan", "na", "n/a", "none", "unknown", "unlabelled", "unlabeled", "unassigned"}
+)
+# obs values that mean "nobody said which batch"; one may well be called unknown
+NO_BATCH = frozenset({"", "nan", "na", "n/a", "none"})
+# name of the batch that cells without one make
+UNNAMED = "no batch"
+# names of one kind that a note holds
+_MOST_NAMED = 5
+
+
+def tidied_labels(text: NDArray[np.object_], column: str) -> tuple[NDArray[np.object_], list[str]]:
+    """Give each label, object [cells] of str, one spelling; '' where nobody labelled a cell.
+
+    Spaces around and within are made one, and ``;``, which joins labels in results, a comma.
+    What was changed, and what differs by letter case only, is said in notes.
+    """
+    names, notes = _spelled(text, "labels", column)
+    missing = _told(names, UNLABELLED)
+    if missing:
+        words = _listed(sorted(missing))
+        cells = int(np.isin(names, list(missing)).sum())
+        notes.append(f"{cells:,} cells count as unlabelled: {words} in '{column}'.")
+    names[np.isin(names, [*missing, ""])] = ""
+    return names, notes
+
+
+def tidied_batches(text: NDArray[np.object_], column: str) -> tuple[NDArray[np.object_], list[str]]:
+    """Give each batch, object [cells] of str, one spelling; cells without one make one."""
+    names, notes = _spelled(text, "batches", column)
+    missing = np.isin(names, [*_told(names, NO_BATCH), ""])
+    if missing.any():
+        names[missing] = UNNAMED
+        notes.append(
+            f"{int(missing.sum()):,} cells have no batch in '{column}'; they are taken for a batch "
+            f"of their own, '{UNNAMED}'."
+        )
+    return names, notes
+
+
+def _told(names: NDArray[np.object_], words: frozenset[str]) -> set[str]:
+    return {name for name in set(names) if name and name.lower() in words}
+
+
+def _spelled(
+    text: NDArray[np.object_], kind: str, column: str
+) -> tuple[NDArray[np.object_], list[str]]:
+    new = {old: joinable(" ".join(old.split())) for old in sorted(set(text))}
+    notes = []
+    spaced = [old for old in new if old != " ".join(old.split()) and new[old]]
+    if spaced:
+        notes.append(
+            f"Spaces in {kind} of '{column}' were tidied, and those that differ by nothing else "
+            f"joined: {_listed(spaced)}."
+        )
+    parted = [old for old in new if JOINED_BY in old]
+    if parted:
+        notes.append(
+            f"'{JOINED_BY}' joins names in results and became ',' in {kind} of '{column}': "
+            f"{_listed(parted)}."
+        )
+    notes += _differing_by_case(set(new.values()), kind, column)
+    return np.asarray([new[one] for one in text], object), notes
+
+
+def _differing_by_case(names: set[str], kind: str, column: str) -> list[str]:
+    alike: defaultdict[str, list[str]] = defaultdict(list)
+    for name in sorted(names):
+        if name.lower() not in UNLABELLED:
+            alike[name.casefold()].append(name)
+    several = [" and ".join(map(repr, group)) for group in alike.values() if len(group) > 1]
+    if not several:
+        return []
+    return [
+        f"Some {kind} of '{column}' differ by letter case only and are kept apart: "
+        f"{'; '.join(several[:_MOST_NAMED])}. Spell them alike if they are the same."
+    ]
+
+
+def _listed(names: Sequence[str]) -> str:
+    shown = ", ".join(map(repr, names[:_MOST_NAMED]))
+    more = len(names) - _MOST_NAMED
+    return shown if more <= 0 else f"{shown} and {more} more"
