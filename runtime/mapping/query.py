@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cellport.runtime.atlas.manifest import Manifest
+from cellport.runtime.errors import InputError
 from cellport.runtime.genes.match import GeneMatch, match_genes
+from cellport.runtime.genes.panel import Panel
 from cellport.runtime.mapping.options import MapOptions
 from cellport.runtime.sources import CountSource, open_source
 
@@ -52,7 +56,11 @@ def open_query(query: Any, manifest: Manifest, how: MapOptions) -> Query:
         The query does not hold raw counts of enough panel genes.
     """
     source = open_source(
-        query, layer=how.layer, threads=how.threads, allow_fractional=how.allow_fractional
+        query,
+        layer=how.layer,
+        threads=how.threads,
+        allow_fractional=how.allow_fractional,
+        covered=partial(_covered, panel=manifest.panel),
     )
     try:
         genes = match_genes(
@@ -68,3 +76,12 @@ def open_query(query: Any, manifest: Manifest, how: MapOptions) -> Query:
         source.close()
         raise
     return Query(source, genes)
+
+
+def _covered(gene_columns: Mapping[str, NDArray[np.object_]], panel: Panel) -> int:
+    """Return how many panel genes a matrix holds; 0 where they are too few to map by."""
+    try:
+        found = match_genes(gene_columns, panel, organism=None, any_organism=True)
+    except InputError:
+        return 0
+    return int(found.measured.sum())

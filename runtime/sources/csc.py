@@ -17,7 +17,7 @@ import numpy as np
 from cellport.runtime.sources.block import CountBlock
 from cellport.runtime.sources.compressed import CompressedMatrix
 from cellport.runtime.sources.csr_checks import as_counts, as_positions, split
-from cellport.runtime.sources.source import MatrixSample
+from cellport.runtime.sources.source import MatrixSample, sample_windows
 from cellport.runtime.sources.trouble import readable
 
 if TYPE_CHECKING:
@@ -29,6 +29,8 @@ SUPER_NONZEROS = 10_000_000
 PIECE = 1_000_000
 SAMPLE_PIECES = 8
 SAMPLE_VALUES = 4_000
+# a matrix of so many values is turned round in a tenth of a second to look at whole cells
+SAMPLE_WHOLE = 2_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +95,15 @@ class CscMatrix(CompressedMatrix):
         return CountBlock(low, indptr, turned.indices.astype(np.int32, copy=False), turned.data)
 
     def sample(self) -> MatrixSample:
-        """Read a few runs of values from all over the matrix."""
+        """Read all values of a small matrix, a few runs from all over a large one."""
+        if 0 < self.n_stored <= SAMPLE_WHOLE:
+            pointers = self.pointers(0, self.n_genes, self.n_stored)
+            block = self._turn(pointers, 0, self.n_cells, self.n_stored)
+            return MatrixSample.of_cells(
+                (start, ends - ends[0], block.data[ends[0] : ends[-1]])
+                for start, stop in sample_windows(self.n_cells)
+                for ends in [block.indptr[start : stop + 1]]
+            )
         last = max(0, self.n_stored - SAMPLE_VALUES)
         starts = sorted({last * step // (SAMPLE_PIECES - 1) for step in range(SAMPLE_PIECES)})
         with readable(self.where):

@@ -6,37 +6,36 @@ error, so that nothing but counts gets through.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
-
-import numpy as np
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from cellport.kernels.check import check_values
 from cellport.runtime.base.hints import hint
-from cellport.runtime.decisions import number, say, texts, words
+from cellport.runtime.decisions import say, texts, words
 from cellport.runtime.errors import InputError, MissingDependencyError
+from cellport.runtime.sources.content import Content, classify, nearest_counts
+from cellport.runtime.sources.source import Candidate, Text
 from cellport.runtime.sources.trouble import cells
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from numpy.typing import NDArray
+    from collections.abc import Iterable, Sequence
 
     from cellport.runtime.sources.block import CountBlock
-    from cellport.runtime.sources.source import Candidate, Candidates, MatrixSample
-
-Content = Literal[
-    "counts", "empty", "fractional", "normalised", "log-normalised", "scaled", "nan", "infinite"
-]
+    from cellport.runtime.sources.source import Candidates
 
 _IN_WORDS, _FAULTS = words("gate.in_words"), words("gate.faults")
 _LIKELY_LAYERS, _PARTIAL_LAYERS = texts("gate.likely_layers"), texts("gate.partial_layers")
-_LARGEST_LOGARITHM = number("gate.largest_logarithm")
-_MOSTLY_WHOLE, _HARDLY_WHOLE = number("gate.mostly_whole"), number("gate.hardly_whole")
-_FEWEST_TOTALS, _SAME_TOTAL = number("gate.fewest_totals"), number("gate.same_total")
-_LARGER, _NEAR = number("gate.larger_multiple"), number("gate.near_multiple")
-_MULTIPLES = number("gate.multiples")
+# sentences on matrices that are used although they may be something else
+_USED = {
+    "nearly": "gate.rounded_off",
+    "alike": "gate.alike_used",
+    "fractional": "gate.fractions_allowed",
+}
+
+# tells how many of the atlas's genes are among those of a matrix
+Covered = Callable[[Mapping[str, Text]], int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,92 +47,88 @@ class Choice:
     notes: tuple[str, ...]
 
 
-def classify(sample: MatrixSample) -> Content:
-    """Say what the values of a matrix are, from a few of them, best of whole cells.
-
-    ``counts`` for whole numbers of any type. ``normalised`` and ``log-normalised`` when the
-    cells have one total, when every cell's values are multiples of its smallest, or when
-    values are small and hardly ever whole; ``fractional`` for what is left, such as
-    expected counts of RSEM or counts corrected for ambient RNA.
-    """
-    values = sample.values
-    faults = check_values(values)
-    if faults.nan:
-        return "nan"
-    if faults.infinite:
-        return "infinite"
-    if faults.negative:
-        return "scaled"
-    stored = values != 0
-    if not stored.any():
-        return "empty"
-    if not faults.fractional:
-        return "counts"
-    values = values[stored]
-    small = bool(values.max() < _LARGEST_LOGARITHM)
-    whole = np.count_nonzero(values == np.floor(values)) / len(values)
-    if whole > _MOSTLY_WHOLE:
-        return "fractional"
-    if sample.cells is not None:
-        owners = np.unique(sample.cells[stored], return_inverse=True)[1]
-        if small and _rescaled(np.expm1(values.astype(np.float64)), owners):
-            return "log-normalised"
-        if _rescaled(values.astype(np.float64), owners):
-            return "normalised"
-    return "log-normalised" if small and whole < _HARDLY_WHOLE else "fractional"
-
-
-def _rescaled(values: NDArray[np.float64], owners: NDArray[np.intp]) -> bool:
-    """Tell whether every cell's values are counts times a factor of that cell."""
-    totals = np.bincount(owners, weights=values)
-    if len(totals) >= _FEWEST_TOTALS and totals.std() < _SAME_TOTAL * totals.mean():
-        return True
-    smallest = np.full(len(totals), np.inf)
-    np.minimum.at(smallest, owners, values)
-    multiples = values / smallest[owners]
-    larger = multiples > _LARGER
-    near = np.abs(multiples - np.round(multiples)) < _NEAR
-    return bool(larger.any() and near[larger].mean() > _MULTIPLES)
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    key: str
+    candidate: Candidate
+    content: Content
 
 
 def choose_counts(
-    title: str, candidates: Candidates, layer: str | None, allow_fractional: bool
+    title: str,
+    candidates: Candidates,
+    layer: str | None,
+    allow_fractional: bool,
+    covered: Covered | None = None,
 ) -> Choice:
     """Find the matrix that holds raw counts, or such with fractions where these are allowed.
 
     A layer that is named is the only one inspected. Otherwise ``X``, the layers ``counts``,
     ``raw_counts`` and ``count``, all other layers except those of splicing, and ``raw`` are
-    inspected in this order until one holds counts. Where none does, an InputError says what each
-    holds.
+    inspected in this order. What is counts for sure goes before what may be; ``raw`` goes before
+    another matrix when, by `covered`, it holds more of the atlas's genes; else the first is used.
+    Where none holds counts, an InputError says what each holds.
     """
-    accepted = ("counts", "fractional") if allow_fractional else ("counts",)
+    accepted = _accepted(allow_fractional)
     if layer is not None:
-        return _named(title, candidates, layer, (*accepted, "empty"))
-    seen: dict[str, str] = {}
-    empty: tuple[str, Candidate] | None = None
+        return _named(title, candidates, layer, accepted)
+    seen, unread = _look_at(candidates, covered is not None)
+    taken = [one for content in accepted for one in seen if one.content == content]
+    if not taken:
+        places = _listed([*map(_holds, seen), *unread])
+        fault = say("gate.no_counts", title=title, places=places)
+        raise InputError(fault + _advice(candidates, [one.content for one in seen]))
+    best = taken[0]
+    rivals = [one for one in taken if one.content == best.content]
+    notes: list[str] = []
+    if covered is not None and len(rivals) > 1 and rivals[-1].key == "raw":
+        best, notes = _of_more_genes(best, rivals[-1], covered)
+    others = [_holds(one) for one in seen[: seen.index(best)] if one.content != best.content]
+    if others or (unread and best.key == "raw"):
+        places = _listed([*others, *unread])
+        notes.insert(0, say("gate.counts_found", places=places, place=best.candidate.name))
+    return Choice(best.key, best.candidate, (*notes, *_doubts(best)))
+
+
+def _accepted(allow_fractional: bool) -> tuple[Content, ...]:
+    """Return what is taken for counts, the surest first."""
+    sure: tuple[Content, ...] = ("counts", "nearly", "alike")
+    return (*sure, "fractional", "empty") if allow_fractional else (*sure, "empty")
+
+
+def _look_at(candidates: Candidates, compare: bool) -> tuple[list[_Seen], list[str]]:
+    """Return what the candidates hold, until counts are found, and why some cannot be read.
+
+    All but ``raw`` are of the same genes; it alone is looked at after others, to `compare` them.
+    """
+    seen: list[_Seen] = []
+    unread: list[str] = []
     for key in _order(candidates):
+        found = any(one.content == "counts" for one in seen)
+        if found and (key != "raw" or not compare):
+            continue
         try:
-            candidate, content = _inspected(candidates, key)
+            seen.append(_inspected(candidates, key))
         except (InputError, MissingDependencyError) as error:
             if key == "X" or len(candidates) == 1:
                 raise
-            seen[key] = say("gate.unread", reason=error)
-            continue
-        if content in accepted:
-            return Choice(key, candidate, _notes(seen, candidate, content))
-        if content == "empty" and empty is None:
-            empty = key, candidate
-        seen[candidate.name] = say("gate.holds", content=_IN_WORDS[content])
-    if empty is not None:
-        key, candidate = empty
-        seen.pop(candidate.name)
-        return Choice(key, candidate, _notes(seen, candidate, "empty"))
-    raise InputError(say("gate.no_counts", title=title, places=_listed(seen)))
+            unread.append(f"{key} {say('gate.unread', reason=error)}")
+    return seen, unread
 
 
-def _inspected(candidates: Candidates, key: str) -> tuple[Candidate, Content]:
+def _inspected(candidates: Candidates, key: str) -> _Seen:
     candidate = candidates[key]()
-    return candidate, classify(candidate.matrix.sample())
+    matrix = candidate.matrix
+    return _Seen(key, candidate, classify(matrix.sample(), matrix.n_genes))
+
+
+def _of_more_genes(first: _Seen, raw: _Seen, covered: Covered) -> tuple[_Seen, list[str]]:
+    with suppress(InputError):
+        fewer, genes = covered(first.candidate.genes()), covered(raw.candidate.genes())
+        if genes > fewer:
+            places = {"places": first.candidate.name, "place": raw.candidate.name}
+            return raw, [say("gate.more_genes", **places, fewer=fewer, genes=genes)]
+    return first, []
 
 
 def _order(candidates: Candidates) -> list[str]:
@@ -144,46 +139,62 @@ def _order(candidates: Candidates) -> list[str]:
     return [key for key in order if key in candidates]
 
 
-def _named(title: str, candidates: Candidates, layer: str, accepted: tuple[str, ...]) -> Choice:
+def _named(title: str, candidates: Candidates, layer: str, accepted: Sequence[Content]) -> Choice:
     if layer not in candidates:
         there = hint(layer, candidates)
         raise InputError(say("gate.no_layer", title=title, layer=layer, there=there))
-    candidate, content = _inspected(candidates, layer)
-    if content in accepted:
-        return Choice(layer, candidate, _notes({}, candidate, content))
-    place, said = candidate.name, _IN_WORDS[content]
+    one = _inspected(candidates, layer)
+    if one.content in accepted:
+        return Choice(layer, one.candidate, tuple(_doubts(one)))
+    place, said = one.candidate.name, _IN_WORDS[one.content]
     fault = say("gate.no_counts_in_layer", title=title, place=place, content=said)
     for key in _order(candidates):
         with suppress(InputError, MissingDependencyError):
-            other, content = _inspected(candidates, key)
-            if content == "counts":
-                fault += say("gate.counts_elsewhere", place=other.name)
+            other = _inspected(candidates, key)
+            if other.content == "counts":
+                fault += say("gate.counts_elsewhere", place=other.candidate.name)
                 break
-    raise InputError(fault)
+    raise InputError(fault + _advice({}, [one.content]))
 
 
-def _listed(seen: Mapping[str, str]) -> str:
-    return "; ".join(f"{name} {what}" for name, what in seen.items())
+def _advice(candidates: Candidates, contents: Sequence[Content]) -> str:
+    """Say what helps where no matrix holds counts."""
+    said = say("gate.allow_fractions") if "fractional" in contents else ""
+    parts = [f"'{key}'" for key in candidates if key.lower() in _PARTIAL_LAYERS]
+    return said + (say("gate.by_name_only", layers=", ".join(parts)) if parts else "")
 
 
-def _notes(seen: Mapping[str, str], candidate: Candidate, content: Content) -> tuple[str, ...]:
-    notes = []
-    if seen:
-        notes.append(say("gate.counts_found", places=_listed(seen), place=candidate.name))
-    if content == "fractional":
-        said = _IN_WORDS[content]
-        notes.append(say("gate.fractions_allowed", place=candidate.name, content=said))
-    return tuple(notes)
+def _holds(one: _Seen) -> str:
+    return f"{one.candidate.name} {say('gate.holds', content=_IN_WORDS[one.content])}"
 
 
-def check_block(block: CountBlock, description: str, allow_fractional: bool = False) -> None:
-    """Refuse a block with values that are no counts, or no whole ones where not allowed."""
+def _listed(places: Iterable[str]) -> str:
+    return "; ".join(places)
+
+
+def _doubts(one: _Seen) -> list[str]:
+    """Say what a reader should know of a matrix that is used."""
+    sentence = _USED.get(one.content)
+    content = _IN_WORDS[one.content]
+    return [say(sentence, place=one.candidate.name, content=content)] if sentence else []
+
+
+def check_block(block: CountBlock, description: str, allow_fractional: bool = False) -> CountBlock:
+    """Refuse a block with values that are no counts, or no whole ones where not allowed.
+
+    Counts but for rounding are returned as what they were.
+    """
     faults = check_values(block.data)
     counted = {name: getattr(faults, name) for name in _FAULTS}
     if allow_fractional:
         counted["fractional"] = 0
     found = " and ".join(f"{count} {_FAULTS[name]}" for name, count in counted.items() if count)
-    if found:
-        place = cells(description, block.start, block.start + block.n_cells)
-        stored = len(block.data)
-        raise InputError(say("gate.no_counts_in_cells", cells=place, stored=stored, faults=found))
+    if not found:
+        return block
+    only_fractions = not (faults.nan or faults.infinite or faults.negative)
+    near = nearest_counts(block.data) if only_fractions else None
+    if near is not None:
+        return replace(block, data=near)
+    place = cells(description, block.start, block.start + block.n_cells)
+    fault = say("gate.no_counts_in_cells", cells=place, stored=len(block.data), faults=found)
+    raise InputError(fault + (say("gate.allow_fractions") if only_fractions else ""))

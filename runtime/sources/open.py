@@ -30,6 +30,7 @@ def open_source(
     layer: str | None = None,
     threads: int | None = None,
     allow_fractional: bool = False,
+    covered: gate.Covered | None = None,
 ) -> CountSource:
     """Open a query as raw counts in blocks of cells, to be closed when done.
 
@@ -47,6 +48,9 @@ def open_source(
         Threads that read and inflate; by default one a processor.
     allow_fractional
         Let numbers through that are not whole, such as expected counts.
+    covered
+        Tells of `CountSource.gene_columns` how many genes of an atlas they hold; of several
+        matrices with counts, the one with more of them is chosen.
 
     Raises
     ------
@@ -59,7 +63,9 @@ def open_source(
     try:
         if container.cells.length == 0:
             raise InputError(say("files.no_cells", title=container.title))
-        choice = gate.choose_counts(container.title, container.candidates, layer, allow_fractional)
+        choice = gate.choose_counts(
+            container.title, container.candidates, layer, allow_fractional, covered
+        )
         matrix = choice.candidate.matrix
         return CountSource(
             description=matrix.where,

@@ -168,7 +168,7 @@ class CountSource:
     seekable: bool
     _matrix: Matrix
     _cells: Frame
-    _check: Callable[[CountBlock, str], None]
+    _check: Callable[[CountBlock, str], CountBlock]
     _close: Callable[[], None]
 
     def blocks(
@@ -188,8 +188,7 @@ class CountSource:
 
     def _checked_blocks(self, block_cells: int, start: int, stop: int) -> Iterator[CountBlock]:
         for block in self._matrix.blocks(block_cells, start, stop):
-            self._check(block, self.description)
-            yield block
+            yield self._check(block, self.description)
 
     def cell_names(self, start: int, stop: int) -> Text:
         """Names of the cells ``start:stop``, object array of str."""

@@ -4,14 +4,11 @@ import anndata
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from scipy import sparse
 
 from cellport.runtime.errors import InputError
 from cellport.runtime.sources import CountBlock, open_source
-from cellport.runtime.sources.gate import check_block, classify
-from cellport.runtime.sources.source import MatrixSample
+from cellport.runtime.sources.gate import check_block
 
 
 @pytest.fixture(scope="module")
@@ -23,11 +20,6 @@ def counts():
 
 def normalised(counts, total=1e4):
     return counts / counts.sum(1, keepdims=True) * total
-
-
-def sample(dense):
-    matrix = sparse.csr_matrix(dense.astype(np.float32))
-    return MatrixSample(matrix.data, np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr)))
 
 
 def scaled(counts):
@@ -56,23 +48,6 @@ STATES = {
     "infinite": lambda c: with_value(c, np.inf),
     "empty": np.zeros_like,
 }
-
-
-@pytest.mark.parametrize("state", STATES)
-def test_classify(counts, state):
-    assert classify(sample(STATES[state](counts))) == state.split()[0]
-
-
-@settings(deadline=None)
-@given(
-    st.lists(st.integers(0, 2**24), min_size=1),
-    st.sampled_from([np.float32, np.float64, np.int64, np.uint32]),
-)
-def test_whole_numbers_of_any_type_are_counts(values, dtype):
-    array = np.array(values, dtype)
-    expected = "counts" if any(values) else "empty"
-    for owners in (np.arange(len(values)), np.zeros(len(values), np.int64), None):
-        assert classify(MatrixSample(array.astype(np.float32), owners)) == expected
 
 
 def adata(X, layers=None, raw=None):
@@ -187,7 +162,90 @@ def test_check_block(value, words):
             check_block(block, "file, X", allow_fractional=True)
 
 
-def test_counts_with_a_few_fractions_are_not_taken_for_normalised(counts):
-    corrected = counts.copy()
-    corrected[::7] += np.where(corrected[::7] > 1, 0.25, 0)
-    assert classify(sample(corrected)) == "fractional"
+def ranks(counts):
+    return np.argsort(np.argsort(counts, axis=1), axis=1)
+
+
+DECOYS = {
+    "binary": lambda c: (c > 0) * 1,
+    "boolean": lambda c: c > 0,
+    "ranks": ranks,
+    "rounded": lambda c: np.round(normalised(c)),
+    "rounded to a million": lambda c: np.round(normalised(c, 1e6)),
+}
+SAID = {"binary": "0 and 1", "boolean": "0 and 1", "ranks": "ranks"}
+
+
+@pytest.mark.parametrize("decoy", DECOYS)
+@pytest.mark.parametrize("form", [np.asarray, sparse.csr_matrix, sparse.csc_matrix])
+def test_whole_numbers_that_are_no_counts_give_way_or_are_refused(counts, decoy, form):
+    wrong = form(DECOYS[decoy](counts))
+    said = SAID.get(decoy, "rounded to whole numbers")
+    logged = np.log1p(normalised(counts))
+    for query, expected in (
+        (adata(wrong, {"counts": form(counts)}), "layers['counts']"),
+        (adata(wrong, {"a": wrong, "umi": form(counts)}), "layers['umi']"),
+        (adata(logged, {"counts": wrong, "z": form(counts)}), "layers['z']"),
+        (adata(logged, {"a": wrong}, raw=form(counts)), "raw/X"),
+    ):
+        place, (note,) = opened(query)
+        assert place == expected
+        assert said in note
+    for query in (adata(wrong), adata(wrong, {"a": wrong})):
+        with pytest.raises(InputError, match=f"no raw counts: X holds .*{said}"):
+            open_source(query)
+        with pytest.raises(InputError, match=said):
+            open_source(query, layer="X")
+
+
+def test_counts_go_before_what_may_be_none(counts):
+    cells = [[1] * (60 + 2 * i) + [2] * (40 - i) + [0] * (200 - i) for i in range(20)]
+    alike = np.array(cells)
+    alike[:, 0] += np.arange(20) % 7
+    place, (note,) = opened(adata(alike))
+    assert place == "X"
+    assert "nearly the same sum" in note
+    place, (note,) = opened(adata(alike, {"umi": counts[:20]}))
+    assert place == "layers['umi']"
+    assert "X holds whole numbers with nearly the same sum" in note
+
+
+def test_the_place_with_more_of_the_genes_is_chosen(counts):
+    few = adata(counts, {"log": np.log1p(counts)})[:, :200].copy()
+    few.raw = adata(counts)
+
+    def covered(columns):
+        return len(columns["index"])
+
+    place, (note,) = opened(few, covered=covered)
+    assert place == "raw/X"
+    assert "X too holds raw counts, but of 200 of the atlas's genes; raw/X holds 300" in note
+    assert opened(few, covered=lambda columns: 7) == ("X", [])
+    assert opened(few) == ("X", [])
+    assert opened(few, covered=covered, layer="X") == ("X", [])
+    few.raw = adata(normalised(counts))
+    assert opened(few, covered=covered) == ("X", [])
+
+
+@pytest.mark.parametrize("form", [np.asarray, sparse.csr_matrix, sparse.csc_matrix])
+def test_counts_but_for_rounding_are_what_they_were(counts, form):
+    sums = counts.sum(axis=1, keepdims=True)
+    back = np.expm1(np.log1p(counts / sums * 1e4).astype(np.float32)) * (sums / 1e4)
+    assert 0 < np.abs(back - counts).max() < 1e-4
+    source = open_source(adata(form(back.astype(np.float32))))
+    (note,) = source.notes
+    assert "but for rounding" in note
+    read = np.zeros_like(counts)
+    for block in source.blocks(7):
+        part = sparse.csr_matrix((block.data, block.indices, block.indptr), (block.n_cells, 300))
+        read[block.start : block.start + block.n_cells] = part.toarray()
+    assert (read == counts).all()
+
+
+def test_what_helps_with_fractions_is_said(counts):
+    with pytest.raises(InputError, match="--fractional-counts"):
+        open_source(adata(STATES["fractional"](counts)))
+    with pytest.raises(InputError, match="--fractional-counts"):
+        open_source(adata(STATES["fractional"](counts)), layer="X")
+    with pytest.raises(InputError, match=r"'spliced'\) hold a part .*--layer"):
+        open_source(adata(normalised(counts), {"spliced": counts}))

@@ -40,7 +40,7 @@ from cellport.runtime.mapping.annotate import structure
 from cellport.runtime.mapping.annotate.annotator import Setting
 from cellport.runtime.mapping.encode import EncodedCells
 from cellport.runtime.mapping.options import MapOptions
-from cellport.runtime.sources.gate import classify
+from cellport.runtime.sources.content import classify
 from cellport.runtime.sources.source import MatrixSample
 from cellport.web.server.site import manifest_bytes
 
@@ -278,6 +278,15 @@ def gate_cases() -> Iterator[dict[str, Any]]:
             counts * 0,
             rng.random(counts.shape),
             counts + 1e300,
+            counts > 0,
+            np.round(counts / total * 1e4),
+            np.round(counts / total * 1e3),
+            np.argsort(np.argsort(counts, axis=1), axis=1),
+            counts * (1 + 1e-6),
+            np.sqrt(counts),
+            np.sqrt(counts / total * 1e4),
+            np.log2(counts + 1),
+            counts + 1,
         ):
             with np.errstate(over="ignore"):
                 kept = values.astype(np.float32)
@@ -287,7 +296,8 @@ def gate_cases() -> Iterator[dict[str, Any]]:
                 yield {
                     "values": [v if np.isfinite(v) else 1e300 for v in kept.ravel().tolist()],
                     "cells": None if cells is None else cells.tolist(),
-                    "content": classify(sample),
+                    "genes": 40,
+                    "content": classify(sample, 40),
                 }
 
 

@@ -12,7 +12,7 @@ import { AtlasError } from "../src/errors";
 import { matchGenes, type Panel } from "../src/genes/match";
 import { clustering, placing } from "../src/mapping/annotate/structure";
 import { openAnndata } from "../src/sources/anndata";
-import { classify } from "../src/sources/gate";
+import { classify } from "../src/sources/content";
 import { FOLDER, has, vectors } from "./vectors";
 
 interface GeneCase {
@@ -40,6 +40,7 @@ interface ArrayCase {
 interface GateCase {
   values: number[];
   cells: number[] | null;
+  genes: number;
   content: string;
 }
 
@@ -131,11 +132,11 @@ describe.skipIf(!given)("decisions that Python has made", () => {
 
   test("the gate judges values alike", () => {
     const cases = vectors<GateCase[]>("gate.json");
-    const found = cases.map(({ values, cells }) =>
-      classify({
-        values: Float32Array.from(values),
-        cells: cells && Int32Array.from(cells),
-      }),
+    const found = cases.map(({ values, cells, genes }) =>
+      classify(
+        { values: Float32Array.from(values), cells: cells && Int32Array.from(cells) },
+        genes,
+      ),
     );
     expect(found).toEqual(cases.map(({ content }) => content));
   });

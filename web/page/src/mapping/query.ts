@@ -5,9 +5,9 @@ import { type Manifest, refusal } from "../atlas/manifest";
 import type { Answers } from "../atlas/session";
 import decisions, { say } from "../decisions";
 import { InputError } from "../errors";
-import { type GeneMatch, matchGenes } from "../genes/match";
+import { type GeneMatch, matchGenes, type Panel } from "../genes/match";
 import { checkBlock, chooseCounts } from "../sources/gate";
-import type { Contents, CountBlock, Place } from "../sources/source";
+import type { Contents, CountBlock, GeneColumns, Place } from "../sources/source";
 import { annotators } from "./annotate/all";
 import type { Atlas } from "./atlas";
 import type { MappedBlock } from "./columns";
@@ -42,7 +42,13 @@ export async function openQuery(
 ): Promise<Query> {
   const { title, cells, places } = contents;
   if (!cells.length) throw new InputError(say(files.no_cells, { title }));
-  const choice = await chooseCounts(title, places, options.layer, options.allowFractional);
+  const choice = await chooseCounts(
+    title,
+    places,
+    options.layer,
+    options.allowFractional,
+    (columns) => covered(columns, atlas.manifest.panel),
+  );
   const { place } = choice;
   const { where } = place.matrix;
   if (!place.matrix.nGenes) throw new InputError(say(files.no_genes, { where }));
@@ -63,12 +69,22 @@ export async function openQuery(
   };
 }
 
+/** How many panel genes a matrix holds; 0 where they are too few to map by. */
+function covered(columns: GeneColumns, panel: Panel): number {
+  try {
+    const options = { organism: null, warnBelow: 0, anyOrganism: true, source: "" };
+    return matchGenes(columns, panel, options).nMatched;
+  } catch (error) {
+    if (error instanceof InputError) return 0;
+    throw error;
+  }
+}
+
 /** Blocks of a query, every value checked to be a count. */
 export async function* checkedBlocks(query: Query, blockCells: number): AsyncGenerator<CountBlock> {
   const { matrix } = query.place;
   for await (const block of matrix.blocks(blockCells)) {
-    checkBlock(block, matrix.where, query.options.allowFractional);
-    yield block;
+    yield checkBlock(block, matrix.where, query.options.allowFractional);
   }
 }
 

@@ -6,13 +6,16 @@
 
 import { readable } from "../errors";
 import { Compressed } from "./compressed";
+import { sampleWindows } from "./csr";
 import { readFloats, readPointers, readPositions } from "./hdf5_values";
-import { type CountBlock, joined, type Sample, split } from "./source";
+import { type CountBlock, joined, type Sample, sampleOf, split } from "./source";
 
 const SUPER_NONZEROS = 20_000_000;
 const PIECE = 2_000_000;
 const SAMPLE_PIECES = 8;
 const SAMPLE_VALUES = 4_000;
+// a matrix of so many values is turned round quickly to look at whole cells
+const SAMPLE_WHOLE = 2_000_000;
 
 export class CscMatrix extends Compressed {
   *blocks(blockCells: number): Generator<CountBlock> {
@@ -28,8 +31,10 @@ export class CscMatrix extends Compressed {
     }
   }
 
+  /** All values of a small matrix, a few runs from all over a large one. */
   sample(): Sample {
     const { stored } = this;
+    if (stored && stored <= SAMPLE_WHOLE) return this.wholeCells();
     const last = Math.max(0, stored - SAMPLE_VALUES);
     const starts = new Set(
       Array.from({ length: SAMPLE_PIECES }, (_, step) =>
@@ -40,6 +45,18 @@ export class CscMatrix extends Compressed {
       [...starts].map((s) => readFloats(this.data, s, Math.min(s + SAMPLE_VALUES, stored))),
     );
     return { values: joined(pieces), cells: null };
+  }
+
+  private wholeCells(): Sample {
+    const pointers = readPointers(this.where, this.indptr, 0, this.nGenes, this.stored);
+    const perCell = this.valuesPerCell(this.stored);
+    const { indptr, data } = this.turn(pointers, perCell, 0, this.nCells, this.stored);
+    const windows = sampleWindows(this.nCells).map(([start, stop]) => ({
+      start,
+      indptr: indptr.subarray(start, stop + 1),
+      data: data.subarray(indptr[start], indptr[stop]),
+    }));
+    return sampleOf(windows);
   }
 
   private valuesPerCell(stored: number): Float64Array {

@@ -5,98 +5,115 @@
 
 import decisions, { say } from "../decisions";
 import { cellRange, firstLine, InputError } from "../errors";
-import type { CountBlock, Place, Sample } from "./source";
+import { classify, type Content, type Faults, findFaults, nearestCounts } from "./content";
+import type { CountBlock, GeneColumns, Place } from "./source";
 
 const { gate } = decisions;
 
-type Content = keyof typeof gate.in_words;
-type Faults = Record<keyof typeof gate.faults, number>;
+/** Tells how many of the atlas's genes are among those of a matrix. */
+export type Covered = (genes: GeneColumns) => number;
 
 export interface Choice {
   place: Place;
   notes: string[];
 }
 
-export function classify(sample: Sample): Content {
-  const faults = findFaults(sample.values);
-  if (faults.nan) return "nan";
-  if (faults.infinite) return "infinite";
-  if (faults.negative) return "scaled";
-  const kept: number[] = [];
-  sample.values.forEach((value, i) => {
-    if (value !== 0) kept.push(i);
-  });
-  if (!kept.length) return "empty";
-  if (!faults.fractional) return "counts";
-  const values = kept.map((i) => sample.values[i]);
-  const small = values.every((value) => value < gate.largest_logarithm.value);
-  const whole = values.filter((value) => value === Math.floor(value)).length / values.length;
-  if (whole > gate.mostly_whole.value) return "fractional";
-  if (sample.cells) {
-    const { cells } = sample;
-    const owners = kept.map((i) => cells[i]);
-    if (small && rescaled(values.map(Math.expm1), owners)) return "log-normalised";
-    if (rescaled(values, owners)) return "normalised";
-  }
-  return small && whole < gate.hardly_whole.value ? "log-normalised" : "fractional";
+interface Seen {
+  key: string;
+  place: Place;
+  content: Content;
 }
 
-/** Whether every cell's values are counts times a factor of that cell. */
-function rescaled(values: readonly number[], owners: readonly number[]): boolean {
-  const totals = new Map<number, number>();
-  const smallest = new Map<number, number>();
-  values.forEach((value, i) => {
-    totals.set(owners[i], (totals.get(owners[i]) ?? 0) + value);
-    smallest.set(owners[i], Math.min(smallest.get(owners[i]) ?? Infinity, value));
-  });
-  const sums = [...totals.values()];
-  const mean = sums.reduce((a, b) => a + b, 0) / sums.length;
-  const variance = sums.reduce((a, b) => a + (b - mean) ** 2, 0) / sums.length;
-  const alike = Math.sqrt(variance) < gate.same_total.value * mean;
-  if (sums.length >= gate.fewest_totals.value && alike) return true;
-  let larger = 0;
-  let near = 0;
-  values.forEach((value, i) => {
-    const multiple = value / smallest.get(owners[i])!;
-    if (multiple > gate.larger_multiple.value) {
-      larger++;
-      if (Math.abs(multiple - Math.round(multiple)) < gate.near_multiple.value) near++;
-    }
-  });
-  return larger > 0 && near / larger > gate.multiples.value;
-}
+// what is taken for counts, the surest first
+const SURE: readonly Content[] = ["counts", "nearly", "alike"];
+// sentences on matrices that are used although they may be something else
+const USED: Partial<Record<Content, string>> = {
+  nearly: gate.rounded_off,
+  alike: gate.alike_used,
+  fractional: gate.fractions_allowed,
+};
 
-/** Find the matrix that holds raw counts; a layer that is named is the only one inspected. */
+/** Find the matrix that holds raw counts; a layer that is named is the only one inspected.
+ *
+ * What is counts for sure goes before what may be; `raw` goes before another matrix when, by
+ * `covered`, it holds more of the atlas's genes; else the first is used.
+ */
 export async function chooseCounts(
   title: string,
   places: ReadonlyMap<string, () => Place>,
   layer: string | null = null,
   allowFractional = false,
+  covered: Covered | null = null,
 ): Promise<Choice> {
-  const accepted: Content[] = allowFractional ? ["counts", "fractional"] : ["counts"];
-  if (layer !== null) return named(title, places, layer, [...accepted, "empty"]);
-  const seen = new Map<string, string>();
-  let empty: Place | null = null;
+  const accepted: Content[] = [...SURE, ...(allowFractional ? ["fractional" as const] : []), "empty"];
+  if (layer !== null) return named(title, places, layer, accepted);
+  const [seen, unread] = await lookAt(places, covered !== null);
+  const taken = accepted.flatMap((content) => seen.filter((one) => one.content === content));
+  if (!taken.length) {
+    const fault = say(gate.no_counts, { title, places: [...seen.map(holds), ...unread].join("; ") });
+    throw new InputError(fault + advice([...places.keys()], seen.map(({ content }) => content)));
+  }
+  let [best] = taken;
+  const rivals = taken.filter(({ content }) => content === best.content);
+  const last = rivals[rivals.length - 1];
+  const notes: string[] = [];
+  if (covered && rivals.length > 1 && last.key === "raw") {
+    const note = moreGenes(best, last, covered);
+    if (note) {
+      notes.push(note);
+      best = last;
+    }
+  }
+  const others = seen
+    .slice(0, seen.indexOf(best))
+    .filter(({ content }) => content !== best.content)
+    .map(holds);
+  if (others.length || (unread.length && best.key === "raw")) {
+    const listed = [...others, ...unread].join("; ");
+    notes.unshift(say(gate.counts_found, { places: listed, place: best.place.name }));
+  }
+  return { place: best.place, notes: [...notes, ...doubts(best)] };
+}
+
+/** What the places hold, until counts are found, and why some cannot be read.
+ *
+ * All but `raw` are of the same genes; it alone is looked at after others, to `compare` them.
+ */
+async function lookAt(
+  places: ReadonlyMap<string, () => Place>,
+  compare: boolean,
+): Promise<[Seen[], string[]]> {
+  const seen: Seen[] = [];
+  const unread: string[] = [];
   for (const key of order(places)) {
-    let place: Place;
-    let content: Content;
+    const found = seen.some(({ content }) => content === "counts");
+    if (found && (key !== "raw" || !compare)) continue;
     try {
-      place = places.get(key)!();
-      content = classify(await place.matrix.sample());
+      seen.push(await inspected(places, key));
     } catch (error) {
       if (!(error instanceof InputError) || key === "X" || places.size === 1) throw error;
-      seen.set(key, say(gate.unread, { reason: firstLine(error) }));
-      continue;
+      unread.push(`${key} ${say(gate.unread, { reason: firstLine(error) })}`);
     }
-    if (accepted.includes(content)) return { place, notes: notes(seen, place, content) };
-    if (content === "empty") empty ??= place;
-    seen.set(place.name, say(gate.holds, { content: gate.in_words[content] }));
   }
-  if (empty) {
-    seen.delete(empty.name);
-    return { place: empty, notes: notes(seen, empty, "empty") };
+  return [seen, unread];
+}
+
+async function inspected(places: ReadonlyMap<string, () => Place>, key: string): Promise<Seen> {
+  const place = places.get(key)!();
+  const { matrix } = place;
+  return { key, place, content: classify(await matrix.sample(), matrix.nGenes) };
+}
+
+/** What to say when `raw` has more genes of the atlas than the first place; null when not. */
+function moreGenes(first: Seen, raw: Seen, covered: Covered): string | null {
+  try {
+    const [fewer, genes] = [covered(first.place.genes()), covered(raw.place.genes())];
+    if (genes <= fewer) return null;
+    return say(gate.more_genes, { places: first.place.name, place: raw.place.name, fewer, genes });
+  } catch (error) {
+    if (error instanceof InputError) return null;
+    throw error;
   }
-  throw new InputError(say(gate.no_counts, { title, places: listed(seen) }));
 }
 
 function order(places: ReadonlyMap<string, unknown>): string[] {
@@ -116,19 +133,18 @@ async function named(
   layer: string,
   accepted: readonly Content[],
 ): Promise<Choice> {
-  const opener = places.get(layer);
-  if (!opener) {
+  if (!places.has(layer)) {
     const keys = [...places.keys()].map((key) => `'${key}'`).join(", ");
     throw new InputError(say(gate.no_layer, { title, layer, there: `There are: ${keys}.` }));
   }
-  const place = opener();
-  const content = classify(await place.matrix.sample());
-  if (accepted.includes(content)) return { place, notes: notes(new Map(), place, content) };
+  const one = await inspected(places, layer);
+  if (accepted.includes(one.content)) return { place: one.place, notes: doubts(one) };
   const elsewhere = await firstWithCounts(places, layer);
-  const said = { title, place: place.name, content: gate.in_words[content] };
+  const said = { title, place: one.place.name, content: gate.in_words[one.content] };
   throw new InputError(
     say(gate.no_counts_in_layer, said) +
-      (elsewhere ? say(gate.counts_elsewhere, { place: elsewhere }) : ""),
+      (elsewhere ? say(gate.counts_elsewhere, { place: elsewhere }) : "") +
+      advice([], [one.content]),
   );
 }
 
@@ -138,8 +154,8 @@ async function firstWithCounts(
 ): Promise<string> {
   for (const key of order(places).filter((one) => one !== except)) {
     try {
-      const place = places.get(key)!();
-      if (classify(await place.matrix.sample()) === "counts") return place.name;
+      const one = await inspected(places, key);
+      if (one.content === "counts") return one.place.name;
     } catch (error) {
       if (!(error instanceof InputError)) throw error;
     }
@@ -147,52 +163,45 @@ async function firstWithCounts(
   return "";
 }
 
-function listed(seen: ReadonlyMap<string, string>): string {
-  return [...seen].map(([name, what]) => `${name} ${what}`).join("; ");
+/** What helps where no matrix holds counts. */
+function advice(keys: readonly string[], contents: readonly Content[]): string {
+  const said = contents.includes("fractional") ? gate.allow_fractions : "";
+  const partial = gate.partial_layers.value;
+  const parts = keys.filter((key) => partial.includes(key.toLowerCase())).map((key) => `'${key}'`);
+  return said + (parts.length ? say(gate.by_name_only, { layers: parts.join(", ") }) : "");
 }
 
-function notes(seen: ReadonlyMap<string, string>, place: Place, content: Content): string[] {
-  const said: string[] = [];
-  if (seen.size) {
-    said.push(say(gate.counts_found, { places: listed(seen), place: place.name }));
-  }
-  if (content === "fractional") {
-    const allowed = { place: place.name, content: gate.in_words[content] };
-    said.push(say(gate.fractions_allowed, allowed));
-  }
-  return said;
+function holds({ place, content }: Seen): string {
+  return `${place.name} ${say(gate.holds, { content: gate.in_words[content] })}`;
 }
 
-/** Refuse a block with values that are no counts; the message names the cells. */
-export function checkBlock(block: CountBlock, description: string, allowFractional = false): void {
+/** What a reader should know of a matrix that is used. */
+function doubts({ place, content }: Seen): string[] {
+  const sentence = USED[content];
+  return sentence ? [say(sentence, { place: place.name, content: gate.in_words[content] })] : [];
+}
+
+/** Refuse a block with values that are no counts; the message names the cells.
+ *
+ * Counts but for rounding are returned as what they were.
+ */
+export function checkBlock(
+  block: CountBlock,
+  description: string,
+  allowFractional = false,
+): CountBlock {
   const faults = findFaults(block.data);
   if (allowFractional) faults.fractional = 0;
   const found = Object.entries(gate.faults)
     .map(([name, what]) => [faults[name as keyof Faults], what] as const)
     .filter(([n]) => n > 0)
     .map(([n, what]) => `${n} ${what}`);
-  if (found.length) {
-    const cells = cellRange(description, block.start, block.start + block.nCells);
-    const places = { cells, stored: block.data.length, faults: found.join(" and ") };
-    throw new InputError(say(gate.no_counts_in_cells, places));
-  }
-}
-
-function findFaults(values: Float32Array): Faults {
-  const faults = { nan: 0, infinite: 0, negative: 0, fractional: 0 };
-  let bad = 0;
-  for (let k = 0; k < values.length; k++) {
-    const x = values[k];
-    if (!(x >= 0 && x < Infinity && x === Math.floor(x))) bad++;
-  }
-  if (!bad) return faults;
-  for (const x of values) {
-    if (Number.isNaN(x)) faults.nan++;
-    else if (!Number.isFinite(x)) faults.infinite++;
-    else {
-      if (x < 0) faults.negative++;
-      if (x !== Math.floor(x)) faults.fractional++;
-    }
-  }
-  return faults;
+  if (!found.length) return block;
+  const onlyFractions = !(faults.nan || faults.infinite || faults.negative);
+  const near = onlyFractions ? nearestCounts(block.data) : null;
+  if (near) return { ...block, data: near };
+  const cells = cellRange(description, block.start, block.start + block.nCells);
+  const places = { cells, stored: block.data.length, faults: found.join(" and ") };
+  const fault = say(gate.no_counts_in_cells, places);
+  throw new InputError(fault + (onlyFractions ? gate.allow_fractions : ""));
 }

@@ -1,0 +1,255 @@
+"""What the values of a matrix are: counts, or what became of counts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from cellport.kernels.check import check_values
+from cellport.runtime.decisions import number
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
+
+    from cellport.runtime.sources.source import MatrixSample
+
+Content = Literal[
+    "counts",
+    "nearly",
+    "alike",
+    "empty",
+    "fractional",
+    "binary",
+    "ranks",
+    "rounded",
+    "normalised",
+    "log-normalised",
+    "roots",
+    "scaled",
+    "nan",
+    "infinite",
+]
+
+_ROUNDING, _MOST_ROUNDING = number("gate.rounding"), number("gate.most_rounding")
+_LARGEST_LOGARITHM = number("gate.largest_logarithm")
+_MOSTLY_WHOLE, _HARDLY_WHOLE = number("gate.mostly_whole"), number("gate.hardly_whole")
+_FEWEST_TOTALS, _SAME_TOTAL = number("gate.fewest_totals"), number("gate.same_total")
+_LARGER, _NEAR = number("gate.larger_multiple"), number("gate.near_multiple")
+_MULTIPLES, _LARGEST_POWER = number("gate.multiples"), number("gate.largest_power")
+_REPEATS, _FEWEST_VALUES = number("gate.expected_repeats"), number("gate.fewest_values")
+_MANY_LEVELS, _FEW_LEVELS = number("gate.many_levels"), number("gate.few_levels")
+_NEVER_ZERO = number("gate.genes_never_zero")
+_AFTER_GAP, _HIGHEST_GAP = number("gate.genes_after_gap"), number("gate.highest_gap")
+_GAPS, _ALIKE = number("gate.cells_with_gaps"), number("gate.alike_totals")
+_CELLS_TO_REFUSE = number("gate.cells_to_refuse")
+_GENES_VARY, _SAMPLED_DOWN = number("gate.genes_vary"), number("gate.sampled_down")
+_BASES = (np.e, 2.0, 10.0)  # of logarithms
+
+
+@dataclass(frozen=True, slots=True)
+class _Cell:
+    """The values of one cell: which there are, in rising order, and how many genes have each."""
+
+    levels: NDArray[np.float64]
+    genes: NDArray[np.int64]
+
+    @property
+    def n(self) -> int:
+        return int(self.genes.sum())
+
+    @property
+    def total(self) -> float:
+        return float(self.levels @ self.genes)
+
+
+def classify(sample: MatrixSample, n_genes: int) -> Content:
+    """Say what the values of a matrix are, from a few of them, best of whole cells.
+
+    Parameters
+    ----------
+    sample
+        The values, and the cell of each.
+    n_genes
+        Columns of the matrix.
+
+    Returns
+    -------
+    str
+        ``counts`` for whole numbers, ``nearly`` for such but for rounding, and ``alike`` where all
+        cells have nearly one total, as counts sampled down have, and normalised values that were
+        rounded. Whole numbers that are none: ``binary`` where none exceeds 1 although chance would
+        have it, ``ranks``, ``rounded`` for normalised values. ``normalised`` and
+        ``log-normalised`` when the cells have one total, when every cell's values are multiples of
+        its smallest, or when values are small and hardly ever whole; ``roots`` when that holds of
+        the squares; ``fractional`` for what is left, such as expected counts of RSEM or counts
+        corrected for ambient RNA.
+    """
+    values = sample.values
+    faults = check_values(values)
+    if faults.nan:
+        return "nan"
+    if faults.infinite:
+        return "infinite"
+    if faults.negative:
+        return "scaled"
+    stored = values != 0
+    if not stored.any():
+        return "empty"
+    kept = values[stored].astype(np.float64)
+    owners = None
+    if sample.cells is not None:
+        owners = np.unique(sample.cells[stored], return_inverse=True)[1]
+    if not faults.fractional:
+        return _whole(kept, owners, n_genes)
+    near = nearest_counts(values[stored])
+    if near is not None:
+        found = _whole(near.astype(np.float64), owners, n_genes)
+        return "nearly" if found == "counts" else found
+    return _fractional(kept, owners, n_genes)
+
+
+def nearest_counts(values: NDArray[np.float32]) -> NDArray[np.float32] | None:
+    """Return the whole numbers that values are but for rounding; None where one is none."""
+    whole = np.round(values)
+    allowed = np.minimum(_ROUNDING * np.maximum(values, 1), _MOST_ROUNDING)
+    near = (np.abs(values - whole) <= allowed) & ((whole >= 1) | (values == 0))
+    return whole if near.all() else None
+
+
+def _whole(values: NDArray[np.float64], owners: NDArray[np.intp] | None, n_genes: int) -> Content:
+    if values.max() <= 1:
+        return "binary" if _never_twice(owners, len(values), n_genes) else "counts"
+    cells = _cells(values, owners)
+    if not cells:
+        return "counts"
+    if _ranked(cells, n_genes):
+        return "ranks"
+    if np.mean([_gap(cell) for cell in cells]) >= _GAPS:
+        return "rounded"
+    return _of_totals(cells)
+
+
+def _fractional(
+    values: NDArray[np.float64], owners: NDArray[np.intp] | None, n_genes: int
+) -> Content:
+    cells = _cells(values, owners)
+    if cells and _ranked(cells, n_genes):
+        return "ranks"
+    small = bool(values.max() < _LARGEST_LOGARITHM)
+    whole = values == np.floor(values)
+    share = np.count_nonzero(whole) / len(values)
+    if share > _MOSTLY_WHOLE:
+        parts = values[~whole]
+        if small and _whole_after(np.exp2(parts) - 1):
+            return "log-normalised"
+        return "roots" if _whole_after(parts**2) else "fractional"
+    if owners is not None:
+        if small and any(_rescaled(base**values - 1, owners) for base in _BASES):
+            return "log-normalised"
+        if _rescaled(values, owners):
+            return "normalised"
+        if _rescaled(values**2, owners):
+            return "roots"
+    return "log-normalised" if small and share < _HARDLY_WHOLE else "fractional"
+
+
+def _whole_after(powers: NDArray[np.float64]) -> bool:
+    """Tell whether values turn whole when a logarithm or root is undone."""
+    seen = powers[powers < _LARGEST_POWER]
+    near = np.abs(seen - np.round(seen)) < _NEAR
+    return bool(len(seen) and near.mean() > _MULTIPLES)
+
+
+def _rescaled(values: NDArray[np.float64], owners: NDArray[np.intp]) -> bool:
+    """Tell whether every cell's values are counts times a factor of that cell."""
+    totals = np.bincount(owners, weights=values)
+    if len(totals) >= _FEWEST_TOTALS and totals.std() < _SAME_TOTAL * totals.mean():
+        return True
+    smallest = np.full(len(totals), np.inf)
+    np.minimum.at(smallest, owners, values)
+    multiples = values / smallest[owners]
+    larger = multiples > _LARGER
+    near = np.abs(multiples - np.round(multiples)) < _NEAR
+    return bool(larger.any() and near[larger].mean() > _MULTIPLES)
+
+
+def _never_twice(owners: NDArray[np.intp] | None, n: int, n_genes: int) -> bool:
+    """Tell whether counts would have met in one gene of a cell, were they counts.
+
+    Of k counts, k (k - 1) / 2 pairs could have: at least one in `n_genes` of them does, more where
+    genes differ in expression.
+    """
+    of_cell = np.array([n]) if owners is None else np.bincount(owners)
+    pairs = of_cell.astype(np.float64) * (of_cell - 1) / 2
+    return bool(pairs.sum() / n_genes >= _REPEATS)
+
+
+def _cells(values: NDArray[np.float64], owners: NDArray[np.intp] | None) -> list[_Cell]:
+    """Return the cells that have values enough to judge them by."""
+    if owners is None:
+        return []
+    ends = np.cumsum(np.bincount(owners))
+    ordered = values[np.argsort(owners, kind="stable")]
+    parts = [part for part in np.split(ordered, ends[:-1]) if len(part) >= _FEWEST_VALUES]
+    return [_Cell(*np.unique(part, return_counts=True)) for part in parts]
+
+
+def _ranked(cells: Sequence[_Cell], n_genes: int) -> bool:
+    """Tell whether values are places in an order, from either end and however ties were solved."""
+    zeros = [n_genes - cell.n for cell in cells]
+    if all(_in_order(cell, 0) or _in_order(cell, n) for cell, n in zip(cells, zeros, strict=True)):
+        return True
+    if all(not n and cell.genes[0] * 2 > cell.n for cell, n in zip(cells, zeros, strict=True)):
+        return n_genes >= _NEVER_ZERO
+    without_gap = all(cell.levels[-1] == len(cell.levels) for cell in cells)
+    if without_gap and _several(cells, lambda cell: len(cell.levels) >= _MANY_LEVELS):
+        return True
+    first = cells[0]
+    return _several(cells, lambda cell: len(cell.levels) >= _FEW_LEVELS) and all(
+        np.array_equal(cell.levels, first.levels) and np.array_equal(cell.genes, first.genes)
+        for cell in cells
+    )
+
+
+def _several(cells: Sequence[_Cell], does: Callable[[_Cell], bool]) -> bool:
+    return sum(map(does, cells)) >= _FEWEST_TOTALS
+
+
+def _in_order(cell: _Cell, zeros: int) -> bool:
+    if len(cell.levels) < _FEW_LEVELS:
+        return False
+    upto = np.cumsum(cell.genes)
+    rising = (upto - cell.genes + zeros <= cell.levels) & (cell.levels <= upto + zeros)
+    falling = (cell.n - upto <= cell.levels) & (cell.levels <= cell.n - upto + cell.genes)
+    return bool(rising.all() or falling.all())
+
+
+def _gap(cell: _Cell) -> bool:
+    """Tell whether many genes have a number and none the number before, as after scaling."""
+    before = np.concatenate([[0.0], cell.levels[:-1]])
+    gap = (cell.levels - before > 1) & (cell.genes >= _AFTER_GAP)
+    gap[1:] &= cell.levels[1:] <= _HIGHEST_GAP
+    return bool(gap[:-1].any())
+
+
+def _of_totals(cells: Sequence[_Cell]) -> Content:
+    """Tell counts from rounded values by how totals and numbers of genes vary over cells.
+
+    Cells that have more counts have more genes, so that the genes vary less than the totals.
+    """
+    totals = np.array([cell.total for cell in cells])
+    genes = np.array([cell.n for cell in cells], dtype=np.float64)
+    varied = totals.std() / totals.mean()
+    if len(cells) < _FEWEST_TOTALS or varied >= _ALIKE:
+        return "counts"
+    if genes.std() / genes.mean() <= _GENES_VARY * varied:
+        return "counts"
+    if np.unique(totals, return_counts=True)[1].max() > _SAMPLED_DOWN * len(totals):
+        return "counts"
+    power = 10.0 ** np.round(np.log10(np.median(totals)))
+    around = len(cells) >= _CELLS_TO_REFUSE and totals.min() < power < totals.max()
+    return "rounded" if around else "alike"
