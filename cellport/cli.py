@@ -373,6 +373,8 @@ def _info(atlas: Any) -> dict[str, Any]:
         "sha256": atlas.sha256,
         "format_version": atlas.format_version,
         **asdict(atlas.manifest),
+        # the genes also where scripts have always found them
+        **asdict(atlas.manifest.panel),
         "members": atlas.members,
     }
 

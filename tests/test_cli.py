@@ -158,6 +158,8 @@ def test_info_as_json(tiny_atlas_path: Path, tiny_atlas: Any) -> None:
     assert found["format_version"] == 1
     assert found["labels"] == ["alpha", "beta", "gamma"]
     assert found["panel"]["symbols"] == list(tiny_atlas.manifest.panel.symbols)
+    assert found["symbols"] == found["panel"]["symbols"]
+    assert found["ensembl"] == found["panel"]["ensembl"]
     assert found["members"] == tiny_atlas.members
     assert found["provenance"]["cells"] == 240
 

@@ -1,4 +1,4 @@
-"""Names that people gave labels and batches: alike where only spaces differ, and fit to be joined."""
+"""Names that people gave labels and batches: one spelling where spaces differ, fit to be joined."""
 
 from __future__ import annotations
 
