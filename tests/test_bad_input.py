@@ -341,6 +341,7 @@ def test_antibodies_beside_genes_change_nothing(
     assert result.exit_code == 0
     assert "Features that are not genes were left out: 9 Antibody Capture." in result.stderr
     assert np.array_equal(anndata.read_h5ad(out).obsm["X_cellport"], alone.obsm["X_cellport"])
+    out.unlink()
 
 
 # --- cells

@@ -23,6 +23,7 @@ _MOSTLY_BY_CASE, _RIGHT_NAMES = number("genes.mostly_by_case"), number("genes.ri
 _MOST_CONTRADICTING = number("genes.most_contradicting")
 _FEWEST_CONTRADICTING = whole("genes.fewest_contradicting")
 _BY_CASE = next(i for i, rule in enumerate(RULES) if rule.name == "letter case")
+_OF_OTHER_YEARS = next(i for i, rule in enumerate(RULES) if rule.name == "symbol of other years")
 _BY_ID = [i for i, rule in enumerate(RULES) if rule.by_id]
 # how strict each rule is when columns are joined, with room for the order of these
 _RANKS = np.array([1000 * (i + 1) for i in range(len(RULES))])
@@ -118,7 +119,7 @@ def match_genes(
     listed = {name: values.tolist() for name, values in gene_columns.items()}
     alone = genes_alone(listed, lambda: panel.symbols, source)
     own = own_genes(alone.columns, wanted, source)
-    best, merged = _match_columns(own.columns, panel)
+    best, merged = _match_columns(own.columns, panel, wanted)
     match = merged.match
     if not any_organism and match.n_strict < max(minimum, _MINIMUM) * panel.n_genes:
         _refuse_other_organism(own.columns, wanted, source)
@@ -204,7 +205,7 @@ class _Merged:
     n_both: int  # query genes that two columns name genes of the panel
 
 
-def _match_columns(columns: Columns, panel: Panel) -> tuple[_Match, _Merged]:
+def _match_columns(columns: Columns, panel: Panel, organism: str | None) -> tuple[_Match, _Merged]:
     """Match each column, and join the best and all that surely name the genes."""
     trusted = trusted_columns(columns)
     best = _Match.empty(panel, *next(iter(columns.items()), ("index", [])))
@@ -213,7 +214,7 @@ def _match_columns(columns: Columns, panel: Panel) -> tuple[_Match, _Merged]:
         # A column cannot match more panel genes than there are, nor than it has distinct names.
         possible = min(panel.n_genes, len(set(names)))
         if possible > best.n_matched or (column in trusted and possible > 1):
-            matches[column] = match = _match_column(column, names, panel)
+            matches[column] = match = _match_column(column, names, panel, organism)
             best = match if match.n_matched > best.n_matched else best
     others = [matches[column] for column in trusted if column in matches]
     return best, _merged([best, *(match for match in others if match is not best)], panel)
@@ -280,11 +281,13 @@ def _two_sides(matches: list[_Match], row: int) -> tuple[_Match, _Match]:
     return one, next(m for m in having if m.panel_column[row] != one.panel_column[row])
 
 
-def _match_column(column: str, names: list[str], panel: Panel) -> _Match:
+def _match_column(column: str, names: list[str], panel: Panel, organism: str | None) -> _Match:
     match = _Match.empty(panel, column, names)
     for number_of_rule, rule in enumerate(RULES):
         if match.measured.all():
             break
+        if rule.organism not in (None, organism):
+            continue
         positions = _positions(panel, match.measured, rule.panel_keys)
         keys = rule.query_keys(names) if positions else []
         claims: defaultdict[int, list[int]] = defaultdict(list)
@@ -342,6 +345,10 @@ def _finish(
     if ambiguous:
         few = _examples(ambiguous)
         warnings.append(say("genes.ambiguous", genes=len(ambiguous), examples=few, source=source))
+    if renamed := match.by_rule["symbol of other years"]:
+        row = int(np.argmax(match.rule == _OF_OTHER_YEARS))
+        old, new = match.names[row], names[match.panel_column[row]]
+        warnings.append(say("genes.renamed", genes=renamed, source=source, old=old, new=new))
     if n_duplicated:
         warnings.append(say("genes.repeated", genes=n_duplicated, source=source))
     return GeneMatch(

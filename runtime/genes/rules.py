@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from cellport.runtime.decisions import text, whole, words
+from cellport.runtime.genes.previous import previous_symbols
 
 Keys = list[str | None]
 
@@ -27,6 +28,7 @@ class Rule:
 
     A None key is not for this rule. `same_gene`: different names of one key are surely one gene.
     `by_id`: the key is an Ensembl id, which counts more than a symbol in another column.
+    `organism`: the one whose atlases it is for, None for all.
     """
 
     name: str
@@ -34,6 +36,7 @@ class Rule:
     query_keys: Callable[[list[str]], Keys]
     same_gene: bool = False
     by_id: bool = False
+    organism: str | None = None
 
 
 def genome_prefixes(names: Sequence[str]) -> list[re.Match[str] | None]:
@@ -126,4 +129,10 @@ RULES = (
         by_id=True,
     ),
     Rule("R names", lambda symbol, _: _r_names(symbol), _r_keys),
+    Rule(
+        "symbol of other years",
+        lambda symbol, ensembl: [_without_version(ensembl), previous_symbols().get(symbol, "")],
+        lambda names: [previous_symbols().get(name) for name in names],
+        organism="human",
+    ),
 )

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from cellport.runtime.errors import InputError
 from cellport.runtime.genes.match import match_genes
 from cellport.runtime.genes.panel import Panel
+from cellport.runtime.genes.previous import previous_symbols
+from cellport.train.reference.gene_table import load_gene_table
 
 HUMAN = {
     "ACTB": "ENSG00000075624",
@@ -385,3 +387,25 @@ def test_a_small_panel_with_right_names_is_told_how_to_be_mapped():
     with pytest.raises(InputError) as caught:
         match_genes({"index": names(["x"])}, panel, organism="human", minimum=0)
     assert "needed" not in str(caught.value)
+
+
+def test_symbols_of_other_years_reach_the_same_gene_both_ways():
+    panel = Panel(("CXCL8", "C10orf54", "", *SYMBOLS), ("", "", "ENSG00000188659", *IDS))
+    for query in (["IL8", "VSIR", "FAM154B"], ["IL8", "VSIR", "SAXO2"]):
+        result = match_genes({"index": names([*query, *SYMBOLS])}, panel, organism="human")
+        assert result.panel_column.tolist() == list(range(15))
+        assert result.by_rule == {"symbol": 12, "symbol of other years": 3}
+        assert result.warnings == (
+            "3 genes of the query were found by a symbol that they have in other years "
+            "('IL8' for 'CXCL8').",
+        )
+    both = match_genes({"index": names(["IL8", "CXCL8", *SYMBOLS])}, panel, organism="human")
+    assert both.panel_column[:2].tolist() == [-1, 0]
+
+
+def test_no_symbol_of_today_is_one_of_other_years():
+    table = previous_symbols()
+    today = load_gene_table("human").symbol_of
+    assert not [symbol for symbol in set(today.values()) & set(table)
+                if today.get(table[symbol]) not in (symbol, None)]  # fmt: skip
+    assert table["IL8"] == table["CXCL8"] == "ENSG00000169429"

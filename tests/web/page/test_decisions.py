@@ -165,8 +165,8 @@ def array_cases(atlas: AtlasFile, folder: Path) -> Iterator[dict[str, Any]]:
 
 def gene_cases(tiny_cells: Any) -> dict[str, Any]:
     """Names of the panel's genes, spoilt in many ways at random, and what Python made of them."""
-    symbols = (*tiny_cells.symbols, "", "MATR3", "HLA-A", "7SK", "straße")
-    ensembl = (*tiny_cells.ensembl, "ENSG00000000003", "", "ENSG00000206503", "", "")
+    symbols = (*tiny_cells.symbols, "", "MATR3", "HLA-A", "7SK", "straße", "CFAP57", "IL8")
+    ensembl = (*tiny_cells.ensembl, "ENSG00000000003", "", "ENSG00000206503", "", "", "", "")
     panel = Panel(symbols, ensembl)
     rng = np.random.default_rng(1)
     cases = [
@@ -210,6 +210,7 @@ def spoilt_names(panel: Panel, rng: np.random.Generator) -> dict[str, list[str]]
         lambda s, e: f"chr{rng.integers(20)}:{rng.integers(1000)}-2000",
         lambda s, e: f"ENSMUSG{rng.integers(1000):011d}",
         lambda s, e: s.capitalize(),
+        lambda s, e: {"CFAP57": "WDR65", "IL8": "CXCL8", "MATR3": "TM4SF6"}.get(s, s),
     ]
     chosen = rng.choice(len(spoil), rng.integers(1, 6))
     columns = {}

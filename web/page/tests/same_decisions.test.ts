@@ -10,6 +10,7 @@ import { type Manifest, readManifest } from "../src/atlas/manifest";
 import { parseNpy } from "../src/atlas/npy";
 import { AtlasError } from "../src/errors";
 import { matchGenes, type Panel } from "../src/genes/match";
+import { previousSymbols } from "../src/genes/previous";
 import { clustering, placing } from "../src/mapping/annotate/structure";
 import { openAnndata } from "../src/sources/anndata";
 import { classify } from "../src/sources/content";
@@ -54,6 +55,8 @@ interface StructureCase {
 
 const given = has("genes.json");
 
+const previous = await previousSymbols();
+
 describe.skipIf(!given)("decisions that Python has made", () => {
   const genes = given
     ? vectors<{ panel: Panel; cases: GeneCase[] }>("genes.json")
@@ -61,7 +64,7 @@ describe.skipIf(!given)("decisions that Python has made", () => {
   for (const { name, columns, organism, error, match } of genes.cases) {
     test(`genes: ${name}`, () => {
       const matching = () =>
-        matchGenes(new Map(Object.entries(columns)), genes.panel, { organism });
+        matchGenes(new Map(Object.entries(columns)), genes.panel, { organism, previous });
       if (error !== null) {
         expect(matching).toThrow(error);
         return;

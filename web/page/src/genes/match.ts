@@ -8,10 +8,12 @@ import { InputError } from "../errors";
 import { examples } from "../words";
 import { type GeneColumns, genesAlone, ownGenes, trustedColumns } from "./columns";
 import { inferOrganism, isKnown } from "./organism";
-import { type Rule, RULES } from "./rules";
+import type { PreviousSymbols } from "./previous";
+import { type Keys, type Rule, RULES } from "./rules";
 
 const { genes: rules } = decisions;
 const BY_CASE = RULES.findIndex((rule) => rule.name === "letter case");
+const OF_OTHER_YEARS = RULES.findIndex((rule) => rule.name === "symbol of other years");
 // how strict a rule is when columns are joined, with room for the order of these
 const STEP = 1000;
 const NO_RANK = STEP * (RULES.length + 2);
@@ -42,6 +44,8 @@ export interface MatchOptions {
   warnBelow?: number;
   anyOrganism?: boolean;
   source?: string;
+  /** Needed where names of a human panel are not there as they stand. */
+  previous?: PreviousSymbols;
 }
 
 function geneName(panel: Panel, gene: number): string {
@@ -51,15 +55,13 @@ function geneName(panel: Panel, gene: number): string {
 export function matchGenes(
   columns: GeneColumns,
   panel: Panel,
-  { organism, minimum = rules.minimum.value, warnBelow = 0.6, anyOrganism = false, source = "the query" }: MatchOptions,
+  { organism, minimum = rules.minimum.value, warnBelow = 0.6, anyOrganism = false, source = "the query", previous = new Map() }: MatchOptions,
 ): GeneMatch {
   const nPanel = panel.symbols.length;
-  const wanted = isKnown(organism)
-    ? organism
-    : (inferOrganism(panel.symbols) ?? inferOrganism(panel.ensembl));
+  const wanted = organismOf(panel, organism);
   const alone = genesAlone(columns, panel.symbols, source);
   const own = ownGenes(alone.columns, wanted, source);
-  const { best, merged } = matchColumns(own.columns, panel);
+  const { best, merged } = matchColumns(own.columns, panel, wanted, previous);
   const { match } = merged;
   if (!anyOrganism && match.nStrict < Math.max(minimum, rules.minimum.value) * nPanel) {
     refuseOtherOrganism(own.columns, wanted, source);
@@ -70,6 +72,12 @@ export function matchGenes(
   if (!anyOrganism) refuseOtherCase(match, panel, source);
   const notes = [...alone.notes, ...own.notes, ...contradictions(merged, source)];
   return finish(match, panel, warnBelow, source, inferOrganism(best.names), notes);
+}
+
+/** The organism of an atlas, as stated or else as its names say. */
+export function organismOf(panel: Panel, stated: string | null): string | null {
+  if (isKnown(stated)) return stated;
+  return inferOrganism(panel.symbols) ?? inferOrganism(panel.ensembl);
 }
 
 class ColumnMatch {
@@ -111,6 +119,8 @@ interface Merged {
 function matchColumns(
   columns: GeneColumns,
   panel: Panel,
+  organism: string | null,
+  previous: PreviousSymbols,
 ): { best: ColumnMatch; merged: Merged } {
   const nPanel = panel.symbols.length;
   const trusted = trustedColumns(columns);
@@ -121,7 +131,7 @@ function matchColumns(
     // A column cannot match more panel genes than there are, nor than it has distinct names.
     const possible = Math.min(nPanel, new Set(names).size);
     if (possible <= best.nMatched && !(trusted.has(column) && possible > 1)) continue;
-    const match = matchColumn(column, names, panel);
+    const match = matchColumn(column, names, panel, organism, previous);
     if (trusted.has(column)) others.push(match);
     if (match.nMatched > best.nMatched) best = match;
   }
@@ -204,24 +214,32 @@ function contradictions(merged: Merged, source: string): string[] {
   return [say(rules.contradicted, places)];
 }
 
-function matchColumn(column: string, names: readonly string[], panel: Panel): ColumnMatch {
+function matchColumn(
+  column: string,
+  names: readonly string[],
+  panel: Panel,
+  organism: string | null,
+  previous: PreviousSymbols,
+): ColumnMatch {
   const match = new ColumnMatch(column, names, panel.symbols.length);
   RULES.forEach((rule, number) => {
     if (match.nMatched === panel.symbols.length) return;
-    applyRule(rule, number, match, positions(panel, match.measured, rule));
+    if (rule.organism !== undefined && rule.organism !== organism) return;
+    const position = positions(panel, match.measured, rule, previous);
+    if (position.size) applyRule(number, match, position, rule.queryKeys(names, previous));
   });
   return match;
 }
 
 function applyRule(
-  rule: Rule,
   number: number,
   match: ColumnMatch,
   position: Map<string, number>,
+  keys: Keys,
 ): void {
-  if (!position.size) return;
+  const rule = RULES[number];
   const claims = new Map<number, number[]>();
-  rule.queryKeys(match.names).forEach((key, queryGene) => {
+  keys.forEach((key, queryGene) => {
     const gene = key === null ? undefined : position.get(key);
     if (gene === undefined || match.panelColumn[queryGene] >= 0) return;
     const claimants = claims.get(gene);
@@ -245,11 +263,16 @@ function applyRule(
 }
 
 /** Keys of the panel genes still unmatched to their positions, each key unique. */
-function positions(panel: Panel, measured: Uint8Array, rule: Rule): Map<string, number> {
+function positions(
+  panel: Panel,
+  measured: Uint8Array,
+  rule: Rule,
+  previous: PreviousSymbols,
+): Map<string, number> {
   const position = new Map<string, number>();
   const shared = new Set<string>();
   for (let gene = 0; gene < measured.length; gene++) {
-    for (const key of new Set(rule.panelKeys(panel.symbols[gene], panel.ensembl[gene]))) {
+    for (const key of new Set(rule.panelKeys(panel.symbols[gene], panel.ensembl[gene], previous))) {
       if (key === "") continue;
       if (position.has(key)) shared.add(key);
       // Genes already matched hold their key too: a loose name of theirs is nobody else's.
@@ -318,6 +341,12 @@ function finish(
   if (ambiguous.length) {
     const places = { genes: ambiguous.length, examples: examples(ambiguous), source };
     warnings.push(say(rules.ambiguous, places));
+  }
+  const renamed = match.byRule.get("symbol of other years") ?? 0;
+  if (renamed) {
+    const row = match.rule.indexOf(OF_OTHER_YEARS);
+    const [old, now] = [match.names[row], geneName(panel, match.panelColumn[row])];
+    warnings.push(say(rules.renamed, { genes: renamed, source, old, new: now }));
   }
   if (nDuplicated) warnings.push(say(rules.repeated, { genes: nDuplicated, source }));
   const missing: string[] = [];

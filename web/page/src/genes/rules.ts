@@ -4,17 +4,20 @@
  */
 
 import decisions from "../decisions";
+import type { PreviousSymbols } from "./previous";
 
 export type Keys = (string | null)[];
 
 export interface Rule {
   name: string;
-  panelKeys(symbol: string, ensembl: string): string[];
-  queryKeys(names: readonly string[]): Keys;
+  panelKeys(symbol: string, ensembl: string, previous: PreviousSymbols): string[];
+  queryKeys(names: readonly string[], previous: PreviousSymbols): Keys;
   /** Different names of one key are surely one gene. */
   sameGene?: boolean;
   /** The key is an Ensembl id, which counts more than a symbol in another column. */
   byId?: boolean;
+  /** The one whose atlases it is for, all when not stated. */
+  organism?: string;
 }
 
 const { genes } = decisions;
@@ -108,4 +111,10 @@ export const RULES: readonly Rule[] = [
     byId: true,
   },
   { name: "R names", panelKeys: rSymbol, queryKeys: rKeys },
+  {
+    name: "symbol of other years",
+    panelKeys: (symbol, id, previous) => [unversioned(id), previous.get(symbol) ?? ""],
+    queryKeys: (names, previous) => names.map((name) => previous.get(name) ?? null),
+    organism: "human",
+  },
 ];

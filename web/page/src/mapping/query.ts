@@ -5,7 +5,8 @@ import { type Manifest, refusal } from "../atlas/manifest";
 import type { Answers } from "../atlas/session";
 import decisions, { say } from "../decisions";
 import { InputError } from "../errors";
-import { type GeneMatch, matchGenes, type Panel } from "../genes/match";
+import { type GeneMatch, matchGenes, organismOf, type Panel } from "../genes/match";
+import { lacksNames, previousSymbols } from "../genes/previous";
 import { checkBlock, chooseCounts } from "../sources/gate";
 import type { Contents, CountBlock, GeneColumns, Place } from "../sources/source";
 import { annotators } from "./annotate/all";
@@ -53,8 +54,13 @@ export async function openQuery(
   const { where } = place.matrix;
   if (!place.matrix.nGenes) throw new InputError(say(files.no_genes, { where }));
   const { manifest } = atlas;
-  const genes = matchGenes(place.genes(), manifest.panel, {
-    organism: manifest.organism || null,
+  const organism = manifest.organism || null;
+  const columns = place.genes();
+  const human = organismOf(manifest.panel, organism) === "human";
+  const genes = matchGenes(columns, manifest.panel, {
+    organism,
+    previous:
+      human && lacksNames(columns, manifest.panel) ? await previousSymbols() : new Map(),
     warnBelow: manifest.thresholds.low_gene_coverage,
     anyOrganism: options.anyOrganism,
     source: where,
