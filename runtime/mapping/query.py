@@ -9,9 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cellport.runtime.atlas.manifest import Manifest
+from cellport.runtime.decisions import say, whole
+from cellport.runtime.errors import InputError
 from cellport.runtime.genes.match import GeneMatch, match_genes
-from cellport.runtime.mapping.options import MapOptions
+from cellport.runtime.mapping.options import MINIMUM_GENES, MapOptions
 from cellport.runtime.sources import CountSource, open_source
+
+_CELLS_LOOKED_AT = whole("genes.cells_looked_at")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,14 @@ def open_query(query: Any, manifest: Manifest, how: MapOptions) -> Query:
         query, layer=how.layer, threads=how.threads, allow_fractional=how.allow_fractional
     )
     try:
+        return Query(source, _match(source, manifest, how))
+    except BaseException:
+        source.close()
+        raise
+
+
+def _match(source: CountSource, manifest: Manifest, how: MapOptions) -> GeneMatch:
+    try:
         genes = match_genes(
             source.gene_columns,
             manifest.panel,
@@ -64,7 +76,20 @@ def open_query(query: Any, manifest: Manifest, how: MapOptions) -> Query:
             any_organism=how.any_organism,
             source=source.description,
         )
-    except BaseException:
-        source.close()
+    except InputError:
+        _refuse_transposed(source, manifest)
         raise
-    return Query(source, genes)
+    if genes.measured.sum() < MINIMUM_GENES * manifest.panel.n_genes:
+        _refuse_transposed(source, manifest)
+    return genes
+
+
+def _refuse_transposed(source: CountSource, manifest: Manifest) -> None:
+    """Refuse a query whose cells are called as the genes of the atlas are."""
+    names = source.cell_names(0, min(source.n_cells, _CELLS_LOOKED_AT))
+    try:
+        match_genes({"index": names}, manifest.panel, organism=None)
+    except InputError:
+        return
+    examples = ", ".join(f"'{name}'" for name in names[:3])
+    raise InputError(say("genes.transposed", source=source.description, examples=examples))

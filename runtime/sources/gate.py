@@ -128,7 +128,8 @@ def choose_counts(
         key, candidate = empty
         seen.pop(candidate.name)
         return Choice(key, candidate, _notes(seen, candidate, "empty"))
-    raise InputError(say("gate.no_counts", title=title, places=_listed(seen)))
+    fault = say("gate.no_counts", title=title, places=_listed(seen))
+    raise InputError(fault + _of_joined(fault))
 
 
 def _inspected(candidates: Candidates, key: str) -> tuple[Candidate, Content]:
@@ -157,9 +158,16 @@ def _named(title: str, candidates: Candidates, layer: str, accepted: tuple[str, 
         with suppress(InputError, MissingDependencyError):
             other, content = _inspected(candidates, key)
             if content == "counts":
-                fault += say("gate.counts_elsewhere", place=other.name)
+                advice = say("gate.counts_elsewhere", place=other.name)
                 break
-    raise InputError(fault)
+    else:
+        advice = _of_joined(fault)
+    raise InputError(fault + advice)
+
+
+def _of_joined(fault: str) -> str:
+    """Return what to do about missing values where a fault speaks of them."""
+    return say("gate.joined") if _IN_WORDS["nan"] in fault else ""
 
 
 def _listed(seen: Mapping[str, str]) -> str:

@@ -7,7 +7,7 @@ import decisions, { say } from "../decisions";
 import { InputError } from "../errors";
 import { type GeneMatch, matchGenes } from "../genes/match";
 import { checkBlock, chooseCounts } from "../sources/gate";
-import type { Contents, CountBlock, Place } from "../sources/source";
+import type { Contents, CountBlock, Frame, Place } from "../sources/source";
 import { annotators } from "./annotate/all";
 import type { Atlas } from "./atlas";
 import type { MappedBlock } from "./columns";
@@ -46,13 +46,7 @@ export async function openQuery(
   const { place } = choice;
   const { where } = place.matrix;
   if (!place.matrix.nGenes) throw new InputError(say(files.no_genes, { where }));
-  const { manifest } = atlas;
-  const genes = matchGenes(place.genes(), manifest.panel, {
-    organism: manifest.organism || null,
-    warnBelow: manifest.thresholds.low_gene_coverage,
-    anyOrganism: options.anyOrganism,
-    source: where,
-  });
+  const genes = matched(place, cells, atlas.manifest, options);
   return {
     contents,
     place,
@@ -61,6 +55,41 @@ export async function openQuery(
     notes: [...contents.notes, ...choice.notes, ...genes.warnings],
     options,
   };
+}
+
+function matched(
+  place: Place,
+  cells: Frame,
+  manifest: Manifest,
+  options: MapOptions,
+): GeneMatch {
+  const { where } = place.matrix;
+  const { panel } = manifest;
+  try {
+    return matchGenes(place.genes(), panel, {
+      organism: manifest.organism || null,
+      warnBelow: manifest.thresholds.low_gene_coverage,
+      anyOrganism: options.anyOrganism,
+      source: where,
+    });
+  } catch (error) {
+    if (error instanceof InputError) refuseTransposed(cells, panel, where);
+    throw error;
+  }
+}
+
+/** Refuse a query whose cells are called as the genes of the atlas are. */
+function refuseTransposed(cells: Frame, panel: Manifest["panel"], source: string): void {
+  const { transposed, cells_looked_at: looked } = decisions.genes;
+  const names = cells.index(0, Math.min(cells.length, looked.value));
+  try {
+    matchGenes(new Map([["index", names]]), panel, { organism: null });
+  } catch (error) {
+    if (error instanceof InputError) return;
+    throw error;
+  }
+  const examples = names.slice(0, 3).map((name) => `'${name}'`).join(", ");
+  throw new InputError(say(transposed, { source, examples }));
 }
 
 /** Blocks of a query, every value checked to be a count. */

@@ -96,7 +96,13 @@ export async function chooseCounts(
     seen.delete(empty.name);
     return { place: empty, notes: notes(seen, empty, "empty") };
   }
-  throw new InputError(say(gate.no_counts, { title, places: listed(seen) }));
+  const fault = say(gate.no_counts, { title, places: listed(seen) });
+  throw new InputError(fault + ofJoined(fault));
+}
+
+/** What to do about missing values, where a fault speaks of them. */
+function ofJoined(fault: string): string {
+  return fault.includes(gate.in_words.nan) ? gate.joined : "";
 }
 
 function order(places: ReadonlyMap<string, unknown>): string[] {
@@ -126,9 +132,9 @@ async function named(
   if (accepted.includes(content)) return { place, notes: notes(new Map(), place, content) };
   const elsewhere = await firstWithCounts(places, layer);
   const said = { title, place: place.name, content: gate.in_words[content] };
+  const fault = say(gate.no_counts_in_layer, said);
   throw new InputError(
-    say(gate.no_counts_in_layer, said) +
-      (elsewhere ? say(gate.counts_elsewhere, { place: elsewhere }) : ""),
+    fault + (elsewhere ? say(gate.counts_elsewhere, { place: elsewhere }) : ofJoined(fault)),
   );
 }
 
