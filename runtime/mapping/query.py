@@ -56,7 +56,11 @@ def open_query(query: Any, manifest: Manifest, how: MapOptions) -> Query:
         The query does not hold raw counts of enough panel genes.
     """
     source = open_source(
-        query, layer=how.layer, threads=how.threads, allow_fractional=how.allow_fractional
+        query,
+        layer=how.layer,
+        threads=how.threads,
+        allow_fractional=how.allow_fractional,
+        genome=how.genome,
     )
     try:
         return Query(source, _match(source, manifest, how))

@@ -30,7 +30,7 @@ from cellport.web.server.publish import publish
 from cellport.web.server.site import PAGE, manifest_bytes
 
 WEB = Path(__file__).resolve().parents[3] / "web" / "page"
-PLAIN = {"layer": None, "allowFractional": False, "anyOrganism": False}
+PLAIN = {"layer": None, "genome": None, "allowFractional": False, "anyOrganism": False}
 
 
 @pytest.fixture(scope="module")

@@ -19,11 +19,17 @@ const { files, format } = decisions;
 
 export interface MapOptions {
   layer: string | null;
+  genome: string | null;
   allowFractional: boolean;
   anyOrganism: boolean;
 }
 
-export const DEFAULTS: MapOptions = { layer: null, allowFractional: false, anyOrganism: false };
+export const DEFAULTS: MapOptions = {
+  layer: null,
+  genome: null,
+  allowFractional: false,
+  anyOrganism: false,
+};
 
 /** A query that has passed the gate and whose genes have been matched. */
 export interface Query {
