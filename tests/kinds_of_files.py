@@ -191,11 +191,11 @@ def tenx_of_genomes(version: int) -> Callable[[Path], Path]:
                 group["data"], group["indices"] = counts()[cells, genes], genes
                 group["indptr"] = np.searchsorted(cells, np.arange(CELLS + 1))
                 group["shape"], group["barcodes"] = [GENES, CELLS], texts(BARCODES)
-                where = "features/{}" if version == 3 else "gene{}s"
-                for part, values in (("id", IDS), ("name", NAMES)):
-                    at = {"gene_ids": "genes", "gene_names": "gene_names"}
-                    key = where.format(part if version == 3 else f"_{part}")
-                    group[at.get(key, key.replace("gene_ids", "genes"))] = texts(values)
+                parts = (
+                    ("features/id", "features/name") if version == 3 else ("genes", "gene_names")
+                )
+                for part, values in zip(parts, (IDS, NAMES), strict=True):
+                    group[part] = texts(values)
                 if version == 3:
                     group["features/genome"] = texts(["hg19"] * 9 + ["mm10"] * (GENES - 9))
                     group["features/feature_type"] = texts(["Gene Expression"] * GENES)
