@@ -144,6 +144,8 @@ def train(reference: tuple[str, ...], out: str, as_json: bool, **settings: Any) 
 @click.option("-o", "--out", required=True, type=click.Path(),
               help="Result: .h5ad, .zarr, .csv, .csv.gz, .tsv or .parquet.")  # fmt: skip
 @click.option("--layer", help="Where the raw counts are: X, raw, or a layer. Found by itself.")
+@click.option("--genome", metavar="NAME",
+              help="Of a 10x file or folder of several genomes, the one to map.")  # fmt: skip
 @_device
 @click.option("--threads", type=click.IntRange(1), help="Processors to use; all by default.")
 @click.option("--block-cells", default=2048, show_default=True, type=click.IntRange(1),

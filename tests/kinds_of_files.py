@@ -180,6 +180,42 @@ ALL_GENES += [f'{i},"{name}",hg38' for i, name in zip(IDS, NAMES, strict=True)]
 CELL_METADATA = ["bc_wells,sample", *(f"{barcode},all" for barcode in BARCODES)]
 
 
+def tenx_of_genomes(version: int) -> Callable[[Path], Path]:
+    """A 10x file of two genomes: a group each (Cell Ranger 2), or a column (3)."""
+
+    def write(folder: Path) -> Path:
+        cells, genes = np.nonzero(counts())
+        with h5py.File(folder / "two.h5", "w") as file:
+            for name in ["matrix"] if version == 3 else ["hg19", "mm10"]:
+                group = file.create_group(name)
+                group["data"], group["indices"] = counts()[cells, genes], genes
+                group["indptr"] = np.searchsorted(cells, np.arange(CELLS + 1))
+                group["shape"], group["barcodes"] = [GENES, CELLS], texts(BARCODES)
+                parts = (
+                    ("features/id", "features/name") if version == 3 else ("genes", "gene_names")
+                )
+                for part, values in zip(parts, (IDS, NAMES), strict=True):
+                    group[part] = texts(values)
+                if version == 3:
+                    group["features/genome"] = texts(["hg19"] * 9 + ["mm10"] * (GENES - 9))
+                    group["features/feature_type"] = texts(["Gene Expression"] * GENES)
+        return folder / "two.h5"
+
+    return write
+
+
+# what is written, the genome that is asked for, genes left or a pattern of the refusal
+GENOMES: dict[str, tuple[Callable[[Path], Path], str | None, int | str]] = {
+    "a group": (tenx_of_genomes(2), "mm10", GENES),
+    "none of the groups": (tenx_of_genomes(2), "rn6", "no genome 'rn6'; it holds hg19, mm10"),
+    "not asked": (tenx_of_genomes(2), None, "several genomes .hg19, mm10.; .* --genome hg19"),
+    "a column": (tenx_of_genomes(3), "hg19", 9),
+    "not in the column": (tenx_of_genomes(3), "rn6", "no genome 'rn6'; it holds hg19, mm10"),
+    "not asked of a column": (tenx_of_genomes(3), None, GENES),
+    "of a file without": (h5ad_of_06, "hg19", "says nothing of genomes"),
+}
+
+
 # writes a file or a folder into an empty folder and returns it
 KINDS: dict[str, Callable[[Path], Path]] = {
     "anndata 0.7, references": h5ad_of_07(reference=True),

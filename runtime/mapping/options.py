@@ -21,6 +21,8 @@ class MapOptions:
     ----------
     layer
         Where the query's raw counts are; found when None.
+    genome
+        Of a 10x file or folder of several genomes, the one to map.
     device
         ``auto``, ``cpu`` or ``cuda``.
     threads
@@ -45,6 +47,7 @@ class MapOptions:
     """
 
     layer: str | None = None
+    genome: str | None = None
     device: Device = "auto"
     threads: int | None = None
     block_cells: int = BLOCK_CELLS
@@ -61,6 +64,7 @@ class MapChanges(TypedDict, total=False):
     """Single options of `MapOptions`, by name."""
 
     layer: str | None
+    genome: str | None
     device: Device
     threads: int | None
     block_cells: int

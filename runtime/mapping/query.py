@@ -11,11 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cellport.runtime.atlas.manifest import Manifest
+from cellport.runtime.decisions import say, whole
 from cellport.runtime.errors import InputError
 from cellport.runtime.genes.match import GeneMatch, match_genes
 from cellport.runtime.genes.panel import Panel
-from cellport.runtime.mapping.options import MapOptions
+from cellport.runtime.mapping.options import MINIMUM_GENES, MapOptions
 from cellport.runtime.sources import CountSource, open_source
+
+_CELLS_LOOKED_AT = whole("genes.cells_looked_at")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +64,16 @@ def open_query(query: Any, manifest: Manifest, how: MapOptions) -> Query:
         threads=how.threads,
         allow_fractional=how.allow_fractional,
         covered=partial(_covered, panel=manifest.panel),
+        genome=how.genome,
     )
+    try:
+        return Query(source, _match(source, manifest, how))
+    except BaseException:
+        source.close()
+        raise
+
+
+def _match(source: CountSource, manifest: Manifest, how: MapOptions) -> GeneMatch:
     try:
         genes = match_genes(
             source.gene_columns,
@@ -72,10 +84,23 @@ def open_query(query: Any, manifest: Manifest, how: MapOptions) -> Query:
             any_organism=how.any_organism,
             source=source.description,
         )
-    except BaseException:
-        source.close()
+    except InputError:
+        _refuse_transposed(source, manifest)
         raise
-    return Query(source, genes)
+    if genes.measured.sum() < MINIMUM_GENES * manifest.panel.n_genes:
+        _refuse_transposed(source, manifest)
+    return genes
+
+
+def _refuse_transposed(source: CountSource, manifest: Manifest) -> None:
+    """Refuse a query whose cells are called as the genes of the atlas are."""
+    names = source.cell_names(0, min(source.n_cells, _CELLS_LOOKED_AT))
+    try:
+        match_genes({"index": names}, manifest.panel, organism=None)
+    except InputError:
+        return
+    examples = ", ".join(f"'{name}'" for name in names[:3])
+    raise InputError(say("genes.transposed", source=source.description, examples=examples))
 
 
 def _covered(gene_columns: Mapping[str, NDArray[np.object_]], panel: Panel) -> int:

@@ -20,11 +20,11 @@ _CONTAINERS = (".h5ad", ".h5mu", ".loom")
 _NO_COUNTS = re.compile(text("files.h5_without_counts"))
 
 
-def find_in_folder(folder: Path) -> tuple[Path, str]:
+def find_in_folder(folder: Path, genome: str | None = None) -> tuple[Path, str]:
     """Return what to open of a folder, and a note where it lies further down.
 
     Of counts before and after empty droplets were left out, the latter are taken; of one matrix in
-    two forms, HDF5.
+    two forms, HDF5; of folders a genome, that of `genome`.
 
     Raises
     ------
@@ -37,6 +37,8 @@ def find_in_folder(folder: Path) -> tuple[Path, str]:
     refuse_foreign(folder, names)
     found = {path.relative_to(folder).as_posix(): path for path in _below(folder)}
     wanted = preferred(list(found))
+    if genome is not None and len(wanted) > 1:
+        wanted = [path for path in wanted if genome in path.split("/")] or wanted
     if not wanted:
         # says what is missing beside a matrix that is there
         return folder, ""

@@ -77,7 +77,8 @@ def choose_counts(
     if not taken:
         places = _listed([*map(_holds, seen), *unread])
         fault = say("gate.no_counts", title=title, places=places)
-        raise InputError(fault + _advice(candidates, [one.content for one in seen]))
+        contents = [one.content for one in seen]
+        raise InputError(fault + _of_joined(contents) + _advice(candidates, contents))
     best = taken[0]
     rivals = [one for one in taken if one.content == best.content]
     notes: list[str] = []
@@ -154,7 +155,14 @@ def _named(title: str, candidates: Candidates, layer: str, accepted: Sequence[Co
             if other.content == "counts":
                 fault += say("gate.counts_elsewhere", place=other.candidate.name)
                 break
+    else:
+        fault += _of_joined([one.content])
     raise InputError(fault + _advice({}, [one.content]))
+
+
+def _of_joined(contents: Sequence[Content]) -> str:
+    """Say what to do about missing values."""
+    return say("gate.joined") if "nan" in contents else ""
 
 
 def _advice(candidates: Candidates, contents: Sequence[Content]) -> str:

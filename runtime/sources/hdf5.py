@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from cellport.runtime.sources.source import Container
 
 
-def open_hdf5(path: Path, threads: int) -> Container:
+def open_hdf5(path: Path, threads: int, genome: str | None = None) -> Container:
     """Open a file that begins as HDF5 does, by what it holds and not by its name."""
     try:
         file = open_watched(path)
     except OSError as error:
         raise InputError(_unopened(path, error)) from error
     try:
-        return _by_content(file, path, threads)
+        return _by_content(file, path, threads, genome)
     except BaseException:
         file.close()
         raise
@@ -48,7 +48,7 @@ def _unopened(path: Path, error: OSError) -> str:
     return f"{path} is {fault}. Download or write it again."
 
 
-def _by_content(file: h5py.File, path: Path, threads: int) -> Container:
+def _by_content(file: h5py.File, path: Path, threads: int, genome: str | None) -> Container:
     title = str(path)
     check = partial(_check_inside, file.filename)
     with readable(title):
@@ -58,7 +58,7 @@ def _by_content(file: h5py.File, path: Path, threads: int) -> Container:
     if convert:
         raise InputError(say("files.to_convert", file=title, what=words("files.convert")[convert]))
     if tenx:
-        return open_tenx_h5(file, title, tenx, threads, check_dataset)
+        return open_tenx_h5(file, title, tenx, threads, check_dataset, genome)
     if is_loom(names):
         return open_loom(file, title, file.close, check)
     if "obs" in names or "var" in names:

@@ -31,6 +31,7 @@ def open_source(
     threads: int | None = None,
     allow_fractional: bool = False,
     covered: gate.Covered | None = None,
+    genome: str | None = None,
 ) -> CountSource:
     """Open a query as raw counts in blocks of cells, to be closed when done.
 
@@ -51,6 +52,8 @@ def open_source(
     covered
         Tells of `CountSource.gene_columns` how many genes of an atlas they hold; of several
         matrices with counts, the one with more of them is chosen.
+    genome
+        Of a 10x file or folder of several genomes, the one to take.
 
     Raises
     ------
@@ -59,8 +62,11 @@ def open_source(
     MissingDependencyError
         When a package that this format needs is not installed.
     """
-    container = _open_container(query, available_threads() if threads is None else threads)
+    threads = available_threads() if threads is None else threads
+    container = _open_container(query, threads, genome)
     try:
+        if genome is not None and not container.of_genome:
+            raise InputError(say("files.no_genomes", title=container.title, genome=genome))
         if container.cells.length == 0:
             raise InputError(say("files.no_cells", title=container.title))
         choice = gate.choose_counts(
@@ -85,10 +91,10 @@ def open_source(
         raise
 
 
-def _open_container(query: Any, threads: int) -> Container:
+def _open_container(query: Any, threads: int, genome: str | None) -> Container:
     if isinstance(query, (str, os.PathLike)):
         refuse_address(os.fspath(query))
-        return _open_path(Path(query), threads)
+        return _open_path(Path(query), threads, genome)
     if is_anndata(query):
         return open_anndata(query, threads)
     if isinstance(query, tuple) and len(query) in (2, 3):
@@ -99,7 +105,7 @@ def _open_container(query: Any, threads: int) -> Container:
     )
 
 
-def _open_path(path: Path, threads: int) -> Container:
+def _open_path(path: Path, threads: int, genome: str | None) -> Container:
     if not path.exists():
         raise InputError(f"there is no file {path}. {_near_files(path)}".strip())
     if is_zarr(path):
@@ -113,14 +119,16 @@ def _open_path(path: Path, threads: int) -> Container:
         if empty:
             raise InputError(say("files.empty", file=path))
         if h5py.is_hdf5(path):
-            return open_hdf5(path, threads)
+            return open_hdf5(path, threads, genome)
         refuse_all_but_mtx(path)
     else:
         with readable(str(path)):
-            inside, note = find_in_folder(path)
+            inside, note = find_in_folder(path, genome)
         if note:
-            container = _open_path(inside, threads)
-            return replace(container, notes=(note, *container.notes))
+            of_folder = genome in inside.relative_to(path).parts
+            container = _open_path(inside, threads, None if of_folder else genome)
+            notes = (note, *container.notes)
+            return replace(container, notes=notes, of_genome=of_folder or container.of_genome)
     from cellport.runtime.sources.tenx_mtx import open_tenx_mtx  # brings numba
 
     return open_tenx_mtx(path)

@@ -124,6 +124,7 @@ class Container:
     cells: Frame
     notes: tuple[str, ...] = ()  # what the report should say
     close: Callable[[], None] = lambda: None
+    of_genome: bool = False  # whether it is what was asked for of several genomes
 
 
 def gene_columns(frame: Frame) -> dict[str, Text]:

@@ -23,13 +23,20 @@ if TYPE_CHECKING:
 
 
 def open_tenx_h5(
-    file: h5py.File, title: str, groups: list[str], threads: int, check_array: CheckArray
+    file: h5py.File,
+    title: str,
+    groups: list[str],
+    threads: int,
+    check_array: CheckArray,
+    genome: str | None = None,
 ) -> Container:
-    """Open the matrix of a 10x file in one of `groups`: stored cell by cell, as CSR of cells is."""
-    if len(groups) > 1:
-        raise InputError(say("files.several_genomes", file=title, genomes=", ".join(groups)))
-    group = file[groups[0]]
-    where = f"{title}, {groups[0]}"
+    """Open the matrix of a 10x file in one of `groups`: stored cell by cell, as CSR of cells is.
+
+    `genome` is the group to take (Cell Ranger 2), or whose genes (3).
+    """
+    name = _group(title, groups, genome)
+    group = file[name]
+    where = f"{title}, {name}"
     with readable(where):
         shape = np.asarray(group["shape"][:]).tolist()
         if len(shape) != 2:
@@ -39,6 +46,9 @@ def open_tenx_h5(
         arrays = stored_arrays(group, where, check_array)
         matrix = CsrMatrix(where, n_cells, n_genes, *arrays, threads)
         ids, names, types = _features(group)
+        more: tuple[str, ...] = ()
+        if genome is not None and name != genome:
+            ids, names, more = _of_genome(title, group, ids, names, genome)
         columns, notes = tenx_gene_columns(title, ids, names, types)
         barcodes = group["barcodes"]
         if row_count(barcodes) != n_cells:
@@ -46,8 +56,38 @@ def open_tenx_h5(
         if not len(ids) == len(names) == n_genes:
             raise damaged(where, f"it has {n_genes} genes and {len(ids)} features")
     frame = Frame(f"{title}, barcodes", n_cells, partial(read_text, barcodes))
-    candidate = partial(Candidate, groups[0], matrix, lambda: columns)
-    return Container(title, {"X": candidate}, frame, notes, file.close)
+    candidate = partial(Candidate, name, matrix, lambda: columns)
+    said = (*notes, *more)
+    return Container(title, {"X": candidate}, frame, said, file.close, genome is not None)
+
+
+def _group(title: str, groups: list[str], genome: str | None) -> str:
+    genomes = ", ".join(groups)
+    if genome in groups:
+        return str(genome)
+    if groups != ["matrix"] and genome is not None:
+        raise InputError(say("files.no_genome", file=title, genome=genome, genomes=genomes))
+    if len(groups) > 1:
+        raise InputError(say("files.several_genomes", file=title, genomes=genomes, first=groups[0]))
+    return groups[0]
+
+
+def _of_genome(
+    title: str, group: Any, ids: Text, names: Text, genome: str
+) -> tuple[Text, Text, tuple[str, ...]]:
+    """Give the empty name to genes of other genomes than one."""
+    if "features" not in group or "genome" not in group["features"]:
+        raise InputError(say("files.no_genomes", title=title, genome=genome))
+    of = read_whole(group["features"]["genome"])
+    if not len(of) == len(ids) == len(names):
+        raise damaged(title, f"it has {len(ids)} features and {len(of)} genomes of them")
+    inside = of == genome
+    if not inside.any():
+        there = ", ".join(sorted(set(of.tolist()) - {""})) or "none"
+        raise InputError(say("files.no_genome", file=title, genome=genome, genomes=there))
+    n_others = int((~inside).sum())
+    notes = (say("files.other_genomes", genome=genome, genes=n_others),) if n_others else ()
+    return np.where(inside, ids, ""), np.where(inside, names, ""), notes
 
 
 def _features(group: Any) -> tuple[Text, Text, Text | None]:

@@ -201,6 +201,10 @@ def _add_api(app: FastAPI, atlas: AtlasFile, jobs: Jobs) -> None:
             str | None,
             Query(description="Where the raw counts are; found when left out", max_length=200),
         ] = None,
+        genome: Annotated[
+            str | None,
+            Query(description="Of a 10x file of several genomes, the one to map", max_length=200),
+        ] = None,
         minimum_genes: Annotated[
             float, Query(ge=0, le=1, description="Refuse files with fewer of the atlas's genes")
         ] = MINIMUM_GENES,
@@ -212,6 +216,7 @@ def _add_api(app: FastAPI, atlas: AtlasFile, jobs: Jobs) -> None:
             raise Refusal(415, "Send the file itself as the body, not as a form (curl -T FILE).")
         how = MapOptions(
             layer=layer,
+            genome=genome,
             minimum_genes=minimum_genes,
             any_organism=any_organism,
             allow_fractional=fractional_counts,

@@ -9,7 +9,16 @@ from pathlib import Path
 import h5py
 import pandas as pd
 import pytest
-from kinds_of_files import BARCODES, IDS, KINDS, PYTHON_KINDS, REFUSED, counts
+from kinds_of_files import (
+    BARCODES,
+    GENOMES,
+    IDS,
+    KINDS,
+    PYTHON_KINDS,
+    REFUSED,
+    counts,
+    write_triple,
+)
 
 from cellport.runtime.errors import InputError
 from cellport.runtime.sources import open_source
@@ -33,6 +42,29 @@ def test_kinds_that_are_refused(tmp_path, kind):
         open_source(path)
     assert str(refusal.value).startswith(str(path))
     assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("kind", GENOMES)
+def test_one_of_several_genomes(tmp_path, check_stream, kind):
+    write, genome, expected = GENOMES[kind]
+    path = write(tmp_path)
+    if isinstance(expected, str):
+        with pytest.raises(InputError, match=expected):
+            open_source(path, genome=genome)
+        return
+    source = check_stream(path, counts(), genome=genome)
+    assert sum(name != "" for name in source.gene_columns["index"]) == expected
+    assert any("other genomes" in note for note in source.notes) == (expected < len(IDS))
+    source.close()
+
+
+def test_the_folder_of_a_genome(tmp_path, check_stream):
+    for name in ("hg19", "mm10"):
+        write_triple(tmp_path / "filtered_gene_bc_matrices" / name)
+    source = check_stream(tmp_path, counts(), genome="mm10")
+    assert source.description.endswith("filtered_gene_bc_matrices/mm10/matrix.mtx")
+    with pytest.raises(InputError, match="several matrices"):
+        open_source(tmp_path, genome="rn6")
 
 
 @pytest.mark.parametrize(

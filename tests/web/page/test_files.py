@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from kinds_of_files import KINDS, REFUSED, THIRD_COLUMNS, write_triple
+from kinds_of_files import GENOMES, KINDS, REFUSED, THIRD_COLUMNS, write_triple
 
 from cellport.runtime.errors import InputError
 from cellport.runtime.sources import open_source
@@ -25,6 +25,10 @@ def file_cases(root: Path) -> Iterator[dict[str, Any]]:
         folder = root / f"types {name}"
         write_triple(folder, types=types)
         yield case(root, f"third column: {name}", folder)
+    for name, (write, genome, _) in GENOMES.items():
+        folder = root / f"genome {name}"
+        folder.mkdir()
+        yield case(root, f"genome: {name}", write(folder), genome)
     refused = {name: write for name, (write, _) in REFUSED.items()}
     for name, write in {**KINDS, **refused}.items():
         folder = root / name
@@ -32,13 +36,14 @@ def file_cases(root: Path) -> Iterator[dict[str, Any]]:
         yield case(root, name, write(folder))
 
 
-def case(root: Path, name: str, path: Path) -> dict[str, Any]:
+def case(root: Path, name: str, path: Path, genome: str | None = None) -> dict[str, Any]:
     """What Python says of a file, or of a folder of which the page is given the files."""
     files = sorted(path.iterdir()) if path.is_dir() else [path]
-    stated = {"name": name, "files": [str(file.relative_to(root)) for file in files]}
+    names = [str(file.relative_to(root)) for file in files]
+    stated: dict[str, Any] = {"name": name, "files": names, "genome": genome}
     above = f"{path if path.is_dir() else path.parent}/"
     try:
-        with closing(open_source(path)) as source:
+        with closing(open_source(path, genome=genome)) as source:
             (block,) = source.blocks(1000)
             rows = np.repeat(np.arange(block.n_cells), np.diff(block.indptr))
             return stated | {

@@ -30,7 +30,7 @@ from cellport.web.server.publish import publish
 from cellport.web.server.site import PAGE, manifest_bytes
 
 WEB = Path(__file__).resolve().parents[3] / "web" / "page"
-PLAIN = {"layer": None, "allowFractional": False, "anyOrganism": False}
+PLAIN = {"layer": None, "genome": None, "allowFractional": False, "anyOrganism": False}
 
 
 @pytest.fixture(scope="module")
@@ -374,6 +374,10 @@ def variants(cells: Any) -> Iterator[tuple[str, Any, dict[str, Any]]]:
     mouse.var_names = [name.capitalize() for name in mouse.var_names]
     yield "mouse", mouse, PLAIN
     yield "any_organism", mouse, {**PLAIN, "anyOrganism": True}
+    yield "transposed", cells.T.copy(), PLAIN
+    joined = cells.X.toarray().astype(np.float32)
+    joined[7:, 100:300] = np.nan
+    yield "outer_join", changed(joined), PLAIN
 
 
 def mapped_case(

@@ -25,7 +25,7 @@ interface FileCase {
 
 describe.skipIf(!has("files.json"))("files that Python has opened", () => {
   test.each(has("files.json") ? vectors<FileCase[]>("files.json") : [])("$name", async (expected) => {
-    const opening = opened(expected.files);
+    const opening = opened(expected.files, expected.genome);
     if (expected.error !== null) {
       expect(await opening.then(() => "nothing", sentence)).toBe(expected.error);
       return;
@@ -39,10 +39,10 @@ describe.skipIf(!has("files.json"))("files that Python has opened", () => {
   });
 });
 
-async function opened(names: readonly string[]) {
+async function opened(names: readonly string[], genome: string | null) {
   await ready;
   const files = names.map((name) => new File([readFileSync(join(FOLDER, name))], basename(name)));
-  const contents = await openFiles(files, () => new H5File(join(FOLDER, names[0]), "r"));
+  const contents = await openFiles(files, () => new H5File(join(FOLDER, names[0]), "r"), genome);
   const { matrix, genes } = [...contents.places.values()][0]();
   const totals: number[] = [];
   const sums = new Array<number>(matrix.nGenes).fill(0);

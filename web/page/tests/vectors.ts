@@ -56,7 +56,11 @@ export async function mapFiles(
 ): Promise<Mapped> {
   await ready;
   const files = names.map((name) => new File([readFileSync(join(FOLDER, name))], basename(name)));
-  const contents = await openFiles(files, () => new H5File(join(FOLDER, names[0]), "r"));
+  const contents = await openFiles(
+    files,
+    () => new H5File(join(FOLDER, names[0]), "r"),
+    options.genome,
+  );
   const given = await parts();
   const atlas = await openAtlas(given);
   const query = await openQuery(contents, atlas, options);

@@ -8,7 +8,7 @@ import { InputError } from "../errors";
 import { type GeneMatch, matchGenes, organismOf, type Panel } from "../genes/match";
 import { lacksNames, previousSymbols } from "../genes/previous";
 import { checkBlock, chooseCounts } from "../sources/gate";
-import type { Contents, CountBlock, GeneColumns, Place } from "../sources/source";
+import type { Contents, CountBlock, Frame, GeneColumns, Place } from "../sources/source";
 import { annotators } from "./annotate/all";
 import type { Atlas } from "./atlas";
 import type { MappedBlock } from "./columns";
@@ -20,11 +20,17 @@ const { files, format } = decisions;
 
 export interface MapOptions {
   layer: string | null;
+  genome: string | null;
   allowFractional: boolean;
   anyOrganism: boolean;
 }
 
-export const DEFAULTS: MapOptions = { layer: null, allowFractional: false, anyOrganism: false };
+export const DEFAULTS: MapOptions = {
+  layer: null,
+  genome: null,
+  allowFractional: false,
+  anyOrganism: false,
+};
 
 /** A query that has passed the gate and whose genes have been matched. */
 export interface Query {
@@ -53,18 +59,7 @@ export async function openQuery(
   const { place } = choice;
   const { where } = place.matrix;
   if (!place.matrix.nGenes) throw new InputError(say(files.no_genes, { where }));
-  const { manifest } = atlas;
-  const organism = manifest.organism || null;
-  const columns = place.genes();
-  const human = organismOf(manifest.panel, organism) === "human";
-  const genes = matchGenes(columns, manifest.panel, {
-    organism,
-    previous:
-      human && lacksNames(columns, manifest.panel) ? await previousSymbols() : new Map(),
-    warnBelow: manifest.thresholds.low_gene_coverage,
-    anyOrganism: options.anyOrganism,
-    source: where,
-  });
+  const genes = await matched(place, cells, atlas.manifest, options);
   return {
     contents,
     place,
@@ -73,6 +68,45 @@ export async function openQuery(
     notes: [...contents.notes, ...choice.notes, ...genes.warnings],
     options,
   };
+}
+
+async function matched(
+  place: Place,
+  cells: Frame,
+  manifest: Manifest,
+  options: MapOptions,
+): Promise<GeneMatch> {
+  const { where } = place.matrix;
+  const { panel } = manifest;
+  const organism = manifest.organism || null;
+  const columns = place.genes();
+  const human = organismOf(panel, organism) === "human";
+  try {
+    return matchGenes(columns, panel, {
+      organism,
+      previous: human && lacksNames(columns, panel) ? await previousSymbols() : new Map(),
+      warnBelow: manifest.thresholds.low_gene_coverage,
+      anyOrganism: options.anyOrganism,
+      source: where,
+    });
+  } catch (error) {
+    if (error instanceof InputError) refuseTransposed(cells, panel, where);
+    throw error;
+  }
+}
+
+/** Refuse a query whose cells are called as the genes of the atlas are. */
+function refuseTransposed(cells: Frame, panel: Manifest["panel"], source: string): void {
+  const { transposed, cells_looked_at: looked } = decisions.genes;
+  const names = cells.index(0, Math.min(cells.length, looked.value));
+  try {
+    matchGenes(new Map([["index", names]]), panel, { organism: null });
+  } catch (error) {
+    if (error instanceof InputError) return;
+    throw error;
+  }
+  const examples = names.slice(0, 3).map((name) => `'${name}'`).join(", ");
+  throw new InputError(say(transposed, { source, examples }));
 }
 
 /** How many panel genes a matrix holds; 0 where they are too few to map by. */

@@ -24,7 +24,7 @@ export interface IntakeActions {
 
 export class Intake {
   private readonly options: HTMLElement;
-  private readonly inputs: { fractional: HTMLInputElement; organism: HTMLInputElement; layer: HTMLInputElement };
+  private readonly inputs: Record<"fractional" | "organism" | "layer" | "genome", HTMLInputElement>;
   private readonly picker: HTMLInputElement;
   private bar: HTMLProgressElement | null = null;
   private status: HTMLElement | null = null;
@@ -37,6 +37,7 @@ export class Intake {
       fractional: h("input", { type: "checkbox", id: "fractional" }),
       organism: h("input", { type: "checkbox", id: "organism" }),
       layer: h("input", { type: "text", id: "layer", placeholder: "found by itself" }),
+      genome: h("input", { type: "text", id: "genome", placeholder: "the only one" }),
     };
     this.picker = h("input", {
       type: "file",
@@ -152,7 +153,7 @@ export class Intake {
   }
 
   private optionsForm(): HTMLElement {
-    const { fractional, organism, layer } = this.inputs;
+    const { fractional, organism, layer, genome } = this.inputs;
     return h(
       "details",
       {},
@@ -160,6 +161,7 @@ export class Intake {
       h("label", {}, fractional, " Accept counts with fractions (RSEM, ambient-corrected)"),
       h("label", {}, organism, " Map even when the genes look like another organism's"),
       h("label", { class: "stacked" }, "Where the raw counts are: X, raw, or a layer's name", layer),
+      h("label", { class: "stacked" }, "Which genome, of a 10x file of several", genome),
     );
   }
 
@@ -168,6 +170,7 @@ export class Intake {
     if (!files.length) return;
     this.actions.files(files, {
       layer: this.inputs.layer.value.trim() || null,
+      genome: this.inputs.genome.value.trim() || null,
       allowFractional: this.inputs.fractional.checked,
       anyOrganism: this.inputs.organism.checked,
     });

@@ -51,7 +51,8 @@ export async function chooseCounts(
   const taken = accepted.flatMap((content) => seen.filter((one) => one.content === content));
   if (!taken.length) {
     const fault = say(gate.no_counts, { title, places: [...seen.map(holds), ...unread].join("; ") });
-    throw new InputError(fault + advice([...places.keys()], seen.map(({ content }) => content)));
+    const contents = seen.map(({ content }) => content);
+    throw new InputError(fault + ofJoined(contents) + advice([...places.keys()], contents));
   }
   let [best] = taken;
   const rivals = taken.filter(({ content }) => content === best.content);
@@ -116,6 +117,11 @@ function moreGenes(first: Seen, raw: Seen, covered: Covered): string | null {
   }
 }
 
+/** What to do about missing values. */
+function ofJoined(contents: readonly Content[]): string {
+  return contents.includes("nan") ? gate.joined : "";
+}
+
 function order(places: ReadonlyMap<string, unknown>): string[] {
   const lower = new Map(
     [...places.keys()].filter((k) => k !== "X" && k !== "raw").map((k) => [k.toLowerCase(), k]),
@@ -141,10 +147,11 @@ async function named(
   if (accepted.includes(one.content)) return { place: one.place, notes: doubts(one) };
   const elsewhere = await firstWithCounts(places, layer);
   const said = { title, place: one.place.name, content: gate.in_words[one.content] };
+  const contents = [one.content];
   throw new InputError(
     say(gate.no_counts_in_layer, said) +
-      (elsewhere ? say(gate.counts_elsewhere, { place: elsewhere }) : "") +
-      advice([], [one.content]),
+      (elsewhere ? say(gate.counts_elsewhere, { place: elsewhere }) : ofJoined(contents)) +
+      advice([], contents),
   );
 }
 

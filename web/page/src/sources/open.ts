@@ -18,6 +18,20 @@ const CONVERT: Record<string, string> = files.convert;
 export async function openFiles(
   brought: readonly File[],
   openHdf5: (file: File) => H5File,
+  genome: string | null = null,
+): Promise<Contents> {
+  const contents = await opened(brought, openHdf5, genome);
+  if (genome !== null && !contents.ofGenome) {
+    contents.close();
+    throw new InputError(say(files.no_genomes, { title: contents.title, genome }));
+  }
+  return contents;
+}
+
+async function opened(
+  brought: readonly File[],
+  openHdf5: (file: File) => H5File,
+  genome: string | null,
 ): Promise<Contents> {
   if (!brought.length) throw new InputError("No file was given.");
   if (brought.some((file) => /\.mtx(\.gz)?$/i.test(file.name))) return openTenxMtx(brought);
@@ -29,8 +43,8 @@ export async function openFiles(
   const [file] = brought;
   if (!file.size) throw new InputError(say(files.empty, { file: file.name }));
   if (await beginsAsHdf5(file)) {
-    const [opened, names] = mounted(file, openHdf5);
-    return byContent(opened, names, file.name);
+    const [h5, names] = mounted(file, openHdf5);
+    return byContent(h5, names, file.name, genome);
   }
   throw new InputError(await notReadable(file));
 }
@@ -47,12 +61,17 @@ function mounted(file: File, openHdf5: (file: File) => H5File): [H5File, string[
   }
 }
 
-function byContent(file: H5File, names: string[], title: string): Contents {
+function byContent(
+  file: H5File,
+  names: string[],
+  title: string,
+  genome: string | null,
+): Contents {
   try {
     const kind = foreign(names);
     if (kind) throw new InputError(say(files.to_convert, { file: title, what: CONVERT[kind] }));
     const tenx = names.includes("obs") ? [] : tenxGroups(file);
-    if (tenx.length) return openTenxH5(file, title, tenx);
+    if (tenx.length) return openTenxH5(file, title, tenx, genome);
     if (names.includes("obs") || names.includes("var")) return openAnndata(file, title);
     const there = names.sort().slice(0, 8).join(", ") || "nothing";
     throw new InputError(say(files.other_hdf5, { file: title, names: there }));

@@ -55,6 +55,8 @@ export interface Contents {
   places: Map<string, () => Place>;
   cells: Frame;
   notes: string[];
+  /** Whether it is what was asked for of several genomes. */
+  ofGenome?: boolean;
   close(): void;
 }
 

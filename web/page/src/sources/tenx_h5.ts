@@ -10,6 +10,7 @@ import { isDataset, isGroup, readIntegers, readTexts } from "./hdf5_values";
 import { type Contents, MAX_GENES } from "./source";
 import { barcodeFrame, tenxGeneColumns } from "./tenx";
 
+const { files } = decisions;
 const NEEDED = ["barcodes", "data", "indices", "indptr", "shape"];
 
 export function tenxGroups(file: File): string[] {
@@ -20,12 +21,13 @@ export function tenxGroups(file: File): string[] {
 }
 
 /** Open the matrix of a 10x file; it is stored cell by cell, as CSR of cells is. */
-export function openTenxH5(file: File, title: string, groups: readonly string[]): Contents {
-  if (groups.length > 1) {
-    const genomes = groups.join(", ");
-    throw new InputError(say(decisions.files.several_genomes, { file: title, genomes }));
-  }
-  const name = groups[0];
+export function openTenxH5(
+  file: File,
+  title: string,
+  groups: readonly string[],
+  genome: string | null = null,
+): Contents {
+  const name = groupOf(title, groups, genome);
   const group = file.get(name) as Group;
   const where = `${title}, ${name}`;
   return readable(where, () => {
@@ -35,8 +37,16 @@ export function openTenxH5(file: File, title: string, groups: readonly string[])
     if (nGenes > MAX_GENES) throw damaged(where, `it claims ${nGenes} genes`);
     const matrix = new CsrMatrix(where, nCells, nGenes, ...sparseParts(group, where, nCells));
     const features = group.keys().includes("features") ? (group.get("features") as Group) : null;
-    const ids = features ? whole(features, "id") : whole(group, "genes");
-    const names = features ? whole(features, "name") : whole(group, "gene_names");
+    let ids = features ? whole(features, "id") : whole(group, "genes");
+    let names = features ? whole(features, "name") : whole(group, "gene_names");
+    const said: string[] = [];
+    if (genome !== null && name !== genome) {
+      const inside = ofGenome(title, features, ids.length, genome);
+      ids = ids.map((id, i) => (inside[i] ? id : ""));
+      names = names.map((one, i) => (inside[i] ? one : ""));
+      const genes = inside.filter((one) => !one).length;
+      if (genes) said.push(say(files.other_genomes, { genome, genes }));
+    }
     const types = features?.keys().includes("feature_type")
       ? whole(features, "feature_type")
       : null;
@@ -53,8 +63,42 @@ export function openTenxH5(file: File, title: string, groups: readonly string[])
       readTexts(barcodes, start, stop),
     );
     const place = { name, matrix, genes: () => columns };
-    return { title, places: new Map([["X", () => place]]), cells, notes, close: () => file.close() };
+    return {
+      title,
+      places: new Map([["X", () => place]]),
+      cells,
+      notes: [...notes, ...said],
+      ofGenome: genome !== null,
+      close: () => file.close(),
+    };
   });
+}
+
+/** The group to read: of Cell Ranger 2 that of the genome. */
+function groupOf(title: string, groups: readonly string[], genome: string | null): string {
+  const genomes = groups.join(", ");
+  if (genome !== null && groups.includes(genome)) return genome;
+  if (genomes !== "matrix" && genome !== null) {
+    throw new InputError(say(files.no_genome, { file: title, genome, genomes }));
+  }
+  if (groups.length > 1) {
+    throw new InputError(say(files.several_genomes, { file: title, genomes, first: groups[0] }));
+  }
+  return groups[0];
+}
+
+/** Which features are of a genome. */
+function ofGenome(title: string, features: Group | null, n: number, genome: string): boolean[] {
+  if (!features?.keys().includes("genome")) {
+    throw new InputError(say(files.no_genomes, { title, genome }));
+  }
+  const of = whole(features, "genome");
+  if (of.length !== n) throw damaged(title, `it has ${n} features and ${of.length} genomes of them`);
+  if (!of.includes(genome)) {
+    const genomes = [...new Set(of)].filter(Boolean).sort().join(", ") || "none";
+    throw new InputError(say(files.no_genome, { file: title, genome, genomes }));
+  }
+  return of.map((one) => one === genome);
 }
 
 function dataset(group: Group, name: string) {

@@ -67,7 +67,7 @@ async function map(files: readonly File[], options: MapOptions): Promise<void> {
   const began = performance.now();
   query?.contents.close();
   query = null;
-  const contents = await openFiles(files, await mountedHdf5());
+  const contents = await openFiles(files, await mountedHdf5(), options.genome);
   query = await openQuery(contents, atlas, options);
   const { genes, place } = query;
   say({
