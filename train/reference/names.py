@@ -1,4 +1,4 @@
-"""Names that people gave labels and batches: alike where only spaces differ, and fit to be joined."""
+"""Names of labels and batches as people wrote them, given one spelling each."""
 
 from __future__ import annotations
 

@@ -18,6 +18,7 @@ from cellport.train.reference.chunks import SourceCounts
 from cellport.train.reference.names import tidied_batches, tidied_labels
 from cellport.train.reference.shared_genes import share_genes
 
+
 @dataclass(frozen=True, slots=True)
 class Reference:
     """Annotated counts to train on."""
