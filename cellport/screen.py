@@ -262,6 +262,7 @@ def _how_good(manifest: Manifest) -> dict[str, str]:
         rows["held out"] = (
             f"accuracy {scores.accuracy:.3f}, macro-F1 {scores.macro_f1:.3f}, calibration error "
             f"{scores.ece:.3f} on {scores.cells:,} {of}"
+            + (f": {scores.doubt}" if scores.doubt else "")
         )
     if manifest.labels:
         rows["calibration"] = (

@@ -13,7 +13,13 @@ from cellport.runtime.base.files import whole_file
 from cellport.runtime.base.prefetch import prefetch
 from cellport.runtime.columns import MappedBlock
 from cellport.runtime.errors import InputError, OutputError
-from cellport.runtime.mapping.annotate.origin import distinct_names
+from cellport.runtime.mapping.annotate.origin import (
+    REPEATED,
+    distinct_names,
+    name_hashes,
+    name_suffixes,
+    renamed,
+)
 from cellport.runtime.mapping.atlas import Atlas
 from cellport.runtime.mapping.gather import LINEAGES, NEED_COUNTS, REPORT, TALLY, start_gathering
 from cellport.runtime.mapping.gather.gatherer import Gatherer
@@ -198,6 +204,7 @@ def map_files(
     streams = [
         atlas.stream(query, how, among=(names, position)) for position, query in enumerate(queries)
     ]
+    streams = _told_apart(streams)
     if on_start is not None:
         on_start(streams)
     schema, n_cells = streams[0].schema, sum(stream.n_cells for stream in streams)
@@ -265,6 +272,26 @@ def summary(
 def _most_first(names: Iterable[str], cells: Iterable[int]) -> dict[str, int]:
     pairs = sorted(zip(names, cells, strict=True), key=lambda pair: -pair[1])
     return {name: n for name, n in pairs if n}
+
+
+def _told_apart(streams: list[Stream]) -> list[Stream]:
+    """Give the cells of several queries names that differ between them."""
+    if len(streams) < 2:
+        return streams
+    suffixes = name_suffixes([name_hashes(one.cell_names, one.n_cells) for one in streams])
+    if not any(suffixes):
+        return streams
+    facts = streams[0].facts
+    first = replace(streams[0], facts=replace(facts, notes=(*facts.notes, REPEATED)))
+    return [
+        replace(stream, blocks=_renamed(stream.blocks, suffix))
+        for stream, suffix in zip([first, *streams[1:]], suffixes, strict=True)
+    ]
+
+
+def _renamed(blocks: Iterator[MappedBlock], suffix: str) -> Iterator[MappedBlock]:
+    for block in blocks:
+        yield replace(block, cell_names=renamed(block.cell_names, suffix))
 
 
 def _joined(streams: list[Stream]) -> Iterator[tuple[Stream, MappedBlock]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -18,6 +19,9 @@ from cellport.runtime.version import FORMAT_VERSION, __version__
 Library = Literal["panel", "query", "none"]
 Fill = Literal["factors", "mean", "zero"]
 HeadKind = Literal["softmax", "sigmoids", "prototypes", "none"]
+# held-out cells that scores may rest on without a word
+_ENOUGH_JUDGED = 50
+
 CalibrationState = Literal["left_out_batches", "held_out_cells", "none"]
 _VERSION = re.compile(text("format.version"))
 # what the format can state and this version maps with; anything else is refused by name
@@ -150,6 +154,22 @@ class HeldOut:
     by_label: dict[str, LabelScore]  # scores of each label that had held-out cells
     reliability: tuple[ReliabilityBin, ...]  # cells by the probability of their label
     sets: SetScores | None = None  # what label sets held
+
+    @property
+    def doubt(self) -> str:
+        """What to say where few cells stand behind the accuracy; '' where there are enough.
+
+        Fewer than 50, of which a share of 0.9 has a standard error above 0.04. The interval is
+        that of Agresti and Coull 1998, The American Statistician, "Approximate is better than
+        'exact'": two right and two wrong cells more, and two standard errors.
+        """
+        if self.cells >= _ENOUGH_JUDGED:
+            return ""
+        n = self.cells + 4
+        share = (self.accuracy * self.cells + 2) / n
+        within = 2 * math.sqrt(share * (1 - share) / n)
+        low, high = max(share - within, 0), min(share + within, 1)
+        return f"so few cells that the accuracy may be anything from {low:.2f} to {high:.2f}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,6 +61,7 @@ class QueryPlan:
     layer: str  # where its counts are
     seekable: bool  # a range of its cells can be read without reading all before it
     facts: QueryFacts  # what the result says of it
+    suffix: str = ""  # what its cells' names get, to differ from those of other queries
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ from cellport.runtime.errors import CellportError, InputError, first_line
 from cellport.runtime.map_files import SideOutputs, Summary, listed, summary
 from cellport.runtime.mapping.annotate import annotators, facts_of, schema_of
 from cellport.runtime.mapping.annotate.corrected import names_or_file
-from cellport.runtime.mapping.annotate.origin import distinct_names
+from cellport.runtime.mapping.annotate.origin import REPEATED, distinct_names, name_suffixes
 from cellport.runtime.mapping.atlas import Atlas, load_atlas
 from cellport.runtime.mapping.gather import TALLY, start_gathering
 from cellport.runtime.mapping.gather.gatherer import Gatherer
@@ -177,8 +177,13 @@ def _shared(client: Any, run: Run) -> Iterator[str]:
 def _looked_at(client: Any, shared: str, paths: Sequence[str]) -> tuple[QueryPlan, ...]:
     from cellport.runtime.cluster.worker import look_at
 
-    found: dict[int, QueryPlan] = dict(_answers(client, shared, look_at, paths, paths))
-    return tuple(found[position] for position in range(len(paths)))
+    answers = dict(_answers(client, shared, look_at, paths, paths))
+    found: list[QueryPlan] = [answers[position][0] for position in range(len(paths))]
+    suffixes = name_suffixes([answers[position][1] for position in range(len(paths))])
+    if any(suffixes):
+        facts = found[0].facts
+        found[0] = replace(found[0], facts=replace(facts, notes=(*facts.notes, REPEATED)))
+    return tuple(replace(one, suffix=end) for one, end in zip(found, suffixes, strict=True))
 
 
 def _mapped(

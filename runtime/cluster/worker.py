@@ -14,7 +14,9 @@ from functools import wraps
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
 from distributed import WorkerPlugin, get_worker
+from numpy.typing import NDArray
 
 from cellport.runtime.atlas.file import atlas_from_bytes, open_atlas_file
 from cellport.runtime.atlas.session import onnxruntime
@@ -22,6 +24,7 @@ from cellport.runtime.cluster.dataset import MANIFEST, Written, digest, facts_of
 from cellport.runtime.cluster.plan import QueryPlan, Run, Task, stamp
 from cellport.runtime.cluster.sums import read_state, write_state
 from cellport.runtime.errors import AtlasError, CellportError, InputError, OutputError
+from cellport.runtime.mapping.annotate.origin import name_hashes, renamed
 from cellport.runtime.mapping.atlas import Atlas
 from cellport.runtime.mapping.gather import NEED_COUNTS, TALLY, start_gathering
 from cellport.runtime.mapping.options import MapOptions
@@ -92,13 +95,18 @@ def _task(
 
 
 @_task
-def look_at(plugin: RunPlugin, path: str) -> QueryPlan:
-    """Open a query, find its counts and match its genes."""
+def look_at(plugin: RunPlugin, path: str) -> tuple[QueryPlan, NDArray[np.uint64]]:
+    """Open a query, find its counts and match its genes.
+
+    With several queries, a number for the name of each cell comes with it (`name_hashes`).
+    """
     before, atlas = stamp(path), plugin.atlas
     opened = atlas.prepare(path, _options(plugin.run), (plugin.run.names, 0))
     source = opened.query.source
     try:
-        return QueryPlan(path, before, source.layer, source.seekable, opened.facts)
+        named = source.n_cells if len(plugin.run.names) > 1 else 0
+        found = QueryPlan(path, before, source.layer, source.seekable, opened.facts)
+        return found, name_hashes(source.cell_names, named)
     finally:
         source.close()
 
@@ -137,7 +145,8 @@ def _written(plugin: RunPlugin, folder: Path, task: Task) -> Written:
         for block in stream.blocks:
             for gatherer in gathered.values():
                 gatherer.add(replace(block, start=part.offset + block.start), stream.genes)
-            writer.write(replace(block, start=block.start - part.start))
+            names = renamed(block.cell_names, query.suffix)
+            writer.write(replace(block, start=block.start - part.start, cell_names=names))
         _unchanged(query)
         tally = gathered.pop(TALLY).state()
         if gathered:

@@ -153,6 +153,7 @@ class Atlas:
             atlas_facts=opened.atlas_facts,
             device=device_of(tail),
             gpu_build=has_cuda_provider(),
+            cell_names=source.cell_names,
             blocks=blocks,
         )
 

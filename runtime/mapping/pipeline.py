@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
@@ -36,6 +36,8 @@ class Stream:
     device: str  # ``cpu`` or ``cuda``
     # whether ONNX Runtime is the GPU build, which uses the CPU where it finds no card
     gpu_build: bool
+    # reads the names of the query's cells ``start:stop``
+    cell_names: Callable[[int, int], NDArray[np.object_]]
     # the mapped cells, in order; reading happens while it is consumed
     blocks: Iterator[MappedBlock]
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import anndata
 import numpy as np
+import pyarrow.parquet
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -214,3 +215,25 @@ def test_anndata_objects_are_mapped_to_a_file_too(
         "0_100.h5ad": 100,
         "query 1": 140,
     }
+
+
+@pytest.mark.parametrize("ending", [".h5ad", ".zarr", ".csv", ".parquet"])
+def test_names_that_queries_share_get_the_number_of_their_query(
+    atlas: Atlas, save: Callable[..., Path], tmp_path: Path, ending: str
+) -> None:
+    out = tmp_path / f"out{ending}"
+    summary = map_files(atlas, [save(0, 30), save(20, 50)], out)
+    plain = map_files(atlas, [save(0, 30), save(30, 50)], tmp_path / "other.h5ad")
+    names = anndata.read_h5ad(tmp_path / "other.h5ad").obs_names
+    assert _names(out) == [f"{name}-0" for name in names[:30]] + [f"{n}-1" for n in names[20:50]]
+    assert any("same name" in note for note in summary.notes)
+    assert not any("same name" in note for note in plain.notes)
+
+
+def _names(path: Path) -> list[str]:
+    if path.suffix == ".csv":
+        return [line.split(",")[0] for line in path.read_text().splitlines()[1:]]
+    if path.suffix == ".parquet":
+        return [str(name) for name in pyarrow.parquet.read_table(path).column(0).to_pylist()]
+    read = anndata.read_zarr if path.suffix == ".zarr" else anndata.read_h5ad
+    return list(read(path).obs_names)

@@ -50,6 +50,7 @@ def _accuracy(scores: HeldOut | None, labels: tuple[str, ...]) -> list[str]:
         f"On {scores.cells:,} cells {kept_out} out of training: accuracy {scores.accuracy:.3f}, "
         f"macro-F1 {scores.macro_f1:.3f}, expected calibration error {scores.ece:.3f}. "
         "Recall is the share of a label's cells that were given that label.",
+        *(["", f"Label sets and thresholds rest on {scores.doubt}."] if scores.doubt else []),
         "",
         "| label | held-out cells | recall | |",
         "| --- | ---: | ---: | --- |",

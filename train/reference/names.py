@@ -1,4 +1,4 @@
-"""Names that people gave labels and batches: one spelling where spaces differ, fit to be joined."""
+"""Names of labels and batches as people wrote them, given one spelling each."""
 
 from __future__ import annotations
 

@@ -1,17 +1,26 @@
-"""Which of several queries a cell comes from."""
+"""Which of several queries a cell comes from, and what it is called beside those of others."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cellport.runtime.columns import QUERY, Column, Schema
 from cellport.runtime.errors import InputError
 from cellport.runtime.mapping.annotate.annotator import Annotator, Setting
+
+# names read at a time
+_NAMES = 1 << 16
+REPEATED = (
+    "Cells of several queries have the same name; the number of their query was added to the "
+    "names of all: -0, -1, ..."
+)
 
 
 def prepare(setting: Setting) -> Annotator | None:
@@ -44,3 +53,38 @@ def distinct_names(queries: Sequence[Any]) -> tuple[str, ...]:
     if len(set(full)) == len(full):
         return tuple(full)
     raise InputError("The same query file was named twice; name each once.")
+
+
+def name_hashes(
+    names: Callable[[int, int], NDArray[np.object_]], n_cells: int
+) -> NDArray[np.uint64]:
+    """Return a number, uint64 [cells], for each name that `names` reads from ``start:stop``.
+
+    The same on every machine. Two names out of a million have the same by a chance of 3e-8.
+    """
+    found = np.empty(n_cells, np.uint64)
+    for start in range(0, n_cells, _NAMES):
+        stop = min(start + _NAMES, n_cells)
+        digests = (
+            blake2b(name.encode("utf-8", "replace"), digest_size=8).digest()
+            for name in names(start, stop)
+        )
+        found[start:stop] = np.frombuffer(b"".join(digests), "<u8")
+    return found
+
+
+def name_suffixes(hashes: Sequence[NDArray[np.uint64]]) -> tuple[str, ...]:
+    """Return what the names of each query's cells get: its number where queries share names.
+
+    As training names the cells of several sources. Names that repeat within one query stay.
+    """
+    each = [np.unique(one) for one in hashes]
+    together = np.concatenate(each)
+    if len(np.unique(together)) == len(together):
+        return ("",) * len(hashes)
+    return tuple(f"-{number}" for number in range(len(hashes)))
+
+
+def renamed(names: NDArray[np.object_], suffix: str) -> NDArray[np.object_]:
+    """Return names, object [cells] of str, with a suffix."""
+    return names + suffix if suffix else names

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from dataclasses import asdict, replace
 
+import pytest
+
 from cellport.runtime.atlas.file import AtlasFile
 from cellport.runtime.atlas.manifest import (
     Calibration,
@@ -108,3 +110,15 @@ def test_card_of_many_batches_stays_short(tiny_atlas: AtlasFile) -> None:
     card = write_card(replace(tiny_atlas.manifest, batches=tuple(f"b{i}" for i in range(500))))
     assert "b59 and 440 more" in card
     assert "b60" not in card
+
+
+@pytest.mark.parametrize(("cells", "said"), [(1, "0.00 to 0.84"), (30, "0.73 to 0.97"), (50, "")])
+def test_card_says_when_few_cells_stand_behind_it(
+    tiny_atlas: AtlasFile, cells: int, said: str
+) -> None:
+    measured = tiny_atlas.manifest.held_out
+    assert measured is not None
+    few = replace(measured, cells=cells, accuracy=0.0 if cells == 1 else 0.9)
+    card = write_card(replace(tiny_atlas.manifest, held_out=few))
+    assert ("rest on so few cells" in card) == bool(said)
+    assert said in card

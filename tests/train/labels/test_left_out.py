@@ -91,3 +91,23 @@ def test_runs_are_named_and_resume(cells: TrainingCells, tmp_path: Path) -> None
     assert first is not None
     assert again is not None
     np.testing.assert_array_equal(first.logits, again.logits)
+
+
+@pytest.mark.parametrize("stray", [1, 19, 40])
+def test_batches_of_few_cells_do_not_judge(cells: TrainingCells, stray: int) -> None:
+    batch = (np.arange(240) >= stray).astype(np.int64)
+    assert answers_for_left_out_batches(replace(cells, batch=batch), CONFIG) is None
+
+
+def test_a_run_on_the_little_that_is_left_does_not_judge(cells: TrainingCells) -> None:
+    """Of a batch of 60 cells and one of 190, only the answers for the 60 say something."""
+    rows = np.r_[np.arange(240), np.arange(120)]
+    more = replace(
+        cells,
+        counts=cells.counts[rows],
+        label=cells.label[rows],
+        batch=(np.arange(360) >= 60).astype(np.int64),
+    )
+    found = answers_for_left_out_batches(more, CONFIG)
+    assert found is not None
+    assert len(found.label) == 2 * 60

@@ -1,6 +1,6 @@
 /** Pieces that need no atlas. */
 
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 
 import { buildTree, callDeepest } from "../src/atlas/label_tree";
 import type { Graph } from "../src/atlas/manifest";
@@ -16,6 +16,7 @@ import { coursesOf } from "../src/page/map/trajectory";
 import { split, withoutZeros } from "../src/sources/source";
 import { parseTriplets } from "../src/sources/triplets";
 import { percent } from "../src/words";
+import { Watchdog } from "../src/worker/watchdog";
 import { csvParts } from "../src/writers/csv";
 
 const bytes = (text: string) => new TextEncoder().encode(text);
@@ -187,4 +188,24 @@ test("sentences are filled as Python fills them", () => {
   );
   expect(() => say("{missing}", {})).toThrow("missing");
   expect([0.005, 0.015, 0.125, 0.375, 0.996].map(percent)).toEqual(["0%", "2%", "12%", "38%", "100%"]);
+});
+
+test("silence is noticed while an HDF5 file is read, and at no other time", () => {
+  vi.useFakeTimers();
+  let silent = 0;
+  const watchdog = new Watchdog(1000, () => silent++);
+  watchdog.hear(false);
+  vi.advanceTimersByTime(5000);
+  watchdog.hear(true);
+  vi.advanceTimersByTime(900);
+  watchdog.hear(false);
+  vi.advanceTimersByTime(900);
+  expect(silent).toBe(0);
+  vi.advanceTimersByTime(100);
+  expect(silent).toBe(1);
+  watchdog.hear(true);
+  watchdog.rest();
+  vi.advanceTimersByTime(5000);
+  expect(silent).toBe(1);
+  vi.useRealTimers();
 });

@@ -30,7 +30,7 @@ def labelled(small_atlas: Callable[..., AtlasFile], forgery: Any, made: Any) -> 
         **fields: Any,
     ) -> dict[str, Any]:
         atlas = small_atlas(
-            labels=("alpha", "beta", "gamma"),
+            labels=fields.get("labels", ("alpha", "beta", "gamma")),
             parents=fields.get("parents", {}),
             head=replace(usual.head, set_prob=set_prob),
             thresholds=replace(usual.thresholds, call_prob=call_prob),
@@ -89,3 +89,9 @@ def test_label_sets_hold_every_label_that_reaches_its_threshold(labelled: Any) -
 def test_the_best_label_is_in_its_set_even_below_the_threshold(labelled: Any) -> None:
     found = labelled(FULL, set_prob=(1.0, 1.0, 1.0))
     assert found["label_set"] == ["alpha", "beta", "gamma", "gamma"]
+
+
+def test_labels_of_a_set_can_be_told_apart_whatever_they_are_called(labelled: Any) -> None:
+    found = labelled([*FULL[:3], 0], labels=("a;b", "c", "d, e"))
+    assert found["label"][0] == "a;b"
+    assert found["label_set"] == ["a,b", "c;d, e;a,b", "d, e;a,b;c", ""]

@@ -6,11 +6,19 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cellport.runtime.atlas.file import AtlasFile
 from cellport.runtime.columns import Column
 from cellport.runtime.errors import InputError
-from cellport.runtime.mapping.annotate.origin import distinct_names, prepare
+from cellport.runtime.mapping.annotate.origin import (
+    distinct_names,
+    name_hashes,
+    name_suffixes,
+    prepare,
+    renamed,
+)
 
 
 def test_names_are_as_short_as_they_can_be() -> None:
@@ -33,3 +41,19 @@ def test_only_several_queries_need_a_column(
     codes = found.annotate(made.cells([1, 0, 2]))["cellport_query"]
     assert codes.tolist() == [1, 1, 1]
     assert codes.dtype == np.int32
+
+
+@given(st.lists(st.lists(st.text(max_size=3), max_size=6), min_size=2, max_size=4))
+def test_names_differ_between_queries_and_stay_where_they_do(queries: list[list[str]]) -> None:
+    hashes = [
+        name_hashes(lambda start, stop, q=q: np.array(q[start:stop], object), len(q))
+        for q in queries
+    ]
+    suffixes = name_suffixes(hashes)
+    shared = any(set(a) & set(b) for i, a in enumerate(queries) for b in queries[:i])
+    assert suffixes == (
+        tuple(f"-{i}" for i in range(len(queries))) if shared else ("",) * len(queries)
+    )
+    assert list(renamed(np.array(["a", "b"], object), suffixes[1])) == [
+        f"{n}{suffixes[1]}" for n in "ab"
+    ]

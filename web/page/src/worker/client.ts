@@ -1,5 +1,6 @@
 /** The page's end of the worker. */
 
+import decisions, { say } from "../decisions";
 import { InputError } from "../errors";
 import type { MappedBlock } from "../mapping/columns";
 import type { MapOptions } from "../mapping/query";
@@ -7,7 +8,11 @@ import type { Verification } from "../mapping/verify";
 import type { Column } from "../sources/source";
 import type { Outcome } from "../writers/h5ad";
 import type { Answer, Ask, Finished, Started } from "./messages";
+import { Watchdog } from "./watchdog";
 import workerUrl from "./worker?worker&url";
+
+// reading the largest pieces and mapping a block take a few seconds on small machines
+const SILENT_MS = 30_000;
 
 export interface MapListener {
   started(started: Started): void;
@@ -21,6 +26,13 @@ export class Mapper {
   private worker: Worker;
   private queue: Promise<unknown> = Promise.resolve();
   private giveUp: ((error: Error) => void) | null = null;
+  private file = "";
+  private readonly watchdog = new Watchdog(SILENT_MS, () => {
+    const why = new InputError(
+      say(decisions.files.unreadable, { where: this.file, reason: "there is no end to it" }),
+    );
+    this.stop(why).catch(() => undefined);
+  });
 
   constructor(
     private readonly base: string,
@@ -35,6 +47,7 @@ export class Mapper {
   }
 
   async map(files: File[], options: MapOptions, listener: MapListener): Promise<Finished> {
+    this.file = files.map((file) => file.name).join(", ");
     const hear = (answer: Answer) => {
       if (answer.kind === "started") listener.started(answer.started);
       if (answer.kind === "block") listener.block(answer.block, answer.names);
@@ -56,9 +69,10 @@ export class Mapper {
   }
 
   /** Stop whatever is going on, and be ready for another file. */
-  async stop(): Promise<void> {
+  async stop(why = new InputError("Stopped.")): Promise<void> {
     this.worker.terminate();
-    this.giveUp?.(new InputError("Stopped."));
+    this.watchdog.rest();
+    this.giveUp?.(why);
     this.worker = startWorker();
     this.queue = Promise.resolve();
     await this.open();
@@ -76,6 +90,9 @@ export class Mapper {
           this.giveUp = reject;
           this.worker.onmessage = (event: MessageEvent<Answer>) => {
             const answer = event.data;
+            const ended = answer.kind === "failed" || answer.kind === last;
+            if (ended) this.watchdog.rest();
+            else this.watchdog.hear(answer.kind === "reading");
             if (answer.kind === "failed") reject(new InputError(answer.sentence));
             else if (answer.kind === last) resolve(answer as Answered<K>);
             else hear(answer);

@@ -32,6 +32,8 @@ export interface Finished {
 }
 
 export type Answer =
+  /** Said while an HDF5 file is read: until the next answer, silence means that it has no end. */
+  | { kind: "reading" }
   | { kind: "opened"; verification: Verification }
   | { kind: "started"; started: Started }
   | { kind: "block"; block: MappedBlock; names: string[] }

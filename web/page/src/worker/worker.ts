@@ -100,11 +100,34 @@ async function map(files: readonly File[], options: MapOptions): Promise<void> {
 /** Mounts a file so that only the ranges that are asked for are read. */
 async function mountedHdf5(): Promise<(file: File) => H5File> {
   const { FS } = await hdf5Ready;
+  tellOfReading(FS.filesystems.WORKERFS as ReadingFs);
   return (file) => {
+    say({ kind: "reading" });
     if (FS.analyzePath(MOUNT).exists) FS.unmount(MOUNT);
     else FS.mkdir(MOUNT);
     FS.mount(FS.filesystems.WORKERFS, { files: [file] }, MOUNT);
     return new H5File(`${MOUNT}/${file.name}`, "r");
+  };
+}
+
+interface ReadingFs {
+  stream_ops: { read: (...args: unknown[]) => number };
+  told?: boolean;
+}
+
+/** Let the page know, once a second, that the file is still being read. */
+function tellOfReading(fs: ReadingFs): void {
+  if (fs.told) return;
+  fs.told = true;
+  const { read } = fs.stream_ops;
+  let last = 0;
+  fs.stream_ops.read = (...args) => {
+    const now = performance.now();
+    if (now - last > 1000) {
+      last = now;
+      say({ kind: "reading" });
+    }
+    return read(...args);
   };
 }
 
