@@ -43,6 +43,8 @@ _MULTIPLES, _LARGEST_POWER = number("gate.multiples"), number("gate.largest_powe
 _REPEATS, _FEWEST_VALUES = number("gate.expected_repeats"), number("gate.fewest_values")
 _MANY_LEVELS, _FEW_LEVELS = number("gate.many_levels"), number("gate.few_levels")
 _NEVER_ZERO = number("gate.genes_never_zero")
+_AT_AN_END, _DIFFER = number("gate.share_at_an_end"), number("gate.values_differ")
+_TAIL = number("gate.shortest_tail")
 _AFTER_GAP, _HIGHEST_GAP = number("gate.genes_after_gap"), number("gate.highest_gap")
 _GAPS, _ALIKE = number("gate.cells_with_gaps"), number("gate.alike_totals")
 _CELLS_TO_REFUSE = number("gate.cells_to_refuse")
@@ -203,16 +205,29 @@ def _ranked(cells: Sequence[_Cell], n_genes: int) -> bool:
     zeros = [n_genes - cell.n for cell in cells]
     if all(_in_order(cell, 0) or _in_order(cell, n) for cell, n in zip(cells, zeros, strict=True)):
         return True
-    if all(not n and cell.genes[0] * 2 > cell.n for cell, n in zip(cells, zeros, strict=True)):
-        return n_genes >= _NEVER_ZERO
+    if n_genes >= _NEVER_ZERO and not any(zeros) and all(map(_stands_for_zero, cells)):
+        return True
     without_gap = all(cell.levels[-1] == len(cell.levels) for cell in cells)
     if without_gap and _several(cells, lambda cell: len(cell.levels) >= _MANY_LEVELS):
+        return True
+    if len(cells) >= _FEWEST_TOTALS and all(map(_even, cells)):
         return True
     first = cells[0]
     return _several(cells, lambda cell: len(cell.levels) >= _FEW_LEVELS) and all(
         np.array_equal(cell.levels, first.levels) and np.array_equal(cell.genes, first.genes)
         for cell in cells
     )
+
+
+def _stands_for_zero(cell: _Cell) -> bool:
+    """Tell whether many genes of a cell have its smallest value, or its largest."""
+    return bool(max(cell.genes[0], cell.genes[-1]) > _AT_AN_END * cell.n)
+
+
+def _even(cell: _Cell) -> bool:
+    """Tell whether nearly all values differ, and lie as evenly as ranks do, not as counts."""
+    middle = cell.levels[len(cell.levels) // 2]
+    return bool(len(cell.levels) > _DIFFER * cell.n and cell.levels[-1] < _TAIL * middle)
 
 
 def _several(cells: Sequence[_Cell], does: Callable[[_Cell], bool]) -> bool:

@@ -9,7 +9,7 @@ files as CSR to have them read once.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -29,19 +29,25 @@ SUPER_NONZEROS = 10_000_000
 PIECE = 1_000_000
 SAMPLE_PIECES = 8
 SAMPLE_VALUES = 4_000
-# a matrix of so many values is turned round in a tenth of a second to look at whole cells
-SAMPLE_WHOLE = 2_000_000
+# a matrix of so many values (48 MB) is turned round to look at whole cells, and kept so to be read
+SAMPLE_WHOLE = 4_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class CscMatrix(CompressedMatrix):
     """A matrix with one pointer a gene, and positions of cells."""
 
+    # a small matrix as cells, from looking at it until it is read
+    held: list[CountBlock] = field(default_factory=list, compare=False, repr=False)
+
     def __post_init__(self) -> None:
         self.check_lengths(self.n_genes)
 
     def blocks(self, block_cells: int, start: int, stop: int) -> Iterator[CountBlock]:
         """Yield the cells ``start:stop``, structure checked, values not."""
+        if self.held and (start, stop) == (0, self.n_cells):
+            yield from split(self.held.pop(), block_cells)
+            return
         pointers = self.pointers(0, self.n_genes, self.n_stored)
         for low, high, most in self._super_blocks(int(pointers[-1]), start, stop):
             yield from split(self._turn(pointers, low, high, most), block_cells)
@@ -99,6 +105,7 @@ class CscMatrix(CompressedMatrix):
         if 0 < self.n_stored <= SAMPLE_WHOLE:
             pointers = self.pointers(0, self.n_genes, self.n_stored)
             block = self._turn(pointers, 0, self.n_cells, self.n_stored)
+            self.held[:] = [block]
             return MatrixSample.of_cells(
                 (start, ends - ends[0], block.data[ends[0] : ends[-1]])
                 for start, stop in sample_windows(self.n_cells)

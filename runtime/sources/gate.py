@@ -113,7 +113,8 @@ def _look_at(candidates: Candidates, compare: bool) -> tuple[list[_Seen], list[s
         except (InputError, MissingDependencyError) as error:
             if key == "X" or len(candidates) == 1:
                 raise
-            unread.append(f"{key} {say('gate.unread', reason=error)}")
+            said = say("gate.unread", reason=error)
+            unread.append(f"{key} {said}")
     return seen, unread
 
 
@@ -173,7 +174,8 @@ def _advice(candidates: Candidates, contents: Sequence[Content]) -> str:
 
 
 def _holds(one: _Seen) -> str:
-    return f"{one.candidate.name} {say('gate.holds', content=_IN_WORDS[one.content])}"
+    said = say("gate.holds", content=_IN_WORDS[one.content])
+    return f"{one.candidate.name} {said}"
 
 
 def _listed(places: Iterable[str]) -> str:

@@ -75,6 +75,16 @@ def test_repairs_are_noted(atlas: Atlas, tiny_cells: Any) -> None:
     assert "raw counts were found in layers['counts']" in note
 
 
+def test_counts_of_all_genes_in_raw_go_before_counts_of_some(atlas: Atlas, tiny_cells: Any) -> None:
+    whole = tiny_cells.adata()
+    some = whole[:, ::2].copy()
+    some.raw = whole
+    found, expected = atlas.map(some), atlas.map(whole)
+    assert_array_equal(found["X_cellport"], expected["X_cellport"])
+    assert "raw/X" in str(found.uns["cellport"]["counts_from"])
+    assert "X too holds raw counts" in " ".join(found.uns["cellport"]["notes"])
+
+
 @pytest.mark.parametrize("threads", [1, 2])
 def test_some_cells_of_a_query_are_mapped_as_in_the_whole(
     atlas: Atlas, query: Path, threads: int

@@ -351,6 +351,13 @@ def variants(cells: Any) -> Iterator[tuple[str, Any, dict[str, Any]]]:
     raw.raw = raw.copy()
     raw.X = logged
     yield "raw", raw, PLAIN
+    some = changed()[:, ::2].copy()
+    some.raw = changed()
+    yield "raw_of_more_genes", some, PLAIN
+    ones = sp.csr_matrix(cells.X > 0).astype(np.float32)
+    yield "ones", changed(ones, layers={"counts": cells.X.copy()}), PLAIN
+    yield "ones_alone", changed(ones), PLAIN
+    yield "nearly", changed(cells.X * np.float32(1 + 1e-6)), PLAIN
     yield "logged", changed(logged), PLAIN
     yield "named_layer", changed(layers={"other": logged}), {**PLAIN, "layer": "other"}
     fractional = cells.X.astype(np.float32)

@@ -185,14 +185,26 @@ function cellOf(values: readonly number[]): Cell {
 /** Whether values are places in an order, from either end and however ties were solved. */
 function ranked(cells: readonly Cell[], nGenes: number): boolean {
   if (cells.every((cell) => inOrder(cell, 0) || inOrder(cell, nGenes - cell.n))) return true;
-  if (cells.every((cell) => cell.n === nGenes && cell.genes[0] * 2 > cell.n)) {
-    return nGenes >= gate.genes_never_zero.value;
-  }
+  const neverZero = nGenes >= gate.genes_never_zero.value && cells.every(({ n }) => n === nGenes);
+  if (neverZero && cells.every(standsForZero)) return true;
   const several = (fewest: number) =>
     cells.filter((cell) => cell.levels.length >= fewest).length >= gate.fewest_totals.value;
   const withoutGap = cells.every(({ levels }) => levels[levels.length - 1] === levels.length);
   if (withoutGap && several(gate.many_levels.value)) return true;
+  if (cells.length >= gate.fewest_totals.value && cells.every(isEven)) return true;
   return several(gate.few_levels.value) && cells.every((cell) => sameValues(cell, cells[0]));
+}
+
+/** Whether many genes of a cell have its smallest value, or its largest. */
+function standsForZero({ genes, n }: Cell): boolean {
+  return Math.max(genes[0], genes[genes.length - 1]) > gate.share_at_an_end.value * n;
+}
+
+/** Whether nearly all values differ, and lie as evenly as ranks do, not as counts. */
+function isEven({ levels, n }: Cell): boolean {
+  const middle = levels[Math.floor(levels.length / 2)];
+  const largest = levels[levels.length - 1];
+  return levels.length > gate.values_differ.value * n && largest < gate.shortest_tail.value * middle;
 }
 
 function sameValues(one: Cell, other: Cell): boolean {

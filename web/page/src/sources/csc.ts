@@ -15,7 +15,7 @@ const PIECE = 2_000_000;
 const SAMPLE_PIECES = 8;
 const SAMPLE_VALUES = 4_000;
 // a matrix of so many values is turned round quickly to look at whole cells
-const SAMPLE_WHOLE = 2_000_000;
+const SAMPLE_WHOLE = 4_000_000;
 
 export class CscMatrix extends Compressed {
   *blocks(blockCells: number): Generator<CountBlock> {
