@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from cellport.runtime.decisions import number, say, text, texts, whole
 from cellport.runtime.errors import InputError
 from cellport.runtime.genes.organism import genome_organism, name_organism, organisms_in
+from cellport.runtime.genes.rules import GENOME_PREFIX
 
 Columns = dict[str, list[str]]
 
@@ -108,10 +109,10 @@ def _telling_rows(values: list[str]) -> list[int]:
     ]
 
 
-def _without(values: list[str], kinds: list[str], panel: frozenset[str]) -> list[str]:
-    """Blank the rows of other kinds, and give genes the names that these had taken."""
-    kept = ["" if kind else value for value, kind in zip(values, kinds, strict=True)]
-    taken = {value for value, kind in zip(values, kinds, strict=True) if kind} & panel
+def _without(values: list[str], others: Sequence[str | bool], panel: frozenset[str]) -> list[str]:
+    """Blank the rows of others, and give genes the names that these had taken."""
+    kept = ["" if other else value for value, other in zip(values, others, strict=True)]
+    taken = {value for value, other in zip(values, others, strict=True) if other} & panel
     taken -= set(kept)
     if not taken:
         return kept
@@ -123,38 +124,44 @@ def _without(values: list[str], kinds: list[str], panel: frozenset[str]) -> list
     return [restored(name) for name in kept]
 
 
-def own_genes(columns: Columns, organism: str | None, source: str) -> GenesAlone:
+def own_genes(
+    columns: Columns, organism: str | None, symbols: Collection[str], source: str
+) -> GenesAlone:
     """Take the names from genes of other organisms, where a query mixes its own with theirs.
 
-    A prefix (``mm10_Actb``), an Ensembl id, or a column of genomes tells them. A query of another
-    organism alone keeps its names: whether to map it is for others to say.
+    A prefix (``mm10_Actb``), an Ensembl id, or a column of genomes tells them. Names that were
+    made unique beside theirs are given back as by `genes_alone`. A query of another organism alone
+    keeps its names: whether to map it is for others to say.
     """
     foreign: set[int] = set()
     for values in columns.values() if organism else ():
-        own, others = _by_organism(values, organism)
-        if own and others:
-            foreign |= others
+        foreign |= _foreign_rows(values, organism)
     if not foreign:
         return GenesAlone(columns, ())
-    kept = {
-        name: ["" if row in foreign else value for row, value in enumerate(values)]
-        for name, values in columns.items()
-    }
+    n = len(next(iter(columns.values())))
+    marked, panel = [row in foreign for row in range(n)], frozenset(symbols)
+    kept = {name: _without(values, marked, panel) for name, values in columns.items()}
     return GenesAlone(kept, (say("genes.foreign", genes=len(foreign), source=source),))
 
 
-def _by_organism(values: list[str], organism: str | None) -> tuple[bool, set[int]]:
-    """Return whether rows of a column are surely of an organism, and which are of another."""
-    distinct = list(set(values))
+def _foreign_rows(values: list[str], organism: str | None) -> set[int]:
+    """Return the rows of a column that are of another organism.
+
+    None where no row is surely of this one, unless prefixes stand before some names only: the
+    symbols of a query may have been translated, and its ids not.
+    """
+    distinct = list(set(values) - {""})
     few = len(distinct) <= _MOST_GENOMES
-    if not few and len(organisms_in(distinct)) < 2:
-        return False, set()
+    if not few and organisms_in(distinct) <= {organism}:
+        return set()
     said = {value: name_organism(value) for value in distinct}
     if few:
         said = {value: seen or genome_organism(value) for value, seen in said.items()}
     others = {value for value, seen in said.items() if seen and seen != organism}
-    rows = {row for row, value in enumerate(values) if value in others} if others else set()
-    return organism in said.values(), rows
+    if organism not in said.values():
+        others = {value for value in others if GENOME_PREFIX.match(value)}
+        others = others if len(others) < len(distinct) else set()
+    return {row for row, value in enumerate(values) if value in others} if others else set()
 
 
 def trusted_columns(columns: Mapping[str, list[str]]) -> list[str]:

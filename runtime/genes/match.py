@@ -118,7 +118,7 @@ def match_genes(
     wanted = organism if organism in ORGANISMS.values() else _organism_of(panel)
     listed = {name: values.tolist() for name, values in gene_columns.items()}
     alone = genes_alone(listed, lambda: panel.symbols, source)
-    own = own_genes(alone.columns, wanted, source)
+    own = own_genes(alone.columns, wanted, panel.symbols, source)
     best, merged = _match_columns(own.columns, panel, wanted)
     match = merged.match
     if not any_organism and match.n_strict < max(minimum, _MINIMUM) * panel.n_genes:

@@ -323,6 +323,10 @@ def test_mouse_genes_of_a_mixed_query_never_reach_human_ones():
     result = match_genes(columns, PANEL, organism="human")
     assert result.panel_column.tolist() == [0, 7, -1, 4, -1]
     assert result.warnings[0] == "2 genes of another organism in the query were left out."
+    unique = {"index": names(["LYZ", "LYZ-1", *SYMBOLS[:7]]),
+              "genome": names(["mm10", "GRCh38", *["GRCh38"] * 7])}  # fmt: skip
+    result = match_genes(unique, PANEL, organism="human")
+    assert result.panel_column.tolist() == [-1, 7, *range(7)]
 
 
 def test_names_that_differ_by_case_alone_are_genes_of_two_organisms():

@@ -6,6 +6,7 @@
 import decisions, { say } from "../decisions";
 import { InputError } from "../errors";
 import { genomeOrganism, nameOrganism } from "./organism";
+import { GENOME_PREFIX } from "./rules";
 
 const { genes: rules, files } = decisions;
 
@@ -92,14 +93,14 @@ function rowsWhere(values: readonly string[], is: (value: string) => boolean): n
   return rows;
 }
 
-/** Blank the rows of other kinds, and give genes the names that these had taken. */
+/** Blank the rows of others, and give genes the names that these had taken. */
 function without(
   values: readonly string[],
-  kinds: readonly string[],
+  others: readonly (string | boolean)[],
   panel: ReadonlySet<string>,
 ): string[] {
-  const kept = values.map((value, row) => (kinds[row] ? "" : value));
-  const taken = new Set(values.filter((value, row) => kinds[row] && panel.has(value)));
+  const kept = values.map((value, row) => (others[row] ? "" : value));
+  const taken = new Set(values.filter((value, row) => others[row] && panel.has(value)));
   for (const value of kept) taken.delete(value);
   if (!taken.size) return kept;
   return kept.map((name) => {
@@ -112,6 +113,7 @@ function without(
 export function ownGenes(
   columns: GeneColumns,
   organism: string | null,
+  symbols: readonly string[],
   source: string,
 ): GenesAlone {
   const foreign = new Set<number>();
@@ -121,23 +123,38 @@ export function ownGenes(
     }
   }
   if (!foreign.size) return { columns, notes: [] };
+  const length = columns.values().next().value?.length ?? 0;
+  const others = Array.from({ length }, (_, row) => foreign.has(row));
+  const panel = new Set(symbols);
   const kept = [...columns].map(
-    ([name, values]) =>
-      [name, values.map((value, row) => (foreign.has(row) ? "" : value))] as const,
+    ([name, values]) => [name, without(values, others, panel)] as const,
   );
   const note = say(rules.foreign, { genes: foreign.size, source });
   return { columns: new Map(kept), notes: [note] };
 }
 
-/** The rows of a column that are of another organism; none where no row is of this one. */
+/** The rows of a column that are of another organism.
+ *
+ * None where no row is surely of this one, unless prefixes stand before some names only: the
+ * symbols of a query may have been translated, and its ids not.
+ */
 function foreignRows(values: readonly string[], organism: string): number[] {
-  const distinct = [...new Set(values)];
-  const few = distinct.length <= rules.most_genomes.value;
+  const distinct = new Set(values);
+  distinct.delete("");
+  const few = distinct.size <= rules.most_genomes.value;
   const said = new Map(
-    distinct.map((value) => [value, nameOrganism(value) ?? (few ? genomeOrganism(value) : null)]),
+    [...distinct].map((value) => [
+      value,
+      nameOrganism(value) ?? (few ? genomeOrganism(value) : null),
+    ]),
   );
-  if (![...said.values()].includes(organism)) return [];
-  return rowsWhere(values, (value) => (said.get(value) ?? organism) !== organism);
+  let others = [...distinct].filter((value) => (said.get(value) ?? organism) !== organism);
+  if (![...said.values()].includes(organism)) {
+    others = others.filter((value) => GENOME_PREFIX.test(value));
+    if (others.length === distinct.size) return [];
+  }
+  const foreign = new Set(others);
+  return rowsWhere(values, (value) => foreign.has(value));
 }
 
 /** The columns that surely name the gene itself, and not its neighbour or ortholog. */

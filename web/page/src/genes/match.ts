@@ -60,7 +60,7 @@ export function matchGenes(
   const nPanel = panel.symbols.length;
   const wanted = organismOf(panel, organism);
   const alone = genesAlone(columns, panel.symbols, source);
-  const own = ownGenes(alone.columns, wanted, source);
+  const own = ownGenes(alone.columns, wanted, panel.symbols, source);
   const { best, merged } = matchColumns(own.columns, panel, wanted, previous);
   const { match } = merged;
   if (!anyOrganism && match.nStrict < Math.max(minimum, rules.minimum.value) * nPanel) {
