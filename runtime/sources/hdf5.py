@@ -13,7 +13,7 @@ from cellport.runtime.errors import InputError, MissingDependencyError, first_li
 from cellport.runtime.sources.anndata_layout import open_layout
 from cellport.runtime.sources.loom import is_loom, open_loom
 from cellport.runtime.sources.tenx_h5 import open_tenx_h5
-from cellport.runtime.sources.trouble import readable
+from cellport.runtime.sources.trouble import led_away, readable
 from cellport.runtime.sources.watched import open_watched
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def _tenx_groups(file: h5py.File) -> list[str]:
 
 def _check_inside(name: str, dataset: Any, where: str) -> None:
     if dataset.file.filename != name:
-        raise InputError(say("files.linked", where=where))
+        raise led_away(where)
     check_dataset(dataset, where)
 
 

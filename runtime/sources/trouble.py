@@ -47,8 +47,14 @@ def readable(where: str) -> Iterator[None]:
         raise
     except UNREADABLE as error:
         reason = first_line(error)
-        sentence = "files.linked" if _LED_AWAY in reason else "files.unreadable"
-        raise InputError(say(sentence, where=where, reason=reason)) from error
+        if _LED_AWAY in reason:
+            raise led_away(where) from error
+        raise InputError(say("files.unreadable", where=where, reason=reason)) from error
+
+
+def led_away(where: str) -> InputError:
+    """Return the error for a link to another file."""
+    return InputError(f"{where} lies in another file, to which this one links; join them.")
 
 
 def damaged(where: str, what: str) -> InputError:
