@@ -31,15 +31,15 @@ def find_in_folder(folder: Path, genome: str | None = None) -> tuple[Path, str]:
     InputError
         There is no matrix, or several.
     """
-    names = [entry.name for entry in folder.iterdir()]
-    if holds_triple(names):
+    if holds_triple(entry.name for entry in folder.iterdir()):
         return folder, ""
-    refuse_foreign(folder, names)
     found = {path.relative_to(folder).as_posix(): path for path in _below(folder)}
     wanted = preferred(list(found))
     if genome is not None and len(wanted) > 1:
         wanted = [path for path in wanted if genome in path.split("/")] or wanted
     if not wanted:
+        for inside, names in _folders(folder):
+            refuse_foreign(inside, names)
         # says what is missing beside a matrix that is there
         return folder, ""
     if len(wanted) > 1:
@@ -48,30 +48,32 @@ def find_in_folder(folder: Path, genome: str | None = None) -> tuple[Path, str]:
     return found[wanted[0]], say("files.found_in_folder", folder=folder, taken=wanted[0])
 
 
-def _below(folder: Path) -> Iterator[Path]:
-    """Yield the matrices below a folder: files, zarr stores, and folders with matrices of text."""
+def _folders(folder: Path) -> Iterator[tuple[Path, list[str]]]:
+    """Yield a folder and those below it, with the names in each."""
     level, left = [folder], _MOST_ENTRIES
     for _ in range(_DEPTH):
-        deeper = []
+        deeper: list[Path] = []
         for inside in level:
             entries = _entries(inside)[:left]
             left -= len(entries)
-            names = [entry.name for entry in entries]
-            if inside != folder and holds_triple(names):
-                yield inside
-                continue
-            refuse_foreign(inside, names)
-            for entry in entries:
-                if entry.name.startswith("."):
-                    continue
-                if not entry.is_dir():
-                    if _is_container(entry.name):
-                        yield entry
-                elif is_zarr(entry):
-                    yield entry
-                else:
-                    deeper.append(entry)
+            yield inside, [entry.name for entry in entries]
+            shown = [entry for entry in entries if not entry.name.startswith(".")]
+            deeper += [entry for entry in shown if entry.is_dir() and not is_zarr(entry)]
         level = deeper
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    """Yield the matrices below a folder: files, zarr stores, and folders with matrices of text."""
+    for inside, names in _folders(folder):
+        if holds_triple(names):
+            yield inside
+            continue
+        for name in names:
+            path = inside / name
+            if not name.startswith(".") and (
+                is_zarr(path) if path.is_dir() else _is_container(name)
+            ):
+                yield path
 
 
 def _entries(folder: Path) -> list[Path]:

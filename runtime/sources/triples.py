@@ -42,7 +42,8 @@ def find_triple(path: Path) -> Triple:
     there = {entry.name for entry in folder.iterdir()}
     found = list(_matrices(there if path.is_dir() else [path.name]))
     if not found:
-        raise InputError(say("files.no_matrix", folder=path))
+        refuse_foreign(folder, [path.name])
+        raise InputError(say("files.no_matrix", folder=folder))
     # count_matrix.mtx is of one program or another, which the files beside it tell
     whole = [one for one in found if _first(one[0], "features", one[2], there)] or found
     # unpacked and packed, one matrix is one
@@ -91,7 +92,7 @@ def _matrices(names: Iterable[str]) -> Iterator[tuple[dict[str, Any], str, str]]
         for name in sorted(names):
             found = re.fullmatch(layout["matrix"] + r"(?:\.gz)?", name)
             if found:
-                yield layout, name, found[1] if found.re.groups else ""
+                yield layout, name, (found[1] or "") if found.re.groups else ""
 
 
 def _first(layout: dict[str, Any], part: str, prefix: str, there: set[str]) -> str | None:

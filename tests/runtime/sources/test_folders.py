@@ -89,6 +89,14 @@ TAKEN = {
     ),
     "raw alone": (["raw_feature_bc_matrix"], "raw_feature_bc_matrix"),
     "Xenium": (["cell_feature_matrix", "cell_feature_matrix.h5"], "cell_feature_matrix.h5"),
+    "kb-python": (
+        ["-output.bus", "counts_unfiltered/a", "counts_filtered/a", "-kb_info.json"],
+        "counts_filtered/a",
+    ),
+    "STARsolo with velocity": (
+        ["Gene/filtered", "Gene/raw", "-Velocyto/raw/spliced.mtx", "-Velocyto/raw/features.tsv"],
+        "Gene/filtered",
+    ),
     "hidden files": (["a", ".b"], "a"),
 }
 
@@ -113,8 +121,12 @@ REFUSED = {
     "many": ([f"sample{i}" for i in range(9)], r"sample4, \.\.\.\)"),
     "nothing": (["-a.txt", "-b/c.txt"], "neither a 10x one .* no matrix further down"),
     "a matrix alone": (["a/matrix.mtx"], "no matrix further down"),
+    "a matrix without names": (["counts.mtx"], "counts.mtx needs one of features.tsv"),
     "alevin": (["-alevin/quants_mat.gz"], "alevin holds counts of salmon alevin .* --dumpMtx"),
-    "velocity": (["-Velocyto/raw/spliced.mtx"], "spliced and unspliced counts apart; give"),
+    "velocity": (
+        [f"-Velocyto/raw/{name}" for name in ("spliced.mtx", "features.tsv", "barcodes.tsv")],
+        "spliced and unspliced counts apart; give",
+    ),
     "nascent": (["-cells_x_genes.nascent.mtx"], "--sum=total"),
     "not counted": (["-output.unfiltered.bus"], "kb count"),
 }
@@ -155,3 +167,24 @@ def test_unspliced_reads_of_alevin_fry_are_left_out(tmp_path, read_all):
     assert source.description.startswith(str(folder))
     assert list(source.gene_columns["index"]) == [*NAMES, *[""] * GENES, *NAMES]
     assert "ambiguous ones added to the spliced" in source.notes[1]
+
+
+@pytest.mark.parametrize(
+    ("matrix", "prefix"),
+    [("counts.mtx", ""), ("GSM1_s_counts.mtx", "GSM1_s_"), ("GSM1.umi.mtx", "GSM1.")],
+)
+def test_matrices_by_the_names_of_public_archives(tmp_path, check_stream, matrix, prefix):
+    folder = write_triple(tmp_path / "10x")
+    for old, new in (
+        ("matrix.mtx", matrix),
+        *((f"{n}.tsv", f"{prefix}{n}.tsv") for n in ("features", "barcodes")),
+    ):
+        (folder / old).rename(folder / new)
+    check_stream(folder, counts())
+    check_stream(folder / matrix, counts())
+
+
+def test_spliced_counts_alone_are_named(tmp_path):
+    (tmp_path / "spliced.mtx").write_text("x")
+    with pytest.raises(InputError, match="spliced and unspliced counts apart"):
+        open_source(tmp_path / "spliced.mtx")
