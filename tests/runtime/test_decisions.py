@@ -23,10 +23,18 @@ PAGE = "\n".join(path.read_text() for path in (ROOT / "web" / "page" / "src").rg
 # a browser is given files: it sees no addresses, no locks, and no folders to search
 PYTHON_ALONE = {
     f"files.{name}"
-    for name in (
-        "not_local locked left_open unlockable foreign_folders no_matrix h5_without_counts "
-        "found_in_folder several_in_folder one_of_three"
-    ).split()
+    for name in [
+        "not_local",
+        "locked",
+        "left_open",
+        "unlockable",
+        "foreign_folders",
+        "no_matrix",
+        "h5_without_counts",
+        "found_in_folder",
+        "several_in_folder",
+        "one_of_three",
+    ]
 }
 ACCESSORS = ("number", "whole", "text", "texts", "words", "table", "rows", "say", "decided")
 
