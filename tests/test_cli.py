@@ -223,7 +223,9 @@ def test_map_says_what_it_did(tiny_atlas_path: Path, query: Path, tmp_path: Path
     out = tmp_path / "out.h5ad"
     result = run("map", tiny_atlas_path, query, "-o", out)
     assert result.exit_code == 0
-    assert "240 cells; 100 of 100 atlas genes found in 'index' (100 by symbol)" in result.stderr
+    assert (
+        "240 cells; 100 of 100 atlas genes found in 'index' (100 by symbol)" in result.stderr
+    )
     assert "device: cpu" in result.stderr
     assert re.search(rf"240 cells in [\d.]+ s -> {re.escape(str(out))}", result.stdout)
     calls = anndata.read_h5ad(out).obs["cellport_call"].value_counts()
@@ -287,9 +289,9 @@ def test_files_of_one_name_are_told_apart(
     other = tmp_path / "other" / query.name
     other.write_bytes(query.read_bytes())
     assert run("map", tiny_atlas_path, query, other, "-o", tmp_path / "out.h5ad").exit_code == 0
-    with pytest.warns(UserWarning, match="names are not unique"):
-        column = anndata.read_h5ad(tmp_path / "out.h5ad").obs["cellport_query"]
-    assert column.tolist() == [str(query)] * 240 + [str(other)] * 240
+    obs = anndata.read_h5ad(tmp_path / "out.h5ad").obs
+    assert obs["cellport_query"].tolist() == [str(query)] * 240 + [str(other)] * 240
+    assert obs.index[[0, 240]].tolist() == ["cell0-0", "cell0-1"]
     result = run("map", tiny_atlas_path, query, query, "-o", tmp_path / "twice.h5ad")
     assert result.exit_code == 2
     assert "named twice" in result.stderr

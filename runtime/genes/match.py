@@ -224,7 +224,7 @@ def _merged(matches: list[_Match], panel: Panel) -> _Merged:
     """Join columns: for each name the strictest rule of any, then for each panel gene.
 
     An Ensembl id counts most, whichever column it is in. Of names by one rule, those of the
-    first column count.
+    first column count. A gene that the first column finds too is told by its rule there.
     """
     best = matches[0]
     n = len(best.names)
@@ -247,7 +247,8 @@ def _merged(matches: list[_Match], panel: Panel) -> _Merged:
     measured = np.zeros(panel.n_genes, np.bool_)
     measured[gene[gene >= 0]] = True
     first_rule = np.full(panel.n_genes + 1, len(RULES))
-    np.minimum.at(first_rule, gene, rule)
+    own = (best.panel_column == gene) & (best.rule != _BY_CASE)
+    np.minimum.at(first_rule, gene, np.where(own, best.rule, rule))
     counts = np.bincount(first_rule[:-1][measured], minlength=len(RULES)).tolist()
     by_rule = {one.name: count for one, count in zip(RULES, counts, strict=True)}
     ambiguous = set().union(*(match.ambiguous for match in matches))

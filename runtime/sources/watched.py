@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 # of the HDF5 superblock: signature; where its versions keep the bytes a length takes
 _HDF5, _LENGTH_AT = b"\x89HDF\r\n\x1a\n", {0: 14, 1: 14, 2: 10, 3: 10}
+# the version whose superblock has flags, and where: bit 0 is set while somebody writes
+_FLAGGED, _FLAGS_AT = 3, 11
 _LENGTH_CODES = {2: "H", 4: "I", 8: "Q"}
 # header of a global heap and of each of its objects, whatever a length takes
 _HEADER, _ALIGNED = 16, 8
@@ -48,6 +50,9 @@ def open_watched(path: Path | str) -> h5py.File:
     try:
         _lock(watched.fileno())
         file = h5py.File(watched, "r")
+        if watched.left_open:
+            file.close()
+            raise OSError("file is already open for write")
     except BaseException:
         watched.close()
         raise
@@ -93,6 +98,8 @@ class WatchedFile(io.RawIOBase):
         # h5py names a file by this: unlike any other's, and with the folder of the path
         self._name = f"{path} ({next(_numbers)})".encode("ascii", "replace").decode()
         self._length, self._opened = 8, False
+        self._base = 0  # where the superblock is, behind a user block; addresses start there
+        self.left_open = False  # whether whoever wrote it has not closed it
 
     def __repr__(self) -> str:
         return self._name
@@ -139,17 +146,18 @@ class WatchedFile(io.RawIOBase):
                 view[:4] = bytes(4)
             self._opened = True
         elif kind == _HDF5[:4]:
-            self._measure(bytes(view[:16]))
+            self._measure(bytes(view[:16]), self._file.tell() - read)
         elif (kind == b"GCOL" and self._is_endless_global(view[:read])) or (
             kind == b"HEAP" and self._is_endless_local(view[:read])
         ):
             view[:4] = bytes(4)
         return read
 
-    def _measure(self, superblock: bytes) -> None:
+    def _measure(self, superblock: bytes, base: int) -> None:
         at = _LENGTH_AT.get(superblock[8]) if len(superblock) == 16 else None
         if at is not None and superblock[:8] == _HDF5 and superblock[at] in _LENGTH_CODES:
-            self._length = superblock[at]
+            self._length, self._base = superblock[at], base
+            self.left_open = superblock[8] == _FLAGGED and bool(superblock[_FLAGS_AT] & 1)
 
     def _number(self, heap: bytes, at: int) -> int:
         return int.from_bytes(heap[at : at + self._length], "little")
@@ -189,7 +197,7 @@ class WatchedFile(io.RawIOBase):
 
     def _data_of(self, header: bytes, size: int) -> bytes:
         at = int.from_bytes(header[8 + 2 * self._length :][:8], "little")
-        return self._at(at, size)
+        return self._at(self._base + at, size)
 
     def _whole(self, start: memoryview, size: int) -> bytes:
         """Return a structure of which the library has asked for the start."""

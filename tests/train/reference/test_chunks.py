@@ -63,10 +63,10 @@ def test_genes_go_to_their_columns_and_add_up(
 
 
 def test_counts_up_to_ten_million_add_up_exactly() -> None:
-    counts = np.full((1, 1001), 9_999_999, np.float32)
-    counts[0, 0] = 1
-    names = [f"g{i}" for i in range(1001)]
-    column = np.zeros(1001, np.int32)
+    counts = np.full((1, 1501), 9_999_999, np.float32)
+    counts[0, 0], counts[0, 1001:] = 1, 0
+    names = [f"g{i}" for i in range(1501)]
+    column = np.zeros(1501, np.int32)
     sources = SourceCounts(((sp.csr_matrix(counts), names),), None, (column,), (1, 1))
     (found,) = chunks(sources)
     assert found[0, 0] == np.float32(1 + 1000 * 9_999_999)

@@ -164,13 +164,18 @@ function mergedMatch(matches: ColumnMatch[], nPanel: number): Merged {
     });
     for (const gene of one.ambiguous) match.ambiguous.add(gene);
   });
-  keepStrictest(match, rank, nPanel);
+  keepStrictest(match, best, rank, nPanel);
   const nBoth = said.reduce((n, columns) => n + Number(columns > 1), 0);
   return { match, matches, contradicted: [...contradicted].sort((a, b) => a - b), nBoth };
 }
 
 /** Of the names of each panel gene, keep the strictest, and count what is left. */
-function keepStrictest(match: ColumnMatch, rank: Int32Array, nPanel: number): void {
+function keepStrictest(
+  match: ColumnMatch,
+  best: ColumnMatch,
+  rank: Int32Array,
+  nPanel: number,
+): void {
   const strictest = new Int32Array(nPanel).fill(NO_RANK);
   match.panelColumn.forEach((gene, row) => {
     if (gene >= 0) strictest[gene] = Math.min(strictest[gene], rank[row]);
@@ -181,7 +186,11 @@ function keepStrictest(match: ColumnMatch, rank: Int32Array, nPanel: number): vo
     if (rank[row] > strictest[gene]) {
       match.panelColumn[row] = -1;
       match.rule[row] = -1;
-    } else ruled[gene] = Math.min(ruled[gene], match.rule[row]);
+      return;
+    }
+    // a gene that the first column finds too is told by its rule there
+    const own = best.panelColumn[row] === gene && best.rule[row] !== BY_CASE;
+    ruled[gene] = Math.min(ruled[gene], own ? best.rule[row] : match.rule[row]);
   });
   ruled.forEach((rule, gene) => {
     if (rule === RULES.length) return;
