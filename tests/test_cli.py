@@ -223,9 +223,7 @@ def test_map_says_what_it_did(tiny_atlas_path: Path, query: Path, tmp_path: Path
     out = tmp_path / "out.h5ad"
     result = run("map", tiny_atlas_path, query, "-o", out)
     assert result.exit_code == 0
-    assert (
-        "240 cells; 100 of 100 atlas genes found in 'index' (100 by symbol)" in result.stderr
-    )
+    assert "240 cells; 100 of 100 atlas genes found in 'index' (100 by symbol)" in result.stderr
     assert "device: cpu" in result.stderr
     assert re.search(rf"240 cells in [\d.]+ s -> {re.escape(str(out))}", result.stdout)
     calls = anndata.read_h5ad(out).obs["cellport_call"].value_counts()

@@ -55,7 +55,7 @@ def genes_alone(
     kinds = [""] * n
     for name, values in columns.items():
         for row in _other_kinds(name, values):
-            kinds[row] = kinds[row] or values[row]
+            kinds[row] = kinds[row] or values[row] or text("genes.no_kind")
     told = [values for name, values in columns.items() if _names_genes(name)]
     for values in told:
         for row in _telling_rows(values):
@@ -96,6 +96,9 @@ def _other_kinds(name: str, values: list[str]) -> list[int]:
         for value, word in plain.items()
         if word not in _GENE_KINDS and (said or word in _OTHER_KINDS)
     }
+    # joined tables know the kinds of one of them alone
+    if said and 2 * values.count("") < len(values):
+        others.add("")
     return [row for row, value in enumerate(values) if value in others]
 
 

@@ -16,7 +16,7 @@ ORGANISMS = words("genes.organisms")
 _ENSEMBL_ID = re.compile(text("genes.ensembl_id"))
 _GENOME = re.compile(rf"(?:{GENOMES})(?:[_-]premrna)?", re.IGNORECASE)
 _OF_GENOME = tuple(words("genes.genomes"))
-_NOT_LETTERS = re.compile(r"[^A-Za-z]+")
+_NOT_LETTERS, _BEHIND = re.compile(r"[^A-Za-z]+"), re.compile("[_ |]")
 _LOOKED_AT, _FEWEST_STEMS = whole("genes.names_looked_at"), whole("genes.fewest_stems")
 _MAJORITY = number("genes.majority")
 
@@ -80,7 +80,8 @@ def infer_organism(names: Sequence[str] | NDArray[np.object_]) -> str | None:
 
 
 def _letter_case(names: list[str]) -> Counter[str]:
-    stems = {_NOT_LETTERS.sub("", name) for name in names}
+    # what stands behind these is no part of the symbol: A1BG__chr1, A1BG (gene)
+    stems = {_NOT_LETTERS.sub("", _BEHIND.split(name, maxsplit=1)[0]) for name in names}
     stems = {stem for stem in stems if len(stem) > 1}
     found: Counter[str] = Counter()
     if len(stems) < _FEWEST_STEMS:

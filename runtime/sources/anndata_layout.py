@@ -81,7 +81,8 @@ def _matrix_elements(root: Any) -> dict[str, tuple[str, Any]]:
     elif "raw.X" in root and "raw.var" in root:
         found["raw"] = (RAW, root["raw.X"])
     for name in root.get("layers", ()):
-        found[name] = (f"layers['{name}']", root["layers"][name])
+        place = f"layers['{name}']"
+        found[place if name in found else name] = (place, root["layers"][name])
     return found
 
 

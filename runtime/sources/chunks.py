@@ -110,5 +110,7 @@ def _chunks(dataset: h5py.Dataset, filters: tuple[int, ...]) -> Chunks | None:
         skipped[number] = chunk.filter_mask
 
     dataset.id.chunk_iter(note)
+    if (offsets < 0).any() and (offsets >= 0).any():
+        raise InputError("some of its chunks were never written")
     fill = dataset.fillvalue
     return Chunks(dtype, length, width, offsets, sizes, skipped, filters, fill, padded=True)

@@ -11,6 +11,8 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from cellport.kernels.check import check_values
 from cellport.runtime.base.hints import hint
 from cellport.runtime.decisions import say, texts, words
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from cellport.runtime.sources.block import CountBlock
-    from cellport.runtime.sources.source import Candidates
+    from cellport.runtime.sources.source import Candidates, MatrixSample
 
 _IN_WORDS, _FAULTS = words("gate.in_words"), words("gate.faults")
 _LIKELY_LAYERS, _PARTIAL_LAYERS = texts("gate.likely_layers"), texts("gate.partial_layers")
@@ -52,6 +54,7 @@ class _Seen:
     key: str
     candidate: Candidate
     content: Content
+    sample: MatrixSample
 
 
 def choose_counts(
@@ -65,8 +68,9 @@ def choose_counts(
 
     A layer that is named is the only one inspected. Otherwise ``X``, the layers ``counts``,
     ``raw_counts`` and ``count``, all other layers except those of splicing, and ``raw`` are
-    inspected in this order. What is counts for sure goes before what may be; ``raw`` goes before
-    another matrix when, by `covered`, it holds more of the atlas's genes; else the first is used.
+    inspected in this order. What is counts for sure goes before what may be; a layer that is
+    called so goes before other counts in ``X``; ``raw`` goes before another matrix when, by
+    `covered`, it holds more of the atlas's genes; else the first is used.
     Where none holds counts, an InputError says what each holds.
     """
     accepted = _accepted(allow_fractional)
@@ -79,11 +83,11 @@ def choose_counts(
         fault = say("gate.no_counts", title=title, places=places)
         contents = [one.content for one in seen]
         raise InputError(fault + _of_joined(contents) + _advice(candidates, contents))
-    best = taken[0]
-    rivals = [one for one in taken if one.content == best.content]
-    notes: list[str] = []
+    rivals = [one for one in taken if one.content == taken[0].content]
+    best, notes = _by_name(taken[0], rivals)
     if covered is not None and len(rivals) > 1 and rivals[-1].key == "raw":
-        best, notes = _of_more_genes(best, rivals[-1], covered)
+        best, more = _of_more_genes(best, rivals[-1], covered)
+        notes = more or notes
     others = [_holds(one) for one in seen[: seen.index(best)] if one.content != best.content]
     if others or (unread and best.key == "raw"):
         places = _listed([*others, *unread])
@@ -100,13 +104,15 @@ def _accepted(allow_fractional: bool) -> tuple[Content, ...]:
 def _look_at(candidates: Candidates, compare: bool) -> tuple[list[_Seen], list[str]]:
     """Return what the candidates hold, until counts are found, and why some cannot be read.
 
-    All but ``raw`` are of the same genes; it alone is looked at after others, to `compare` them.
+    Layers that are called so are looked at after ``X`` too, and ``raw``, which alone is of other
+    genes, after all others, to `compare` them.
     """
     seen: list[_Seen] = []
     unread: list[str] = []
     for key in _order(candidates):
-        found = any(one.content == "counts" for one in seen)
-        if found and (key != "raw" or not compare):
+        found = [one.key for one in seen if one.content == "counts"]
+        wanted = compare if key == "raw" else _is_likely(key) and found == ["X"]
+        if found and not wanted:
             continue
         try:
             seen.append(_inspected(candidates, key))
@@ -120,8 +126,8 @@ def _look_at(candidates: Candidates, compare: bool) -> tuple[list[_Seen], list[s
 
 def _inspected(candidates: Candidates, key: str) -> _Seen:
     candidate = candidates[key]()
-    matrix = candidate.matrix
-    return _Seen(key, candidate, classify(matrix.sample(), matrix.n_genes))
+    sample = candidate.matrix.sample()
+    return _Seen(key, candidate, classify(sample, candidate.matrix.n_genes), sample)
 
 
 def _of_more_genes(first: _Seen, raw: _Seen, covered: Covered) -> tuple[_Seen, list[str]]:
@@ -134,11 +140,28 @@ def _of_more_genes(first: _Seen, raw: _Seen, covered: Covered) -> tuple[_Seen, l
 
 
 def _order(candidates: Candidates) -> list[str]:
-    lower = {key.lower(): key for key in candidates if key not in ("X", "raw")}
-    likely = [lower[name] for name in _LIKELY_LAYERS if name in lower]
-    others = [key for name, key in lower.items() if name not in _PARTIAL_LAYERS]
-    order = ["X", *likely, *(key for key in others if key not in likely), "raw"]
-    return [key for key in order if key in candidates]
+    layers = [key for key in candidates if key not in ("X", "raw")]
+    likely = [key for name in _LIKELY_LAYERS for key in layers if key.lower() == name]
+    others = [key for key in layers if key.lower() not in (*_LIKELY_LAYERS, *_PARTIAL_LAYERS)]
+    return [key for key in ("X", *likely, *others, "raw") if key in candidates]
+
+
+def _is_likely(key: str) -> bool:
+    return key.lower() in _LIKELY_LAYERS
+
+
+def _by_name(x: _Seen, rivals: Sequence[_Seen]) -> tuple[_Seen, list[str]]:
+    """Prefer a layer that is called counts to other counts in ``X``: what became of them."""
+    for one in rivals:
+        if x.key == "X" and _is_likely(one.key) and not _alike(x.sample, one.sample):
+            places = {"places": x.candidate.name, "place": one.candidate.name}
+            return one, [say("gate.named_counts", **places)]
+    return x, []
+
+
+def _alike(one: MatrixSample, other: MatrixSample) -> bool:
+    a, b = (np.sort(sample.values[sample.values != 0]) for sample in (one, other))
+    return np.array_equal(a, b)
 
 
 def _named(title: str, candidates: Candidates, layer: str, accepted: Sequence[Content]) -> Choice:

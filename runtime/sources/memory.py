@@ -52,8 +52,8 @@ def open_anndata(adata: Any, threads: int) -> Container:
     if adata.raw is not None:
         candidates["raw"] = partial(candidate, RAW, lambda: adata.raw.X)
     for key in adata.layers:
-        get = partial(adata.layers.__getitem__, key)
-        candidates[key] = partial(candidate, f"layers['{key}']", get)
+        get, place = partial(adata.layers.__getitem__, key), f"layers['{key}']"
+        candidates[place if key in candidates else key] = partial(candidate, place, get)
     if not candidates:
         raise InputError(f"{ANNDATA} has no X, no layers and no raw; there are no counts in it.")
     return Container(ANNDATA, candidates, cells)

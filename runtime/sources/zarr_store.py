@@ -35,7 +35,15 @@ def open_zarr(path: Path, threads: int) -> Container:
 
 
 def _check_chunks(store: Path, array: Any, where: str) -> None:
-    """Refuse truncated Blosc chunks, which its decompressor reads beyond their end."""
+    """Refuse chunks that are missing, and truncated Blosc ones, read beyond their end.
+
+    What is missing would be read as zeros: right for a matrix in full, never for the non-zero
+    counts and their positions.
+    """
+    if str(array.path).rpartition("/")[2] in ("data", "indices"):
+        written = array.nchunks_initialized
+        if 0 < written < array.nchunks:
+            raise damaged(where, f"{array.nchunks - written} of its chunks are missing")
     folder = store / str(array.path)
     metadata = next((p for name in METADATA if (p := folder / name).is_file()), None)
     text = metadata.read_text(errors="replace") if metadata else ""

@@ -413,3 +413,24 @@ def test_no_symbol_of_today_is_one_of_other_years():
     assert not [symbol for symbol in set(today.values()) & set(table)
                 if today.get(table[symbol]) not in (symbol, None)]  # fmt: skip
     assert table["IL8"] == table["CXCL8"] == "ENSG00000169429"
+
+
+@pytest.mark.parametrize("kind", ["Gene Expression", "gene", "RNA"])
+def test_rows_without_a_kind_are_no_genes_beside_those_that_are_said_to_be(kind):
+    columns = {
+        "index": names([*SYMBOLS[:2], *SYMBOLS]),
+        "feature_types": names(["", "", *[kind] * len(SYMBOLS)]),
+    }
+    found = match_genes(columns, PANEL, organism="human")
+    assert found.panel_column[:2].tolist() == [-1, -1]
+    alone = match_genes({"index": names(SYMBOLS)}, PANEL, organism="human")
+    assert found.panel_column[2:].tolist() == alone.panel_column.tolist()
+    assert any("2 of no stated kind" in warning for warning in found.warnings)
+
+
+def test_a_column_of_genes_and_proteins_says_kinds_whatever_its_name():
+    columns = {
+        "index": names([*SYMBOLS[:2], *SYMBOLS]),
+        "type": names(["protein", "protein", *["gene"] * len(SYMBOLS)]),
+    }
+    assert match_genes(columns, PANEL, organism="human").panel_column[:2].tolist() == [-1, -1]

@@ -52,3 +52,9 @@ def test_real_genes(data_dir):
             var = opened["var"]
             found = var[var.attrs["_index"]].asstr()[:]
         assert infer_organism(found) == expected, file
+
+
+@pytest.mark.parametrize("behind", ["__chr1", "_hg38", "|x", " (gene)", "_human"])
+def test_what_stands_behind_a_symbol_is_no_letter_of_it(behind):
+    symbols = [f"GENE{letter}{other}" for letter in "ABCD" for other in "KLMN"]
+    assert infer_organism([f"{one}{behind}" for one in symbols]) == "human"

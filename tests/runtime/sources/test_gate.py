@@ -66,6 +66,25 @@ def opened(query, **kwargs):
 
 def test_x_wins_when_it_holds_counts(counts):
     assert opened(adata(counts, {"counts": counts})) == ("X", [])
+    assert opened(adata(counts, {"other": counts + counts})) == ("X", [])
+
+
+def test_a_layer_called_counts_wins_over_what_became_of_them(counts):
+    clipped = np.minimum(counts, 2)
+    place, notes = opened(adata(clipped, {"Counts": counts, "counts 2": clipped}))
+    assert place == "layers['Counts']"
+    assert "X and layers['Counts'] hold different whole numbers" in notes[0]
+
+
+def test_a_layer_of_the_name_of_raw_hides_nothing(counts):
+    made = adata(np.log1p(counts), {"raw": np.log1p(counts)})
+    made.raw = anndata.AnnData(counts, var=made.var)
+    assert opened(made)[0] == "raw/X"
+
+
+def test_layers_that_differ_in_case_are_all_looked_at(counts):
+    log = np.log1p(counts)
+    assert opened(adata(log, {"counts": log, "Counts": counts}))[0] == "layers['Counts']"
 
 
 @pytest.mark.parametrize("state", ["normalised", "log-normalised", "scaled", "nan", "infinite"])

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 
 import pytest
 
@@ -74,3 +75,13 @@ def test_later_blocks_are_checked(make_anndata, make_counts):
     assert next(blocks).start == 0
     with pytest.raises(InputError, match=r"cells 30 to 59: .* 1 not whole"):
         next(blocks)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes")
+def test_pipes_and_dangling_links_are_named(tmp_path):
+    os.mkfifo(tmp_path / "pipe.h5ad")
+    with pytest.raises(InputError, match="is a pipe or a device"):
+        open_source(tmp_path / "pipe.h5ad")
+    (tmp_path / "link.h5ad").symlink_to(tmp_path / "nowhere.h5ad")
+    with pytest.raises(InputError, match="is a link to a file that is not there"):
+        open_source(tmp_path / "link.h5ad")

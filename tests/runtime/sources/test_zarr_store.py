@@ -137,3 +137,23 @@ def test_anndata_inside_something_larger(
         return
     with pytest.raises(InputError, match=r"several tables of cells \(tables/"):
         open_source(path)
+
+
+@pytest.mark.parametrize("field", ["data", "indices"])
+def test_a_chunk_that_was_lost_is_no_zeros(tmp_path, make_anndata, make_counts, field):
+    path = tmp_path / "query.zarr"
+    make_anndata(make_counts()).write_zarr(path)
+    whole = zarr.open_group(str(path), mode="r+")
+    values = whole[f"X/{field}"][:]
+    attributes = dict(whole[f"X/{field}"].attrs)
+    made = whole.create_array(
+        f"X/{field}", shape=values.shape, dtype=values.dtype, chunks=(50,), overwrite=True
+    )
+    made[:] = np.where(values == 0, 1, values)
+    made.attrs.update(attributes)
+    zarr.consolidate_metadata(str(path))
+    open_source(path).close()
+    chunk = next(one for one in (path / "X" / field).rglob("*") if one.name.endswith("1"))
+    chunk.unlink()
+    with pytest.raises(InputError, match="1 of its chunks are missing"):
+        open_source(path)

@@ -37,7 +37,7 @@ export function genesAlone(
   const length = columns.values().next().value?.length ?? 0;
   const kinds = new Array<string>(length).fill("");
   for (const [name, values] of columns) {
-    for (const row of otherKinds(name, values)) kinds[row] ||= values[row];
+    for (const row of otherKinds(name, values)) kinds[row] ||= values[row] || rules.no_kind;
   }
   for (const [name, values] of columns) {
     if (!namesGenes(name)) continue;
@@ -78,7 +78,11 @@ function otherKinds(name: string, values: readonly string[]): number[] {
     const clear = said.some((word) => CLEAR_KINDS.has(word));
     if (!(known && clear && ofGenes)) return [];
   }
+  const nBlank = values.reduce((n, value) => n + Number(value === ""), 0);
+  // joined tables know the kinds of one of them alone
+  const blankIsOther = ofGenes && 2 * nBlank < values.length;
   const isOther = (value: string) => {
+    if (value === "") return blankIsOther;
     const word = words.get(value);
     return word !== undefined && !GENE_KINDS.has(word) && (ofGenes || OTHER_KINDS.has(word));
   };

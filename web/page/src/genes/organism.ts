@@ -50,7 +50,10 @@ export function inferOrganism(names: readonly string[]): string | null {
 }
 
 function letterCase(names: readonly string[]): Map<string, number> {
-  const stems = new Set(names.map((name) => name.replace(/[^A-Za-z]+/gu, "")));
+  const stems = new Set(
+    // what stands behind these is no part of the symbol: A1BG__chr1, A1BG (gene)
+    names.map((name) => name.split(/[_ |]/u)[0].replace(/[^A-Za-z]+/gu, "")),
+  );
   const found = new Map<string, number>();
   const words = [...stems].filter((stem) => stem.length > 1);
   if (words.length < genes.fewest_stems.value) return found;

@@ -45,20 +45,29 @@ export function openAnndata(file: File, above: string): Contents {
 
 function* matrixElements(root: Group): Generator<[string, string, Entity | null]> {
   const keys = root.keys();
+  const taken = new Set<string>();
   if (keys.includes("X")) {
     const x = root.get("X");
     const isNull = (isGroup(x) || isDataset(x)) && textAttribute(x, "encoding-type") === "null";
-    if (!isNull) yield ["X", "X", x];
+    if (!isNull) {
+      taken.add("X");
+      yield ["X", "X", x];
+    }
   }
   const raw = keys.includes("raw") ? root.get("raw") : null;
   if (isGroup(raw) && raw.keys().includes("X") && raw.keys().includes("var")) {
+    taken.add("raw");
     yield ["raw", "raw/X", raw.get("X")];
   } else if (keys.includes("raw.X") && keys.includes("raw.var")) {
+    taken.add("raw");
     yield ["raw", "raw/X", root.get("raw.X")];
   }
   const layers = keys.includes("layers") ? root.get("layers") : null;
   if (isGroup(layers)) {
-    for (const name of layers.keys()) yield [name, `layers['${name}']`, layers.get(name)];
+    for (const name of layers.keys()) {
+      const place = `layers['${name}']`;
+      yield [taken.has(name) ? place : name, place, layers.get(name)];
+    }
   }
 }
 

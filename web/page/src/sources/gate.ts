@@ -6,7 +6,7 @@
 import decisions, { say } from "../decisions";
 import { cellRange, firstLine, InputError } from "../errors";
 import { classify, type Content, type Faults, findFaults, nearestCounts } from "./content";
-import type { CountBlock, GeneColumns, Place } from "./source";
+import type { CountBlock, GeneColumns, Place, Sample } from "./source";
 
 const { gate } = decisions;
 
@@ -22,6 +22,7 @@ interface Seen {
   key: string;
   place: Place;
   content: Content;
+  sample: Sample;
 }
 
 // what is taken for counts, the surest first
@@ -54,14 +55,13 @@ export async function chooseCounts(
     const contents = seen.map(({ content }) => content);
     throw new InputError(fault + ofJoined(contents) + advice([...places.keys()], contents));
   }
-  let [best] = taken;
-  const rivals = taken.filter(({ content }) => content === best.content);
+  const rivals = taken.filter(({ content }) => content === taken[0].content);
   const last = rivals[rivals.length - 1];
-  const notes: string[] = [];
+  let [best, notes] = byName(taken[0], rivals);
   if (covered && rivals.length > 1 && last.key === "raw") {
     const note = moreGenes(best, last, covered);
     if (note) {
-      notes.push(note);
+      notes = [note];
       best = last;
     }
   }
@@ -78,7 +78,8 @@ export async function chooseCounts(
 
 /** What the places hold, until counts are found, and why some cannot be read.
  *
- * All but `raw` are of the same genes; it alone is looked at after others, to `compare` them.
+ * Layers that are called so are looked at after `X` too, and `raw`, which alone is of other
+ * genes, after all others, to `compare` them.
  */
 async function lookAt(
   places: ReadonlyMap<string, () => Place>,
@@ -87,8 +88,10 @@ async function lookAt(
   const seen: Seen[] = [];
   const unread: string[] = [];
   for (const key of order(places)) {
-    const found = seen.some(({ content }) => content === "counts");
-    if (found && (key !== "raw" || !compare)) continue;
+    const found = seen.filter(({ content }) => content === "counts");
+    const inX = found.length === 1 && found[0].key === "X";
+    const wanted = key === "raw" ? compare : isLikely(key) && inX;
+    if (found.length && !wanted) continue;
     try {
       seen.push(await inspected(places, key));
     } catch (error) {
@@ -102,7 +105,8 @@ async function lookAt(
 async function inspected(places: ReadonlyMap<string, () => Place>, key: string): Promise<Seen> {
   const place = places.get(key)!();
   const { matrix } = place;
-  return { key, place, content: classify(await matrix.sample(), matrix.nGenes) };
+  const sample = await matrix.sample();
+  return { key, place, content: classify(sample, matrix.nGenes), sample };
 }
 
 /** What to say when `raw` has more genes of the atlas than the first place; null when not. */
@@ -123,14 +127,30 @@ function ofJoined(contents: readonly Content[]): string {
 }
 
 function order(places: ReadonlyMap<string, unknown>): string[] {
-  const lower = new Map(
-    [...places.keys()].filter((k) => k !== "X" && k !== "raw").map((k) => [k.toLowerCase(), k]),
-  );
-  const likely = gate.likely_layers.value.flatMap((name) => lower.get(name) ?? []);
-  const partial = gate.partial_layers.value;
-  const others = [...lower].filter(([name]) => !partial.includes(name)).map(([, key]) => key);
-  const all = ["X", ...likely, ...others.filter((key) => !likely.includes(key)), "raw"];
-  return all.filter((key) => places.has(key));
+  const layers = [...places.keys()].filter((key) => key !== "X" && key !== "raw");
+  const named = (name: string) => layers.filter((key) => key.toLowerCase() === name);
+  const likely = gate.likely_layers.value.flatMap(named);
+  const partial = gate.partial_layers.value.flatMap(named);
+  const others = layers.filter((key) => !likely.includes(key) && !partial.includes(key));
+  return ["X", ...likely, ...others, "raw"].filter((key) => places.has(key));
+}
+
+function isLikely(key: string): boolean {
+  return gate.likely_layers.value.includes(key.toLowerCase());
+}
+
+/** A layer that is called counts before other counts in `X`: what became of them. */
+function byName(x: Seen, rivals: readonly Seen[]): [Seen, string[]] {
+  for (const one of rivals) {
+    if (x.key !== "X" || !isLikely(one.key) || alike(x.sample, one.sample)) continue;
+    return [one, [say(gate.named_counts, { places: x.place.name, place: one.place.name })]];
+  }
+  return [x, []];
+}
+
+function alike(one: Sample, other: Sample): boolean {
+  const [a, b] = [one, other].map(({ values }) => values.filter((value) => value !== 0).sort());
+  return a.length === b.length && a.every((value, at) => value === b[at]);
 }
 
 async function named(
