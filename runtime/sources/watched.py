@@ -14,6 +14,7 @@ import io
 import itertools
 import os
 from struct import Struct
+from traceback import clear_frames
 from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
@@ -53,7 +54,9 @@ def open_watched(path: Path | str) -> h5py.File:
         if watched.left_open:
             file.close()
             raise OSError("file is already open for write")
-    except BaseException:
+    except BaseException as error:
+        # frames of h5py hold settings that HDF5 frees through Python: not after its end
+        clear_frames(error.__traceback__)
         watched.close()
         raise
     _files[repr(watched)] = watched

@@ -183,3 +183,19 @@ def test_a_file_left_open_at_the_end_does_no_harm(bases: dict[str, bytes], tmp_p
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_refusal_that_is_kept_does_not_outlive_python(tmp_path: Path) -> None:
+    path = tmp_path / "query.h5ad"
+    path.write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(500))
+    code = """
+import ctypes, sys
+from cellport.runtime.errors import InputError
+from cellport.runtime.sources import open_source
+try:
+    open_source(sys.argv[1])
+except InputError as error:
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(error))
+"""
+    done = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
