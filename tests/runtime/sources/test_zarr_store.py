@@ -140,15 +140,18 @@ def test_anndata_inside_something_larger(
 
 
 @pytest.mark.parametrize("field", ["data", "indices"])
-def test_a_chunk_that_was_lost_is_no_zeros(tmp_path, make_anndata, make_counts, field):
+@pytest.mark.parametrize("shards", [None, (50,)])
+@pytest.mark.parametrize("zarr_format", [3], indirect=True)
+def test_a_chunk_that_was_lost_is_no_zeros(
+    tmp_path, make_anndata, make_counts, zarr_format, shards, field
+):
     path = tmp_path / "query.zarr"
     make_anndata(make_counts()).write_zarr(path)
     whole = zarr.open_group(str(path), mode="r+")
     values = whole[f"X/{field}"][:]
     attributes = dict(whole[f"X/{field}"].attrs)
-    made = whole.create_array(
-        f"X/{field}", shape=values.shape, dtype=values.dtype, chunks=(50,), overwrite=True
-    )
+    layout = {"chunks": (10,) if shards else (50,), "shards": shards, "overwrite": True}
+    made = whole.create_array(f"X/{field}", shape=values.shape, dtype=values.dtype, **layout)
     made[:] = np.where(values == 0, 1, values)
     made.attrs.update(attributes)
     zarr.consolidate_metadata(str(path))
@@ -157,3 +160,21 @@ def test_a_chunk_that_was_lost_is_no_zeros(tmp_path, make_anndata, make_counts, 
     chunk.unlink()
     with pytest.raises(InputError, match="1 of its chunks are missing"):
         open_source(path)
+
+
+def test_a_dense_layer_of_any_name_may_leave_zeros_out(tmp_path, make_anndata, make_counts):
+    path = tmp_path / "query.zarr"
+    adata = make_anndata(make_counts())
+    adata.layers["data"] = adata.X.toarray()
+    adata.write_zarr(path)
+    whole = zarr.open_group(str(path), mode="r+")
+    stored = whole["layers/data"]
+    values, attributes = stored[:], dict(stored.attrs)
+    values[:10] = 0
+    made = whole.create_array(
+        "layers/data", shape=values.shape, dtype=values.dtype, chunks=(5, 17), overwrite=True
+    )
+    made[:] = values
+    made.attrs.update(attributes)
+    zarr.consolidate_metadata(str(path))
+    open_source(path, layer="data").close()
