@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from became_of_counts import normalised, scaled, with_value
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
@@ -22,21 +23,6 @@ def what(dense, whole_cells=True):
     matrix = sparse.csr_matrix(dense.astype(np.float32))
     cells = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
     return classify(MatrixSample(matrix.data, cells if whole_cells else None), matrix.shape[1])
-
-
-def normalised(counts, total=1e4):
-    return counts / np.maximum(counts.sum(1, keepdims=True), 1) * total
-
-
-def scaled(counts):
-    logged = np.log1p(normalised(counts))
-    return (logged - logged.mean(0)) / (logged.std(0) + 1e-3)
-
-
-def with_value(counts, value):
-    changed = counts.copy()
-    changed[3, 5] = value
-    return changed
 
 
 def placed(counts, kind, zeros):

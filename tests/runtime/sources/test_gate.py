@@ -4,6 +4,7 @@ import anndata
 import numpy as np
 import pandas as pd
 import pytest
+from became_of_counts import normalised, scaled, with_value
 from scipy import sparse
 
 from cellport.runtime.errors import InputError
@@ -16,21 +17,6 @@ def counts():
     rng = np.random.default_rng(0)
     rates = rng.gamma(0.4, 2.0, (1, 300)) * rng.lognormal(0, 0.5, (60, 1))
     return rng.poisson(rates).astype(np.float64)
-
-
-def normalised(counts, total=1e4):
-    return counts / counts.sum(1, keepdims=True) * total
-
-
-def scaled(counts):
-    logged = np.log1p(normalised(counts))
-    return (logged - logged.mean(0)) / (logged.std(0) + 1e-3)
-
-
-def with_value(counts, value):
-    changed = counts.copy()
-    changed[3, 5] = value
-    return changed
 
 
 STATES = {
