@@ -83,17 +83,20 @@ def match_genes(
 ) -> GeneMatch:
     """Find the panel's genes among the query's gene names.
 
-    Every column is tried and the one that holds the most panel genes is used; the first of
-    equals. Within a column, rules run from strict to loose, each only for panel genes still
-    unmatched: symbol; Ensembl id; Ensembl id without version; letter case; genome prefix
-    (``GRCh38_ACTB``); Ensembl id within a name (``ENSG00000075624_ACTB``); names changed by R's
-    ``make.names`` (``HLA.A``, ``X7SK``; only where no name of the column holds a hyphen).
+    Features of other kinds and genes of other organisms are left out first (`genes_alone`,
+    `own_genes`). Every column is tried; the one that holds the most panel genes, the first of
+    equals, is joined gene by gene with all that surely name the genes. Within a column, rules run
+    from strict to loose, each only for panel genes still unmatched: Ensembl id; Ensembl id
+    without version; symbol; letter case; genome prefix (``GRCh38_ACTB``); Ensembl id within a
+    name (``ENSG00000075624_ACTB``); names changed by R's ``make.names`` (``HLA.A``, ``X7SK``; only
+    where no name of the column holds a hyphen); of human genes, symbols of other years.
 
-    Query genes with identical names are summed, and so are versions of one Ensembl id. When
-    different names reach one panel gene, the stricter rule wins and the other gene is left out;
-    within one rule the panel gene is ambiguous and nobody gets it. Suffixes of ``make.unique``
-    (``MATR3-1``, ``MATR3.1``) are not taken off: they mark a second gene of the same symbol and
-    look like real symbols (``NKX2-1``).
+    Query genes with identical names are summed, and so are versions and probes of one Ensembl id.
+    When different names reach one panel gene, the stricter rule wins and the other gene is left
+    out; within one rule the panel gene is ambiguous and nobody gets it. Suffixes of
+    ``make.unique`` (``MATR3-1``, ``MATR3.1``) are taken off only where what has the name is no gene
+    of this organism: else they mark a second gene of the same symbol and look like real symbols
+    (``NKX2-1``).
 
     Parameters
     ----------
@@ -113,23 +116,23 @@ def match_genes(
     Raises
     ------
     InputError
-        Names of another organism, or too few panel genes found.
+        Names of another organism, columns that contradict each other, or too few panel genes.
     """
     wanted = organism if organism in ORGANISMS.values() else _organism_of(panel)
     listed = {name: values.tolist() for name, values in gene_columns.items()}
     alone = genes_alone(listed, lambda: panel.symbols, source)
     own = own_genes(alone.columns, wanted, panel.symbols, source)
-    best, merged = _match_columns(own.columns, panel, wanted)
+    merged = _match_columns(own.columns, panel, wanted)
     match = merged.match
     if not any_organism and match.n_strict < max(minimum, _MINIMUM) * panel.n_genes:
         _refuse_other_organism(own.columns, wanted, source)
     if not match.n_matched or match.n_matched / panel.n_genes < minimum:
-        names = gene_columns.get(best.column, np.empty(0, object)).tolist()
+        names = gene_columns.get(match.column, np.empty(0, object)).tolist()
         raise InputError(_too_few(match, names, panel, minimum, source))
     if not any_organism:
         _refuse_other_case(match, panel, source)
     notes = (*alone.notes, *own.notes, *_contradictions(merged, source))
-    return _finish(match, panel, infer_organism(best.names), warn_below, source, notes)
+    return _finish(match, panel, infer_organism(match.names), warn_below, source, notes)
 
 
 def _organism_of(panel: Panel) -> str | None:
@@ -199,13 +202,13 @@ class _Match:
 class _Merged:
     """Columns joined gene by gene."""
 
-    match: _Match
+    match: _Match  # under the name of the best column, with its names
     matches: list[_Match]  # of each column, the best first
     contradicted: NDArray[np.bool_]  # whether two columns name two genes of the panel
     n_both: int  # query genes that two columns name genes of the panel
 
 
-def _match_columns(columns: Columns, panel: Panel, organism: str | None) -> tuple[_Match, _Merged]:
+def _match_columns(columns: Columns, panel: Panel, organism: str | None) -> _Merged:
     """Match each column, and join the best and all that surely name the genes."""
     trusted = trusted_columns(columns)
     best = _Match.empty(panel, *next(iter(columns.items()), ("index", [])))
@@ -217,7 +220,7 @@ def _match_columns(columns: Columns, panel: Panel, organism: str | None) -> tupl
             matches[column] = match = _match_column(column, names, panel, organism)
             best = match if match.n_matched > best.n_matched else best
     others = [matches[column] for column in trusted if column in matches]
-    return best, _merged([best, *(match for match in others if match is not best)], panel)
+    return _merged([best, *(match for match in others if match is not best)], panel)
 
 
 def _merged(matches: list[_Match], panel: Panel) -> _Merged:

@@ -152,8 +152,8 @@ def _is_likely(key: str) -> bool:
 
 def _by_name(x: _Seen, rivals: Sequence[_Seen]) -> tuple[_Seen, list[str]]:
     """Prefer a layer that is called counts to other counts in ``X``: what became of them."""
-    for one in rivals:
-        if x.key == "X" and _is_likely(one.key) and not _alike(x.sample, one.sample):
+    for one in rivals if x.key == "X" else ():
+        if _is_likely(one.key) and not _alike(x.sample, one.sample):
             places = {"places": x.candidate.name, "place": one.candidate.name}
             return one, [say("gate.named_counts", **places)]
     return x, []

@@ -106,12 +106,12 @@ def _open_container(query: Any, threads: int, genome: str | None) -> Container:
 
 
 def _open_path(path: Path, threads: int, genome: str | None) -> Container:
-    if path.is_symlink() and not path.exists():
-        raise InputError(f"{path} is a link to a file that is not there.")
-    if path.exists() and not (path.is_file() or path.is_dir()):
-        raise InputError(f"{path} is a pipe or a device; write it to a file and give that.")
     if not path.exists():
+        if path.is_symlink():
+            raise InputError(f"{path} is a link to a file that is not there.")
         raise InputError(f"there is no file {path}. {_near_files(path)}".strip())
+    if not (path.is_file() or path.is_dir()):
+        raise InputError(f"{path} is a pipe or a device; write it to a file and give that.")
     if is_zarr(path):
         return open_zarr(path, threads)
     if not path.is_dir():

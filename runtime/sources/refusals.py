@@ -37,11 +37,15 @@ def refuse_address(query: str) -> None:
 
 def refuse_stand_in(path: Path) -> None:
     """Refuse what was saved in place of a file: a pointer, a web page, a server's error."""
-    with path.open("rb") as file:
-        head = file.read(HEAD_BYTES).removeprefix(b"\xef\xbb\xbf").decode("latin-1")
+    head = _head(path).removeprefix(b"\xef\xbb\xbf").decode("latin-1")
     for row in _STAND_INS:
         if re.match(row["begins"], head, re.IGNORECASE | re.DOTALL):
             raise InputError(row["said"].format(file=path))
+
+
+def _head(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(HEAD_BYTES)
 
 
 def refuse_all_but_mtx(path: Path) -> None:
@@ -67,8 +71,7 @@ def refuse_all_but_mtx(path: Path) -> None:
 
 def _archive(path: Path) -> str | None:
     """Return the kind of archive that a file begins as."""
-    with path.open("rb") as file:
-        head = file.read(HEAD_BYTES)
+    head = _head(path)
     for row in _BEGINNINGS:
         begins = bytes.fromhex(row["begins"])
         if head[row["at"] : row["at"] + len(begins)] == begins:

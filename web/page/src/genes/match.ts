@@ -61,17 +61,17 @@ export function matchGenes(
   const wanted = organismOf(panel, organism);
   const alone = genesAlone(columns, panel.symbols, source);
   const own = ownGenes(alone.columns, wanted, panel.symbols, source);
-  const { best, merged } = matchColumns(own.columns, panel, wanted, previous);
+  const merged = matchColumns(own.columns, panel, wanted, previous);
   const { match } = merged;
   if (!anyOrganism && match.nStrict < Math.max(minimum, rules.minimum.value) * nPanel) {
     refuseOtherOrganism(own.columns, wanted, source);
   }
   if (!match.nMatched || match.nMatched / nPanel < minimum) {
-    throw new InputError(tooFew(match, columns.get(best.column) ?? [], panel, minimum, source));
+    throw new InputError(tooFew(match, columns.get(match.column) ?? [], panel, minimum, source));
   }
   if (!anyOrganism) refuseOtherCase(match, panel, source);
   const notes = [...alone.notes, ...own.notes, ...contradictions(merged, source)];
-  return finish(match, panel, warnBelow, source, inferOrganism(best.names), notes);
+  return finish(match, panel, warnBelow, source, inferOrganism(match.names), notes);
 }
 
 /** The organism of an atlas, as stated or else as its names say. */
@@ -106,6 +106,7 @@ class ColumnMatch {
 
 /** Columns joined gene by gene. */
 interface Merged {
+  /** Under the name of the best column, with its names. */
   match: ColumnMatch;
   /** Of each column, the best first. */
   matches: ColumnMatch[];
@@ -121,7 +122,7 @@ function matchColumns(
   panel: Panel,
   organism: string | null,
   previous: PreviousSymbols,
-): { best: ColumnMatch; merged: Merged } {
+): Merged {
   const nPanel = panel.symbols.length;
   const trusted = trustedColumns(columns);
   const [first, firstNames] = columns.entries().next().value ?? ["index", []];
@@ -136,13 +137,13 @@ function matchColumns(
     if (match.nMatched > best.nMatched) best = match;
   }
   const matches = [best, ...others.filter((match) => match !== best)];
-  return { best, merged: mergedMatch(matches, nPanel) };
+  return mergedMatch(matches, nPanel);
 }
 
 /** Join columns: for each name the strictest rule of any, then for each panel gene.
  *
  * An Ensembl id counts most, whichever column it is in. Of names by one rule, those of the first
- * column count.
+ * column count. A gene that the first column finds too is told by its rule there.
  */
 function mergedMatch(matches: ColumnMatch[], nPanel: number): Merged {
   const [best] = matches;

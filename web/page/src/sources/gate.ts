@@ -36,8 +36,9 @@ const USED: Partial<Record<Content, string>> = {
 
 /** Find the matrix that holds raw counts; a layer that is named is the only one inspected.
  *
- * What is counts for sure goes before what may be; `raw` goes before another matrix when, by
- * `covered`, it holds more of the atlas's genes; else the first is used.
+ * What is counts for sure goes before what may be; a layer that is called so goes before other
+ * counts in `X`; `raw` goes before another matrix when, by `covered`, it holds more of the atlas's
+ * genes; else the first is used.
  */
 export async function chooseCounts(
   title: string,
@@ -141,8 +142,8 @@ function isLikely(key: string): boolean {
 
 /** A layer that is called counts before other counts in `X`: what became of them. */
 function byName(x: Seen, rivals: readonly Seen[]): [Seen, string[]] {
-  for (const one of rivals) {
-    if (x.key !== "X" || !isLikely(one.key) || alike(x.sample, one.sample)) continue;
+  for (const one of x.key === "X" ? rivals : []) {
+    if (!isLikely(one.key) || alike(x.sample, one.sample)) continue;
     return [one, [say(gate.named_counts, { places: x.place.name, place: one.place.name })]];
   }
   return [x, []];
