@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -27,9 +28,13 @@ class ZarrSink:
         import zarr
 
         self._store = _Zarr()
-        self._root = zarr.open_group(str(path), mode="w-", zarr_format=2)
-        self._cells = cell_arrays(self._store, self._root, schema, n_cells)
-        text(self._store, frame(self._store, self._root, "var", []), "_index", ())
+        try:
+            self._root = zarr.open_group(str(path), mode="w-", zarr_format=2)
+            self._cells = cell_arrays(self._store, self._root, schema, n_cells)
+            text(self._store, frame(self._store, self._root, "var", []), "_index", ())
+        except BaseException:
+            self.discard()
+            raise
         self._waiting: list[MappedBlock] = []
         self._begin = 0
 
@@ -45,7 +50,14 @@ class ZarrSink:
         write_uns(self._store, self._root, "uns", uns)
 
     def discard(self) -> None:
-        """Nothing is held open."""
+        """Wait until nothing is written any more.
+
+        Of the files that zarr writes at once one may fail while the others still come, and what is
+        removed would come again.
+        """
+        from zarr.core.sync import sync
+
+        sync(_others_done())
 
     def _write_waiting(self, *, whole_chunks: bool) -> None:
         if not self._waiting:
@@ -62,6 +74,13 @@ class ZarrSink:
                 array[rows] = np.concatenate([values for _, values in parts])[:kept]
         self._begin = end
         self._waiting = [_rest(last, end)] if end < last.start + last.n_cells else []
+
+
+async def _others_done() -> None:
+    """Wait for whatever else runs in zarr's own loop."""
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    if others:
+        await asyncio.wait(others)
 
 
 def _rest(block: MappedBlock, start: int) -> MappedBlock:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import errno
 import os
+import time
 
 import h5py
 import numpy as np
@@ -259,6 +260,29 @@ def test_a_failure_in_the_last_step_leaves_nothing(
     monkeypatch.setattr(os, step, fail)
     with pytest.raises(OutputError, match=r"the disk reported: .*Input/output error"):
         write_all(tmp_path / f"out{form}", mapping, blocks)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("n_good", [0, 3])
+def test_files_of_a_store_that_come_late_leave_nothing(
+    n_good, tmp_path, mapping, blocks, monkeypatch
+):
+    """One file of a zarr store fails while others that are written with it are on the way."""
+    local = pytest.importorskip("zarr.storage._local")
+    put, begun = local._put, []
+
+    def late(path, *rest, **options):
+        begun.append(path)
+        if len(begun) == n_good + 1:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        if len(begun) > n_good:
+            time.sleep(0.3)
+        return put(path, *rest, **options)
+
+    monkeypatch.setattr(local, "_put", late)
+    with pytest.raises(OutputError, match="the disk reported"):
+        write_all(tmp_path / "out.zarr", mapping, blocks)
+    time.sleep(0.5)
     assert list(tmp_path.iterdir()) == []
 
 
