@@ -61,6 +61,8 @@ class QueryPlan:
     layer: str  # where its counts are
     seekable: bool  # a range of its cells can be read without reading all before it
     facts: QueryFacts  # what the result says of it
+    # panel genes that it lists without having measured them, which only all cells together tell
+    unmeasured: tuple[int, ...] = ()
     suffix: str = ""  # what its cells' names get, to differ from those of other queries
 
 

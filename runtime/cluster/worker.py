@@ -105,7 +105,9 @@ def look_at(plugin: RunPlugin, path: str) -> tuple[QueryPlan, NDArray[np.uint64]
     source = opened.query.source
     try:
         named = source.n_cells if len(plugin.run.names) > 1 else 0
-        found = QueryPlan(path, before, source.layer, source.seekable, opened.facts)
+        found = QueryPlan(
+            path, before, source.layer, source.seekable, opened.facts, opened.query.unmeasured
+        )
         return found, name_hashes(source.cell_names, named)
     finally:
         source.close()
@@ -136,7 +138,11 @@ def _written(plugin: RunPlugin, folder: Path, task: Task) -> Written:
     keep = run.with_counts or any(name in NEED_COUNTS for name in task.gather)
     how = replace(_options(run), layer=query.layer, keep_counts=keep)
     stream = atlas.stream(
-        query.path, how, cells=(part.start, part.stop), among=(run.names, part.query)
+        query.path,
+        how,
+        cells=(part.start, part.stop),
+        among=(run.names, part.query),
+        unmeasured=query.unmeasured,
     )
     gathered = start_gathering((TALLY, *task.gather), atlas.file, stream.schema)
     genes = stream.gene_names if run.with_counts else None

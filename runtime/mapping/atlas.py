@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Unpack
 
 import numpy as np
@@ -117,6 +117,7 @@ class Atlas:
         *,
         cells: tuple[int, int] | None = None,
         among: tuple[Sequence[str], int] = ((), 0),
+        unmeasured: Sequence[int] | None = None,
         **changes: Unpack[MapChanges],
     ) -> Stream:
         """Map a query block by block, in memory that does not grow with its cells.
@@ -130,11 +131,14 @@ class Atlas:
             decided on the whole query all the same.
         among
             Names of all queries that go into one result, and the position of this one.
+        unmeasured
+            Panel genes that it lists without having measured them, where that is known; else its
+            cells are looked at.
         """
         how = replace(options or MapOptions(), **changes)
         if how.block_cells < 1:
             raise InputError("block_cells must be at least 1.")
-        opened = self.prepare(query, how, among)
+        opened = self.prepare(query, how, among, unmeasured)
         source, genes = opened.query.source, opened.query.genes
         try:
             tail = self._tail(how)
@@ -158,7 +162,11 @@ class Atlas:
         )
 
     def prepare(
-        self, query: Any, how: MapOptions, among: tuple[Sequence[str], int] = ((), 0)
+        self,
+        query: Any,
+        how: MapOptions,
+        among: tuple[Sequence[str], int] = ((), 0),
+        unmeasured: Sequence[int] | None = None,
     ) -> Pipeline:
         """Open a query, and prepare all that its cells will get; map nothing yet.
 
@@ -168,7 +176,8 @@ class Atlas:
             The query does not hold raw counts of enough panel genes, or the atlas does not have
             what the options ask for.
         """
-        opened = open_query(query, self.manifest, how)
+        profiles = partial(self.file.array, "label_mean")
+        opened = open_query(query, self.manifest, how, profiles, unmeasured)
         try:
             return prepared(opened, self.setting(how, among))
         except BaseException:

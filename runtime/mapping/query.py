@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -15,6 +15,7 @@ from cellport.runtime.decisions import say, whole
 from cellport.runtime.errors import InputError
 from cellport.runtime.genes.match import GeneMatch, match_genes
 from cellport.runtime.genes.panel import Panel
+from cellport.runtime.mapping.listed import find_unmeasured, without
 from cellport.runtime.mapping.options import MINIMUM_GENES, MapOptions
 from cellport.runtime.sources import CountSource, open_source
 
@@ -37,6 +38,8 @@ class Query:
 
     source: CountSource  # its counts; closed by whoever opened it
     genes: GeneMatch  # which panel genes it has
+    # positions in the panel of genes that it lists without having measured them
+    unmeasured: tuple[int, ...]
 
     @property
     def gene_names(self) -> NDArray[np.object_]:
@@ -50,8 +53,21 @@ class Query:
         return QueryFacts(source.description, source.n_cells, said, self.genes.report())
 
 
-def open_query(query: Any, manifest: Manifest, how: MapOptions) -> Query:
+def open_query(
+    query: Any,
+    manifest: Manifest,
+    how: MapOptions,
+    profiles: Callable[[], NDArray[np.float32]],
+    unmeasured: Sequence[int] | None = None,
+) -> Query:
     """Find a query's counts and match its genes, and map nothing yet.
+
+    Parameters
+    ----------
+    profiles
+        As for `find_unmeasured`.
+    unmeasured
+        What that found on all cells, where it was asked before.
 
     Raises
     ------
@@ -67,7 +83,12 @@ def open_query(query: Any, manifest: Manifest, how: MapOptions) -> Query:
         genome=how.genome,
     )
     try:
-        return Query(source, _match(source, manifest, how))
+        genes = _match(source, manifest, how)
+        if unmeasured is None:
+            unmeasured = find_unmeasured(source, genes, profiles)
+        genes = without(genes, unmeasured, manifest.panel, source.description)
+        _refuse_too_few(genes, manifest, how, source, len(unmeasured))
+        return Query(source, genes, tuple(unmeasured))
     except BaseException:
         source.close()
         raise
@@ -90,6 +111,25 @@ def _match(source: CountSource, manifest: Manifest, how: MapOptions) -> GeneMatc
     if genes.measured.sum() < MINIMUM_GENES * manifest.panel.n_genes:
         _refuse_transposed(source, manifest)
     return genes
+
+
+def _refuse_too_few(
+    genes: GeneMatch, manifest: Manifest, how: MapOptions, source: CountSource, unmeasured: int
+) -> None:
+    """Refuse a query that lists enough genes of the atlas and did not measure them."""
+    if not unmeasured or genes.share >= how.minimum_genes:
+        return
+    raise InputError(
+        say(
+            "listed.too_few",
+            source=source.description,
+            matched=int(genes.measured.sum()),
+            panel=manifest.n_genes,
+            minimum=f"{100 * how.minimum_genes:g}%",
+            genes=unmeasured,
+            examples=", ".join(genes.missing[-unmeasured:][:3]),
+        )
+    )
 
 
 def _refuse_transposed(source: CountSource, manifest: Manifest) -> None:

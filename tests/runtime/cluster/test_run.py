@@ -74,6 +74,25 @@ def test_results_are_those_of_one_process_bit_for_bit(
     assert sum(part["rows"] for part in manifest["parts"]) == 240
 
 
+def test_genes_that_were_not_measured_are_told_from_all_cells(
+    client: Any, atlas: Atlas, save: Save, tmp_path: Path
+) -> None:
+    """No part has the hundred cells that it takes to tell."""
+
+    def zero(cells: Any) -> None:
+        counts = cells.X.toarray()
+        counts[:, np.random.default_rng(0).random(cells.n_vars) < 0.3] = 0
+        cells.X = counts
+
+    query = save(0, 240, zero)
+    map_dask(atlas, query, client, tmp_path / "out", part_cells=33)
+    assert_frame_equal(
+        pandas.read_parquet(tmp_path / "out"), single(atlas, [query], tmp_path), check_exact=True
+    )
+    said = json.loads((tmp_path / "out" / MANIFEST).read_text())["uns"]["cellport"]
+    assert any("count as not measured" in note for note in said["notes"])
+
+
 def test_genes_to_correct_are_named_here_and_not_at_the_workers(
     client: Any, atlas: Atlas, save: Save, tmp_path: Path
 ) -> None:

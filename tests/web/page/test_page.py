@@ -382,6 +382,9 @@ def variants(cells: Any) -> Iterator[tuple[str, Any, dict[str, Any]]]:
     yield "mouse", mouse, PLAIN
     yield "any_organism", mouse, {**PLAIN, "anyOrganism": True}
     yield "transposed", cells.T.copy(), PLAIN
+    listed = cells.X.toarray()
+    listed[:, rng.random(cells.n_vars) < 0.3] = 0
+    yield "listed_alone", changed(sp.csr_matrix(listed)), PLAIN
     joined = cells.X.toarray().astype(np.float32)
     joined[7:, 100:300] = np.nan
     yield "outer_join", changed(joined), PLAIN

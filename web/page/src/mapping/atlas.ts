@@ -11,6 +11,8 @@ export interface Atlas {
   panel: PanelGenes;
   novelty: NoveltyTable;
   tail: Session;
+  /** Reads `label_mean`, [labels][panel]. */
+  profiles: () => Promise<Float32Array>;
 }
 
 /** Read what mapping needs; `wasmUrl` as for `Session.open`. */
@@ -21,5 +23,6 @@ export async function openAtlas(parts: Parts, wasmUrl?: string): Promise<Atlas> 
     readNoveltyTable(parts),
   ]);
   const tail = await Session.open(graph, wasmUrl);
-  return { manifest: parts.manifest, panel, novelty, tail };
+  const profiles = async () => (await parts.array("label_mean")).data as Float32Array;
+  return { manifest: parts.manifest, panel, novelty, tail, profiles };
 }

@@ -12,6 +12,7 @@ import type { Contents, CountBlock, Frame, GeneColumns, Place } from "../sources
 import { annotators } from "./annotate/all";
 import type { Atlas } from "./atlas";
 import type { MappedBlock } from "./columns";
+import { findUnmeasured, without } from "./listed";
 import { linearFeatures, type CellFeatures, type QueryBasis, queryBasis } from "./features";
 
 export const BLOCK_CELLS = 2048;
@@ -59,7 +60,10 @@ export async function openQuery(
   const { place } = choice;
   const { where } = place.matrix;
   if (!place.matrix.nGenes) throw new InputError(say(files.no_genes, { where }));
-  const genes = await matched(place, cells, atlas.manifest, options);
+  const listed = await matched(place, cells, atlas.manifest, options);
+  const blocks = (blockCells: number) => checked(place, options, blockCells);
+  const found = await findUnmeasured(blocks, place.matrix.nCells, listed, atlas.profiles);
+  const genes = without(listed, found, atlas.manifest, where);
   return {
     contents,
     place,
@@ -121,10 +125,17 @@ function covered(columns: GeneColumns, panel: Panel): number {
 }
 
 /** Blocks of a query, every value checked to be a count. */
-export async function* checkedBlocks(query: Query, blockCells: number): AsyncGenerator<CountBlock> {
-  const { matrix } = query.place;
+export function checkedBlocks(query: Query, blockCells: number): AsyncGenerator<CountBlock> {
+  return checked(query.place, query.options, blockCells);
+}
+
+async function* checked(
+  { matrix }: Place,
+  { allowFractional }: MapOptions,
+  blockCells: number,
+): AsyncGenerator<CountBlock> {
   for await (const block of matrix.blocks(blockCells)) {
-    yield checkBlock(block, matrix.where, query.options.allowFractional);
+    yield checkBlock(block, matrix.where, allowFractional);
   }
 }
 

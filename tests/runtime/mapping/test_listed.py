@@ -1,0 +1,136 @@
+"""Genes that a query lists and did not measure."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cellport.runtime.errors import InputError
+from cellport.runtime.mapping.atlas import load_atlas
+from cellport.runtime.mapping.listed import unmeasured
+
+N_GENES = 300
+seeds = st.integers(0, 2**32)
+
+
+def profiles(rng, n_types):
+    """Mean log(1 + counts per 10,000) of types that share most of their genes."""
+    common = rng.lognormal(0, 1.5, N_GENES)
+    rates = common * rng.lognormal(0, 0.7, (n_types, N_GENES))
+    rates[rng.random(rates.shape) < 0.2] = 0
+    return rates / rates.sum(axis=1, keepdims=True)
+
+
+def cells_of(rng, rates, n_cells, shift):
+    """Sums over cells of some types: of log values, and of cells with a count."""
+    kinds = rng.choice(len(rates), rng.integers(1, len(rates) + 1), replace=False)
+    here = rates[rng.choice(kinds, n_cells)] * shift
+    return rng.poisson(rng.lognormal(8, 0.5, (n_cells, 1)) * here).astype(float)
+
+
+def sums(counts):
+    library = np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    return np.log1p(counts * 1e4 / library).sum(axis=0), (counts > 0).sum(axis=0)
+
+
+def logged(rates):
+    rng = np.random.default_rng(1)
+    means = [sums(rng.poisson(3000 * rate, (200, N_GENES)).astype(float))[0] for rate in rates]
+    return np.array(means, np.float32) / 200
+
+
+@settings(deadline=None, max_examples=60)
+@given(seed=seeds, n_types=st.integers(1, 6), n_cells=st.integers(1, 800), gone=st.floats(0, 0.6))
+def test_no_gene_that_was_measured_is_taken_for_one_that_was_not(seed, n_types, n_cells, gone):
+    """Of queries of few types, and of another technology, too."""
+    rng = np.random.default_rng(seed)
+    rates = profiles(rng, n_types)
+    counts = cells_of(rng, rates, n_cells, rng.lognormal(0, 0.5, N_GENES))
+    zeroed = rng.random(N_GENES) < gone
+    counts[:, zeroed] = 0
+    everything = np.ones(N_GENES, bool)
+    found = unmeasured(*sums(counts), everything, logged(rates))
+    assert zeroed[found].all()
+    if n_cells < 100:
+        assert not len(found)
+
+
+@settings(deadline=None, max_examples=20)
+@given(seed=seeds, gone=st.floats(0.1, 0.6))
+def test_what_was_not_measured_is_found_where_it_matters(seed, gone):
+    rng = np.random.default_rng(seed)
+    rates = profiles(rng, 4)
+    counts = cells_of(rng, rates, 600, 1)
+    zeroed = (rng.random(N_GENES) < gone) & ((counts > 0).mean(axis=0) > 0.7)
+    counts[:, zeroed] = 0
+    found = unmeasured(*sums(counts), np.ones(N_GENES, bool), logged(rates))
+    if zeroed.sum() >= 20:
+        assert zeroed[found].all()
+        assert len(found) > 0.5 * zeroed.sum()
+
+
+def test_genes_that_are_not_listed_are_not_found():
+    counts = np.ones((300, 40))
+    counts[:, :20] = 0
+    listed = np.arange(40) >= 20
+    assert not len(unmeasured(*sums(counts), listed, np.ones((1, 40), np.float32)))
+    every = unmeasured(*sums(counts), np.ones(40, bool), np.ones((1, 40), np.float32))
+    assert every.tolist() == list(range(20))
+
+
+@pytest.fixture(scope="module")
+def atlas(tiny_atlas_path):
+    return load_atlas(tiny_atlas_path)
+
+
+def zeroed_cells(tiny_cells, atlas, share):
+    """Cells of which some genes have no count, and the names of these."""
+    cells = tiny_cells.adata()
+    rng = np.random.default_rng(0)
+    panel = cells.var_names.isin(atlas.panel.symbols)
+    gone = panel & (rng.random(cells.n_vars) < share)
+    counts = cells.X.toarray()
+    counts[:, gone] = 0
+    cells.X = counts
+    return cells, set(cells.var_names[gone])
+
+
+def test_a_query_is_mapped_as_if_they_were_not_there(tiny_cells, atlas):
+    cells, gone = zeroed_cells(tiny_cells, atlas, 0.3)
+    mapping = atlas.map(cells)
+    missing = set(mapping.uns["cellport"]["genes"]["missing"])
+    assert len(missing) >= 10
+    assert missing <= gone
+    (note,) = [note for note in mapping.uns["cellport"]["notes"] if "not measured" in note]
+    assert f"{len(missing)} genes of the atlas are listed" in note
+    without = atlas.map(cells[:, ~cells.var_names.isin(missing)].copy())
+    for name, values in mapping.obs.items():
+        assert np.array_equal(values, without.obs[name]), name
+    for name, values in mapping.obsm.items():
+        assert values.tobytes() == without.obsm[name].tobytes()
+
+
+def test_blocks_threads_and_places_decide_alike(tiny_cells, atlas, tmp_path):
+    cells, _ = zeroed_cells(tiny_cells, atlas, 0.3)
+    cells.write_h5ad(tmp_path / "cells.h5ad")
+    first = atlas.map(cells)
+    other = atlas.map(tmp_path / "cells.h5ad", block_cells=7, threads=2)
+    assert first.uns["cellport"]["genes"]["missing"] == other.uns["cellport"]["genes"]["missing"]
+    assert first.obsm["X_cellport"].tobytes() == other.obsm["X_cellport"].tobytes()
+
+
+def test_a_few_absent_genes_and_whole_queries_change_nothing(tiny_cells, atlas):
+    cells = tiny_cells.adata()
+    assert not atlas.map(cells).uns["cellport"]["genes"]["missing"]
+    counts = cells.X.toarray()
+    counts[:, :9] = 0
+    cells.X = counts
+    assert not atlas.map(cells).uns["cellport"]["genes"]["missing"]
+
+
+def test_too_few_that_were_measured_are_refused(tiny_cells, atlas):
+    cells, _ = zeroed_cells(tiny_cells, atlas, 0.3)
+    with pytest.raises(InputError, match=r"measured \d+ of the \d+ genes .* at least 99% are need"):
+        atlas.map(cells, minimum_genes=0.99)

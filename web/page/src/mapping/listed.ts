@@ -1,0 +1,182 @@
+/** Genes that a query lists and did not measure: no count in any cell, against all chance.
+ *
+ * Same as `runtime/mapping/listed.py` of the Python package.
+ */
+
+import type { Manifest } from "../atlas/manifest";
+import { panelNames } from "../atlas/manifest";
+import decisions, { say } from "../decisions";
+import { InputError } from "../errors";
+import type { GeneMatch } from "../genes/match";
+import type { CountBlock } from "../sources/source";
+
+const { listed, genes: rules } = decisions;
+const SCALE = 1e4;
+const BLOCK = 2048;
+const NAMED = 3;
+const TINY = 1e-12;
+
+type Blocks = (blockCells: number) => AsyncGenerator<CountBlock>;
+
+interface Sums {
+  /** [panel], sums of log(1 + counts per 10,000). */
+  values: Float64Array;
+  /** [panel], cells with a count. */
+  cells: Float64Array;
+}
+
+/** Positions in the panel of genes that were not measured; `profiles` reads `label_mean`. */
+export async function findUnmeasured(
+  blocks: Blocks,
+  nCells: number,
+  genes: GeneMatch,
+  profiles: () => Promise<Float32Array>,
+): Promise<number[]> {
+  const first = Math.min(listed.cells_looked_at.value, nCells);
+  let found: number[] = [];
+  for (const stop of first < nCells ? [first, nCells] : [nCells]) {
+    const sums = await summed(blocks(stop < nCells ? stop : BLOCK), genes, stop);
+    const zero = genes.measured.filter((has, gene) => has && !sums.cells[gene]).length;
+    if (zero < listed.fewest_genes.value) return [];
+    found = unmeasured(sums, genes.measured, await profiles(), stop === nCells);
+    if (found.length < listed.fewest_genes.value) return [];
+  }
+  return found;
+}
+
+/** A match in which some panel genes are not measured, and that says so. */
+export function without(
+  genes: GeneMatch,
+  found: readonly number[],
+  manifest: Manifest,
+  source: string,
+): GeneMatch {
+  if (!found.length) return genes;
+  const all = panelNames(manifest);
+  const gone = new Set(found);
+  const names = found.map((gene) => all[gene]);
+  const nMatched = genes.nMatched - found.length;
+  const counts = { source, genes: found.length };
+  const minimum = rules.minimum.value;
+  if (nMatched < minimum * all.length) {
+    const examples = names.slice(0, NAMED).join(", ");
+    const said = { matched: nMatched, panel: all.length, minimum: `${100 * minimum}%`, examples };
+    throw new InputError(say(listed.too_few, { ...counts, ...said }));
+  }
+  const examples = names.slice(0, listed.named.value).join(", ");
+  return {
+    ...genes,
+    panelColumn: genes.panelColumn.map((gene) => (gone.has(gene) ? -1 : gene)),
+    measured: genes.measured.map((has, gene) => (gone.has(gene) ? 0 : has)),
+    nMatched,
+    missing: [...genes.missing, ...names],
+    warnings: [...genes.warnings, say(listed.note, { ...counts, examples })],
+  };
+}
+
+async function summed(
+  blocks: AsyncGenerator<CountBlock>,
+  genes: GeneMatch,
+  stop: number,
+): Promise<Sums> {
+  const n = genes.measured.length;
+  const sums = { values: new Float64Array(n), cells: new Float64Array(n) };
+  for await (const block of blocks) {
+    addBlock(sums, block, genes.panelColumn);
+    if (block.start + block.nCells >= stop) break;
+  }
+  return sums;
+}
+
+function addBlock(sums: Sums, { indptr, indices, data, nCells }: CountBlock, column: Int32Array) {
+  for (let cell = 0; cell < nCells; cell++) {
+    let library = 0;
+    for (let at = indptr[cell]; at < indptr[cell + 1]; at++) {
+      if (column[indices[at]] >= 0) library += data[at];
+    }
+    for (let at = indptr[cell]; at < indptr[cell + 1]; at++) {
+      const gene = column[indices[at]];
+      if (gene < 0 || !(data[at] > 0)) continue;
+      sums.values[gene] += Math.log1p((data[at] * SCALE) / library);
+      sums.cells[gene] += 1;
+    }
+  }
+}
+
+/** Genes without a count that many cells should have; not `sure`, it need not be hundreds. */
+function unmeasured(
+  { values, cells }: Sums,
+  measured: Uint8Array,
+  profiles: Float32Array,
+  sure: boolean,
+): number[] {
+  const positions = [...values.keys()];
+  const total = (of: Float64Array) => of.reduce((sum, value) => sum + value, 0);
+  const each = total(cells) / Math.max(total(values), TINY);
+  const least = sure ? listed.expected.value : 0;
+  let found = positions.filter((gene) => measured[gene] && !cells[gene]);
+  let known = measured;
+  // once more without those found, which drew the mixture to types that hardly have them
+  for (let round = 0; round < 2; round++) {
+    const expected = mixed(values, profiles, known);
+    const ratios = positions
+      .filter((gene) => cells[gene] && expected[gene] * each >= listed.common.value)
+      .map((gene) => values[gene] / expected[gene])
+      .sort((one, other) => one - other);
+    if (Math.min(found.length, ratios.length) < listed.fewest_genes.value) return [];
+    const rarest = Math.min(quantile(ratios, listed.quantile.value), 1);
+    found = found.filter((gene) => {
+      const n = expected[gene] * each;
+      return n * rarest >= listed.expected_at_least.value && n >= least;
+    });
+    const gone = new Set(found);
+    known = measured.map((has, gene) => (gone.has(gene) ? 0 : has));
+  }
+  return found;
+}
+
+/** Of sorted numbers, linearly between two, as numpy has it. */
+function quantile(sorted: readonly number[], share: number): number {
+  const at = share * (sorted.length - 1);
+  const below = Math.floor(at);
+  const above = Math.min(below + 1, sorted.length - 1);
+  return sorted[below] + (at - below) * (sorted[above] - sorted[below]);
+}
+
+/** Mix profiles so that they come nearest to sums over cells, in the Poisson likelihood.
+ *
+ * Of the `known` genes; what the mixture expects of the others comes with it.
+ */
+function mixed(values: Float64Array, profiles: Float32Array, known: Uint8Array): Float64Array {
+  const n = values.length;
+  const exact = Array.from({ length: profiles.length / n }, (_, row) =>
+    Float64Array.from(profiles.subarray(row * n, (row + 1) * n)),
+  );
+  const fitted = exact.map((row) => row.map((value, gene) => (known[gene] ? value : 0)));
+  const ones = new Float64Array(n).fill(1);
+  const totals = fitted.map((row) => dot(row, ones));
+  const all = Math.max(totals.reduce((sum, one) => sum + one, 0), TINY);
+  const weights = totals.map(() => dot(values, ones) / all);
+  for (let step = 0; step < listed.steps.value; step++) {
+    const expected = weighted(weights, fitted);
+    const ratio = values.map((value, gene) => (expected[gene] > 0 ? value / expected[gene] : 0));
+    fitted.forEach((row, r) => {
+      weights[r] *= dot(row, ratio) / Math.max(totals[r], TINY);
+    });
+  }
+  return weighted(weights, exact);
+}
+
+function dot(one: Float64Array, other: Float64Array): number {
+  let sum = 0;
+  for (let i = 0; i < one.length; i++) sum += one[i] * other[i];
+  return sum;
+}
+
+function weighted(weights: readonly number[], rows: readonly Float64Array[]): Float64Array {
+  const sum = new Float64Array(rows[0].length);
+  rows.forEach((row, r) => {
+    for (let i = 0; i < sum.length; i++) sum[i] += weights[r] * row[i];
+  });
+  return sum;
+}
