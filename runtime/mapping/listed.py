@@ -6,7 +6,7 @@ measurement, and a strong one; what was not measured is better filled in.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -15,13 +15,14 @@ from numpy.typing import NDArray
 from cellport.runtime.decisions import number, say, whole
 from cellport.runtime.genes.match import GeneMatch
 from cellport.runtime.genes.panel import Panel
-from cellport.runtime.sources import CountSource
+from cellport.runtime.sources import CountBlock, CountSource
 
 # a fixed size, whatever the blocks of the mapping: sums must not depend on it
 _BLOCK = 2048
 _LOOKED_AT = whole("listed.cells_looked_at")
 _FEWEST_GENES, _STEPS = whole("listed.fewest_genes"), whole("listed.steps")
 _EXPECTED, _EXPECTED_AT_LEAST = number("listed.expected"), number("listed.expected_at_least")
+_EXPECTED_OF_FEW = number("listed.expected_of_few")
 _COMMON, _QUANTILE = number("listed.common"), number("listed.quantile")
 _SCALE, _TINY = 1e4, 1e-12
 _NAMED = whole("listed.named")
@@ -48,16 +49,18 @@ def find_unmeasured(
     tuple of int
         Positions in the panel, ascending.
     """
-    found: NDArray[np.int64] = np.empty(0, np.int64)
-    for stop in sorted({min(_LOOKED_AT, source.n_cells), source.n_cells}):
-        values, cells = _summed(source, genes, stop)
-        if np.count_nonzero(genes.measured & (cells == 0)) < _FEWEST_GENES:
-            return ()
-        sure = stop == source.n_cells
-        found = unmeasured(values, cells, genes.measured, profiles(), sure=sure)
-        if len(found) < _FEWEST_GENES:
-            return ()
-    return tuple(found.tolist())
+    first = list(source.blocks(_BLOCK, 0, min(_LOOKED_AT, source.n_cells)))
+    seen = np.zeros(len(genes.measured) + 1, np.bool_)
+    for block in first:
+        seen[genes.panel_column[block.indices]] = True
+    if np.count_nonzero(genes.measured & ~seen[:-1]) < _FEWEST_GENES:
+        return ()
+    few = source.n_cells > _LOOKED_AT
+    found = unmeasured(*_summed(first, genes), genes.measured, profiles(), sure=not few)
+    if few and len(found) >= _FEWEST_GENES:
+        every = source.blocks(_BLOCK, 0, source.n_cells)
+        found = unmeasured(*_summed(every, genes), genes.measured, profiles())
+    return tuple(found.tolist()) if len(found) >= _FEWEST_GENES else ()
 
 
 def unmeasured(
@@ -70,8 +73,7 @@ def unmeasured(
 ) -> NDArray[np.int64]:
     """Return the genes without a count that many cells should have, by sums over cells.
 
-    Of a few cells alone less can be expected: where they do not make `sure`, it need not be
-    hundreds.
+    Where the cells are a few that cannot make `sure`, less is asked for.
 
     Parameters
     ----------
@@ -105,7 +107,7 @@ def unmeasured(
             return np.empty(0, np.int64)
         ratio = values[common] / expected[common]
         rarest = min(float(np.quantile(ratio, _QUANTILE)), 1.0)
-        found &= n_expected * rarest >= _EXPECTED_AT_LEAST
+        found &= n_expected * rarest >= (_EXPECTED_AT_LEAST if sure else _EXPECTED_OF_FEW)
         if sure:
             found &= n_expected >= _EXPECTED
         known = measured & ~found
@@ -132,12 +134,12 @@ def without(genes: GeneMatch, found: Sequence[int], panel: Panel, source: str) -
 
 
 def _summed(
-    source: CountSource, genes: GeneMatch, stop: int
+    blocks: Iterable[CountBlock], genes: GeneMatch
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Sum log(1 + counts per 10,000) and cells with a count of each panel gene."""
     n = len(genes.measured)
     values, cells = np.zeros(n), np.zeros(n, np.int64)
-    for block in source.blocks(_BLOCK, 0, stop):
+    for block in blocks:
         gene = genes.panel_column[block.indices]
         cell = np.repeat(np.arange(block.n_cells), np.diff(block.indptr))
         kept = (gene >= 0) & (block.data > 0)

@@ -103,7 +103,7 @@ function addBlock(sums: Sums, { indptr, indices, data, nCells }: CountBlock, col
   }
 }
 
-/** Genes without a count that many cells should have; not `sure`, it need not be hundreds. */
+/** Genes without a count that many cells should have; not `sure`, less is asked for. */
 function unmeasured(
   { values, cells }: Sums,
   measured: Uint8Array,
@@ -114,6 +114,8 @@ function unmeasured(
   const total = (of: Float64Array) => of.reduce((sum, value) => sum + value, 0);
   const each = total(cells) / Math.max(total(values), TINY);
   const least = sure ? listed.expected.value : 0;
+  const { expected_at_least: ofAll, expected_of_few: ofFew } = listed;
+  const surely = sure ? ofAll.value : ofFew.value;
   let found = positions.filter((gene) => measured[gene] && !cells[gene]);
   let known = measured;
   // once more without those found, which drew the mixture to types that hardly have them
@@ -127,7 +129,7 @@ function unmeasured(
     const rarest = Math.min(quantile(ratios, listed.quantile.value), 1);
     found = found.filter((gene) => {
       const n = expected[gene] * each;
-      return n * rarest >= listed.expected_at_least.value && n >= least;
+      return n * rarest >= surely && n >= least;
     });
     const gone = new Set(found);
     known = measured.map((has, gene) => (gone.has(gene) ? 0 : has));
