@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cellport.runtime.decisions import number, say, whole
+from cellport.runtime.errors import InputError
 from cellport.runtime.genes.match import GeneMatch
 from cellport.runtime.genes.panel import Panel
 from cellport.runtime.sources import CountBlock, CountSource
@@ -49,6 +50,16 @@ def find_unmeasured(
     tuple of int
         Positions in the panel, ascending.
     """
+    try:
+        return _found(source, genes, profiles)
+    except InputError:
+        # mapping says what is wrong with which cells
+        return ()
+
+
+def _found(
+    source: CountSource, genes: GeneMatch, profiles: Callable[[], NDArray[np.float32]]
+) -> tuple[int, ...]:
     first = list(source.blocks(_BLOCK, 0, min(_LOOKED_AT, source.n_cells)))
     seen = np.zeros(len(genes.measured) + 1, np.bool_)
     for block in first:

@@ -6,7 +6,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from cellport.runtime.errors import InputError
-from cellport.runtime.sources.annotations import attribute, check_gene_count, is_array, read_frame
+from cellport.runtime.sources.annotations import (
+    attribute,
+    attribute_value,
+    check_gene_count,
+    is_array,
+    read_frame,
+)
 from cellport.runtime.sources.compressed import stored_arrays
 from cellport.runtime.sources.csc import CscMatrix
 from cellport.runtime.sources.csr import CsrMatrix
@@ -36,7 +42,9 @@ def read_matrix(element: Any, where: str, threads: int, check_array: CheckArray)
             raise InputError(
                 f"the encoding '{encoding}' is not one of csr_matrix, csc_matrix, array"
             )
-        shape = element.attrs.get("shape", element.attrs.get("h5sparse_shape"))
+        shape = attribute_value(element, "shape")
+        if shape is None:
+            shape = attribute_value(element, "h5sparse_shape")
         if shape is None or len(shape) != 2:
             raise damaged(where, "its shape is not stored")
         n_cells, n_genes = int(shape[0]), int(shape[1])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import h5py
 import numpy as np
 
 from cellport.runtime.errors import InputError
@@ -14,6 +15,14 @@ from cellport.runtime.sources.trouble import damaged, readable
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+# what attributes of AnnData are made of; booleans are of an enumeration
+_PLAIN_TYPES = (
+    h5py.h5t.STRING,
+    h5py.h5t.INTEGER,
+    h5py.h5t.FLOAT,
+    h5py.h5t.ENUM,
+    h5py.h5t.REFERENCE,
+)
 # Elements of h5py and zarr; both are typed too loosely for more.
 Element = Any
 
@@ -23,9 +32,30 @@ def is_array(element: Element) -> bool:
     return hasattr(element, "shape") and hasattr(element, "dtype")
 
 
+def names_in(group: Element) -> list[str]:
+    """Return the names of what a group holds, without those that are no text in damaged files."""
+    return [name for name in group if isinstance(name, str)]
+
+
+def attribute_value(element: Element, name: str) -> Any:
+    """Return an attribute as it is stored, None when it is not there.
+
+    The HDF5 library crashes on attributes of damaged types that it takes for lists of something.
+    """
+    if name not in element.attrs:
+        return None
+    if isinstance(element, h5py.HLObject):
+        kind = h5py.h5a.open(element.id, name.encode()).get_type().get_class()
+        if kind not in _PLAIN_TYPES:
+            raise InputError(f"the attribute '{name}' of {element.name} is of a type that none has")
+    return element.attrs[name]
+
+
 def attribute(element: Element, name: str) -> str:
     """Return a text attribute, '' when it is not there."""
-    value = element.attrs.get(name, "")
+    value = attribute_value(element, name)
+    if value is None:
+        return ""
     return value.decode() if isinstance(value, bytes) else str(value)
 
 
@@ -72,7 +102,7 @@ def read_text(element: Element, start: int, stop: int, table: Element = None) ->
 
 def _categories_apart(codes: Element, table: Element) -> Text:
     """Read the categories to which anndata 0.7 wrote a reference (HDF5) or a path (zarr)."""
-    place = codes.attrs["categories"]
+    place = attribute_value(codes, "categories")
     if isinstance(place, bytes):
         place = place.decode("utf-8", "replace")
     apart = table[place] if isinstance(place, str) else codes.file[place]
@@ -132,10 +162,10 @@ def _frame_of_group(group: Element, where: str) -> Frame:
     index = attribute(group, "_index") or ("_index" if "_index" in group else "index")
     if index not in group:
         raise damaged(where, f"its index '{index}' is not there")
-    order = [str(name) for name in group.attrs.get("column-order", [])]
-    names = [name for name in order if name in group]
+    order = attribute_value(group, "column-order")
+    names = [str(name) for name in ([] if order is None else order) if str(name) in group]
     hidden = {index, "__categories", *names}
-    names += [name for name in group if name not in hidden]
+    names += [name for name in names_in(group) if name not in hidden]
     column = group[index]
     return Frame(
         where=where,

@@ -11,6 +11,7 @@ import h5py
 from cellport.runtime.decisions import say, words
 from cellport.runtime.errors import InputError, MissingDependencyError, first_line
 from cellport.runtime.sources.anndata_layout import open_layout
+from cellport.runtime.sources.annotations import names_in
 from cellport.runtime.sources.loom import is_loom, open_loom
 from cellport.runtime.sources.tenx_h5 import open_tenx_h5
 from cellport.runtime.sources.trouble import led_away, readable
@@ -52,7 +53,7 @@ def _by_content(file: h5py.File, path: Path, threads: int, genome: str | None) -
     title = str(path)
     check = partial(_check_inside, file.filename)
     with readable(title):
-        names = set(file)
+        names = set(names_in(file))
         convert = _foreign(names)
         tenx = [] if "obs" in names else _tenx_groups(file)
     if convert:
@@ -78,8 +79,8 @@ def _foreign(names: set[str]) -> str:
 
 def _tenx_groups(file: h5py.File) -> list[str]:
     needed = {"barcodes", "data", "indices", "indptr", "shape"}
-    groups = [name for name in file if isinstance(file.get(name), h5py.Group)]
-    return [name for name in groups if needed <= set(file[name])]
+    groups = [name for name in names_in(file) if isinstance(file.get(name), h5py.Group)]
+    return [name for name in groups if needed <= set(names_in(file[name]))]
 
 
 def _check_inside(name: str, dataset: Any, where: str) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 
 from cellport.runtime.errors import InputError
 from cellport.runtime.sources.anndata_layout import fitted
-from cellport.runtime.sources.annotations import as_text, is_array, read_text, read_whole
+from cellport.runtime.sources.annotations import as_text, is_array, names_in, read_text, read_whole
 from cellport.runtime.sources.dense import DenseMatrix
 from cellport.runtime.sources.source import Candidate, Container, Frame
 from cellport.runtime.sources.trouble import damaged, readable
@@ -60,7 +60,7 @@ def open_loom(root: Any, title: str, close: Callable[[], None], check: CheckArra
         if not genes.text_columns:
             raise InputError(f"{title}, row_attrs has no names of genes")
         stored = {"X": ("matrix", root["matrix"])}
-        for name in root.get("layers", ()):
+        for name in names_in(root.get("layers", ())):
             stored[name] = (f"layers['{name}']", root["layers"][name])
 
     def candidate(name: str, element: Any) -> Candidate:
@@ -76,7 +76,9 @@ def open_loom(root: Any, title: str, close: Callable[[], None], check: CheckArra
 
 def _frame(group: Any, where: str, length: int, likely: tuple[str, ...]) -> Frame:
     """Open the attributes of one axis that have a value for each of its `length` places."""
-    flat = [name for name in group if is_array(group[name]) and group[name].shape == (length,)]
+    flat = [
+        name for name in names_in(group) if is_array(group[name]) and group[name].shape == (length,)
+    ]
     texts = [name for name in flat if group[name].dtype.kind in "OSU"]
     index = next((name for name in likely if name in flat), texts[0] if texts else None)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from cellport.runtime.decisions import say, texts
 from cellport.runtime.errors import InputError
-from cellport.runtime.sources.annotations import is_array
+from cellport.runtime.sources.annotations import is_array, names_in
 
 _RNA = texts("files.rna_modalities")
 
@@ -22,7 +22,7 @@ def find_anndata(root: Any, title: str) -> tuple[Any, str, tuple[str, ...]]:
     for place, is_whole in (("mod", "X" in root), ("tables", "obs" in root)):
         if is_whole or place not in root or is_array(root[place]):
             continue
-        names = [name for name in root[place] if "obs" in root[place][name]]
+        names = [name for name in names_in(root[place]) if "obs" in root[place][name]]
         if not names:
             continue
         rna = [name for name in names if name.lower() in _RNA] if len(names) > 1 else names

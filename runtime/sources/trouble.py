@@ -23,6 +23,7 @@ UNREADABLE = (
     AttributeError,
     EOFError,
     MemoryError,
+    SystemError,  # of C code that was given what it never should be, such as a negative size
     zlib.error,
 )
 

@@ -62,7 +62,12 @@ export async function openQuery(
   if (!place.matrix.nGenes) throw new InputError(say(files.no_genes, { where }));
   const listed = await matched(place, cells, atlas.manifest, options);
   const blocks = (blockCells: number) => checked(place, options, blockCells);
-  const found = await findUnmeasured(blocks, place.matrix.nCells, listed, atlas.profiles);
+  const looked = findUnmeasured(blocks, place.matrix.nCells, listed, atlas.profiles);
+  const found = await looked.catch((error: unknown) => {
+    // mapping says what is wrong with which cells
+    if (error instanceof InputError) return [];
+    throw error;
+  });
   const genes = without(listed, found, atlas.manifest, where);
   return {
     contents,
