@@ -60,10 +60,13 @@ def find_unmeasured(
 def _found(
     source: CountSource, genes: GeneMatch, profiles: Callable[[], NDArray[np.float32]]
 ) -> tuple[int, ...]:
+    empty = source.empty_genes()
+    if empty is not None and np.count_nonzero(empty & (genes.panel_column >= 0)) < _FEWEST_GENES:
+        return ()
     first = list(source.blocks(_BLOCK, 0, min(_LOOKED_AT, source.n_cells)))
     seen = np.zeros(len(genes.measured) + 1, np.bool_)
     for block in first:
-        seen[genes.panel_column[block.indices]] = True
+        seen[genes.panel_column[block.indices[block.data > 0]]] = True
     if np.count_nonzero(genes.measured & ~seen[:-1]) < _FEWEST_GENES:
         return ()
     few = source.n_cells > _LOOKED_AT

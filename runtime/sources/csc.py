@@ -48,9 +48,19 @@ class CscMatrix(CompressedMatrix):
         if self.held and (start, stop) == (0, self.n_cells):
             yield from split(self.held.pop(), block_cells)
             return
+        if self.held:
+            yield from split(_part(self.held[0], start, stop), block_cells)
+            return
         pointers = self.pointers(0, self.n_genes, self.n_stored)
         for low, high, most in self._super_blocks(int(pointers[-1]), start, stop):
             yield from split(self._turn(pointers, low, high, most), block_cells)
+
+    def empty_genes(self) -> NDArray[np.bool_] | None:
+        """Return which genes have no stored value, bool [genes]; None where reading is quick."""
+        if self.held:
+            return None
+        pointers = self.pointers(0, self.n_genes, self.n_stored)
+        return np.asarray(np.diff(pointers) == 0)
 
     def _super_blocks(self, stored: int, start: int, stop: int) -> list[tuple[int, int, int]]:
         """Cut ``start:stop`` into runs of cells, each with the most values that it can have."""
@@ -116,3 +126,10 @@ class CscMatrix(CompressedMatrix):
         with readable(self.where):
             pieces = [as_counts(np.asarray(self.data[s : s + SAMPLE_VALUES])) for s in starts]
         return MatrixSample(np.concatenate(pieces), None)
+
+
+def _part(block: CountBlock, start: int, stop: int) -> CountBlock:
+    """Cut the cells ``start:stop`` out of a block of all cells."""
+    ends = block.indptr[start : stop + 1]
+    inside = slice(ends[0], ends[-1])
+    return CountBlock(start, ends - ends[0], block.indices[inside], block.data[inside])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -190,6 +190,14 @@ class CountSource:
     def _checked_blocks(self, block_cells: int, start: int, stop: int) -> Iterator[CountBlock]:
         for block in self._matrix.blocks(block_cells, start, stop):
             yield self._check(block, self.description)
+
+    def empty_genes(self) -> NDArray[np.bool_] | None:
+        """Return which genes have no stored value, bool [genes].
+
+        None where values have to be read for it, or are read quickly.
+        """
+        tell = getattr(self._matrix, "empty_genes", None)
+        return None if tell is None else cast("NDArray[np.bool_] | None", tell())
 
     def cell_names(self, start: int, stop: int) -> Text:
         """Names of the cells ``start:stop``, object array of str."""

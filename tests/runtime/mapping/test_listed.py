@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cellport.runtime.errors import InputError
 from cellport.runtime.mapping.atlas import load_atlas
 from cellport.runtime.mapping.listed import unmeasured
+from cellport.runtime.sources.csc import CscMatrix
 
 N_GENES = 300
 seeds = st.integers(0, 2**32)
@@ -119,6 +121,43 @@ def test_blocks_threads_and_places_decide_alike(tiny_cells, atlas, tmp_path):
     other = atlas.map(tmp_path / "cells.h5ad", block_cells=7, threads=2)
     assert first.uns["cellport"]["genes"]["missing"] == other.uns["cellport"]["genes"]["missing"]
     assert first.obsm["X_cellport"].tobytes() == other.obsm["X_cellport"].tobytes()
+
+
+@pytest.mark.parametrize("whole", [0, 4_000_000])
+def test_genes_stored_one_by_one_are_judged_alike(tiny_cells, atlas, tmp_path, monkeypatch, whole):
+    """Where a small matrix is turned round for looking, and where a large one is not."""
+    monkeypatch.setattr("cellport.runtime.sources.csc.SAMPLE_WHOLE", whole)
+    cells, _ = zeroed_cells(tiny_cells, atlas, 0.3)
+    expected = atlas.map(cells)
+    cells.X = sp.csc_matrix(cells.X)
+    cells.write_h5ad(tmp_path / "cells.h5ad")
+    found = atlas.map(tmp_path / "cells.h5ad")
+    assert found.uns["cellport"]["genes"]["missing"] == expected.uns["cellport"]["genes"]["missing"]
+    assert found.obsm["X_cellport"].tobytes() == expected.obsm["X_cellport"].tobytes()
+
+
+def test_a_large_matrix_that_has_counts_of_all_genes_is_not_scanned_to_look(
+    tiny_cells, atlas, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("cellport.runtime.sources.csc.SAMPLE_WHOLE", 0)
+    cells = tiny_cells.adata()
+    cells.X = sp.csc_matrix(cells.X)
+    cells.write_h5ad(tmp_path / "cells.h5ad")
+    scans, turn = [], CscMatrix._turn
+    monkeypatch.setattr(CscMatrix, "_turn", lambda *given: scans.append(1) or turn(*given))
+    atlas.map(tmp_path / "cells.h5ad")
+    assert len(scans) == 1
+
+
+def test_zeros_that_are_stored_are_no_counts(tiny_cells, atlas):
+    """Where no other panel gene is without a count in the first cells."""
+    cells, _ = zeroed_cells(tiny_cells, atlas, 0.3)
+    expected = atlas.map(cells).uns["cellport"]["genes"]["missing"]
+    rows, columns = np.indices(cells.shape)
+    every = (cells.X.ravel(), (rows.ravel(), columns.ravel()))
+    cells.X = sp.csr_matrix(every, shape=cells.shape)
+    assert cells.X.nnz == cells.n_obs * cells.n_vars
+    assert atlas.map(cells).uns["cellport"]["genes"]["missing"] == expected
 
 
 def test_a_few_absent_genes_and_whole_queries_change_nothing(tiny_cells, atlas):
