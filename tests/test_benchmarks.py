@@ -99,13 +99,16 @@ def test_pages_show_the_results(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tables between the marks are those that the stored results make."""
     monkeypatch.syspath_prepend(ROOT)
     from benchmarks.mapping import tables as mapping
+    from benchmarks.mapping import unmeasured
     from benchmarks.mapping.runs import Runs
     from benchmarks.scaling import tables as scaling
-    from benchmarks.shared.results import RESULTS, filled
+    from benchmarks.shared.results import RESULTS, filled, read
 
     shown = [(scaling.PAGE, mark, text) for mark, text in scaling.blocks().items()]
     for page, text in mapping.blocks(Runs(RESULTS / "mapping.json").rows).items():
         shown.append((page, "benchmarks.mapping", text))
+    found = unmeasured.table(read(RESULTS / "unmeasured.json"))
+    shown.append((unmeasured.PAGE, unmeasured.MARK, found))
     for page, mark, text in shown:
         assert text in page.read_text(), mark
         assert filled(page.read_text(), mark, text) == page.read_text()
