@@ -37,14 +37,14 @@ class GeneMatch:
     # [n_query_genes], position in the panel, -1 for a gene the panel does not use. Query genes with
     # the same position are to be summed
     panel_column: NDArray[np.int32]
-    measured: NDArray[np.bool_]  # [n_panel], whether the query has the panel gene
+    measured: NDArray[np.bool_]  # [n_panel], whether the query measured the panel gene
     column: str  # which of the query's gene name columns was used
     # organism that the names of the query point to, None where they do not say
     organism: str | None
     # number of panel genes matched by each rule, in the order the rules were tried
     by_rule: dict[str, int]
     n_duplicated: int  # query genes that are added to another one of the same gene
-    # names of panel genes that several query names could mean, and of all genes not matched
+    # names of panel genes that several query names could mean, and of all that were not measured
     ambiguous: tuple[str, ...]
     missing: tuple[str, ...]
     warnings: tuple[str, ...]  # what the user should know, one plain sentence each

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cellport.runtime.atlas.trajectory import LIBRARY
 from cellport.runtime.decisions import number, say, whole
 from cellport.runtime.errors import InputError
 from cellport.runtime.genes.match import GeneMatch
@@ -25,8 +27,8 @@ _FEWEST_GENES, _STEPS = whole("listed.fewest_genes"), whole("listed.steps")
 _EXPECTED, _EXPECTED_AT_LEAST = number("listed.expected"), number("listed.expected_at_least")
 _EXPECTED_OF_FEW = number("listed.expected_of_few")
 _COMMON, _QUANTILE = number("listed.common"), number("listed.quantile")
-_SCALE, _TINY = 1e4, 1e-12
-_NAMED = whole("listed.named")
+_NAMED, _NAMED_IN_REFUSAL = whole("listed.named"), 3
+_TINY = 1e-12
 
 
 def find_unmeasured(
@@ -70,10 +72,11 @@ def _found(
     if np.count_nonzero(genes.measured & ~seen[:-1]) < _FEWEST_GENES:
         return ()
     few = source.n_cells > _LOOKED_AT
-    found = unmeasured(*_summed(first, genes), genes.measured, profiles(), sure=not few)
+    means = profiles()
+    found = unmeasured(*_summed(first, genes), genes.measured, means, sure=not few)
     if few and len(found) >= _FEWEST_GENES:
         every = source.blocks(_BLOCK, 0, source.n_cells)
-        found = unmeasured(*_summed(every, genes), genes.measured, profiles())
+        found = unmeasured(*_summed(every, genes), genes.measured, means)
     return tuple(found.tolist()) if len(found) >= _FEWEST_GENES else ()
 
 
@@ -128,15 +131,27 @@ def unmeasured(
     return np.flatnonzero(found)
 
 
-def without(genes: GeneMatch, found: Sequence[int], panel: Panel, source: str) -> GeneMatch:
-    """Return a match in which some panel genes are not measured, and say so."""
+def without(
+    genes: GeneMatch, found: Sequence[int], panel: Panel, minimum: float, source: str
+) -> GeneMatch:
+    """Return a match in which some panel genes are not measured, and say so.
+
+    Raises
+    ------
+    InputError
+        A smaller share than `minimum` of the panel is left.
+    """
     if not found:
         return genes
     measured = genes.measured.copy()
     measured[list(found)] = False
     names = panel.names[list(found)].tolist()
-    shown = ", ".join(names[:_NAMED])
-    note = say("listed.note", source=source, genes=len(names), examples=shown)
+    said: dict[str, Any] = {"source": source, "genes": len(names)}
+    if measured.mean() < minimum:
+        said |= {"matched": int(measured.sum()), "panel": panel.n_genes}
+        said |= {"minimum": f"{100 * minimum:g}%", "examples": _examples(names, _NAMED_IN_REFUSAL)}
+        raise InputError(say("listed.too_few", **said))
+    note = say("listed.note", **said, examples=_examples(names, _NAMED))
     gone = np.isin(genes.panel_column, found)
     return replace(
         genes,
@@ -145,6 +160,10 @@ def without(genes: GeneMatch, found: Sequence[int], panel: Panel, source: str) -
         missing=(*genes.missing, *names),
         warnings=(*genes.warnings, note),
     )
+
+
+def _examples(names: Sequence[str], most: int) -> str:
+    return ", ".join(names[:most])
 
 
 def _summed(
@@ -159,7 +178,7 @@ def _summed(
         kept = (gene >= 0) & (block.data > 0)
         gene, cell, counts = gene[kept], cell[kept], block.data[kept].astype(np.float64)
         library = np.bincount(cell, counts, block.n_cells)
-        values += np.bincount(gene, np.log1p(counts * _SCALE / library[cell]), n)
+        values += np.bincount(gene, np.log1p(counts * LIBRARY / library[cell]), n)
         cells += np.bincount(gene, minlength=n)
     return values, cells
 

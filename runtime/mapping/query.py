@@ -86,8 +86,8 @@ def open_query(
         genes = _match(source, manifest, how)
         if unmeasured is None:
             unmeasured = find_unmeasured(source, genes, profiles)
-        genes = without(genes, unmeasured, manifest.panel, source.description)
-        _refuse_too_few(genes, manifest, how, source, len(unmeasured))
+        minimum, where = how.minimum_genes, source.description
+        genes = without(genes, unmeasured, manifest.panel, minimum, where)
         return Query(source, genes, tuple(unmeasured))
     except BaseException:
         source.close()
@@ -111,25 +111,6 @@ def _match(source: CountSource, manifest: Manifest, how: MapOptions) -> GeneMatc
     if genes.measured.sum() < MINIMUM_GENES * manifest.panel.n_genes:
         _refuse_transposed(source, manifest)
     return genes
-
-
-def _refuse_too_few(
-    genes: GeneMatch, manifest: Manifest, how: MapOptions, source: CountSource, unmeasured: int
-) -> None:
-    """Refuse a query that lists enough genes of the atlas and did not measure them."""
-    if not unmeasured or genes.share >= how.minimum_genes:
-        return
-    raise InputError(
-        say(
-            "listed.too_few",
-            source=source.description,
-            matched=int(genes.measured.sum()),
-            panel=manifest.n_genes,
-            minimum=f"{100 * how.minimum_genes:g}%",
-            genes=unmeasured,
-            examples=", ".join(genes.missing[-unmeasured:][:3]),
-        )
-    )
 
 
 def _refuse_transposed(source: CountSource, manifest: Manifest) -> None:

@@ -11,6 +11,7 @@ from cellport.runtime.sources.annotations import (
     attribute_value,
     check_gene_count,
     is_array,
+    names_in,
     read_frame,
 )
 from cellport.runtime.sources.compressed import stored_arrays
@@ -88,7 +89,7 @@ def _matrix_elements(root: Any) -> dict[str, tuple[str, Any]]:
         found["raw"] = (RAW, raw["X"])
     elif "raw.X" in root and "raw.var" in root:
         found["raw"] = (RAW, root["raw.X"])
-    for name in root.get("layers", ()):
+    for name in names_in(root.get("layers", ())):
         place = f"layers['{name}']"
         found[place if name in found else name] = (place, root["layers"][name])
     return found

@@ -117,9 +117,9 @@ class CscMatrix(CompressedMatrix):
             block = self._turn(pointers, 0, self.n_cells, self.n_stored)
             self.held[:] = [block]
             return MatrixSample.of_cells(
-                (start, ends - ends[0], block.data[ends[0] : ends[-1]])
+                (start, part.indptr, part.data)
                 for start, stop in sample_windows(self.n_cells)
-                for ends in [block.indptr[start : stop + 1]]
+                for part in [_part(block, start, stop)]
             )
         last = max(0, self.n_stored - SAMPLE_VALUES)
         starts = sorted({last * step // (SAMPLE_PIECES - 1) for step in range(SAMPLE_PIECES)})

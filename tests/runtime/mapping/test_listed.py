@@ -26,7 +26,7 @@ def profiles(rng, n_types):
 
 
 def cells_of(rng, rates, n_cells, shift):
-    """Sums over cells of some types: of log values, and of cells with a count."""
+    """Counts of cells of some of the types, whose genes are seen otherwise by `shift`."""
     kinds = rng.choice(len(rates), rng.integers(1, len(rates) + 1), replace=False)
     here = rates[rng.choice(kinds, n_cells)] * shift
     return rng.poisson(rng.lognormal(8, 0.5, (n_cells, 1)) * here).astype(float)

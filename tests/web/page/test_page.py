@@ -385,6 +385,7 @@ def variants(cells: Any) -> Iterator[tuple[str, Any, dict[str, Any]]]:
     listed = cells.X.toarray()
     listed[:, rng.random(cells.n_vars) < 0.3] = 0
     yield "listed_alone", changed(sp.csr_matrix(listed)), PLAIN
+    yield "listed_csc", changed(sp.csc_matrix(listed)), PLAIN
     joined = cells.X.toarray().astype(np.float32)
     joined[7:, 100:300] = np.nan
     yield "outer_join", changed(joined), PLAIN

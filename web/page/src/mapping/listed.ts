@@ -8,7 +8,7 @@ import { panelNames } from "../atlas/manifest";
 import decisions, { say } from "../decisions";
 import { InputError } from "../errors";
 import type { GeneMatch } from "../genes/match";
-import type { CountBlock } from "../sources/source";
+import type { CountBlock, Matrix } from "../sources/source";
 
 const { listed, genes: rules } = decisions;
 const SCALE = 1e4;
@@ -27,21 +27,43 @@ interface Sums {
 
 /** Positions in the panel of genes that were not measured; `profiles` reads `label_mean`. */
 export async function findUnmeasured(
+  matrix: Matrix,
   blocks: Blocks,
-  nCells: number,
   genes: GeneMatch,
   profiles: () => Promise<Float32Array>,
 ): Promise<number[]> {
-  const first = Math.min(listed.cells_looked_at.value, nCells);
-  let found: number[] = [];
-  for (const stop of first < nCells ? [first, nCells] : [nCells]) {
-    const sums = await summed(blocks(stop < nCells ? stop : BLOCK), genes, stop);
-    const zero = genes.measured.filter((has, gene) => has && !sums.cells[gene]).length;
-    if (zero < listed.fewest_genes.value) return [];
-    found = unmeasured(sums, genes.measured, await profiles(), stop === nCells);
-    if (found.length < listed.fewest_genes.value) return [];
+  try {
+    return await found(matrix, blocks, genes, profiles);
+  } catch (error) {
+    // mapping says what is wrong with which cells
+    if (error instanceof InputError) return [];
+    throw error;
   }
-  return found;
+}
+
+async function found(
+  matrix: Matrix,
+  blocks: Blocks,
+  genes: GeneMatch,
+  profiles: () => Promise<Float32Array>,
+): Promise<number[]> {
+  const { measured, panelColumn } = genes;
+  const fewest = listed.fewest_genes.value;
+  const empty = matrix.emptyGenes?.();
+  if (empty && panelColumn.filter((column, gene) => column >= 0 && empty[gene]).length < fewest) {
+    return [];
+  }
+  const { nCells } = matrix;
+  const lookedAt = Math.min(listed.cells_looked_at.value, nCells);
+  const few = lookedAt < nCells;
+  const first = await summed(blocks(lookedAt), genes, lookedAt);
+  if (measured.filter((has, gene) => has && !first.cells[gene]).length < fewest) return [];
+  const means = await profiles();
+  let positions = unmeasured(first, measured, means, !few);
+  if (few && positions.length >= fewest) {
+    positions = unmeasured(await summed(blocks(BLOCK), genes, nCells), measured, means, true);
+  }
+  return positions.length >= fewest ? positions : [];
 }
 
 /** A match in which some panel genes are not measured, and that says so. */

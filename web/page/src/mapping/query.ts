@@ -62,12 +62,7 @@ export async function openQuery(
   if (!place.matrix.nGenes) throw new InputError(say(files.no_genes, { where }));
   const listed = await matched(place, cells, atlas.manifest, options);
   const blocks = (blockCells: number) => checked(place, options, blockCells);
-  const looked = findUnmeasured(blocks, place.matrix.nCells, listed, atlas.profiles);
-  const found = await looked.catch((error: unknown) => {
-    // mapping says what is wrong with which cells
-    if (error instanceof InputError) return [];
-    throw error;
-  });
+  const found = await findUnmeasured(place.matrix, blocks, listed, atlas.profiles);
   const genes = without(listed, found, atlas.manifest, where);
   return {
     contents,

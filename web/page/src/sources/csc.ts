@@ -20,7 +20,7 @@ const SAMPLE_WHOLE = 4_000_000;
 export class CscMatrix extends Compressed {
   *blocks(blockCells: number): Generator<CountBlock> {
     const { stored } = this;
-    const pointers = readPointers(this.where, this.indptr, 0, this.nGenes, stored);
+    const pointers = this.pointers();
     const perCell = this.valuesPerCell(stored);
     for (let low = 0; low < this.nCells; ) {
       let high = low + 1;
@@ -47,8 +47,18 @@ export class CscMatrix extends Compressed {
     return { values: joined(pieces), cells: null };
   }
 
+  emptyGenes(): boolean[] | null {
+    if (this.stored <= SAMPLE_WHOLE) return null;
+    const pointers = [...this.pointers()];
+    return pointers.slice(1).map((end, gene) => end === pointers[gene]);
+  }
+
+  private pointers(): Float64Array {
+    return readPointers(this.where, this.indptr, 0, this.nGenes, this.stored);
+  }
+
   private wholeCells(): Sample {
-    const pointers = readPointers(this.where, this.indptr, 0, this.nGenes, this.stored);
+    const pointers = this.pointers();
     const perCell = this.valuesPerCell(this.stored);
     const { indptr, data } = this.turn(pointers, perCell, 0, this.nCells, this.stored);
     const windows = sampleWindows(this.nCells).map(([start, stop]) => ({

@@ -23,6 +23,8 @@ export interface Matrix {
   nGenes: number;
   blocks(blockCells: number): AsyncIterable<CountBlock> | Iterable<CountBlock>;
   sample(): Promise<Sample> | Sample;
+  /** Which genes have no stored value; null, or no such method, where reading values is quick. */
+  emptyGenes?(): boolean[] | null;
 }
 
 /** A table of annotations, read on demand. */
