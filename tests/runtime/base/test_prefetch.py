@@ -110,7 +110,8 @@ def test_consumer_that_stops_closes_the_source_promptly(taken):
         next(stream)
     begin = time.perf_counter()
     stream.close()
-    assert time.perf_counter() - begin < 0.5
+    # at once on an idle machine; what waits for more of the stream waits for ever
+    assert time.perf_counter() - begin < 5
     assert closed.is_set()
     assert not workers()
 
@@ -131,5 +132,6 @@ def test_interrupt_while_waiting_is_prompt():
     begin = time.perf_counter()
     with pytest.raises(KeyboardInterrupt):
         next(stream)
-    assert time.perf_counter() - begin < 1
+    # what the stream was at took half a second
+    assert time.perf_counter() - begin < 5
     assert not workers()
