@@ -23,6 +23,7 @@ from rich.text import Text
 
 from cellport.ctrl_c import in_steps, stop_if_pressed
 from cellport.runtime.atlas.thresholds import MEANING
+from cellport.runtime.decisions import text
 
 if TYPE_CHECKING:
     from cellport.demo import DemoResult
@@ -264,7 +265,9 @@ def _how_good(manifest: Manifest) -> dict[str, str]:
             f"{scores.ece:.3f} on {scores.cells:,} {of}"
             + (f": {scores.doubt}" if scores.doubt else "")
         )
-    if manifest.labels:
+    if manifest.labels and not manifest.head.set_prob:
+        rows["calibration"] = text("cautions.uncalibrated")
+    elif manifest.labels:
         rows["calibration"] = (
             f"softness {manifest.head.calibration.softness:.2f} (0 leaves probabilities as they "
             "are)"

@@ -26,6 +26,13 @@ PAGE, SCHEMA = HERE / "format.md", HERE / "manifest.schema.json"
 _WHEN = {
     "always": "",
     "labels": "with labels",
+    "sigmoids": "where `head.kind` is `sigmoids`",
+    "reference": "with `novelty_score`",
+    "centre": "where `input.centre`",
+    "cap": "where `input.cap`",
+    "factors": "where `fill` is `factors`",
+    "panel_library": "where `input.library` is `panel`",
+    "query_library": "where `input.library` is `query`",
     "structure": "with structure",
     "trajectory": "with a trajectory",
     "optional": "optional",

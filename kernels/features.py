@@ -8,7 +8,7 @@ log-normalises and sums the rows of the basis that the cell needs (`features_loo
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -24,17 +24,33 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+Library = Literal["none", "panel", "query"]
+"""What counts are divided by: nothing, or their sum over the panel or over the query's genes."""
+
+_NO_CAP = np.finfo(np.float32).max
+_LIBRARIES: tuple[Library, ...] = ("none", "panel", "query")
+
+
+@dataclass(frozen=True, slots=True)
+class Factors:
+    """A factor model of the values of the panel genes, `cellport.models.missing`."""
+
+    noise: NDArray[np.float32]  # [genes]
+    loading: NDArray[np.float32]  # [genes, factors]
+
+
 @dataclass(frozen=True, slots=True)
 class PanelGenes:
     """What is known of the panel genes of a reference."""
 
-    cap: NDArray[np.float32]  # [genes], largest log-normalised value let through
-    mean: NDArray[np.float32]  # [genes], mean log-normalised value
-    share: NDArray[np.float32]  # [genes], mean share of a cell's counts; sums to 1
-    # [genes] and [genes, factors]: the factor model of `cellport.models.missing`
-    noise: NDArray[np.float32]
-    loading: NDArray[np.float32]
-    target: float  # counts that a cell with all genes is scaled to
+    mean: NDArray[np.float32]  # [genes], taken off each value; 0 where values are not centred
+    cap: NDArray[np.float32] | None  # [genes], largest value let through, before the mean is off
+    # [genes], mean share of a cell's counts, sums to 1: the library of the measured genes is that
+    # share of the whole one
+    share: NDArray[np.float32] | None
+    factors: Factors | None  # what missing genes stand at; without, they add nothing
+    library: Library
+    target: float  # counts that a cell with all genes is scaled to; 1 without a library
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +58,7 @@ class QueryBasis:
     """A basis laid out for one query's gene order; see `prepare`."""
 
     in_panel: NDArray[np.uint8]  # [query genes], 1 for genes of the panel
+    counted: NDArray[np.uint8]  # [query genes], 1 for those in the library of the query
     row: NDArray[np.int32]  # [query genes], row of `basis` and `cap`, or -1
     distinct: bool  # whether no two query genes share a row
     # [parts, rows, LANES], the features in parts of `LANES`, padded with 0; only the panel genes
@@ -50,6 +67,7 @@ class QueryBasis:
     cap: NDArray[np.float32]  # [rows]
     offset: NDArray[np.float32]  # [parts, LANES]
     n_features: int  # features before padding
+    library: Library
     target: float  # counts that a cell is scaled to
 
 
@@ -59,6 +77,8 @@ def prepare(
     cap: NDArray[Any],
     offset: NDArray[Any],
     target: float,
+    library: Library = "panel",
+    counted: NDArray[np.bool_] | None = None,
 ) -> QueryBasis:
     """Lay a basis out once, for any number of blocks of one query.
 
@@ -75,6 +95,10 @@ def prepare(
         float32 [features], what a cell without counts gets.
     target
         Counts that a cell is scaled to.
+    library
+        What its counts are divided by.
+    counted
+        bool [query genes], those that count in the library of the query; all when None.
     """
     in_panel = panel_column >= 0
     used = panel_column[in_panel]
@@ -91,12 +115,14 @@ def prepare(
     in_parts = padded.reshape(len(panel), parts, LANES).transpose(1, 0, 2)
     return QueryBasis(
         in_panel=frozen(in_panel, np.uint8),
+        counted=frozen(np.ones(len(in_panel)) if counted is None else counted, np.uint8),
         row=frozen(rows, np.int32),
         distinct=len(panel) == len(used),
         basis=frozen(on_cache_lines(in_parts)),
         cap=frozen(cap[panel], np.float32),
         offset=frozen(np.pad(offset, padding).reshape(parts, LANES), np.float32),
         n_features=n_features,
+        library=library,
         target=float(target),
     )
 
@@ -106,34 +132,41 @@ def prepare_measured(
     measured: NDArray[np.bool_],
     basis: NDArray[np.float32],
     panel: PanelGenes,
+    counted: NDArray[np.bool_] | None = None,
 ) -> QueryBasis:
     """`prepare` for centred values of cells in which some panel genes were not measured.
 
-    These stand at what the others make most likely, and take no part in the library size, which
-    is scaled to the share of a reference cell's counts that the measured genes hold. What is
-    expected of a gene is linear in the others, so its row of the basis is added to theirs.
+    These stand at what the others make most likely, or add nothing where there is no model of that.
+    They take no part in a library over the panel, which is scaled to the share of a reference
+    cell's counts that the measured genes hold. What is expected of a gene is linear in the others,
+    so its row of the basis is added to theirs.
 
     Parameters
     ----------
-    panel_column
+    panel_column, counted
         As for `prepare`.
     measured
         bool [genes].
     basis
         float32 [genes, features].
     """
-    basis = basis_of_measured(basis, measured, panel.loading, panel.noise)
+    if panel.factors is not None:
+        basis = basis_of_measured(basis, measured, panel.factors)
     centre = np.where(measured, panel.mean, 0).astype(np.float64) @ basis
-    target = panel.target * float(panel.share[measured].sum(dtype=np.float64))
+    target, cap = panel.target, panel.cap
+    if panel.share is not None:
+        target *= float(panel.share[measured].sum(dtype=np.float64))
+    if cap is None:
+        cap = np.full(len(basis), _NO_CAP, np.float32)
     # not -centre: that would make -0.0 of 0
-    return prepare(panel_column, basis, panel.cap, (0 - centre).astype(np.float32), target)
+    offset = (0 - centre).astype(np.float32)
+    return prepare(panel_column, basis, cap, offset, target, panel.library, counted)
 
 
 def basis_of_measured(
     basis: NDArray[np.float32],
     measured: NDArray[np.bool_],
-    loading: NDArray[np.float32],
-    noise: NDArray[np.float32],
+    factors: Factors,
 ) -> NDArray[np.float32]:
     """Add the rows of the missing genes to those of the genes that foretell them.
 
@@ -143,9 +176,8 @@ def basis_of_measured(
         float32 [panel genes, features].
     measured
         bool [panel genes].
-    loading, noise
-        float32 [panel genes, factors] and [panel genes], the factor model of
-        `cellport.models.missing`.
+    factors
+        Of the panel genes.
 
     Returns
     -------
@@ -154,9 +186,9 @@ def basis_of_measured(
     """
     if measured.all():
         return basis
-    exact = loading.astype(np.float64)
-    known = np.where(measured, 1 / noise.astype(np.float64), 0)[:, None] * exact
-    system = np.eye(loading.shape[1]) + known.T @ exact
+    exact = factors.loading.astype(np.float64)
+    known = np.where(measured, 1 / factors.noise.astype(np.float64), 0)[:, None] * exact
+    system = np.eye(exact.shape[1]) + known.T @ exact
     of_factors = exact[~measured].T @ basis[~measured]
     added: NDArray[np.float64] = known @ np.linalg.solve(system, of_factors)
     return (basis + added).astype(np.float32)
@@ -189,7 +221,7 @@ def linear_features(
         float32 [cells, features]: ``offset + sum of min(log1p(count * target / library), cap) *
         basis`` over the panel genes; ``offset`` for a cell without counts in the panel.
     library
-        float64 [cells], counts over the panel.
+        float64 [cells], counts over the panel, whatever the counts are divided by.
     """
     n_cells = len(indptr) - 1
     features = np.empty((n_cells, prepared.n_features), np.float32)
@@ -217,11 +249,13 @@ def _of_rows(
             indices=indices,
             data=data,
             in_panel=prepared.in_panel,
+            counted=prepared.counted,
             row=prepared.row,
             distinct=prepared.distinct,
             basis=prepared.basis,
             cap=prepared.cap,
             offset=prepared.offset,
+            divisor=_LIBRARIES.index(prepared.library),
             target=prepared.target,
             features=features,
             library=library,

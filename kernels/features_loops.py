@@ -89,6 +89,14 @@ def _total(values: Any) -> float:
 
 
 @part
+def _counted(genes: Any, counts: Any, counted: Any) -> float:
+    total = 0.0
+    for k in range(len(genes)):
+        total += counts[k] * counted[np.uint32(genes[k])]
+    return total
+
+
+@part
 def _gather(of: LinearFeatures, first: int, cells: int) -> None:
     """Lay the log-normalised counts of a tile, and their rows of the basis, one after another."""
     for r in range(cells):
@@ -104,6 +112,10 @@ def _gather(of: LinearFeatures, first: int, cells: int) -> None:
         total = _total(values)
         of.library[i] = total
         if total > 0:
+            if of.divisor == 0:
+                total = 1.0
+            elif of.divisor == 2:
+                total = _counted(of.indices[begin:end], of.data[begin:end], of.counted)
             log_normalise_row(values, columns[:n], of.cap, np.float32(of.target / total))
         else:
             n = 0

@@ -68,6 +68,14 @@ class Schema:
         """Names behind the codes of a column; none where there is no such column."""
         return next((one.categories for one in self.columns if one.name == name), ())
 
+    @property
+    def call(self) -> str:
+        """Name of the column that says what cells are called: their label where there is no call.
+
+        Labels of models that nothing tells the doubts of are taken as they come.
+        """
+        return CALL if self.categories(CALL) else LABEL
+
     def flat_names(self, matrix: str) -> list[str]:
         """Names of the columns that a matrix spreads over: ``X_cellport_0``, ``X_cellport_1``."""
         numbered = [f"{matrix}_{dimension}" for dimension in range(self.obsm[matrix])]

@@ -13,7 +13,20 @@ from numpy.typing import NDArray
 from cellport.runtime.atlas.manifest import Manifest
 from cellport.runtime.decisions import rows, say
 
-When = Literal["always", "labels", "structure", "trajectory", "optional"]
+When = Literal[
+    "always",
+    "labels",
+    "sigmoids",
+    "reference",
+    "structure",
+    "trajectory",
+    "centre",
+    "cap",
+    "factors",
+    "panel_library",
+    "query_library",
+    "optional",
+]
 Shape = tuple[str | int, ...]
 # from so many reference cells on, neighbours are searched through an index
 EXACT_BELOW = 20_000
@@ -64,8 +77,15 @@ def has(manifest: Manifest, when: When) -> bool:
     return {
         "always": True,
         "labels": bool(manifest.labels),
+        "sigmoids": manifest.head.kind == "sigmoids",
+        "reference": manifest.has_reference,
         "structure": manifest.structure is not None,
         "trajectory": manifest.trajectory is not None,
+        "centre": manifest.input.centre,
+        "cap": manifest.input.cap,
+        "factors": manifest.fill == "factors",
+        "panel_library": manifest.input.library == "panel",
+        "query_library": manifest.input.library == "query",
         "optional": False,
     }[when]
 

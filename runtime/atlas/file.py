@@ -34,7 +34,8 @@ from cellport.runtime.errors import AtlasError, first_line
 from cellport.runtime.version import FORMAT_VERSION, __version__
 
 MANIFEST = "manifest.json"
-GRAPHS = ("encoder.onnx", "encoder_tail.onnx", "decoder.onnx")
+# beside decoder.onnx, which models of other tools may come without
+GRAPHS = ("encoder.onnx", "encoder_tail.onnx")
 _NAME = re.compile(r"README\.md|[a-z_]+\.onnx|arrays/[a-z0-9_]+\.npy")
 _SEAL = b"cellport atlas, sha256 of all bytes before these 64: "
 _ALIGN = 64

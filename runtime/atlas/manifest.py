@@ -26,6 +26,7 @@ CalibrationState = Literal["left_out_batches", "held_out_cells", "none"]
 _VERSION = re.compile(text("format.version"))
 # what the format can state and this version maps with; anything else is refused by name
 _BUILT, _NEEDED_ANSWERS = table("format.built"), texts("format.needed_answers")
+_DECIDED = {"label_prob", "label_score", "umap"}
 # what this version knows of `Manifest.requires`
 _KNOWN = texts("format.known")
 
@@ -62,7 +63,8 @@ class Head:
     # ``prototypes``: the nearest one; ``none``: an atlas without labels
     kind: HeadKind
     calibration: Calibration  # of the probabilities
-    # least probability at which each label enters a cell's label set
+    # least probability at which each label enters a cell's label set; none where nothing tells, and
+    # then there are no label sets and no calls
     set_prob: tuple[float, ...] = ()
 
 
@@ -198,7 +200,7 @@ class Manifest:
     panel: Panel  # the genes that it reads, in the order of ``encoder.onnx``'s input
     input: Input  # counts to values
     # what stands for a gene that a query did not measure: what a ``factors`` model of the genes
-    # expects, the gene's ``mean``, or ``zero``
+    # expects; its ``mean``, where values are centred; or ``zero``, where they are not
     fill: Fill
     n_latent: int  # width of the latent
     answers: tuple[str, ...]  # outputs of ``encoder.onnx``, in order
@@ -206,7 +208,8 @@ class Manifest:
     # the label tree: the parent of each label or group of labels that has one
     parents: dict[str, str]
     head: Head  # how labels are answered
-    batches: tuple[str, ...]  # names, in the order of ``decoder.onnx``'s input
+    # names, in the order of ``decoder.onnx``'s input; none for an atlas without reference cells
+    batches: tuple[str, ...]
     thresholds: Thresholds  # numbers that decide calls and flags
     structure: Structure | None  # clusters and trajectory; None without
     # how good the labels are; None where no labelled cell could be held out
@@ -226,6 +229,11 @@ class Manifest:
     def target(self) -> float:
         """Counts that a cell is scaled to."""
         return self.input.target or 0.0
+
+    @property
+    def has_reference(self) -> bool:
+        """Whether there are reference cells to compare with: novelty, neighbours, a 2-D map."""
+        return "novelty_score" in self.answers
 
     @property
     def clusters(self) -> tuple[str, ...]:
@@ -290,9 +298,12 @@ def _check_lists(manifest: Manifest, path: Path) -> None:
         "panel": 0 < len(manifest.panel.symbols) == len(manifest.panel.ensembl),
         "labels": len(set(labels)) == len(labels),
         "head": (manifest.head.kind == "none") == (not labels),
-        "head.set_prob": len(manifest.head.set_prob) == len(labels),
-        "answers": ("label_prob" in manifest.answers) == bool(labels),
-        "batches": bool(manifest.batches),
+        "head.set_prob": len(manifest.head.set_prob) in (0, len(labels)),
+        "answers": _decided(manifest) == _DECIDED & set(manifest.answers),
+        "batches": bool(manifest.batches) or not manifest.has_reference,
+        "structure": manifest.structure is None or manifest.has_reference,
+        "fill": manifest.fill == "factors" or (manifest.fill == "mean") == manifest.input.centre,
+        "input.target": (manifest.input.library == "none") == (manifest.input.target is None),
         "structure.clusters": len(set(manifest.clusters)) == len(manifest.clusters),
         "structure.trajectory": graph is None or _joins(graph),
     }
@@ -300,6 +311,14 @@ def _check_lists(manifest: Manifest, path: Path) -> None:
         if not fits:
             raise _refusal("contradicted", path, field=name)
     build_tree(labels, manifest.parents)
+
+
+def _decided(manifest: Manifest) -> set[str]:
+    """Answers that come with what the manifest states, of those that it decides."""
+    with_labels = {"label_prob"} if manifest.labels else set()
+    with_sigmoids = {"label_score"} if manifest.head.kind == "sigmoids" else set()
+    with_reference = {"umap"} if manifest.has_reference else set()
+    return with_labels | with_sigmoids | with_reference
 
 
 def _joins(graph: TrajectoryGraph) -> bool:
@@ -320,7 +339,7 @@ def _refuse_unbuilt(manifest: Manifest, path: Path) -> None:
     for name in _NEEDED_ANSWERS:
         if name not in manifest.answers:
             raise _refusal("unanswered", path, answer=name)
-    if not manifest.target > 0:
+    if manifest.input.target is not None and not manifest.target > 0:
         raise _malformed(path, "input.target")
 
 

@@ -37,6 +37,8 @@ class GeneMatch:
     # [n_query_genes], position in the panel, -1 for a gene the panel does not use. Query genes with
     # the same position are to be summed
     panel_column: NDArray[np.int32]
+    # [n_query_genes], whether it is a gene at all, and of the query's own organism
+    is_gene: NDArray[np.bool_]
     measured: NDArray[np.bool_]  # [n_panel], whether the query measured the panel gene
     column: str  # which of the query's gene name columns was used
     # organism that the names of the query point to, None where they do not say
@@ -132,7 +134,9 @@ def match_genes(
     if not any_organism:
         _refuse_other_case(match, panel, source)
     notes = (*alone.notes, *own.notes, *_contradictions(merged, source))
-    return _finish(match, panel, infer_organism(match.names), warn_below, source, notes)
+    is_gene = np.any([np.array(values, object) != "" for values in own.columns.values()], axis=0)
+    seen = infer_organism(match.names)
+    return _finish(match, panel, is_gene, seen, warn_below, source, notes)
 
 
 def _organism_of(panel: Panel) -> str | None:
@@ -330,6 +334,7 @@ def _positions(
 def _finish(
     match: _Match,
     panel: Panel,
+    is_gene: NDArray[np.bool_],
     seen: str | None,
     warn_below: float,
     source: str,
@@ -357,6 +362,7 @@ def _finish(
         warnings.append(say("genes.repeated", genes=n_duplicated, source=source))
     return GeneMatch(
         panel_column=match.panel_column,
+        is_gene=is_gene,
         measured=match.measured,
         column=match.column,
         organism=seen,

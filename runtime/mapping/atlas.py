@@ -176,7 +176,7 @@ class Atlas:
             The query does not hold raw counts of enough panel genes, or the atlas does not have
             what the options ask for.
         """
-        profiles = partial(self.file.array, "label_mean")
+        profiles = partial(self.file.array, "label_mean") if self.manifest.has_reference else None
         opened = open_query(query, self.manifest, how, profiles, unmeasured)
         try:
             return prepared(opened, self.setting(how, among))
@@ -216,7 +216,8 @@ class Atlas:
         Raises
         ------
         InputError
-            No such batch, a latent of another width, or a library of another length.
+            No such batch, a latent of another width, a library of another length, or an atlas
+            without a decoder.
         """
         return decode_latent(self._decoder, self.manifest, latent, batch, library)
 
@@ -260,6 +261,11 @@ class Atlas:
 
     @cached_property
     def _decoder(self) -> Any:
+        if "decoder.onnx" not in self.file:
+            raise InputError(
+                f"Atlas '{self.manifest.name}' has no decoder: the model that it was converted "
+                "from cannot say what expression a latent stands for."
+            )
         return open_session(self.file.read("decoder.onnx"), "decoder.onnx", device="cpu")
 
     def _tail(self, how: MapOptions) -> Any:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cellport.kernels.features import (
+    Factors,
     PanelGenes,
     QueryBasis,
     linear_features,
@@ -42,7 +43,10 @@ class EncodedCells:
 
 
 def query_basis(
-    atlas: AtlasFile, panel_column: NDArray[np.int32], measured: NDArray[np.bool_]
+    atlas: AtlasFile,
+    panel_column: NDArray[np.int32],
+    measured: NDArray[np.bool_],
+    counted: NDArray[np.bool_] | None = None,
 ) -> QueryBasis:
     """Fit the basis of the linear features to the genes of one query, once for all its cells.
 
@@ -55,12 +59,30 @@ def query_basis(
         int32 [query genes], position in the panel or -1.
     measured
         bool [panel genes], whether the query has the gene.
+    counted
+        bool [query genes], those in the library of the query, where the atlas divides by that; all
+        when None.
     """
-    cap, mean, share, noise, loading = (
-        atlas.array(f"gene_{name}") for name in ("cap", "mean", "share", "noise", "loading")
+    return prepare_measured(
+        panel_column, measured, atlas.array("basis"), _panel_genes(atlas), counted
     )
-    panel = PanelGenes(cap, mean, share, noise, loading, atlas.manifest.target)
-    return prepare_measured(panel_column, measured, atlas.array("basis"), panel)
+
+
+def _panel_genes(atlas: AtlasFile) -> PanelGenes:
+    """Read what the manifest says that counts become values with."""
+    how, fill = atlas.manifest.input, atlas.manifest.fill
+    n_genes = atlas.manifest.n_genes
+    factors = None
+    if fill == "factors":
+        factors = Factors(atlas.array("gene_noise"), atlas.array("gene_loading"))
+    return PanelGenes(
+        mean=atlas.array("gene_mean") if how.centre else np.zeros(n_genes, np.float32),
+        cap=atlas.array("gene_cap") if how.cap else None,
+        share=atlas.array("gene_share") if how.library == "panel" else None,
+        factors=factors,
+        library=how.library,
+        target=how.target or 1.0,
+    )
 
 
 def encode_block(

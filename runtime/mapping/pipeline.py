@@ -72,7 +72,7 @@ class Pipeline:
         The query is closed at the end.
         """
         genes, how = self.query.genes, self.setting.options
-        basis = query_basis(self.setting.atlas, genes.panel_column, genes.measured)
+        basis = query_basis(self.setting.atlas, genes.panel_column, genes.measured, genes.is_gene)
         source, schema = self.query.source, self.schema
         counts = source.blocks(how.block_cells, start, stop)
         with closing(source), ThreadPoolExecutor(threads) as pool:

@@ -57,7 +57,7 @@ def open_query(
     query: Any,
     manifest: Manifest,
     how: MapOptions,
-    profiles: Callable[[], NDArray[np.float32]],
+    profiles: Callable[[], NDArray[np.float32]] | None,
     unmeasured: Sequence[int] | None = None,
 ) -> Query:
     """Find a query's counts and match its genes, and map nothing yet.
@@ -65,7 +65,7 @@ def open_query(
     Parameters
     ----------
     profiles
-        As for `find_unmeasured`.
+        As for `find_unmeasured`; None for an atlas that cannot tell.
     unmeasured
         What that found on all cells, where it was asked before.
 
@@ -85,7 +85,7 @@ def open_query(
     try:
         genes = _match(source, manifest, how)
         if unmeasured is None:
-            unmeasured = find_unmeasured(source, genes, profiles)
+            unmeasured = find_unmeasured(source, genes, profiles) if profiles else ()
         minimum, where = how.minimum_genes, source.description
         genes = without(genes, unmeasured, manifest.panel, minimum, where)
         return Query(source, genes, tuple(unmeasured))

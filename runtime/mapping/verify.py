@@ -46,9 +46,9 @@ def verify_atlas(atlas: AtlasFile, device: Device = "auto") -> list[Check]:
     encoder = open_session(atlas.read("encoder.onnx"), "encoder.onnx", device)
     tail = open_session(atlas.read("encoder_tail.onnx"), "encoder_tail.onnx", device)
     counts = np.ascontiguousarray(atlas.array("canary_counts"))
-    everything = np.ones(counts.shape[1], dtype=bool)
-    full = run_graph(encoder, {"counts": counts})
-    fused = _fused(atlas, tail, counts, everything)
+    library = atlas.array("canary_library") if atlas.has_array("canary_library") else None
+    full = run_graph(encoder, graph_inputs(counts, library))
+    fused = _fused(atlas, tail, counts, library, np.ones(counts.shape[1], dtype=bool))
     checks = []
     for name, answer in full.items():
         expected = atlas.array(f"canary_{name}")
@@ -58,8 +58,8 @@ def verify_atlas(atlas: AtlasFile, device: Device = "auto") -> list[Check]:
     measured = np.arange(counts.shape[1]) % 3 != 0
     gaps = counts.copy()
     gaps[:, ~measured] = np.nan
-    full = run_graph(encoder, {"counts": gaps})
-    fused = _fused(atlas, tail, counts, measured)
+    full = run_graph(encoder, graph_inputs(gaps, library))
+    fused = _fused(atlas, tail, counts, library, measured)
     checks += [
         Check(f"both paths, a third of the genes missing, {name}", _difference(fused[name], answer))
         for name, answer in full.items()
@@ -67,16 +67,29 @@ def verify_atlas(atlas: AtlasFile, device: Device = "auto") -> list[Check]:
     return checks
 
 
-def _fused(
-    atlas: AtlasFile, tail: object, counts: NDArray[np.float32], measured: NDArray[np.bool_]
+def graph_inputs(
+    counts: NDArray[np.float32], library: NDArray[np.float32] | None
 ) -> dict[str, NDArray[np.float32]]:
-    column = np.where(measured, np.arange(len(measured)), -1).astype(np.int32)
-    sparse = csr_matrix(counts)
+    """Return what ``encoder.onnx`` takes: counts over all genes too, where it divides by them."""
+    return {"counts": counts} | ({} if library is None else {"library": library[:, np.newaxis]})
+
+
+def _fused(
+    atlas: AtlasFile,
+    tail: object,
+    counts: NDArray[np.float32],
+    library: NDArray[np.float32] | None,
+    measured: NDArray[np.bool_],
+) -> dict[str, NDArray[np.float32]]:
+    """Map canaries as a query is mapped; one more gene holds what their library has beside them."""
+    rest = np.zeros(len(counts)) if library is None else library - counts.sum(axis=1)
+    column = np.append(np.where(measured, np.arange(len(measured)), -1), -1).astype(np.int32)
+    sparse = csr_matrix(np.column_stack([counts, rest]).astype(np.float32))
     block = CountBlock(
         0,
         sparse.indptr.astype(np.int64),
         sparse.indices.astype(np.int32),
-        sparse.data.astype(np.float32),
+        sparse.data,
     )
     basis = query_basis(atlas, column, measured)
     return encode_block(block, basis, tail, threads=1, pool=None).answers

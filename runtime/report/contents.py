@@ -38,7 +38,7 @@ class ReportContents:
     """What a report is made of: an atlas, and what cells mapped on it came to."""
 
     manifest: Manifest
-    background: Background
+    background: Background | None  # None for an atlas without reference cells
     findings: Findings
     paths: PathFindings
     facts: dict[str, Any]  # uns["cellport"] of the mapping
@@ -50,7 +50,9 @@ class ReportContents:
 
     @property
     def spread(self) -> Spread | None:
-        """How far the query spreads beside the reference."""
+        """How far the query spreads beside the reference, where there is one."""
+        if self.background is None:
+            return None
         return measure_spread(self.background, self.findings)
 
     @property
@@ -79,6 +81,11 @@ class ReportContents:
         """Name of the query, or how many there are."""
         names = [source for source, _ in self.sources]
         return name(names[0]) if len(names) == 1 else f"{len(names)} files"
+
+    @property
+    def calibrated(self) -> bool:
+        """Whether the atlas tells sure labels from doubtful ones."""
+        return bool(self.manifest.head.set_prob)
 
     def calls(self) -> list[Call]:
         """Return calls with cells, most first and unknown last, then types without any cell."""

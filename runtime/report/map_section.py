@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from cellport.runtime.report.background import Background
 from cellport.runtime.report.charts import Dots, MapLabel, scatter
 from cellport.runtime.report.contents import Call, ReportContents
 from cellport.runtime.report.markup import Html, each, name, paragraph, section
@@ -15,18 +16,19 @@ _NAMES = 24
 
 
 def map_section(c: ReportContents) -> Html:
-    """Return the map with its legend; nothing for a query without cells."""
-    found, sample, reference = c.findings, c.findings.sample, c.background.point
+    """Return the map with its legend; nothing for a query without cells, or without a map."""
+    found, sample = c.findings, c.findings.sample
     finite = np.isfinite(sample.point).all(axis=1)
-    if not finite.any():
+    if c.background is None or not finite.any():
         return Html()
+    reference = c.background.point
     query, call, novel = sample.point[finite], sample.call[finite], sample.novel[finite]
     dots = _layers(c.calls(), query, call, novel)
     label = (
         f"Map of {number(len(query))} mapped cells, coloured by call, on {number(len(reference))} "
         "reference cells in grey. The table of types below gives the numbers."
     )
-    drawing = scatter(Dots("ref", reference), dots, _labels(c), label)
+    drawing = scatter(Dots("ref", reference), dots, _labels(c, c.background.centre), label)
     return section(
         "map",
         "Where the cells lie in the atlas",
@@ -35,7 +37,7 @@ def map_section(c: ReportContents) -> Html:
             "lie close together use their genes in a similar way."
         ),
         Html('<div class="mapbox">{}{}</div>').format(drawing, _legend(c, dots)),
-        paragraph(_small_print(c, len(reference), len(query), found.n_cells), "note"),
+        paragraph(_small_print(c.background, len(query), found.n_cells), "note"),
     )
 
 
@@ -55,10 +57,10 @@ def _layers(
     return [*below, *layers]
 
 
-def _labels(c: ReportContents) -> list[MapLabel]:
+def _labels(c: ReportContents, centres: NDArray[np.float64]) -> list[MapLabel]:
     """Names of types at their middle: those with cells first, then the largest of the reference."""
     code_of = {title: code for code, title in enumerate(c.manifest.labels)}
-    centres, labels = c.background.centre, []
+    labels = []
     for call in c.calls():
         code = code_of.get(call.title, -1)
         if call.outcome == "sure" and code >= 0 and np.isfinite(centres[code]).all():
@@ -85,12 +87,13 @@ def _legend(c: ReportContents, dots: list[Dots]) -> Html:
     return Html('<ul class="legend">{}</ul>').format(rows)
 
 
-def _small_print(c: ReportContents, n_reference: int, n_drawn: int, n_cells: int) -> str:
+def _small_print(background: Background, n_drawn: int, n_cells: int) -> str:
+    n_reference = len(background.point)
     drawn = []
     if n_drawn < n_cells:
         drawn.append(f"{number(n_drawn)} of the {number(n_cells)} mapped cells")
-    if n_reference < c.background.n_cells:
-        drawn.append(f"{number(n_reference)} of {number(c.background.n_cells)} reference cells")
+    if n_reference < background.n_cells:
+        drawn.append(f"{number(n_reference)} of {number(background.n_cells)} reference cells")
     few = f" It holds {' and '.join(drawn)}, picked evenly by a fixed rule." if drawn else ""
     return (
         f"The picture is the atlas’s own two-dimensional layout.{few} Numbers are those of the "

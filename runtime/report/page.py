@@ -61,12 +61,13 @@ def _about_cells(c: ReportContents) -> Iterator[Html]:
     yield map_section(c)
     if c.findings.labels:
         yield labels_section(c)
-        yield _pair(confidence_section(c), unsure_section(c))
+        yield _pair(confidence_section(c), unsure_section(c) if c.calibrated else Html())
         yield queries_section(c)
     yield path_section(c)
     yield lineage_genes_section(c)
     yield cluster_section(c)
-    yield novelty_section(c)
+    if c.background is not None:
+        yield novelty_section(c)
     yield _pair(spread_section(c), quality_section(c))
 
 
@@ -81,7 +82,10 @@ def _tiles(c: ReportContents) -> Html:
     found, n = c.findings, c.findings.n_cells
     share = min((report["share"] for report in c.genes), default=0.0)
     tiles = [("Cells mapped", number(n), counted(len(c.sources), "file"))]
-    if found.labels:
+    if found.labels and not c.calibrated:
+        labelled = found.outcome["sure"]
+        tiles.append(("Labelled, however unsure", percent(labelled, n), counted(labelled, "cell")))
+    elif found.labels:
         sure = found.outcome["sure"]
         left = n - sure
         tiles += [
@@ -90,10 +94,9 @@ def _tiles(c: ReportContents) -> Html:
         ]
     new = found.n_novel
     where = "in the query" if len(c.genes) == 1 else "in the file with fewest"
-    tiles += [
-        ("Unlike the atlas", percent(new, n), counted(new, "cell")),
-        ("Atlas genes found", percent(share, 1), where),
-    ]
+    if c.background is not None:
+        tiles.append(("Unlike the atlas", percent(new, n), counted(new, "cell")))
+    tiles.append(("Atlas genes found", percent(share, 1), where))
     cells = each(Html("<div><dt>{}</dt><dd>{}<small>{}</small></dd></div>"), tiles)
     return Html('<dl class="tiles">{}</dl>').format(cells)
 

@@ -151,6 +151,7 @@ def _map(c: ReportContents, found: Trajectory) -> Html:
         f"Map of {number(len(at))} mapped cells, coloured by pseudotime, on reference cells in "
         f"grey, with the path from {', '.join(found.roots)} to {', '.join(found.terminals)}."
     )
+    assert c.background is not None  # a trajectory is one of reference cells
     drawing = scatter(Dots("ref", c.background.point), dots, labels, said, ways)
     legend = each(
         Html("<li>{} {} {}</li>"),

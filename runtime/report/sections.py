@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from cellport.runtime.columns import UNKNOWN
+from cellport.runtime.decisions import text
 from cellport.runtime.mapping.gather.findings import OUTCOMES
 from cellport.runtime.report.charts import count_row, gauge, histogram, legend, row_bar, share_bar
 from cellport.runtime.report.contents import Call, ReportContents
@@ -56,7 +57,7 @@ def labels_section(c: ReportContents) -> Html:
         parts.append(paragraph(text, "note"))
     words = {"sure": "called a type", "broader": "called a broader group", "unknown": "unknown"}
     bar = share_bar([(k, words[k], found.outcome[k]) for k in OUTCOMES], found.n_cells)
-    return section("labels", "What the cells are", bar, *parts)
+    return section("labels", "What the cells are", bar if c.calibrated else Html(), *parts)
 
 
 def _type_rows(calls: Sequence[Call], n_cells: int) -> list[list[str]]:
@@ -78,6 +79,13 @@ def confidence_section(c: ReportContents) -> Html:
     found = c.findings
     tens = found.prob_bins.reshape(10, 2, 2).sum(axis=1)
     mean = percent(found.mean_prob, 1)
+    if c.calibrated:
+        meant = (
+            f"The mean is {mean}, so if the atlas judges your data as well as its own, about "
+            f"{mean} of the most likely types are right."
+        )
+    else:
+        meant = f"The mean is {mean}. {text('cautions.uncalibrated')}"
     high = int(found.prob_bins[18:].sum())
     label = "Cells by probability of their most likely type: " + ", ".join(
         f"{10 * i} to {10 * (i + 1)} %: {n}" for i, n in enumerate(tens.sum(axis=1).tolist())
@@ -86,11 +94,18 @@ def confidence_section(c: ReportContents) -> Html:
         "confidence",
         "How sure the labels are",
         paragraph(
-            f"Each cell’s most likely type has a probability. The mean is {mean}, so if the atlas "
-            f"judges your data as well as its own, about {mean} of the most likely types are "
-            f"right. {percent(high, found.n_cells)} of the cells are above 90\u00a0%."
+            f"Each cell’s most likely type has a probability. {meant} "
+            f"{percent(high, found.n_cells)} of the cells are above 90\u00a0%."
         ),
         histogram(tens, ("sure", "unknown"), ("0 %", "50 %", "100 %"), label),
+        *_doubts(c),
+    )
+
+
+def _doubts(c: ReportContents) -> Sequence[Html]:
+    if not c.calibrated:
+        return ()
+    return (
         legend([("sure", "called a type"), ("unknown", "not called a type")]),
         paragraph(_sets(c)),
         paragraph(_held_out(c), "note"),

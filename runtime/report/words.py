@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from cellport.runtime.decisions import number as decided
+from cellport.runtime.decisions import text as decided_text
 from cellport.runtime.report.contents import ReportContents
 from cellport.runtime.report.markup import Html, cut, name, names, strong
 from cellport.runtime.report.numbers import counted, number, percent
@@ -34,7 +35,10 @@ def lead(c: ReportContents) -> Html:
     found, m = c.findings, c.manifest
     verb = "was" if found.n_cells == 1 else "were"
     types = f" of {counted(len(m.labels), 'type')}." if m.labels else ", without cell types."
-    knows = counted(c.background.n_cells, "reference cell") + types
+    if c.background is not None:
+        knows = counted(c.background.n_cells, "reference cell") + types
+    else:
+        knows = counted(len(m.labels), "type") + "." if m.labels else "no cell types."
     text: list[str] = [
         Html("{} of {} {} laid onto the atlas {}, which knows {}").format(
             strong(counted(found.n_cells, "cell")), c.query_in_words, verb, name(m.name), knows
@@ -42,7 +46,7 @@ def lead(c: ReportContents) -> Html:
     ]
     if found.n_cells and found.labels:
         text.append(_labelled(c))
-    if found.n_cells:
+    if found.n_cells and c.background is not None:
         text.append(_new(c))
     text.append(_genes(c))
     return Html(" ").join(text)
@@ -50,6 +54,8 @@ def lead(c: ReportContents) -> Html:
 
 def _labelled(c: ReportContents) -> Html:
     found = c.findings
+    if not c.calibrated:
+        return Html("Every cell with counts got its most likely type, however unsure.")
     sure, broader, unknown = (found.outcome[k] for k in ("sure", "broader", "unknown"))
     text = Html("{} of them got a cell type with confidence").format(
         strong(percent(sure, found.n_cells))
@@ -131,13 +137,16 @@ def _about_cells(c: ReportContents) -> Iterator[Caution]:
             "quality",
             serious=empty >= _MANY_SHALLOW * n,
         )
+    if found.labels and not c.calibrated:
+        title = "How sure these labels are is not known"
+        yield Caution(title, decided_text("cautions.uncalibrated"), "confidence")
     unknown = found.outcome["unknown"]
     if unknown >= _MANY_UNKNOWN * n:
         yield Caution(
             f"{percent(unknown, n)} of the cells have no label",
             "So many are rare when the atlas fits the tissue. Check that it does, and that "
             "the counts are raw.",
-            "unsure",
+            "unsure" if c.calibrated else "quality",
         )
     new, chance = found.n_novel, c.manifest.thresholds.novelty_p
     if new >= max(_BY_CHANCE * chance, _MANY_NOVEL) * n:
@@ -201,14 +210,14 @@ def first_look(c: ReportContents) -> Iterator[Html]:
         title = f"{counted(len(c.groups), 'group')} of cells unlike the atlas"
         look = ": look at their marker genes before you believe their labels."
         yield _link("novelty", title) + look
-    elif found.outcome["unknown"]:
+    elif found.outcome["unknown"] and c.calibrated:
         yield _link("unsure", "Cells without a label") + ": see which types they came closest to."
     if c.paths.n_on:
         yield _link("path", "How far along are they?") + (
             f" {percent(c.paths.n_on, found.n_cells)} of your cells lie on the path that the "
             "atlas’s cells form; see where, what they are bound for, and which genes change."
         )
-    if found.labels:
+    if found.labels and c.calibrated:
         where = Html("in {}").format(name(c.out)) if c.out else "of the result"
         yield Html(
             "To work on, use the column <code>cellport_call</code> {}: it holds a type only "

@@ -63,7 +63,7 @@ def report_page(
     return render(
         ReportContents(
             manifest=atlas.manifest,
-            background=read_background(atlas.file),
+            background=read_background(atlas.file) if atlas.manifest.has_reference else None,
             findings=findings,
             paths=paths,
             facts=uns["cellport"],

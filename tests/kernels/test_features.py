@@ -5,10 +5,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cellport.kernels.features import PanelGenes, linear_features, prepare, prepare_measured
+from cellport.kernels.features import (
+    Factors,
+    PanelGenes,
+    linear_features,
+    prepare,
+    prepare_measured,
+)
 from cellport.kernels.lanes import TILE
 
 if TYPE_CHECKING:
@@ -32,7 +39,7 @@ def make_panel(seed: int, n_panel: int, cap: NDArray[np.float32]) -> PanelGenes:
     share = rng.dirichlet(np.ones(n_panel)).astype(np.float32)
     noise = rng.uniform(0.1, 2, n_panel).astype(np.float32)
     loading = rng.normal(size=(n_panel, 3)).astype(np.float32)
-    return PanelGenes(cap, mean, share, noise, loading, TARGET)
+    return PanelGenes(mean, cap, share, Factors(noise, loading), "panel", TARGET)
 
 
 def log_normalised(counts: Any, target: float, cap: Any) -> NDArray[np.float64]:
@@ -88,11 +95,51 @@ def test_missing_genes_stand_where_the_factor_model_expects_them(
 
     target = TARGET * panel.share[measured].sum(dtype=np.float64)
     centred = log_normalised(query.dense(), target, cap) - panel.mean
-    known = panel.loading[measured].astype(np.float64)
-    weighted = known.T / panel.noise[measured]
+    loading, noise = panel.factors.loading, panel.factors.noise
+    known = loading[measured].astype(np.float64)
+    weighted = known.T / noise[measured]
     factors = np.linalg.solve(np.eye(3) + weighted @ known, weighted @ centred[:, measured].T)
-    centred[:, ~measured] = factors.T @ panel.loading[~measured].T
+    centred[:, ~measured] = factors.T @ loading[~measured].T
     np.testing.assert_allclose(features, centred @ basis, rtol=1e-3, atol=1e-3)
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    seed=seeds,
+    n_cells=st.integers(0, 20),
+    n_genes=st.integers(1, 150),
+    library=st.sampled_from(["none", "panel", "query"]),
+    capped=st.booleans(),
+    canonical=st.booleans(),
+)
+def test_counts_are_divided_as_the_panel_says(
+    random_query: Any,
+    seed: int,
+    n_cells: int,
+    n_genes: int,
+    library: Any,
+    capped: bool,
+    canonical: bool,
+) -> None:
+    """Missing genes add nothing where no factors say what they stand at."""
+    query = random_query(seed, n_cells, n_genes, 40, canonical)
+    basis, cap, mean = make_basis(seed, 40, 9)[0], *make_basis(seed, 40, 40)[1:]
+    target = 1.0 if library == "none" else TARGET
+    panel = PanelGenes(mean, cap if capped else None, None, None, library, target)
+    measured = np.isin(np.arange(40), query.panel_column)
+    counted = (query.panel_column >= 0) | (np.random.default_rng(seed).random(n_genes) < 0.7)
+    prepared = prepare_measured(query.panel_column, measured, basis, panel, counted)
+    features, of_panel = linear_features(prepared, *query.csr)
+
+    dense = query.dense()
+    np.testing.assert_array_equal(of_panel, dense.sum(1))
+    whole = sp.csr_matrix(query.csr[::-1], shape=(n_cells, n_genes)).toarray()
+    divisors = {"none": np.ones(n_cells), "panel": dense.sum(1), "query": whole @ counted}
+    divisor = np.where(dense.sum(1) > 0, divisors[library], 1)[:, None]
+    values = np.log1p(dense * (target / divisor))
+    values = (np.minimum(values, cap) if capped else values) - mean
+    values[:, ~measured] = 0
+    np.testing.assert_allclose(features, values @ basis, rtol=1e-3, atol=1e-3)
 
 
 def test_nothing_to_centre_leaves_no_negative_zero() -> None:

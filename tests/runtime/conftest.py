@@ -108,7 +108,10 @@ def _arrays(manifest: Manifest) -> dict[str, NDArray[Any]]:
         shape = tuple(known[one] if isinstance(one, str) else one for one in spec.shape)
         made[spec.name] = rng.random(shape, np.float32).astype(spec.dtype)
     n_cells, n_labels = known["cells"], max(1, known["labels"])
-    made["gene_share"] /= made["gene_share"].sum()
+    if "gene_share" in made:
+        made["gene_share"] /= made["gene_share"].sum()
+    if not manifest.has_reference:
+        return made
     made["reference_label"] = (np.arange(n_cells) % n_labels).astype(np.int32)
     made["reference_batch"] = (np.arange(n_cells) % len(manifest.batches)).astype(np.int32)
     made["reference_names"] = np.frombuffer(
@@ -125,7 +128,7 @@ def _members(manifest: Manifest | None = None, **arrays: NDArray[Any]) -> dict[s
     made = _arrays(manifest or _manifest()) | arrays
     return {
         "README.md": b"# small\n",
-        **dict.fromkeys(GRAPHS, _empty_graph()),
+        **dict.fromkeys((*GRAPHS, "decoder.onnx"), _empty_graph()),
         **{f"arrays/{name}.npy": npy_bytes(array) for name, array in made.items()},
     }
 
@@ -372,7 +375,18 @@ def _half_of_the_genes(n_genes: int, rng: np.random.Generator) -> GeneMatch:
     column = np.full(n_genes + 4, -1, np.int32)
     column[: len(some) + 1] = [*some, some[0]]
     measured = np.isin(np.arange(n_genes), some)
-    return GeneMatch(rng.permutation(column), measured, "index", "human", {}, 0, (), (), ())
+    return GeneMatch(
+        rng.permutation(column),
+        np.ones(len(column), bool),
+        measured,
+        "index",
+        "human",
+        {},
+        0,
+        (),
+        (),
+        (),
+    )
 
 
 @pytest.fixture(scope="session")

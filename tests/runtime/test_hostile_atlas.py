@@ -96,12 +96,16 @@ def test_listed_member_that_is_missing(tmp_path: Path, forgery: Any) -> None:
     _refused(path, "not those its manifest lists")
 
 
+# what every trained atlas has
+OF_TRAINED = ("always", "reference", "centre", "cap", "factors", "panel_library")
+
+
 @pytest.mark.parametrize(
     "name",
     [
         "README.md",
         *atlas_file.GRAPHS,
-        *(f"arrays/{spec.name}.npy" for spec in ARRAYS if spec.when == "always"),
+        *(f"arrays/{spec.name}.npy" for spec in ARRAYS if spec.when in OF_TRAINED),
         "arrays/canary_latent.npy",
         "arrays/canary_label_prob.npy",
     ],
@@ -238,15 +242,8 @@ def test_a_feature_of_a_later_version(
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("input.library", "query"),
-        ("input.library", "none"),
         ("input.log1p", False),
-        ("input.centre", False),
         ("input.scale", True),
-        ("input.cap", False),
-        ("fill", "mean"),
-        ("fill", "zero"),
-        ("head.kind", "sigmoids"),
         ("head.kind", "prototypes"),
     ],
 )
@@ -264,10 +261,34 @@ def test_values_that_no_version_knows_yet(name: str, forged: Callable[..., Path]
     _refused(path, rf'its {name} is "guess", which cellport {__version__} does not know. Update')
 
 
-@pytest.mark.parametrize("answer", ["latent", "novelty_score", "umap"])
-def test_answers_that_mapping_needs(answer: str, forged: Callable[..., Path], forgery: Any) -> None:
-    others = [name for name in forgery.manifest().answers if name != answer]
-    _refused(forged(text={"answers": others}), f"does not answer '{answer}', without which")
+def test_answers_that_mapping_needs(forged: Callable[..., Path], forgery: Any) -> None:
+    others = [name for name in forgery.manifest().answers if name != "latent"]
+    _refused(forged(text={"answers": others}), "does not answer 'latent', without which")
+
+
+@pytest.mark.parametrize(
+    ("fields", "contradicted"),
+    [
+        ({"answers": ["latent", "label_prob", "umap"]}, "answers"),
+        ({"answers": ["latent", "label_prob", "novelty_score"]}, "answers"),
+        ({"answers": ["latent", "umap", "novelty_score"]}, "answers"),
+        ({"head.kind": "sigmoids"}, "answers"),
+        ({"head.set_prob": [0.5]}, "head.set_prob"),
+        ({"fill": "zero"}, "fill"),
+        ({"fill": "mean", "input.centre": False}, "fill"),
+        ({"input.library": "none"}, "input.target"),
+        ({"input.target": None}, "input.target"),
+        ({"batches": []}, "batches"),
+        (
+            {"answers": ["latent", "label_prob"], "structure": {"clusters": ["0"]}},
+            "structure",
+        ),
+    ],
+)
+def test_fields_that_contradict_each_other(
+    fields: dict[str, Any], contradicted: str, forged: Callable[..., Path]
+) -> None:
+    _refused(forged(text=fields), f"field '{contradicted}' of its manifest does not fit")
 
 
 NUMBERS = [None, "1", True, [], float("nan"), float("inf"), -1, 10**400]

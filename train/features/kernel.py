@@ -11,6 +11,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from cellport.kernels.features import (
+    Factors,
     PanelGenes,
     QueryBasis,
     linear_features,
@@ -28,7 +29,8 @@ class FeatureMaker:
             part.detach().cpu().numpy()
             for part in (n.cap, n.mean, n.share, n.noise, n.loading, encoder.basis)
         )
-        self._panel = PanelGenes(cap, mean, share, noise, loading, n.target_sum)
+        factors = Factors(noise, loading)
+        self._panel = PanelGenes(mean, cap, share, factors, "panel", n.target_sum)
         self._of_all = self._of_measured(np.ones(len(self._basis), np.bool_))
 
     def _of_measured(self, measured: NDArray[np.bool_]) -> QueryBasis:

@@ -1,13 +1,15 @@
-"""What cells are called: the best label, how sure it is, the call, and the label set."""
+"""What cells are called: the best label, how sure it is; the call and the label set where told."""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cellport.runtime.atlas.label_tree import build_tree, call_deepest
+from cellport.runtime.atlas.manifest import Manifest
 from cellport.runtime.base.joined import joinable
 from cellport.runtime.columns import (
     CALL,
@@ -31,29 +33,41 @@ def prepare(setting: Setting) -> Annotator | None:
     manifest = setting.atlas.manifest
     if not manifest.labels:
         return None
+    if not manifest.head.set_prob:
+        return Annotator(Schema(_label_columns(manifest.labels)), partial(_labelled, manifest))
     tree = build_tree(manifest.labels, manifest.parents)
     names: NDArray[np.object_] = np.asarray([joinable(label) for label in manifest.labels], object)
     least = np.asarray(manifest.head.set_prob, np.float32)
 
     def annotate(cells: EncodedCells) -> dict[str, NDArray[Any]]:
         prob, empty = cells.answers["label_prob"], cells.empty
-        best = prob.argmax(axis=1)
-        sure = prob[np.arange(len(best)), best]
         called = call_deepest(tree, prob, manifest.thresholds.call_prob)
-        return {
-            LABEL: np.where(empty, len(names), best).astype(np.int32),
-            PROB: np.where(empty, 0, sure).astype(np.float32),
+        return _labelled(manifest, cells) | {
             CALL: np.where(empty, len(tree.nodes), called).astype(np.int32),
             LABEL_SET: label_sets(names, least, prob, empty),
         }
 
     columns = (
-        Column(LABEL, "category", (*manifest.labels, UNKNOWN)),
-        Column(PROB, "float"),
+        *_label_columns(manifest.labels),
         Column(CALL, "category", (*tree.nodes, UNKNOWN)),
         Column(LABEL_SET, "text"),
     )
     return Annotator(Schema(columns), annotate)
+
+
+def _label_columns(labels: tuple[str, ...]) -> tuple[Column, ...]:
+    return Column(LABEL, "category", (*labels, UNKNOWN)), Column(PROB, "float")
+
+
+def _labelled(manifest: Manifest, cells: EncodedCells) -> dict[str, NDArray[Any]]:
+    """Best labels and their probabilities: by log-odds where probabilities may round to 1."""
+    prob, empty = cells.answers["label_prob"], cells.empty
+    best = cells.answers.get("label_score", prob).argmax(axis=1)
+    sure = prob[np.arange(len(best)), best]
+    return {
+        LABEL: np.where(empty, len(manifest.labels), best).astype(np.int32),
+        PROB: np.where(empty, 0, sure).astype(np.float32),
+    }
 
 
 def label_sets(

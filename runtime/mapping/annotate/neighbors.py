@@ -51,13 +51,19 @@ def prepare(setting: Setting) -> Annotator | None:
     Raises
     ------
     InputError
-        More neighbours are asked for than the reference has cells.
+        More neighbours are asked for than the reference has cells, or it came without.
     MissingDependencyError
         The reference is large and faiss is not installed.
     """
-    k, n_cells = setting.options.neighbors, len(setting.atlas.array("reference_latent"))
+    k = setting.options.neighbors
     if not k:
         return None
+    n_cells = len(setting.atlas.array("reference_latent")) if _has_cells(setting) else 0
+    if not n_cells:
+        raise InputError(
+            f"Atlas '{setting.atlas.manifest.name}' has no reference cells to find neighbours "
+            "among: it was converted from a model that came without them."
+        )
     if not 1 <= k <= n_cells:
         raise InputError(f"--neighbors must be from 1 to {n_cells}, the atlas's cells; not {k}.")
     index = setting.once("neighbors", lambda: open_index(setting.atlas))
@@ -73,6 +79,10 @@ def prepare(setting: Setting) -> Annotator | None:
 
     columns = (Column(NEIGHBORS, "text"), Column(NEIGHBOR_LABELS, "text"))
     return Annotator(Schema(columns, {NEIGHBOR_DISTANCE: k}), annotate)
+
+
+def _has_cells(setting: Setting) -> bool:
+    return setting.atlas.has_array("reference_latent")
 
 
 def _joined(names: NDArray[np.object_]) -> NDArray[np.object_]:

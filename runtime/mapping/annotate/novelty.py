@@ -13,14 +13,18 @@ from cellport.runtime.mapping.annotate.annotator import Annotator, Setting
 from cellport.runtime.mapping.encode import EncodedCells
 
 
-def prepare(setting: Setting) -> Annotator:
-    """Give every cell its novelty p-value; an empty one is never novel: nothing is known of it.
+def prepare(setting: Setting) -> Annotator | None:
+    """Give every cell its novelty p-value, where there are reference cells to compare with.
+
+    An empty one is never novel: nothing is known of it.
 
     Raises
     ------
     AtlasError
         The atlas's novelty table is malformed.
     """
+    if not setting.atlas.manifest.has_reference:
+        return None
     table = read_novelty_table(setting.atlas)
     level = setting.atlas.manifest.thresholds.novelty_p
 

@@ -36,7 +36,9 @@ def _paths(atlas: AtlasFile, schema: Schema) -> Gatherer:
     return PathFindings(schema, graph.terminal_names if graph else ())
 
 
-def _novel_groups(atlas: AtlasFile, schema: Schema) -> Gatherer:
+def _novel_groups(atlas: AtlasFile, schema: Schema) -> Gatherer | None:
+    if not (atlas.manifest.has_reference and atlas.has_array("gene_share")):
+        return None
     from cellport.runtime.mapping.gather.novel_groups import NovelCells
 
     return NovelCells(atlas)

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from cellport.runtime.base.bottom_k import BottomK
 from cellport.runtime.columns import (
-    CALL,
     JOINED_BY,
     LABEL,
     LABEL_SET,
@@ -40,7 +39,7 @@ _SIZES = 4
 class SampledCells(NamedTuple):
     """Some of the cells, chosen by their position alone."""
 
-    point: NDArray[np.float32]  # [k, 2], place on the 2-D map
+    point: NDArray[np.float32]  # [k, 2], place on the 2-D map; NaN without one
     call: NDArray[np.int64]  # [k], codes of the calls; -1 without labels
     novel: NDArray[np.bool_]  # [k]
     time: NDArray[np.float32]  # [k], pseudotime; NaN off the trajectory and without one
@@ -88,27 +87,31 @@ class Findings(Tally):
         """Count the cells of a block, whatever its genes."""
         super().add(block)
         obs, n, sums = block.obs, block.n_cells, self.sums
-        sums["novel"] += np.count_nonzero(obs[NOVEL])
-        sums["novelty_bins"] += _binned(obs[NOVELTY_P])
+        novel = obs.get(NOVEL, np.zeros(n, np.bool_))
+        sums["novel"] += np.count_nonzero(novel)
+        sums["novelty_bins"] += _binned(obs.get(NOVELTY_P, np.empty(0)))
         call = np.full(n, -1, np.int64)
         if self.labels:
-            call = obs[CALL].astype(np.int64)
-            self._add_labels(obs, call)
+            call = obs[self.call].astype(np.int64)
+            self._add_labels(obs, call, novel)
         latent = block.obsm[LATENT][obs[QUALITY] != QUALITIES.index("empty")].astype(np.float64)
         sums["latent_cells"] += len(latent)
         sums["latent"] += in_parts(latent).sum(axis=0)
         sums["latent_squares"] += in_parts(latent**2).sum(axis=0)
         time = obs.get(PSEUDOTIME, np.full(n, np.nan, np.float32))
-        self._sample(block, call, obs[NOVEL], time)
+        self._sample(block, call, novel, time)
 
-    def _add_labels(self, obs: dict[str, NDArray[Any]], call: NDArray[np.int64]) -> None:
+    def _add_labels(
+        self, obs: dict[str, NDArray[Any]], call: NDArray[np.int64], novel: NDArray[np.bool_]
+    ) -> None:
         label, prob, sums = obs[LABEL].astype(np.int64), obs[PROB], self.sums
         outcome = self.outcome_of_call[call]
         sums["by_label"] += crossed(label, outcome, sums["by_label"].shape)
-        sums["novel_by_label"] += np.bincount(label[obs[NOVEL]], minlength=len(self.labels))
+        sums["novel_by_label"] += np.bincount(label[novel], minlength=len(self.labels))
         if self.queries:
             sums["by_query"] += crossed(obs[QUERY], outcome, sums["by_query"].shape)
-        sizes = [text.count(JOINED_BY) + 1 if text else 0 for text in obs[LABEL_SET].tolist()]
+        sets = obs[LABEL_SET].tolist() if LABEL_SET in obs else []
+        sizes = [text.count(JOINED_BY) + 1 if text else 0 for text in sets]
         at_most = np.minimum(np.array(sizes, np.int64), _SIZES - 1)
         sums["set_sizes"] += np.bincount(at_most, minlength=_SIZES)
         called = outcome == OUTCOMES.index("sure")
@@ -123,7 +126,8 @@ class Findings(Tally):
     ) -> None:
         position = np.arange(block.start, block.start + block.n_cells)
         rows = self.kept["sample"].entering(position)
-        point = block.obsm[UMAP][rows]
+        nowhere = np.full((block.n_cells, 2), np.nan, np.float32)
+        point = block.obsm.get(UMAP, nowhere)[rows]
         self.kept["sample"].add(
             position[rows], point=point, call=call[rows], novel=novel[rows], time=time[rows]
         )

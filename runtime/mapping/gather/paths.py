@@ -6,7 +6,6 @@ import numpy as np
 
 from cellport.runtime.atlas.trajectory import EDGE_BINS
 from cellport.runtime.columns import (
-    CALL,
     CLUSTER,
     EDGE,
     EDGE_FRACTION,
@@ -30,7 +29,8 @@ class PathFindings(Gatherer):
         # names behind the codes; empty where the mapping has no such column
         self.clusters, self.edges = schema.categories(CLUSTER), schema.categories(EDGE)
         self.terminals = terminals if FATE in schema.obsm else ()
-        self._n_calls = len(schema.categories(CALL))
+        self._call = schema.call
+        self._n_calls = len(schema.categories(self._call))
         self.kept = {}
         self.sums = {
             "by_cluster": np.zeros((len(self.clusters), self._n_calls + 1), np.int64),
@@ -48,7 +48,7 @@ class PathFindings(Gatherer):
         """Count the cells of a block, whatever its genes."""
         obs, sums = block.obs, self.sums
         if self.clusters:
-            call = obs.get(CALL, np.full(block.n_cells, self._n_calls))
+            call = obs.get(self._call, np.full(block.n_cells, self._n_calls))
             sums["by_cluster"] += crossed(obs[CLUSTER], call, sums["by_cluster"].shape)
         if self.edges:
             edge = obs[EDGE]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from cellport.runtime.columns import CALL, PROB, QUALITIES, QUALITY, MappedBlock, Schema
+from cellport.runtime.columns import PROB, QUALITIES, QUALITY, MappedBlock, Schema
 from cellport.runtime.genes.match import GeneMatch
 from cellport.runtime.mapping.gather.gatherer import PARTS, Gatherer, in_parts
 
@@ -14,7 +14,8 @@ class Tally(Gatherer):
     """Cells by call and by quality flag, and the sum of their best labels' probabilities."""
 
     def __init__(self, schema: Schema) -> None:
-        self.calls = schema.categories(CALL)  # names behind the codes; none without labels
+        self.call = schema.call
+        self.calls = schema.categories(self.call)  # names behind the codes; none without labels
         self.kept = {}
         self.sums = {
             "cells": np.zeros(1, np.int64),
@@ -29,7 +30,7 @@ class Tally(Gatherer):
         sums["cells"] += block.n_cells
         sums["quality"] += np.bincount(block.obs[QUALITY], minlength=len(QUALITIES))
         if self.calls:
-            sums["calls"] += np.bincount(block.obs[CALL], minlength=len(self.calls))
+            sums["calls"] += np.bincount(block.obs[self.call], minlength=len(self.calls))
             sums["prob"] += in_parts(block.obs[PROB]).sum()
 
     @property

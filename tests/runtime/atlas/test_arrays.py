@@ -10,12 +10,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cellport.runtime.atlas.arrays import (
     ANSWERS,
     ARRAYS,
+    ArraySpec,
     answers_of,
     array_specs,
     bad_values,
@@ -24,17 +25,33 @@ from cellport.runtime.atlas.arrays import (
     has,
 )
 from cellport.runtime.atlas.file import AtlasFile, npy_bytes, open_atlas_file
-from cellport.runtime.atlas.manifest import Manifest, Structure
+from cellport.runtime.atlas.manifest import Calibration, Head, Input, Manifest, Structure
 from cellport.runtime.errors import AtlasError
 
 Headers = dict[str, tuple[np.dtype[Any], tuple[int, ...]]]
 
 
-def with_path(forgery: Any, made_up_path: Any) -> Manifest:
-    """A manifest of an atlas that has everything."""
-    answers = tuple(spec.name for spec in ANSWERS)
-    manifest: Manifest = forgery.manifest(structure=made_up_path.structure, answers=answers)
-    return manifest
+@pytest.fixture(params=["trained", "converted"])
+def whole(request: pytest.FixtureRequest, forgery: Any, made_up_path: Any) -> Manifest:
+    """A manifest of an atlas that has everything of its kind."""
+    changes: dict[str, Any] = {"structure": made_up_path.structure}
+    if request.param == "converted":
+        changes |= {
+            "input": Input("query", 1e4, log1p=True, centre=True, scale=False, cap=True),
+            "fill": "mean",
+            "head": Head("sigmoids", Calibration("none")),
+        }
+    manifest: Manifest = forgery.manifest(**changes)
+    return replace(manifest, answers=tuple(answers_of(manifest)))
+
+
+def specs_of(manifest: Manifest) -> list[ArraySpec]:
+    """Arrays that an atlas of this kind must or may have."""
+    return [
+        spec
+        for spec in array_specs(manifest)
+        if has(manifest, spec.when) or spec.when == "optional"
+    ]
 
 
 def headers(forgery: Any, manifest: Manifest) -> Headers:
@@ -49,8 +66,8 @@ def test_a_trained_atlas_fits(tiny_atlas: AtlasFile) -> None:
     assert answers_of(tiny_atlas.manifest).keys() == set(tiny_atlas.manifest.answers)
 
 
-def test_an_atlas_with_everything_fits(forgery: Any, made_up_path: Any) -> None:
-    manifest = with_path(forgery, made_up_path)
+def test_an_atlas_with_everything_fits(forgery: Any, whole: Manifest) -> None:
+    manifest = whole
     assert first_misfit(manifest, headers(forgery, manifest)) == ""
     without = {
         name: header
@@ -60,23 +77,22 @@ def test_an_atlas_with_everything_fits(forgery: Any, made_up_path: Any) -> None:
     assert first_misfit(manifest, without) == ""
 
 
-def test_an_array_that_is_missing_is_named(forgery: Any, made_up_path: Any) -> None:
-    manifest = with_path(forgery, made_up_path)
-    for spec in array_specs(manifest):
+def test_an_array_that_is_missing_is_named(forgery: Any, whole: Manifest) -> None:
+    manifest = whole
+    for spec in specs_of(manifest):
         found = headers(forgery, manifest)
         del found[spec.name]
         said = first_misfit(manifest, found)
         assert said == (f"lacks arrays/{spec.name}.npy" if has(manifest, spec.when) else "")
 
 
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
-def test_whatever_does_not_fit_is_found(
-    data: st.DataObject, forgery: Any, made_up_path: Any
-) -> None:
-    manifest = with_path(forgery, made_up_path)
+def test_whatever_does_not_fit_is_found(data: st.DataObject, forgery: Any, whole: Manifest) -> None:
+    manifest = whole
     found, known = headers(forgery, manifest), extents(manifest)
-    shared = Counter(one for spec in array_specs(manifest) for one in spec.shape)
-    spec = data.draw(st.sampled_from(list(array_specs(manifest))))
+    shared = Counter(one for spec in specs_of(manifest) for one in spec.shape)
+    spec = data.draw(st.sampled_from(specs_of(manifest)))
     dtype, shape = found[spec.name]
     fixed = [
         axis
@@ -100,13 +116,14 @@ def test_whatever_does_not_fit_is_found(
     assert "does not fit its manifest" in first_misfit(manifest, found)
 
 
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_whatever_cannot_be_a_value_is_found(
-    data: st.DataObject, forgery: Any, made_up_path: Any
+    data: st.DataObject, forgery: Any, whole: Manifest
 ) -> None:
-    manifest = with_path(forgery, made_up_path)
+    manifest = whole
     arrays = forgery.arrays(manifest)
-    spec = data.draw(st.sampled_from([one for one in array_specs(manifest) if one.name in arrays]))
+    spec = data.draw(st.sampled_from(specs_of(manifest)))
     array = arrays[spec.name].copy()
     assert bad_values(manifest, spec.name, array) == ""
     assert bad_values(manifest, spec.name, array[:0]) != ""

@@ -21,7 +21,7 @@ def block(counts: Any) -> CountBlock:
 def match(column: list[int], n_panel: int) -> GeneMatch:
     measured = np.isin(np.arange(n_panel), column)
     found = np.array(column, np.int32)
-    return GeneMatch(found, measured, "index", None, {}, 0, (), (), ())
+    return GeneMatch(found, np.ones(len(found), bool), measured, "index", None, {}, 0, (), (), ())
 
 
 def test_counts_are_scaled_over_the_genes_that_match() -> None:

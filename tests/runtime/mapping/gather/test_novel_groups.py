@@ -24,7 +24,18 @@ from cellport.runtime.sources.block import CountBlock
 
 def _match(n_query: int, panel_column: np.ndarray, n_panel: int) -> GeneMatch:
     measured = np.isin(np.arange(n_panel), panel_column)
-    return GeneMatch(panel_column.astype(np.int32), measured, "index", None, {}, 0, (), (), ())
+    return GeneMatch(
+        panel_column.astype(np.int32),
+        np.ones(len(panel_column), bool),
+        measured,
+        "index",
+        None,
+        {},
+        0,
+        (),
+        (),
+        (),
+    )
 
 
 def _block(atlas: AtlasFile, start: int, novel: np.ndarray, counts: np.ndarray) -> MappedBlock:

@@ -1,7 +1,7 @@
 /** The arrays and answers of an atlas: name, type and shape of each, in terms of the manifest. */
 
 import decisions, { say } from "../decisions";
-import { clustersOf, graphOf, type Manifest, refusal } from "./manifest";
+import { clustersOf, graphOf, hasReference, type Manifest, refusal } from "./manifest";
 import type { NpyArray } from "./npy";
 
 interface ArraySpec {
@@ -115,8 +115,20 @@ function extents(manifest: Manifest): Map<string, number> {
 
 /** Whether an atlas has what is there `when`; what is optional it need not have. */
 function has(manifest: Manifest, when: string): boolean {
-  if (when === "labels") return manifest.labels.length > 0;
-  if (when === "structure") return manifest.structure !== null;
-  if (when === "trajectory") return graphOf(manifest) !== null;
-  return when === "always";
+  const { labels, head, structure, input, fill } = manifest;
+  const there: Record<string, boolean> = {
+    always: true,
+    labels: labels.length > 0,
+    sigmoids: head.kind === "sigmoids",
+    reference: hasReference(manifest),
+    structure: structure !== null,
+    trajectory: graphOf(manifest) !== null,
+    centre: input.centre,
+    cap: input.cap,
+    factors: fill === "factors",
+    panel_library: input.library === "panel",
+    query_library: input.library === "query",
+    optional: false,
+  };
+  return there[when];
 }

@@ -155,6 +155,11 @@ export function clustersOf({ structure }: Pick<Manifest, "structure">): string[]
   return structure?.clusters ?? [];
 }
 
+/** Whether there are reference cells to compare with: novelty, neighbours, a 2-D map. */
+export function hasReference({ answers }: Pick<Manifest, "answers">): boolean {
+  return answers.includes("novelty_score");
+}
+
 export function graphOf({ structure }: Pick<Manifest, "structure">): Graph | null {
   return structure?.trajectory ?? null;
 }
@@ -204,21 +209,33 @@ function isNewer(version: string, than: string): boolean {
 }
 
 function checkLists(manifest: Manifest): void {
-  const { panel, labels, head, answers } = manifest;
+  const { panel, labels, head, answers, input } = manifest;
   const graph = graphOf(manifest);
   const lists: [string, boolean][] = [
     ["panel", panel.symbols.length > 0 && panel.symbols.length === panel.ensembl.length],
     ["labels", isDistinct(labels)],
     ["head", (head.kind === "none") === (labels.length === 0)],
-    ["head.set_prob", head.set_prob.length === labels.length],
-    ["answers", answers.includes("label_prob") === labels.length > 0],
-    ["batches", manifest.batches.length > 0],
+    ["head.set_prob", [0, labels.length].includes(head.set_prob.length)],
+    ["answers", decided(manifest).every(([name, there]) => answers.includes(name) === there)],
+    ["batches", manifest.batches.length > 0 || !hasReference(manifest)],
+    ["structure", manifest.structure === null || hasReference(manifest)],
+    ["fill", manifest.fill === "factors" || (manifest.fill === "mean") === input.centre],
+    ["input.target", (input.library === "none") === (input.target === null)],
     ["structure.clusters", isDistinct(clustersOf(manifest))],
     ["structure.trajectory", graph === null || joins(graph)],
   ];
   const wrong = lists.find(([, fits]) => !fits);
   if (wrong) throw refusal(format.contradicted, { field: wrong[0] });
   buildTree(labels, manifest.parents);
+}
+
+/** Answers that come with what the manifest states, and whether they do. */
+function decided(manifest: Manifest): [string, boolean][] {
+  return [
+    ["label_prob", manifest.labels.length > 0],
+    ["label_score", manifest.head.kind === "sigmoids"],
+    ["umap", hasReference(manifest)],
+  ];
 }
 
 function joins({ milestones, edges, terminals }: Graph): boolean {
@@ -244,5 +261,5 @@ function refuseUnbuilt(manifest: Manifest): void {
   for (const answer of format.needed_answers.value) {
     if (!manifest.answers.includes(answer)) throw refusal(format.unanswered, { answer });
   }
-  if (!manifest.input.target) throw malformed("input.target");
+  if (manifest.input.target === 0) throw malformed("input.target");
 }

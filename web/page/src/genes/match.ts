@@ -26,6 +26,8 @@ export interface Panel {
 export interface GeneMatch {
   /** [query genes], position in the panel or -1; genes with one position are summed. */
   panelColumn: Int32Array;
+  /** [query genes], 1 where it is a gene at all, and of the query's own organism. */
+  isGene: Uint8Array;
   /** [panel], 1 where the query has the gene. */
   measured: Uint8Array;
   nMatched: number;
@@ -71,7 +73,19 @@ export function matchGenes(
   }
   if (!anyOrganism) refuseOtherCase(match, panel, source);
   const notes = [...alone.notes, ...own.notes, ...contradictions(merged, source)];
-  return finish(match, panel, warnBelow, source, inferOrganism(match.names), notes);
+  const isGene = namedRows(own.columns, match.names.length);
+  return finish(match, panel, isGene, warnBelow, source, inferOrganism(match.names), notes);
+}
+
+/** 1 for each row that any column names. */
+function namedRows(columns: GeneColumns, n: number): Uint8Array {
+  const named = new Uint8Array(n);
+  for (const names of columns.values()) {
+    names.forEach((name, row) => {
+      if (name !== "") named[row] = 1;
+    });
+  }
+  return named;
 }
 
 /** The organism of an atlas, as stated or else as its names say. */
@@ -327,6 +341,7 @@ function refuseOtherCase(match: ColumnMatch, panel: Panel, source: string): void
 function finish(
   match: ColumnMatch,
   panel: Panel,
+  isGene: Uint8Array,
   warnBelow: number,
   source: string,
   organism: string | null,
@@ -365,6 +380,7 @@ function finish(
   });
   return {
     panelColumn: match.panelColumn,
+    isGene,
     measured: match.measured,
     nMatched,
     column: match.column,

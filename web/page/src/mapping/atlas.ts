@@ -1,6 +1,6 @@
 /** An atlas opened for mapping. */
 
-import type { Manifest } from "../atlas/manifest";
+import { hasReference, type Manifest } from "../atlas/manifest";
 import { type NoveltyTable, readNoveltyTable } from "../atlas/novelty_table";
 import type { Parts } from "../atlas/parts";
 import { Session } from "../atlas/session";
@@ -9,20 +9,23 @@ import { type PanelGenes, readPanelGenes } from "./features";
 export interface Atlas {
   manifest: Manifest;
   panel: PanelGenes;
-  novelty: NoveltyTable;
+  /** Null without reference cells to compare with. */
+  novelty: NoveltyTable | null;
   tail: Session;
-  /** Reads `label_mean`, [labels][panel]. */
-  profiles: () => Promise<Float32Array>;
+  /** Reads `label_mean`, [labels][panel]; null where there is none. */
+  profiles: (() => Promise<Float32Array>) | null;
 }
 
 /** Read what mapping needs; `wasmUrl` as for `Session.open`. */
 export async function openAtlas(parts: Parts, wasmUrl?: string): Promise<Atlas> {
+  const { manifest } = parts;
+  const compares = hasReference(manifest);
   const [graph, panel, novelty] = await Promise.all([
     parts.bytes("encoder_tail.onnx"),
     readPanelGenes(parts),
-    readNoveltyTable(parts),
+    compares ? readNoveltyTable(parts) : null,
   ]);
   const tail = await Session.open(graph, wasmUrl);
   const profiles = async () => (await parts.array("label_mean")).data as Float32Array;
-  return { manifest: parts.manifest, panel, novelty, tail, profiles };
+  return { manifest, panel, novelty, tail, profiles: compares ? profiles : null };
 }

@@ -1,9 +1,9 @@
 /** Linear features straight from the raw counts of a query: no intermediate matrix.
  *
  * Same sum as `kernels/features.py` of the Python package: over the panel genes of
- * (min(log1p(count * target / library), cap) - mean) * basis, where genes that the query lacks stand
- * at what the others make most likely and the library is scaled to the share of counts that those
- * hold.
+ * (min(log1p(count * target / library), cap) - mean) * basis. Genes that the query lacks stand at
+ * what the others make most likely, or add nothing; a library over the panel is scaled to the share
+ * of counts that the genes that are there hold.
  */
 
 import type { NpyArray } from "../atlas/npy";
@@ -13,13 +13,23 @@ import type { CountBlock } from "../sources/source";
 import { basisOfMeasured, type FactorModel } from "./missing_genes";
 
 /** What an atlas makes features with. */
-export interface PanelGenes extends FactorModel {
-  cap: NpyArray;
-  mean: NpyArray;
-  share: NpyArray;
-  /** Counts that a cell with all genes is scaled to. */
+export interface PanelGenes {
+  basis: NpyArray;
+  /** Infinite where values are not capped. */
+  cap: Float32Array;
+  /** 0 where values are not centred. */
+  mean: Float32Array;
+  /** Null where the library is not that of the panel. */
+  share: Float32Array | null;
+  /** Null where missing genes add nothing. */
+  factors: FactorModel | null;
+  library: Library;
+  /** Counts that a cell with all genes is scaled to; 1 without a library. */
   target: number;
 }
+
+/** What counts are divided by: nothing, or their sum over the panel or over the query's genes. */
+type Library = "panel" | "query" | "none";
 
 /** The basis fitted to the genes of one query. */
 export interface QueryBasis {
@@ -30,6 +40,9 @@ export interface QueryBasis {
   /** [features], of a cell in which every gene stands at 0. */
   offset: Float32Array;
   width: number;
+  library: Library;
+  /** [query genes], 1 for those in the library of the query. */
+  counted: Uint8Array;
   /** Counts that a cell is scaled to. */
   target: number;
 }
@@ -47,11 +60,25 @@ export interface CellFeatures {
 const TABLED = 64;
 
 export async function readPanelGenes(parts: Parts): Promise<PanelGenes> {
-  const names = ["basis", "gene_cap", "gene_mean", "gene_share", "gene_loading", "gene_noise"];
-  const [basis, cap, mean, share, loading, noise] = await Promise.all(
-    names.map((name) => parts.array(name)),
+  const { input, fill, panel } = parts.manifest;
+  const nGenes = panel.symbols.length;
+  const read = async (name: string) => (await parts.array(name)).data as Float32Array;
+  const [basis, cap, mean, share, factors] = await Promise.all([
+    parts.array("basis"),
+    input.cap ? read("gene_cap") : new Float32Array(nGenes).fill(Infinity),
+    input.centre ? read("gene_mean") : new Float32Array(nGenes),
+    input.library === "panel" ? read("gene_share") : null,
+    fill === "factors" ? readFactors(parts) : null,
+  ]);
+  const { library, target } = input;
+  return { basis, cap, mean, share, factors, library, target: target ?? 1 };
+}
+
+async function readFactors(parts: Parts): Promise<FactorModel> {
+  const [loading, noise] = await Promise.all(
+    ["gene_loading", "gene_noise"].map((name) => parts.array(name)),
   );
-  return { basis, cap, mean, share, loading, noise, target: parts.manifest.input.target ?? 0 };
+  return { loading, noise };
 }
 
 /** Fit the basis to the genes of one query. */
@@ -59,24 +86,29 @@ export function queryBasis(
   arrays: PanelGenes,
   panelColumn: Int32Array,
   measured: Uint8Array,
+  counted: Uint8Array,
 ): QueryBasis {
   const width = arrays.basis.shape[1];
-  const basis = basisOfMeasured(arrays, measured);
+  const { factors } = arrays;
+  const plain = arrays.basis.data as Float32Array;
+  const basis = factors ? basisOfMeasured(plain, factors, measured) : plain;
   const centre = new Float64Array(width);
   let share = 0;
   measured.forEach((has, gene) => {
     if (!has) return;
-    share += arrays.share.data[gene];
-    const mean = arrays.mean.data[gene];
+    share += arrays.share?.[gene] ?? 0;
+    const mean = arrays.mean[gene];
     for (let f = 0; f < width; f++) centre[f] += mean * basis[gene * width + f];
   });
   return {
     panelColumn,
     basis,
-    cap: arrays.cap.data as Float32Array,
+    cap: arrays.cap,
     offset: Float32Array.from(centre, (value) => -value),
     width,
-    target: arrays.target * share,
+    library: arrays.library,
+    counted,
+    target: arrays.target * (arrays.share ? share : 1),
   };
 }
 
@@ -100,7 +132,7 @@ export function linearFeatures(fitted: QueryBasis, block: CountBlock): CellFeatu
     let total = 0;
     for (let k = first; k < n; k++) total += counts[k];
     library[cell] = total;
-    logarithms.start(total > 0 ? fitted.target / total : 0);
+    logarithms.start(total > 0 ? fitted.target / divisorOf(fitted, block, cell, total) : 0);
     for (let k = first; k < n; k++) {
       logs[k - first] = Math.min(logarithms.of(counts[k]), cap[genes[k]]);
     }
@@ -110,6 +142,17 @@ export function linearFeatures(fitted: QueryBasis, block: CountBlock): CellFeatu
   }
   const features = { width, values };
   return { features, library, genes: genes.slice(0, n), counts: counts.slice(0, n), ends };
+}
+
+/** What a cell's counts are divided by; `total` are those over the panel. */
+function divisorOf(fitted: QueryBasis, block: CountBlock, cell: number, total: number): number {
+  if (fitted.library === "none") return 1;
+  if (fitted.library === "panel") return total;
+  let sum = 0;
+  for (let k = block.indptr[cell]; k < block.indptr[cell + 1]; k++) {
+    sum += block.data[k] * fitted.counted[block.indices[k]];
+  }
+  return sum;
 }
 
 /** log1p(count * scale) of one cell; most counts are small and come again and again. */

@@ -6,9 +6,8 @@
 
 import type { NpyArray } from "../atlas/npy";
 
-/** The basis [panel, features], and the factor model of the panel genes. */
+/** The factor model of the panel genes. */
 export interface FactorModel {
-  basis: NpyArray;
   /** [panel, factors] */
   loading: NpyArray;
   /** [panel], above 0 */
@@ -16,14 +15,17 @@ export interface FactorModel {
 }
 
 /** The basis [panel, features] for a query; the rows of missing genes mean nothing. */
-export function basisOfMeasured(arrays: FactorModel, measured: Uint8Array): Float32Array {
-  const basis = arrays.basis.data as Float32Array;
+export function basisOfMeasured(
+  basis: Float32Array,
+  factors: FactorModel,
+  measured: Uint8Array,
+): Float32Array {
   if (measured.every((one) => one)) return basis;
   const nGenes = measured.length;
   const nFeatures = basis.length / nGenes;
-  const nFactors = arrays.loading.shape[1];
-  const { data: loading } = arrays.loading;
-  const { data: noise } = arrays.noise;
+  const nFactors = factors.loading.shape[1];
+  const { data: loading } = factors.loading;
+  const { data: noise } = factors.noise;
   // [factors, factors + features]: the system beside what the missing genes' rows ask of factors
   const width = nFactors + nFeatures;
   const system = Array.from({ length: nFactors }, (_, row) => {

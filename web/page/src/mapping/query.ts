@@ -62,13 +62,14 @@ export async function openQuery(
   if (!place.matrix.nGenes) throw new InputError(say(files.no_genes, { where }));
   const listed = await matched(place, cells, atlas.manifest, options);
   const blocks = (blockCells: number) => checked(place, options, blockCells);
-  const found = await findUnmeasured(place.matrix, blocks, listed, atlas.profiles);
+  const { profiles } = atlas;
+  const found = profiles ? await findUnmeasured(place.matrix, blocks, listed, profiles) : [];
   const genes = without(listed, found, atlas.manifest, where);
   return {
     contents,
     place,
     genes,
-    basis: queryBasis(atlas.panel, genes.panelColumn, genes.measured),
+    basis: queryBasis(atlas.panel, genes.panelColumn, genes.measured, genes.isGene),
     notes: [...contents.notes, ...choice.notes, ...genes.warnings],
     options,
   };

@@ -49,6 +49,12 @@ export class Results {
     return column?.kind === "bool" ? column.values : null;
   }
 
+  /** The column that says what cells are called: their label where there is no call. */
+  get call(): string {
+    const { call, label } = decisions.columns;
+    return this.columns.has(call) ? call : label;
+  }
+
   /** x and y of a cell, cell after cell. */
   get places(): Float32Array {
     return this.matrices.get(decisions.columns.umap)?.values ?? new Float32Array(0);

@@ -1,5 +1,6 @@
 /** Does this computer compute the answers that the atlas was published with? */
 
+import type { NpyArray } from "../atlas/npy";
 import type { Parts } from "../atlas/parts";
 import { AtlasError } from "../errors";
 import { withoutZeros } from "../sources/source";
@@ -16,14 +17,33 @@ export interface Verification {
 // the graph in another build of onnxruntime, on features whose sums ran in another order
 const TOLERANCE = 1e-3;
 
+/** Counts of the canary cells, and the rest of their library: [cells, genes + 1]. */
+async function withRest({ data, shape }: NpyArray, parts: Parts): Promise<Float32Array> {
+  const [nCells, nGenes] = shape;
+  const name = "canary_library";
+  const library = parts.hasArray(name) ? (await parts.array(name)).data : null;
+  const whole = new Float32Array(nCells * (nGenes + 1));
+  for (let cell = 0; cell < nCells; cell++) {
+    const counts = data.subarray(cell * nGenes, (cell + 1) * nGenes);
+    whole.set(counts, cell * (nGenes + 1));
+    if (!library) continue;
+    let sum = 0;
+    for (const count of counts) sum += count;
+    whole[cell * (nGenes + 1) + nGenes] = library[cell] - sum;
+  }
+  return whole;
+}
+
 /** Map the atlas's canary cells and compare every answer with the stored one. */
 export async function verifyAtlas(atlas: Atlas, parts: Parts): Promise<Verification> {
   const counts = await parts.array("canary_counts");
   const nGenes = counts.shape[1];
-  const everything = new Uint8Array(nGenes).fill(1);
-  const column = Int32Array.from(everything, (_, gene) => gene);
-  const block = withoutZeros(Float32Array.from(counts.data), nGenes, 0);
-  const encoded = linearFeatures(queryBasis(atlas.panel, column, everything), block);
+  const measured = new Uint8Array(nGenes).fill(1);
+  // one gene more holds what a library over all genes has beside those of the panel
+  const column = Int32Array.from([...measured.keys(), -1]);
+  const counted = new Uint8Array(nGenes + 1).fill(1);
+  const block = withoutZeros(await withRest(counts, parts), nGenes + 1, 0);
+  const encoded = linearFeatures(queryBasis(atlas.panel, column, measured, counted), block);
   const found = await atlas.tail.run(encoded.features);
   let difference = 0;
   const { answers } = atlas.manifest;

@@ -1,6 +1,6 @@
 /** The page as a whole: what is known, and who is told when it changes. */
 
-import { graphOf } from "../atlas/manifest";
+import { graphOf, hasReference } from "../atlas/manifest";
 import type { Parts } from "../atlas/parts";
 import decisions from "../decisions";
 import { sentence } from "../errors";
@@ -86,6 +86,7 @@ export class App {
       downloadH5ad: () => void this.downloadH5ad(),
     });
     this.intake.showEmpty(null);
+    byId("map").hidden = !hasReference(manifest);
     this.showCourses();
     this.map.fit([reference.places]);
     this.draw();
@@ -139,7 +140,7 @@ export class App {
       reveal();
     });
     showTypes(byId("types"), rows, results.done, (row) => {
-      const codes = results.category(CALL)!.values;
+      const codes = results.category(results.call)!.values;
       this.choose(this.where(row.name, (cell) => codes[cell] === row.code));
       reveal();
     });
@@ -203,8 +204,9 @@ export class App {
 
   /** While cells arrive they are coloured by their call. */
   private arriving(): Shading | null {
-    const call = this.results?.category(CALL);
-    if (!call || !this.results) return null;
+    if (!this.results) return null;
+    const call = this.results.category(this.results.call);
+    if (!call) return null;
     const codes = call.values.subarray(0, this.results.done);
     const fixed = this.reference.order;
     const { categories } = call;

@@ -86,7 +86,7 @@ export class ColourChoice {
     this.select.disabled = false;
     this.gene.disabled = false;
     this.gene.value = "";
-    this.select.value = `answer:${answers.includes(FIRST) ? FIRST : answers[0]}`;
+    this.select.value = `answer:${answers.includes(results.call) ? results.call : answers[0]}`;
     this.chosen();
   }
 

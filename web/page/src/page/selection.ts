@@ -10,7 +10,6 @@ import { titleOf } from "./titles";
 const SHOWN = 50;
 const TYPES = 6;
 const names = decisions.columns;
-const COLUMNS = [names.call, names.prob];
 
 export interface Selection {
   title: string;
@@ -58,7 +57,7 @@ function oneCell(results: Results, cell: number): HTMLElement {
 }
 
 function manyCells(results: Results, cells: Int32Array, actions: SelectionActions): HTMLElement[] {
-  const columns = COLUMNS.filter((name) => results.columns.has(name));
+  const columns = [results.call, names.prob].filter((name) => results.columns.has(name));
   const rows = Array.from(cells.subarray(0, SHOWN), (cell) => {
     const { [cell]: name } = results.names;
     const values = columns.map((column) => h("td", {}, valueOf(results, column, cell)));
@@ -78,7 +77,7 @@ function manyCells(results: Results, cells: Int32Array, actions: SelectionAction
 }
 
 function composition(results: Results, cells: Int32Array): string {
-  const call = results.category(names.call);
+  const call = results.category(results.call);
   if (!call) return `${grouped(cells.length)} cells.`;
   const counts = new Map<string, number>();
   for (const cell of cells) {

@@ -16,7 +16,7 @@ export interface TypeRow {
 
 /** Cells, mean confidence and novel cells of each call, most frequent first. */
 export function typeRows(results: FileResults): TypeRow[] {
-  const call = results.category(columns.call);
+  const call = results.category(results.call);
   const prob = results.float(columns.prob);
   const novel = results.flag(columns.novel);
   if (!call || !prob) return [];
@@ -45,11 +45,12 @@ export function tiles(results: FileResults, rows: readonly TypeRow[]): Tile[] {
   if (rows.length) {
     const unknown = rows.find((row) => row.name === values.unknown)?.cells ?? 0;
     const prob = rows.reduce((sum, row) => sum + row.prob * row.cells, 0) / n;
-    found.push({ value: percent(1 - unknown / n), label: "called a type or group" });
+    const called = results.category(columns.call) ? "called a type or group" : "labelled";
+    found.push({ value: percent(1 - unknown / n), label: called });
     found.push({ value: percent(prob), label: "mean confidence" });
   }
-  const novel = countOf(results.flag(columns.novel));
-  found.push({ value: percent(novel / n), label: "unlike the atlas" });
+  const novel = results.flag(columns.novel);
+  if (novel) found.push({ value: percent(countOf(novel) / n), label: "unlike the atlas" });
   found.push({ value: percent(nMatched / nPanel), label: "of the atlas's genes found" });
   return found;
 }
@@ -74,6 +75,7 @@ export function cautions(
     said.push(`${cellsOf(low)} with few counts (${percent(low / n)}): their labels are less sure.`);
   }
   const unknown = rows.find((row) => row.name === values.unknown)?.cells ?? 0;
+  if (rows.length && !results.category(columns.call)) said.push(rules.uncalibrated);
   if (unknown >= rules.many_unknown.value * n) {
     said.push(
       `${percent(unknown / n)} of the cells are sure of no type. Is this the tissue the atlas is of?`,

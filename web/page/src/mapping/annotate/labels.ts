@@ -1,11 +1,12 @@
 /** What cells are called: the best label, how sure it is, the call, and the label set.
  *
- * Same as `runtime/mapping/annotate/labels.py` of the Python package.
+ * Call and set are there where the atlas can tell doubts. Same as `runtime/mapping/annotate/labels.py` of the Python package.
  */
 
 import { buildTree, callDeepest } from "../../atlas/label_tree";
 import type { Manifest } from "../../atlas/manifest";
 import decisions from "../../decisions";
+import type { ResultColumn } from "../columns";
 import { type Annotator, argmax, rowOf } from "./annotator";
 
 const { columns, values } = decisions;
@@ -32,16 +33,18 @@ export function labelling({ labels, parents, head, thresholds }: Manifest): Anno
     return sets.get(text)!;
   }
 
+  const ranked = head.kind === "sigmoids" ? "label_score" : "label_prob";
   return ({ answers, library }) => {
     const n = library.length;
     const [label, call, set] = [new Int32Array(n), new Int32Array(n), new Int32Array(n)];
     const prob = new Float32Array(n);
     for (let cell = 0; cell < n; cell++) {
       const row = rowOf(answers, "label_prob", cell);
-      const best = argmax(row);
+      const best = argmax(rowOf(answers, ranked, cell));
       const empty = library[cell] <= 0;
       label[cell] = empty ? labels.length : best;
       prob[cell] = empty ? 0 : row[best];
+      if (!least.length) continue;
       call[cell] = empty
         ? tree.nodes.length
         : callDeepest(tree, row, best, thresholds.call_prob);
@@ -49,10 +52,14 @@ export function labelling({ labels, parents, head, thresholds }: Manifest): Anno
     }
     const category = (name: string, categories: string[], codes: Int32Array, free = false) =>
       ({ name, kind: "category", categories, values: codes, free }) as const;
+    const told: ResultColumn[] = [
+      category(columns.label, [...labels, values.unknown], label),
+      { name: columns.prob, kind: "float", values: prob },
+    ];
+    if (!least.length) return { columns: told };
     return {
       columns: [
-        category(columns.label, [...labels, values.unknown], label),
-        { name: columns.prob, kind: "float", values: prob },
+        ...told,
         category(columns.call, [...tree.nodes, values.unknown], call),
         category(columns.label_set, [...sets.keys()], set, true),
       ],

@@ -1,5 +1,6 @@
 /** The reference as the map shows it. */
 
+import { hasReference } from "../../atlas/manifest";
 import type { Parts } from "../../atlas/parts";
 import { type Course, readCourses } from "./trajectory";
 
@@ -14,7 +15,12 @@ export interface Reference {
   courses: Course[] | null;
 }
 
+/** Without cells where the atlas has none to show. */
 export async function readReference(parts: Parts): Promise<Reference> {
+  if (!hasReference(parts.manifest)) {
+    const { labels } = parts.manifest;
+    return { n: 0, places: new Float32Array(0), label: [], order: labels, courses: null };
+  }
   const [umap, label, courses] = await Promise.all([
     parts.array("reference_umap"),
     parts.array("reference_label"),
