@@ -40,6 +40,7 @@ ARROWS = {
     "runtime.fetch": f"{GROUND} runtime.base runtime.atlas models",
     "runtime.mapping": f"{DATA} kernels runtime.columns runtime.writers runtime.fetch",
     "runtime.report": f"{DATA} runtime.columns runtime.writers runtime.mapping",
+    "runtime.convert": f"{GROUND} runtime.base runtime.genes runtime.atlas",
     "runtime.map_files": f"{DATA} runtime.columns runtime.writers runtime.mapping runtime.report",
     "runtime.cluster": f"{DATA} runtime.columns runtime.writers runtime.mapping runtime.report "
     "runtime.map_files",

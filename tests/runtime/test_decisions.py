@@ -36,6 +36,8 @@ PYTHON_ALONE = {
         "one_of_three",
     ]
 }
+# models of other tools are converted on the command line
+PYTHON_ALONE |= {name for name in NAMES if name.startswith("convert.")}
 ACCESSORS = ("number", "whole", "text", "texts", "words", "table", "rows", "say", "decided")
 
 

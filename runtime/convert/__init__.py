@@ -1,0 +1,1 @@
+"""Published models of other tools, read without running anything of theirs."""

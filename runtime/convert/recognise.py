@@ -1,0 +1,111 @@
+"""What kind of model a file or folder is, told by its content."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from cellport.runtime.base.files import Place
+from cellport.runtime.convert.celltypist import CellTypistModel, celltypist_model, is_celltypist
+from cellport.runtime.convert.fields import MOST_GENES
+from cellport.runtime.convert.pickled import Stub, read_pickle
+from cellport.runtime.convert.scvi import ScviModel, is_scvi, refuse_kind, scvi_model
+from cellport.runtime.convert.torch_zip import is_torch, read_bytes, read_torch
+from cellport.runtime.decisions import rows, say
+from cellport.runtime.errors import InputError
+
+Model = CellTypistModel | ScviModel
+_WEIGHTS, _NAMES, _ATTRIBUTES = "model_params.pt", "var_names.csv", "attr.pkl"
+_LONGEST_LINE = 10_000
+
+
+def read_model(path: Place) -> Model:
+    """Read a model of another tool: a file, or a folder as the tool saved it.
+
+    Raises
+    ------
+    InputError
+        It is none that cellport converts, or damaged.
+    """
+    path = Path(path)
+    if path.is_dir():
+        return _folder(path)
+    if not path.exists():
+        raise InputError(say("convert.no_file", title=path))
+    if path.name.endswith((_WEIGHTS, _ATTRIBUTES, _NAMES)):
+        return _folder(path.parent)
+    data = read_bytes(path)
+    _refuse_by_beginning(bytes(data[:64]), path)
+    if is_torch(data):
+        return _of_torch(read_torch(path), path)
+    if data[0] != 0x80 and bytes(data[:1]) not in b"(}]c":
+        raise InputError(say("convert.not_a_model", title=path))
+    return _of_pickle(read_pickle(data, str(path)), path)
+
+
+def _refuse_by_beginning(head: bytes, path: Path) -> None:
+    for row in rows("convert.beginnings"):
+        if head.startswith(bytes.fromhex(row["hex"])):
+            raise InputError(say("convert.other_file", title=path, what=row["what"]))
+
+
+def _of_torch(found: Any, path: Path) -> Model:
+    if is_scvi(found):
+        return scvi_model(
+            found["model_state_dict"], found["var_names"], found["attr_dict"], str(path)
+        )
+    if isinstance(found, dict) and any("z_encoder" in str(key) for key in list(found)[:1000]):
+        raise InputError(say("convert.weights_alone", title=path))
+    raise InputError(say("convert.not_a_model", title=path))
+
+
+def _of_pickle(found: Any, path: Path) -> Model:
+    if is_celltypist(found):
+        return celltypist_model(found, str(path))
+    if isinstance(found, Stub):
+        refuse_kind(found.name, str(path))
+    raise InputError(say("convert.not_a_model", title=path))
+
+
+def _folder(folder: Path) -> Model:
+    """Read what tools save as a folder; file names may have a prefix, as on hubs."""
+    names = sorted(entry.name for entry in folder.iterdir() if entry.is_file())
+    found = [name for name in names if name.endswith("model.pt")]
+    if len(found) == 1:
+        return _of_torch(read_torch(folder / found[0]), folder / found[0])
+    if len(found) > 1:
+        raise InputError(say("convert.several", title=folder, found=", ".join(found[:5])))
+    weights = [name for name in names if name.endswith(_WEIGHTS)]
+    if len(weights) == 1:
+        prefix = weights[0].removesuffix(_WEIGHTS)
+        return _old_folder(lambda name: folder / f"{prefix}{name}", folder)
+    pickles = [name for name in names if name.endswith(".pkl")]
+    if len(pickles) == 1:
+        return read_model(folder / pickles[0])
+    raise InputError(say("convert.nothing_in_folder", title=folder))
+
+
+def _old_folder(file: Callable[[str], Path], folder: Path) -> Model:
+    lacking = [name for name in (_NAMES, _ATTRIBUTES) if not file(name).is_file()]
+    if lacking:
+        raise InputError(say("convert.lacks", title=folder, lacking=" and ".join(lacking)))
+    names = _names(file(_NAMES))
+    attributes = read_pickle(read_bytes(file(_ATTRIBUTES)), str(file(_ATTRIBUTES)))
+    state = read_torch(file(_WEIGHTS))
+    return scvi_model(state, names, attributes, str(folder))
+
+
+def _names(path: Path) -> list[str]:
+    """Gene names, a line each."""
+    found: list[str] = []
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as handle:
+            for line in csv.reader(handle):
+                found += line[:1]
+                if len(found) > MOST_GENES or len("".join(line)) > _LONGEST_LINE:
+                    raise ValueError
+    except (OSError, ValueError, csv.Error):
+        raise InputError(say("convert.bad_names", title=path)) from None
+    return found
