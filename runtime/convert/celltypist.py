@@ -78,7 +78,7 @@ def celltypist_model(found: Any, title: str) -> CellTypistModel:
     )
 
 
-def _parts(found: Any, title: str) -> tuple[Stub, Stub, Any]:
+def _parts(found: Any, title: str) -> tuple[Any, Any, Any]:
     if isinstance(found, Stub):
         state = found.state if isinstance(found.state, dict) else {}
         parts = state.get("classifier"), state.get("scaler"), state.get("description")
@@ -87,7 +87,7 @@ def _parts(found: Any, title: str) -> tuple[Stub, Stub, Any]:
     classifier, scaler, description = parts
     for part, named in ((classifier, _CLASSIFIERS), (scaler, ("StandardScaler",))):
         kind = _kind(part)
-        if kind.rpartition(".")[2] not in named:
+        if not isinstance(part, Stub) or kind.rpartition(".")[2] not in named:
             raise InputError(say("convert.other_classifier", title=title, kind=kind))
         if not isinstance(part.state, dict):
             raise bad_field(title, kind, "an object with fields")

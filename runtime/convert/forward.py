@@ -20,15 +20,18 @@ _LAYER_NORM_EPS = 1e-5  # torch.nn.LayerNorm's own
 
 
 def _softplus(x: Array) -> Array:
-    return np.where(x > 20, x, np.log1p(np.exp(np.minimum(x, 20))))
+    found: Array = np.where(x > 20, x, np.log1p(np.exp(np.minimum(x, 20))))
+    return found
 
 
 def _elu(x: Array, alpha: float = 1.0) -> Array:
-    return np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0)))
+    found: Array = np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0)))
+    return found
 
 
 def _gelu(x: Array) -> Array:
-    return x / 2 * (1 + np.vectorize(math.erf, otypes=[float])(x / math.sqrt(2)))
+    found: Array = x / 2 * (1 + np.vectorize(math.erf, otypes=[float])(x / math.sqrt(2)))
+    return found
 
 
 # as torch has them without parameters (torch/nn/modules/activation.py)
@@ -63,7 +66,9 @@ def celltypist_answers(
     if model.mean is not None:
         values = values - model.mean[shared]
     values = np.minimum(values / model.scale[shared], _CLIP)
-    decision = values @ model.coef[:, shared].T.astype(np.float64) + model.intercept
+    decision: Array = values @ model.coef[:, shared].T.astype(np.float64) + model.intercept.astype(
+        np.float64
+    )
     return decision, sigmoid(decision)
 
 
@@ -105,7 +110,8 @@ def run_layers(
             found = found + continuous @ layer.continuous.T
         if layer.batch is not None and batch is not None:
             found = found + batch @ layer.batch.T
-        for weight, one_hot in zip(layer.categories, categories, strict=True):
+        # layers after the first may take none in
+        for weight, one_hot in zip(layer.categories, categories, strict=False):
             found = found + one_hot @ weight.T
         if layer.layer_norm:
             found = found - found.mean(-1, keepdims=True)

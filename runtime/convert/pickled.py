@@ -143,14 +143,14 @@ class _Reader:
 
     def line(self, longest: int = _LONGEST_NAME) -> bytes:
         # no more is looked at than twice the line, however many lines there are
-        look = 64
-        while look < 2 * longest:
+        look = 32
+        while look < longest + 32:
+            look *= 2
             seen = bytes(self.data[self.at : self.at + look])
             end = seen.find(b"\n")
             if end >= 0:
                 self.at += end + 1
                 return seen[:end]
-            look *= 2
         raise ValueError("no end of line")
 
     # the stack
@@ -414,7 +414,7 @@ def _string_line(reader: _Reader) -> None:
     raw = reader.line(1 << 16)
     if len(raw) < 2 or raw[:1] not in b"'\"" or raw[-1:] != raw[:1]:
         raise ValueError("no text")
-    reader.push_new(_text(codecs.escape_decode(raw[1:-1])[0], "latin-1"))  # type: ignore[attr-defined]
+    reader.push_new(_text(codecs.escape_decode(raw[1:-1])[0], "latin-1"))
 
 
 def _unicode(reader: _Reader, size: int) -> None:
@@ -535,6 +535,10 @@ def _pop(reader: _Reader) -> None:
     reader.stack.pop()
 
 
+def _pop_marked(reader: _Reader) -> None:
+    reader.to_mark()
+
+
 def _unknown(reader: _Reader) -> None:
     raise ValueError("no such opcode")
 
@@ -546,7 +550,7 @@ def _foreign(reader: _Reader) -> None:
 _BY_CODE: dict[bytes, Callable[[_Reader], None]] = {
     b"(": lambda reader: reader.push(_MARK),
     b"0": _pop,
-    b"1": lambda reader: reader.to_mark() and None,
+    b"1": _pop_marked,
     b"2": _dup,
     b"F": _float_line,
     b"I": _int_line,

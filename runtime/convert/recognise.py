@@ -76,7 +76,7 @@ def _folder(folder: Path) -> Model:
     if len(found) == 1:
         return _of_torch(read_torch(folder / found[0]), folder / found[0])
     if len(found) > 1:
-        raise InputError(say("convert.several", title=folder, found=", ".join(found[:5])))
+        raise InputError(say("convert.several_models", title=folder, found=", ".join(found[:5])))
     weights = [name for name in names if name.endswith(_WEIGHTS)]
     if len(weights) == 1:
         prefix = weights[0].removesuffix(_WEIGHTS)
@@ -90,7 +90,7 @@ def _folder(folder: Path) -> Model:
 def _old_folder(file: Callable[[str], Path], folder: Path) -> Model:
     lacking = [name for name in (_NAMES, _ATTRIBUTES) if not file(name).is_file()]
     if lacking:
-        raise InputError(say("convert.lacks", title=folder, lacking=" and ".join(lacking)))
+        raise InputError(say("convert.lacks_files", title=folder, lacking=" and ".join(lacking)))
     names = _names(file(_NAMES))
     attributes = read_pickle(read_bytes(file(_ATTRIBUTES)), str(file(_ATTRIBUTES)))
     state = read_torch(file(_WEIGHTS))

@@ -190,7 +190,7 @@ def refuse_kind(kind: str, title: str) -> None:
     InputError
         Always.
     """
-    instead = words("convert.instead")
+    instead = words("convert.do_instead")
     said = instead.get(kind.upper(), instead["other"])
     kind = kind[:100] or say("convert.unnamed_kind")
     raise InputError(say("convert.other_kind", title=title, kind=kind, instead=said))

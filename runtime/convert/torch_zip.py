@@ -60,10 +60,12 @@ def read_bytes(path: Path) -> memoryview:
     try:
         with path.open("rb") as handle:
             if not os.fstat(handle.fileno()).st_size:
-                raise InputError(say("convert.empty", title=path))
+                raise InputError(say("convert.model_empty", title=path))
             return memoryview(mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ))
     except (OSError, ValueError) as error:
-        raise InputError(say("convert.unreadable", title=path, reason=first_line(error))) from None
+        raise InputError(
+            say("convert.unreadable_model", title=path, reason=first_line(error))
+        ) from None
 
 
 def is_torch(data: memoryview) -> bool:

@@ -1,0 +1,96 @@
+"""Every option's model gives the answers that its package gave."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from cellport.runtime.convert.celltypist import CellTypistModel
+from cellport.runtime.convert.forward import celltypist_answers, scvi_answers
+from cellport.runtime.convert.recognise import read_model
+from cellport.runtime.convert.scvi import ScviModel
+
+FOREIGN = Path(__file__).resolve().parents[2] / "data" / "foreign"
+CELLTYPIST = sorted(path.name for path in FOREIGN.glob("celltypist_*")) or ["celltypist_eight"]
+SCVI = sorted(path.name for path in FOREIGN.glob("sc*vi_*")) or ["scvi_default"]
+
+
+@pytest.mark.parametrize("name", CELLTYPIST)
+def test_celltypist(name: str, foreign: Any) -> None:
+    one = foreign(name)
+    model = read_model(one.path)
+    assert isinstance(model, CellTypistModel)
+    seen = 0
+    for case, said in one.meta["cases"].items():
+        if "refused" in said:
+            continue
+        cells = said["cells"]
+        decision, probability = celltypist_answers(
+            model, one.cells[f"{cells}.counts"], one.cells[f"{cells}.genes"].tolist()
+        )
+        np.testing.assert_allclose(decision, one.answers[f"decision.{case}"], atol=2e-5)
+        np.testing.assert_allclose(probability, one.answers[f"probability.{case}"], atol=1e-6)
+        labels = np.array(model.labels)[decision.argmax(1)]
+        assert labels.tolist() == one.answers[f"best.{case}"].tolist()
+        seen += 1
+    assert seen
+
+
+def one_hot(values: NDArray[Any], levels: tuple[str, ...]) -> NDArray[Any]:
+    return np.array([[value == level for level in levels] for value in values], float)
+
+
+def covariates(model: ScviModel, one: Any, case: str, said: dict[str, Any]) -> dict[str, Any]:
+    """Return what goes in beside counts: a case's weights, or each cell's own."""
+    if "batch" in said:
+        given = said.get("categories", {})
+        return {
+            "batch": np.array([said["batch"].get(name, 0) for name in model.batches]),
+            "categories": [
+                np.array([given[name].get(level, 0) for level in levels])
+                for name, levels in model.categories
+            ],
+            "continuous": np.array([[said["continuous"][name] for name in model.continuous]])
+            if model.continuous
+            else None,
+        }
+    cells = said["cells"]
+    return {
+        "batch": one_hot(one.cells[f"{cells}.batch"], model.batches),
+        "categories": [
+            one_hot(one.cells[f"{cells}.{name}"], levels) for name, levels in model.categories
+        ],
+        "continuous": np.stack([one.cells[f"{cells}.{name}"] for name in model.continuous], 1)
+        if model.continuous
+        else None,
+    }
+
+
+@pytest.mark.parametrize("name", SCVI)
+def test_scvi(name: str, foreign: Any) -> None:
+    one = foreign(name)
+    model = read_model(one.path)
+    assert isinstance(model, ScviModel)
+    seen = 0
+    for case, said in one.meta["cases"].items():
+        cells = said["cells"]
+        key = f"softmax.{case}" if f"softmax.{case}" in one.answers else f"latent.{case}"
+        if key not in one.answers:
+            continue
+        latent, probability = scvi_answers(
+            model,
+            one.cells[f"{cells}.counts"],
+            one.cells[f"{cells}.genes"].tolist(),
+            **covariates(model, one, case, said),
+        )
+        np.testing.assert_allclose(latent, one.answers[key], atol=1e-5)
+        if f"probability.{case}" in one.answers:
+            assert list(model.labels) == one.meta["labels"]
+            expected = one.answers[f"probability.{case}"]
+            np.testing.assert_allclose(probability, expected, atol=1e-5)
+        seen += 1
+    assert seen
