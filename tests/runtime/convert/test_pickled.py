@@ -134,8 +134,8 @@ BOMBS = {
     "deep lists": "b'\\x80\\x02' + b']' * 300_000 + b'a' * 299_999 + b'.'",
     "laughs": "b'\\x80\\x02]' + b'q\\x00(' + b'h\\x00' * 3_000_000 + b'e.'",
     "doubled": "b'\\x80\\x02]q\\x00' + b'(h\\x00h\\x00e' * 2_000_000 + b'.'",
-    "one array often": "b'\\x80\\x02' + X + b'q\\x00' + b'c_codecs\\nencode\\n('"
-    " + b'h\\x00X\\x06\\0\\0\\0latin1tR' * 20_000 + b'.'",
+    "one array often": "b'\\x80\\x02' + X + b'q\\x00' + "
+    "b'c_codecs\\nencode\\n(h\\x00X\\x06\\0\\0\\0latin1tR' * 20_000 + b'.'",
     "lines": "b'V\\n' * 5_000_000 + b'.'",
     "memo": "b'\\x80\\x04N' + b'\\x94' * 20_000_000 + b'.'",
     "wide text": "b'\\x80\\x02' + W + b'.'",
