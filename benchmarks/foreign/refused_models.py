@@ -1,0 +1,48 @@
+"""Models of scvi-tools of kinds that cannot be converted; there is nothing to compare."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import scvi
+
+from benchmarks.foreign.cells import Cells
+from benchmarks.foreign.kept import Fixture
+from benchmarks.foreign.scvi_models import LABELS, QUIET, Plan, on_panel
+
+SMALL = {"n_hidden": 8, "n_latent": 4}
+PLANS: dict[str, dict[str, Any]] = {
+    "refused_totalvi": {"kind": "TOTALVI", **{"n_latent": 4}},
+    "refused_condscvi": {"kind": "CondSCVI", **SMALL},
+    "refused_multivi": {"kind": "MULTIVI", "n_genes": 40, "n_regions": 24, **SMALL},
+    "refused_peakvi": {"kind": "PEAKVI", **SMALL},
+    "refused_linear_scvi": {"kind": "LinearSCVI", **SMALL},
+    "refused_amortizedlda": {"kind": "AmortizedLDA", "n_topics": 4, "n_hidden": 8},
+}
+
+
+def make(name: str, folder: Path, every: dict[str, Cells]) -> None:
+    """Train a model for an epoch and keep it."""
+    settings = dict(PLANS[name])
+    kind = settings.pop("kind")
+    scvi.settings.seed = 0
+    cells = on_panel(every["reference"], Plan(labels=LABELS, unlabelled_cells=False))
+    model_class = getattr(scvi.model, kind)
+    setup: dict[str, Any] = {"batch_key": "batch"}
+    if kind == "TOTALVI":
+        cells.obsm["protein"] = np.random.default_rng(0).poisson(5.0, (cells.n_obs, 6))
+        setup["protein_expression_obsm_key"] = "protein"
+    elif kind == "CondSCVI":
+        setup["labels_key"] = "label"
+    elif kind == "AmortizedLDA":
+        setup = {}
+    model_class.setup_anndata(cells, **setup)
+    model = model_class(cells, **settings)
+    model.train(max_epochs=1, batch_size=64, **QUIET)
+    fixture = Fixture(folder, f"refused: {kind}", "scvi-tools torch")
+    meta = fixture.meta
+    model.save(folder, overwrite=True)
+    fixture.meta = meta
+    fixture.write()
