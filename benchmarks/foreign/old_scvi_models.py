@@ -43,6 +43,13 @@ PLANS = {
 }
 if not version("scvi-tools").startswith("0."):
     PLANS = {}
+elif FOLDER:
+    # it is of Python 3.9 and of an older lightning
+    from pytorch_lightning.callbacks import Callback
+    from pytorch_lightning.trainer.states import TrainerFn
+
+    TrainerFn.__format__ = lambda self, _: self.value
+    Callback.on_train_epoch_end = lambda self, trainer, module, unused=None: None
 
 
 def make(name: str, folder: Path, every: dict[str, Cells]) -> None:
@@ -89,7 +96,7 @@ def answer(fixture: Fixture, model: Any, which: str, cells: Any, shares: dict[st
     """Ask the package, and the module by hand with every batch and with the mean of all."""
     own = {"cells": which, "by": "the package's methods, own covariates"}
     fixture.add(f"{which}.own", own, **by_package(model, cells))
-    if not model.module.encode_covariates:
+    if not model.module.encode_covariates or which == "reference":
         return
     chosen = {name: {n: float(n == name) for n in BATCHES} for name in BATCHES}
     named = chosen if which == "query" else {}
@@ -106,7 +113,8 @@ def answer(fixture: Fixture, model: Any, which: str, cells: Any, shares: dict[st
 
 
 def by_package(model: Any, cells: Any) -> dict[str, Any]:
-    """Latents and probabilities by the package's own methods."""
+    """Latents and probabilities by the package's own methods, which leave their codes in cells."""
+    cells = cells.copy()
     found = {"latent": model.get_latent_representation(cells)}
     if hasattr(model, "_label_mapping"):
         found["probability"] = model.predict(cells, soft=True).to_numpy()
@@ -117,6 +125,7 @@ def by_package(model: Any, cells: Any) -> dict[str, Any]:
 @torch.no_grad()
 def by_hand(model: Any, cells: Any, asked: dict[str, Any]) -> dict[str, Any]:
     """Latents and probabilities by the module, with the covariates as they are asked for."""
+
     def rows(values: Any) -> torch.Tensor:
         return torch.tensor([*values.values()], dtype=torch.float32).repeat(cells.n_obs, 1)
 

@@ -7,13 +7,15 @@ of labelled studies), of which running statistics were taken on generated cells.
 
 from __future__ import annotations
 
+import csv
+import importlib.util
 import json
 from pathlib import Path
 from typing import Any
 
 import anndata
 import numpy as np
-import scipy.sparse as sp
+import pandas as pd
 import torch
 
 anndata.read = anndata.read_h5ad  # scArches 0.6 imports a name that anndata 0.11 lacks
@@ -22,13 +24,13 @@ from scarches.models.scpoli import scPoli  # noqa: E402
 
 from benchmarks.foreign.cells import GENES, LABELS, Cells  # noqa: E402
 from benchmarks.foreign.kept import Fixture  # noqa: E402
-from benchmarks.foreign.scvi_shared import on_panel, shares_of  # noqa: E402
+from benchmarks.foreign.scvi_models import Plan, on_panel  # noqa: E402
 
 PLANS: dict[str, dict[str, Any]] = {
-    "scpoli_default": {"hidden_layer_sizes": [16]},
-    "scpoli_deep": {"hidden_layer_sizes": [16, 12], "condition_keys": ["batch", "donor"]},
-    "scpoli_batch_norm": {"hidden_layer_sizes": [16, 12], "use_bn": True, "use_ln": False},
-    "scpoli_mse": {"recon_loss": "mse", "hidden_layer_sizes": [16]},
+    "scpoli_default": {"hidden_layer_sizes": [8]},
+    "scpoli_deep": {"hidden_layer_sizes": [8, 6], "condition_keys": ["batch", "donor"]},
+    "scpoli_batch_norm": {"hidden_layer_sizes": [8, 6], "use_bn": True, "use_ln": False},
+    "scpoli_mse": {"recon_loss": "mse", "hidden_layer_sizes": [8]},
     "scimilarity": {"hidden_dim": [24, 16], "latent_dim": 8},
 }
 
@@ -48,7 +50,10 @@ def scpoli(settings: dict[str, Any], folder: Path, every: dict[str, Cells]) -> N
     model = scPoli(reference, cell_type_keys="label", latent_dim=5, embedding_dims=3, **settings)
     model.train(n_epochs=12, pretraining_epochs=8, batch_size=32, eta=5)
     model.model.eval()
-    shares = {key: shares_of(every["reference"], key, model.conditions_[key]) for key in keys}
+    shares = {
+        key: {name: float((reference.obs[key] == name).mean()) for name in model.conditions_[key]}
+        for key in keys
+    }
     fixture = Fixture(
         folder, "scpoli", "scArches torch anndata numpy", options=settings, genes=[*GENES],
         labels=[str(label) for label in model.model.cell_type_encoder], reference=shares,
@@ -59,9 +64,10 @@ def scpoli(settings: dict[str, Any], folder: Path, every: dict[str, Cells]) -> N
         fixture.add(f"{which}.own", asked, **of_latents(model, latent))
         chosen = {name: {n: float(n == name) for n in shares["batch"]} for name in shares["batch"]}
         for name, weights in {"mean": shares["batch"], **chosen}.items():
-            if name == "mean" or which == "query":
-                asked = {"cells": which, "by": "the module", "conditions": shares | {"batch": weights}}
-                found = by_hand(model, plain(cells), asked["conditions"])
+            if which == "query" or (name == "mean" and which == "poor"):
+                conditions = shares | {"batch": weights}
+                asked = {"cells": which, "by": "the module", "conditions": conditions}
+                found = by_hand(model, plain(cells), conditions)
                 fixture.add(f"{which}.{name}", asked, **of_latents(model, found))
     model.save(str(folder), overwrite=True)
     fixture.write()
@@ -84,7 +90,7 @@ def of_latents(model: Any, latent: torch.Tensor) -> dict[str, Any]:
 def by_hand(model: Any, cells: anndata.AnnData, conditions: dict[str, Any]) -> torch.Tensor:
     """Means of the latents with the embeddings of the conditions averaged by these weights."""
     module = model.model
-    x = torch.tensor(cells.X.toarray())
+    x = torch.tensor(cells.X)
     x = x if module.recon_loss == "mse" else torch.log(1 + x)
     parts = []
     for i, (key, weights) in enumerate(conditions.items()):
@@ -97,7 +103,8 @@ def by_hand(model: Any, cells: anndata.AnnData, conditions: dict[str, Any]) -> t
 
 def plain(cells: Cells) -> anndata.AnnData:
     """Cells with all labels known."""
-    made = on_panel(cells)
+    made = on_panel(cells, Plan(labels=LABELS, unlabelled_cells=False))
+    made.X = made.X.toarray()
     for column in ("batch", "donor", "label"):
         made.obs[column] = made.obs[column].astype(str)
     return made
@@ -105,14 +112,14 @@ def plain(cells: Cells) -> anndata.AnnData:
 
 def scimilarity(settings: dict[str, Any], folder: Path, every: dict[str, Cells]) -> None:
     """Write a folder as SCimilarity's: encoder, order of genes, settings and labels."""
-    import importlib.util
-
     # of its modules this one alone: the package itself imports much that it does not need
     spec = importlib.util.find_spec("scimilarity")
-    assert spec and spec.submodule_search_locations
+    assert spec
+    assert spec.submodule_search_locations
     path = Path(spec.submodule_search_locations[0]) / "nn_models.py"
     found = importlib.util.spec_from_file_location("nn_models", path)
-    assert found and found.loader
+    assert found
+    assert found.loader
     module = importlib.util.module_from_spec(found)
     found.loader.exec_module(module)
     encoder = module.Encoder(len(GENES), **settings)
@@ -131,17 +138,14 @@ def scimilarity(settings: dict[str, Any], folder: Path, every: dict[str, Cells])
     encoder.save_state(str(folder / "encoder.ckpt"))
     (folder / "gene_order.tsv").write_text("\n".join(GENES))
     (folder / "layer_sizes.json").write_text(json.dumps(layer_sizes(encoder)))
-    table = [f"{i},{label!r}" if "," not in label else f'{i},"{label}"' for i, label in enumerate(LABELS)]
-    table = [line.replace("'", "") for line in table]
-    (folder / "label_ints.csv").write_text("\n".join([",0", *table]) + "\n")
+    names = pd.Series(dict(enumerate(LABELS)))
+    names.to_csv(folder / "label_ints.csv", quoting=csv.QUOTE_NONNUMERIC)
     fixture.write()
 
 
-def layer_sizes(encoder: Any) -> list[list[int]]:
-    """Shapes of the weights, as SCimilarity reads its sizes."""
-    return [
-        [*reversed(p.shape)] for n, p in encoder.named_parameters() if n.endswith("weight") and p.ndim == 2
-    ]
+def layer_sizes(encoder: Any) -> dict[str, list[int]]:
+    """Shape of each tensor, as SCimilarity keeps it."""
+    return {name: [*values.shape] for name, values in encoder.state_dict().items()}
 
 
 def per_ten_thousand(cells: Cells) -> torch.Tensor:
