@@ -13,7 +13,17 @@ Strings = NDArray[np.str_]
 Floats = NDArray[np.float64]
 Counts = NDArray[np.uint16]
 
-GENES = ["CD3D", "CD3E", "CD4", "CD8A", "CD8B", "IL7R", "CCR7", "NKG7", "GNLY", "KLRD1", "MS4A1", "CD79A", "CD79B", "CD19", "JCHAIN", "MZB1", "CD14", "LYZ", "S100A8", "S100A9", "FCGR3A", "MS4A7", "FCER1A", "CST3", "PPBP", "PF4", "HLA-DRA", "HLA-DRB1", "HLA-A", "B2M", "MT-CO1", "MT-ND1", "EPCAM", "KRT8", "KRT18", "SFTPC", "SFTPB", "AGER", "COL1A1", "COL1A2", "DCN", "LUM", "PECAM1", "VWF", "CLDN5", "ACTB", "GAPDH", "MALAT1", "RPL13", "RPS12", "JUN", "FOS", "CD74", "TRAC", "TRBC1", "IL32", "GZMB", "PRF1", "LST1", "AIF1", "TYROBP", "FCN1", "CD68", "MARCO"]
+# fmt: off
+GENES = [
+    "CD3D", "CD3E", "CD4", "CD8A", "CD8B", "IL7R", "CCR7", "NKG7", "GNLY", "KLRD1", "MS4A1",
+    "CD79A", "CD79B", "CD19", "JCHAIN", "MZB1", "CD14", "LYZ", "S100A8", "S100A9", "FCGR3A",
+    "MS4A7", "FCER1A", "CST3", "PPBP", "PF4", "HLA-DRA", "HLA-DRB1", "HLA-A", "B2M", "MT-CO1",
+    "MT-ND1", "EPCAM", "KRT8", "KRT18", "SFTPC", "SFTPB", "AGER", "COL1A1", "COL1A2", "DCN",
+    "LUM", "PECAM1", "VWF", "CLDN5", "ACTB", "GAPDH", "MALAT1", "RPL13", "RPS12", "JUN", "FOS",
+    "CD74", "TRAC", "TRBC1", "IL32", "GZMB", "PRF1", "LST1", "AIF1", "TYROBP", "FCN1", "CD68",
+    "MARCO",
+]
+# fmt: on
 # of the queries alone
 OTHER_GENES = ["XIST", "RPS4Y1", "HBB", "HBA1", "GFAP", "INS", "GCG", "ALB"]
 # neither sorted nor simple: names of published models have all of these signs

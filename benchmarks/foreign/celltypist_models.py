@@ -86,7 +86,8 @@ def answer(fixture: Fixture, model: Any, which: str, cells: Cells) -> None:
         fixture.add(which, asked | {"refused": str(error)})
         return
     matched = celltypist.annotate(log_counts(cells), model=model, mode="prob match")
-    groups = np.array([f"{donor} {batch}" for donor, batch in zip(cells.donor, cells.batch, strict=False)])
+    named = zip(cells.donor, cells.batch, strict=True)
+    groups = np.array([f"{donor} {batch}" for donor, batch in named])
     voted = celltypist.annotate(
         log_counts(cells), model=model, majority_voting=True, over_clustering=groups, min_prop=0.4
     )

@@ -59,7 +59,7 @@ def scpoli(settings: dict[str, Any], folder: Path, every: dict[str, Cells]) -> N
         labels=[str(label) for label in model.model.cell_type_encoder], reference=shares,
     )  # fmt: skip
     for which, cells in every.items():
-        asked = {"cells": which, "by": "the package's methods, own conditions"}
+        asked: dict[str, Any] = {"cells": which, "by": "the package's methods, own conditions"}
         latent = torch.tensor(model.get_latent(plain(cells), mean=True))
         fixture.add(f"{which}.own", asked, **of_latents(model, latent))
         chosen = {name: {n: float(n == name) for n in shares["batch"]} for name in shares["batch"]}
@@ -97,7 +97,7 @@ def by_hand(model: Any, cells: anndata.AnnData, conditions: dict[str, Any]) -> t
         codes = torch.tensor([module.condition_encoders[key][name] for name in weights])
         shares = torch.tensor([*weights.values()])
         parts.append(shares @ module.embeddings[i](codes))
-    mean, _ = module.encoder(x, torch.cat(parts).repeat(len(x), 1))
+    mean: torch.Tensor = module.encoder(x, torch.cat(parts).repeat(len(x), 1))[0]
     return mean
 
 

@@ -9,9 +9,9 @@ import mudata
 import numpy as np
 import scvi
 
-from benchmarks.foreign.cells import Cells
+from benchmarks.foreign.cells import LABELS, Cells
 from benchmarks.foreign.kept import Fixture
-from benchmarks.foreign.scvi_models import LABELS, Plan, on_panel
+from benchmarks.foreign.scvi_models import Plan, on_panel
 
 SMALL = {"n_hidden": 8, "n_latent": 4}
 PLANS: dict[str, dict[str, Any]] = {

@@ -209,7 +209,9 @@ def on_panel(cells: Cells, plan: Plan) -> anndata.AnnData:
 def facts(model: Any) -> dict[str, Any]:
     """Names as the model has them: genes, batches, labels in the order of the answers."""
     fields = model.registry_["field_registries"]
-    found = {"genes": [str(gene) for gene in fields["X"]["state_registry"]["column_names"]]}
+    found: dict[str, Any] = {
+        "genes": [str(g) for g in fields["X"]["state_registry"]["column_names"]]
+    }
     batches = fields["batch"]["state_registry"]["categorical_mapping"]
     found["batches"] = [str(batch) for batch in batches]
     if hasattr(model, "_label_mapping"):
@@ -218,7 +220,7 @@ def facts(model: Any) -> dict[str, Any]:
     return found
 
 
-def written(settings: dict[str, Any]) -> Any:
+def written(settings: Any) -> Any:
     """Return settings as JSON can have them."""
     if isinstance(settings, dict):
         return {name: written(value) for name, value in settings.items()}
