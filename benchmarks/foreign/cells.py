@@ -41,6 +41,7 @@ UNLABELLED = "Unknown"
 BATCHES = ("study 2", "Study 10", "study 1")
 DONORS = ("donor A", "donor B")
 CHEMISTRY = "10x v2"
+RARE = "MARCO"
 SEED = 17
 
 
@@ -111,12 +112,22 @@ def with_other_genes(cells: Cells, lost: int, seed: int) -> Cells:
 
 
 def every() -> dict[str, Cells]:
-    """Return the reference, a query with all of its genes and others, and a poor one of 3 in 4."""
-    return {
+    """Return the reference, a query with all of its genes and others, and a poor one of 3 in 4.
+
+    `RARE` is in two cells of the reference and strong in the first of the query, so that it
+    stands there above the ten standard deviations at which celltypist clips.
+    """
+    made = {
         "reference": generate(200, 0),
         "query": with_other_genes(generate(60, 1), 0, 1),
         "poor": with_other_genes(generate(60, 2), len(GENES) // 4, 2),
     }
+    for name, cells in made.items():
+        rare = cells.genes == RARE
+        cells.counts[:, rare] = 0
+        first, count = (2, 1) if name == "reference" else (10, 200)
+        cells.counts[:first, rare] = count
+    return made
 
 
 def write(path: Path, every_cells: dict[str, Cells]) -> None:
