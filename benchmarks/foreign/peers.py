@@ -71,7 +71,7 @@ def scanvi_map(folder, cells):
     mapped = cells[:, cells.var_names.isin(genes)].copy()
     mapped.obs["batch"] = first_batch(folder)
     mapped.obs["label"] = "Unknown"
-    scvi.model.SCANVI.prepare_query_anndata(mapped, folder)
+    scvi.model.SCANVI.prepare_query_anndata(mapped, str(folder))
     model = scvi.model.SCANVI.load(folder, adata=mapped, accelerator="cpu")
     found = model.predict(mapped, soft=True)
     return found.columns[found.to_numpy().argmax(1)], found, found.columns
