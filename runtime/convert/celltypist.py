@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cellport.runtime.convert.fields import bad_field, numbers, plain, texts
-from cellport.runtime.convert.pickled import Stub
+from cellport.runtime.convert.pickles.held import Stub
 from cellport.runtime.decisions import say
 from cellport.runtime.errors import InputError
 

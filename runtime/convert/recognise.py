@@ -10,9 +10,10 @@ from typing import Any
 from cellport.runtime.base.files import Place
 from cellport.runtime.convert.celltypist import CellTypistModel, celltypist_model, is_celltypist
 from cellport.runtime.convert.fields import MOST_GENES
-from cellport.runtime.convert.pickled import Stub, read_pickle
+from cellport.runtime.convert.pickles.held import Stub
+from cellport.runtime.convert.pickles.read import read_pickle
+from cellport.runtime.convert.pickles.torch_zip import is_torch, read_bytes, read_torch
 from cellport.runtime.convert.scvi import ScviModel, is_scvi, refuse_kind, scvi_model
-from cellport.runtime.convert.torch_zip import is_torch, read_bytes, read_torch
 from cellport.runtime.decisions import rows, say
 from cellport.runtime.errors import InputError
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cellport.runtime.convert.torch_zip import read_torch
+from cellport.runtime.convert.pickles.torch_zip import read_torch
 from cellport.runtime.errors import InputError
 
 

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cellport.runtime.convert.pickled import Name, Stub, read_pickle, read_pickle_at
+from cellport.runtime.convert.pickles.held import Name, Stub
+from cellport.runtime.convert.pickles.read import read_pickle, read_pickle_at
 from cellport.runtime.decisions import say
 from cellport.runtime.errors import InputError, first_line
 

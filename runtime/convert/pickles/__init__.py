@@ -1,0 +1,1 @@
+"""Pickles and files of torch, read as data."""
