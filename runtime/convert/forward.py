@@ -11,11 +11,14 @@ from numpy.typing import NDArray
 
 from cellport.runtime.convert.celltypist import CellTypistModel
 from cellport.runtime.convert.layers import Layer
+from cellport.runtime.convert.scimilarity import ScimilarityModel
+from cellport.runtime.convert.scpoli import ScPoliModel
 from cellport.runtime.convert.scvi import ScviModel
 
 Array = NDArray[np.float64]
 _TARGET = 1e4  # counts that celltypist scales a cell to
 _CLIP = 10  # standard deviations above the mean (celltypist/classifier.py, celltype)
+_LEAST_NORM = 1e-12  # torch.nn.functional.normalize's own
 _LAYER_NORM_EPS = 1e-5  # torch.nn.LayerNorm's own
 
 
@@ -58,8 +61,7 @@ def celltypist_answers(
     of one name the first counts.
     """
     counts = np.asarray(counts, np.float64)
-    library = counts.sum(1, keepdims=True)
-    values = np.log1p(counts * (_TARGET / np.where(library > 0, library, 1)))
+    values = _log_per_target(counts)
     place = {gene: column for column, gene in reversed(list(enumerate(genes)))}
     shared = [feature for feature, gene in enumerate(model.genes) if gene in place]
     values = values[:, [place[model.genes[feature]] for feature in shared]]
@@ -70,6 +72,12 @@ def celltypist_answers(
         np.float64
     )
     return decision, sigmoid(decision)
+
+
+def _log_per_target(counts: Array) -> Array:
+    library = counts.sum(1, keepdims=True)
+    found: Array = np.log1p(counts * (_TARGET / np.where(library > 0, library, 1)))
+    return found
 
 
 def sigmoid(x: Array) -> Array:
@@ -116,7 +124,10 @@ def run_layers(
         if layer.layer_norm:
             found = found - found.mean(-1, keepdims=True)
             found = found / np.sqrt((found**2).mean(-1, keepdims=True) + _LAYER_NORM_EPS)
-        hidden = _ACTIVATIONS[layer.activation](found)
+        if layer.slope is not None:
+            hidden = np.where(found > 0, found, layer.slope * found)
+        else:
+            hidden = _ACTIVATIONS[layer.activation](found)
     return hidden
 
 
@@ -168,3 +179,50 @@ def _weights(model: ScviModel, given: Sequence[NDArray[Any]] | None) -> list[Arr
         sizes = [len(model.categories[at][1]) for at in taken]
         return [np.full((1, n), 1 / n) for n in sizes]
     return [np.atleast_2d(np.asarray(given[at], float)) for at in taken]
+
+
+def scpoli_answers(
+    model: ScPoliModel,
+    counts: NDArray[Any],
+    genes: Sequence[str],
+    conditions: Sequence[NDArray[Any]] | None = None,
+) -> tuple[Array, Array | None]:
+    """Return latents [cells, latent], and distances to prototypes [cells, labels] or None without.
+
+    `conditions` holds weights of the levels of each, [levels] or [cells, levels]; where none are
+    given all levels weigh alike. A cell's label is that of the nearest prototype, its uncertainty
+    the distance. scPoli's own `classify` draws a latent at random; these are of the mean.
+    """
+    values = panel_counts(model.genes, np.asarray(counts, np.float64), genes)
+    if model.log1p:
+        values = np.log1p(values)
+    joined = None
+    if model.encoder_takes_batch:
+        if conditions is None:
+            sizes = [len(one.levels) for one in model.conditions]
+            conditions = [np.full(n, 1 / n) for n in sizes]
+        embedded = [
+            np.atleast_2d(np.asarray(weights, float)) @ one.embedding.astype(np.float64)
+            for one, weights in zip(model.conditions, conditions, strict=True)
+        ]
+        rows = max(map(len, embedded))
+        joined = np.concatenate(
+            [np.broadcast_to(one, (rows, one.shape[1])) for one in embedded], axis=1
+        )
+    latent = run_layers((model.mean,), run_layers(model.encoder, values, joined))
+    if model.prototypes is None:
+        return latent, None
+    apart = latent[:, None] - model.prototypes.astype(np.float64)
+    distances: Array = np.sqrt((apart**2).sum(-1))
+    return latent, distances
+
+
+def scimilarity_answers(
+    model: ScimilarityModel, counts: NDArray[Any], genes: Sequence[str]
+) -> Array:
+    """Return latents [cells, latent] of norm 1; the library is that of the model's genes alone."""
+    values = _log_per_target(panel_counts(model.genes, np.asarray(counts, np.float64), genes))
+    latent = run_layers((model.mean,), run_layers(model.encoder, values))
+    norm = np.linalg.norm(latent, axis=1, keepdims=True)
+    found: Array = latent / np.maximum(norm, _LEAST_NORM)
+    return found

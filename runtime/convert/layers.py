@@ -1,4 +1,4 @@
-"""Layers of scvi-tools' networks (scvi/nn/_base_components.py, FCLayers), as plain arrays."""
+"""Layers of networks, as plain arrays; stacks as scvi-tools has them (FCLayers)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from cellport.runtime.convert.fields import bad_field, numbers
 from cellport.runtime.decisions import say
 from cellport.runtime.errors import InputError
 
-_BATCH_NORM_EPS = 1e-3  # FCLayers gives BatchNorm1d this one
+_BATCH_NORM_EPS = 1e-3  # FCLayers gives BatchNorm1d this one (scvi/nn/_base_components.py)
+TORCH_EPS = 1e-5  # what torch.nn.BatchNorm1d has of its own
 _MOST_LAYERS = 100
 ACTIVATIONS = (
     "ReLU",
@@ -39,7 +40,8 @@ class Layer:
     batch: Numbers | None = None  # [outputs, batches or width of their embedding]
     categories: tuple[Numbers, ...] = ()  # [outputs, levels] of covariates of two levels or more
     layer_norm: bool = False
-    activation: str = ""  # one of `ACTIVATIONS` with torch's own parameters, or none
+    activation: str = ""  # one of `ACTIVATIONS` with torch's own parameters, PReLU, or none
+    slope: Numbers | None = None  # [1] or [outputs], of PReLU below 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +102,7 @@ def _layer(
         bias, (len(whole),), title, f"{key}.0.bias"
     )  # fmt: skip
     if f"{key}.1.running_var" in state:
-        whole, shift = _folded(state, f"{key}.1", whole, shift, title)
+        whole, shift = fold_batch_norm(state, f"{key}.1", whole, shift, _BATCH_NORM_EPS, title)
     inputs = stack.inputs if before is None else len(before.bias)
     parts = _parts(whole, inputs, stack, before is None, title, key)
     return Layer(
@@ -114,10 +116,16 @@ def _layer(
     )
 
 
-def _folded(
-    state: Mapping[str, Any], key: str, weight: Numbers, bias: Numbers, title: str
+def fold_batch_norm(
+    state: Mapping[str, Any], key: str, weight: Numbers, bias: Numbers, eps: float, title: str
 ) -> tuple[Numbers, Numbers]:
-    """Batch norm as a part of the Linear before it."""
+    """Return weight and bias of a Linear that does what a batch norm after it did.
+
+    Raises
+    ------
+    InputError
+        Something of the batch norm lacks, or does not fit.
+    """
     shape = (len(weight),)
     mean, var = (
         numbers(state.get(f"{key}.{name}"), shape, title, f"{key}.{name}").astype(np.float64)
@@ -125,7 +133,7 @@ def _folded(
     )
     if (var < 0).any():
         raise bad_field(title, f"{key}.running_var", "numbers that are not negative")
-    scale = 1 / np.sqrt(var + _BATCH_NORM_EPS)
+    scale = 1 / np.sqrt(var + eps)
     if f"{key}.weight" in state:
         scale = scale * numbers(state[f"{key}.weight"], shape, title, f"{key}.weight")
     shift = (bias - mean) * scale

@@ -12,13 +12,25 @@ from cellport.runtime.convert.celltypist import CellTypistModel, celltypist_mode
 from cellport.runtime.convert.fields import MOST_GENES
 from cellport.runtime.convert.pickles.held import Stub
 from cellport.runtime.convert.pickles.read import read_pickle
-from cellport.runtime.convert.pickles.torch_zip import is_torch, read_bytes, read_torch
+from cellport.runtime.convert.pickles.torch_zip import (
+    is_torch,
+    read_attributes,
+    read_bytes,
+    read_torch,
+)
+from cellport.runtime.convert.scimilarity import (
+    ScimilarityModel,
+    is_scimilarity,
+    scimilarity_model,
+)
+from cellport.runtime.convert.scpoli import ScPoliModel, is_scpoli, scpoli_model
 from cellport.runtime.convert.scvi import ScviModel, is_scvi, refuse_kind, scvi_model
 from cellport.runtime.decisions import rows, say
 from cellport.runtime.errors import InputError
 
-Model = CellTypistModel | ScviModel
+Model = CellTypistModel | ScviModel | ScPoliModel | ScimilarityModel
 _WEIGHTS, _NAMES, _ATTRIBUTES = "model_params.pt", "var_names.csv", "attr.pkl"
+_ENCODER, _GENES, _CLASSES = "encoder.ckpt", "gene_order.tsv", "label_ints.csv"
 _LONGEST_LINE = 10_000
 
 
@@ -57,6 +69,8 @@ def _of_torch(found: Any, path: Path) -> Model:
         return scvi_model(
             found["model_state_dict"], found["var_names"], found["attr_dict"], str(path)
         )
+    if is_scimilarity(found):
+        return _scimilarity(found["state_dict"], path)
     if isinstance(found, dict) and any("z_encoder" in str(key) for key in list(found)[:1000]):
         raise InputError(say("convert.weights_alone", title=path))
     raise InputError(say("convert.not_a_model", title=path))
@@ -73,7 +87,7 @@ def _of_pickle(found: Any, path: Path) -> Model:
 def _folder(folder: Path) -> Model:
     """Read what tools save as a folder; file names may have a prefix, as on hubs."""
     names = sorted(entry.name for entry in folder.iterdir() if entry.is_file())
-    found = [name for name in names if name.endswith("model.pt")]
+    found = [name for name in names if name.endswith(("model.pt", _ENCODER))]
     if len(found) == 1:
         return _of_torch(read_torch(folder / found[0]), folder / found[0])
     if len(found) > 1:
@@ -93,19 +107,35 @@ def _old_folder(file: Callable[[str], Path], folder: Path) -> Model:
     if lacking:
         raise InputError(say("convert.lacks_files", title=folder, lacking=" and ".join(lacking)))
     names = _names(file(_NAMES))
-    attributes = read_pickle(read_bytes(file(_ATTRIBUTES)), str(file(_ATTRIBUTES)))
+    attributes = read_attributes(file(_ATTRIBUTES))
     state = read_torch(file(_WEIGHTS))
+    if is_scpoli(state, attributes):
+        return scpoli_model(state, names, attributes, str(folder))
     return scvi_model(state, names, attributes, str(folder))
+
+
+def _scimilarity(state: Any, path: Path) -> ScimilarityModel:
+    prefix = path.name.removesuffix(_ENCODER) if path.name.endswith(_ENCODER) else ""
+    genes, classes = (path.with_name(f"{prefix}{name}") for name in (_GENES, _CLASSES))
+    if not genes.is_file():
+        raise InputError(say("convert.lacks_genes", title=path, lacking=genes.name))
+    # a row of numbers and names below a heading
+    names = [row[1] for row in _rows(classes)[1:] if len(row) > 1] if classes.is_file() else []
+    return scimilarity_model(state, _names(genes), names, str(path))
 
 
 def _names(path: Path) -> list[str]:
     """Gene names, a line each."""
-    found: list[str] = []
+    return [row[0].strip() for row in _rows(path)]
+
+
+def _rows(path: Path) -> list[list[str]]:
+    found: list[list[str]] = []
     try:
         with path.open(encoding="utf-8-sig", newline="") as handle:
-            for line in csv.reader(handle):
-                found += line[:1]
-                if len(found) > MOST_GENES or len("".join(line)) > _LONGEST_LINE:
+            for row in csv.reader(handle):
+                found += [row] if row else []
+                if len(found) > MOST_GENES or sum(map(len, row)) > _LONGEST_LINE:
                     raise ValueError
     except (OSError, ValueError, csv.Error):
         raise InputError(say("convert.bad_names", title=path)) from None

@@ -31,7 +31,7 @@ _NAMES = {
     "IntStorage ShortStorage CharStorage ByteStorage BoolStorage float32 float64 int64",
     "torch.cuda": "FloatStorage DoubleStorage HalfStorage BFloat16Storage LongStorage IntStorage "
     "ShortStorage CharStorage ByteStorage BoolStorage",
-    "torch.storage": "UntypedStorage TypedStorage _LegacyStorage",
+    "torch.storage": "UntypedStorage TypedStorage _LegacyStorage _load_from_bytes",
     "torch._utils": "_rebuild_tensor _rebuild_tensor_v2 _rebuild_parameter "
     "_rebuild_parameter_with_state",
     "torch.nn.parameter": "Parameter",

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cellport.runtime.convert.pickles.held import Name, Stub
+from cellport.runtime.convert.pickles.held import SPARE, Name, Stub
 from cellport.runtime.convert.pickles.read import read_pickle, read_pickle_at
 from cellport.runtime.decisions import say
 from cellport.runtime.errors import InputError, first_line
@@ -28,6 +28,8 @@ _MOST_DIMENSIONS = 8
 # memory that numbers may take which are made wider, beside what is proportional to the file
 _SPARE, _PER_BYTE = 16 << 20, 4
 _MOST_VALUES = 2_000_000
+_IN_BYTES = "torch.storage._load_from_bytes"  # what a storage in a plain pickle asks for
+_SPARE_IN_BYTES = 1 << 20
 _DTYPES = {
     "FloatStorage": "<f4",
     "DoubleStorage": "<f8",
@@ -48,6 +50,12 @@ class _Storage:
     key: str
     data: memoryview | None
     count: int = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class _Old:
+    found: Any
+    storages: dict[str, _Storage]
 
 
 def read_bytes(path: Path) -> memoryview:
@@ -86,6 +94,18 @@ def read_torch(path: Path) -> Any:
     data, title = read_bytes(path), str(path)
     found = _read_zip(data, path) if bytes(data[:2]) == b"PK" else _read_old(data, title)
     return _Resolver(title, _SPARE + _PER_BYTE * len(data)).resolve(found, 0)
+
+
+def read_attributes(path: Path) -> Any:
+    """Return what a plain pickle holds, tensors in it as arrays.
+
+    Raises
+    ------
+    InputError
+        It is damaged, or holds what no model that cellport reads needs.
+    """
+    data, title = read_bytes(path), str(path)
+    return _Resolver(title, _SPARE + _PER_BYTE * len(data)).resolve(read_pickle(data, title), 0)
 
 
 def _members(data: memoryview, path: Path) -> dict[str, memoryview]:
@@ -135,13 +155,13 @@ def _named_storage(key: Any) -> _Storage:
     return _Storage(kind.dotted.rpartition(".")[2], name, None, count)
 
 
-def _read_old(data: memoryview, title: str) -> Any:
+def _read_old(data: memoryview, title: str, spare: int = SPARE) -> _Old:
     """Read the form of before torch 1.6: pickles, one after another, and then the numbers."""
-    magic, at = read_pickle_at(data, 0, title)
+    magic, at = read_pickle_at(data, 0, title, spare=spare)
     if magic != _MAGIC:
         raise InputError(say("convert.not_a_model", title=title))
-    protocol, at = read_pickle_at(data, at, title)
-    system, at = read_pickle_at(data, at, title)
+    protocol, at = read_pickle_at(data, at, title, spare=spare)
+    system, at = read_pickle_at(data, at, title, spare=spare)
     little = isinstance(system, dict) and system.get("little_endian") is True
     if protocol != _PROTOCOL or not little:
         raise InputError(say("convert.big_endian", title=title))
@@ -153,8 +173,8 @@ def _read_old(data: memoryview, title: str) -> Any:
         # numbers come later; a stub says which
         return Stub("storage", (storage.key,))
 
-    found, at = read_pickle_at(data, at, title, named)
-    keys, at = read_pickle_at(data, at, title)
+    found, at = read_pickle_at(data, at, title, named, spare)
+    keys, at = read_pickle_at(data, at, title, spare=spare)
     filled = {}
     for key in keys if isinstance(keys, list) else ():
         storage = seen.get(key) if isinstance(key, str) else None
@@ -167,12 +187,6 @@ def _read_old(data: memoryview, title: str) -> Any:
     return _Old(found, filled)
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class _Old:
-    found: Any
-    storages: dict[str, _Storage]
-
-
 class _Resolver:
     """Puts arrays where tensors are named, in dicts and lists as far as these are plain."""
 
@@ -180,6 +194,7 @@ class _Resolver:
         self.title, self.left = title, left
         self.seen: dict[int, Any] = {}
         self.storages: dict[str, _Storage] = {}
+        self.inner: dict[int, _Storage | None] = {}
 
     def damaged(self, what: str) -> InputError:
         return InputError(say("convert.bad_tensor", title=self.title, what=what))
@@ -217,7 +232,9 @@ class _Resolver:
         if len(args) < 4 or not isinstance(args[2], tuple) or not isinstance(args[3], tuple):
             raise self.damaged("shape")
         storage, offset, shape, strides = args[:4]
-        if isinstance(storage, Stub):
+        if isinstance(storage, Stub) and storage.name == _IN_BYTES:
+            storage = self._of_bytes(storage.args)
+        elif isinstance(storage, Stub):
             storage = self.storages.get(storage.args[0]) if storage.args else None
         if not isinstance(storage, _Storage) or storage.data is None or storage.kind not in _DTYPES:
             raise self.damaged("storage")
@@ -232,6 +249,17 @@ class _Resolver:
             if self.left < 0:
                 raise self.damaged("more numbers than the file holds")
         return _widened(view, storage.kind)
+
+    def _of_bytes(self, args: tuple[Any, ...]) -> _Storage | None:
+        """Return the storage that a plain pickle holds as bytes of the older form; read once."""
+        data = args[0] if len(args) == 1 else None
+        if not isinstance(data, bytes) or not data:
+            return None
+        if id(data) not in self.inner:
+            old = _read_old(memoryview(data), self.title, _SPARE_IN_BYTES)
+            key = old.found.args[0] if isinstance(old.found, Stub) and old.found.args else None
+            self.inner[id(data)] = old.storages.get(key) if isinstance(key, str) else None
+        return self.inner[id(data)]
 
 
 def _whole(value: Any) -> bool:

@@ -10,13 +10,22 @@ import pytest
 from numpy.typing import NDArray
 
 from cellport.runtime.convert.celltypist import CellTypistModel
-from cellport.runtime.convert.forward import celltypist_answers, scvi_answers
+from cellport.runtime.convert.forward import (
+    celltypist_answers,
+    scimilarity_answers,
+    scpoli_answers,
+    scvi_answers,
+)
 from cellport.runtime.convert.recognise import read_model
+from cellport.runtime.convert.scimilarity import ScimilarityModel
+from cellport.runtime.convert.scpoli import ScPoliModel
 from cellport.runtime.convert.scvi import ScviModel
 
 FOREIGN = Path(__file__).resolve().parents[2] / "data" / "foreign"
 CELLTYPIST = sorted(path.name for path in FOREIGN.glob("celltypist_*")) or ["celltypist_eight"]
 SCVI = sorted(path.name for path in FOREIGN.glob("sc*vi_*")) or ["scvi_default"]
+
+SCPOLI = sorted(path.name for path in FOREIGN.glob("scpoli_*")) or ["scpoli_default"]
 
 
 def near(found: Any, expected: NDArray[Any]) -> None:
@@ -98,3 +107,43 @@ def test_scvi(name: str, foreign: Any) -> None:
             near(probability, one.answers[f"probability.{case}"])
         seen += 1
     assert seen
+
+
+@pytest.mark.parametrize("name", SCPOLI)
+def test_scpoli(name: str, foreign: Any) -> None:
+    one = foreign(name)
+    model = read_model(one.path)
+    assert isinstance(model, ScPoliModel)
+    assert list(model.labels) == one.meta["labels"]
+    for case, said in one.meta["cases"].items():
+        cells, given = said["cells"], said.get("conditions")
+        weights = [
+            one_hot(one.cells[f"{cells}.{condition.name}"], condition.levels)
+            if given is None
+            else np.array([given[condition.name][level] for level in condition.levels])
+            for condition in model.conditions
+        ]
+        latent, distances = scpoli_answers(
+            model, one.cells[f"{cells}.counts"], one.cells[f"{cells}.genes"].tolist(), weights
+        )
+        near(latent, one.answers[f"latent.{case}"])
+        assert distances is not None
+        near(distances, one.answers[f"distances.{case}"])
+        # torch.cdist takes squares apart in float32, so small distances have the error of large
+        nearest = np.sort(one.answers[f"distances.{case}"], 1)[:, 0]
+        assert nearest.tolist() == one.answers[f"uncertainty.{case}"].tolist()
+        labels = np.array(model.labels)[distances.argmin(1)]
+        assert labels.tolist() == one.answers[f"label.{case}"].tolist()
+
+
+def test_scimilarity(foreign: Any) -> None:
+    one = foreign("scimilarity")
+    model = read_model(one.path)
+    assert isinstance(model, ScimilarityModel)
+    assert list(model.classes) == one.meta["labels"]
+    for case in one.meta["cases"]:
+        genes = one.cells[f"{case}.genes"].tolist()
+        near(
+            scimilarity_answers(model, one.cells[f"{case}.counts"], genes),
+            one.answers[f"latent.{case}"],
+        )
