@@ -19,7 +19,15 @@ import click
 from benchmarks.foreign import cells
 
 ROOT = Path(__file__).resolve().parents[2]
-MAKERS = ("celltypist_models", "scvi_models", "refused_models", "old_scvi_models", "other_models")
+MAKERS = (
+    "celltypist_models",
+    "scvi_models",
+    "refused_models",
+    "old_scvi_models",
+    "other_models",
+    "refused_scarches",
+    "refused_popv",
+)
 
 
 @click.command(help=(__doc__ or "").splitlines()[0])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -23,14 +23,16 @@ from cellport.runtime.convert.scimilarity import (
     is_scimilarity,
     scimilarity_model,
 )
-from cellport.runtime.convert.scpoli import ScPoliModel, is_scpoli, scpoli_model
+from cellport.runtime.convert.scpoli import ScPoliModel, is_scpoli, scarches_kind, scpoli_model
 from cellport.runtime.convert.scvi import ScviModel, is_scvi, refuse_kind, scvi_model
 from cellport.runtime.decisions import rows, say
-from cellport.runtime.errors import InputError
+from cellport.runtime.errors import InputError, first_line
 
 Model = CellTypistModel | ScviModel | ScPoliModel | ScimilarityModel
 _WEIGHTS, _NAMES, _ATTRIBUTES = "model_params.pt", "var_names.csv", "attr.pkl"
 _ENCODER, _GENES, _CLASSES = "encoder.ckpt", "gene_order.tsv", "label_ints.csv"
+_MODELS = ("model.pt", _ENCODER, _WEIGHTS)
+_BEGINNING = 64  # bytes that tell what a file is
 _LONGEST_LINE = 10_000
 
 
@@ -47,10 +49,16 @@ def read_model(path: Place) -> Model:
         return _folder(path)
     if not path.exists():
         raise InputError(say("convert.no_file", title=path))
-    if path.name.endswith((_WEIGHTS, _ATTRIBUTES, _NAMES)):
+    if path.name.endswith(_WEIGHTS):
+        return _of_weights(path)
+    if path.name.endswith((_ATTRIBUTES, _NAMES)):
         return _folder(path.parent)
+    return _file(path)
+
+
+def _file(path: Path) -> Model:
     data = read_bytes(path)
-    _refuse_by_beginning(bytes(data[:64]), path)
+    _refuse_by_beginning(bytes(data[:_BEGINNING]), path)
     if is_torch(data):
         return _of_torch(read_torch(path), path)
     if data[0] != 0x80 and bytes(data[:1]) not in b"(}]c":
@@ -59,9 +67,18 @@ def read_model(path: Place) -> Model:
 
 
 def _refuse_by_beginning(head: bytes, path: Path) -> None:
-    for row in rows("convert.beginnings"):
-        if head.startswith(bytes.fromhex(row["hex"])):
-            raise InputError(say("convert.other_file", title=path, what=row["what"]))
+    # of a file packed with gzip its content is what tells
+    for start in (_unpacked(head), head):
+        for row in rows("convert.beginnings"):
+            if start.startswith(bytes.fromhex(row["hex"])):
+                raise InputError(say("convert.other_file", title=path, what=row["what"]))
+
+
+def _unpacked(head: bytes) -> bytes:
+    try:
+        return zlib.decompressobj(zlib.MAX_WBITS | 16).decompress(head, _BEGINNING)
+    except zlib.error:
+        return head
 
 
 def _of_torch(found: Any, path: Path) -> Model:
@@ -86,32 +103,52 @@ def _of_pickle(found: Any, path: Path) -> Model:
 
 def _folder(folder: Path) -> Model:
     """Read what tools save as a folder; file names may have a prefix, as on hubs."""
-    names = sorted(entry.name for entry in folder.iterdir() if entry.is_file())
-    found = [name for name in names if name.endswith(("model.pt", _ENCODER))]
-    if len(found) == 1:
-        return _of_torch(read_torch(folder / found[0]), folder / found[0])
-    if len(found) > 1:
-        raise InputError(say("convert.several_models", title=folder, found=", ".join(found[:5])))
-    weights = [name for name in names if name.endswith(_WEIGHTS)]
-    if len(weights) == 1:
-        prefix = weights[0].removesuffix(_WEIGHTS)
-        return _old_folder(lambda name: folder / f"{prefix}{name}", folder)
-    pickles = [name for name in names if name.endswith(".pkl")]
-    if len(pickles) == 1:
-        return read_model(folder / pickles[0])
+    files = _files(folder)
+    models = [path for path in files if path.name.endswith(_MODELS)]
+    if not models:
+        pickles = [path for path in files if path.suffix in (".pkl", ".pickle")]
+        below = [path for inner in sorted(folder.iterdir()) for path in _files(inner)]
+        models = pickles + [path for path in below if path.name.endswith(_MODELS)]
+    if len(models) > 1:
+        found = ", ".join(path.relative_to(folder).as_posix() for path in models[:5])
+        raise InputError(say("convert.several_models", title=folder, found=found))
+    if models:
+        return _of_weights(models[0]) if models[0].name.endswith(_WEIGHTS) else _file(models[0])
+    for path in files:
+        _refuse_by_beginning(_begins(path), path)
+        if path.suffix in (".joblib", ".npz"):
+            return _file(path)
     raise InputError(say("convert.nothing_in_folder", title=folder))
 
 
-def _old_folder(file: Callable[[str], Path], folder: Path) -> Model:
-    lacking = [name for name in (_NAMES, _ATTRIBUTES) if not file(name).is_file()]
+def _files(folder: Path) -> list[Path]:
+    """Files in a folder; none in what is no folder."""
+    try:
+        return sorted(path for path in folder.iterdir() if path.is_file())
+    except NotADirectoryError:
+        return []
+    except OSError as error:
+        raise InputError(
+            say("convert.unreadable_model", title=folder, reason=first_line(error))
+        ) from None
+
+
+def _begins(path: Path) -> bytes:
+    return bytes(read_bytes(path)[:_BEGINNING]) if path.stat().st_size else b""
+
+
+def _of_weights(path: Path) -> Model:
+    folder, prefix = path.parent, path.name.removesuffix(_WEIGHTS)
+    names, attributes = folder / f"{prefix}{_NAMES}", folder / f"{prefix}{_ATTRIBUTES}"
+    lacking = [one.name for one in (names, attributes) if not one.is_file()]
     if lacking:
         raise InputError(say("convert.lacks_files", title=folder, lacking=" and ".join(lacking)))
-    names = _names(file(_NAMES))
-    attributes = read_attributes(file(_ATTRIBUTES))
-    state = read_torch(file(_WEIGHTS))
-    if is_scpoli(state, attributes):
-        return scpoli_model(state, names, attributes, str(folder))
-    return scvi_model(state, names, attributes, str(folder))
+    genes, said, state = _names(names), read_attributes(attributes), read_torch(path)
+    if is_scpoli(state, said):
+        return scpoli_model(state, genes, said, str(folder))
+    if isinstance(said, dict) and (kind := scarches_kind(said)):
+        refuse_kind(kind, str(folder))
+    return scvi_model(state, genes, said, str(folder))
 
 
 def _scimilarity(state: Any, path: Path) -> ScimilarityModel:

@@ -16,6 +16,12 @@ from cellport.runtime.convert.pickles.held import Stub
 _FIRST = "encoder.FC.L0.expr_L"
 _MOST_LAYERS = 100
 _RENORM_EPS = 1e-7  # torch.embedding_renorm_'s own
+# attributes that tell other models of scArches (scarches/models), which save in the same form
+_OTHERS = {
+    "expiMap": {"mask_", "soft_mask_"},
+    "trVAE": {"mmd_boundary_", "condition_key_"},
+    "scGen": {"x_dim_", "z_dim_"},
+}
 _SETTINGS = (
     "condition_keys_",
     "cell_type_keys_",
@@ -71,6 +77,12 @@ def is_scpoli(state: Any, attributes: Any) -> bool:
         and f"{_FIRST}.weight" in state
         and "prototypes_labeled_" in attributes
     )
+
+
+def scarches_kind(attributes: State) -> str:
+    """Return which other model of scArches these attributes are of, or nothing."""
+    found = (kind for kind, marks in _OTHERS.items() if marks <= attributes.keys())
+    return next(found, "")
 
 
 def scpoli_model(state: State, names: Any, attributes: State, title: str) -> ScPoliModel:

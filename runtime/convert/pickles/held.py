@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from cellport.runtime.decisions import say
+from cellport.runtime.decisions import rows, say
 from cellport.runtime.errors import InputError
 
 PLACE = 16  # bytes of an item's place on the stack and in its container
@@ -61,6 +61,9 @@ class Budget:
 
     def refuse(self, what: str) -> InputError:
         """Return the error that a pickle asks for what no model needs."""
+        known = (row["what"] for row in rows("convert.names") if what.startswith(row["begins"]))
+        if found := next(known, None):
+            return InputError(say("convert.other_object", title=self.title, what=found))
         return InputError(say("convert.not_allowed", title=self.title, what=what[:200]))
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from cellport.runtime.convert.pickles.held import SPARE, Name, Stub
 from cellport.runtime.convert.pickles.read import read_pickle, read_pickle_at
-from cellport.runtime.decisions import say
+from cellport.runtime.decisions import rows, say
 from cellport.runtime.errors import InputError, first_line
 
 # torch/serialization.py, MAGIC_NUMBER and PROTOCOL_VERSION
@@ -117,6 +117,9 @@ def _members(data: memoryview, path: Path) -> dict[str, memoryview]:
         raise InputError(say("convert.damaged_zip", title=path)) from None
     if len(infos) > _MOST_MEMBERS:
         raise InputError(say("convert.damaged_zip", title=path))
+    for row in rows("convert.zip_members"):
+        if any(info.filename.endswith(row["ends"]) for info in infos):
+            raise InputError(say("convert.other_file", title=path, what=row["what"]))
     found = {}
     for info in infos:
         head = bytes(data[info.header_offset : info.header_offset + 30])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import shutil
 import subprocess
@@ -87,11 +88,67 @@ def test_other_kinds_are_refused_by_name(models: Path, name: str, kind: str) -> 
 
 
 @pytest.mark.parametrize(
+    ("name", "words"),
+    {
+        "totalvi": "totalVI also reads proteins.*cellport train",
+        "multivi": "MultiVI also reads chromatin.*cellport train",
+        "peakvi": "PeakVI reads chromatin",
+        "condscvi": "CondSCVI needs the label.*cellport train",
+        "amortizedlda": "AmortizedLDA, which finds topics.*cellport train",
+        "trvae": "trVAE needs the condition.*scPoli",
+        "expimap": "expiMap scores gene programmes.*cellport train",
+        "scgen": "scGen foretells.*cellport train",
+        "popv_forest": "forest of trees.*celltypist.pkl, or its folder scanvi",
+        "popv_svm": "support vector machine.*celltypist.pkl, or its folder scanvi",
+        "popv_xgboost": "XGBoost.*celltypist.pkl, or its folder scanvi",
+        "popv_neighbors": "faiss.*celltypist.pkl, or its folder scanvi",
+        "popv_onclass": "OnClass.*cellport train",
+    }.items(),
+)
+def test_kinds_with_no_right_answer_say_what_to_do(name: str, words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        read_model(FOREIGN / f"refused_{name}")
+
+
+def test_linear_scvi_is_read_for_its_encoder() -> None:
+    model = read_model(FOREIGN / "refused_linear_scvi")
+    assert isinstance(model, ScviModel)
+    assert (model.kind, model.decoder) == ("LinearSCVI", None)
+
+
+def test_a_folder_of_popv_is_several_models(tmp_path: Path) -> None:
+    """Its own answer is a vote of all, among them some that need the reference's cells."""
+    shutil.copy(FOREIGN / "celltypist_eight" / "model.pkl", tmp_path / "celltypist.pkl")
+    for inner in ("scanvi", "scvi"):
+        (tmp_path / inner).mkdir()
+        shutil.copy(FOREIGN / f"{inner}_default" / "model.pt", tmp_path / inner)
+    with pytest.raises(InputError, match=r"celltypist\.pkl, scanvi/model\.pt, scvi/model\.pt"):
+        read_model(tmp_path)
+    shutil.rmtree(tmp_path / "scvi")
+    (tmp_path / "celltypist.pkl").unlink()
+    assert isinstance(read_model(tmp_path), ScviModel)
+
+
+@pytest.mark.parametrize(
+    ("file", "lacks"), [("encoder.ckpt", "gene_order.tsv"), ("model_params.pt", "attr.pkl")]
+)
+def test_files_beside_are_asked_for(file: str, lacks: str, tmp_path: Path) -> None:
+    folder = "scimilarity" if file == "encoder.ckpt" else "scpoli_default"
+    shutil.copy(FOREIGN / folder / file, tmp_path)
+    for given in (tmp_path, tmp_path / file):
+        with pytest.raises(InputError, match=lacks):
+            read_model(given)
+
+
+@pytest.mark.parametrize(
     ("content", "words"),
     [
         (b"", "empty"),
         (b"X\n\0\0\0\x03\0\x04", "Azimuth"),
         (b"\x1f\x8b\x08", "gzip"),
+        (gzip.compress(b"X\n\0\0\0\x03\0\x04\x03\x01" + bytes(1000)), "RDS.*cellport train"),
+        (gzip.compress(b"RDX3\nX\n" + bytes(1000)), "R workspace.*cellport train"),
+        (gzip.compress(bytes(1000)), "gunzip"),
         (b"\x89HDF\r\n", "HDF5"),
         (b"version https://git-lfs.github.com/spec/v1\n", "LFS"),
         (b"<!DOCTYPE html>", "web page"),
