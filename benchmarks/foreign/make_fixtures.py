@@ -25,6 +25,7 @@ MAKERS = (
     "refused_models",
     "old_scvi_models",
     "other_models",
+    "old_scpoli_models",
     "refused_scarches",
     "refused_popv",
 )

@@ -213,8 +213,8 @@ def scpoli_answers(
     if model.prototypes is None:
         return latent, None
     apart = latent[:, None] - model.prototypes.astype(np.float64)
-    distances: Array = np.sqrt((apart**2).sum(-1))
-    return latent, distances
+    distances: Array = (apart**2).sum(-1)
+    return latent, distances if model.squared else np.sqrt(distances)
 
 
 def scimilarity_answers(

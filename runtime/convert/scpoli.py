@@ -14,6 +14,7 @@ from cellport.runtime.convert.layers import TORCH_EPS, Layer, fold_batch_norm, l
 from cellport.runtime.convert.pickles.held import Stub
 
 _FIRST = "encoder.FC.L0.expr_L"
+_OLD_EMBEDDING = "embedding.weight"
 _MOST_LAYERS = 100
 _RENORM_EPS = 1e-7  # torch.embedding_renorm_'s own
 # attributes that tell other models of scArches (scarches/models), which save in the same form
@@ -23,6 +24,7 @@ _OTHERS = {
     "scGen": {"x_dim_", "z_dim_"},
 }
 _SETTINGS = (
+    "condition_key_",
     "condition_keys_",
     "cell_type_keys_",
     "hidden_layer_sizes_",
@@ -59,6 +61,7 @@ class ScPoliModel:
     conditions: tuple[Condition, ...]
     labels: tuple[str, ...]  # none where it was trained without
     prototypes: Numbers | None  # [labels, latent]; the nearest one's label is the answer
+    squared: bool  # whether scArches gave distances squared, as it did before 0.5.9
     levels: tuple[tuple[str, tuple[int, ...]], ...]  # columns of labels, and places in `labels`
     cells: int | None  # labelled cells that it was trained on
     settings: dict[str, Any]
@@ -110,6 +113,7 @@ def scpoli_model(state: State, names: Any, attributes: State, title: str) -> ScP
         conditions=conditions,
         labels=() if prototypes is None else labels,
         prototypes=prototypes,
+        squared=_OLD_EMBEDDING in state,
         levels=() if prototypes is None else levels,
         cells=_cells(attributes.get("labeled_indices_")),
         settings=plain({key: attributes.get(key) for key in _SETTINGS}) or {},
@@ -118,12 +122,16 @@ def scpoli_model(state: State, names: Any, attributes: State, title: str) -> ScP
 
 def _conditions(state: State, attributes: State, title: str) -> tuple[Condition, ...]:
     found = attributes.get("conditions_")
+    if isinstance(found, list):
+        # of one condition, before scArches 0.5.9
+        found = {str(attributes.get("condition_key_")): found}
     if not isinstance(found, dict):
         raise bad_field(title, "conditions_", "the levels of each condition")
     most = attributes.get("embedding_max_norm_")
     conditions = []
     for at, (name, levels) in enumerate(found.items()):
-        named, key = texts(levels, title, f"conditions_.{name}"), f"embeddings.{at}.weight"
+        named = texts(levels, title, f"conditions_.{name}")
+        key = _OLD_EMBEDDING if _OLD_EMBEDDING in state else f"embeddings.{at}.weight"
         embedding = numbers(state.get(key), (len(named), None), title, key)
         if isinstance(most, (int, float)):
             norm = np.linalg.norm(embedding, axis=1, keepdims=True)
