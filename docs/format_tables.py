@@ -31,7 +31,6 @@ _WHEN = {
     "centre": "where `input.centre`",
     "cap": "where `input.cap`",
     "factors": "where `fill` is `factors`",
-    "panel_library": "where `input.library` is `panel`",
     "query_library": "where `input.library` is `query`",
     "structure": "with structure",
     "trajectory": "with a trajectory",

@@ -51,6 +51,7 @@ class PanelGenes:
     factors: Factors | None  # what missing genes stand at; without, they add nothing
     library: Library
     target: float  # counts that a cell with all genes is scaled to; 1 without a library
+    log1p: bool = True  # whether log(1 + x) of what was scaled is taken
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,8 @@ class QueryBasis:
     counted: NDArray[np.uint8]  # [query genes], 1 for those in the library of the query
     row: NDArray[np.int32]  # [query genes], row of `basis` and `cap`, or -1
     distinct: bool  # whether no two query genes share a row
+    # [rows], the next row of a gene that comes again in the panel, or -1
+    twin: NDArray[np.int32]
     # [parts, rows, LANES], the features in parts of `LANES`, padded with 0; only the panel genes
     # that the query has
     basis: NDArray[np.float32]
@@ -69,6 +72,7 @@ class QueryBasis:
     n_features: int  # features before padding
     library: Library
     target: float  # counts that a cell is scaled to
+    log1p: bool
 
 
 def prepare(
@@ -79,6 +83,8 @@ def prepare(
     target: float,
     library: Library = "panel",
     counted: NDArray[np.bool_] | None = None,
+    representative: NDArray[np.int64] | None = None,
+    log1p: bool = True,
 ) -> QueryBasis:
     """Lay a basis out once, for any number of blocks of one query.
 
@@ -99,12 +105,20 @@ def prepare(
         What its counts are divided by.
     counted
         bool [query genes], those that count in the library of the query; all when None.
+    representative
+        int64 [panel genes], for a gene that comes twice the position of the first, to which
+        `panel_column` leads; nothing comes twice when None.
+    log1p
+        Whether log(1 + x) is taken.
     """
     in_panel = panel_column >= 0
     used = panel_column[in_panel]
     # The basis in the order of the query's genes: a cell then walks through it forwards.
     panel, first = np.unique(used, return_index=True)
     panel = panel[np.argsort(first)]
+    if representative is not None:
+        repeated = representative != np.arange(len(basis))
+        panel = np.append(panel, np.flatnonzero(repeated & np.isin(representative, panel)))
     rank = np.zeros(len(basis), np.int32)
     rank[panel] = np.arange(len(panel))
     rows = np.where(in_panel, rank[panel_column], -1)
@@ -117,14 +131,27 @@ def prepare(
         in_panel=frozen(in_panel, np.uint8),
         counted=frozen(np.ones(len(in_panel)) if counted is None else counted, np.uint8),
         row=frozen(rows, np.int32),
-        distinct=len(panel) == len(used),
+        distinct=len(first) == len(used),
+        twin=_twins(panel, representative),
         basis=frozen(on_cache_lines(in_parts)),
         cap=frozen(cap[panel], np.float32),
         offset=frozen(np.pad(offset, padding).reshape(parts, LANES), np.float32),
         n_features=n_features,
         library=library,
         target=float(target),
+        log1p=log1p,
     )
+
+
+def _twins(panel: NDArray[np.int64], representative: NDArray[np.int64] | None) -> NDArray[np.int32]:
+    """Lead from each row to the next one of the same gene, or to -1."""
+    twin = np.full(len(panel), -1, np.int32)
+    last: dict[int, int] = {}
+    for row, gene in enumerate(() if representative is None else representative[panel].tolist()):
+        if gene in last:
+            twin[last[gene]] = row
+        last[gene] = row
+    return frozen(twin, np.int32)
 
 
 def prepare_measured(
@@ -133,6 +160,7 @@ def prepare_measured(
     basis: NDArray[np.float32],
     panel: PanelGenes,
     counted: NDArray[np.bool_] | None = None,
+    representative: NDArray[np.int64] | None = None,
 ) -> QueryBasis:
     """`prepare` for centred values of cells in which some panel genes were not measured.
 
@@ -143,7 +171,7 @@ def prepare_measured(
 
     Parameters
     ----------
-    panel_column, counted
+    panel_column, counted, representative
         As for `prepare`.
     measured
         bool [genes].
@@ -160,7 +188,17 @@ def prepare_measured(
         cap = np.full(len(basis), _NO_CAP, np.float32)
     # not -centre: that would make -0.0 of 0
     offset = (0 - centre).astype(np.float32)
-    return prepare(panel_column, basis, cap, offset, target, panel.library, counted)
+    return prepare(
+        panel_column,
+        basis,
+        cap,
+        offset,
+        target,
+        library=panel.library,
+        counted=counted,
+        representative=representative,
+        log1p=panel.log1p,
+    )
 
 
 def basis_of_measured(
@@ -242,7 +280,8 @@ def _of_rows(
     stop: int,
 ) -> None:
     tiles = indptr[[*range(start, stop, TILE), stop]]
-    room = int(np.diff(tiles).max(initial=0))
+    twins = int(np.count_nonzero(prepared.twin >= 0))
+    room = int(np.diff(tiles).max(initial=0)) + twins * TILE
     call(
         LinearFeatures(
             indptr=indptr,
@@ -252,9 +291,12 @@ def _of_rows(
             counted=prepared.counted,
             row=prepared.row,
             distinct=prepared.distinct,
+            twin=prepared.twin,
+            twins=twins,
             basis=prepared.basis,
             cap=prepared.cap,
             offset=prepared.offset,
+            logged=prepared.log1p,
             divisor=_LIBRARIES.index(prepared.library),
             target=prepared.target,
             features=features,

@@ -8,7 +8,7 @@ import numpy as np
 
 from .jit import part
 from .lanes import LANES, TILE
-from .normalise import log_normalise_row
+from .normalise import log_normalise_row, scale_row
 from .vector import add_weighted_rows, lowest_bit
 
 if TYPE_CHECKING:
@@ -97,6 +97,20 @@ def _counted(genes: Any, counts: Any, counted: Any) -> float:
 
 
 @part
+def _with_twins(columns: Any, values: Any, n: int, twin: Any) -> int:
+    """Put rows of genes that come twice behind the others; the number of columns then."""
+    last = n
+    for k in range(last):
+        row = twin[np.uint32(columns[k])]
+        while row >= 0:
+            columns[n] = row
+            values[n] = values[k]
+            n += 1
+            row = twin[np.uint32(row)]
+    return n
+
+
+@part
 def _gather(of: LinearFeatures, first: int, cells: int) -> None:
     """Lay the log-normalised counts of a tile, and their rows of the basis, one after another."""
     for r in range(cells):
@@ -108,15 +122,21 @@ def _gather(of: LinearFeatures, first: int, cells: int) -> None:
         ascending = _to_rows(columns[:n], of.row)
         if not (of.distinct and ascending):
             n = _merge(columns[:n], values[:n], of.slot)
-        values = values[:n]
-        total = _total(values)
+        total = _total(values[:n])
         of.library[i] = total
+        if of.twins:
+            n = _with_twins(columns, values, n, of.twin)
+        values = values[:n]
         if total > 0:
             if of.divisor == 0:
                 total = 1.0
             elif of.divisor == 2:
                 total = _counted(of.indices[begin:end], of.data[begin:end], of.counted)
-            log_normalise_row(values, columns[:n], of.cap, np.float32(of.target / total))
+            scale = np.float32(of.target / total)
+            if of.logged:
+                log_normalise_row(values, columns[:n], of.cap, scale)
+            else:
+                scale_row(values, columns[:n], of.cap, scale)
         else:
             n = 0
         of.ends[r + 1] = of.ends[r] + n

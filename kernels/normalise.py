@@ -34,6 +34,13 @@ def _log1p(x: Any) -> Any:
 
 
 @part
+def scale_row(values: Any, columns: Any, cap: Any, scale: Any) -> None:
+    """Turn the counts of one cell, in place, into ``min(count * scale, cap[column])``."""
+    for k in range(len(values)):
+        values[k] = min(values[k] * scale, cap[np.uint32(columns[k])])
+
+
+@part
 def log_normalise_row(values: Any, columns: Any, cap: Any, scale: Any) -> None:
     """Turn the counts of one cell, in place, into ``min(log1p(count * scale), cap[column])``."""
     for k in range(len(values)):

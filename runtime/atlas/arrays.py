@@ -23,7 +23,6 @@ When = Literal[
     "centre",
     "cap",
     "factors",
-    "panel_library",
     "query_library",
     "optional",
 ]
@@ -84,7 +83,6 @@ def has(manifest: Manifest, when: When) -> bool:
         "centre": manifest.input.centre,
         "cap": manifest.input.cap,
         "factors": manifest.fill == "factors",
-        "panel_library": manifest.input.library == "panel",
         "query_library": manifest.input.library == "query",
         "optional": False,
     }[when]

@@ -192,6 +192,20 @@ class Provenance:
 
 
 @dataclass(frozen=True, slots=True)
+class AssumedBatch:
+    """The batch that a converted encoder, which asks for one, is told that every cell is of."""
+
+    batches: tuple[str, ...]  # names of the batches that its model knows
+    weights: tuple[float, ...]  # of each in the mean that stands for the batch; they add up to 1
+    cells: int = 0  # cells drawn from the model's own decoder that told the numbers below
+    # least share of them that keep their label when they are said to be of one of the batches
+    agreement: float | None = None
+    # largest mean distance that this moves them in the latent, beside their mean distance from
+    # their centre
+    shift: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Manifest:
     """What an atlas says of itself."""
 
@@ -215,6 +229,8 @@ class Manifest:
     # how good the labels are; None where no labelled cell could be held out
     held_out: HeldOut | None
     provenance: Provenance  # where it comes from
+    # what stands for a cell's batch in an encoder that asks for it; None where it asks for none
+    assumed_batch: AssumedBatch | None = None
     minimum_runtime: str = "0.1.0"  # oldest cellport that can map with this atlas
     # what it uses of the format beyond its first version: name, and the cellport version from which
     # on that is known

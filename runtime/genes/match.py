@@ -34,8 +34,8 @@ _NO_RANK = 1000 * (len(RULES) + 2)
 class GeneMatch:
     """Which query gene feeds which panel gene."""
 
-    # [n_query_genes], position in the panel, -1 for a gene the panel does not use. Query genes with
-    # the same position are to be summed
+    # [n_query_genes], position in the panel (the first, of a gene that comes twice there), -1 for a
+    # gene the panel does not use. Query genes with the same position are to be summed
     panel_column: NDArray[np.int32]
     # [n_query_genes], whether it is a gene at all, and of the query's own organism
     is_gene: NDArray[np.bool_]
@@ -126,6 +126,7 @@ def match_genes(
     own = own_genes(alone.columns, wanted, panel.symbols, source)
     merged = _match_columns(own.columns, panel, wanted)
     match = merged.match
+    match.measured = match.measured[panel.representative]
     if not any_organism and match.n_strict < max(minimum, _MINIMUM) * panel.n_genes:
         _refuse_other_organism(own.columns, wanted, source)
     if not match.n_matched or match.n_matched / panel.n_genes < minimum:
@@ -320,7 +321,7 @@ def _positions(
     """Map the keys of the panel genes still unmatched to their positions, each key unique."""
     positions: dict[str | None, int] = {}
     shared = set()
-    for gene in range(panel.n_genes):
+    for gene in np.unique(panel.representative).tolist():
         for key in set(panel_keys(panel.symbols[gene], panel.ensembl[gene])) - {""}:
             if key in positions:
                 shared.add(key)

@@ -21,6 +21,16 @@ class Panel:
         return len(self.symbols)
 
     @property
+    def representative(self) -> NDArray[np.int64]:
+        """Of genes that come twice the first: position of that for each gene, int64 [n_genes].
+
+        Models of other tools hold some genes twice. Both read the same counts.
+        """
+        first: dict[tuple[str, str], int] = {}
+        pairs = zip(self.symbols, self.ensembl, strict=True)
+        return np.array([first.setdefault(pair, at) for at, pair in enumerate(pairs)], np.int64)
+
+    @property
     def names(self) -> NDArray[np.object_]:
         """Symbol of each gene, or its Ensembl id where it has none: object [n_genes]."""
         pairs = zip(self.symbols, self.ensembl, strict=True)

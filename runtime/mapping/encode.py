@@ -64,7 +64,12 @@ def query_basis(
         when None.
     """
     return prepare_measured(
-        panel_column, measured, atlas.array("basis"), _panel_genes(atlas), counted
+        panel_column,
+        measured,
+        atlas.array("basis"),
+        _panel_genes(atlas),
+        counted,
+        atlas.manifest.panel.representative,
     )
 
 
@@ -72,16 +77,18 @@ def _panel_genes(atlas: AtlasFile) -> PanelGenes:
     """Read what the manifest says that counts become values with."""
     how, fill = atlas.manifest.input, atlas.manifest.fill
     n_genes = atlas.manifest.n_genes
-    factors = None
+    factors, share = None, None
     if fill == "factors":
+        share = atlas.array("gene_share")
         factors = Factors(atlas.array("gene_noise"), atlas.array("gene_loading"))
     return PanelGenes(
         mean=atlas.array("gene_mean") if how.centre else np.zeros(n_genes, np.float32),
         cap=atlas.array("gene_cap") if how.cap else None,
-        share=atlas.array("gene_share") if how.library == "panel" else None,
+        share=share,
         factors=factors,
         library=how.library,
         target=how.target or 1.0,
+        log1p=how.log1p,
     )
 
 

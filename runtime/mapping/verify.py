@@ -55,7 +55,7 @@ def verify_atlas(atlas: AtlasFile, device: Device = "auto") -> list[Check]:
         checks.append(Check(f"encoder.onnx, {name}", _difference(answer, expected)))
         checks.append(Check(f"fused path, {name}", _difference(fused[name], expected)))
 
-    measured = np.arange(counts.shape[1]) % 3 != 0
+    measured = atlas.manifest.panel.representative % 3 != 0
     gaps = counts.copy()
     gaps[:, ~measured] = np.nan
     full = run_graph(encoder, graph_inputs(gaps, library))
@@ -82,9 +82,12 @@ def _fused(
     measured: NDArray[np.bool_],
 ) -> dict[str, NDArray[np.float32]]:
     """Map canaries as a query is mapped; one more gene holds what their library has beside them."""
-    rest = np.zeros(len(counts)) if library is None else library - counts.sum(axis=1)
-    column = np.append(np.where(measured, np.arange(len(measured)), -1), -1).astype(np.int32)
-    sparse = csr_matrix(np.column_stack([counts, rest]).astype(np.float32))
+    own = atlas.manifest.panel.representative
+    # a query has a gene once, however often the panel has it
+    once = counts * (own == np.arange(len(own)))
+    rest = np.zeros(len(counts)) if library is None else library - once.sum(axis=1)
+    column = np.append(np.where(measured, own, -1), -1).astype(np.int32)
+    sparse = csr_matrix(np.column_stack([once, rest]).astype(np.float32))
     block = CountBlock(
         0,
         sparse.indptr.astype(np.int64),

@@ -111,6 +111,7 @@ def test_missing_genes_stand_where_the_factor_model_expects_them(
     library=st.sampled_from(["none", "panel", "query"]),
     capped=st.booleans(),
     canonical=st.booleans(),
+    log1p=st.booleans(),
 )
 def test_counts_are_divided_as_the_panel_says(
     random_query: Any,
@@ -120,12 +121,13 @@ def test_counts_are_divided_as_the_panel_says(
     library: Any,
     capped: bool,
     canonical: bool,
+    log1p: bool,
 ) -> None:
     """Missing genes add nothing where no factors say what they stand at."""
     query = random_query(seed, n_cells, n_genes, 40, canonical)
     basis, cap, mean = make_basis(seed, 40, 9)[0], *make_basis(seed, 40, 40)[1:]
     target = 1.0 if library == "none" else TARGET
-    panel = PanelGenes(mean, cap if capped else None, None, None, library, target)
+    panel = PanelGenes(mean, cap if capped else None, None, None, library, target, log1p)
     measured = np.isin(np.arange(40), query.panel_column)
     counted = (query.panel_column >= 0) | (np.random.default_rng(seed).random(n_genes) < 0.7)
     prepared = prepare_measured(query.panel_column, measured, basis, panel, counted)
@@ -136,10 +138,33 @@ def test_counts_are_divided_as_the_panel_says(
     whole = sp.csr_matrix(query.csr[::-1], shape=(n_cells, n_genes)).toarray()
     divisors = {"none": np.ones(n_cells), "panel": dense.sum(1), "query": whole @ counted}
     divisor = np.where(dense.sum(1) > 0, divisors[library], 1)[:, None]
-    values = np.log1p(dense * (target / divisor))
+    values = dense * (target / divisor)
+    values = np.log1p(values) if log1p else values
     values = (np.minimum(values, cap) if capped else values) - mean
     values[:, ~measured] = 0
     np.testing.assert_allclose(features, values @ basis, rtol=1e-3, atol=1e-3)
+
+
+@settings(deadline=None, max_examples=40)
+@given(seed=seeds, n_cells=st.integers(0, 2 * TILE), canonical=st.booleans())
+def test_a_gene_that_comes_again_counts_in_each_of_its_places(
+    random_query: Any, seed: int, n_cells: int, canonical: bool
+) -> None:
+    query = random_query(seed, n_cells, 150, 40, canonical)
+    basis, cap, offset = make_basis(seed, 40, 35)
+    rng = np.random.default_rng(seed)
+    own = np.arange(40)
+    again = rng.choice(np.arange(10, 40), 12, replace=False)
+    own[again] = rng.integers(0, 10, 12)
+    query.panel_column = np.where(query.panel_column >= 0, own[query.panel_column], -1)
+    prepared = prepare(query.panel_column, basis, cap, offset, TARGET, representative=own)
+    features, library = linear_features(prepared, *query.csr)
+    dense = query.dense()
+    np.testing.assert_array_equal(library, dense.sum(1))
+    scale = np.divide(TARGET, library, out=np.zeros_like(library), where=library > 0)
+    values = np.minimum(np.log1p(dense[:, own] * scale[:, None]), cap)
+    expected = values @ basis.astype(np.float64) + offset
+    np.testing.assert_allclose(features, expected, rtol=1e-4, atol=5e-4)
 
 
 def test_nothing_to_centre_leaves_no_negative_zero() -> None:

@@ -97,7 +97,7 @@ def test_listed_member_that_is_missing(tmp_path: Path, forgery: Any) -> None:
 
 
 # what every trained atlas has
-OF_TRAINED = ("always", "reference", "centre", "cap", "factors", "panel_library")
+OF_TRAINED = ("always", "reference", "centre", "cap", "factors")
 
 
 @pytest.mark.parametrize(
@@ -242,7 +242,6 @@ def test_a_feature_of_a_later_version(
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("input.log1p", False),
         ("input.scale", True),
         ("head.kind", "prototypes"),
     ],

@@ -126,7 +126,6 @@ function has(manifest: Manifest, when: string): boolean {
     centre: input.centre,
     cap: input.cap,
     factors: fill === "factors",
-    panel_library: input.library === "panel",
     query_library: input.library === "query",
     optional: false,
   };

@@ -86,6 +86,13 @@ const readProvenance = record({
   converted_from: optional(text, ""),
   training: optional(dictionary(anything), new Map()),
 });
+const readAssumedBatch = record({
+  batches: list(text),
+  weights: list(real),
+  cells: optional(whole, 0),
+  agreement: optional(nullable(real), null),
+  shift: optional(nullable(real), null),
+});
 const readRequires = optional(dictionary(text), new Map());
 const readFields = record({
   name: text,
@@ -109,6 +116,7 @@ const readFields = record({
   ),
   held_out: nullable(readHeldOut),
   provenance: readProvenance,
+  assumed_batch: optional(nullable(readAssumedBatch), null),
   minimum_runtime: optional(text, "0.1.0"),
   requires: readRequires,
 });

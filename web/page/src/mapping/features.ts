@@ -19,7 +19,7 @@ export interface PanelGenes {
   cap: Float32Array;
   /** 0 where values are not centred. */
   mean: Float32Array;
-  /** Null where the library is not that of the panel. */
+  /** Null where the library of the genes that are there is taken as it is. */
   share: Float32Array | null;
   /** Null where missing genes add nothing. */
   factors: FactorModel | null;
@@ -67,7 +67,7 @@ export async function readPanelGenes(parts: Parts): Promise<PanelGenes> {
     parts.array("basis"),
     input.cap ? read("gene_cap") : new Float32Array(nGenes).fill(Infinity),
     input.centre ? read("gene_mean") : new Float32Array(nGenes),
-    input.library === "panel" ? read("gene_share") : null,
+    fill === "factors" ? read("gene_share") : null,
     fill === "factors" ? readFactors(parts) : null,
   ]);
   const { library, target } = input;

@@ -1,0 +1,79 @@
+"""The card of a converted atlas: the README inside it."""
+
+from __future__ import annotations
+
+from cellport.runtime.atlas.manifest import Manifest
+
+_MOST = 200
+
+
+def write_card(manifest: Manifest) -> str:
+    """Describe a converted atlas in Markdown: what it was made of, and what it cannot tell."""
+    made, name = manifest.provenance, _text(manifest.name)
+    lines = [
+        f"# {name}",
+        "",
+        "A published model as a cellport atlas: converted, not retrained. Map your cells with "
+        f"`cellport map {name}.cellport my_cells.h5ad -o mapped.h5ad`.",
+        "",
+        f"- converted from: {_text(made.converted_from)}, on {made.created}",
+        f"- source: {_text(made.source) or 'not stated'}",
+        f"- authors: {_text(made.authors) or 'not stated'}",
+        f"- licence: {_text(made.licence) or 'not stated; ask its makers before you pass it on'}",
+        *([f"- attribution: {_text(made.attribution)}"] if made.attribution else []),
+        f"- organism: {manifest.organism or 'not stated'}",
+        f"- genes: {manifest.n_genes:,}; latent: {manifest.n_latent} dimensions",
+        f"- labels: {_some(manifest.labels)}",
+        *_batch(manifest),
+        "",
+        "## What it tells, and what not",
+        "",
+    ]
+    if manifest.labels:
+        lines.append(
+            "Labels and probabilities are those of the model, uncalibrated: nothing tells how "
+            "often they are right. Every cell gets its most likely label; there are no calls, no "
+            "label sets and no novelty, for which reference cells would be needed."
+        )
+    else:
+        lines.append("A latent alone: the model answers no labels.")
+    return "\n".join([*lines, ""])
+
+
+def _batch(manifest: Manifest) -> list[str]:
+    assumed = manifest.assumed_batch
+    return [] if assumed is None else [f"- batch: {describe_batch(manifest)}"]
+
+
+def describe_batch(manifest: Manifest) -> str:
+    """Say what stands for the batch of a cell, and how much depends on it."""
+    assumed = manifest.assumed_batch
+    if assumed is None:
+        return ""
+    used = [name for name, weight in zip(assumed.batches, assumed.weights, strict=True) if weight]
+    stands = used[0] if len(used) == 1 else f"the mean of {len(used):,} batches"
+    text = f"{stands} of the model stands for that of every cell"
+    if assumed.shift is None:
+        return text
+    kept = ""
+    if assumed.agreement is not None:
+        kept = (
+            f"at least {assumed.agreement:.1%} of {assumed.cells} cells drawn from its decoder "
+            "keep their label, and "
+        )
+    return (
+        f"{text}; were it any single one, {kept}latents would move by at most "
+        f"{assumed.shift:.2f} of the cells' spread"
+    )
+
+
+def _some(names: tuple[str, ...]) -> str:
+    if not names:
+        return "none"
+    rest = f" and {len(names) - _MOST} more" if len(names) > _MOST else ""
+    return ", ".join(map(_text, names[:_MOST])) + rest
+
+
+def _text(words: str) -> str:
+    """Words that cannot be taken for markup."""
+    return "".join("\\" + one if one in "\\`*_{}[]<>|#" else one for one in " ".join(words.split()))

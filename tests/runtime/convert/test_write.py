@@ -1,0 +1,116 @@
+"""Converted atlases answer as the packages do, mapped like any other atlas."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from cellport.runtime.atlas.file import open_atlas_file
+from cellport.runtime.convert.recognise import read_model
+from cellport.runtime.convert.scvi import ScviModel
+from cellport.runtime.convert.write import Converted, ConvertOptions, convert_model
+from cellport.runtime.errors import InputError
+from cellport.runtime.mapping.atlas import Atlas
+from cellport.runtime.mapping.result import Mapping
+from cellport.runtime.mapping.verify import verify_atlas
+
+FOREIGN = Path(__file__).resolve().parents[2] / "data" / "foreign"
+CELLTYPIST = sorted(path.name for path in FOREIGN.glob("celltypist_*")) or ["celltypist_eight"]
+SCVI = sorted(path.name for path in FOREIGN.glob("sc*vi_*")) or ["scvi_default"]
+
+
+def near(found: Any, expected: NDArray[Any], within: float = 1e-5) -> None:
+    np.testing.assert_allclose(found, expected, rtol=0, atol=within * np.abs(expected).max())
+
+
+def mapped(made: Converted, one: Any, cells: str) -> Mapping:
+    counts = sp.csr_matrix(one.cells[f"{cells}.counts"].astype(np.float32))
+    names = one.cells[f"{cells}.genes"].tolist()
+    atlas = Atlas(open_atlas_file(made.path))
+    return atlas.map((counts, names), minimum_genes=0.1, device="cpu", threads=1)
+
+
+@pytest.mark.parametrize("name", CELLTYPIST)
+def test_celltypist(name: str, foreign: Any, tmp_path: Path) -> None:
+    one = foreign(name)
+    made = convert_model(one.path, tmp_path / "made.cellport")
+    assert all(check.passed for check in verify_atlas(open_atlas_file(made.path), "cpu"))
+    for case, said in one.meta["cases"].items():
+        if "refused" in said:
+            continue
+        found = mapped(made, one, said["cells"])
+        assert not {"cellport_call", "cellport_label_set", "cellport_novel"} & set(found.obs)
+        assert found["cellport_label"].tolist() == one.answers[f"best.{case}"].tolist()
+        best = one.answers[f"decision.{case}"].argmax(1)
+        prob = one.answers[f"probability.{case}"][np.arange(len(best)), best]
+        # scores of hundreds, as those of SGD, have the error of hundreds in float32
+        atol = max(1e-6, 1e-8 * np.abs(one.answers[f"decision.{case}"]).max())
+        np.testing.assert_allclose(found["cellport_prob"], prob, rtol=0, atol=atol)
+        near(found["X_cellport"], one.answers[f"decision.{case}"])
+
+
+def shares(model: ScviModel, one: Any, case: str) -> Any:
+    """The batch that a case told the encoder, for all cells alike; None where each had its own."""
+    said = one.meta["cases"][case]
+    if not model.encoder_takes_batch:
+        return {}
+    return {"as_batch": said["batch"]} if "batch" in said else None
+
+
+@pytest.mark.parametrize("name", SCVI)
+def test_scvi(name: str, foreign: Any, tmp_path: Path) -> None:
+    one = foreign(name)
+    model = read_model(one.path)
+    assert isinstance(model, ScviModel)
+    seen = 0
+    for case, said in one.meta["cases"].items():
+        key = f"softmax.{case}" if f"softmax.{case}" in one.answers else f"latent.{case}"
+        options = shares(model, one, case)
+        # further covariates stand at their mean, which is not what all cases gave
+        if key not in one.answers or options is None or model.encoder_takes_covariates:
+            continue
+        made = convert_model(one.path, tmp_path / "made.cellport", ConvertOptions(**options))
+        found = mapped(made, one, said["cells"])
+        near(found["X_cellport"], one.answers[key])
+        if f"probability.{case}" in one.answers:
+            prob = one.answers[f"probability.{case}"]
+            labels = np.array(one.meta["labels"])[prob.argmax(1)]
+            sure = np.sort(prob, 1)[:, -1] - np.sort(prob, 1)[:, -2] > 1e-5
+            assert (found["cellport_label"] == labels)[sure].all()
+            np.testing.assert_allclose(found["cellport_prob"], prob.max(1), rtol=0, atol=1e-5)
+        seen += 1
+    if not model.encoder_takes_covariates:
+        assert seen
+    made = convert_model(one.path, tmp_path / "made.cellport")
+    assert all(check.passed for check in verify_atlas(open_atlas_file(made.path), "cpu"))
+    assert (made.manifest.assumed_batch is not None) == model.encoder_takes_batch
+
+
+def test_scimilarity(foreign: Any, tmp_path: Path) -> None:
+    one = foreign("scimilarity")
+    made = convert_model(one.path, tmp_path / "made.cellport")
+    for case, said in one.meta["cases"].items():
+        found = mapped(made, one, said["cells"])
+        near(found["X_cellport"], one.answers[f"latent.{case}"])
+        assert "cellport_label" not in found.obs
+
+
+@pytest.mark.parametrize("name", ["CD4vCD8vGDvNK_v2.pkl", "RIRA_Immune_v2.pkl", "RIRA_TNK_v2.pkl"])
+def test_published_celltypist_models(name: str, models: Path, tmp_path: Path) -> None:
+    made = convert_model(models / name, tmp_path / "made.cellport")
+    assert made.difference < 1e-5
+    assert all(check.passed for check in verify_atlas(open_atlas_file(made.path), "cpu"))
+
+
+@pytest.mark.parametrize("name", ["totalvi_to_refuse.pt", "condscvi_to_refuse.pt"])
+def test_models_of_other_kinds_are_refused_by_name(name: str, models: Path, tmp_path: Path) -> None:
+    with pytest.raises(
+        InputError, match=name.split("_")[0].upper().replace("CONDSCVI", "CondSCVI")
+    ):
+        convert_model(models / name, tmp_path / "made.cellport")
+    assert list(tmp_path.iterdir()) == []
