@@ -139,7 +139,8 @@ def fold_batch_norm(
     shift = (bias - mean) * scale
     if f"{key}.bias" in state:
         shift = shift + numbers(state[f"{key}.bias"], shape, title, f"{key}.bias")
-    return weight * scale[:, None], shift
+    # in its own precision: the first layer of a large model is most of it
+    return weight * scale[:, None].astype(weight.dtype), shift
 
 
 def _parts(
