@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from cellport.runtime.atlas.trajectory import LineageGene as LineageGene
     from cellport.runtime.cluster.run import map_dask as map_dask
+    from cellport.runtime.convert.write import Converted as Converted
+    from cellport.runtime.convert.write import ConvertOptions as ConvertOptions
+    from cellport.runtime.convert.write import convert_model as convert_model
     from cellport.runtime.errors import AtlasError as AtlasError
     from cellport.runtime.errors import CellportError as CellportError
     from cellport.runtime.errors import InputError as InputError
@@ -38,6 +41,8 @@ _HOME = {
     "AtlasConfig": "train.config",
     "AtlasError": "runtime.errors",
     "CellportError": "runtime.errors",
+    "ConvertOptions": "runtime.convert.write",
+    "Converted": "runtime.convert.write",
     "FitConfig": "train.config",
     "InputError": "runtime.errors",
     "LineageGene": "runtime.atlas.trajectory",
@@ -51,6 +56,7 @@ _HOME = {
     "TrainingError": "runtime.errors",
     "__version__": "runtime.version",
     "add_paga": "runtime.mapping.paga",
+    "convert_model": "runtime.convert.write",
     "load_atlas": "runtime.mapping.atlas",
     "map_dask": "runtime.cluster.run",
     "map_files": "runtime.map_files",

@@ -138,6 +138,33 @@ def train(reference: tuple[str, ...], out: str, as_json: bool, **settings: Any) 
     _show(open_atlas_file(path), as_json, screen.atlas, _info)
 
 
+@main.command()
+@click.argument("model", type=click.Path())
+@click.option("-o", "--out", required=True, type=click.Path(), help="The atlas file to write.")
+@click.option("--name", default="", help="Name of the atlas; that of the model's file by default.")
+@click.option("--organism", default="", help="Seen from the gene names.")
+@click.option("--source", default="", help="Where the model comes from.")
+@click.option("--authors", default="", help="Who made the model.")
+@click.option("--licence", default="", help="Terms under which the model may be passed on.")
+@click.option("--attribution", default="", help="What whoever passes it on has to say.")
+@click.option("--as-batch", metavar="NAME",
+              help="For an encoder that asks for a batch: the one that all cells are said to be "
+                   "of; the mean of all by default.")  # fmt: skip
+@_json
+def convert(model: str, out: str, as_json: bool, **settings: Any) -> None:
+    """Make an atlas of a published MODEL: of CellTypist, scvi-tools (SCVI, SCANVI), SCimilarity.
+
+    MODEL is the file or folder as its tool saved it. It is read as data; nothing in it is run.
+    """
+    from cellport import screen
+    from cellport.runtime.atlas.file import open_atlas_file
+    from cellport.runtime.convert.write import ConvertOptions, convert_model
+
+    made = convert_model(model, out, ConvertOptions(**settings))
+    screen.converted(made)
+    _show(open_atlas_file(made.path), as_json, screen.atlas, _info)
+
+
 @main.command("map")
 @click.argument("atlas", type=click.Path())
 @click.argument("query", nargs=-1, required=True, type=click.Path())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -22,7 +21,8 @@ from rich.table import Table
 from rich.text import Text
 
 from cellport.ctrl_c import in_steps, stop_if_pressed
-from cellport.runtime.atlas.thresholds import MEANING
+from cellport.runtime.atlas.assumed import describe_batch
+from cellport.runtime.atlas.thresholds import MEANING, thresholds_that_apply
 from cellport.runtime.decisions import text
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from cellport.runtime.atlas.file import AtlasFile
     from cellport.runtime.atlas.manifest import HeldOut, Manifest
     from cellport.runtime.cluster.plan import Plan
+    from cellport.runtime.convert.write import Converted
     from cellport.runtime.fetch.pull import Pulled
     from cellport.runtime.fetch.registry import Entry
     from cellport.runtime.map_files import Summary
@@ -171,6 +172,13 @@ def known(entries: list[tuple[Entry, bool]]) -> None:
     _console().print(table)
 
 
+def converted(made: Converted) -> None:
+    """Say how near an atlas is to the model that it was made of, and what is not known of it."""
+    say(f"answers within {made.difference:.1g} of the model's on made-up cells")
+    for note in made.notes:
+        say(Text.assemble(("note:", "yellow"), f" {note}"))
+
+
 def published(site: Published) -> None:
     """Print what a site is made of."""
     _tell(f"{site.atlas}: {site.n_files} files, {site.n_bytes / 1e6:.1f} MB -> {site.folder}")
@@ -217,23 +225,27 @@ def atlas(file: AtlasFile) -> None:
         "sha256": file.sha256,
         "format": f"{file.format_version}, needs cellport {m.minimum_runtime} or newer",
         "organism": m.organism or "not stated",
-        "made": f"{made.created} by {made.made_by}, on {made.cells:,} cells",
+        "made": f"{made.created} by {made.made_by}"
+        + (f", on {made.cells:,} cells" if made.cells else ""),
         "source": made.source or "not stated",
         **({"authors": made.authors} if made.authors else {}),
         "licence": made.licence or "not stated",
         **({"attribution": made.attribution} if made.attribution else {}),
+        **({"converted from": made.converted_from} if made.converted_from else {}),
         "genes": f"{m.n_genes:,}, for example {', '.join(m.panel.symbols[:5])}",
         "latent": f"{m.n_latent} dimensions",
-        "batches": f"{len(m.batches)}: {', '.join(m.batches[:8])}",
+        **({"batches": f"{len(m.batches)}: {', '.join(m.batches[:8])}"} if m.batches else {}),
         "labels": f"{len(m.labels)}: {', '.join(m.labels)}" if m.labels else "none",
     }
+    if m.assumed_batch is not None:
+        rows["batch of a cell"] = describe_batch(m.assumed_batch)
     groups = dict.fromkeys(m.parents.values())
     if groups:
         rows["groups"] = f"{len(groups)}: {', '.join(groups)}"
     rows |= _shape(m) | _how_good(m)
     for name, value in rows.items():
         table.add_row(name, value)
-    for i, (name, number) in enumerate(asdict(m.thresholds).items()):
+    for i, (name, number) in enumerate(thresholds_that_apply(m).items()):
         table.add_row("" if i else "thresholds", f"{name} {number:g} ({MEANING[name]})")
     _console().print(table)
     if m.held_out is not None:

@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 from cellport.runtime.atlas.manifest import AssumedBatch
 from cellport.runtime.convert.forward import run_layers, scvi_answers, softmax
+from cellport.runtime.convert.models.scvi import Decoder, ScviModel
 from cellport.runtime.convert.network import BatchChoice
-from cellport.runtime.convert.scvi import Decoder, ScviModel
 
 _CELLS, _LIBRARY = 200, 2000  # enough to tell one cell of a hundred; counts of a usual cell
 _MOST_BATCHES = 200  # more are looked at by an even choice

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from cellport.runtime.atlas.assumed import describe_batch
 from cellport.runtime.atlas.manifest import Manifest
 
 _MOST = 200
@@ -42,29 +43,7 @@ def write_card(manifest: Manifest) -> str:
 
 def _batch(manifest: Manifest) -> list[str]:
     assumed = manifest.assumed_batch
-    return [] if assumed is None else [f"- batch: {describe_batch(manifest)}"]
-
-
-def describe_batch(manifest: Manifest) -> str:
-    """Say what stands for the batch of a cell, and how much depends on it."""
-    assumed = manifest.assumed_batch
-    if assumed is None:
-        return ""
-    used = [name for name, weight in zip(assumed.batches, assumed.weights, strict=True) if weight]
-    stands = used[0] if len(used) == 1 else f"the mean of {len(used):,} batches"
-    text = f"{stands} of the model stands for that of every cell"
-    if assumed.shift is None:
-        return text
-    kept = ""
-    if assumed.agreement is not None:
-        kept = (
-            f"at least {assumed.agreement:.1%} of {assumed.cells} cells drawn from its decoder "
-            "keep their label, and "
-        )
-    return (
-        f"{text}; were it any single one, {kept}latents would move by at most "
-        f"{assumed.shift:.2f} of the cells' spread"
-    )
+    return [] if assumed is None else [f"- batch: {describe_batch(assumed)}"]
 
 
 def _some(names: tuple[str, ...]) -> str:

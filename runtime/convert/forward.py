@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cellport.runtime.convert.celltypist import CellTypistModel
-from cellport.runtime.convert.layers import Layer
-from cellport.runtime.convert.scimilarity import ScimilarityModel
-from cellport.runtime.convert.scpoli import ScPoliModel
-from cellport.runtime.convert.scvi import ScviModel
+from cellport.runtime.convert.models.celltypist import CellTypistModel
+from cellport.runtime.convert.models.layers import Layer
+from cellport.runtime.convert.models.scimilarity import ScimilarityModel
+from cellport.runtime.convert.models.scpoli import ScPoliModel
+from cellport.runtime.convert.models.scvi import ScviModel
 
 Array = NDArray[np.float64]
 _TARGET = 1e4  # counts that celltypist scales a cell to

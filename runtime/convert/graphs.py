@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cellport.runtime.convert.layers import Layer
+from cellport.runtime.convert.models.layers import Layer
+from cellport.runtime.convert.models.scvi import Decoder
 from cellport.runtime.convert.network import Network, settled
-from cellport.runtime.convert.scvi import Decoder
 from cellport.runtime.errors import MissingDependencyError
 
 # format.md promises at least this one

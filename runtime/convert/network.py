@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from cellport.runtime.atlas.manifest import Fill, HeadKind, Input
 from cellport.runtime.base.hints import hint
-from cellport.runtime.convert.celltypist import CellTypistModel
-from cellport.runtime.convert.layers import Layer
-from cellport.runtime.convert.recognise import Model
-from cellport.runtime.convert.scimilarity import ScimilarityModel
-from cellport.runtime.convert.scvi import ScviModel
+from cellport.runtime.convert.models.celltypist import CellTypistModel
+from cellport.runtime.convert.models.layers import Layer
+from cellport.runtime.convert.models.recognise import Model
+from cellport.runtime.convert.models.scimilarity import ScimilarityModel
+from cellport.runtime.convert.models.scvi import ScviModel
 from cellport.runtime.decisions import say, text
 from cellport.runtime.errors import InputError
 from cellport.runtime.genes.panel import Panel

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cellport.runtime.atlas.assumed import describe_batch
 from cellport.runtime.atlas.file import npy_bytes, write_atlas_file
 from cellport.runtime.atlas.manifest import (
     AssumedBatch,
@@ -24,7 +25,6 @@ from cellport.runtime.atlas.session import TOLERANCE, largest_difference, open_s
 from cellport.runtime.base.files import Place, check_place
 from cellport.runtime.convert.batches import assumed_batch
 from cellport.runtime.convert.card import write_card
-from cellport.runtime.convert.celltypist import CellTypistModel
 from cellport.runtime.convert.forward import (
     celltypist_answers,
     scimilarity_answers,
@@ -36,11 +36,12 @@ from cellport.runtime.convert.graphs import (
     encoder_graph,
     tail_graph,
 )
+from cellport.runtime.convert.models.celltypist import CellTypistModel
+from cellport.runtime.convert.models.recognise import Model, read_model
+from cellport.runtime.convert.models.scimilarity import ScimilarityModel
+from cellport.runtime.convert.models.scvi import ScviModel
 from cellport.runtime.convert.network import BatchChoice, Network, choose_batch, network_of
-from cellport.runtime.convert.recognise import Model, read_model
-from cellport.runtime.convert.scimilarity import ScimilarityModel
-from cellport.runtime.convert.scvi import ScviModel
-from cellport.runtime.decisions import say
+from cellport.runtime.decisions import say, text
 from cellport.runtime.errors import InputError
 from cellport.runtime.genes.organism import infer_organism
 from cellport.runtime.version import __version__
@@ -87,6 +88,21 @@ class Converted:
     sha256: str
     manifest: Manifest
     difference: float  # largest difference of its answers from the model's, on made-up cells
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What whoever made it should know, a sentence each."""
+        m, notes = self.manifest, []
+        if m.labels:
+            notes.append(text("cautions.uncalibrated"))
+        if m.assumed_batch is not None:
+            notes.append(f"As the batch of a cell, {describe_batch(m.assumed_batch)}.")
+        if not m.provenance.licence:
+            notes.append(
+                "No licence is stated. Ask the model's makers before you pass the atlas on, and "
+                "say it with --licence."
+            )
+        return tuple(notes)
 
 
 def convert_model(model: Place, out: Place, options: ConvertOptions | None = None) -> Converted:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-
-from cellport.runtime.atlas.thresholds import MEANING
+from cellport.runtime.atlas.assumed import describe_batch
+from cellport.runtime.atlas.thresholds import MEANING, thresholds_that_apply
 from cellport.runtime.report.contents import ReportContents
 from cellport.runtime.report.markup import (
     Html,
@@ -23,12 +22,17 @@ def made_section(c: ReportContents) -> Html:
     """Return the atlas, versions, thresholds and day of the mapping."""
     facts, m = c.facts, c.manifest
     made, licence = m.provenance.created, m.provenance.licence or "not stated"
-    who = {"reference by": m.provenance.authors, "to be named": m.provenance.attribution}
+    who = {
+        "converted from": m.provenance.converted_from,
+        "reference by": m.provenance.authors,
+        "to be named": m.provenance.attribution,
+    }
     rows: list[tuple[str, str]] = [
         ("atlas", name(m.name)),
         ("atlas file (sha256)", as_code(facts["atlas_sha256"])),
         ("atlas made", f"{cut(made)}, licence: {cut(licence)}"),
         *((what, cut(said)) for what, said in who.items() if said),
+        *([("batch of a cell", cut(describe_batch(m.assumed_batch)))] if m.assumed_batch else []),
         ("organism", cut(m.organism or "not stated")),
         ("query", Html(", ").join(name(source) for source, _ in c.sources)),
     ]
@@ -43,7 +47,7 @@ def made_section(c: ReportContents) -> Html:
             f"{cut(facts['onnxruntime_version'])} ({cut(facts['device'])})",
         ),
     ]
-    for key, value in asdict(m.thresholds).items():
+    for key, value in thresholds_that_apply(m).items():
         rows.append((as_code(key), Html("{:g} {}").format(value, quiet(MEANING[key]))))
     return section(
         "made",

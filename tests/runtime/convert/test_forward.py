@@ -9,17 +9,17 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from cellport.runtime.convert.celltypist import CellTypistModel
 from cellport.runtime.convert.forward import (
     celltypist_answers,
     scimilarity_answers,
     scpoli_answers,
     scvi_answers,
 )
-from cellport.runtime.convert.recognise import read_model
-from cellport.runtime.convert.scimilarity import ScimilarityModel
-from cellport.runtime.convert.scpoli import ScPoliModel
-from cellport.runtime.convert.scvi import ScviModel
+from cellport.runtime.convert.models.celltypist import CellTypistModel
+from cellport.runtime.convert.models.recognise import read_model
+from cellport.runtime.convert.models.scimilarity import ScimilarityModel
+from cellport.runtime.convert.models.scpoli import ScPoliModel
+from cellport.runtime.convert.models.scvi import ScviModel
 
 FOREIGN = Path(__file__).resolve().parents[2] / "data" / "foreign"
 CELLTYPIST = sorted(path.name for path in FOREIGN.glob("celltypist_*")) or ["celltypist_eight"]

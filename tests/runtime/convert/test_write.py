@@ -11,8 +11,8 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from cellport.runtime.atlas.file import open_atlas_file
-from cellport.runtime.convert.recognise import read_model
-from cellport.runtime.convert.scvi import ScviModel
+from cellport.runtime.convert.models.recognise import read_model
+from cellport.runtime.convert.models.scvi import ScviModel
 from cellport.runtime.convert.write import Converted, ConvertOptions, convert_model
 from cellport.runtime.errors import InputError
 from cellport.runtime.mapping.atlas import Atlas

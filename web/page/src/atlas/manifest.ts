@@ -123,6 +123,7 @@ const readFields = record({
 /** What the server or the site adds: hashes of the members, and of the whole file. */
 const readSite = record({ members: dictionary(record({ sha256: text })), sha256: text });
 
+export type AssumedBatch = ReturnType<typeof readAssumedBatch>;
 export type Graph = ReturnType<typeof readGraph>;
 export type Manifest = ReturnType<typeof readFields> & ReturnType<typeof readSite>;
 

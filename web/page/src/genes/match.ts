@@ -24,7 +24,8 @@ export interface Panel {
 }
 
 export interface GeneMatch {
-  /** [query genes], position in the panel or -1; genes with one position are summed. */
+  /** [query genes], position in the panel (the first, of a gene that comes twice there) or -1;
+   * genes with one position are summed. */
   panelColumn: Int32Array;
   /** [query genes], 1 where it is a gene at all, and of the query's own organism. */
   isGene: Uint8Array;
@@ -65,6 +66,7 @@ export function matchGenes(
   const own = ownGenes(alone.columns, wanted, panel.symbols, source);
   const merged = matchColumns(own.columns, panel, wanted, previous);
   const { match } = merged;
+  match.shareMeasured(representatives(panel));
   if (!anyOrganism && match.nStrict < Math.max(minimum, rules.minimum.value) * nPanel) {
     refuseOtherOrganism(own.columns, wanted, source);
   }
@@ -94,6 +96,17 @@ export function organismOf(panel: Panel, stated: string | null): string | null {
   return inferOrganism(panel.symbols) ?? inferOrganism(panel.ensembl);
 }
 
+/** Of genes that come twice in a panel the first: its position for each gene. */
+export function representatives({ symbols, ensembl }: Panel): Int32Array {
+  const first = new Map<string, number>();
+  return Int32Array.from(symbols, (symbol, gene) => {
+    const name = `${symbol}\n${ensembl[gene]}`;
+    const found = first.get(name);
+    if (found === undefined) first.set(name, gene);
+    return found ?? gene;
+  });
+}
+
 class ColumnMatch {
   readonly panelColumn: Int32Array;
   /** Position of the rule that each name was matched by, -1 for none. */
@@ -111,6 +124,12 @@ class ColumnMatch {
     this.panelColumn = new Int32Array(names.length).fill(-1);
     this.rule = new Int8Array(names.length).fill(-1);
     this.measured = new Uint8Array(nPanel);
+  }
+
+  /** What is measured of a gene is measured of its other places in the panel too. */
+  shareMeasured(own: Int32Array): void {
+    this.measured.set(own.map((gene) => this.measured[gene]));
+    this.nMatched = this.measured.reduce((sum, has) => sum + has, 0);
   }
 
   get nStrict(): number {
@@ -295,7 +314,9 @@ function positions(
 ): Map<string, number> {
   const position = new Map<string, number>();
   const shared = new Set<string>();
+  const own = representatives(panel);
   for (let gene = 0; gene < measured.length; gene++) {
+    if (own[gene] !== gene) continue;
     for (const key of new Set(rule.panelKeys(panel.symbols[gene], panel.ensembl[gene], previous))) {
       if (key === "") continue;
       if (position.has(key)) shared.add(key);

@@ -9,6 +9,7 @@
 import type { NpyArray } from "../atlas/npy";
 import type { Parts } from "../atlas/parts";
 import type { Features } from "../atlas/session";
+import { representatives } from "../genes/match";
 import type { CountBlock } from "../sources/source";
 import { basisOfMeasured, type FactorModel } from "./missing_genes";
 
@@ -26,6 +27,10 @@ export interface PanelGenes {
   library: Library;
   /** Counts that a cell with all genes is scaled to; 1 without a library. */
   target: number;
+  /** Whether log(1 + x) of what was scaled is taken. */
+  log1p: boolean;
+  /** [panel], the next place of a gene that comes again, or -1. */
+  twin: Int32Array;
 }
 
 /** What counts are divided by: nothing, or their sum over the panel or over the query's genes. */
@@ -45,6 +50,9 @@ export interface QueryBasis {
   counted: Uint8Array;
   /** Counts that a cell is scaled to. */
   target: number;
+  log1p: boolean;
+  /** As of `PanelGenes`; null where nothing comes twice. */
+  twin: Int32Array | null;
 }
 
 export interface CellFeatures {
@@ -70,8 +78,9 @@ export async function readPanelGenes(parts: Parts): Promise<PanelGenes> {
     fill === "factors" ? read("gene_share") : null,
     fill === "factors" ? readFactors(parts) : null,
   ]);
-  const { library, target } = input;
-  return { basis, cap, mean, share, factors, library, target: target ?? 1 };
+  const { library, target, log1p } = input;
+  const twin = twins(representatives(panel));
+  return { basis, cap, mean, share, factors, library, target: target ?? 1, log1p, twin };
 }
 
 async function readFactors(parts: Parts): Promise<FactorModel> {
@@ -79,6 +88,18 @@ async function readFactors(parts: Parts): Promise<FactorModel> {
     ["gene_loading", "gene_noise"].map((name) => parts.array(name)),
   );
   return { loading, noise };
+}
+
+/** Lead from each place of a gene in the panel to its next, or to -1. */
+function twins(own: Int32Array): Int32Array {
+  const next = new Int32Array(own.length).fill(-1);
+  const last = new Map<number, number>();
+  own.forEach((first, gene) => {
+    const before = last.get(first);
+    if (before !== undefined) next[before] = gene;
+    last.set(first, gene);
+  });
+  return next;
 }
 
 /** Fit the basis to the genes of one query. */
@@ -109,6 +130,8 @@ export function queryBasis(
     library: arrays.library,
     counted,
     target: arrays.target * (arrays.share ? share : 1),
+    log1p: arrays.log1p,
+    twin: arrays.twin.some((gene) => gene >= 0) ? arrays.twin : null,
   };
 }
 
@@ -118,20 +141,23 @@ export function linearFeatures(fitted: QueryBasis, block: CountBlock): CellFeatu
   const values = new Float32Array(block.nCells * width);
   const library = new Float64Array(block.nCells);
   const ends = new Int32Array(block.nCells + 1);
-  const genes = new Int32Array(block.data.length);
-  const counts = new Float32Array(block.data.length);
-  const logs = new Float64Array(Math.max(1, block.data.length));
+  const again = fitted.twin?.reduce((sum, gene) => sum + Number(gene >= 0), 0) ?? 0;
+  const room = block.data.length + again * block.nCells;
+  const genes = new Int32Array(room);
+  const counts = new Float32Array(room);
+  const logs = new Float64Array(Math.max(1, room));
   const slot = new Int32Array(cap.length);
-  const logarithms = new Logarithms();
+  const logarithms = new Logarithms(fitted.log1p);
   const sum = new Float64Array(width);
   let n = 0;
   for (let cell = 0; cell < block.nCells; cell++) {
     const first = n;
     n = select(fitted, block, cell, genes, counts, first, slot);
-    ends[cell + 1] = n;
     let total = 0;
     for (let k = first; k < n; k++) total += counts[k];
     library[cell] = total;
+    if (fitted.twin) n = withTwins(fitted.twin, genes, counts, first, n);
+    ends[cell + 1] = n;
     logarithms.start(total > 0 ? fitted.target / divisorOf(fitted, block, cell, total) : 0);
     for (let k = first; k < n; k++) {
       logs[k - first] = Math.min(logarithms.of(counts[k]), cap[genes[k]]);
@@ -160,12 +186,16 @@ class Logarithms {
   private readonly known = new Float64Array(TABLED);
   private scale = 0;
 
+  /** Without `log1p` the scaled counts themselves. */
+  constructor(private readonly log1p: boolean) {}
+
   start(scale: number): void {
     this.scale = scale;
     this.known.fill(-1);
   }
 
   of(count: number): number {
+    if (!this.log1p) return count * this.scale;
     if (count >= TABLED || count !== Math.floor(count)) return Math.log1p(count * this.scale);
     const found = this.known[count];
     if (found >= 0) return found;
@@ -197,6 +227,24 @@ function select(
       slot[gene] = n;
       genes[n] = gene;
       counts[n++] = block.data[k];
+    }
+  }
+  return n;
+}
+
+/** Put genes that come again behind a cell's others, with the same counts; return where they end. */
+function withTwins(
+  twin: Int32Array,
+  genes: Int32Array,
+  counts: Float32Array,
+  first: number,
+  end: number,
+): number {
+  let n = end;
+  for (let k = first; k < end; k++) {
+    for (let gene = twin[genes[k]]; gene >= 0; gene = twin[gene]) {
+      genes[n] = gene;
+      counts[n++] = counts[k];
     }
   }
   return n;

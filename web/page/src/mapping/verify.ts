@@ -3,6 +3,7 @@
 import type { NpyArray } from "../atlas/npy";
 import type { Parts } from "../atlas/parts";
 import { AtlasError } from "../errors";
+import { representatives } from "../genes/match";
 import { withoutZeros } from "../sources/source";
 import type { Atlas } from "./atlas";
 import { linearFeatures, queryBasis } from "./features";
@@ -20,11 +21,15 @@ const TOLERANCE = 1e-3;
 /** Counts of the canary cells, and the rest of their library: [cells, genes + 1]. */
 async function withRest({ data, shape }: NpyArray, parts: Parts): Promise<Float32Array> {
   const [nCells, nGenes] = shape;
+  const own = representatives(parts.manifest.panel);
   const name = "canary_library";
   const library = parts.hasArray(name) ? (await parts.array(name)).data : null;
   const whole = new Float32Array(nCells * (nGenes + 1));
   for (let cell = 0; cell < nCells; cell++) {
-    const counts = data.subarray(cell * nGenes, (cell + 1) * nGenes);
+    // a query has a gene once, however often the panel has it
+    const counts = data
+      .slice(cell * nGenes, (cell + 1) * nGenes)
+      .map((count, gene) => (own[gene] === gene ? count : 0));
     whole.set(counts, cell * (nGenes + 1));
     if (!library) continue;
     let sum = 0;
@@ -40,7 +45,7 @@ export async function verifyAtlas(atlas: Atlas, parts: Parts): Promise<Verificat
   const nGenes = counts.shape[1];
   const measured = new Uint8Array(nGenes).fill(1);
   // one gene more holds what a library over all genes has beside those of the panel
-  const column = Int32Array.from([...measured.keys(), -1]);
+  const column = Int32Array.from([...representatives(atlas.manifest.panel), -1]);
   const counted = new Uint8Array(nGenes + 1).fill(1);
   const block = withoutZeros(await withRest(counts, parts), nGenes + 1, 0);
   const encoded = linearFeatures(queryBasis(atlas.panel, column, measured, counted), block);

@@ -1,7 +1,7 @@
 /** What the atlas says of itself, briefly; the card says the rest. */
 
-import { graphOf, type Manifest, rootsOf, terminalNames } from "../atlas/manifest";
-import { grouped, percent } from "../words";
+import { type AssumedBatch, graphOf, hasReference, type Manifest, rootsOf, terminalNames } from "../atlas/manifest";
+import { grouped, percent, short } from "../words";
 import { fill, h } from "./dom";
 
 export function atlasFacts(manifest: Manifest): string {
@@ -23,15 +23,30 @@ function trajectoryFacts(manifest: Manifest): string {
   return `none: ${manifest.structure?.no_trajectory || "the atlas places cells among types and clusters only"}`;
 }
 
+/** What stands for the batch of a cell, and how much depends on it. */
+function batchFacts({ batches, weights, agreement, cells, shift }: AssumedBatch): string {
+  const used = batches.filter((_, batch) => weights[batch] > 0);
+  const stands = used.length === 1 ? used[0] : `the mean of ${grouped(used.length)} batches`;
+  if (shift === null) return stands;
+  const kept =
+    agreement === null
+      ? ""
+      : `at least ${percent(agreement)} of ${cells} cells drawn from the model keep their label, and `;
+  return `${stands}; were it any single one, ${kept}latents would move by at most ${short(shift)} of their spread`;
+}
+
 export function showAbout(element: HTMLElement, manifest: Manifest, card: string): void {
-  const { provenance, held_out: heldOut } = manifest;
+  const { provenance, held_out: heldOut, assumed_batch: assumed } = manifest;
   const facts: [string, string][] = [
-    ["Trained on", `${grouped(provenance.cells)} cells, ${provenance.created}`],
+    provenance.converted_from
+      ? ["Converted from", `${provenance.converted_from}, ${provenance.created}`]
+      : ["Trained on", `${grouped(provenance.cells)} cells, ${provenance.created}`],
     ["Counts from", provenance.source || "not stated"],
     ["Labels", manifest.labels.join(", ") || "none"],
-    ["Trajectory", trajectoryFacts(manifest)],
     ["Licence", provenance.licence || "not stated"],
   ];
+  if (hasReference(manifest)) facts.push(["Trajectory", trajectoryFacts(manifest)]);
+  if (assumed) facts.push(["Batch of a cell", batchFacts(assumed)]);
   if (provenance.authors) facts.push(["Authors", provenance.authors]);
   if (provenance.attribution) facts.push(["Attribution", provenance.attribution]);
   if (heldOut) {

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from cellport.runtime.convert.fields import bad_field, numbers, texts
-from cellport.runtime.convert.layers import TORCH_EPS, Layer, fold_batch_norm, linear
+from cellport.runtime.convert.models.fields import bad_field, numbers, texts
+from cellport.runtime.convert.models.layers import TORCH_EPS, Layer, fold_batch_norm, linear
 
 _MODULE = re.compile(r"network((?:\.[0-9]{1,3}){1,2})\.(?:weight|bias|running_mean|running_var)")
 State = Mapping[str, Any]

@@ -6,8 +6,8 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from cellport.runtime.convert.pickles.allowed import ALLOWED
-from cellport.runtime.convert.pickles.held import (
+from cellport.runtime.convert.models.pickles.allowed import ALLOWED
+from cellport.runtime.convert.models.pickles.held import (
     PLACE,
     Budget,
     Growing,
@@ -15,7 +15,7 @@ from cellport.runtime.convert.pickles.held import (
     Stub,
     key_of,
 )
-from cellport.runtime.convert.pickles.made import build, maker_of
+from cellport.runtime.convert.models.pickles.made import build, maker_of
 
 LONGEST_NAME = 1 << 10
 

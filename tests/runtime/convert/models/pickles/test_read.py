@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cellport.runtime.convert.pickles.held import Stub
-from cellport.runtime.convert.pickles.read import read_pickle
+from cellport.runtime.convert.models.pickles.held import Stub
+from cellport.runtime.convert.models.pickles.read import read_pickle
 from cellport.runtime.errors import CellportError, InputError
 
 
@@ -143,7 +143,7 @@ BOMBS = {
 }
 WATCHED = """
 import sys, struct
-from cellport.runtime.convert.pickles.read import read_pickle
+from cellport.runtime.convert.models.pickles.read import read_pickle
 from cellport.runtime.errors import InputError
 big = b'a' * 1_000_000
 X = b'X' + struct.pack('<I', len(big)) + big

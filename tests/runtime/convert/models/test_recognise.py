@@ -13,19 +13,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cellport.runtime.convert.celltypist import CellTypistModel
-from cellport.runtime.convert.recognise import read_model
-from cellport.runtime.convert.scvi import ScviModel
+from cellport.runtime.convert.models.celltypist import CellTypistModel
+from cellport.runtime.convert.models.recognise import read_model
+from cellport.runtime.convert.models.scvi import ScviModel
 from cellport.runtime.errors import InputError
 
-FOREIGN = Path(__file__).resolve().parents[2] / "data" / "foreign"
+FOREIGN = Path(__file__).resolve().parents[3] / "data" / "foreign"
 # 20,000 in trials; CELLPORT_MUTATIONS=20000
 EACH = int(os.environ.get("CELLPORT_MUTATIONS", "600")) // 2
 MUTATIONS = """
 import sys
 from pathlib import Path
 import numpy as np
-from cellport.runtime.convert.recognise import read_model
+from cellport.runtime.convert.models.recognise import read_model
 from cellport.runtime.errors import CellportError
 
 def called(*_):

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cellport.runtime.convert.pickles.torch_zip import read_attributes, read_torch
+from cellport.runtime.convert.models.pickles.torch_zip import read_attributes, read_torch
 from cellport.runtime.errors import InputError
 
 

@@ -13,8 +13,8 @@ import struct
 from collections.abc import Callable
 from typing import Any
 
-from cellport.runtime.convert.pickles.held import SPARE, Name, Reference
-from cellport.runtime.convert.pickles.machine import MARK, Machine, Persistent
+from cellport.runtime.convert.models.pickles.held import SPARE, Name, Reference
+from cellport.runtime.convert.models.pickles.machine import MARK, Machine, Persistent
 from cellport.runtime.decisions import say
 from cellport.runtime.errors import InputError
 

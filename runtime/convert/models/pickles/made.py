@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from cellport.runtime.convert.pickles.held import PLACE, Budget, Growing, Name, Stub, key_of
+from cellport.runtime.convert.models.pickles.held import PLACE, Budget, Growing, Name, Stub, key_of
 
 _MOST_DIMENSIONS = 8
 _NUMBERS = re.compile(r"[<>|=]?(?:[?biufc][0-9]{0,2}|[SUV][0-9]{1,9}|O8?|[mM]8?.{0,16})")

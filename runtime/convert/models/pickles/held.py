@@ -61,8 +61,10 @@ class Budget:
 
     def refuse(self, what: str) -> InputError:
         """Return the error that a pickle asks for what no model needs."""
-        known = (row["what"] for row in rows("convert.names") if what.startswith(row["begins"]))
-        if found := next(known, None):
+        known = (
+            row["what"] for row in rows("convert.known_globals") if what.startswith(row["begins"])
+        )
+        if found := next(told, None):
             return InputError(say("convert.other_object", title=self.title, what=found))
         return InputError(say("convert.not_allowed", title=self.title, what=what[:200]))
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cellport.runtime.convert.pickles.held import Stub
+from cellport.runtime.convert.models.pickles.held import Stub
 from cellport.runtime.decisions import say
 from cellport.runtime.errors import InputError
 

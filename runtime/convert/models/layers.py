@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cellport.runtime.convert.fields import bad_field, numbers
+from cellport.runtime.convert.models.fields import bad_field, numbers
 from cellport.runtime.decisions import say
 from cellport.runtime.errors import InputError
 

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from cellport.runtime.convert.forward import scpoli_answers
-from cellport.runtime.convert.pickles.torch_zip import read_attributes, read_torch
-from cellport.runtime.convert.scpoli import ScPoliModel, scpoli_model
+from cellport.runtime.convert.models.pickles.torch_zip import read_attributes, read_torch
+from cellport.runtime.convert.models.scpoli import ScPoliModel, scpoli_model
 from cellport.runtime.errors import InputError
 
-FOLDER = Path(__file__).resolve().parents[2] / "data" / "foreign" / "scpoli_default"
+FOLDER = Path(__file__).resolve().parents[3] / "data" / "foreign" / "scpoli_default"
 GENES = (FOLDER / "var_names.csv").read_text().split()
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cellport.runtime.convert.fields import bad_field, numbers, plain, texts
-from cellport.runtime.convert.pickles.held import Stub
+from cellport.runtime.convert.models.fields import bad_field, numbers, plain, texts
+from cellport.runtime.convert.models.pickles.held import Stub
 from cellport.runtime.decisions import say
 from cellport.runtime.errors import InputError
 

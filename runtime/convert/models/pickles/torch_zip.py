@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cellport.runtime.convert.pickles.held import SPARE, Name, Stub
-from cellport.runtime.convert.pickles.read import read_pickle, read_pickle_at
+from cellport.runtime.convert.models.pickles.held import SPARE, Name, Stub
+from cellport.runtime.convert.models.pickles.read import read_pickle, read_pickle_at
 from cellport.runtime.decisions import rows, say
 from cellport.runtime.errors import InputError, first_line
 

@@ -8,23 +8,32 @@ from pathlib import Path
 from typing import Any
 
 from cellport.runtime.base.files import Place
-from cellport.runtime.convert.celltypist import CellTypistModel, celltypist_model, is_celltypist
-from cellport.runtime.convert.fields import MOST_GENES
-from cellport.runtime.convert.pickles.held import Stub
-from cellport.runtime.convert.pickles.read import read_pickle
-from cellport.runtime.convert.pickles.torch_zip import (
+from cellport.runtime.convert.models.celltypist import (
+    CellTypistModel,
+    celltypist_model,
+    is_celltypist,
+)
+from cellport.runtime.convert.models.fields import MOST_GENES
+from cellport.runtime.convert.models.pickles.held import Stub
+from cellport.runtime.convert.models.pickles.read import read_pickle
+from cellport.runtime.convert.models.pickles.torch_zip import (
     is_torch,
     read_attributes,
     read_bytes,
     read_torch,
 )
-from cellport.runtime.convert.scimilarity import (
+from cellport.runtime.convert.models.scimilarity import (
     ScimilarityModel,
     is_scimilarity,
     scimilarity_model,
 )
-from cellport.runtime.convert.scpoli import ScPoliModel, is_scpoli, scarches_kind, scpoli_model
-from cellport.runtime.convert.scvi import ScviModel, is_scvi, refuse_kind, scvi_model
+from cellport.runtime.convert.models.scpoli import (
+    ScPoliModel,
+    is_scpoli,
+    scarches_kind,
+    scpoli_model,
+)
+from cellport.runtime.convert.models.scvi import ScviModel, is_scvi, refuse_kind, scvi_model
 from cellport.runtime.decisions import rows, say
 from cellport.runtime.errors import InputError, first_line
 

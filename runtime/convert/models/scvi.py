@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cellport.runtime.convert.fields import bad_field, numbers, plain, texts
-from cellport.runtime.convert.layers import Layer, Stack, linear, read_stack
+from cellport.runtime.convert.models.fields import bad_field, numbers, plain, texts
+from cellport.runtime.convert.models.layers import Layer, Stack, linear, read_stack
 from cellport.runtime.decisions import say, words
 from cellport.runtime.errors import InputError
 

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cellport.runtime.convert.fields import bad_field, numbers, plain, texts
-from cellport.runtime.convert.layers import TORCH_EPS, Layer, fold_batch_norm, linear
-from cellport.runtime.convert.pickles.held import Stub
+from cellport.runtime.convert.models.fields import bad_field, numbers, plain, texts
+from cellport.runtime.convert.models.layers import TORCH_EPS, Layer, fold_batch_norm, linear
+from cellport.runtime.convert.models.pickles.held import Stub
 
 _FIRST = "encoder.FC.L0.expr_L"
 _OLD_EMBEDDING = "embedding.weight"

@@ -1,0 +1,24 @@
+"""What is said of the batch that a converted encoder is told."""
+
+from __future__ import annotations
+
+from cellport.runtime.atlas.manifest import AssumedBatch
+
+
+def describe_batch(assumed: AssumedBatch) -> str:
+    """Say what stands for the batch of a cell, and how much depends on it."""
+    used = [name for name, weight in zip(assumed.batches, assumed.weights, strict=True) if weight]
+    stands = used[0] if len(used) == 1 else f"the mean of {len(used):,} batches"
+    text = f"{stands} of the model stands for that of every cell"
+    if assumed.shift is None:
+        return text
+    kept = ""
+    if assumed.agreement is not None:
+        kept = (
+            f"at least {assumed.agreement:.1%} of {assumed.cells} cells drawn from its decoder "
+            "keep their label, and "
+        )
+    return (
+        f"{text}; were it any single one, {kept}latents would move by at most "
+        f"{assumed.shift:.2f} of the cells' spread"
+    )
