@@ -8,6 +8,7 @@ import h5py
 import numpy as np
 
 from cellport.runtime.errors import InputError
+from cellport.runtime.sources.claims import check_attribute, check_extent, check_values
 from cellport.runtime.sources.csr_checks import MAX_GENES
 from cellport.runtime.sources.source import Frame, Text
 from cellport.runtime.sources.trouble import damaged, readable
@@ -42,12 +43,16 @@ def attribute_value(element: Element, name: str) -> Any:
 
     The HDF5 library crashes on attributes of damaged types that it takes for lists of something.
     """
-    if name not in element.attrs:
-        return None
     if isinstance(element, h5py.HLObject):
-        kind = h5py.h5a.open(element.id, name.encode()).get_type().get_class()
-        if kind not in _PLAIN_TYPES:
+        if not h5py.h5a.exists(element.id, name.encode()):
+            return None
+        kind = h5py.h5a.open(element.id, name.encode()).get_type()
+        if kind.get_class() not in _PLAIN_TYPES:
             raise InputError(f"the attribute '{name}' of {element.name} is of a type that none has")
+        if kind.get_class() == h5py.h5t.STRING and kind.is_variable_str():
+            check_attribute(element, name)
+    elif name not in element.attrs:
+        return None
     return element.attrs[name]
 
 
@@ -78,6 +83,12 @@ def _word(value: Any) -> str:
     return str(value)
 
 
+def _values(array: Element, rows: Any) -> NDArray[Any]:
+    """Read rows of an array that claims no more than its file can hold."""
+    check_values(array)
+    return np.asarray(array[rows])
+
+
 def read_text(element: Element, start: int, stop: int, table: Element = None) -> Text:
     """Read the rows ``start:stop`` of a column of any AnnData encoding, as text.
 
@@ -85,16 +96,16 @@ def read_text(element: Element, start: int, stop: int, table: Element = None) ->
     `table` is the group of the column, where anndata 0.7 put categories apart.
     """
     if is_array(element):
-        values = np.asarray(element[start:stop])
+        values = _values(element, slice(start, stop))
         if "categories" in element.attrs:
             return _from_codes(values, _categories_apart(element, table))
         return as_text(values)
     if "codes" in element and "categories" in element:
-        codes = np.asarray(element["codes"][start:stop])
+        codes = _values(element["codes"], slice(start, stop))
         return _from_codes(codes, read_whole(element["categories"]))
     if "values" in element and "mask" in element:
-        values = as_text(np.asarray(element["values"][start:stop]))
-        values[np.asarray(element["mask"][start:stop]).astype(bool)] = ""
+        values = as_text(_values(element["values"], slice(start, stop)))
+        values[_values(element["mask"], slice(start, stop)).astype(bool)] = ""
         return values
     encoding = attribute(element, "encoding-type")
     raise InputError(f"the encoding '{encoding}' of {element.name} is not known")
@@ -113,7 +124,7 @@ def read_whole(element: Element, table: Element = None) -> Text:
     """Read all rows of a column as text; `table` as in `read_text`."""
     if is_array(element) and element.shape == ():
         # anndata 0.6 wrote the only category of a column without an axis
-        return as_text(np.asarray(element[()]).reshape(1))
+        return as_text(_values(element, ()).reshape(1))
     return read_text(element, 0, row_count(element), table)
 
 
@@ -122,10 +133,12 @@ def row_count(element: Element) -> int:
     if not is_array(element):
         for part in ("codes", "values"):
             if part in element:
+                check_extent(element[part])
                 return int(element[part].shape[0])
         raise InputError(f"{element.name} is neither a column nor an array")
     if len(element.shape) != 1:
         raise InputError(f"{element.name} has {len(element.shape)} axes instead of one")
+    check_extent(element)
     return int(element.shape[0])
 
 
@@ -191,13 +204,13 @@ def _frame_of_records(table: Element, where: str, root: Element) -> Frame:
         return root.get(f"uns/{name}_categories")
 
     def column(name: str) -> Text:
-        values, known = np.asarray(table[name]), categories(name)
+        values, known = _values(table, name), categories(name)
         return as_text(values) if known is None else _from_codes(values, read_whole(known))
 
     return Frame(
         where=where,
         length=int(table.shape[0]),
-        index=lambda start, stop: as_text(np.asarray(table[start:stop][index])),
+        index=lambda start, stop: as_text(_values(table, slice(start, stop))[index]),
         columns=columns,
         text_columns=tuple(
             n for n in columns if categories(n) is not None or table.dtype[n].kind in "OS"

@@ -23,7 +23,8 @@ import h5py
 if TYPE_CHECKING:
     from pathlib import Path
 
-# of the HDF5 superblock: signature; where its versions keep the bytes a length takes
+# of the HDF5 superblock: signature; where its versions keep the bytes a length takes, behind those
+# that an address takes
 _HDF5, _LENGTH_AT = b"\x89HDF\r\n\x1a\n", {0: 14, 1: 14, 2: 10, 3: 10}
 # the version whose superblock has flags, and where: bit 0 is set while somebody writes
 _FLAGGED, _FLAGS_AT = 3, 11
@@ -63,9 +64,14 @@ def open_watched(path: Path | str) -> h5py.File:
     return file
 
 
+def watched_file(element: h5py.HLObject) -> WatchedFile | None:
+    """Return the file of an element as `open_watched` has opened it; None for other ones."""
+    return _files.get(h5py.h5f.get_name(element.id).decode("utf-8", "replace"))
+
+
 def descriptor(file: h5py.File) -> int | None:
     """Return the descriptor of a watched file; None for other ones."""
-    watched = _files.get(file.filename)
+    watched = watched_file(file)
     return None if watched is None else watched.fileno()
 
 
@@ -101,6 +107,9 @@ class WatchedFile(io.RawIOBase):
         # h5py names a file by this: unlike any other's, and with the folder of the path
         self._name = f"{path} ({next(_numbers)})".encode("ascii", "replace").decode()
         self._length, self._opened = 8, False
+        self.address_bytes = 8  # that an address takes
+        self.size = os.fstat(self._file.fileno()).st_size
+        self.believed: set[int] = set()  # addresses of datasets whose claims were looked at
         self._base = 0  # where the superblock is, behind a user block; addresses start there
         self.left_open = False  # whether whoever wrote it has not closed it
 
@@ -160,6 +169,7 @@ class WatchedFile(io.RawIOBase):
         at = _LENGTH_AT.get(superblock[8]) if len(superblock) == 16 else None
         if at is not None and superblock[:8] == _HDF5 and superblock[at] in _LENGTH_CODES:
             self._length, self._base = superblock[at], base
+            self.address_bytes = superblock[at - 1]
             self.left_open = superblock[8] == _FLAGGED and bool(superblock[_FLAGS_AT] & 1)
 
     def _number(self, heap: bytes, at: int) -> int:
@@ -200,21 +210,24 @@ class WatchedFile(io.RawIOBase):
 
     def _data_of(self, header: bytes, size: int) -> bytes:
         at = int.from_bytes(header[8 + 2 * self._length :][:8], "little")
-        return self._at(self._base + at, size)
+        return self.read_at(self._base + at, size)
 
     def _whole(self, start: memoryview, size: int) -> bytes:
         """Return a structure of which the library has asked for the start."""
         if size <= len(start):
             return bytes(start[:size])
-        return bytes(start) + self._at(self._file.tell(), size - len(start))
+        return bytes(start) + self.read_at(self._file.tell(), size - len(start))
 
-    def _at(self, offset: int, size: int) -> bytes:
+    def read_object(self, address: int, size: int) -> bytes:
+        """Read at an address, which begins where the superblock does."""
+        return self.read_at(self._base + address, size)
+
+    def read_at(self, offset: int, size: int) -> bytes:
         """Read without reading more than the file has."""
+        if offset >= self.size:
+            return b""
         back = self._file.tell()
-        end = self._file.seek(0, os.SEEK_END)
-        found = b""
-        if offset < end:
-            self._file.seek(offset)
-            found = self._file.read(min(size, end - offset)) or b""
+        self._file.seek(offset)
+        found = self._file.read(min(size, self.size - offset)) or b""
         self._file.seek(back)
         return found
