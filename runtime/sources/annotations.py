@@ -197,6 +197,7 @@ def _frame_of_records(table: Element, where: str, root: Element) -> Frame:
             f"{where} is not a table that cellport knows; open the file with a current anndata "
             "and write it again"
         )
+    check_extent(table)
     index = next((name for name in ("index", "_index") if name in fields), fields[0])
     columns = tuple(name for name in fields if name != index)
 

@@ -12,7 +12,7 @@ from cellport.runtime.decisions import say, words
 from cellport.runtime.errors import InputError, MissingDependencyError, first_line
 from cellport.runtime.sources.anndata_layout import open_layout
 from cellport.runtime.sources.annotations import names_in
-from cellport.runtime.sources.claims import check_chunks
+from cellport.runtime.sources.claims import check_chunks, check_extent
 from cellport.runtime.sources.loom import is_loom, open_loom
 from cellport.runtime.sources.tenx_h5 import open_tenx_h5
 from cellport.runtime.sources.trouble import led_away, readable
@@ -91,7 +91,7 @@ def _check_inside(name: str, dataset: Any, where: str) -> None:
 
 
 def check_dataset(dataset: Any, where: str) -> None:
-    """Refuse datasets in other files, of filters that are not installed, of impossible chunks."""
+    """Refuse datasets in other files, of filters that are not installed, or of impossible sizes."""
     if dataset.is_virtual or dataset.external:
         raise InputError(f"{where} keeps its values in other files; write it as one file.")
     created = dataset.id.get_create_plist()
@@ -103,6 +103,9 @@ def check_dataset(dataset: Any, where: str) -> None:
                 f"{where} is compressed with {label}, which needs a plugin: pip install hdf5plugin."
             )
     check_chunks(dataset)
+    # non-zero counts and where they are; of a whole matrix what is missing is zero
+    if len(dataset.shape) == 1:
+        check_extent(dataset)
 
 
 def _load_plugins(number: int) -> bool:

@@ -10,6 +10,7 @@ import numpy as np
 from cellport.runtime.decisions import say
 from cellport.runtime.errors import InputError
 from cellport.runtime.sources.annotations import check_gene_count, read_text, read_whole, row_count
+from cellport.runtime.sources.claims import check_values
 from cellport.runtime.sources.compressed import stored_arrays
 from cellport.runtime.sources.csr import CsrMatrix
 from cellport.runtime.sources.source import Candidate, Container, Frame, Text
@@ -38,6 +39,7 @@ def open_tenx_h5(
     group = file[name]
     where = f"{title}, {name}"
     with readable(where):
+        check_values(group["shape"])
         shape = np.asarray(group["shape"][:]).tolist()
         if len(shape) != 2:
             raise damaged(where, "its shape is not two numbers")

@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from cellport.runtime.sources.anndata_layout import open_layout
+from cellport.runtime.sources.claims import check_extent
 from cellport.runtime.sources.trouble import damaged, readable
 
 if TYPE_CHECKING:
@@ -42,6 +43,8 @@ def _check_chunks(store: Path, array: Any, where: str) -> None:
     counts and their positions.
     """
     folder = store / str(array.path)
+    if array.ndim == 1:
+        check_extent(array)
     if array.ndim == 1 and folder.name in ("data", "indices"):
         # shards are stored whole, whatever a version of zarr counts
         width, stored = (array.shards or array.chunks)[0], sum(1 for _ in _stored(folder))

@@ -8,8 +8,12 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
+from anndata import AnnData
 from kinds_of_files import GENOMES, KINDS, REFUSED, THIRD_COLUMNS, write_triple
+from pandas import DataFrame
+from scipy.sparse import csr_matrix
 
 from cellport.runtime.errors import InputError
 from cellport.runtime.sources import open_source
@@ -34,6 +38,20 @@ def file_cases(root: Path) -> Iterator[dict[str, Any]]:
         folder = root / name
         folder.mkdir()
         yield case(root, name, write(folder))
+    yield case(root, "a text that claims 4 GB", forged_text(root / "forged.h5ad"))
+
+
+def forged_text(path: Path) -> Path:
+    """Write an h5ad in which one name of a gene is said to be longer than the file."""
+    names = [f"gene{i}" for i in range(30)]
+    counts = csr_matrix(np.eye(30, dtype=np.float32))
+    AnnData(counts, var=DataFrame(index=names)).write_h5ad(path)
+    with h5py.File(path) as file:
+        place = file["var/_index"].id.get_offset()
+    with path.open("r+b") as written:
+        written.seek(place)
+        written.write((0xF0000001).to_bytes(4, "little"))
+    return path
 
 
 def case(root: Path, name: str, path: Path, genome: str | None = None) -> dict[str, Any]:
