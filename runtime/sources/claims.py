@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from io import BytesIO
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import h5py
@@ -51,7 +52,7 @@ def check_extent(array: Any) -> None:
         It claims more.
     """
     claimed = math.prod(array.shape) * array.dtype.itemsize
-    if claimed > HARMLESS_BYTES and claimed > _most_bytes(array):
+    if claimed > HARMLESS_BYTES and claimed > _most_bytes(array, claimed):
         raise _overstated(array.name, claimed)
 
 
@@ -65,7 +66,7 @@ def check_chunks(dataset: h5py.Dataset) -> None:
     """
     claimed = math.prod(dataset.chunks or (0,)) * dataset.dtype.itemsize
     # a chunk that was never written is not read either
-    if claimed > HARMLESS_BYTES and 0 < _most_bytes(dataset) < claimed:
+    if claimed > HARMLESS_BYTES and 0 < _most_bytes(dataset, claimed) < claimed:
         raise _overstated(dataset.name, claimed)
 
 
@@ -135,14 +136,24 @@ def _overstated(name: str, claimed: int) -> InputError:
     return InputError(say("files.overstated", name=name, megabytes=f"{claimed / 1e6:,.0f}"))
 
 
-def _most_bytes(array: Any) -> int:
-    """Return how many bytes what is stored of an array can come to."""
+def _most_bytes(array: Any, enough: int) -> int:
+    """Return how many bytes what is stored of an array can come to, or that they are `enough`."""
     if not isinstance(array, h5py.Dataset):
-        return int(array.nbytes_stored()) * _OTHERS_SMALLER
+        return _most_in_files(Path(array.store.root, array.path), enough)
     created = array.id.get_create_plist()
     filters = [created.get_filter(i)[0] for i in range(created.get_nfilters())]
     smaller = math.prod(_SMALLER.get(number, _OTHERS_SMALLER) for number in filters)
     return int(array.id.get_storage_size()) * smaller
+
+
+def _most_in_files(folder: Path, enough: int) -> int:
+    most = 0
+    for file in folder.rglob("*"):
+        if most >= enough:
+            break
+        if file.is_file():
+            most += file.stat().st_size * _OTHERS_SMALLER
+    return most
 
 
 def _places(kind: Any, descriptor: int) -> Places:
