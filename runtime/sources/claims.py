@@ -179,13 +179,14 @@ def _is_variable(kind: Any) -> bool:
     return bool(of_text or kind.get_class() == h5py.h5t.VLEN)
 
 
-def _lengths(stored: bytes, offset: int, width: int) -> NDArray[np.uint32]:
-    return np.ndarray((len(stored) // width,), "<u4", stored, offset, (width,))
+def _lengths(stored: bytes | memoryview, offset: int, width: int) -> NDArray[np.uint32]:
+    n_elements = memoryview(stored).nbytes // width
+    return np.ndarray((n_elements,), "<u4", stored, offset, (width,))
 
 
 def _stored(
     dataset: h5py.Dataset, watched: WatchedFile, address: int, width: int
-) -> Iterator[bytes]:
+) -> Iterator[bytes | memoryview]:
     """Yield the elements of a dataset, of `width` bytes each, as they are stored."""
     created = dataset.id.get_create_plist()
     layout, begin = created.get_layout(), dataset.id.get_offset()
@@ -198,28 +199,28 @@ def _stored(
     elif layout == h5py.h5d.CHUNKED and hasattr(dataset.id, "chunk_iter"):
         places: list[tuple[int, ...]] = []
         dataset.id.chunk_iter(lambda chunk: places.append(chunk.chunk_offset))
+        filters = tuple(created.get_filter(i)[0] for i in range(created.get_nfilters()))
+        kind, size = np.dtype((np.void, width)), math.prod(dataset.chunks) * width
         for place in places:
             skipped, raw = dataset.id.read_direct_chunk(place)
-            yield _unfiltered(raw, skipped, created, width)
+            if skipped == (1 << len(filters)) - 1:
+                yield raw
+            elif set(filters) <= set(UNDO):
+                yield undo_filters(raw, filters, skipped, size, kind).data
+            else:
+                yield _unfiltered(raw, skipped, created, kind)
 
 
-def _unfiltered(raw: bytes, skipped: int, created: Any, width: int) -> bytes:
-    """Undo the filters of a chunk of elements of `width` bytes."""
-    filters = [created.get_filter(i) for i in range(created.get_nfilters())]
-    kind, extent = np.dtype((np.void, width)), created.get_chunk()
-    numbers = tuple(one[0] for one in filters)
-    if skipped == (1 << len(numbers)) - 1:
-        return raw
-    if set(numbers) <= set(UNDO):
-        size = math.prod(extent) * width
-        return undo_filters(raw, numbers, skipped, size, kind).tobytes()
-    # by the library, as elements that nothing converts
+def _unfiltered(raw: bytes, skipped: int, created: Any, kind: np.dtype[np.void]) -> memoryview:
+    """Undo the filters of a chunk by the library, as elements that nothing converts."""
     settings = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
-    settings.set_chunk(extent)
-    for number, flags, values, _ in filters:
+    settings.set_chunk(created.get_chunk())
+    for i in range(created.get_nfilters()):
+        number, flags, values, _ = created.get_filter(i)
         settings.set_filter(number, flags, values)
     with h5py.File(BytesIO(), "w") as apart:
-        space, opaque = h5py.h5s.create_simple(extent), h5py.h5t.py_create(kind)
+        space = h5py.h5s.create_simple(created.get_chunk())
+        opaque = h5py.h5t.py_create(kind)
         dataset = h5py.Dataset(h5py.h5d.create(apart.id, b"chunk", opaque, space, settings))
-        dataset.id.write_direct_chunk((0,) * len(extent), raw, skipped)
-        return np.asarray(dataset[()]).tobytes()
+        dataset.id.write_direct_chunk((0,) * len(created.get_chunk()), raw, skipped)
+        return np.asarray(dataset[()]).data
