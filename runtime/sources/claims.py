@@ -1,7 +1,7 @@
 """Refusing arrays and texts that claim more than their file can hold, before they are read.
 
 The HDF5 library allocates what a file claims before it looks whether it is there: one damaged
-length of a text costs up to 4 GB, a damaged extent as much as anybody likes (HDF5 1.14 and 2.0:
+length of a text costs up to 4 GB, a damaged extent as much as anybody likes (HDF5 2.0:
 ``H5T__conv_vlen``). Here the claims of an array are added up first, from the file as it is
 stored. Layout of texts of any length: HDF5 File Format Specification 3.0, IV.A.2.d and VIII.
 """
