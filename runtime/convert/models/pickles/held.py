@@ -64,7 +64,7 @@ class Budget:
         known = (
             row["what"] for row in rows("convert.known_globals") if what.startswith(row["begins"])
         )
-        if found := next(told, None):
+        if found := next(known, None):
             return InputError(say("convert.other_object", title=self.title, what=found))
         return InputError(say("convert.not_allowed", title=self.title, what=what[:200]))
 
