@@ -9,6 +9,7 @@ import numpy as np
 
 from cellport.kernels.check import check_values
 from cellport.runtime.decisions import number
+from cellport.runtime.sources.dispersion import Entries, is_flat, varies_too_little
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -26,6 +27,8 @@ Content = Literal[
     "binary",
     "ranks",
     "rounded",
+    "damped",
+    "flat",
     "normalised",
     "log-normalised",
     "roots",
@@ -84,7 +87,8 @@ def classify(sample: MatrixSample, n_genes: int) -> Content:
         ``counts`` for whole numbers, ``nearly`` for such but for rounding, and ``alike`` where all
         cells have nearly one total, as counts sampled down have, and normalised values that were
         rounded. Whole numbers that are none: ``binary`` where none exceeds 1 although chance would
-        have it, ``ranks``, ``rounded`` for normalised values. ``normalised`` and
+        have it, ``ranks``, ``rounded`` for normalised values, ``damped`` for logarithms, roots and
+        what was clipped, ``flat`` for scaled values. ``normalised`` and
         ``log-normalised`` when the cells have one total, when every cell's values are multiples of
         its smallest, or when values are small and hardly ever whole; ``roots`` when that holds of
         the squares; ``fractional`` for what is left, such as expected counts of RSEM or counts
@@ -105,13 +109,22 @@ def classify(sample: MatrixSample, n_genes: int) -> Content:
     owners = None
     if sample.cells is not None:
         owners = np.unique(sample.cells[stored], return_inverse=True)[1]
-    if not faults.fractional:
-        return _whole(kept, owners, n_genes)
-    near = nearest_counts(values[stored])
-    if near is not None:
-        found = _whole(near.astype(np.float64), owners, n_genes)
-        return "nearly" if found == "counts" else found
-    return _fractional(kept, owners, n_genes)
+    near = kept if not faults.fractional else nearest_counts(values[stored])
+    if near is None:
+        return _fractional(kept, owners, n_genes)
+    whole = near.astype(np.float64)
+    found = _whole(whole, owners, n_genes)
+    may_be = found in ("counts", "alike") and near.max() > 1
+    if may_be and owners is not None and sample.genes is not None:
+        found = _by_gene(Entries(whole, owners, sample.genes[stored].astype(np.int64))) or found
+    return "nearly" if found == "counts" and faults.fractional else found
+
+
+def _by_gene(entries: Entries) -> Content | None:
+    """Say what values of whole cells are by how genes vary, None where they may be counts."""
+    if varies_too_little(entries):
+        return "damped"
+    return "flat" if is_flat(entries) else None
 
 
 def nearest_counts(values: NDArray[np.float32]) -> NDArray[np.float32] | None:

@@ -117,15 +117,13 @@ class CscMatrix(CompressedMatrix):
             block = self._turn(pointers, 0, self.n_cells, self.n_stored)
             self.held[:] = [block]
             return MatrixSample.of_cells(
-                (start, part.indptr, part.data)
-                for start, stop in sample_windows(self.n_cells)
-                for part in [_part(block, start, stop)]
+                _part(block, start, stop) for start, stop in sample_windows(self.n_cells)
             )
         last = max(0, self.n_stored - SAMPLE_VALUES)
         starts = sorted({last * step // (SAMPLE_PIECES - 1) for step in range(SAMPLE_PIECES)})
         with readable(self.where):
             pieces = [as_counts(np.asarray(self.data[s : s + SAMPLE_VALUES])) for s in starts]
-        return MatrixSample(np.concatenate(pieces), None)
+        return MatrixSample(np.concatenate(pieces), None, None)
 
 
 def _part(block: CountBlock, start: int, stop: int) -> CountBlock:

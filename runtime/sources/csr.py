@@ -9,8 +9,8 @@ import numpy as np
 
 from cellport.runtime.sources.block import CountBlock
 from cellport.runtime.sources.compressed import CompressedMatrix
-from cellport.runtime.sources.csr_checks import as_counts, cut, row_limit
-from cellport.runtime.sources.source import MatrixSample, Piece, sample_windows
+from cellport.runtime.sources.csr_checks import as_counts, as_positions, cut, row_limit
+from cellport.runtime.sources.source import MatrixSample, sample_windows
 from cellport.runtime.sources.trouble import cells, readable
 
 if TYPE_CHECKING:
@@ -42,10 +42,13 @@ class CsrMatrix(CompressedMatrix):
         """Read the values of a few cells from all over the matrix."""
         return MatrixSample.of_cells(map(self._window, sample_windows(self.n_cells)))
 
-    def _window(self, window: tuple[int, int]) -> Piece:
+    def _window(self, window: tuple[int, int]) -> CountBlock:
         start, stop = window
         pointers = self.pointers(start, stop, row_limit(self.n_genes))
         _, kept = next(cut(pointers))
         pointers = pointers[: kept + 1]
+        inside = slice(int(pointers[0]), int(pointers[-1]))
         with readable(cells(self.where, start, start + kept)):
-            return start, pointers, as_counts(np.asarray(self.data[pointers[0] : pointers[-1]]))
+            values = as_counts(np.asarray(self.data[inside]))
+            genes = as_positions(np.asarray(self.indices[inside]), self.n_genes)
+        return CountBlock(start, pointers - pointers[0], genes, values)

@@ -57,8 +57,9 @@ class DenseMatrix(ArrayMatrix):
         """Read a few cells from all over the matrix."""
         fits = max(1, MAX_NONZEROS // max(1, self.n_genes))
         windows = sample_windows(self.n_cells)
-        blocks = (self._read(start, min(stop, start + fits)) for start, stop in windows)
-        return MatrixSample.of_cells((block.start, block.indptr, block.data) for block in blocks)
+        return MatrixSample.of_cells(
+            self._read(start, min(stop, start + fits)) for start, stop in windows
+        )
 
     def _read(self, start: int, stop: int) -> CountBlock:
         with readable(cells(self.where, start, stop)):

@@ -49,7 +49,7 @@ class LazyMatrix(ArrayMatrix):
     def sample(self) -> MatrixSample:
         """Read a few cells from all over the matrix, for which their chunks are computed."""
         return MatrixSample.of_cells(
-            (start + block.start, block.indptr, block.data)
+            replace(block, start=start + block.start)
             for start, stop in sample_windows(self.n_cells)
             for block in self._computed(start, stop).blocks(stop - start, 0, stop - start)
         )

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from cellport.runtime.sources.block import CountBlock
 
 Text = NDArray[np.object_]
-# position of the first of some cells, pointers into their values, and these
-Piece = tuple[int, NDArray[np.int64], NDArray[np.float32]]
 # takes a stored array and its place in words, and raises where it must not be read
 CheckArray = Callable[[Any, str], None]
 
@@ -30,22 +28,26 @@ SAMPLE_CELLS = 16
 
 @dataclass(frozen=True, slots=True)
 class MatrixSample:
-    """A few stored values of a matrix, to judge what it holds, and the cell of each.
+    """A few stored values of a matrix, to judge what it holds, and the cell and gene of each.
 
-    Only of cells that are there whole: `cells` is None where the values are pieces of genes.
+    Only of cells that are there whole: both are None where the values are pieces of genes.
     """
 
     values: NDArray[np.float32]
     cells: NDArray[np.int64] | None
+    genes: NDArray[np.int32] | None = None
 
     @classmethod
-    def of_cells(cls, pieces: Iterable[Piece]) -> MatrixSample:
-        """Join the values of runs of whole cells: position of the first, pointers, values."""
+    def of_cells(cls, blocks: Iterable[CountBlock]) -> MatrixSample:
+        """Join the values of runs of whole cells."""
         values, owners = [np.empty(0, np.float32)], [np.empty(0, np.int64)]
-        for start, indptr, data in pieces:
-            values.append(data)
-            owners.append(np.repeat(np.arange(start, start + len(indptr) - 1), np.diff(indptr)))
-        return cls(np.concatenate(values), np.concatenate(owners))
+        genes = [np.empty(0, np.int32)]
+        for block in blocks:
+            values.append(block.data)
+            genes.append(block.indices)
+            cells = np.arange(block.start, block.start + block.n_cells)
+            owners.append(np.repeat(cells, np.diff(block.indptr)))
+        return cls(np.concatenate(values), np.concatenate(owners), np.concatenate(genes))
 
 
 def sample_windows(n_cells: int) -> list[tuple[int, int]]:

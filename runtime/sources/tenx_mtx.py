@@ -83,7 +83,7 @@ class MtxMatrix:
         """Read the values of the first cells."""
         with closing(self.blocks(SAMPLE_CELLS, 0, min(SAMPLE_CELLS, self.n_cells))) as blocks:
             block = next(blocks)
-        return MatrixSample.of_cells([(block.start, block.indptr, block.data)])
+        return MatrixSample.of_cells([block])
 
     def _entries(self) -> Generator[Triplets, None, None]:
         """Yield cells, genes and values of pieces of the file, checked."""

@@ -22,7 +22,8 @@ def drawn(rng, n_cells, n_genes, depth, spread):
 def what(dense, whole_cells=True):
     matrix = sparse.csr_matrix(dense.astype(np.float32))
     cells = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
-    return classify(MatrixSample(matrix.data, cells if whole_cells else None), matrix.shape[1])
+    sample = MatrixSample(matrix.data, cells, matrix.indices)
+    return classify(sample if whole_cells else MatrixSample(matrix.data, None), matrix.shape[1])
 
 
 def placed(counts, kind, zeros):
@@ -96,6 +97,16 @@ def test_what_is_no_counts_is_told(seed, n_genes, depth, spread):
     counts = drawn(np.random.default_rng(seed), 64, n_genes, depth, spread)
     for name, change in OTHERS.items():
         assert what(change(counts)) == name.replace(",", "").split()[0], name
+
+
+@settings(deadline=None, max_examples=15)
+@given(st.integers(0, 2**32), st.sampled_from([2000, 8000]), st.sampled_from([0.3, 0.6]))
+def test_what_varies_too_little_is_no_counts(seed, n_genes, spread):
+    counts = drawn(np.random.default_rng(seed), 128, n_genes, 4000, spread)
+    alike = np.random.default_rng(seed).poisson(np.tile(2 * counts[0], (128, 1)))
+    for damp in (np.sqrt, lambda c: np.log2(1 + c), lambda c: np.minimum(c, 3)):
+        assert what(np.round(damp(alike))) == "damped"
+    assert what(np.clip(np.round(scaled(counts)), 0, 10)) == "flat"
 
 
 @pytest.mark.parametrize("zeros", [True, False])

@@ -259,7 +259,7 @@ DAMAGE = {
     "negative position": (
         "indices",
         lambda a: np.where(np.arange(len(a)) == 40, -1, a),
-        "cells 0 to",
+        "cells",
     ),
     "position too large": ("indices", lambda a: np.where(np.arange(len(a)) == 60, 17, a), "cells"),
     "position beyond int32": (

@@ -274,15 +274,16 @@ def gene_case(
 
 def gate_cases() -> Iterator[dict[str, Any]]:
     rng = np.random.default_rng(2)
-    for _ in range(30):
-        counts = rng.poisson(rng.gamma(0.5, 2, 40), (12, 40)).astype(np.float64)
+    for draw in range(30):
+        n = 12 + 24 * (draw % 2)
+        counts = rng.poisson(rng.gamma(0.5, 2, 40), (n, 40)).astype(np.float64)
         total = np.maximum(counts.sum(axis=1, keepdims=True), 1)
         for values in (
             counts,
             counts + rng.random() * (rng.random(counts.shape) < 0.3),
             counts / total * 1e4,
             np.log1p(counts / total * 1e4),
-            np.log1p(counts * rng.random((12, 1)) * 9),
+            np.log1p(counts * rng.random((n, 1)) * 9),
             (counts - counts.mean(axis=0)) / 3,
             counts * 0,
             rng.random(counts.shape),
@@ -292,19 +293,22 @@ def gate_cases() -> Iterator[dict[str, Any]]:
             np.round(counts / total * 1e3),
             np.round(counts / total * 97),
             np.argsort(np.argsort(counts, axis=1), axis=1),
-            np.argsort(np.argsort(rng.random((12, 120)), axis=1), axis=1)[:, ::3],
-            rng.permuted(np.tile(counts[0], (12, 1)), axis=1),
+            np.argsort(np.argsort(rng.random((n, 120)), axis=1), axis=1)[:, ::3],
+            rng.permuted(np.tile(counts[0], (n, 1)), axis=1),
             counts * (1 + 1e-6),
             np.sqrt(counts),
             np.sqrt(counts / total * 1e4),
             np.log2(counts + 1),
+            np.round(np.log2(counts + 1)),
+            np.minimum(counts, 3),
             counts + 1,
         ):
             with np.errstate(over="ignore"):
                 kept = values.astype(np.float32)
-            rows = np.repeat(np.arange(12), 40)
+            rows = np.repeat(np.arange(n), 40)
+            genes = np.tile(np.arange(40, dtype=np.int32), n)
             for cells in (rows, None):
-                sample = MatrixSample(kept.ravel(), cells)
+                sample = MatrixSample(kept.ravel(), cells, None if cells is None else genes)
                 yield {
                     "values": [v if np.isfinite(v) else 1e300 for v in kept.ravel().tolist()],
                     "cells": None if cells is None else cells.tolist(),

@@ -4,6 +4,7 @@
  */
 
 import decisions from "../decisions";
+import { type Entries, isFlat, variesTooLittle } from "./dispersion";
 import type { Sample } from "./source";
 
 const { gate } = decisions;
@@ -30,15 +31,23 @@ export function classify(sample: Sample, nGenes: number): Content {
   });
   if (!kept.length) return "empty";
   const values = kept.map((i) => sample.values[i]);
-  const { cells } = sample;
+  const { cells, genes } = sample;
   const owners = cells && kept.map((i) => cells[i]);
-  if (!faults.fractional) return ofWhole(values, owners, nGenes);
-  const near = nearestCounts(Float32Array.from(values));
-  if (near) {
-    const found = ofWhole([...near], owners, nGenes);
-    return found === "counts" ? "nearly" : found;
+  const near = faults.fractional ? nearestCounts(Float32Array.from(values)) : values;
+  if (!near) return ofFractional(values, owners, nGenes);
+  const whole = [...near];
+  let found = ofWhole(whole, owners, nGenes);
+  const mayBe = ["counts", "alike"].includes(found) && whole.some((value) => value > 1);
+  if (mayBe && owners && genes) {
+    found = byGene({ values: whole, cells: owners, genes: kept.map((i) => genes[i]) }) ?? found;
   }
-  return ofFractional(values, owners, nGenes);
+  return found === "counts" && faults.fractional ? "nearly" : found;
+}
+
+/** What values of whole cells are by how genes vary, null where they may be counts. */
+function byGene(entries: Entries): Content | null {
+  if (variesTooLittle(entries)) return "damped";
+  return isFlat(entries) ? "flat" : null;
 }
 
 /** The whole numbers that values are but for rounding; null where one is none. */

@@ -44,7 +44,7 @@ export class CscMatrix extends Compressed {
     const pieces = readable(this.where, () =>
       [...starts].map((s) => readFloats(this.data, s, Math.min(s + SAMPLE_VALUES, stored))),
     );
-    return { values: joined(pieces), cells: null };
+    return { values: joined(pieces), cells: null, genes: null };
   }
 
   emptyGenes(): boolean[] | null {
@@ -60,10 +60,11 @@ export class CscMatrix extends Compressed {
   private wholeCells(): Sample {
     const pointers = this.pointers();
     const perCell = this.valuesPerCell(this.stored);
-    const { indptr, data } = this.turn(pointers, perCell, 0, this.nCells, this.stored);
+    const { indptr, indices, data } = this.turn(pointers, perCell, 0, this.nCells, this.stored);
     const windows = sampleWindows(this.nCells).map(([start, stop]) => ({
       start,
       indptr: indptr.subarray(start, stop + 1),
+      indices: indices.subarray(indptr[start], indptr[stop]),
       data: data.subarray(indptr[start], indptr[stop]),
     }));
     return sampleOf(windows);

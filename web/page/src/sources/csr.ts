@@ -44,8 +44,13 @@ export class CsrMatrix extends Compressed {
       const pointers = this.pointers(start, stop);
       const [, kept] = cut(pointers).next().value ?? [0, 0];
       const place = cellRange(this.where, start, start + kept);
-      const data = readable(place, () => readFloats(this.data, pointers[0], pointers[kept]));
-      return { start, indptr: pointers.subarray(0, kept + 1), data };
+      const [begin, end] = [pointers[0], pointers[kept]];
+      return readable(place, () => ({
+        start,
+        indptr: pointers.subarray(0, kept + 1),
+        indices: readPositions(this.indices, begin, end, this.nGenes),
+        data: readFloats(this.data, begin, end),
+      }));
     });
     return sampleOf(windows);
   }

@@ -15,6 +15,8 @@ export interface Sample {
   values: Float32Array;
   /** Which cell each value belongs to, where those cells are there whole. */
   cells: Int32Array | null;
+  /** And which gene. */
+  genes: Int32Array | null;
 }
 
 export interface Matrix {
@@ -78,18 +80,20 @@ export function joined(parts: readonly Float32Array[]): Float32Array {
 }
 
 /** What some windows of whole cells hold. */
-export function sampleOf(windows: readonly Omit<CountBlock, "nCells" | "indices">[]): Sample {
+export function sampleOf(windows: readonly Omit<CountBlock, "nCells">[]): Sample {
   const values = joined(windows.map(({ data }) => data));
   const cells = new Int32Array(values.length);
+  const genes = new Int32Array(values.length);
   let at = 0;
-  for (const { start, indptr } of windows) {
+  for (const { start, indptr, indices } of windows) {
+    genes.set(indices, at);
     for (let row = 1; row < indptr.length; row++) {
       const end = at + indptr[row] - indptr[row - 1];
       cells.fill(start + row - 1, at, end);
       at = end;
     }
   }
-  return { values, cells };
+  return { values, cells, genes };
 }
 
 /** Cut rows into runs of at most `MAX_NONZEROS` values, at least one row each. */

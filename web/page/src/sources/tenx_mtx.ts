@@ -117,7 +117,7 @@ class MtxMatrix implements Matrix {
 
   async sample(): Promise<Sample> {
     for await (const block of this.blocks(SAMPLE_CELLS)) return sampleOf([block]);
-    return { values: new Float32Array(0), cells: null };
+    return { values: new Float32Array(0), cells: null, genes: null };
   }
 }
 
