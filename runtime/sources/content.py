@@ -51,6 +51,7 @@ _TAIL = number("gate.shortest_tail")
 _AFTER_GAP, _HIGHEST_GAP = number("gate.genes_after_gap"), number("gate.highest_gap")
 _GAPS, _ALIKE = number("gate.cells_with_gaps"), number("gate.alike_totals")
 _CELLS_TO_REFUSE = number("gate.cells_to_refuse")
+_TOTALS_VARY, _CELLS_WITH_GAPS = number("gate.totals_vary"), number("gate.fewest_with_gaps")
 _GENES_VARY, _SAMPLED_DOWN = number("gate.genes_vary"), number("gate.sampled_down")
 _BASES = (np.e, 2.0, 10.0)  # of logarithms
 
@@ -112,12 +113,24 @@ def classify(sample: MatrixSample, n_genes: int) -> Content:
     near = kept if not faults.fractional else nearest_counts(values[stored])
     if near is None:
         return _fractional(kept, owners, n_genes)
-    whole = near.astype(np.float64)
-    found = _whole(whole, owners, n_genes)
-    may_be = found in ("counts", "alike") and near.max() > 1
-    if may_be and owners is not None and sample.genes is not None:
-        found = _by_gene(Entries(whole, owners, sample.genes[stored].astype(np.int64))) or found
+    found = _whole_of(near.astype(np.float64), owners, sample, n_genes)
     return "nearly" if found == "counts" and faults.fractional else found
+
+
+def _whole_of(
+    values: NDArray[np.float64],
+    owners: NDArray[np.intp] | None,
+    sample: MatrixSample,
+    n_genes: int,
+) -> Content:
+    """Say what whole numbers are, of cells none of which is another's copy where genes are told."""
+    if owners is None or sample.genes is None:
+        return _whole(values, owners, n_genes)
+    genes = sample.genes[sample.values != 0].astype(np.int64)
+    entries = Entries(values, owners, genes).distinct()
+    found = _whole(entries.values, entries.cells, n_genes)
+    may_be = found in ("counts", "alike") and values.max() > 1
+    return (_by_gene(entries) if may_be else None) or found
 
 
 def _by_gene(entries: Entries) -> Content | None:
@@ -143,7 +156,7 @@ def _whole(values: NDArray[np.float64], owners: NDArray[np.intp] | None, n_genes
         return "counts"
     if _ranked(cells, n_genes):
         return "ranks"
-    if np.mean([_gap(cell) for cell in cells]) >= _GAPS:
+    if sum(map(_gap, cells)) >= max(_GAPS * len(cells), min(_CELLS_WITH_GAPS, len(cells))):
         return "rounded"
     return _of_totals(cells)
 
@@ -220,16 +233,19 @@ def _ranked(cells: Sequence[_Cell], n_genes: int) -> bool:
         return True
     if n_genes >= _NEVER_ZERO and not any(zeros) and all(map(_stands_for_zero, cells)):
         return True
-    without_gap = all(cell.levels[-1] == len(cell.levels) for cell in cells)
-    if without_gap and _several(cells, lambda cell: len(cell.levels) >= _MANY_LEVELS):
-        return True
-    if len(cells) >= _FEWEST_TOTALS and all(map(_even, cells)):
+    if len(cells) >= _CELLS_TO_REFUSE and (_without_gap(cells) or all(map(_even, cells))):
         return True
     first = cells[0]
     return _several(cells, lambda cell: len(cell.levels) >= _FEW_LEVELS) and all(
         np.array_equal(cell.levels, first.levels) and np.array_equal(cell.genes, first.genes)
         for cell in cells
     )
+
+
+def _without_gap(cells: Sequence[_Cell]) -> bool:
+    """Tell whether every cell has each number up to its largest, and several have many."""
+    has_all = all(cell.levels[-1] == len(cell.levels) for cell in cells)
+    return has_all and _several(cells, lambda cell: len(cell.levels) >= _MANY_LEVELS)
 
 
 def _stands_for_zero(cell: _Cell) -> bool:
@@ -280,4 +296,4 @@ def _of_totals(cells: Sequence[_Cell]) -> Content:
         return "counts"
     power = 10.0 ** np.round(np.log10(np.median(totals)))
     around = len(cells) >= _CELLS_TO_REFUSE and totals.min() < power < totals.max()
-    return "rounded" if around else "alike"
+    return "rounded" if around and totals.var() < _TOTALS_VARY * totals.mean() else "alike"

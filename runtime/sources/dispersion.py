@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
 _FEWEST_CELLS, _FEWEST_GENES = number("gate.dispersion_cells"), number("gate.dispersion_genes")
 _LEAST_MEAN, _UNLIKELY = number("gate.dispersion_mean"), number("gate.dispersion_unlikely")
+_SHARE = number("gate.dispersion_share")
 _FLAT, _FLAT_GENES = number("gate.flat"), number("gate.flat_genes")
+_SEEN_VARIES, _RARER_LARGER = number("gate.seen_varies"), number("gate.rarer_larger")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,20 @@ class Entries:
     cells: NDArray[np.intp]  # 0, 1, ... without gaps
     genes: NDArray[np.int64]
 
+    def of_cells(self, kept: NDArray[np.bool_]) -> Entries:
+        """Leave out all other cells."""
+        inside = kept[self.cells]
+        places = np.cumsum(kept) - 1
+        return Entries(self.values[inside], places[self.cells[inside]], self.genes[inside])
+
+    def distinct(self) -> Entries:
+        """Leave out cells that were there before: a cell that is copied says nothing again."""
+        totals = np.bincount(self.cells, weights=self.values)
+        mark = np.bincount(self.cells, weights=self.values * (self.genes + 1))
+        first = np.zeros(len(totals), dtype=bool)
+        first[np.unique(totals + 1j * mark, return_index=True)[1]] = True
+        return self.of_cells(first)
+
 
 def varies_too_little(entries: Entries) -> bool:
     """Tell whether several genes vary less over cells than counts can.
@@ -38,6 +54,7 @@ def varies_too_little(entries: Entries) -> bool:
     more for counts; the bound below that is the quantile of chi-square by Wilson and Hilferty
     (1931, https://doi.org/10.1073/pnas.17.12.684).
     """
+    entries = _of_full_cells(entries)
     totals = np.bincount(entries.cells, weights=entries.values)
     sums = np.bincount(entries.genes, weights=entries.values)
     n, whole = len(totals), totals.sum()
@@ -48,12 +65,19 @@ def varies_too_little(entries: Entries) -> bool:
     squares = np.bincount(genes, weights=values**2, minlength=len(sums))[high]
     relative = np.bincount(genes, weights=values**2 / totals[cells], minlength=len(sums))[high]
     sums = sums[high]
-    expected = (n - 1) * (1 - sums / whole)
     of_mean = (squares - sums**2 / n) / (sums / n)
     of_totals = relative * whole / sums - sums
-    ninth = 2 / (9 * (n - 1))
-    bound = (1 - ninth - _UNLIKELY * np.sqrt(ninth)) ** 3 * expected
-    return any(np.count_nonzero(one < bound) >= _FEWEST_GENES for one in (of_mean, of_totals))
+    ninth = (2 + whole / sums * np.mean(1 / totals)) / (9 * (n - 1))
+    least = np.maximum(1 - ninth - _UNLIKELY * np.sqrt(ninth), 0)
+    bound = least**3 * (n - 1) * (1 - sums / whole)
+    enough = max(_FEWEST_GENES, _SHARE * len(sums))
+    return any(np.count_nonzero(one < bound) >= enough for one in (of_mean, of_totals))
+
+
+def _of_full_cells(entries: Entries) -> Entries:
+    """Leave out cells with less than half the mean sum: chance hardly shows in them."""
+    totals = np.bincount(entries.cells, weights=entries.values)
+    return entries.of_cells(totals >= totals.mean() / 2)
 
 
 def _added_up(
@@ -68,14 +92,24 @@ def _added_up(
 
 
 def is_flat(entries: Entries) -> bool:
-    """Tell whether all genes have about one mean, as scaled values have and no counts.
+    """Tell whether genes have about one mean, the larger values the fewer cells they are seen in.
 
-    By Simpson's index, the number of genes of equal means that would be as even. What chance makes
-    uneven, or even where there are few counts, is taken off.
+    So do scaled values, which have one variance; counts are the larger the more cells a gene is
+    seen in. The mean is about one where Simpson's index, less what chance adds, is that of nearly
+    as many genes of equal means.
     """
-    if entries.cells.max() + 1 < _FEWEST_CELLS:
+    n_cells = entries.cells.max() + 1
+    if n_cells < _FEWEST_CELLS:
         return False
     sums = np.bincount(entries.genes, weights=entries.values)
-    seen = np.count_nonzero(sums)
+    seen = np.bincount(entries.genes)
+    sums, seen = sums[seen > 0], seen[seen > 0]
     meetings = np.sum(sums * (sums - 1))
-    return bool(seen >= _FLAT_GENES and sums.sum() ** 2 > _FLAT * seen * meetings)
+    if len(sums) < _FLAT_GENES or sums.sum() ** 2 <= _FLAT * len(sums) * meetings:
+        return False
+    share = seen.mean() / n_cells
+    if seen.var() < _SEEN_VARIES * n_cells * share * (1 - share):
+        return False
+    often, large = np.log(seen), np.log(sums / seen)
+    often, large = often - often.mean(), large - large.mean()
+    return bool(often @ large < _RARER_LARGER * np.sqrt((often @ often) * (large @ large)))

@@ -109,6 +109,46 @@ def test_what_varies_too_little_is_no_counts(seed, n_genes, spread):
     assert what(np.clip(np.round(scaled(counts)), 0, 10)) == "flat"
 
 
+@settings(deadline=None, max_examples=200)
+@given(
+    st.integers(0, 2**32),
+    st.sampled_from([1, 3, 6, 21, 60, 128]),
+    st.sampled_from([3, 20, 33, 300, 1000]),
+    st.sampled_from([0.05, 1, 3, 10, 100]),
+    st.sampled_from([0, 0.2, 2]),
+    st.sampled_from([0, 0.1, 0.6, 2.5]),
+    st.booleans(),
+)
+def test_drawn_counts_are_counts(seed, n_cells, n_genes, mean, alike, spread, copied):
+    rng = np.random.default_rng(seed)
+    means = rng.gamma(1 / alike, alike, n_genes) if alike else np.ones(n_genes)
+    depths = rng.lognormal(0, spread, (n_cells, 1))
+    counts = rng.poisson(mean * means * depths).astype(np.float64)
+    if copied:
+        counts = counts[rng.integers(0, min(n_cells, 5), n_cells)]
+    assert what(counts) in ("counts", "alike", "empty")
+
+
+def test_a_few_cells_among_nearly_empty_ones_are_counts():
+    rng = np.random.default_rng(0)
+    cells = drawn(rng, 12, 2000, 20_000, 0.3)
+    droplets = drawn(rng, 116, 2000, 3, 0.3)
+    assert what(np.concatenate([cells, droplets])) == "counts"
+
+
+def test_cells_drawn_of_one_depth_are_not_taken_for_normalised():
+    rng = np.random.default_rng(0)
+    share = normalised(drawn(rng, 128, 2000, 4000, 0.3), 1)
+    assert what(rng.poisson(share * 1e4)) == "alike"
+
+
+@settings(deadline=None)
+@given(st.integers(0, 2**32), st.integers(1, 9), st.integers(20, 200))
+def test_a_few_cells_of_any_counts_are_counts(seed, n_cells, n_genes):
+    counts = np.random.default_rng(seed).integers(0, 127, (n_cells, n_genes))
+    assert what(counts * 1.0) == "counts"
+
+
 @pytest.mark.parametrize("zeros", [True, False])
 @pytest.mark.parametrize("kind", ["ordinal", "min", "max", "dense", "average"])
 @pytest.mark.parametrize("sign", [1, -1])

@@ -4,7 +4,7 @@
  */
 
 import decisions from "../decisions";
-import { type Entries, isFlat, variesTooLittle } from "./dispersion";
+import { type Entries, isFlat, ofDistinctCells, variesTooLittle } from "./dispersion";
 import type { Sample } from "./source";
 
 const { gate } = decisions;
@@ -35,13 +35,22 @@ export function classify(sample: Sample, nGenes: number): Content {
   const owners = cells && kept.map((i) => cells[i]);
   const near = faults.fractional ? nearestCounts(Float32Array.from(values)) : values;
   if (!near) return ofFractional(values, owners, nGenes);
-  const whole = [...near];
-  let found = ofWhole(whole, owners, nGenes);
-  const mayBe = ["counts", "alike"].includes(found) && whole.some((value) => value > 1);
-  if (mayBe && owners && genes) {
-    found = byGene({ values: whole, cells: owners, genes: kept.map((i) => genes[i]) }) ?? found;
-  }
+  const found = whole([...near], owners, genes && kept.map((i) => genes[i]), nGenes);
   return found === "counts" && faults.fractional ? "nearly" : found;
+}
+
+/** What whole numbers are, of cells none of which is another's copy where genes are told. */
+function whole(
+  values: readonly number[],
+  owners: readonly number[] | null,
+  genes: readonly number[] | null,
+  nGenes: number,
+): Content {
+  if (!owners || !genes) return ofWhole(values, owners, nGenes);
+  const entries = ofDistinctCells({ values, cells: owners, genes });
+  const found = ofWhole(entries.values, entries.cells, nGenes);
+  const mayBe = ["counts", "alike"].includes(found) && values.some((value) => value > 1);
+  return (mayBe ? byGene(entries) : null) ?? found;
 }
 
 /** What values of whole cells are by how genes vary, null where they may be counts. */
@@ -90,7 +99,9 @@ function ofWhole(values: readonly number[], owners: readonly number[] | null, nG
   const cells = cellsOf(values, owners);
   if (!cells.length) return "counts";
   if (ranked(cells, nGenes)) return "ranks";
-  if (cells.filter(hasGap).length / cells.length >= gate.cells_with_gaps.value) return "rounded";
+  const fewest = Math.min(gate.fewest_with_gaps.value, cells.length);
+  const enough = Math.max(gate.cells_with_gaps.value * cells.length, fewest);
+  if (cells.filter(hasGap).length >= enough) return "rounded";
   return ofTotals(cells);
 }
 
@@ -198,9 +209,11 @@ function ranked(cells: readonly Cell[], nGenes: number): boolean {
   if (neverZero && cells.every(standsForZero)) return true;
   const several = (fewest: number) =>
     cells.filter((cell) => cell.levels.length >= fewest).length >= gate.fewest_totals.value;
-  const withoutGap = cells.every(({ levels }) => levels[levels.length - 1] === levels.length);
-  if (withoutGap && several(gate.many_levels.value)) return true;
-  if (cells.length >= gate.fewest_totals.value && cells.every(isEven)) return true;
+  const withoutGap =
+    several(gate.many_levels.value) &&
+    cells.every(({ levels }) => levels[levels.length - 1] === levels.length);
+  const enough = cells.length >= gate.cells_to_refuse.value;
+  if (enough && (withoutGap || cells.every(isEven))) return true;
   return several(gate.few_levels.value) && cells.every((cell) => sameValues(cell, cells[0]));
 }
 
@@ -261,5 +274,8 @@ function ofTotals(cells: readonly Cell[]): Content {
   const median = (totals[Math.ceil(half) - 1] + totals[Math.floor(half)]) / 2;
   const power = 10 ** Math.round(Math.log10(median));
   const around = totals[0] < power && power < totals[totals.length - 1];
-  return around && cells.length >= gate.cells_to_refuse.value ? "rounded" : "alike";
+  const mean = totals.reduce((a, b) => a + b, 0) / totals.length;
+  const exact = (varied * mean) ** 2 < gate.totals_vary.value * mean;
+  const enough = cells.length >= gate.cells_to_refuse.value;
+  return around && enough && exact ? "rounded" : "alike";
 }

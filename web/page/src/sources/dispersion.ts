@@ -14,17 +14,56 @@ export interface Entries {
   genes: readonly number[];
 }
 
+/** All but the values of cells that were there before: a cell that is copied says nothing again. */
+export function ofDistinctCells({ values, cells, genes }: Entries): Entries {
+  const totals = summed(cells, values);
+  const marks = summed(
+    cells,
+    values.map((value, i) => value * (genes[i] + 1)),
+  );
+  const seen = new Set<string>();
+  const kept = new Set<number>();
+  for (const [cell, total] of totals) {
+    const mark = `${total} ${marks.get(cell)}`;
+    if (!seen.has(mark)) kept.add(cell);
+    seen.add(mark);
+  }
+  return ofCells({ values, cells, genes }, kept);
+}
+
+function ofCells({ values, cells, genes }: Entries, kept: ReadonlySet<number>): Entries {
+  const at = [...values.keys()].filter((i) => kept.has(cells[i]));
+  return {
+    values: at.map((i) => values[i]),
+    cells: at.map((i) => cells[i]),
+    genes: at.map((i) => genes[i]),
+  };
+}
+
+/** Leave out cells with less than half the mean sum: chance hardly shows in them. */
+function ofFullCells(entries: Entries): Entries {
+  const totals = summed(entries.cells, entries.values);
+  const mean = sumOf([...totals.values()]) / totals.size;
+  const full = [...totals].filter(([, total]) => total >= mean / 2);
+  return ofCells(entries, new Set(full.map(([cell]) => cell)));
+}
+
+function sumOf(values: readonly number[]): number {
+  return values.reduce((a, b) => a + b, 0);
+}
+
 /** Whether several genes vary less over cells than counts can.
  *
  * The variance in parts of the mean, and Pearson's chi-square over cells of their totals, are 1 or
  * more for counts; the bound below that is the quantile of chi-square by Wilson and Hilferty.
  */
-export function variesTooLittle({ values, cells, genes }: Entries): boolean {
+export function variesTooLittle(entries: Entries): boolean {
+  const { values, cells, genes } = ofFullCells(entries);
   const totals = summed(cells, values);
   const sums = summed(genes, values);
   const n = totals.size;
   if (n < gate.dispersion_cells.value) return false;
-  const whole = [...totals.values()].reduce((a, b) => a + b, 0);
+  const whole = sumOf([...totals.values()]);
   const isHigh = (sum: number) => sum >= gate.dispersion_mean.value * n && sum < whole / 2;
   const squares = new Map<number, number>();
   const relative = new Map<number, number>();
@@ -34,17 +73,20 @@ export function variesTooLittle({ values, cells, genes }: Entries): boolean {
       relative.set(gene, (relative.get(gene) ?? 0) + value ** 2 / totals.get(cell)!);
     }
   }
-  const ninth = 2 / (9 * (n - 1));
-  const quantile = (1 - ninth - gate.dispersion_unlikely.value * Math.sqrt(ninth)) ** 3;
+  const inverse = sumOf([...totals.values()].map((total) => 1 / total)) / n;
+  const tested = squares.size;
   let ofMean = 0;
   let ofTotals = 0;
   for (const [gene, square] of squares) {
     const sum = sums.get(gene)!;
-    const bound = quantile * (n - 1) * (1 - sum / whole);
+    const ninth = (2 + (whole / sum) * inverse) / (9 * (n - 1));
+    const least = Math.max(1 - ninth - gate.dispersion_unlikely.value * Math.sqrt(ninth), 0);
+    const bound = least ** 3 * (n - 1) * (1 - sum / whole);
     if ((square - sum ** 2 / n) / (sum / n) < bound) ofMean++;
     if ((relative.get(gene)! * whole) / sum - sum < bound) ofTotals++;
   }
-  return Math.max(ofMean, ofTotals) >= gate.dispersion_genes.value;
+  const enough = Math.max(gate.dispersion_genes.value, gate.dispersion_share.value * tested);
+  return Math.max(ofMean, ofTotals) >= enough;
 }
 
 /** Values of some genes by cell and gene, those of one gene in one cell as one. */
@@ -64,12 +106,36 @@ function summed(keys: readonly number[], values: readonly number[]): Map<number,
   return sums;
 }
 
-/** Whether all genes have about one mean, as scaled values have and no counts. */
+/** Whether genes have about one mean, the larger values the fewer cells they are seen in. */
 export function isFlat({ values, cells, genes }: Entries): boolean {
-  if (new Set(cells).size < gate.dispersion_cells.value) return false;
-  const sums = [...summed(genes, values).values()];
-  const whole = sums.reduce((a, b) => a + b, 0);
-  const meetings = sums.reduce((a, b) => a + b * (b - 1), 0);
+  const nCells = new Set(cells).size;
+  if (nCells < gate.dispersion_cells.value) return false;
+  const ofGene = summed(genes, values);
+  const ofSeen = summed(
+    genes,
+    genes.map(() => 1),
+  );
+  const sums = [...ofGene.values()];
+  const seen = [...ofGene.keys()].map((gene) => ofSeen.get(gene)!);
+  const meetings = sumOf(sums.map((sum) => sum * (sum - 1)));
   const many = sums.length >= gate.flat_genes.value;
-  return many && whole ** 2 > gate.flat.value * sums.length * meetings;
+  if (!many || sumOf(sums) ** 2 <= gate.flat.value * sums.length * meetings) return false;
+  const share = sumOf(seen) / seen.length / nCells;
+  const byChance = nCells * share * (1 - share);
+  if (product(centred(seen), centred(seen)) / seen.length < gate.seen_varies.value * byChance) {
+    return false;
+  }
+  const often = centred(seen.map(Math.log));
+  const large = centred(sums.map((sum, i) => Math.log(sum / seen[i])));
+  const most = Math.sqrt(product(often, often) * product(large, large));
+  return product(often, large) < gate.rarer_larger.value * most;
+}
+
+function centred(values: readonly number[]): number[] {
+  const mean = sumOf(values) / values.length;
+  return values.map((value) => value - mean);
+}
+
+function product(one: readonly number[], other: readonly number[]): number {
+  return sumOf(one.map((value, i) => value * other[i]));
 }
