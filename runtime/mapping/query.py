@@ -105,9 +105,9 @@ def _match(source: CountSource, manifest: Manifest, how: MapOptions) -> GeneMatc
             any_organism=how.any_organism,
             source=source.description,
         )
-    except InputError:
+    except InputError as error:
         _refuse_transposed(source, manifest)
-        raise
+        raise InputError(" ".join([str(error), *source.notes])) from error
     if genes.measured.sum() < MINIMUM_GENES * manifest.panel.n_genes:
         _refuse_transposed(source, manifest)
     return genes

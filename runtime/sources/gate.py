@@ -15,8 +15,9 @@ import numpy as np
 
 from cellport.kernels.check import check_values
 from cellport.runtime.base.hints import hint
-from cellport.runtime.decisions import say, texts, words
+from cellport.runtime.decisions import number, say, texts, words
 from cellport.runtime.errors import InputError, MissingDependencyError
+from cellport.runtime.sources.compare import compare
 from cellport.runtime.sources.content import Content, classify, nearest_counts
 from cellport.runtime.sources.source import Candidate, Text
 from cellport.runtime.sources.trouble import cells
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from cellport.runtime.sources.block import CountBlock
     from cellport.runtime.sources.source import Candidates, MatrixSample
 
+_MANY_MORE = number("gate.many_more_genes")
 _IN_WORDS, _FAULTS = words("gate.in_words"), words("gate.faults")
 _LIKELY_LAYERS, _PARTIAL_LAYERS = texts("gate.likely_layers"), texts("gate.partial_layers")
 # sentences on matrices that are used although they may be something else
@@ -70,7 +72,8 @@ def choose_counts(
     ``raw_counts`` and ``count``, all other layers except those of splicing, and ``raw`` are
     inspected in this order. What is counts for sure goes before what may be; a layer that is
     called so goes before other counts in ``X``; ``raw`` goes before another matrix when, by
-    `covered`, it holds more of the atlas's genes; else the first is used.
+    `covered`, it holds more of the atlas's genes, and before ``X`` when that holds the same
+    counts made smaller; else the first is used.
     Where none holds counts, an InputError says what each holds.
     """
     accepted = _accepted(allow_fractional)
@@ -85,8 +88,8 @@ def choose_counts(
         raise InputError(fault + _of_joined(contents) + _advice(candidates, contents))
     rivals = [one for one in taken if one.content == taken[0].content]
     best, notes = _by_name(taken[0], rivals)
-    if covered is not None and len(rivals) > 1 and rivals[-1].key == "raw":
-        best, more = _of_more_genes(best, rivals[-1], covered)
+    if covered is not None and seen[-1].key == "raw" and best is not seen[-1]:
+        best, more = _beside_raw(best, seen[-1], covered)
         notes = more or notes
     others = [_holds(one) for one in seen[: seen.index(best)] if one.content != best.content]
     if others or (unread and best.key == "raw"):
@@ -130,12 +133,23 @@ def _inspected(candidates: Candidates, key: str) -> _Seen:
     return _Seen(key, candidate, classify(sample, candidate.matrix.n_genes), sample)
 
 
-def _of_more_genes(first: _Seen, raw: _Seen, covered: Covered) -> tuple[_Seen, list[str]]:
+def _beside_raw(first: _Seen, raw: _Seen, covered: Covered) -> tuple[_Seen, list[str]]:
+    """Choose between counts and ``raw``, which may have more genes, or the counts as they were."""
     with suppress(InputError):
-        fewer, genes = covered(first.candidate.genes()), covered(raw.candidate.genes())
+        names, raw_names = first.candidate.genes(), raw.candidate.genes()
+        fewer, genes = covered(names), covered(raw_names)
+        places = {"places": first.candidate.name, "place": raw.candidate.name}
+        if raw.content != first.content and raw.content not in ("counts", "nearly"):
+            many = genes > _MANY_MORE * fewer and raw.content != "alike"
+            holds = {"fewer": fewer, "genes": genes, "content": _IN_WORDS[raw.content]}
+            return first, [say("gate.raw_has_more", **places, **holds)] if many else []
         if genes > fewer:
-            places = {"places": first.candidate.name, "place": raw.candidate.name}
             return raw, [say("gate.more_genes", **places, fewer=fewer, genes=genes)]
+        compared = compare(first.sample, names["index"], raw.sample, raw_names["index"])
+        if first.key == "X" and compared == "smaller" and genes == fewer:
+            return raw, [say("gate.original_counts", **places, key=first.key)]
+        if first.key == "X" and compared != "same":
+            return first, [say("gate.differing_counts", **places, key=raw.key)]
     return first, []
 
 

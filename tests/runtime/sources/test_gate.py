@@ -254,3 +254,59 @@ def test_what_helps_with_fractions_is_said(counts):
         open_source(adata(STATES["fractional"](counts)), layer="X")
     with pytest.raises(InputError, match=r"'spliced'\) hold a part .*--layer"):
         open_source(adata(normalised(counts), {"spliced": counts}))
+
+
+def with_raw(counts, raw, raw_genes=None):
+    made = adata(counts)
+    names = made.var_names if raw_genes is None else raw_genes
+    made.raw = anndata.AnnData(raw, obs=made.obs, var=pd.DataFrame(index=list(names)))
+    return made
+
+
+def all_genes(columns):
+    return len(columns["index"])
+
+
+SMALLER = {
+    "clipped": lambda c, rng: np.minimum(c, 30),
+    "thinned": lambda c, rng: rng.binomial(c.astype(int), 0.5),
+    "one count less": lambda c, rng: c - (np.arange(c.size).reshape(c.shape) == c.argmax()),
+}
+
+
+@pytest.mark.parametrize("smaller", SMALLER)
+@pytest.mark.parametrize("stored", [np.asarray, sparse.csr_matrix, sparse.csc_matrix])
+def test_raw_counts_go_before_what_they_became(counts, smaller, stored):
+    rng = np.random.default_rng(0)
+    became = SMALLER[smaller](counts, rng).astype(np.float32)
+    order = rng.permutation(300)
+    query = with_raw(stored(became), stored(counts[:, order]), [f"g{i}" for i in order])
+    place, (note,) = opened(query, covered=all_genes)
+    assert place == "raw/X"
+    assert note.startswith("X holds the counts of raw/X, smaller in places")
+    assert opened(query, layer="X") == ("X", [])
+
+
+def test_counts_that_raw_does_not_explain_are_used_and_named(counts):
+    pooled = counts + counts[::-1]
+    place, (note,) = opened(with_raw(pooled, counts), covered=all_genes)
+    assert place == "X"
+    assert note.startswith("X and raw/X hold different whole numbers")
+    assert "--layer raw" in note
+
+
+def test_the_same_counts_in_raw_change_nothing(counts):
+    order = np.random.default_rng(0).permutation(300)
+    query = with_raw(counts, counts[:, order] * (1 + 1e-6), [f"g{i}" for i in order])
+    assert opened(query, covered=all_genes) == ("X", [])
+
+
+def test_raw_with_logarithms_of_many_more_genes_is_named(counts):
+    logged = np.log1p(np.hstack([counts, counts]))
+    query = with_raw(counts, logged, [f"g{i}" for i in range(600)])
+    place, (note,) = opened(query, covered=all_genes)
+    assert place == "X"
+    assert note.startswith("raw/X has 600 of the atlas's genes, X only 300,")
+    assert "log-normalised values instead of counts" in note
+    few = with_raw(counts, logged[:, :320], [f"g{i}" for i in range(320)])
+    assert opened(few, covered=all_genes) == ("X", [])

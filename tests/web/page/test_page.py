@@ -354,6 +354,17 @@ def variants(cells: Any) -> Iterator[tuple[str, Any, dict[str, Any]]]:
     some = changed()[:, ::2].copy()
     some.raw = changed()
     yield "raw_of_more_genes", some, PLAIN
+    some = changed()[:, ::2].copy()
+    some.raw = changed(logged)
+    yield "raw_of_logarithms_of_more_genes", some, PLAIN
+    few = changed()[:, : cells.n_vars // 20].copy()
+    few.raw = changed(logged)
+    yield "hardly_a_gene_beside_logarithms", few, PLAIN
+    whole = cells.X.toarray().astype(int)
+    for beside, values in (("thinned", rng.binomial(whole, 0.5)), ("pooled", whole + whole[::-1])):
+        made = changed(sp.csr_matrix(values).astype(np.float32))
+        made.raw = changed()
+        yield f"{beside}_beside_raw", made, PLAIN
     ones = sp.csr_matrix(cells.X > 0).astype(np.float32)
     yield "ones", changed(ones, layers={"counts": cells.X.copy()}), PLAIN
     yield "ones_alone", changed(ones), PLAIN

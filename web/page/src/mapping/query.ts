@@ -60,7 +60,8 @@ export async function openQuery(
   const { place } = choice;
   const { where } = place.matrix;
   if (!place.matrix.nGenes) throw new InputError(say(files.no_genes, { where }));
-  const listed = await matched(place, cells, atlas.manifest, options);
+  const seen = [...contents.notes, ...choice.notes];
+  const listed = await matched(place, cells, atlas.manifest, options, seen);
   const blocks = (blockCells: number) => checked(place, options, blockCells);
   const { profiles } = atlas;
   const found = profiles ? await findUnmeasured(place.matrix, blocks, listed, profiles) : [];
@@ -70,7 +71,7 @@ export async function openQuery(
     place,
     genes,
     basis: queryBasis(atlas.panel, genes.panelColumn, genes.measured, genes.isGene),
-    notes: [...contents.notes, ...choice.notes, ...genes.warnings],
+    notes: [...seen, ...genes.warnings],
     options,
   };
 }
@@ -80,6 +81,7 @@ async function matched(
   cells: Frame,
   manifest: Manifest,
   options: MapOptions,
+  notes: readonly string[],
 ): Promise<GeneMatch> {
   const { where } = place.matrix;
   const { panel } = manifest;
@@ -95,8 +97,9 @@ async function matched(
       source: where,
     });
   } catch (error) {
-    if (error instanceof InputError) refuseTransposed(cells, panel, where);
-    throw error;
+    if (!(error instanceof InputError)) throw error;
+    refuseTransposed(cells, panel, where);
+    throw new InputError([error.message, ...notes].join(" "));
   }
 }
 

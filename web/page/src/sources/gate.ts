@@ -5,6 +5,7 @@
 
 import decisions, { say } from "../decisions";
 import { cellRange, firstLine, InputError } from "../errors";
+import { compare } from "./compare";
 import { classify, type Content, type Faults, findFaults, nearestCounts } from "./content";
 import type { CountBlock, GeneColumns, Place, Sample } from "./source";
 
@@ -38,7 +39,7 @@ const USED: Partial<Record<Content, string>> = {
  *
  * What is counts for sure goes before what may be; a layer that is called so goes before other
  * counts in `X`; `raw` goes before another matrix when, by `covered`, it holds more of the atlas's
- * genes; else the first is used.
+ * genes, and before `X` when that holds the same counts made smaller; else the first is used.
  */
 export async function chooseCounts(
   title: string,
@@ -57,14 +58,12 @@ export async function chooseCounts(
     throw new InputError(fault + ofJoined(contents) + advice([...places.keys()], contents));
   }
   const rivals = taken.filter(({ content }) => content === taken[0].content);
-  const last = rivals[rivals.length - 1];
+  const last = seen[seen.length - 1];
   let [best, notes] = byName(taken[0], rivals);
-  if (covered && rivals.length > 1 && last.key === "raw") {
-    const note = moreGenes(best, last, covered);
-    if (note) {
-      notes = [note];
-      best = last;
-    }
+  if (covered && last.key === "raw" && best !== last) {
+    const [chosen, more] = besideRaw(best, last, covered);
+    best = chosen;
+    if (more.length) notes = more;
   }
   const others = seen
     .slice(0, seen.indexOf(best))
@@ -110,14 +109,27 @@ async function inspected(places: ReadonlyMap<string, () => Place>, key: string):
   return { key, place, content: classify(sample, matrix.nGenes), sample };
 }
 
-/** What to say when `raw` has more genes of the atlas than the first place; null when not. */
-function moreGenes(first: Seen, raw: Seen, covered: Covered): string | null {
+/** Choose between counts and `raw`, which may have more genes, or the counts as they were. */
+function besideRaw(first: Seen, raw: Seen, covered: Covered): [Seen, string[]] {
   try {
-    const [fewer, genes] = [covered(first.place.genes()), covered(raw.place.genes())];
-    if (genes <= fewer) return null;
-    return say(gate.more_genes, { places: first.place.name, place: raw.place.name, fewer, genes });
+    const [names, rawNames] = [first.place.genes(), raw.place.genes()];
+    const [fewer, genes] = [covered(names), covered(rawNames)];
+    const places = { places: first.place.name, place: raw.place.name, fewer, genes };
+    if (raw.content !== first.content && !["counts", "nearly"].includes(raw.content)) {
+      const many = genes > gate.many_more_genes.value * fewer && raw.content !== "alike";
+      const content = gate.in_words[raw.content];
+      return [first, many ? [say(gate.raw_has_more, { ...places, content })] : []];
+    }
+    if (genes > fewer) return [raw, [say(gate.more_genes, places)]];
+    if (first.key !== "X") return [first, []];
+    const compared = compare(first.sample, names.get("index")!, raw.sample, rawNames.get("index")!);
+    if (compared === "smaller" && genes === fewer) {
+      return [raw, [say(gate.original_counts, { ...places, key: first.key })]];
+    }
+    const said = say(gate.differing_counts, { ...places, key: raw.key });
+    return [first, compared === "same" ? [] : [said]];
   } catch (error) {
-    if (error instanceof InputError) return null;
+    if (error instanceof InputError) return [first, []];
     throw error;
   }
 }
