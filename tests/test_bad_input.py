@@ -193,9 +193,8 @@ def test_counts_elsewhere_are_used_and_named(
     # asked for X by name, it is not silently taken from elsewhere
     said = refusal(cellport("map", tiny_atlas_path, path, "-o", out, "--layer", "X"))
     assert f"{path}: X holds " in said
-    assert f"{kind} instead of raw counts. Raw counts are in {place}." in said.replace(
-        "scaled values (some are negative)", kind
-    )
+    assert kind in said
+    assert f" instead of raw counts. Raw counts are in {place}." in said
     result = cellport("map", tiny_atlas_path, path, "-o", out)
     assert result.exit_code == 0, result.stderr
     assert f"raw counts were found in {place} and used." in result.stderr

@@ -33,11 +33,14 @@ Content = Literal[
     "log-normalised",
     "roots",
     "scaled",
+    "negative",
+    "large",
     "nan",
     "infinite",
 ]
 
 _ROUNDING, _MOST_ROUNDING = number("gate.rounding"), number("gate.most_rounding")
+_LARGEST_COUNT = number("gate.largest_count")
 _LARGEST_LOGARITHM = number("gate.largest_logarithm")
 _MOSTLY_WHOLE, _HARDLY_WHOLE = number("gate.mostly_whole"), number("gate.hardly_whole")
 _FEWEST_TOTALS, _SAME_TOTAL = number("gate.fewest_totals"), number("gate.same_total")
@@ -88,8 +91,8 @@ def classify(sample: MatrixSample, n_genes: int) -> Content:
         ``counts`` for whole numbers, ``nearly`` for such but for rounding, and ``alike`` where all
         cells have nearly one total, as counts sampled down have, and normalised values that were
         rounded. Whole numbers that are none: ``binary`` where none exceeds 1 although chance would
-        have it, ``ranks``, ``rounded`` for normalised values, ``damped`` for logarithms, roots and
-        what was clipped, ``flat`` for scaled values. ``normalised`` and
+        have it, ``negative``, ``large``, ``ranks``, ``rounded`` for normalised values, ``damped``
+        for logarithms, roots and what was clipped, ``flat`` for scaled values. ``normalised`` and
         ``log-normalised`` when the cells have one total, when every cell's values are multiples of
         its smallest, or when values are small and hardly ever whole; ``roots`` when that holds of
         the squares; ``fractional`` for what is left, such as expected counts of RSEM or counts
@@ -102,10 +105,12 @@ def classify(sample: MatrixSample, n_genes: int) -> Content:
     if faults.infinite:
         return "infinite"
     if faults.negative:
-        return "scaled"
+        return "scaled" if faults.fractional else "negative"
     stored = values != 0
     if not stored.any():
         return "empty"
+    if has_large(values):
+        return "large"
     kept = values[stored].astype(np.float64)
     owners = None
     if sample.cells is not None:
@@ -115,6 +120,11 @@ def classify(sample: MatrixSample, n_genes: int) -> Content:
         return _fractional(kept, owners, n_genes)
     found = _whole_of(near.astype(np.float64), owners, sample, n_genes)
     return "nearly" if found == "counts" and faults.fractional else found
+
+
+def has_large(values: NDArray[np.float32]) -> bool:
+    """Tell whether a number is larger than any count."""
+    return bool(values.size and values.max() > _LARGEST_COUNT)
 
 
 def _whole_of(

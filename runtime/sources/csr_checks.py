@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from cellport.runtime.decisions import say
 from cellport.runtime.errors import InputError
 from cellport.runtime.sources.block import CountBlock
 
@@ -44,7 +45,7 @@ def rows_a_chunk(array: Array) -> int:
 def as_counts(values: NDArray[Any]) -> NDArray[np.float32]:
     """Return numbers as float32; what does not fit becomes infinite and fails the gate."""
     if values.dtype.kind not in "biuf":
-        raise InputError(f"values of type {values.dtype} are not counts")
+        raise InputError(say("gate.not_numbers"))
     with np.errstate(over="ignore", invalid="ignore"):
         return values.astype(np.float32, copy=False)
 

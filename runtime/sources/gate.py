@@ -18,7 +18,7 @@ from cellport.runtime.base.hints import hint
 from cellport.runtime.decisions import number, say, texts, words
 from cellport.runtime.errors import InputError, MissingDependencyError
 from cellport.runtime.sources.compare import compare
-from cellport.runtime.sources.content import Content, classify, nearest_counts
+from cellport.runtime.sources.content import Content, classify, has_large, nearest_counts
 from cellport.runtime.sources.source import Candidate, Text
 from cellport.runtime.sources.trouble import cells
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from cellport.runtime.sources.block import CountBlock
     from cellport.runtime.sources.source import Candidates, MatrixSample
 
+_LARGEST_COUNT = number("gate.largest_count")
 _MANY_MORE = number("gate.many_more_genes")
 _IN_WORDS, _FAULTS = words("gate.in_words"), words("gate.faults")
 _LIKELY_LAYERS, _PARTIAL_LAYERS = texts("gate.likely_layers"), texts("gate.partial_layers")
@@ -36,6 +37,7 @@ _USED = {
     "nearly": "gate.rounded_off",
     "alike": "gate.alike_used",
     "fractional": "gate.fractions_allowed",
+    "empty": "gate.only_zeros",
 }
 
 # tells how many of the atlas's genes are among those of a matrix
@@ -232,13 +234,14 @@ def check_block(block: CountBlock, description: str, allow_fractional: bool = Fa
     Counts but for rounding are returned as what they were.
     """
     faults = check_values(block.data)
-    counted = {name: getattr(faults, name) for name in _FAULTS}
+    large = np.count_nonzero(block.data > _LARGEST_COUNT) if has_large(block.data) else 0
+    counted = {**faults._asdict(), "large": large}
     if allow_fractional:
         counted["fractional"] = 0
     found = " and ".join(f"{count} {_FAULTS[name]}" for name, count in counted.items() if count)
     if not found:
         return block
-    only_fractions = not (faults.nan or faults.infinite or faults.negative)
+    only_fractions = not (faults.nan or faults.infinite or faults.negative or large)
     near = nearest_counts(block.data) if only_fractions else None
     if near is not None:
         return replace(block, data=near)

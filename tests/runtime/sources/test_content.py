@@ -68,6 +68,10 @@ OTHERS = {
     "infinite": lambda c: with_value(c, np.inf),
     "empty": np.zeros_like,
     "nearly": lambda c: c * (1 + 1e-6),
+    "negative": lambda c: np.minimum(c * 100, 200).astype(np.uint8).view(np.int8),
+    "negative, scaled values that were rounded": lambda c: np.round(scaled(c)),
+    "large": lambda c: (c - 1).astype(np.uint32),
+    "large, counts of thousands of millions": lambda c: c * 3e9,
     "ranks, which one more than counts is for many genes": lambda c: c + 1,
 }
 

@@ -111,7 +111,9 @@ def test_the_matrix_found_can_be_asked_for_by_its_key(counts):
 def test_empty_x_gives_way_to_counts(counts):
     nothing = sparse.csr_matrix(counts.shape)
     assert opened(adata(nothing, {"counts": counts}))[0] == "layers['counts']"
-    assert opened(adata(nothing)) == ("X", [])
+    place, (note,) = opened(adata(nothing))
+    assert place == "X"
+    assert "only zeros where looked; cells without counts get no label" in note
     assert opened(adata(nothing, {"log": np.log1p(normalised(counts))}))[0] == "X"
 
 
@@ -310,3 +312,36 @@ def test_raw_with_logarithms_of_many_more_genes_is_named(counts):
     assert "log-normalised values instead of counts" in note
     few = with_raw(counts, logged[:, :320], [f"g{i}" for i in range(320)])
     assert opened(few, covered=all_genes) == ("X", [])
+
+
+@pytest.mark.parametrize("dtype", [str, object, "S8"])
+def test_text_is_told_from_numbers(counts, dtype):
+    names = [f"g{i}" for i in range(300)]
+    with pytest.raises(InputError, match=r"values are no numbers \(text, perhaps\); write them"):
+        open_source((counts.astype(dtype), names))
+
+
+@pytest.mark.parametrize(
+    ("spoilt", "said"),
+    [
+        (lambda c: np.minimum(c * 100, 255).astype(np.uint8).view(np.int8), "such as int8"),
+        (lambda c: (c - 1).astype(np.uint32), "stored without a sign"),
+        (lambda c: c * 3e9, "more than any count"),
+    ],
+)
+def test_numbers_that_their_type_spoilt_are_named(counts, spoilt, said):
+    with pytest.raises(InputError, match=said):
+        open_source(adata(spoilt(counts)))
+    assert opened(adata(spoilt(counts), {"umi": counts}))[0] == "layers['umi']"
+
+
+def test_counts_beyond_what_float32_tells_apart_are_counts(counts):
+    counts = counts.copy()
+    counts[3, 5] = 2**24 + 1
+    assert opened(adata(counts)) == ("X", [])
+
+
+def test_a_count_too_large_is_named_wherever_it_stands():
+    block = CountBlock(7, np.array([0, 2]), np.array([0, 1], np.int32), np.float32([1, 5e9]))
+    with pytest.raises(InputError, match=r"cells 7 to 7: 2 values are stored, 1 above 2,147"):
+        check_block(block, "q.h5ad, X")

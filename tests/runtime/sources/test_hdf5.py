@@ -272,7 +272,7 @@ DAMAGE = {
     "pointers too few": ("indptr", lambda a: a[:-1], "'indptr' has"),
     "pointers end early": ("indptr", lambda a: np.where(a == a[-1], a[-1] - 1, a), "'indptr' runs"),
     "two axes": ("data", lambda a: a[:, None], "2 axes"),
-    "text": ("data", lambda a: np.array([b"x"] * len(a)), "not counts"),
+    "text": ("data", lambda a: np.array([b"x"] * len(a)), "no numbers"),
     "nan": ("data", lambda a: np.where(np.arange(len(a)) == 60, np.nan, a), "NaN"),
     "infinite": ("data", lambda a: np.where(np.arange(len(a)) == 60, np.inf, a), "infinite"),
     "too large": (

@@ -302,6 +302,11 @@ def gate_cases() -> Iterator[dict[str, Any]]:
             np.round(np.log2(counts + 1)),
             np.minimum(counts, 3),
             counts + 1,
+            counts - 1,
+            counts * 3e9,
+            counts[np.zeros(n, int)],
+            counts[rng.integers(0, 5, n)],
+            rng.poisson(counts / total * 1e4),
         ):
             with np.errstate(over="ignore"):
                 kept = values.astype(np.float32)

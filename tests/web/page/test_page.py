@@ -368,6 +368,10 @@ def variants(cells: Any) -> Iterator[tuple[str, Any, dict[str, Any]]]:
     ones = sp.csr_matrix(cells.X > 0).astype(np.float32)
     yield "ones", changed(ones, layers={"counts": cells.X.copy()}), PLAIN
     yield "ones_alone", changed(ones), PLAIN
+    small = np.minimum(cells.X.toarray() * 100, 255).astype(np.uint8).view(np.int8)
+    yield "overflowed", changed(small), PLAIN
+    yield "no_signs", changed((cells.X.toarray() - 1).astype(np.uint32)), PLAIN
+    yield "only_zeros", changed(cells.X * 0), PLAIN
     yield "nearly", changed(cells.X * np.float32(1 + 1e-6)), PLAIN
     yield "logged", changed(logged), PLAIN
     yield "named_layer", changed(layers={"other": logged}), {**PLAIN, "layer": "other"}

@@ -24,7 +24,8 @@ export function classify(sample: Sample, nGenes: number): Content {
   const faults = findFaults(sample.values);
   if (faults.nan) return "nan";
   if (faults.infinite) return "infinite";
-  if (faults.negative) return "scaled";
+  if (faults.negative) return faults.fractional ? "scaled" : "negative";
+  if (faults.large) return "large";
   const kept: number[] = [];
   sample.values.forEach((value, i) => {
     if (value !== 0) kept.push(i);
@@ -74,11 +75,12 @@ export function nearestCounts(values: Float32Array): Float32Array | null {
 }
 
 export function findFaults(values: Float32Array): Faults {
-  const faults = { nan: 0, infinite: 0, negative: 0, fractional: 0 };
+  const faults = { nan: 0, infinite: 0, negative: 0, fractional: 0, large: 0 };
+  const largest = gate.largest_count.value;
   let bad = 0;
   for (let k = 0; k < values.length; k++) {
     const x = values[k];
-    if (!(x >= 0 && x < Infinity && x === Math.floor(x))) bad++;
+    if (!(x >= 0 && x <= largest && x === Math.floor(x))) bad++;
   }
   if (!bad) return faults;
   for (const x of values) {
@@ -87,6 +89,7 @@ export function findFaults(values: Float32Array): Faults {
     else {
       if (x < 0) faults.negative++;
       if (x !== Math.floor(x)) faults.fractional++;
+      if (x > largest) faults.large++;
     }
   }
   return faults;

@@ -33,6 +33,7 @@ const USED: Partial<Record<Content, string>> = {
   nearly: gate.rounded_off,
   alike: gate.alike_used,
   fractional: gate.fractions_allowed,
+  empty: gate.only_zeros,
 };
 
 /** Find the matrix that holds raw counts; a layer that is named is the only one inspected.
@@ -237,7 +238,7 @@ export function checkBlock(
     .filter(([n]) => n > 0)
     .map(([n, what]) => `${n} ${what}`);
   if (!found.length) return block;
-  const onlyFractions = !(faults.nan || faults.infinite || faults.negative);
+  const onlyFractions = !(faults.nan || faults.infinite || faults.negative || faults.large);
   const near = onlyFractions ? nearestCounts(block.data) : null;
   if (near) return { ...block, data: near };
   const cells = cellRange(description, block.start, block.start + block.nCells);

@@ -2,6 +2,7 @@
 
 import { Dataset, type Entity, Group } from "h5wasm";
 
+import decisions from "../decisions";
 import { damaged, InputError, readable } from "../errors";
 
 type Raw =
@@ -69,7 +70,7 @@ export function isNumeric(dataset: Dataset): boolean {
 
 /** Rows `start:stop` of the first axis, all of the others. */
 function readRaw(dataset: Dataset, start: number, stop: number): Raw {
-  if (!isNumeric(dataset)) throw new InputError("its values are not numbers");
+  if (!isNumeric(dataset)) throw new InputError(decisions.gate.not_numbers);
   const { size, type, signed } = dataset.metadata;
   if (stop <= start) return new Float32Array(0);
   if (type === FLOAT && size !== 4 && size !== 8) {
