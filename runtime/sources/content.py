@@ -114,12 +114,20 @@ def classify(sample: MatrixSample, n_genes: int) -> Content:
     kept = values[stored].astype(np.float64)
     owners = None
     if sample.cells is not None:
-        owners = np.unique(sample.cells[stored], return_inverse=True)[1]
+        owners = _numbered(sample.cells[stored])
     near = kept if not faults.fractional else nearest_counts(values[stored])
     if near is None:
         return _fractional(kept, owners, n_genes)
     found = _whole_of(near.astype(np.float64), owners, sample, n_genes)
     return "nearly" if found == "counts" and faults.fractional else found
+
+
+def _numbered(cells: NDArray[np.int64]) -> NDArray[np.intp]:
+    """Return the number of each value's cell: 0, 1, ... without gaps."""
+    steps = np.diff(cells, prepend=cells[:1])
+    if (steps >= 0).all():
+        return np.cumsum(steps > 0)
+    return np.unique(cells, return_inverse=True)[1]
 
 
 def has_large(values: NDArray[np.float32]) -> bool:
@@ -136,7 +144,7 @@ def _whole_of(
     """Say what whole numbers are, of cells none of which is another's copy where genes are told."""
     if owners is None or sample.genes is None:
         return _whole(values, owners, n_genes)
-    genes = sample.genes[sample.values != 0].astype(np.int64)
+    genes = sample.genes[sample.values != 0]
     entries = Entries(values, owners, genes).distinct()
     found = _whole(entries.values, entries.cells, n_genes)
     may_be = found in ("counts", "alike") and values.max() > 1
@@ -230,10 +238,16 @@ def _cells(values: NDArray[np.float64], owners: NDArray[np.intp] | None) -> list
     """Return the cells that have values enough to judge them by."""
     if owners is None:
         return []
-    ends = np.cumsum(np.bincount(owners))
-    ordered = values[np.argsort(owners, kind="stable")]
-    parts = [part for part in np.split(ordered, ends[:-1]) if len(part) >= _FEWEST_VALUES]
-    return [_Cell(*np.unique(part, return_counts=True)) for part in parts]
+    # bits of positive float32 rise as the numbers do, so that one sort serves all cells
+    keys = (owners.astype(np.int64) << 32) | values.astype(np.float32).view(np.int32)
+    keys.sort()
+    first = np.flatnonzero(np.diff(keys, prepend=-1))
+    genes = np.diff(first, append=len(keys))
+    levels = (keys[first] & 0xFFFFFFFF).astype(np.int32).view(np.float32).astype(np.float64)
+    cuts = np.flatnonzero(np.diff(keys[first] >> 32)) + 1
+    parts = zip(np.split(levels, cuts), np.split(genes, cuts), strict=True)
+    cells = [_Cell(*part) for part in parts]
+    return [cell for cell in cells if cell.n >= _FEWEST_VALUES]
 
 
 def _ranked(cells: Sequence[_Cell], n_genes: int) -> bool:

@@ -30,10 +30,12 @@ class Entries:
 
     values: NDArray[np.float64]
     cells: NDArray[np.intp]  # 0, 1, ... without gaps
-    genes: NDArray[np.int64]
+    genes: NDArray[np.int32]
 
     def of_cells(self, kept: NDArray[np.bool_]) -> Entries:
         """Leave out all other cells."""
+        if kept.all():
+            return self
         inside = kept[self.cells]
         places = np.cumsum(kept) - 1
         return Entries(self.values[inside], places[self.cells[inside]], self.genes[inside])
@@ -41,7 +43,10 @@ class Entries:
     def distinct(self) -> Entries:
         """Leave out cells that were there before: a cell that is copied says nothing again."""
         totals = np.bincount(self.cells, weights=self.values)
-        mark = np.bincount(self.cells, weights=self.values * (self.genes + 1))
+        _, which, times = np.unique(totals, return_inverse=True, return_counts=True)
+        some = (times > 1)[which][self.cells]
+        marks = self.values[some] * (self.genes[some] + 1.0)
+        mark = np.bincount(self.cells[some], weights=marks, minlength=len(totals))
         first = np.zeros(len(totals), dtype=bool)
         first[np.unique(totals + 1j * mark, return_index=True)[1]] = True
         return self.of_cells(first)
@@ -61,9 +66,8 @@ def varies_too_little(entries: Entries) -> bool:
     if n < _FEWEST_CELLS:
         return False
     high = (sums >= _LEAST_MEAN * n) & (sums < whole / 2)
-    cells, genes, values = _added_up(entries, high[entries.genes], len(sums))
-    squares = np.bincount(genes, weights=values**2, minlength=len(sums))[high]
-    relative = np.bincount(genes, weights=values**2 / totals[cells], minlength=len(sums))[high]
+    squared = _by_cell(entries, high) ** 2
+    squares, relative = squared.sum(axis=0), (1 / totals) @ squared
     sums = sums[high]
     of_mean = (squares - sums**2 / n) / (sums / n)
     of_totals = relative * whole / sums - sums
@@ -80,15 +84,15 @@ def _of_full_cells(entries: Entries) -> Entries:
     return entries.of_cells(totals >= totals.mean() / 2)
 
 
-def _added_up(
-    entries: Entries, kept: NDArray[np.bool_], n_genes: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
-    """Return cells, genes and values of some entries, those of one gene in one cell as one."""
-    places = entries.cells[kept] * n_genes + entries.genes[kept]
-    places, which = np.unique(places, return_inverse=True)
-    cells, genes = np.divmod(places, n_genes)
-    values = np.bincount(which, weights=entries.values[kept], minlength=len(places))
-    return cells, genes, values.astype(np.float64, copy=False)
+def _by_cell(entries: Entries, kept: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Return the values of some genes, [cells, genes]; a gene's of one cell are added."""
+    inside = kept[entries.genes]
+    places = (np.cumsum(kept) - 1)[entries.genes[inside]]
+    shape = (int(entries.cells.max()) + 1, np.count_nonzero(kept))
+    places += entries.cells[inside] * shape[1]
+    values = entries.values[inside]
+    added = np.bincount(places, weights=values, minlength=shape[0] * shape[1])
+    return added.astype(np.float64, copy=False).reshape(shape)
 
 
 def is_flat(entries: Entries) -> bool:
@@ -102,11 +106,12 @@ def is_flat(entries: Entries) -> bool:
     if n_cells < _FEWEST_CELLS:
         return False
     sums = np.bincount(entries.genes, weights=entries.values)
-    seen = np.bincount(entries.genes)
-    sums, seen = sums[seen > 0], seen[seen > 0]
+    sums = sums[sums > 0]
     meetings = np.sum(sums * (sums - 1))
     if len(sums) < _FLAT_GENES or sums.sum() ** 2 <= _FLAT * len(sums) * meetings:
         return False
+    seen = np.bincount(entries.genes)
+    seen = seen[seen > 0]
     share = seen.mean() / n_cells
     if seen.var() < _SEEN_VARIES * n_cells * share * (1 - share):
         return False
