@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from cellport.runtime.decisions import number, say, text, texts, whole
 from cellport.runtime.errors import InputError
+from cellport.runtime.genes.antibodies import antibody_rows
 from cellport.runtime.genes.organism import genome_organism, name_organism, organisms_in
 from cellport.runtime.genes.rules import GENOME_PREFIX
 
@@ -43,13 +44,14 @@ def genes_alone(
     """Take the names from features of other kinds: antibodies, tags, guides, regions.
 
     A column of kinds tells them (``feature_types``, ``modality``, ...), or their own name does
-    (``CD4_TotalSeqB``, ``chr1:123-456``). A gene whose name was made unique because one of them
-    has it (``CD4-1``) gets it back, where the name is one of `symbols`, asked for when needed.
+    (``CD4_TotalSeqB``, ``chr1:123-456``), or that it comes twice (`antibody_rows`). A gene whose
+    name was made unique because one of them has it (``CD4-1``) gets it back, where the name is one
+    of `symbols`, asked for when needed.
 
     Raises
     ------
     InputError
-        All features are of other kinds.
+        All features are of other kinds, or nothing tells which are.
     """
     n = len(next(iter(columns.values()), ()))
     kinds = [""] * n
@@ -60,6 +62,12 @@ def genes_alone(
     for values in told:
         for row in _telling_rows(values):
             kinds[row] = kinds[row] or text("genes.told_by_name")
+    ids = next((values for values in columns.values() if holds_ids(values)), None)
+    with_id = None if ids is None else [value.startswith("ENS") for value in ids]
+    for values in told:
+        left = [value if not kind else "" for value, kind in zip(values, kinds, strict=True)]
+        for row in antibody_rows(left, with_id, source):
+            kinds[row] = kinds[row] or text("genes.told_twice")
     if not any(kinds):
         return GenesAlone(columns, ())
     left_out = Counter(kind for kind in kinds if kind)
@@ -169,13 +177,14 @@ def _foreign_rows(values: list[str], organism: str | None) -> set[int]:
 
 def trusted_columns(columns: Mapping[str, list[str]]) -> list[str]:
     """Return the columns that surely name the gene itself, and not its neighbour or ortholog."""
-    return [name for name, values in columns.items() if _names_genes(name) or _holds_ids(values)]
+    return [name for name, values in columns.items() if _names_genes(name) or holds_ids(values)]
 
 
 def _names_genes(name: str) -> bool:
     return name.lower().partition(" (")[0] in _NAME_COLUMNS
 
 
-def _holds_ids(values: list[str]) -> bool:
+def holds_ids(values: list[str]) -> bool:
+    """Tell whether a column is of Ensembl ids for the most part."""
     n_ids = sum(_ENSEMBL_ID.match(value) is not None for value in values if value[:3] == "ENS")
     return n_ids > _MOSTLY_IDS * sum(1 for value in values if value)

@@ -14,6 +14,11 @@ from cellport.runtime.decisions import number, say, text, whole
 from cellport.runtime.errors import InputError
 from cellport.runtime.genes.columns import Columns, genes_alone, own_genes, trusted_columns
 from cellport.runtime.genes.organism import ORGANISMS, infer_organism
+from cellport.runtime.genes.other_organism import (
+    ids_of_others,
+    refuse_capitals,
+    refuse_other_organism,
+)
 from cellport.runtime.genes.panel import Panel
 from cellport.runtime.genes.rules import RULES
 
@@ -127,14 +132,17 @@ def match_genes(
     merged = _match_columns(own.columns, panel, wanted)
     match = merged.match
     match.measured = match.measured[panel.representative]
-    if not any_organism and match.n_strict < max(minimum, _MINIMUM) * panel.n_genes:
-        _refuse_other_organism(own.columns, wanted, source)
+    if wanted and not any_organism:
+        if match.n_strict < max(minimum, _MINIMUM) * panel.n_genes:
+            refuse_other_organism(own.columns, wanted, source)
+        refuse_capitals([one.names for one in merged.matches], wanted, source)
     if not match.n_matched or match.n_matched / panel.n_genes < minimum:
         names = gene_columns.get(match.column, np.empty(0, object)).tolist()
         raise InputError(_too_few(match, names, panel, minimum, source))
     if not any_organism:
         _refuse_other_case(match, panel, source)
-    notes = (*alone.notes, *own.notes, *_contradictions(merged, source))
+    others = ids_of_others(own.columns, wanted, source) if wanted else ()
+    notes = (*alone.notes, *own.notes, *others, *_contradictions(merged, source))
     is_gene = np.any([np.array(values, object) != "" for values in own.columns.values()], axis=0)
     seen = infer_organism(match.names)
     return _finish(match, panel, is_gene, seen, warn_below, source, notes)
@@ -142,15 +150,6 @@ def match_genes(
 
 def _organism_of(panel: Panel) -> str | None:
     return infer_organism(panel.symbols) or infer_organism(panel.ensembl)
-
-
-def _refuse_other_organism(columns: Columns, organism: str | None, source: str) -> None:
-    for names in columns.values():
-        seen = infer_organism(names)
-        if organism and seen and seen != organism:
-            like = _examples([name for name in names if name])
-            said = {"source": source, "seen": seen, "examples": like, "organism": organism}
-            raise InputError(say("genes.other_organism", **said))
 
 
 def _refuse_other_case(match: _Match, panel: Panel, source: str) -> None:

@@ -19,6 +19,9 @@ _OF_GENOME = tuple(words("genes.genomes"))
 _NOT_LETTERS, _BEHIND = re.compile(r"[^A-Za-z]+"), re.compile("[_ |]")
 _LOOKED_AT, _FEWEST_STEMS = whole("genes.names_looked_at"), whole("genes.fewest_stems")
 _MAJORITY = number("genes.majority")
+_CAPITALS = {who: re.compile(names) for who, names in words("genes.capitals").items()}
+_FEWEST_IN_CAPITALS = whole("genes.fewest_in_capitals")
+_SHARE_IN_CAPITALS = number("genes.share_in_capitals")
 
 
 def genome_organism(genome: str) -> str | None:
@@ -54,6 +57,24 @@ def _ids_in(names: Sequence[str]) -> list[str]:
     return _ENSEMBL_ID.findall(joined) if "ENS" in joined else []
 
 
+def in_capitals(names: Sequence[str]) -> tuple[str, list[str]] | None:
+    """Return whose genes are written in capital letters, and the names that say so.
+
+    Some names are those of one organism alone (``1110004F10RIK``, ``H2-K1``). None where there are
+    hardly any.
+    """
+    sample = _sample(names)
+    for organism, pattern in _CAPITALS.items():
+        found = [name for name in sample if pattern.fullmatch(name)]
+        if len(found) >= max(_FEWEST_IN_CAPITALS, _SHARE_IN_CAPITALS * len(sample)):
+            return organism, found
+    return None
+
+
+def _sample(names: Sequence[str] | NDArray[np.object_]) -> list[str]:
+    return [str(name) for name in names[:: max(1, len(names) // _LOOKED_AT)] if name]
+
+
 def infer_organism(names: Sequence[str] | NDArray[np.object_]) -> str | None:
     """Guess the organism from gene names, or return None where they do not say.
 
@@ -62,7 +83,7 @@ def infer_organism(names: Sequence[str] | NDArray[np.object_]) -> str | None:
     ten different words are wanted, so that ``Gene_1``, ``Gene_2`` say nothing. Rat symbols look
     like those of mouse.
     """
-    sample = [str(name) for name in names[:: max(1, len(names) // _LOOKED_AT)] if name]
+    sample = _sample(names)
     found: Counter[str] = Counter()
     bare = []
     prefixes = genome_prefixes(sample) or [None] * len(sample)

@@ -167,8 +167,29 @@ def test_another_organism_maps_by_letter_case_when_asked_to():
     assert any("letter case" in warning for warning in result.warnings)
 
 
-def test_translated_symbols_beside_ids_of_the_other_organism_are_accepted():
-    assert match(SYMBOLS, [f"ENSMUSG{i:011d}" for i in range(12)]).measured.all()
+def test_translated_symbols_beside_ids_of_the_other_organism_are_accepted_and_said():
+    result = match(SYMBOLS, [f"ENSMUSG{i:011d}" for i in range(12)])
+    assert result.measured.all()
+    assert len(result.warnings) == 1
+    assert "are of mouse ('ENSMUSG00000000000') although" in result.warnings[0]
+
+
+OF_MOUSE = ("1110004F10Rik", "H2-K1", "Gm10073", "Olfr56", "Vmn1r4", "Rpl9-ps6")
+OF_RAT = ("RGD1309489", "RT1-A1", "AABR07000398.1")
+
+
+@pytest.mark.parametrize(("organism", "telling"), [("mouse", OF_MOUSE), ("rat", OF_RAT)])
+def test_names_of_another_organism_in_capital_letters_are_refused(organism, telling):
+    query = [*SYMBOLS, *(name.upper() for name in telling)]
+    query += [f"GM{i}" if organism == "mouse" else f"RGD{i:07d}" for i in range(100, 110)]
+    with pytest.raises(InputError, match=rf"those of {organism} in capital .* is human"):
+        match(query)
+    assert match(query, any_organism=True).measured.all()
+
+
+def test_few_names_that_look_like_another_organisms_are_nothing():
+    assert match([*SYMBOLS, *(f"GM{i}" for i in range(100, 109))]).warnings == ()
+    assert match([*SYMBOLS, *(f"LOC{i}" for i in range(9000)), *OF_RAT]).measured.all()
 
 
 def test_too_few_genes_are_refused_with_examples_of_both_sides():

@@ -7,7 +7,7 @@ import io
 import json
 import zipfile
 from base64 import b64encode
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -190,6 +190,13 @@ def gene_cases(tiny_cells: Any) -> dict[str, Any]:
         gene_case(panel, "lower case", {"index": [s.lower() for s in symbols]}, "human"),
         gene_case(panel, "few", {"index": list(symbols[:20])}, "human"),
         gene_case(panel, "antibodies", {"index": [f"{s}_TotalA" for s in symbols]}, "human"),
+        *(
+            gene_case(panel, f"surface proteins twice {seed}", surface_twice(symbols, rng), "human")
+            for seed in range(60)
+        ),
+        gene_case(panel, "capitals", {"index": [*symbols, *OF_MOUSE]}, "human"),
+        gene_case(panel, "of mouse", {"index": [*symbols, *OF_MOUSE]}, "mouse"),
+        gene_case(panel, "other ids", beside_ids(symbols, "ENSMUSG"), "human"),
         *(gene_case(panel, f"{n} named twice", named_twice(panel, n), None) for n in (2, 9, 50)),
     ]
     return {"panel": {"symbols": symbols, "ensembl": ensembl}, "cases": cases}
@@ -241,6 +248,31 @@ def spoilt_names(panel: Panel, rng: np.random.Generator) -> dict[str, list[str]]
         if rng.random() < 0.3:
             columns[name] = rng.choice(words, length).tolist()
     return columns
+
+
+OF_MOUSE = ["1110004F10RIK", "H2-K1", "OLFR56", "RPL9-PS6", *(f"GM{i}" for i in range(100, 110))]
+
+
+def surface_twice(symbols: tuple[str, ...], rng: np.random.Generator) -> dict[str, list[str]]:
+    """Antibodies called as genes are: a block at an end, or anywhere; some beside ids."""
+    surface = [f"CD{i}{letter}" for i in range(1, 9) for letter in "AE"]
+    named = rng.permutation([*surface[: rng.integers(2, 16)], *(["CD99"] * rng.integers(2))])
+    block = rng.permutation([*named, *(f"IgG{i}" for i in range(rng.integers(30)))]).tolist()
+    genes = rng.permutation([*symbols, *surface, "CD99", *symbols[: rng.integers(40)]]).tolist()
+    place = rng.integers(3)
+    if place == 2:
+        names = rng.permutation([*genes, *block]).tolist()
+    else:
+        names = [*block, *genes] if place else [*genes, *block]
+    if rng.random() < 0.3:
+        names = list(anndata.utils.make_index_unique(pd.Index(names)))
+    return beside_ids(names, "ENSG") if rng.random() < 0.2 else {"index": names}
+
+
+def beside_ids(names: Sequence[str], kind: str) -> dict[str, list[str]]:
+    """Names beside ids that the atlas does not know; the last ones lack them."""
+    ids = [f"{kind}{9 * 10**10 + i}" for i in range(len(names) - 20)]
+    return {"index": list(names), "ids": [*ids, *[""] * 20]}
 
 
 def named_twice(panel: Panel, contradicting: int) -> dict[str, list[str]]:

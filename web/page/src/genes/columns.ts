@@ -5,6 +5,7 @@
 
 import decisions, { say } from "../decisions";
 import { InputError } from "../errors";
+import { antibodyRows } from "./antibodies";
 import { genomeOrganism, nameOrganism } from "./organism";
 import { GENOME_PREFIX } from "./rules";
 
@@ -44,6 +45,13 @@ export function genesAlone(
     values.forEach((value, row) => {
       if (NO_GENE_NAME.test(value)) kinds[row] ||= rules.told_by_name;
     });
+  }
+  const ids = [...columns.values()].find(holdsIds);
+  const withId = ids ? ids.map((value) => value.startsWith("ENS")) : null;
+  for (const [name, values] of columns) {
+    if (!namesGenes(name)) continue;
+    const left = values.map((value, row) => (kinds[row] ? "" : value));
+    for (const row of antibodyRows(left, withId, source)) kinds[row] ||= rules.told_twice;
   }
   const leftOut = new Map<string, number>();
   for (const kind of kinds) if (kind) leftOut.set(kind, (leftOut.get(kind) ?? 0) + 1);
@@ -171,7 +179,8 @@ function namesGenes(name: string): boolean {
   return NAME_COLUMNS.has(name.toLowerCase().split(" (", 1)[0]);
 }
 
-function holdsIds(values: readonly string[]): boolean {
+/** Whether a column is of Ensembl ids for the most part. */
+export function holdsIds(values: readonly string[]): boolean {
   let ids = 0;
   let named = 0;
   for (const value of values) {

@@ -8,6 +8,7 @@ import { InputError } from "../errors";
 import { examples } from "../words";
 import { type GeneColumns, genesAlone, ownGenes, trustedColumns } from "./columns";
 import { inferOrganism, isKnown } from "./organism";
+import { idsOfOthers, refuseCapitals, refuseOtherOrganism } from "./other_organism";
 import type { PreviousSymbols } from "./previous";
 import { type Keys, type Rule, RULES } from "./rules";
 
@@ -67,14 +68,18 @@ export function matchGenes(
   const merged = matchColumns(own.columns, panel, wanted, previous);
   const { match } = merged;
   match.shareMeasured(representatives(panel));
-  if (!anyOrganism && match.nStrict < Math.max(minimum, rules.minimum.value) * nPanel) {
-    refuseOtherOrganism(own.columns, wanted, source);
+  if (wanted && !anyOrganism) {
+    if (match.nStrict < Math.max(minimum, rules.minimum.value) * nPanel) {
+      refuseOtherOrganism(own.columns, wanted, source);
+    }
+    refuseCapitals(merged.matches.map((one) => one.names), wanted, source);
   }
   if (!match.nMatched || match.nMatched / nPanel < minimum) {
     throw new InputError(tooFew(match, columns.get(match.column) ?? [], panel, minimum, source));
   }
   if (!anyOrganism) refuseOtherCase(match, panel, source);
-  const notes = [...alone.notes, ...own.notes, ...contradictions(merged, source)];
+  const others = wanted ? idsOfOthers(own.columns, wanted, source) : [];
+  const notes = [...alone.notes, ...own.notes, ...others, ...contradictions(merged, source)];
   const isGene = namedRows(own.columns, match.names.length);
   return finish(match, panel, isGene, warnBelow, source, inferOrganism(match.names), notes);
 }
@@ -328,20 +333,6 @@ function positions(
     if (shared.has(key) || measured[gene]) position.delete(key);
   }
   return position;
-}
-
-function refuseOtherOrganism(
-  columns: GeneColumns,
-  organism: string | null,
-  source: string,
-): void {
-  for (const names of columns.values()) {
-    const seen = inferOrganism(names);
-    if (organism && seen && seen !== organism) {
-      const like = examples(names.filter((name) => name !== ""));
-      throw new InputError(say(rules.other_organism, { source, seen, examples: like, organism }));
-    }
-  }
 }
 
 function refuseOtherCase(match: ColumnMatch, panel: Panel, source: string): void {

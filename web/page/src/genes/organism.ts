@@ -31,10 +31,29 @@ function ofGroup(found: RegExpExecArray | null): string | null {
   return found && OF_GENOME[found.slice(1).findIndex((group) => group !== undefined)];
 }
 
+const CAPITALS = Object.entries(genes.capitals).map(
+  ([organism, names]) => [organism, new RegExp(`^(?:${names})$`)] as const,
+);
+
+/** Whose genes are written in capital letters, and the names that say so; null of hardly any. */
+export function inCapitals(names: readonly string[]): [string, string[]] | null {
+  const sample = sampled(names);
+  for (const [organism, pattern] of CAPITALS) {
+    const found = sample.filter((name) => pattern.test(name));
+    const least = genes.share_in_capitals.value * sample.length;
+    if (found.length >= Math.max(genes.fewest_in_capitals.value, least)) return [organism, found];
+  }
+  return null;
+}
+
+function sampled(names: readonly string[]): string[] {
+  const step = Math.max(1, Math.floor(names.length / genes.names_looked_at.value));
+  return names.filter((name, i) => i % step === 0 && name !== "");
+}
+
 /** Guess the organism, or return null where the names do not say. */
 export function inferOrganism(names: readonly string[]): string | null {
-  const step = Math.max(1, Math.floor(names.length / genes.names_looked_at.value));
-  const sample = names.filter((name, i) => i % step === 0 && name !== "");
+  const sample = sampled(names);
   let found = new Map<string, number>();
   const bare: string[] = [];
   for (const name of sample) {
