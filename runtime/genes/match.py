@@ -48,9 +48,8 @@ class GeneMatch:
     column: str  # which of the query's gene name columns was used
     # organism that the names of the query point to, None where they do not say
     organism: str | None
-    # number of panel genes matched by each rule, in the order the rules were tried
-    by_rule: dict[str, int]
-    n_duplicated: int  # query genes that are added to another one of the same gene
+    # [n_panel], position in RULES of the rule that matched each gene, len(RULES) for none
+    rule: NDArray[np.int8]
     # names of panel genes that several query names could mean, and of all that were not measured
     ambiguous: tuple[str, ...]
     missing: tuple[str, ...]
@@ -61,6 +60,16 @@ class GeneMatch:
         """Share of the panel's genes that the query has."""
         return float(self.measured.mean()) if len(self.measured) else 0.0
 
+    @property
+    def by_rule(self) -> dict[str, int]:
+        """Number of panel genes matched by each rule, in the order the rules were tried."""
+        return {rule: n for rule, n in _counts_by_rule(self.rule).items() if n}
+
+    @property
+    def n_duplicated(self) -> int:
+        """Number of query genes that are added to another one of the same gene."""
+        return _n_duplicated(self.panel_column)
+
     def report(self) -> dict[str, Any]:
         """Return the match as JSON-able values, for ``uns["cellport"]["genes"]``."""
         return {
@@ -70,12 +79,17 @@ class GeneMatch:
             "n_query": len(self.panel_column),
             "n_matched": int(self.measured.sum()),
             "share": self.share,
-            "by_rule": dict(self.by_rule),
+            "by_rule": self.by_rule,
             "n_duplicated": self.n_duplicated,
             "n_ambiguous": len(self.ambiguous),
             "missing": list(self.missing[:_MISSING_NAMED]),
             "warnings": list(self.warnings),
         }
+
+
+def _counts_by_rule(rules: NDArray[np.int8]) -> dict[str, int]:
+    counts = np.bincount(rules, minlength=len(RULES) + 1).tolist()
+    return {one.name: count for one, count in zip(RULES, counts[:-1], strict=True)}
 
 
 def match_genes(
@@ -131,7 +145,6 @@ def match_genes(
     own = own_genes(alone.columns, wanted, panel.symbols, source)
     merged = _match_columns(own.columns, panel, wanted)
     match = merged.match
-    match.measured = match.measured[panel.representative]
     if wanted and not any_organism:
         if match.n_strict < max(minimum, _MINIMUM) * panel.n_genes:
             refuse_other_organism(own.columns, wanted, source)
@@ -145,7 +158,7 @@ def match_genes(
     notes = (*alone.notes, *own.notes, *others, *_contradictions(merged, source))
     is_gene = np.any([np.array(values, object) != "" for values in own.columns.values()], axis=0)
     seen = infer_organism(match.names)
-    return _finish(match, panel, is_gene, seen, warn_below, source, notes)
+    return _finish(merged, panel, is_gene, seen, warn_below, source, notes)
 
 
 def _organism_of(panel: Panel) -> str | None:
@@ -208,6 +221,7 @@ class _Merged:
 
     match: _Match  # under the name of the best column, with its names
     matches: list[_Match]  # of each column, the best first
+    gene_rule: NDArray[np.int8]  # as `GeneMatch.rule`
     contradicted: NDArray[np.bool_]  # whether two columns name two genes of the panel
     n_both: int  # query genes that two columns name genes of the panel
 
@@ -256,11 +270,13 @@ def _merged(matches: list[_Match], panel: Panel) -> _Merged:
     first_rule = np.full(panel.n_genes + 1, len(RULES))
     own = (best.panel_column == gene) & (best.rule != _BY_CASE)
     np.minimum.at(first_rule, gene, np.where(own, best.rule, rule))
-    counts = np.bincount(first_rule[:-1][measured], minlength=len(RULES)).tolist()
-    by_rule = {one.name: count for one, count in zip(RULES, counts, strict=True)}
+    # what is known of a gene is known of its other places in the panel too
+    measured, first_rule = measured[panel.representative], first_rule[panel.representative]
+    gene_rule = np.where(measured, first_rule, len(RULES)).astype(np.int8)
+    by_rule = _counts_by_rule(gene_rule)
     ambiguous = set().union(*(match.ambiguous for match in matches))
     match = _Match(best.column, best.names, gene, rule, measured, by_rule, ambiguous)
-    return _Merged(match, matches, contradicted, int((said > 1).sum()))
+    return _Merged(match, matches, gene_rule, contradicted, int((said > 1).sum()))
 
 
 def _contradictions(merged: _Merged, source: str) -> tuple[str, ...]:
@@ -332,7 +348,7 @@ def _positions(
 
 
 def _finish(
-    match: _Match,
+    merged: _Merged,
     panel: Panel,
     is_gene: NDArray[np.bool_],
     seen: str | None,
@@ -340,10 +356,11 @@ def _finish(
     source: str,
     notes: tuple[str, ...],
 ) -> GeneMatch:
+    match = merged.match
     n_panel, n_matched = panel.n_genes, match.n_matched
     names = panel.names
     ambiguous = [names[gene] for gene in sorted(match.ambiguous) if not match.measured[gene]]
-    n_duplicated = int((match.panel_column >= 0).sum()) - n_matched
+    n_duplicated = _n_duplicated(match.panel_column)
     loose = match.by_rule["letter case"]
     warnings = [*notes]
     if n_matched < warn_below * n_panel:
@@ -366,12 +383,16 @@ def _finish(
         measured=match.measured,
         column=match.column,
         organism=seen,
-        by_rule={rule: n for rule, n in match.by_rule.items() if n},
-        n_duplicated=n_duplicated,
+        rule=merged.gene_rule,
         ambiguous=tuple(ambiguous),
         missing=tuple(names[~match.measured].tolist()),
         warnings=tuple(warnings),
     )
+
+
+def _n_duplicated(panel_column: NDArray[np.int32]) -> int:
+    used = panel_column[panel_column >= 0]
+    return len(used) - len(np.unique(used))
 
 
 def _too_few(match: _Match, names: Sequence[str], panel: Panel, minimum: float, source: str) -> str:

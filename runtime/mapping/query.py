@@ -85,7 +85,8 @@ def open_query(
     try:
         genes = _match(source, manifest, how)
         if unmeasured is None:
-            unmeasured = find_unmeasured(source, genes, profiles) if profiles else ()
+            symbols = manifest.panel.symbols
+            unmeasured = find_unmeasured(source, genes, profiles, symbols) if profiles else ()
         minimum, where = how.minimum_genes, source.description
         genes = without(genes, unmeasured, manifest.panel, minimum, where)
         return Query(source, genes, tuple(unmeasured))

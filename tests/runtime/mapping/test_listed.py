@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
+
+import anndata
 import numpy as np
 import pytest
 import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cellport.runtime.decisions import text
 from cellport.runtime.errors import InputError
 from cellport.runtime.mapping.atlas import load_atlas
 from cellport.runtime.mapping.listed import unmeasured
@@ -168,6 +172,69 @@ def test_a_few_absent_genes_and_whole_queries_change_nothing(tiny_cells, atlas):
     counts[:, :9] = 0
     cells.X = counts
     assert not atlas.map(cells).uns["cellport"]["genes"]["missing"]
+
+
+def test_what_is_found_by_symbol_is_what_is_left(tiny_cells, atlas):
+    cells, _ = zeroed_cells(tiny_cells, atlas, 0.3)
+    genes = atlas.map(cells).uns["cellport"]["genes"]
+    assert sum(genes["by_rule"].values()) == genes["n_matched"] < genes["n_panel"]
+
+
+def test_empty_droplets_before_the_cells_and_among_them_hide_nothing(tiny_cells, atlas):
+    """As in a file before cells were told from them: a few counts in each."""
+    cells, gone = zeroed_cells(tiny_cells, atlas, 0.3)
+    expected = set(atlas.map(cells).uns["cellport"]["genes"]["missing"])
+    rng = np.random.default_rng(3)
+    soup = cells.X.sum(axis=0) / cells.X.sum()
+    for n_before in (300, 3000):
+        droplets = rng.poisson(4 * soup, (n_before, cells.n_vars)).astype(np.float32)
+        with_empty = anndata.AnnData(sp.csr_matrix(np.vstack([droplets, cells.X])), var=cells.var)
+        found = set(atlas.map(with_empty).uns["cellport"]["genes"]["missing"])
+        assert found == expected
+        assert found <= gone
+
+
+def test_a_gene_that_a_droplet_has_was_measured(tiny_cells, atlas):
+    cells, _ = zeroed_cells(tiny_cells, atlas, 0.3)
+    expected = atlas.map(cells).uns["cellport"]["genes"]["missing"]
+    droplet = np.zeros((1, cells.n_vars), np.float32)
+    droplet[0, cells.var_names.get_loc(expected[0])] = 1
+    more = anndata.AnnData(np.vstack([cells.X, droplet]), var=cells.var)
+    assert set(atlas.map(more).uns["cellport"]["genes"]["missing"]) == set(expected[1:])
+
+
+def test_genes_of_one_sex_are_true_zeros():
+    """Ten and more of the Y chromosome are without a count in all cells of women."""
+    rng = np.random.default_rng(5)
+    rates = profiles(rng, 3)
+    counts = cells_of(rng, rates, 600, 1)
+    common = np.flatnonzero((counts > 0).mean(axis=0) > 0.7)[:12]
+    counts[:, common] = 0
+    values, cells = sums(counts)
+    everything = np.ones(N_GENES, bool)
+    assert len(unmeasured(values, cells, everything, logged(rates))) == 12
+    asked = everything.copy()
+    asked[common] = False
+    assert not len(unmeasured(values, cells, everything, logged(rates), asked=asked))
+
+
+@pytest.mark.parametrize("symbol", ["RPS4Y1", "DDX3Y", "Kdm5d", "Eif2s3y", "TTTY14", "XIST"])
+def test_sex_genes_are_known(symbol):
+    pattern = re.compile(text("listed.sex_genes"), re.IGNORECASE)
+    assert pattern.fullmatch(symbol)
+    assert not pattern.fullmatch(symbol.replace("Y", "X").replace("y", "x") + "0")
+
+
+def test_genes_of_next_to_no_counts_are_not_worth_a_word():
+    """So little moves no cell, whatever became of it."""
+    expected = np.full(300, 10.0, np.float32)
+    expected[:10] = 0.1
+    counts = np.random.default_rng(0).poisson(expected, (6000, 300)).astype(float)
+    counts[:, :10] = 0
+    profile = np.log1p(expected * 1e4 / expected.sum())[None]
+    profile[:, :10] = 0.15
+    found = unmeasured(*sums(counts), np.ones(300, bool), profile)
+    assert not len(found)
 
 
 def test_too_few_that_were_measured_are_refused(tiny_cells, atlas):

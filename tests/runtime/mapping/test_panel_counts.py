@@ -21,7 +21,8 @@ def block(counts: Any) -> CountBlock:
 def match(column: list[int], n_panel: int) -> GeneMatch:
     measured = np.isin(np.arange(n_panel), column)
     found = np.array(column, np.int32)
-    return GeneMatch(found, np.ones(len(found), bool), measured, "index", None, {}, 0, (), (), ())
+    rule, genes = np.zeros(n_panel, np.int8), np.ones(len(found), bool)
+    return GeneMatch(found, genes, measured, "index", None, rule, (), (), ())
 
 
 def test_counts_are_scaled_over_the_genes_that_match() -> None:

@@ -401,6 +401,9 @@ def variants(cells: Any) -> Iterator[tuple[str, Any, dict[str, Any]]]:
     listed[:, rng.random(cells.n_vars) < 0.3] = 0
     yield "listed_alone", changed(sp.csr_matrix(listed)), PLAIN
     yield "listed_csc", changed(sp.csc_matrix(listed)), PLAIN
+    droplets = rng.poisson(3 * listed.sum(axis=0) / listed.sum(), (700, cells.n_vars))
+    mixed = sp.csr_matrix(np.vstack([droplets, listed]).astype(np.float32))
+    yield "listed_droplets", anndata.AnnData(mixed, var=cells.var), PLAIN
     joined = cells.X.toarray().astype(np.float32)
     joined[7:, 100:300] = np.nan
     yield "outer_join", changed(joined), PLAIN

@@ -36,6 +36,8 @@ export interface GeneMatch {
   column: string;
   organism: string | null;
   byRule: Record<string, number>;
+  /** [panel], position of the rule that matched each gene, their number for none. */
+  rule: Int8Array;
   nDuplicated: number;
   ambiguous: string[];
   missing: string[];
@@ -81,7 +83,7 @@ export function matchGenes(
   const others = wanted ? idsOfOthers(own.columns, wanted, source) : [];
   const notes = [...alone.notes, ...own.notes, ...others, ...contradictions(merged, source)];
   const isGene = namedRows(own.columns, match.names.length);
-  return finish(match, panel, isGene, warnBelow, source, inferOrganism(match.names), notes);
+  return finish(merged, panel, isGene, warnBelow, source, inferOrganism(match.names), notes);
 }
 
 /** 1 for each row that any column names. */
@@ -148,6 +150,8 @@ interface Merged {
   match: ColumnMatch;
   /** Of each column, the best first. */
   matches: ColumnMatch[];
+  /** As `GeneMatch.rule`. */
+  geneRule: Int8Array;
   /** Query genes of which two columns name two genes of the panel. */
   contradicted: number[];
   /** How many query genes two columns name genes of the panel. */
@@ -203,9 +207,9 @@ function mergedMatch(matches: ColumnMatch[], nPanel: number): Merged {
     });
     for (const gene of one.ambiguous) match.ambiguous.add(gene);
   });
-  keepStrictest(match, best, rank, nPanel);
+  const geneRule = keepStrictest(match, best, rank, nPanel);
   const nBoth = said.reduce((n, columns) => n + Number(columns > 1), 0);
-  return { match, matches, contradicted: [...contradicted].sort((a, b) => a - b), nBoth };
+  return { match, matches, geneRule, contradicted: [...contradicted].sort((a, b) => a - b), nBoth };
 }
 
 /** Of the names of each panel gene, keep the strictest, and count what is left. */
@@ -214,7 +218,7 @@ function keepStrictest(
   best: ColumnMatch,
   rank: Int32Array,
   nPanel: number,
-): void {
+): Int8Array {
   const strictest = new Int32Array(nPanel).fill(NO_RANK);
   match.panelColumn.forEach((gene, row) => {
     if (gene >= 0) strictest[gene] = Math.min(strictest[gene], rank[row]);
@@ -238,6 +242,21 @@ function keepStrictest(
     match.nMatched++;
     match.byRule.set(name, (match.byRule.get(name) ?? 0) + 1);
   });
+  return ruled;
+}
+
+/** How many panel genes each rule has matched. */
+export function countsByRule(geneRule: Int8Array): Record<string, number> {
+  const counts = RULES.map(({ name }, rule): [string, number] => [
+    name,
+    geneRule.reduce((n, one) => n + Number(one === rule), 0),
+  ]);
+  return Object.fromEntries(counts.filter(([, n]) => n > 0));
+}
+
+/** How many query genes are added to another one of the same gene. */
+export function countDuplicated(panelColumn: Int32Array, nMatched: number): number {
+  return panelColumn.reduce((n, gene) => n + Number(gene >= 0), 0) - nMatched;
 }
 
 /** Say where columns name different genes, and refuse where they do nearly everywhere. */
@@ -351,7 +370,7 @@ function refuseOtherCase(match: ColumnMatch, panel: Panel, source: string): void
 }
 
 function finish(
-  match: ColumnMatch,
+  { match, geneRule }: Merged,
   panel: Panel,
   isGene: Uint8Array,
   warnBelow: number,
@@ -365,7 +384,7 @@ function finish(
     .sort((a, b) => a - b)
     .filter((gene) => !match.measured[gene])
     .map((gene) => geneName(panel, gene));
-  const nDuplicated = match.panelColumn.reduce((n, gene) => n + Number(gene >= 0), 0) - nMatched;
+  const nDuplicated = countDuplicated(match.panelColumn, nMatched);
   const loose = match.byRule.get("letter case") ?? 0;
   const warnings = [...notes];
   if (nMatched < warnBelow * nPanel) {
@@ -397,7 +416,8 @@ function finish(
     nMatched,
     column: match.column,
     organism,
-    byRule: Object.fromEntries([...match.byRule].filter(([, n]) => n > 0)),
+    byRule: countsByRule(geneRule),
+    rule: geneRule,
     nDuplicated,
     ambiguous,
     missing,

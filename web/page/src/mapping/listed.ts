@@ -7,7 +7,8 @@ import type { Manifest } from "../atlas/manifest";
 import { panelNames } from "../atlas/manifest";
 import decisions, { say } from "../decisions";
 import { InputError } from "../errors";
-import type { GeneMatch } from "../genes/match";
+import { countDuplicated, countsByRule, type GeneMatch } from "../genes/match";
+import { RULES } from "../genes/rules";
 import type { CountBlock, Matrix } from "../sources/source";
 
 const { listed, genes: rules } = decisions;
@@ -15,14 +16,19 @@ const SCALE = 1e4;
 const BLOCK = 2048;
 const NAMED = 3;
 const TINY = 1e-12;
+const OF_SEX = new RegExp(`^(?:${listed.sex_genes.value})$`, "i");
 
 type Blocks = (blockCells: number) => AsyncGenerator<CountBlock>;
 
 interface Sums {
-  /** [panel], sums of log(1 + counts per 10,000). */
+  /** [panel], sums of log(1 + counts per 10,000), of cells that are not empty. */
   values: Float64Array;
-  /** [panel], cells with a count. */
+  /** [panel], cells with a count that are not empty. */
   cells: Float64Array;
+  /** [panel], 1 where any cell has a count. */
+  seen: Uint8Array;
+  /** Counts of panel genes in cells that are not empty. */
+  n: number;
 }
 
 /** Positions in the panel of genes that were not measured; `profiles` reads `label_mean`. */
@@ -31,9 +37,11 @@ export async function findUnmeasured(
   blocks: Blocks,
   genes: GeneMatch,
   profiles: () => Promise<Float32Array>,
+  symbols: readonly string[],
 ): Promise<number[]> {
+  const mayLack = Uint8Array.from(symbols, (symbol) => Number(!OF_SEX.test(symbol)));
   try {
-    return await found(matrix, blocks, genes, profiles);
+    return await found(matrix, blocks, genes, profiles, mayLack);
   } catch (error) {
     // mapping says what is wrong with which cells
     if (error instanceof InputError) return [];
@@ -46,6 +54,7 @@ async function found(
   blocks: Blocks,
   genes: GeneMatch,
   profiles: () => Promise<Float32Array>,
+  mayLack: Uint8Array,
 ): Promise<number[]> {
   const { measured, panelColumn } = genes;
   const fewest = listed.fewest_genes.value;
@@ -54,16 +63,35 @@ async function found(
     return [];
   }
   const { nCells } = matrix;
-  const lookedAt = Math.min(listed.cells_looked_at.value, nCells);
-  const few = lookedAt < nCells;
-  const first = await summed(blocks(lookedAt), genes, lookedAt);
-  if (measured.filter((has, gene) => has && !first.cells[gene]).length < fewest) return [];
+  const [first, allSeen] = await firstCells(blocks, genes, nCells);
+  if (measured.filter((has, gene) => has && !first.seen[gene]).length < fewest) return [];
   const means = await profiles();
-  let positions = unmeasured(first, measured, means, !few);
-  if (few && positions.length >= fewest) {
-    positions = unmeasured(await summed(blocks(BLOCK), genes, nCells), measured, means, true);
+  const judged = (sums: Sums, sure: boolean) =>
+    unmeasured(sums, measured, means, sure, mayLack.map((may, gene) => may && 1 - sums.seen[gene]));
+  let positions = judged(first, allSeen);
+  if (!allSeen && (positions.length >= fewest || !enough(first))) {
+    positions = judged(await summed(blocks(BLOCK), genes, nCells), true);
   }
   return positions.length >= fewest ? positions : [];
+}
+
+function enough(sums: Sums): boolean {
+  return sums.n >= listed.values_looked_at.value;
+}
+
+/** Sums over the first cells, more of them where these are empty, and whether these are all. */
+async function firstCells(
+  blocks: Blocks,
+  genes: GeneMatch,
+  nCells: number,
+): Promise<[Sums, boolean]> {
+  const n = Math.min(listed.cells_looked_at.value, nCells);
+  const most = Math.min(listed.most_cells_looked_at.value, nCells);
+  const first = await summed(blocks(n), genes, n);
+  if (enough(first) || n === most) return [first, n === nCells];
+  const more = await summed(blocks(BLOCK), genes, most, enough);
+  // whatever came behind enough of them has not been seen
+  return [more, !enough(more) && most === nCells];
 }
 
 /** A match in which some panel genes are not measured, and that says so. */
@@ -86,9 +114,14 @@ export function without(
     throw new InputError(say(listed.too_few, { ...counts, ...said }));
   }
   const examples = names.slice(0, listed.named.value).join(", ");
+  const panelColumn = genes.panelColumn.map((gene) => (gone.has(gene) ? -1 : gene));
+  const rule = genes.rule.map((one, gene) => (gone.has(gene) ? RULES.length : one));
   return {
     ...genes,
-    panelColumn: genes.panelColumn.map((gene) => (gone.has(gene) ? -1 : gene)),
+    panelColumn,
+    rule,
+    byRule: countsByRule(rule),
+    nDuplicated: countDuplicated(panelColumn, nMatched),
     measured: genes.measured.map((has, gene) => (gone.has(gene) ? 0 : has)),
     nMatched,
     missing: [...genes.missing, ...names],
@@ -100,12 +133,14 @@ async function summed(
   blocks: AsyncGenerator<CountBlock>,
   genes: GeneMatch,
   stop: number,
+  done: (sums: Sums) => boolean = () => false,
 ): Promise<Sums> {
   const n = genes.measured.length;
-  const sums = { values: new Float64Array(n), cells: new Float64Array(n) };
+  const [values, cells] = [new Float64Array(n), new Float64Array(n)];
+  const sums = { values, cells, seen: new Uint8Array(n), n: 0 };
   for await (const block of blocks) {
     addBlock(sums, block, genes.panelColumn);
-    if (block.start + block.nCells >= stop) break;
+    if (block.start + block.nCells >= stop || done(sums)) break;
   }
   return sums;
 }
@@ -119,6 +154,9 @@ function addBlock(sums: Sums, { indptr, indices, data, nCells }: CountBlock, col
     for (let at = indptr[cell]; at < indptr[cell + 1]; at++) {
       const gene = column[indices[at]];
       if (gene < 0 || !(data[at] > 0)) continue;
+      sums.seen[gene] = 1;
+      if (library < listed.least_counts.value) continue;
+      sums.n += 1;
       sums.values[gene] += Math.log1p((data[at] * SCALE) / library);
       sums.cells[gene] += 1;
     }
@@ -131,6 +169,7 @@ function unmeasured(
   measured: Uint8Array,
   profiles: Float32Array,
   sure: boolean,
+  asked: Uint8Array,
 ): number[] {
   const positions = [...values.keys()];
   const total = (of: Float64Array) => of.reduce((sum, value) => sum + value, 0);
@@ -138,8 +177,9 @@ function unmeasured(
   const least = sure ? listed.expected.value : 0;
   const { expected_at_least: ofAll, expected_of_few: ofFew } = listed;
   const surely = sure ? ofAll.value : ofFew.value;
-  let found = positions.filter((gene) => measured[gene] && !cells[gene]);
+  let found = positions.filter((gene) => measured[gene] && !cells[gene] && asked[gene]);
   let known = measured;
+  let share = 0;
   // once more without those found, which drew the mixture to types that hardly have them
   for (let round = 0; round < 2; round++) {
     const expected = mixed(values, profiles, known);
@@ -155,8 +195,13 @@ function unmeasured(
     });
     const gone = new Set(found);
     known = measured.map((has, gene) => (gone.has(gene) ? 0 : has));
+    share = summedOver(expected, found) / summedOver(expected, positions.filter((g) => measured[g]));
   }
-  return found;
+  return share < listed.least_share.value ? [] : found;
+}
+
+function summedOver(of: Float64Array, positions: readonly number[]): number {
+  return positions.reduce((sum, gene) => sum + of[gene], 0);
 }
 
 /** Of sorted numbers, linearly between two, as numpy has it. */

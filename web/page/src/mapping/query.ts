@@ -64,7 +64,9 @@ export async function openQuery(
   const listed = await matched(place, cells, atlas.manifest, options, seen);
   const blocks = (blockCells: number) => checked(place, options, blockCells);
   const { profiles } = atlas;
-  const found = profiles ? await findUnmeasured(place.matrix, blocks, listed, profiles) : [];
+  const { symbols } = atlas.manifest.panel;
+  const { matrix } = place;
+  const found = profiles ? await findUnmeasured(matrix, blocks, listed, profiles, symbols) : [];
   const genes = without(listed, found, atlas.manifest, where);
   return {
     contents,
