@@ -65,12 +65,13 @@ ARROWS = {
     "web.server": f"{DATA} runtime.fetch runtime.mapping runtime.map_files",
     "cellport": "kernels runtime train web",
 }
-PAGE_GROUND = "words decisions errors version"
+PAGE_GROUND = "words decisions errors version feature_kinds"
 PAGE_ARROWS = {
     "words": "",
     "decisions": "words",
     "errors": "words decisions",
     "version": "",
+    "feature_kinds": "decisions",
     "genes": PAGE_GROUND,
     "atlas": PAGE_GROUND,
     "sources": PAGE_GROUND,

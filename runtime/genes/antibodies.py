@@ -13,6 +13,7 @@ _SURFACE = re.compile(f"({text('genes.surface_name')})(?:[-.][0-9]+)?", re.IGNOR
 _MADE_UNIQUE = re.compile(text("genes.made_unique"))
 _FEWEST_TWICE, _OF_REPEATS = whole("genes.fewest_twice"), number("genes.surface_of_repeats")
 _DENSE, _DENSER = number("genes.dense_block"), number("genes.denser_block")
+_LARGEST = number("genes.largest_block")
 _NAMED = 3
 
 Pairs = list[tuple[int, int]]
@@ -71,9 +72,10 @@ def _repeats(names: Sequence[str]) -> int:
 def _block(pairs: Pairs, n: int) -> tuple[int, float]:
     """Return the row from which all second ones of pairs stand, and how densely.
 
-    `n` where the first ones are not all before it, or it is no end of the file.
+    `n` where the first ones are not all before it, or it is too large for antibodies.
     """
     begins = min(last for _, last in pairs)
     density = len(pairs) / (n - begins)
     apart = max(first for first, _ in pairs) < begins
-    return (begins, density) if apart and 2 * begins > n and density >= _DENSE else (n, 0.0)
+    small = n - begins <= _LARGEST * n
+    return (begins, density) if apart and small and density >= _DENSE else (n, 0.0)

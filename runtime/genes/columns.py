@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+from cellport.runtime.base.feature_kinds import feature_kinds, plain
 from cellport.runtime.decisions import number, say, text, texts, whole
 from cellport.runtime.errors import InputError
 from cellport.runtime.genes.antibodies import antibody_rows
@@ -17,8 +18,6 @@ Columns = dict[str, list[str]]
 
 _NAME_COLUMNS = frozenset(texts("genes.name_columns"))
 _KIND_COLUMNS = frozenset(name.replace("_", "") for name in texts("genes.kind_columns"))
-_GENE_KINDS = frozenset(texts("genes.gene_kinds"))
-_OTHER_KINDS = frozenset(texts("genes.other_kinds"))
 _CLEAR_KINDS = frozenset(texts("genes.clear_kinds"))
 _NO_GENE_NAME = re.compile(text("genes.no_gene_name"), re.IGNORECASE)
 # in each such name without "_" and ":"; where a column lacks them all, few names are looked at
@@ -83,31 +82,17 @@ def genes_alone(
     return GenesAlone(kept, (note,))
 
 
-def _plain(word: str) -> str:
-    return re.sub("[^a-z0-9]+", " ", word.lower()).strip()
-
-
 def _other_kinds(name: str, values: list[str]) -> list[int]:
     """Return the rows that a column of kinds says are no genes."""
     distinct = set(values) - {""}
     if not distinct or len(distinct) > _MOST_GENOMES:
         return []
-    plain = {value: _plain(value) for value in distinct}
-    words = set(plain.values())
-    if _plain(name).replace(" ", "") not in _KIND_COLUMNS:
-        known = words <= _GENE_KINDS | _OTHER_KINDS
-        if not (known and words & _CLEAR_KINDS and words & _GENE_KINDS):
+    kinds = feature_kinds(values)
+    if plain(name).replace(" ", "") not in _KIND_COLUMNS:
+        clear = any(plain(value) in _CLEAR_KINDS for value in distinct)
+        if not (kinds.known and clear and kinds.genes):
             return []
-    said = bool(words & _GENE_KINDS)
-    others = {
-        value
-        for value, word in plain.items()
-        if word not in _GENE_KINDS and (said or word in _OTHER_KINDS)
-    }
-    # joined tables know the kinds of one of them alone
-    if said and 2 * values.count("") < len(values):
-        others.add("")
-    return [row for row, value in enumerate(values) if value in others]
+    return [row for row, value in enumerate(values) if value in kinds.others]
 
 
 def _telling_rows(values: list[str]) -> list[int]:

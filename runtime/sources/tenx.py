@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cellport.runtime.base.feature_kinds import feature_kinds
 from cellport.runtime.decisions import say, text
 from cellport.runtime.errors import InputError
 
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from cellport.runtime.sources.source import Text
 
 _EXPRESSION = text("files.expression")
-_GENE_TYPE = re.compile(text("files.gene_type"), re.IGNORECASE)
-_OTHER_TYPE = re.compile(text("files.other_type"), re.IGNORECASE)
 _KINDS_NAMED = 5
 
 
@@ -39,23 +37,21 @@ def tenx_gene_columns(
 
 
 def _genes(title: str, types: Text) -> tuple[NDArray[np.bool_], tuple[str, ...]]:
-    """Tell which features are genes, and what to say of the column that says so.
-
-    Where the column names genes, these are; where it names other kinds alone, all but these; where
-    it names nothing that is known (chromosomes, biotypes, nothing at all), it says nothing.
-    """
-    kinds = Counter(types.tolist())
-    named = {kind for kind in kinds if _GENE_TYPE.fullmatch(kind.strip())}
-    others = {kind for kind in kinds if _OTHER_TYPE.fullmatch(kind.strip())}
-    blank = {kind for kind in kinds if not kind.strip()}
-    wanted = (named | blank) if named else set(kinds) - others
-    if kinds and not wanted:
-        listed = ", ".join(sorted(kinds)[:_KINDS_NAMED])
+    """Tell which features are genes (`feature_kinds`), and what to say of those that are not."""
+    counts = Counter(types.tolist())
+    kinds = feature_kinds(types.tolist())
+    wanted = counts.keys() - kinds.others
+    if counts and not wanted:
+        listed = ", ".join(sorted(counts)[:_KINDS_NAMED])
         raise InputError(
             say("files.no_expression", title=title, expression=_EXPRESSION, kinds=listed)
         )
-    left_out = ", ".join(f"{n} {kind}" for kind, n in kinds.items() if kind not in wanted)
-    unknown = sorted(wanted - named - blank)
+    left_out = ", ".join(
+        f"{n} {kind.strip() or text('genes.no_kind')}"
+        for kind, n in counts.items()
+        if kind in kinds.others
+    )
+    unknown = sorted(kind for kind in wanted - kinds.genes if kind.strip())
     notes = []
     if left_out:
         notes.append(say("files.left_out", features=left_out))

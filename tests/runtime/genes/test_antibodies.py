@@ -22,7 +22,7 @@ PANEL = Panel((*SURFACE, *TWICE, *GENES), ("",) * (len(SURFACE) + len(TWICE) + l
 def match(names, **columns):
     given_columns = {"index": names} | columns
     arrays = {name: np.array(values, object) for name, values in given_columns.items()}
-    return match_genes(arrays, PANEL, organism="human")
+    return match_genes(arrays, PANEL, organism="human", minimum=0.05)
 
 
 def outcome(names):

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from kinds_of_files import GENES, THIRD_COLUMNS, counts, write_triple
 
 from cellport.runtime.errors import InputError
+from cellport.runtime.genes.columns import genes_alone
 from cellport.runtime.sources.tenx import tenx_gene_columns
 
 
@@ -26,6 +27,21 @@ def test_third_columns_of_features(tmp_path, check_stream, kind):
     assert len(left_out) == (n_genes < GENES)
 
 
+def test_both_readers_of_kinds_are_one():
+    """The third column of 10x says what a column of kinds in an h5ad says."""
+    for types in THIRD_COLUMNS.values():
+        kinds = [types[0](gene).lstrip("\t").split("\t")[0] for gene in range(GENES)]
+        names = np.array([f"G{i}" for i in range(GENES)], object)
+        listed = {"index": names.tolist(), "feature_types": kinds}
+        try:
+            columns, _ = tenx_gene_columns("10x", names, names, np.array(kinds, object))
+        except InputError:
+            with pytest.raises(InputError, match="no features of type"):
+                genes_alone(listed, tuple, "10x")
+            continue
+        assert genes_alone(listed, tuple, "10x").columns["index"] == columns["index"].tolist()
+
+
 KNOWN = ["Antibody Capture", "CRISPR Guide Capture", "Peaks", "Multiplexing Capture", "Custom"]
 
 
@@ -38,8 +54,12 @@ def test_known_kinds_are_never_genes_and_genes_always_are(types):
         assert set(types) <= set(KNOWN)
         return
     taken = [name != "" for name in columns["index"]]
+    named = bool({"Gene Expression", "Gene"} & set(types))
     for kind, is_gene in zip(types, taken, strict=True):
-        assert is_gene == (kind not in KNOWN) or kind == "chr1"
         if kind == "chr1":
-            assert is_gene == (not {"Gene Expression", "Gene"} & set(types))
+            assert is_gene == (not named)
+        elif kind == "":
+            assert is_gene == (not named or 2 * types.count("") >= len(types))
+        else:
+            assert is_gene == (kind not in KNOWN)
     assert any("left out" in note for note in notes) == (not all(taken))

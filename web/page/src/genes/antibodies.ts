@@ -68,12 +68,13 @@ function repeats(names: readonly string[]): number {
 
 /** The row from which all second ones of pairs stand, and how densely.
  *
- * `n` where the first ones are not all before it, or it is no end of the file.
+ * `n` where the first ones are not all before it, or it is too large for antibodies.
  */
 function block(pairs: Pairs, n: number): [number, number] {
   const begins = Math.min(...pairs.map(([, last]) => last));
   const density = pairs.length / (n - begins);
   const apart = pairs.every(([first]) => first < begins);
   const dense = density >= rules.dense_block.value;
-  return apart && 2 * begins > n && dense ? [begins, density] : [n, 0];
+  const small = n - begins <= rules.largest_block.value * n;
+  return apart && small && dense ? [begins, density] : [n, 0];
 }

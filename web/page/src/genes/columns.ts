@@ -5,6 +5,7 @@
 
 import decisions, { say } from "../decisions";
 import { InputError } from "../errors";
+import { featureKinds, plain } from "../feature_kinds";
 import { antibodyRows } from "./antibodies";
 import { genomeOrganism, nameOrganism } from "./organism";
 import { GENOME_PREFIX } from "./rules";
@@ -16,8 +17,6 @@ export type GeneColumns = ReadonlyMap<string, readonly string[]>;
 
 const NAME_COLUMNS = new Set(rules.name_columns.value);
 const KIND_COLUMNS = new Set(rules.kind_columns.value.map((name) => name.replaceAll("_", "")));
-const GENE_KINDS = new Set(rules.gene_kinds.value);
-const OTHER_KINDS = new Set(rules.other_kinds.value);
 const CLEAR_KINDS = new Set(rules.clear_kinds.value);
 const NO_GENE_NAME = new RegExp(`^(?:${rules.no_gene_name.value})$`, "i");
 const MADE_UNIQUE = new RegExp(`^(?:${rules.made_unique.value})$`);
@@ -69,32 +68,17 @@ export function genesAlone(
   return { columns: new Map(kept), notes: [say(files.left_out, { features })] };
 }
 
-function plain(word: string): string {
-  return word.toLowerCase().replace(/[^a-z0-9]+/g, " ").trim();
-}
-
 /** The rows that a column of kinds says are no genes. */
 function otherKinds(name: string, values: readonly string[]): number[] {
   const distinct = new Set(values);
   distinct.delete("");
   if (!distinct.size || distinct.size > rules.most_genomes.value) return [];
-  const words = new Map([...distinct].map((value) => [value, plain(value)]));
-  const said = [...words.values()];
-  const ofGenes = said.some((word) => GENE_KINDS.has(word));
+  const kinds = featureKinds(values);
   if (!KIND_COLUMNS.has(plain(name).replaceAll(" ", ""))) {
-    const known = said.every((word) => GENE_KINDS.has(word) || OTHER_KINDS.has(word));
-    const clear = said.some((word) => CLEAR_KINDS.has(word));
-    if (!(known && clear && ofGenes)) return [];
+    const clear = [...distinct].some((value) => CLEAR_KINDS.has(plain(value)));
+    if (!(kinds.known && clear && kinds.genes.size)) return [];
   }
-  const nBlank = values.reduce((n, value) => n + Number(value === ""), 0);
-  // joined tables know the kinds of one of them alone
-  const blankIsOther = ofGenes && 2 * nBlank < values.length;
-  const isOther = (value: string) => {
-    if (value === "") return blankIsOther;
-    const word = words.get(value);
-    return word !== undefined && !GENE_KINDS.has(word) && (ofGenes || OTHER_KINDS.has(word));
-  };
-  return rowsWhere(values, isOther);
+  return rowsWhere(values, (value) => kinds.others.has(value));
 }
 
 function rowsWhere(values: readonly string[], is: (value: string) => boolean): number[] {

@@ -2,11 +2,10 @@
 
 import decisions, { say } from "../decisions";
 import { InputError } from "../errors";
+import { featureKinds } from "../feature_kinds";
 import type { Frame, GeneColumns } from "./source";
 
-const { files } = decisions;
-const GENE_TYPE = new RegExp(`^(?:${files.gene_type.value})$`, "i");
-const OTHER_TYPE = new RegExp(`^(?:${files.other_type.value})$`, "i");
+const { files, genes } = decisions;
 const KINDS_NAMED = 5;
 
 /** Gene columns of 10x features and a note on those that are no genes, which get the name ''. */
@@ -29,30 +28,22 @@ export function tenxGeneColumns(
   return [columns, notes];
 }
 
-/** The kinds that are genes, and what to say of the column that names them.
- *
- * Where it names genes, these are; where it names other kinds alone, all but these; where it names
- * nothing that is known (chromosomes, biotypes, nothing at all), it says nothing.
- */
+/** The kinds that are genes, and what to say of the column that names them. */
 function geneKinds(title: string, types: readonly string[]): [Set<string>, string[]] {
-  const counts = new Map<string, number>();
-  for (const type of types) counts.set(type, (counts.get(type) ?? 0) + 1);
+  const { counts, genes: named, others } = featureKinds(types);
   const kinds = [...counts.keys()];
   const listed = (some: string[]) => some.sort().slice(0, KINDS_NAMED).join(", ");
-  const isGene = (kind: string) => GENE_TYPE.test(kind.trim());
-  const wanted = kinds.some(isGene)
-    ? kinds.filter((kind) => isGene(kind) || !kind.trim())
-    : kinds.filter((kind) => !OTHER_TYPE.test(kind.trim()));
+  const wanted = kinds.filter((kind) => !others.has(kind));
   if (kinds.length && !wanted.length) {
     const { expression } = files;
     throw new InputError(say(files.no_expression, { title, expression, kinds: listed(kinds) }));
   }
-  const leftOut = kinds.filter((kind) => !wanted.includes(kind));
-  const unknown = wanted.filter((kind) => kind.trim() && !isGene(kind));
+  const leftOut = kinds.filter((kind) => others.has(kind));
+  const unknown = wanted.filter((kind) => kind.trim() && !named.has(kind));
   const notes: string[] = [];
   if (leftOut.length) {
-    const features = leftOut.map((kind) => `${counts.get(kind)} ${kind}`).join(", ");
-    notes.push(say(files.left_out, { features }));
+    const said = (kind: string) => `${counts.get(kind)} ${kind.trim() || genes.no_kind}`;
+    notes.push(say(files.left_out, { features: leftOut.map(said).join(", ") }));
   }
   if (unknown.length) notes.push(say(files.types_unknown, { title, kinds: listed(unknown) }));
   return [new Set(wanted), notes];
