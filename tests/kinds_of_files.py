@@ -217,7 +217,25 @@ GENOMES: dict[str, tuple[Callable[[Path], Path], str | None, int | str]] = {
 
 
 # writes a file or a folder into an empty folder and returns it
+def features(line: str, *header: str) -> list[str]:
+    """Lines of features.tsv as somebody saved them, of ids and names."""
+    return [*header, *(line.format(*pair) for pair in zip(IDS, NAMES, strict=True))]
+
+
+MATRIX = ("matrix.mtx", counts())
 KINDS: dict[str, Callable[[Path], Path]] = {
+    "features with a header": triple(
+        MATRIX, features__tsv=features("{}\t{}", "gene_id\tgene_name"), barcodes__tsv=BARCODES
+    ),
+    "features with quotes": triple(
+        MATRIX, features__tsv=features('"{}"\t"{}"', '"V1"\t"V2"'), barcodes__tsv=BARCODES
+    ),
+    "features with commas": triple(
+        MATRIX, features__tsv=features('"{}", "{}"'), barcodes__tsv=BARCODES
+    ),
+    "reads of several genes, shared": triple(
+        ("UniqueAndMult-EM.mtx", counts()), features__tsv=features("{}\t{}"), barcodes__tsv=BARCODES
+    ),
     "anndata 0.7, references": h5ad_of_07(reference=True),
     "anndata 0.7, paths": h5ad_of_07(reference=False),
     "anndata 0.6": h5ad_of_06,
@@ -318,6 +336,30 @@ REFUSED: dict[str, tuple[Callable[[Path], Path], str]] = {
     "R": (holding("a.rds", b"x"), "an R object; convert it"),
     "Excel": (holding("a.xlsx", b"PK\3\4xx"), "an Excel table"),
     "reads": (holding("a_R1.fastq.gz", b"x"), "sequencing reads; count them first"),
+    "MuData of peaks": (h5mu("atac"), r"holds mod/atac and no table of RNA"),
+    "MuData of antibodies and peaks": (h5mu("adt", "peaks"), r"mod/adt, mod/peaks and no table"),
+    "sets of transcripts": (
+        triple(
+            ("cells_x_tcc.mtx", counts()),
+            cells_x_tcc__ec__txt=IDS,
+            cells_x_tcc__barcodes__txt=BARCODES,
+        ),
+        r"sets of them \(TCC\) and not of genes; run kb count without --tcc",
+    ),
+    "a table called h5ad": (
+        holding("a.h5ad", table(BARCODES, SYMBOLS)),
+        r"a text table .* genes in rows.*\.T\..*write_h5ad\('a_counts\.h5ad'\)",
+    ),
+    "numbers of rows": (
+        holding("a.csv", table(["gene", *BARCODES], [f"{n},{s}" for n, s in enumerate(SYMBOLS)])),
+        r"genes in rows.*index_col=1\)\.iloc\[:, 1:\]\.T\.",
+    ),
+    "numbers of rows, cells first": (
+        holding(
+            "a.csv", table(["cell", *SYMBOLS], [f"{n},{b}" for n, b in enumerate(BARCODES, 1)])
+        ),
+        r"genes in columns.*index_col=1\)\.iloc\[:, 1:\]\.astype",
+    ),
     "MuData without RNA": (h5mu("a", "b"), r"several tables of cells \(mod/a, mod/b\)"),
     "names of other genes": (
         triple(("matrix.mtx", counts()), features__tsv=NAMES[1:], barcodes__tsv=BARCODES),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from cellport.runtime.base.feature_kinds import feature_kinds
 from cellport.runtime.decisions import say, texts
 from cellport.runtime.errors import InputError
 from cellport.runtime.sources.annotations import is_array, names_in
@@ -25,6 +26,9 @@ def find_anndata(root: Any, title: str) -> tuple[Any, str, tuple[str, ...]]:
         names = [name for name in names_in(root[place]) if "obs" in root[place][name]]
         if not names:
             continue
+        if place == "mod" and feature_kinds(names).others.issuperset(names):
+            listed = ", ".join(f"{place}/{name}" for name in names)
+            raise InputError(say("files.no_rna_inside", title=title, names=listed))
         rna = [name for name in names if name.lower() in _RNA] if len(names) > 1 else names
         if len(rna) != 1:
             listed = ", ".join(f"{place}/{name}" for name in names)

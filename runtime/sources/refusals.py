@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cellport.runtime.decisions import rows, say, texts, words
 from cellport.runtime.errors import InputError
-from cellport.runtime.sources.tables import table_refusal
+from cellport.runtime.sources.tables import is_table, table_refusal
 
 READABLE = (
     ".h5ad, .h5mu, .loom, 10x .h5, a folder with matrix.mtx (10x, STARsolo, kb-python, alevin-fry, "
@@ -65,6 +65,8 @@ def refuse_all_but_mtx(path: Path) -> None:
     if archive:
         raise InputError(say("files.to_unpack", file=path, what=_ARCHIVES[archive]))
     if ending in ("h5ad", "h5", "hdf5", "h5mu", "loom"):
+        if is_table(_head(path)):
+            raise InputError(table_refusal(path))
         raise InputError(say("files.not_hdf5", file=path))
     raise InputError(say("files.no_kind", file=path, readable=READABLE))
 

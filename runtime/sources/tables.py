@@ -19,29 +19,50 @@ _CELL = re.compile(text("files.table_cell"), re.IGNORECASE)
 
 def table_refusal(path: Path) -> str:
     """Return the sentence that refuses a text table, with the command that makes an h5ad of it."""
-    above, beside, separator = _names(path)
-    genes = where_genes_are(above, beside)
+    above, beside, second, separator = _names(path)
+    numbered = are_row_numbers(beside)
+    genes = where_genes_are(above, second if numbered else beside)
+    out = Path(path.name.split(".")[0]).with_suffix(".h5ad")
     return say(
         "files.table",
         file=path,
         genes=words("files.table_genes")[genes],
         separator="\\t" if separator == "\t" else separator,
-        turn=".T" if genes == "rows" else "",
-        out=Path(path.name.split(".")[0]).with_suffix(".h5ad"),
+        # the rows' numbers are the first column that is left then
+        names="1" if numbered else "0",
+        turn=(".iloc[:, 1:]" if numbered else "") + (".T" if genes == "rows" else ""),
+        # a table may be called so
+        out=out.with_stem(f"{out.stem}_counts") if out.name == path.name else out,
     )
 
 
-def _names(path: Path) -> tuple[list[str], list[str], str]:
-    """Read the names above and beside a table, and what stands between its columns."""
+def are_row_numbers(names: list[str]) -> bool:
+    """Tell whether names are the numbers of rows, from 0 or 1."""
+    wanted = (list(map(str, range(first, len(names) + first))) for first in (0, 1))
+    return len(names) > 1 and names in wanted
+
+
+def is_table(head: bytes) -> bool:
+    """Tell by the beginning of a file whether it is a text of several columns."""
+    line, end, _ = head.partition(b"\n")
+    several = any(line.count(mark) > 1 for mark in (b"\t", b",", b";"))
+    return several and b"\0" not in head and (bool(end) or len(head) > len(line))
+
+
+def _names(path: Path) -> tuple[list[str], list[str], list[str], str]:
+    """Read the names above and beside a table, those after these, and what parts columns."""
     beside: list[str] = []
+    second: list[str] = []
     left = _BYTES
     with readable(str(path)), open_text(path) as file:
         header = file.readline(_HEADER_BYTES).decode("utf-8", "replace")
         separator = next((mark for mark in ("\t", ",", ";") if mark in header), " ")
         while left > 0 and len(beside) < _NAMES and (line := file.readline(left)):
             left -= len(line)
-            beside.append(_bare(line.split(separator.encode(), 1)[0].decode("utf-8", "replace")))
-    return [_bare(name) for name in header.split(separator)[:_NAMES]], beside, separator
+            first, *more = line.split(separator.encode(), 2)[:2]
+            beside.append(_bare(first.decode("utf-8", "replace")))
+            second += [_bare(name.decode("utf-8", "replace")) for name in more]
+    return [_bare(name) for name in header.split(separator)[:_NAMES]], beside, second, separator
 
 
 def where_genes_are(above: list[str], beside: list[str]) -> str:

@@ -50,7 +50,7 @@ def open_tenx_h5(
         ids, names, types = _features(group)
         more: tuple[str, ...] = ()
         if genome is not None and name != genome:
-            ids, names, more = _of_genome(title, group, ids, names, genome)
+            ids, names, more = _of_genome(where, group, ids, names, genome)
         columns, notes = tenx_gene_columns(title, ids, names, types)
         barcodes = group["barcodes"]
         if row_count(barcodes) != n_cells:
@@ -75,18 +75,18 @@ def _group(title: str, groups: list[str], genome: str | None) -> str:
 
 
 def _of_genome(
-    title: str, group: Any, ids: Text, names: Text, genome: str
+    where: str, group: Any, ids: Text, names: Text, genome: str
 ) -> tuple[Text, Text, tuple[str, ...]]:
     """Give the empty name to genes of other genomes than one."""
     if "features" not in group or "genome" not in group["features"]:
-        raise InputError(say("files.no_genomes", title=title, genome=genome))
+        raise InputError(say("files.no_genomes", title=where, genome=genome))
     of = read_whole(group["features"]["genome"])
     if not len(of) == len(ids) == len(names):
-        raise damaged(title, f"it has {len(ids)} features and {len(of)} genomes of them")
+        raise damaged(where, f"it has {len(ids)} features and {len(of)} genomes of them")
     inside = of == genome
     if not inside.any():
         there = ", ".join(sorted(set(of.tolist()) - {""})) or "none"
-        raise InputError(say("files.no_genome", file=title, genome=genome, genomes=there))
+        raise InputError(say("files.no_genome", file=where, genome=genome, genomes=there))
     n_others = int((~inside).sum())
     notes = (say("files.other_genomes", genome=genome, genes=n_others),) if n_others else ()
     return np.where(inside, ids, ""), np.where(inside, names, ""), notes

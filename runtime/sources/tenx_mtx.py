@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from cellport.kernels.triplets import parse_triplets
 from cellport.runtime.base.prefetch import prefetch
-from cellport.runtime.decisions import say
+from cellport.runtime.decisions import say, texts
 from cellport.runtime.errors import InputError
 from cellport.runtime.sources.annotations import check_gene_count
 from cellport.runtime.sources.block import CountBlock
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 PIECE = 1 << 22
 SAMPLE_CELLS = 256
 FIELDS = {"integer": True, "real": True, "pattern": False}
+
+_HEADERS = {*texts("genes.name_columns"), *texts("files.no_names")}
 
 Triplets = tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float32]]
 
@@ -216,12 +218,24 @@ def _read_table(path: Path) -> list[list[str]]:
     with readable(str(path)), open_text(path) as file:
         lines = file.read().decode("utf-8", "replace").splitlines()
     if ".csv" not in path.name.lower():
-        return [line.split("\t") for line in lines if line.strip()]
+        return feature_rows(lines)
     header, *rows = csv.reader(line for line in lines if line.strip())
     lower = [name.lower() for name in header]
     at = [lower.index(name) for name in ("gene_id", "gene_name") if name in lower] or [0]
     with readable(str(path)):
         return [[row[column] for column in at] for row in rows]
+
+
+def feature_rows(lines: list[str]) -> list[list[str]]:
+    """Return the columns of features.tsv.
+
+    Also where it was saved with quotes, commas in place of tabs, or a line of names of columns.
+    """
+    filled = [line for line in lines if line.strip()]
+    between = "\t" if not filled or "\t" in filled[0] or "," not in filled[0] else ","
+    rows = [[field.strip().strip('"') for field in line.split(between)] for line in filled]
+    header = rows and rows[0][0].lower() in _HEADERS
+    return rows[1:] if header else rows
 
 
 def _features(where: str, rows: list[list[str]]) -> tuple[dict[str, Text], tuple[str, ...]]:

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cellport.runtime.decisions import rows, say
+from cellport.runtime.decisions import rows, say, text
 from cellport.runtime.errors import InputError
 
 _LAYOUTS = rows("files.layouts")
 _FOREIGN = rows("files.foreign_folders")
+_UNASKED = re.compile(text("files.unasked_matrices"))
 _NAMED = 5
 
 
@@ -40,9 +41,9 @@ def find_triple(path: Path) -> Triple:
     """
     folder = path if path.is_dir() else path.parent
     there = {entry.name for entry in folder.iterdir()}
-    found = list(_matrices(there if path.is_dir() else [path.name]))
+    found = list(_matrices(_asked(there) if path.is_dir() else [path.name]))
+    refuse_foreign(folder, [path.name])
     if not found:
-        refuse_foreign(folder, [path.name])
         raise InputError(say("files.no_matrix", folder=folder))
     # count_matrix.mtx is of one program or another, which the files beside it tell
     whole = [one for one in found if _first(one[0], "features", one[2], there)] or found
@@ -75,8 +76,15 @@ def holds_triple(names: Iterable[str]) -> bool:
     there = set(names)
     return any(
         all(_first(layout, part, prefix, there) for part in ("features", "barcodes"))
-        for layout, _, prefix in _matrices(there)
+        for layout, _, prefix in _matrices(_asked(there))
     )
+
+
+def _asked(names: Iterable[str]) -> list[str]:
+    """Leave out matrices that are taken only where they are named, or are alone."""
+    every = list(names)
+    asked = [name for name in every if not _UNASKED.fullmatch(name)]
+    return asked if any(name.removesuffix(".gz").endswith(".mtx") for name in asked) else every
 
 
 def refuse_foreign(folder: Path, names: Iterable[str]) -> None:

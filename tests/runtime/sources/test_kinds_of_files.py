@@ -67,6 +67,16 @@ def test_the_folder_of_a_genome(tmp_path, check_stream):
         open_source(tmp_path, genome="rn6")
 
 
+def test_reads_of_several_genes_are_shared_only_when_asked_for(tmp_path, check_stream):
+    folder = KINDS["reads of several genes, shared"](tmp_path)
+    (folder / "matrix.mtx").write_text((folder / "UniqueAndMult-EM.mtx").read_text())
+    named = folder / "UniqueAndMult-EM.mtx"
+    for path, name in ((folder, "matrix.mtx"), (named, named)):
+        source = check_stream(path, counts())
+        assert source.description.endswith(str(name))
+        source.close()
+
+
 @pytest.mark.parametrize(
     ("address", "command"),
     [
@@ -116,14 +126,16 @@ def test_a_file_that_was_left_open(tmp_path, make_anndata):
         open_source(tmp_path / "other.h5ad")
 
 
+@pytest.mark.parametrize("numbered", [True, False])
 @pytest.mark.parametrize("turned", [True, False])
 @pytest.mark.parametrize("separator", ["\t", ","])
 def test_the_advice_on_a_table_gives_a_file_that_is_read(
-    tmp_path, monkeypatch, check_stream, turned, separator
+    tmp_path, monkeypatch, check_stream, turned, separator, numbered
 ):
     monkeypatch.chdir(tmp_path)
     frame = pd.DataFrame(counts(), BARCODES, IDS)
-    (frame.T if turned else frame).to_csv("table.csv.gz", sep=separator)
+    frame = frame.T if turned else frame
+    (frame.reset_index() if numbered else frame).to_csv("table.csv.gz", sep=separator)
     with pytest.raises(InputError) as refusal:
         open_source("table.csv.gz")
     exec(str(refusal.value).split("give that: ")[1])

@@ -73,4 +73,5 @@ def case(root: Path, name: str, path: Path, genome: str | None = None) -> dict[s
                 "sums": np.bincount(block.indices, block.data, source.n_genes).tolist(),
             }
     except InputError as error:
-        return stated | {"error": str(error).replace(above, "")}
+        said = str(error).replace(above, "").replace(f"{path} holds ", "The folder holds ")
+        return stated | {"error": said}

@@ -71,7 +71,7 @@ export class Intake {
         h(
           "p",
           { class: "quiet" },
-          ".h5ad, 10x .h5, or the three files of a 10x folder (matrix.mtx.gz, features.tsv.gz, barcodes.tsv.gz), with raw counts",
+          ".h5ad, .h5mu, 10x .h5, or a folder with matrix.mtx of 10x, STARsolo, kb-python, alevin-fry or Parse (or the three files in it), with raw counts",
         ),
       ),
       this.picker,

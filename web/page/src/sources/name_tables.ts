@@ -7,7 +7,8 @@ import { tenxGeneColumns } from "./tenx";
 import { readLines } from "./text_stream";
 import type { Triple } from "./triples";
 
-const { files } = decisions;
+const { files, genes } = decisions;
+const HEADERS = new Set([...genes.name_columns.value, ...files.no_names.value]);
 
 const isCsv = (file: File) => file.name.toLowerCase().includes(".csv");
 
@@ -20,13 +21,23 @@ export async function readFeatures({ features, names }: Triple): Promise<string[
     const at = ["gene_id", "gene_name"].map((name) => lower.indexOf(name)).filter((n) => n >= 0);
     return rows.map((row) => (at.length ? at.map((column) => row[column] ?? "") : [row[0]]));
   }
-  const rows = lines.map((line) => line.split("\t"));
+  const rows = featureRows(lines);
   if (!names) return rows;
   const symbols = await readLines(names);
   if (symbols.length !== rows.length) {
     throw new InputError(`${names.name} has ${symbols.length} names of ${rows.length} genes.`);
   }
   return rows.map((row, i) => [row[0], symbols[i]]);
+}
+
+/** Columns of features.tsv, also with quotes, commas in place of tabs, or names of columns. */
+export function featureRows(lines: readonly string[]): string[][] {
+  const first = lines[0] ?? "";
+  const between = first.includes("\t") || !first.includes(",") ? "\t" : ",";
+  const rows = lines.map((line) =>
+    line.split(between).map((field) => field.trim().replace(/^"+|"+$/g, "")),
+  );
+  return rows.length && HEADERS.has(rows[0][0].toLowerCase()) ? rows.slice(1) : rows;
 }
 
 /** Names of the cells. */

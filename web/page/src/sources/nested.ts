@@ -4,6 +4,7 @@ import type { Group } from "h5wasm";
 
 import decisions, { say } from "../decisions";
 import { InputError } from "../errors";
+import { featureKinds } from "../feature_kinds";
 import { isGroup } from "./hdf5_values";
 
 const { files } = decisions;
@@ -22,6 +23,10 @@ export function findAnndata(root: Group, title: string): [Group, string, string[
       return isGroup(one) && one.keys().includes("obs");
     });
     if (!names.length) continue;
+    if (place === "mod" && featureKinds(names).others.size === new Set(names).size) {
+      const listed = names.map((name) => `${place}/${name}`).join(", ");
+      throw new InputError(say(files.no_rna_inside, { title, names: listed }));
+    }
     const isRna = (name: string) => files.rna_modalities.includes(name.toLowerCase());
     const rna = names.length > 1 ? names.filter(isRna) : names;
     if (rna.length !== 1) {

@@ -5,13 +5,12 @@ import type { File as H5File } from "h5wasm";
 import decisions, { say } from "../decisions";
 import { InputError } from "../errors";
 import { openAnndata } from "./anndata";
-import { notReadable } from "./refusals";
+import { notReadable, READABLE } from "./refusals";
 import type { Contents } from "./source";
 import { openTenxH5, tenxGroups } from "./tenx_h5";
 import { openTenxMtx } from "./tenx_mtx";
 
 const { files } = decisions;
-const READABLE = "an .h5ad, a 10x .h5, or the three files of a 10x folder";
 const CONVERT: Record<string, string> = files.convert;
 
 /** Open files; `openHdf5` mounts one so that only the ranges asked for are read. */

@@ -2,10 +2,12 @@
 
 import decisions, { say } from "../decisions";
 import { InputError } from "../errors";
-import { tableRefusal } from "./tables";
+import { isTable, tableRefusal } from "./tables";
 
 const { files } = decisions;
-const READABLE = "an .h5ad, a 10x .h5, or the three files of a 10x folder";
+export const READABLE =
+  ".h5ad, .h5mu, 10x .h5, or the three files of a folder with matrix.mtx (10x, STARsolo, kb-python, " +
+  "alevin-fry, Parse)";
 // of a file, enough to tell what it is: the mark of a tar archive ends at 262
 const HEAD_BYTES = 1024;
 const CONVERT: Record<string, string> = files.convert;
@@ -36,7 +38,9 @@ export async function notReadable(file: File): Promise<string> {
     return tableRefusal(file);
   }
   if (archive) return say(files.to_unpack, { file: name, what: ARCHIVES[archive] });
-  if (["h5ad", "h5", "hdf5", "h5mu"].includes(ending)) return say(files.not_hdf5, { file: name });
+  const named = ["h5ad", "h5", "hdf5", "h5mu"].includes(ending);
+  if (named && isTable(await headOf(file))) return tableRefusal(file);
+  if (named) return say(files.not_hdf5, { file: name });
   return say(files.no_kind, { file: name, readable: READABLE });
 }
 

@@ -41,7 +41,7 @@ export function openTenxH5(
     let names = features ? whole(features, "name") : whole(group, "gene_names");
     const said: string[] = [];
     if (genome !== null && name !== genome) {
-      const inside = ofGenome(title, features, ids.length, genome);
+      const inside = ofGenome(where, features, ids.length, genome);
       ids = ids.map((id, i) => (inside[i] ? id : ""));
       names = names.map((one, i) => (inside[i] ? one : ""));
       const genes = inside.filter((one) => !one).length;
@@ -88,15 +88,15 @@ function groupOf(title: string, groups: readonly string[], genome: string | null
 }
 
 /** Which features are of a genome. */
-function ofGenome(title: string, features: Group | null, n: number, genome: string): boolean[] {
+function ofGenome(where: string, features: Group | null, n: number, genome: string): boolean[] {
   if (!features?.keys().includes("genome")) {
-    throw new InputError(say(files.no_genomes, { title, genome }));
+    throw new InputError(say(files.no_genomes, { title: where, genome }));
   }
   const of = whole(features, "genome");
-  if (of.length !== n) throw damaged(title, `it has ${n} features and ${of.length} genomes of them`);
+  if (of.length !== n) throw damaged(where, `it has ${n} features and ${of.length} genomes of them`);
   if (!of.includes(genome)) {
     const genomes = [...new Set(of)].filter(Boolean).sort().join(", ") || "none";
-    throw new InputError(say(files.no_genome, { file: title, genome, genomes }));
+    throw new InputError(say(files.no_genome, { file: where, genome, genomes }));
   }
   return of.map((one) => one === genome);
 }

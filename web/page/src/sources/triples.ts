@@ -1,9 +1,9 @@
 /** Matrices of text and the names beside them, as the programs that count reads call them. */
 
-import decisions from "../decisions";
+import decisions, { say } from "../decisions";
 import { InputError } from "../errors";
 
-const { layouts } = decisions.files;
+const { layouts, foreign, foreign_folders } = decisions.files;
 
 export interface Triple {
   matrix: File;
@@ -28,6 +28,10 @@ export function findTriple(files: readonly File[]): Triple {
       const names = first(layout.names);
       return { matrix, features, names, barcodes, cellsFirst: layout.cells_first };
     }
+  }
+  for (const { marker, what } of foreign_folders) {
+    const found = files.some(({ name }) => new RegExp(`^(?:${marker})$`).test(name));
+    if (found) throw new InputError(say(foreign, { folder: "The folder", what }));
   }
   return byEnding(files);
 }
