@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from cellport.runtime.decisions import number, say, text, whole
 from cellport.runtime.errors import InputError
 
-_SURFACE = re.compile(f"({text('genes.surface_name')})(?:[-.][0-9]+)?", re.IGNORECASE)
+_NAME = text("genes.surface_name")
+_SURFACE = re.compile(f"({_NAME})(?:[-.][0-9]+)?", re.IGNORECASE)
 _MADE_UNIQUE = re.compile(text("genes.made_unique"))
 _FEWEST_TWICE, _OF_REPEATS = whole("genes.fewest_twice"), number("genes.surface_of_repeats")
 _DENSE, _DENSER = number("genes.dense_block"), number("genes.denser_block")

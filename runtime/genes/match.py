@@ -21,6 +21,7 @@ from cellport.runtime.genes.other_organism import (
 )
 from cellport.runtime.genes.panel import Panel
 from cellport.runtime.genes.rules import RULES
+from cellport.runtime.genes.tidy import tidied
 
 _MANY_BY_CASE = number("genes.many_by_case")
 _MINIMUM, _MISSING_NAMED = number("genes.minimum"), whole("genes.missing_named")
@@ -141,6 +142,7 @@ def match_genes(
     """
     wanted = organism if organism in ORGANISMS.values() else _organism_of(panel)
     listed = {name: values.tolist() for name, values in gene_columns.items()}
+    listed, untidy = tidied(listed, source)
     alone = genes_alone(listed, lambda: panel.symbols, source)
     own = own_genes(alone.columns, wanted, panel.symbols, source)
     merged = _match_columns(own.columns, panel, wanted)
@@ -155,7 +157,7 @@ def match_genes(
     if not any_organism:
         _refuse_other_case(match, panel, source)
     others = ids_of_others(own.columns, wanted, source) if wanted else ()
-    notes = (*alone.notes, *own.notes, *others, *_contradictions(merged, source))
+    notes = (*untidy, *alone.notes, *own.notes, *others, *_contradictions(merged, source))
     is_gene = np.any([np.array(values, object) != "" for values in own.columns.values()], axis=0)
     seen = infer_organism(match.names)
     return _finish(merged, panel, is_gene, seen, warn_below, source, notes)

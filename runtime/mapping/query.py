@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cellport.runtime.atlas.manifest import Manifest
-from cellport.runtime.decisions import say, whole
+from cellport.runtime.decisions import say, texts, whole
 from cellport.runtime.errors import InputError
 from cellport.runtime.genes.match import GeneMatch, match_genes
 from cellport.runtime.genes.panel import Panel
@@ -19,6 +19,7 @@ from cellport.runtime.mapping.listed import find_unmeasured, without
 from cellport.runtime.mapping.options import MINIMUM_GENES, MapOptions
 from cellport.runtime.sources import CountSource, open_source
 
+_NAME_COLUMNS = frozenset(texts("genes.name_columns"))
 _CELLS_LOOKED_AT = whole("genes.cells_looked_at")
 
 
@@ -117,8 +118,12 @@ def _match(source: CountSource, manifest: Manifest, how: MapOptions) -> GeneMatc
 def _refuse_transposed(source: CountSource, manifest: Manifest) -> None:
     """Refuse a query whose cells are called as the genes of the atlas are."""
     names = source.cell_names(0, min(source.n_cells, _CELLS_LOOKED_AT))
+    columns = {"index": names}
+    if source.n_cells <= _CELLS_LOOKED_AT:
+        likely = [name for name in source.obs_texts if name.lower() in _NAME_COLUMNS]
+        columns |= {name: source.obs_column(name) for name in likely}
     try:
-        match_genes({"index": names}, manifest.panel, organism=None)
+        names = columns[match_genes(columns, manifest.panel, organism=None).column]
     except InputError:
         return
     examples = ", ".join(f"'{name}'" for name in names[:3])

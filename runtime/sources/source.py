@@ -206,6 +206,11 @@ class CountSource:
         with readable(cells(f"{self._cells.where}, names", start, stop)):
             return self._cells.index(start, stop)
 
+    @property
+    def obs_texts(self) -> tuple[str, ...]:
+        """Names of the columns of ``obs`` that hold text."""
+        return self._cells.text_columns
+
     def obs_column(self, name: str) -> Text:
         """Return a whole column of ``obs`` as an object array of str, missing values as ''."""
         if name not in self._cells.columns:

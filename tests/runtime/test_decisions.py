@@ -28,7 +28,6 @@ PYTHON_ALONE = {
         "locked",
         "left_open",
         "unlockable",
-        "foreign_folders",
         "no_matrix",
         "h5_without_counts",
         "found_in_folder",

@@ -174,6 +174,23 @@ def test_translated_symbols_beside_ids_of_the_other_organism_are_accepted_and_sa
     assert "are of mouse ('ENSMUSG00000000000') although" in result.warnings[0]
 
 
+@pytest.mark.parametrize(
+    "around", [" {}", "{} ", '"{}"', "'{}'", "b'{}'", "rna_{}", "RNA:{}", "GEX-{}", "\t'rna_{}' "]
+)
+def test_what_stands_around_names_is_taken_off(around):
+    result = match([around.format(symbol) for symbol in SYMBOLS])
+    assert result.measured.all()
+    assert result.by_rule == {"symbol": 12}
+    assert result.warnings == (
+        f"12 names of genes in the query were read without what stands around them "
+        f"('{around.format('ACTB')}' as 'ACTB').",
+    )
+
+
+def test_a_prefix_of_few_names_is_a_part_of_them():
+    assert match([*SYMBOLS, *(f"RNA-{symbol}" for symbol in SYMBOLS[:5])]).warnings == ()
+
+
 OF_MOUSE = ("1110004F10Rik", "H2-K1", "Gm10073", "Olfr56", "Vmn1r4", "Rpl9-ps6")
 OF_RAT = ("RGD1309489", "RT1-A1", "AABR07000398.1")
 

@@ -225,6 +225,10 @@ def spoilt_names(panel: Panel, rng: np.random.Generator) -> dict[str, list[str]]
         lambda s, e: f"chr{rng.integers(20)}:{rng.integers(1000)}-2000",
         lambda s, e: f"ENSMUSG{rng.integers(1000):011d}",
         lambda s, e: s.capitalize(),
+        lambda s, e: f" {s}",
+        lambda s, e: f'"{s}"',
+        lambda s, e: f"b'{e}' ",
+        lambda s, e: f"rna_{s}",
         lambda s, e: {"CFAP57": "WDR65", "IL8": "CXCL8", "MATR3": "TM4SF6"}.get(s, s),
     ]
     chosen = rng.choice(len(spoil), rng.integers(1, 6))

@@ -397,6 +397,10 @@ def variants(cells: Any) -> Iterator[tuple[str, Any, dict[str, Any]]]:
     yield "mouse", mouse, PLAIN
     yield "any_organism", mouse, {**PLAIN, "anyOrganism": True}
     yield "transposed", cells.T.copy(), PLAIN
+    numbered = cells.T.copy()
+    numbered.obs["gene_name"] = numbered.obs_names
+    numbered.obs_names = [f"row{i}" for i in range(numbered.n_obs)]
+    yield "transposed_names_in_a_column", numbered, PLAIN
     listed = cells.X.toarray()
     listed[:, rng.random(cells.n_vars) < 0.3] = 0
     yield "listed_alone", changed(sp.csr_matrix(listed)), PLAIN

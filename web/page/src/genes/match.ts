@@ -11,6 +11,7 @@ import { inferOrganism, isKnown } from "./organism";
 import { idsOfOthers, refuseCapitals, refuseOtherOrganism } from "./other_organism";
 import type { PreviousSymbols } from "./previous";
 import { type Keys, type Rule, RULES } from "./rules";
+import { tidied } from "./tidy";
 
 const { genes: rules } = decisions;
 const BY_CASE = RULES.findIndex((rule) => rule.name === "letter case");
@@ -65,11 +66,11 @@ export function matchGenes(
 ): GeneMatch {
   const nPanel = panel.symbols.length;
   const wanted = organismOf(panel, organism);
-  const alone = genesAlone(columns, panel.symbols, source);
+  const [bare, untidy] = tidied(columns, source);
+  const alone = genesAlone(bare, panel.symbols, source);
   const own = ownGenes(alone.columns, wanted, panel.symbols, source);
   const merged = matchColumns(own.columns, panel, wanted, previous);
   const { match } = merged;
-  match.shareMeasured(representatives(panel));
   if (wanted && !anyOrganism) {
     if (match.nStrict < Math.max(minimum, rules.minimum.value) * nPanel) {
       refuseOtherOrganism(own.columns, wanted, source);
@@ -81,7 +82,8 @@ export function matchGenes(
   }
   if (!anyOrganism) refuseOtherCase(match, panel, source);
   const others = wanted ? idsOfOthers(own.columns, wanted, source) : [];
-  const notes = [...alone.notes, ...own.notes, ...others, ...contradictions(merged, source)];
+  const contradicted = contradictions(merged, source);
+  const notes = [...untidy, ...alone.notes, ...own.notes, ...others, ...contradicted];
   const isGene = namedRows(own.columns, match.names.length);
   return finish(merged, panel, isGene, warnBelow, source, inferOrganism(match.names), notes);
 }
@@ -133,12 +135,6 @@ class ColumnMatch {
     this.measured = new Uint8Array(nPanel);
   }
 
-  /** What is measured of a gene is measured of its other places in the panel too. */
-  shareMeasured(own: Int32Array): void {
-    this.measured.set(own.map((gene) => this.measured[gene]));
-    this.nMatched = this.measured.reduce((sum, has) => sum + has, 0);
-  }
-
   get nStrict(): number {
     return this.nMatched - (this.byRule.get("letter case") ?? 0);
   }
@@ -179,7 +175,7 @@ function matchColumns(
     if (match.nMatched > best.nMatched) best = match;
   }
   const matches = [best, ...others.filter((match) => match !== best)];
-  return mergedMatch(matches, nPanel);
+  return mergedMatch(matches, representatives(panel));
 }
 
 /** Join columns: for each name the strictest rule of any, then for each panel gene.
@@ -187,9 +183,9 @@ function matchColumns(
  * An Ensembl id counts most, whichever column it is in. Of names by one rule, those of the first
  * column count. A gene that the first column finds too is told by its rule there.
  */
-function mergedMatch(matches: ColumnMatch[], nPanel: number): Merged {
+function mergedMatch(matches: ColumnMatch[], own: Int32Array): Merged {
   const [best] = matches;
-  const match = new ColumnMatch(best.column, best.names, nPanel);
+  const match = new ColumnMatch(best.column, best.names, own.length);
   const rank = new Int32Array(best.names.length).fill(NO_RANK);
   const said = new Uint8Array(best.names.length);
   const contradicted = new Set<number>();
@@ -207,7 +203,7 @@ function mergedMatch(matches: ColumnMatch[], nPanel: number): Merged {
     });
     for (const gene of one.ambiguous) match.ambiguous.add(gene);
   });
-  const geneRule = keepStrictest(match, best, rank, nPanel);
+  const geneRule = keepStrictest(match, best, rank, own);
   const nBoth = said.reduce((n, columns) => n + Number(columns > 1), 0);
   return { match, matches, geneRule, contradicted: [...contradicted].sort((a, b) => a - b), nBoth };
 }
@@ -217,13 +213,14 @@ function keepStrictest(
   match: ColumnMatch,
   best: ColumnMatch,
   rank: Int32Array,
-  nPanel: number,
+  places: Int32Array,
 ): Int8Array {
+  const nPanel = places.length;
   const strictest = new Int32Array(nPanel).fill(NO_RANK);
   match.panelColumn.forEach((gene, row) => {
     if (gene >= 0) strictest[gene] = Math.min(strictest[gene], rank[row]);
   });
-  const ruled = new Int8Array(nPanel).fill(RULES.length);
+  const first = new Int8Array(nPanel).fill(RULES.length);
   match.panelColumn.forEach((gene, row) => {
     if (gene < 0) return;
     if (rank[row] > strictest[gene]) {
@@ -233,8 +230,10 @@ function keepStrictest(
     }
     // a gene that the first column finds too is told by its rule there
     const own = best.panelColumn[row] === gene && best.rule[row] !== BY_CASE;
-    ruled[gene] = Math.min(ruled[gene], own ? best.rule[row] : match.rule[row]);
+    first[gene] = Math.min(first[gene], own ? best.rule[row] : match.rule[row]);
   });
+  // what is known of a gene is known of its other places in the panel too
+  const ruled = Int8Array.from(places, (gene) => first[gene]);
   ruled.forEach((rule, gene) => {
     if (rule === RULES.length) return;
     const { name } = RULES[rule];
@@ -255,8 +254,9 @@ export function countsByRule(geneRule: Int8Array): Record<string, number> {
 }
 
 /** How many query genes are added to another one of the same gene. */
-export function countDuplicated(panelColumn: Int32Array, nMatched: number): number {
-  return panelColumn.reduce((n, gene) => n + Number(gene >= 0), 0) - nMatched;
+export function countDuplicated(panelColumn: Int32Array): number {
+  const used = panelColumn.filter((gene) => gene >= 0);
+  return used.length - new Set(used).size;
 }
 
 /** Say where columns name different genes, and refuse where they do nearly everywhere. */
@@ -384,7 +384,7 @@ function finish(
     .sort((a, b) => a - b)
     .filter((gene) => !match.measured[gene])
     .map((gene) => geneName(panel, gene));
-  const nDuplicated = countDuplicated(match.panelColumn, nMatched);
+  const nDuplicated = countDuplicated(match.panelColumn);
   const loose = match.byRule.get("letter case") ?? 0;
   const warnings = [...notes];
   if (nMatched < warnBelow * nPanel) {

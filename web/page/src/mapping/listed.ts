@@ -121,7 +121,7 @@ export function without(
     panelColumn,
     rule,
     byRule: countsByRule(rule),
-    nDuplicated: countDuplicated(panelColumn, nMatched),
+    nDuplicated: countDuplicated(panelColumn),
     measured: genes.measured.map((has, gene) => (gone.has(gene) ? 0 : has)),
     nMatched,
     missing: [...genes.missing, ...names],

@@ -8,7 +8,7 @@ import { InputError } from "../errors";
 import { type GeneMatch, matchGenes, organismOf, type Panel } from "../genes/match";
 import { lacksNames, previousSymbols } from "../genes/previous";
 import { checkBlock, chooseCounts } from "../sources/gate";
-import type { Contents, CountBlock, Frame, GeneColumns, Place } from "../sources/source";
+import type { Column, Contents, CountBlock, Frame, GeneColumns, Place } from "../sources/source";
 import { annotators } from "./annotate/all";
 import type { Atlas } from "./atlas";
 import type { MappedBlock } from "./columns";
@@ -107,16 +107,25 @@ async function matched(
 
 /** Refuse a query whose cells are called as the genes of the atlas are. */
 function refuseTransposed(cells: Frame, panel: Manifest["panel"], source: string): void {
-  const { transposed, cells_looked_at: looked } = decisions.genes;
-  const names = cells.index(0, Math.min(cells.length, looked.value));
+  const { transposed, cells_looked_at: looked, name_columns: known } = decisions.genes;
+  const columns = new Map([["index", cells.index(0, Math.min(cells.length, looked.value))]]);
+  for (const name of cells.length <= looked.value ? cells.textColumns : []) {
+    if (known.value.includes(name.toLowerCase())) columns.set(name, textOf(cells.column(name)));
+  }
+  let names: string[];
   try {
-    matchGenes(new Map([["index", names]]), panel, { organism: null });
+    names = columns.get(matchGenes(columns, panel, { organism: null }).column) ?? [];
   } catch (error) {
     if (error instanceof InputError) return;
     throw error;
   }
   const examples = names.slice(0, 3).map((name) => `'${name}'`).join(", ");
   throw new InputError(say(transposed, { source, examples }));
+}
+
+function textOf(column: Column): string[] {
+  if (column.kind !== "category") return Array.from(column.values, String);
+  return Array.from(column.codes, (code) => column.categories[code] ?? "");
 }
 
 /** How many panel genes a matrix holds; 0 where they are too few to map by. */

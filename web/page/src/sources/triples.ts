@@ -3,7 +3,8 @@
 import decisions, { say } from "../decisions";
 import { InputError } from "../errors";
 
-const { layouts, foreign, foreign_folders } = decisions.files;
+const { layouts, foreign, foreign_folders, unasked_matrices } = decisions.files;
+const UNASKED = new RegExp(`^(?:${unasked_matrices.value})$`);
 
 export interface Triple {
   matrix: File;
@@ -16,7 +17,8 @@ export interface Triple {
 }
 
 /** The parts of a matrix among the files brought. */
-export function findTriple(files: readonly File[]): Triple {
+export function findTriple(brought: readonly File[]): Triple {
+  const files = asked(brought);
   for (const layout of layouts) {
     const pattern = new RegExp(`^(?:${layout.matrix})(?:\\.gz)?$`);
     for (const matrix of files) {
@@ -34,6 +36,12 @@ export function findTriple(files: readonly File[]): Triple {
     if (found) throw new InputError(say(foreign, { folder: "The folder", what }));
   }
   return byEnding(files);
+}
+
+/** All but matrices that are taken only where they are alone. */
+function asked(files: readonly File[]): readonly File[] {
+  const some = files.filter(({ name }) => !UNASKED.test(name));
+  return matrices(some) ? some : files;
 }
 
 /** Whether a file is a part of any program's matrix, by its name. */
