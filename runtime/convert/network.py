@@ -112,7 +112,7 @@ def panel_of(genes: Sequence[str]) -> Panel:
     if len({name or gene for name, gene in zip(ids, genes, strict=True)}) < len(set(genes)):
         ids = [gene if name else "" for name, gene in zip(ids, genes, strict=True)]
     symbols = ["" if name else gene for name, gene in zip(ids, genes, strict=True)]
-    return Panel(tuple(symbols), tuple(ids))
+    return Panel(tuple(symbols), tuple(ids), exact=True)
 
 
 def _of_celltypist(model: CellTypistModel) -> Network:

@@ -314,6 +314,8 @@ def _match_column(column: str, names: list[str], panel: Panel, organism: str | N
             break
         if rule.organism not in (None, organism):
             continue
+        if panel.exact and not rule.exact and match.n_matched >= _MINIMUM * panel.n_genes:
+            break
         positions = _positions(panel, match.measured, rule.panel_keys)
         keys = rule.query_keys(names) if positions else []
         claims: defaultdict[int, list[int]] = defaultdict(list)

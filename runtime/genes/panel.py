@@ -14,6 +14,9 @@ class Panel:
 
     symbols: tuple[str, ...]  # symbol of each gene; ``""`` where unknown
     ensembl: tuple[str, ...]  # Ensembl id of each gene; ``""`` where unknown
+    # whether genes are found by their very names alone, as the tool does whose model this was,
+    # unless hardly any are
+    exact: bool = False
 
     @property
     def n_genes(self) -> int:

@@ -28,7 +28,7 @@ class Rule:
 
     A None key is not for this rule. `same_gene`: different names of one key are surely one gene.
     `by_id`: the key is an Ensembl id, which counts more than a symbol in another column.
-    `organism`: the one whose atlases it is for, None for all.
+    `organism`: the one whose atlases it is for, None for all. `exact`: names as they stand.
     """
 
     name: str
@@ -37,6 +37,7 @@ class Rule:
     same_gene: bool = False
     by_id: bool = False
     organism: str | None = None
+    exact: bool = False
 
 
 def genome_prefixes(names: Sequence[str]) -> list[re.Match[str] | None]:
@@ -102,15 +103,16 @@ def _r_keys(names: list[str]) -> Keys:
 
 
 RULES = (
-    Rule("Ensembl id", lambda _, ensembl: [ensembl], list, by_id=True),
+    Rule("Ensembl id", lambda _, ensembl: [ensembl], list, by_id=True, exact=True),
     Rule(
         "Ensembl id without version",
         lambda _, ensembl: [_without_version(ensembl)],
         _unversioned_keys,
         same_gene=True,
         by_id=True,
+        exact=True,
     ),
-    Rule("symbol", lambda symbol, _: [symbol], list),
+    Rule("symbol", lambda symbol, _: [symbol], list, exact=True),
     Rule(
         "letter case",
         lambda symbol, ensembl: [symbol.casefold(), _without_version(ensembl).casefold()],

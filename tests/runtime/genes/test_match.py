@@ -472,3 +472,30 @@ def test_a_column_of_genes_and_proteins_says_kinds_whatever_its_name():
         "type": names(["protein", "protein", *["gene"] * len(SYMBOLS)]),
     }
     assert match_genes(columns, PANEL, organism="human").panel_column[:2].tolist() == [-1, -1]
+
+
+def test_an_exact_panel_is_found_by_its_very_names_unless_hardly_any_are() -> None:
+    symbols = tuple(f"G{i}" for i in range(10))
+    panel = Panel(symbols, ("",) * 10, exact=True)
+    names = [*symbols[:5], *(name.lower() for name in symbols[5:])]
+    found = match_genes({"index": np.array(names, object)}, panel, organism=None)
+    assert found.by_rule == {"symbol": 5}
+    any_ = match_genes({"index": np.array(names, object)}, Panel(*_two(panel)), organism=None)
+    assert any_.by_rule == {"symbol": 5, "letter case": 5}
+    prefixed = np.array([f"GRCh38_{name}" for name in symbols], object)
+    assert match_genes({"index": prefixed}, panel, organism=None).measured.all()
+
+
+def _two(panel: Panel) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    return panel.symbols, panel.ensembl
+
+
+def test_a_gene_that_comes_twice_in_the_panel_is_measured_in_both_places() -> None:
+    panel = Panel(("A", "B", "A", "C", "B", "A"), ("",) * 6)
+    names = np.array(["A", "C", "C"], object)
+    found = match_genes({"index": names}, panel, organism=None)
+    assert found.panel_column.tolist() == [0, 3, 3]
+    assert found.measured.tolist() == [True, False, True, True, False, True]
+    assert found.n_duplicated == 1
+    assert found.by_rule == {"symbol": 4}
+    assert found.missing == ("B", "B")

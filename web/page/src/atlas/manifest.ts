@@ -97,7 +97,7 @@ const readRequires = optional(dictionary(text), new Map());
 const readFields = record({
   name: text,
   organism: text,
-  panel: record({ symbols: list(text), ensembl: list(text) }),
+  panel: record({ symbols: list(text), ensembl: list(text), exact: optional(flag, false) }),
   input: readInput,
   fill: oneOf("factors", "mean", "zero"),
   n_latent: whole,

@@ -23,6 +23,8 @@ const NO_RANK = STEP * (RULES.length + 2);
 export interface Panel {
   symbols: readonly string[];
   ensembl: readonly string[];
+  /** Whether genes are found by their very names alone, unless hardly any are. */
+  exact?: boolean;
 }
 
 export interface GeneMatch {
@@ -292,6 +294,8 @@ function matchColumn(
   RULES.forEach((rule, number) => {
     if (match.nMatched === panel.symbols.length) return;
     if (rule.organism !== undefined && rule.organism !== organism) return;
+    const enough = match.nMatched >= rules.minimum.value * panel.symbols.length;
+    if (panel.exact && !rule.exact && enough) return;
     const position = positions(panel, match.measured, rule, previous);
     if (position.size) applyRule(number, match, position, rule.queryKeys(names, previous));
   });

@@ -18,6 +18,8 @@ export interface Rule {
   byId?: boolean;
   /** The one whose atlases it is for, all when not stated. */
   organism?: string;
+  /** Names as they stand. */
+  exact?: boolean;
 }
 
 const { genes } = decisions;
@@ -81,6 +83,7 @@ export const RULES: readonly Rule[] = [
     panelKeys: (_, id) => [id],
     queryKeys: (names) => [...names],
     byId: true,
+    exact: true,
   },
   {
     name: "Ensembl id without version",
@@ -91,8 +94,14 @@ export const RULES: readonly Rule[] = [
       ),
     sameGene: true,
     byId: true,
+    exact: true,
   },
-  { name: "symbol", panelKeys: (symbol) => [symbol], queryKeys: (names) => [...names] },
+  {
+    name: "symbol",
+    panelKeys: (symbol) => [symbol],
+    queryKeys: (names) => [...names],
+    exact: true,
+  },
   {
     name: "letter case",
     panelKeys: (symbol, id) => [fold(symbol), fold(unversioned(id))],
