@@ -96,6 +96,8 @@ _device = click.option(
 @click.option("--root-cell", multiple=True, metavar="NAME",
               help="Cell at which a trajectory starts; repeatable.")  # fmt: skip
 @click.option("--layer", help="Where the raw counts are: X, raw, or a layer. Found by itself.")
+@click.option("--genome", metavar="NAME",
+              help="Of a 10x file or folder of several genomes, the one to train on.")  # fmt: skip
 @click.option("--name", help="Name of the atlas; that of the file by default.")
 @click.option("--source", default="", help="Where the counts came from; the files by default.")
 @click.option("--authors", default="", help="Who made the reference.")

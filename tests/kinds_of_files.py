@@ -216,13 +216,13 @@ GENOMES: dict[str, tuple[Callable[[Path], Path], str | None, int | str]] = {
 }
 
 
-# writes a file or a folder into an empty folder and returns it
 def features(line: str, *header: str) -> list[str]:
     """Lines of features.tsv as somebody saved them, of ids and names."""
     return [*header, *(line.format(*pair) for pair in zip(IDS, NAMES, strict=True))]
 
 
 MATRIX = ("matrix.mtx", counts())
+# writes a file or a folder into an empty folder and returns it
 KINDS: dict[str, Callable[[Path], Path]] = {
     "features with a header": triple(
         MATRIX, features__tsv=features("{}\t{}", "gene_id\tgene_name"), barcodes__tsv=BARCODES

@@ -85,7 +85,7 @@ def train_atlas(
 
 def _read(references: list[Any], how: AtlasConfig) -> Reference:
     columns = (*how.label_tree, *([how.label_ids] if how.label_ids else []))
-    cells = read_reference(references, how.labels, how.batch, how.layer, columns)
+    cells = read_reference(references, how.labels, how.batch, how.layer, columns, how.genome)
     description = cells.description
     for path in _paths(references):
         # an atlas is given away; where its maker keeps the data is nobody's business

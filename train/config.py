@@ -94,6 +94,8 @@ class AtlasConfig:
         Columns of ``obs``; None for none.
     layer
         Where the raw counts are; found when None.
+    genome
+        Of 10x files or folders of several genomes, the one to take.
     name
         Of the atlas; that of the file when None.
     source, authors, licence, attribution
@@ -124,6 +126,7 @@ class AtlasConfig:
     labels: str | None = None
     batch: str | None = None
     layer: str | None = None
+    genome: str | None = None
     name: str | None = None
     source: str = ""
     authors: str = ""
@@ -160,6 +163,7 @@ class AtlasSettings(TypedDict, total=False):
     labels: str | None
     batch: str | None
     layer: str | None
+    genome: str | None
     name: str | None
     source: str
     authors: str

@@ -29,6 +29,7 @@ class SourceCounts:
     # a gene that it does not use
     columns: tuple[NDArray[np.int32], ...]
     shape: tuple[int, int]  # cells of all sources, and genes
+    genome: str | None = None  # of 10x files of several, the one to take
 
 
 def chunks(
@@ -76,6 +77,6 @@ def _parts(counts: sp.csr_matrix | SourceCounts) -> Iterator[tuple[Any, Any, Any
             yield some.indptr, some.indices, some.data, np.arange(some.shape[1])
         return
     for source, columns in zip(counts.sources, counts.columns, strict=True):
-        with closing(open_source(source, layer=counts.layer)) as opened:
+        with closing(open_source(source, layer=counts.layer, genome=counts.genome)) as opened:
             for block in opened.blocks(_CHUNK):
                 yield block.indptr, block.indices, block.data, columns

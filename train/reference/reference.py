@@ -43,6 +43,7 @@ def read_reference(
     batch: str | None = None,
     layer: str | None = None,
     annotations: Sequence[str] = (),
+    genome: str | None = None,
 ) -> Reference:
     """Read what is known of a reference's cells and genes; its counts stay where they are.
 
@@ -58,6 +59,8 @@ def read_reference(
         Where the raw counts are; found by itself when None.
     annotations
         Further columns of ``obs`` to keep.
+    genome
+        Of 10x files or folders of several genomes, the one to take.
 
     Raises
     ------
@@ -66,7 +69,7 @@ def read_reference(
         have too few genes in common.
     """
     several = source if isinstance(source, list) else [source]
-    parts = [_read_part(one, labels, batch, layer, annotations) for one in several]
+    parts = [_read_part(one, labels, batch, layer, annotations, genome) for one in several]
     label_text, label_notes = tidied_labels(
         np.concatenate([part.label for part in parts]), labels or ""
     )
@@ -84,7 +87,7 @@ def read_reference(
     notes += [*shared.notes, *label_notes, *batch_notes]
     n_cells = len(label)
     return Reference(
-        SourceCounts(tuple(several), layer, shared.columns, (n_cells, shared.n_genes)),
+        SourceCounts(tuple(several), layer, shared.columns, (n_cells, shared.n_genes), genome),
         shared.gene_columns,
         np.concatenate(_unlike([part.names for part in parts])),
         label_names,
@@ -116,9 +119,14 @@ class _Part:
 
 
 def _read_part(
-    source: Any, labels: str | None, batch: str | None, layer: str | None, columns: Sequence[str]
+    source: Any,
+    labels: str | None,
+    batch: str | None,
+    layer: str | None,
+    columns: Sequence[str],
+    genome: str | None,
 ) -> _Part:
-    with closing(open_source(source, layer=layer)) as opened:
+    with closing(open_source(source, layer=layer, genome=genome)) as opened:
         n_cells = opened.n_cells
         is_path = isinstance(source, str | Path)
         return _Part(

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from kinds_of_files import GENOMES
 
 from cellport.runtime.errors import InputError
 from cellport.train.reference.chunks import chunks
@@ -138,3 +139,14 @@ def test_sources_with_few_genes_in_common_are_refused(adata: Any) -> None:
     parts = [adata[:, start : start + 70].copy() for start in (0, 40, 80)]
     with pytest.raises(InputError, match=r"leave out the ones with few genes|do not fit"):
         read_reference(parts)
+
+
+@pytest.mark.parametrize("kind", [name for name, one in GENOMES.items() if isinstance(one[2], int)])
+def test_one_of_several_genomes_is_read(tmp_path: Path, kind: str) -> None:
+    write, genome, expected = GENOMES[kind]
+    reference = read_reference(write(tmp_path), genome=genome)
+    named = reference.gene_columns["index"] != ""
+    assert 0 < named.sum() <= expected
+    assert _counts(reference).shape == reference.counts.shape
+    with pytest.raises(InputError, match=r"no genome 'rn6'"):
+        read_reference(tmp_path / reference.description.split(",")[0], genome="rn6")
