@@ -97,6 +97,8 @@ class Converted:
             notes.append(text("cautions.uncalibrated"))
         if m.assumed_batch is not None:
             notes.append(f"As the batch of a cell, {describe_batch(m.assumed_batch)}.")
+        if covariates := m.provenance.training.get("covariates"):
+            notes.append(f"As further covariates of a cell, {covariates}.")
         if not m.provenance.licence:
             notes.append(
                 "No licence is stated. Ask the model's makers before you pass the atlas on, and "
@@ -205,8 +207,19 @@ def _provenance(model: Model, how: ConvertOptions, path: Path) -> Provenance:
         licence=how.licence,
         attribution=how.attribution,
         converted_from=f"{kind}: {path.name}",
-        training={"note": "converted, not retrained"},
+        training={"note": "converted, not retrained", **_covariates(model)},
     )
+
+
+def _covariates(model: Model) -> dict[str, str]:
+    """Say what stands for what else the encoder takes beside counts and the batch."""
+    if not (isinstance(model, ScviModel) and model.encoder_takes_covariates):
+        return {}
+    names = [name for name, levels in model.categories if len(levels) > 1]
+    parts = [f"{', '.join(names)}: all levels alike"] if names else []
+    if model.continuous:
+        parts.append(f"{', '.join(model.continuous)}: 0, for the model does not tell their means")
+    return {"covariates": "; ".join(parts)}
 
 
 def _decodes(model: Model) -> bool:

@@ -86,6 +86,11 @@ def prepare(setting: Setting) -> Annotator | None:
             raise InputError("A batch to correct to needs genes; name those to correct.")
         return None
     genes, atlas = names_or_file(wanted), setting.atlas
+    if "decoder.onnx" not in atlas or not atlas.manifest.has_reference:
+        raise InputError(
+            f"Atlas '{atlas.manifest.name}' cannot correct expression: it was converted from a "
+            "model that came without a decoder or without reference cells to judge it by."
+        )
     made = setting.once((genes, batch), lambda: correct(atlas, genes, batch, setting.decode))
 
     def annotate(cells: EncodedCells) -> dict[str, NDArray[Any]]:
