@@ -45,7 +45,8 @@ def labels_section(c: ReportContents) -> Html:
     rows = _type_rows([call for call in calls if call.n_cells], found.n_cells)
     absent = [call for call in calls if not call.n_cells and call.outcome != "unknown"]
     head = ["type", "", "cells", "share"]
-    parts = [table(head, rows[:_ROWS], "Cells by call, most first", "types")]
+    what = "call" if c.calibrated else "label"
+    parts = [table(head, rows[:_ROWS], f"Cells by {what}, most first", "types")]
     if len(rows) > _ROWS:
         more = table(head, rows[_ROWS:_MOST_ROWS], "The rarer ones", "types")
         parts.append(details(f"{len(rows) - _ROWS} rarer ones", more))
@@ -300,12 +301,12 @@ def quality_section(c: ReportContents) -> Html:
 
 def genes_section(c: ReportContents) -> Html:
     """How the genes of each query matched, and what was noticed while reading."""
-    parts = [
-        paragraph(
-            "Genes are matched by name. One that is missing is not taken for zero: the atlas is "
-            "told that it was not measured."
-        )
-    ]
+    missing = (
+        "is not taken for zero: the atlas is told that it was not measured."
+        if c.manifest.fill != "zero"
+        else "counts as zero, as in the tool that the atlas was converted from."
+    )
+    parts = [paragraph(f"Genes are matched by name. One that is missing {missing}")]
     for (source, field), report in zip(c.sources, c.genes, strict=True):
         if len(c.genes) > 1:
             parts.append(Html("<h3>{}</h3>").format(name(source)))

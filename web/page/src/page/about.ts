@@ -68,7 +68,7 @@ export function showAbout(element: HTMLElement, manifest: Manifest, card: string
       "p",
       {},
       h("a", { href: card, target: "_blank", rel: "noopener" }, "Read its card"),
-      h("span", { class: "quiet" }, " for accuracy by type, calibration and limits."),
+      h("span", { class: "quiet" }, heldOut ? " for accuracy by type, calibration and limits." : " for what it tells and what not."),
     ),
   );
 }

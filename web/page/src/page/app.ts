@@ -139,7 +139,8 @@ export class App {
       this.choose({ title: `${cellsOf(group.cells.length)} unlike the atlas`, cells: group.cells });
       reveal();
     });
-    showTypes(byId("types"), rows, results.done, (row) => {
+    const tellsNovel = results.flag(decisions.columns.novel) !== null;
+    showTypes(byId("types"), rows, results.done, tellsNovel, (row) => {
       const codes = results.category(results.call)!.values;
       this.choose(this.where(row.name, (cell) => codes[cell] === row.code));
       reveal();

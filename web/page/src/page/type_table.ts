@@ -11,6 +11,7 @@ export function showTypes(
   element: HTMLElement,
   rows: readonly TypeRow[],
   nCells: number,
+  tellsNovel: boolean,
   select: (row: TypeRow) => void,
 ): void {
   element.hidden = rows.length === 0;
@@ -22,7 +23,9 @@ export function showTypes(
       h("td", { class: "wide" }, bar(type.cells / most, "count")),
       h("td", { class: "number" }, percent(type.prob)),
       h("td", { class: "wide" }, bar(type.prob, "sure")),
-      h("td", { class: "number" }, type.novel ? grouped(type.novel) : "–"),
+      ...(tellsNovel
+        ? [h("td", { class: "number" }, type.novel ? grouped(type.novel) : "–")]
+        : []),
     ]),
   );
   const wide = () => h("th", { class: "wide", "aria-hidden": "true" });
@@ -33,7 +36,7 @@ export function showTypes(
     wide(),
     heading("Confidence", "number"),
     wide(),
-    heading("Unlike the atlas", "number"),
+    ...(tellsNovel ? [heading("Unlike the atlas", "number")] : []),
   ];
   const title = h("h2", { id: "types-title" }, "What your cells are");
   fill(element, title, h("div", { class: "scroll" }, table(heads, body)));
