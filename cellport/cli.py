@@ -154,7 +154,7 @@ def train(reference: tuple[str, ...], out: str, as_json: bool, **settings: Any) 
                    "of; the mean of all by default.")  # fmt: skip
 @_json
 def convert(model: str, out: str, as_json: bool, **settings: Any) -> None:
-    """Make an atlas of a published MODEL: of CellTypist, scvi-tools (SCVI, SCANVI), SCimilarity.
+    """Make an atlas of a published MODEL: of CellTypist, scvi-tools, scPoli, SCimilarity.
 
     MODEL is the file or folder as its tool saved it. It is read as data; nothing in it is run.
     """

@@ -21,9 +21,8 @@ from rich.table import Table
 from rich.text import Text
 
 from cellport.ctrl_c import in_steps, stop_if_pressed
-from cellport.runtime.atlas.assumed import describe_batch
+from cellport.runtime.atlas.assumed import describe_batch, describe_labels
 from cellport.runtime.atlas.thresholds import MEANING, thresholds_that_apply
-from cellport.runtime.decisions import text
 
 if TYPE_CHECKING:
     from cellport.demo import DemoResult
@@ -201,7 +200,8 @@ def mapped(summary: Summary) -> None:
         if rest:
             table.add_row(f"{len(rest)} more", f"{sum(rest):,}", "")
         console.print(table)
-        console.print(f"mean probability of the best label: {summary.mean_prob:.2f}")
+        if summary.mean_prob:
+            console.print(f"mean probability of the best label: {summary.mean_prob:.2f}")
     flagged = {name: n for name, n in summary.quality.items() if name != "ok"}
     if flagged:
         console.print("flagged: " + ", ".join(f"{n:,} {name}" for name, n in flagged.items()))
@@ -278,7 +278,7 @@ def _how_good(manifest: Manifest) -> dict[str, str]:
             + (f": {scores.doubt}" if scores.doubt else "")
         )
     if manifest.labels and not manifest.head.set_prob:
-        rows["calibration"] = text("cautions.uncalibrated")
+        rows["calibration"] = describe_labels(manifest)
     elif manifest.labels:
         rows["calibration"] = (
             f"softness {manifest.head.calibration.softness:.2f} (0 leaves probabilities as they "

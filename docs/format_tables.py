@@ -25,8 +25,9 @@ HERE = Path(__file__).parent
 PAGE, SCHEMA = HERE / "format.md", HERE / "manifest.schema.json"
 _WHEN = {
     "always": "",
-    "labels": "with labels",
+    "prob": "where `head.kind` is `softmax` or `sigmoids`",
     "sigmoids": "where `head.kind` is `sigmoids`",
+    "prototypes": "where `head.kind` is `prototypes`",
     "reference": "with `novelty_score`",
     "centre": "where `input.centre`",
     "cap": "where `input.cap`",

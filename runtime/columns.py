@@ -16,7 +16,7 @@ from cellport.runtime.sources.block import CountBlock
 
 # obs
 LABEL, PROB, CALL = text("columns.label"), text("columns.prob"), text("columns.call")
-LABEL_SET = text("columns.label_set")
+DISTANCE, LABEL_SET = text("columns.distance"), text("columns.label_set")
 NOVELTY_P, NOVEL = text("columns.novelty_p"), text("columns.novel")
 QUALITY = text("columns.quality")
 CLUSTER = text("columns.cluster")

@@ -46,7 +46,7 @@ class MapSummary:
     quality
         Number of cells a quality flag.
     mean_prob
-        Mean probability of the best label.
+        Mean probability of the best label; 0 without probabilities.
     genes
         Gene matching report of each query.
     counts_from, notes

@@ -15,8 +15,9 @@ from cellport.runtime.decisions import rows, say
 
 When = Literal[
     "always",
-    "labels",
+    "prob",
     "sigmoids",
+    "prototypes",
     "reference",
     "structure",
     "trajectory",
@@ -75,8 +76,9 @@ def has(manifest: Manifest, when: When) -> bool:
     """Whether an atlas has what is there `when`; what is optional it need not have."""
     return {
         "always": True,
-        "labels": bool(manifest.labels),
+        "prob": manifest.gives_prob,
         "sigmoids": manifest.head.kind == "sigmoids",
+        "prototypes": manifest.head.kind == "prototypes",
         "reference": manifest.has_reference,
         "structure": manifest.structure is not None,
         "trajectory": manifest.trajectory is not None,

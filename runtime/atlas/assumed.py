@@ -1,17 +1,23 @@
-"""What is said of the batch that a converted encoder is told."""
+"""What is said of a converted model's answers, and of the batch that its encoder is told."""
 
 from __future__ import annotations
 
-from cellport.runtime.atlas.manifest import AssumedBatch
+from cellport.runtime.atlas.manifest import AssumedBatch, Manifest
+from cellport.runtime.decisions import text
+
+
+def describe_labels(manifest: Manifest) -> str:
+    """Say what labels are worth that nothing was held out for."""
+    return text("cautions.uncalibrated" if manifest.gives_prob else "cautions.nearest")
 
 
 def describe_batch(assumed: AssumedBatch) -> str:
     """Say what stands for the batch of a cell, and how much depends on it."""
     used = [name for name, weight in zip(assumed.batches, assumed.weights, strict=True) if weight]
     stands = used[0] if len(used) == 1 else f"the mean of {len(used):,} batches"
-    text = f"{stands} of the model stands for that of every cell"
+    said = f"{stands} of the model stands for that of every cell"
     if assumed.shift is None:
-        return text
+        return said
     kept = ""
     if assumed.agreement is not None:
         kept = (
@@ -19,6 +25,6 @@ def describe_batch(assumed: AssumedBatch) -> str:
             "keep their label, and "
         )
     return (
-        f"{text}; were it any single one, {kept}latents would move by at most "
+        f"{said}; were it any single one, {kept}latents would move by at most "
         f"{assumed.shift:.2f} of the cells' spread"
     )

@@ -26,7 +26,7 @@ CalibrationState = Literal["left_out_batches", "held_out_cells", "none"]
 _VERSION = re.compile(text("format.version"))
 # what the format can state and this version maps with; anything else is refused by name
 _BUILT, _NEEDED_ANSWERS = table("format.built"), texts("format.needed_answers")
-_DECIDED = {"label_prob", "label_score", "umap"}
+_DECIDED = {"label_prob", "label_score", "label_distance", "umap"}
 # what this version knows of `Manifest.requires`
 _KNOWN = texts("format.known")
 
@@ -60,7 +60,7 @@ class Head:
     """How labels are answered."""
 
     # ``softmax``: probabilities that sum to 1; ``sigmoids``: one a label, each by itself;
-    # ``prototypes``: the nearest one; ``none``: an atlas without labels
+    # ``prototypes``: that of the nearest one; ``none``: an atlas without labels
     kind: HeadKind
     calibration: Calibration  # of the probabilities
     # least probability at which each label enters a cell's label set; none where nothing tells, and
@@ -252,6 +252,11 @@ class Manifest:
         return "novelty_score" in self.answers
 
     @property
+    def gives_prob(self) -> bool:
+        """Whether labels come with probabilities."""
+        return self.head.kind in ("softmax", "sigmoids")
+
+    @property
     def clusters(self) -> tuple[str, ...]:
         """Names of the clusters; none without structure."""
         return self.structure.clusters if self.structure else ()
@@ -331,10 +336,13 @@ def _check_lists(manifest: Manifest, path: Path) -> None:
 
 def _decided(manifest: Manifest) -> set[str]:
     """Answers that come with what the manifest states, of those that it decides."""
-    with_labels = {"label_prob"} if manifest.labels else set()
-    with_sigmoids = {"label_score"} if manifest.head.kind == "sigmoids" else set()
-    with_reference = {"umap"} if manifest.has_reference else set()
-    return with_labels | with_sigmoids | with_reference
+    there = {
+        "label_prob": manifest.gives_prob,
+        "label_score": manifest.head.kind == "sigmoids",
+        "label_distance": manifest.head.kind == "prototypes",
+        "umap": manifest.has_reference,
+    }
+    return {name for name, is_there in there.items() if is_there}
 
 
 def _joins(graph: TrajectoryGraph) -> bool:

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from cellport.runtime.atlas.manifest import AssumedBatch
 from cellport.runtime.convert.forward import run_layers, scvi_answers, softmax
+from cellport.runtime.convert.models.recognise import Model
 from cellport.runtime.convert.models.scvi import Decoder, ScviModel
 from cellport.runtime.convert.network import BatchChoice
 
@@ -14,14 +15,20 @@ _CELLS, _LIBRARY = 200, 2000  # enough to tell one cell of a hundred; counts of 
 _MOST_BATCHES = 200  # more are looked at by an even choice
 
 
-def assumed_batch(model: ScviModel, chosen: BatchChoice) -> AssumedBatch:
+def assumed_batch(model: Model, chosen: BatchChoice) -> AssumedBatch | None:
     """Say what stands for the batch, and how far answers move where one batch does.
+
+    None where the encoder asks for no batch.
 
     Measured on cells drawn from the model's own decoder: latents of the prior, in each batch in
     turn, and counts by chance.
     """
+    if not chosen.batches:
+        return None
     plain = AssumedBatch(chosen.batches, chosen.weights)
-    if model.decoder is None or model.decoder.share_activation != "softmax":
+    if not isinstance(model, ScviModel) or model.decoder is None:
+        return plain
+    if model.decoder.share_activation != "softmax":
         return plain
     counts = _drawn(model, model.decoder)
     latent, prob = scvi_answers(model, counts, model.genes, np.array(chosen.weights))

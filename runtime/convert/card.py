@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cellport.runtime.atlas.assumed import describe_batch
+from cellport.runtime.atlas.assumed import describe_batch, describe_labels
 from cellport.runtime.atlas.manifest import Manifest
 
 _MOST = 200
@@ -32,9 +32,8 @@ def write_card(manifest: Manifest) -> str:
     ]
     if manifest.labels:
         lines.append(
-            "Labels and probabilities are those of the model, uncalibrated: nothing tells how "
-            "often they are right. Every cell gets its most likely label; there are no calls, no "
-            "label sets and no novelty, for which reference cells would be needed."
+            f"{describe_labels(manifest)} There are no calls, no label sets and no novelty, for "
+            "which reference cells would be needed."
         )
     else:
         lines.append("A latent alone: the model answers no labels.")

@@ -147,10 +147,12 @@ def answer_names(network: Network) -> tuple[str, ...]:
 
 def _widths(network: Network) -> dict[str, int]:
     widths = {"latent": network.n_latent}
-    if network.labels:
+    if network.head in ("softmax", "sigmoids"):
         widths["label_prob"] = len(network.labels)
     if network.head == "sigmoids":
         widths["label_score"] = len(network.labels)
+    if network.head == "prototypes":
+        widths["label_distance"] = len(network.labels)
     return widths
 
 
@@ -163,6 +165,8 @@ def _answers(graph: _Graph, features: str, network: Network) -> None:
     if network.head == "sigmoids":
         graph.node("Sigmoid", values, name="label_prob")
         graph.node("Identity", values, name="label_score")
+    elif network.prototypes is not None:
+        _distances(graph, values, network.prototypes, network.squared)
     elif network.labels:
         scores = values
         for layer in network.classifier:
@@ -177,6 +181,16 @@ def _answers(graph: _Graph, features: str, network: Network) -> None:
         graph.node("Div", values, norm, name="latent")
     else:
         graph.node("Identity", values, name="latent")
+
+
+def _distances(graph: _Graph, values: str, prototypes: NDArray[Any], squared: bool) -> None:
+    cells = graph.node("Unsqueeze", values, graph.constant([1], "i8"))
+    apart = graph.node("Sub", cells, graph.constant(prototypes))
+    squares = graph.node("Mul", apart, apart)
+    name = "label_distance" if squared else ""
+    total = graph.node("ReduceSum", squares, graph.constant([2], "i8"), keepdims=0, name=name)
+    if not squared:
+        graph.node("Sqrt", total, name="label_distance")
 
 
 def decoder_graph(decoder: Decoder, embedding: NDArray[Any] | None, sizes: dict[str, int]) -> bytes:

@@ -16,6 +16,7 @@ from cellport.runtime.convert.models.celltypist import CellTypistModel
 from cellport.runtime.convert.models.layers import Layer
 from cellport.runtime.convert.models.recognise import Model
 from cellport.runtime.convert.models.scimilarity import ScimilarityModel
+from cellport.runtime.convert.models.scpoli import ScPoliModel
 from cellport.runtime.convert.models.scvi import ScviModel
 from cellport.runtime.decisions import say, text
 from cellport.runtime.errors import InputError
@@ -47,6 +48,8 @@ class Network:
     classifier: tuple[Layer, ...]  # from the latent, before its ending, to scores
     head: HeadKind
     labels: tuple[str, ...]
+    prototypes: Numbers | None = None  # [labels, latent], of which the nearest's label is answered
+    squared: bool = False  # whether distances to them are given squared
 
     @property
     def n_latent(self) -> int:
@@ -72,7 +75,7 @@ def choose_batch(model: Model, wanted: str | Mapping[str, float] | None) -> Batc
     InputError
         The model has no such batch, or asks for none.
     """
-    batches = model.batches if isinstance(model, ScviModel) and model.encoder_takes_batch else ()
+    batches = _batches(model)
     if not batches:
         if wanted is not None:
             raise InputError(text("convert.no_batches"))
@@ -103,7 +106,14 @@ def network_of(model: Model, batch: BatchChoice) -> Network:
         return _of_scvi(model, batch)
     if isinstance(model, ScimilarityModel):
         return _of_scimilarity(model)
-    raise InputError(text("convert.scpoli_not_yet"))
+    return _of_scpoli(model, batch)
+
+
+def _batches(model: Model) -> tuple[str, ...]:
+    """Batches that an encoder asks for one of: of scPoli, the levels of its first condition."""
+    if isinstance(model, ScviModel | ScPoliModel) and model.encoder_takes_batch:
+        return model.batches if isinstance(model, ScviModel) else model.conditions[0].levels
+    return ()
 
 
 def panel_of(genes: Sequence[str]) -> Panel:
@@ -176,6 +186,38 @@ def _of_scimilarity(model: ScimilarityModel) -> Network:
         classifier=(),
         head="none",
         labels=(),
+    )
+
+
+def _of_scpoli(model: ScPoliModel, batch: BatchChoice) -> Network:
+    """Answer the label of the nearest prototype; conditions after the first are at their mean.
+
+    Where cells were labelled in several columns, the labels are those of the column with most.
+    """
+    if not model.log1p:
+        raise InputError(text("convert.prepared_values"))
+    embedded = None
+    if model.encoder_takes_batch:
+        first, *others = (one.embedding.astype(np.float64) for one in model.conditions)
+        means = [one.mean(axis=0) for one in others]
+        embedded = np.concatenate([np.array(batch.weights) @ first, *means])
+    chosen = list(max(model.levels, key=lambda level: len(level[1]))[1]) if model.levels else []
+    prototypes = model.prototypes
+    return Network(
+        panel=panel_of(model.genes),
+        input=Input("none", None, log1p=True, centre=False, scale=False, cap=False),
+        fill="zero",
+        mean=None,
+        cap=None,
+        first=settled(model.encoder[0], embedded),
+        layers=model.encoder[1:],
+        latent=model.mean,
+        ending="",
+        classifier=(),
+        head="none" if prototypes is None else "prototypes",
+        labels=tuple(model.labels[at] for at in chosen),
+        prototypes=None if prototypes is None else prototypes[chosen].astype(np.float64),
+        squared=model.squared,
     )
 
 

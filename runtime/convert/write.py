@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cellport.runtime.atlas.assumed import describe_batch
+from cellport.runtime.atlas.assumed import describe_batch, describe_labels
 from cellport.runtime.atlas.file import npy_bytes, write_atlas_file
 from cellport.runtime.atlas.manifest import (
     AssumedBatch,
@@ -28,6 +28,7 @@ from cellport.runtime.convert.card import write_card
 from cellport.runtime.convert.forward import (
     celltypist_answers,
     scimilarity_answers,
+    scpoli_answers,
     scvi_answers,
 )
 from cellport.runtime.convert.graphs import (
@@ -39,9 +40,10 @@ from cellport.runtime.convert.graphs import (
 from cellport.runtime.convert.models.celltypist import CellTypistModel
 from cellport.runtime.convert.models.recognise import Model, read_model
 from cellport.runtime.convert.models.scimilarity import ScimilarityModel
+from cellport.runtime.convert.models.scpoli import ScPoliModel
 from cellport.runtime.convert.models.scvi import ScviModel
 from cellport.runtime.convert.network import BatchChoice, Network, choose_batch, network_of
-from cellport.runtime.decisions import say, text
+from cellport.runtime.decisions import say
 from cellport.runtime.errors import InputError
 from cellport.runtime.genes.organism import infer_organism
 from cellport.runtime.version import __version__
@@ -94,7 +96,7 @@ class Converted:
         """What whoever made it should know, a sentence each."""
         m, notes = self.manifest, []
         if m.labels:
-            notes.append(text("cautions.uncalibrated"))
+            notes.append(describe_labels(m))
         if m.assumed_batch is not None:
             notes.append(f"As the batch of a cell, {describe_batch(m.assumed_batch)}.")
         if covariates := m.provenance.training.get("covariates"):
@@ -108,7 +110,7 @@ class Converted:
 
 
 def convert_model(model: Place, out: Place, options: ConvertOptions | None = None) -> Converted:
-    """Make an atlas of a published model of CellTypist, scvi-tools or SCimilarity.
+    """Make an atlas of a published model of CellTypist, scvi-tools, scPoli or SCimilarity.
 
     The model's file is read as data: nothing in it is executed. What the atlas answers on a few
     made-up cells is compared with what the model's arithmetic gives in plain float64.
@@ -117,7 +119,7 @@ def convert_model(model: Place, out: Place, options: ConvertOptions | None = Non
     ----------
     model
         A CellTypist model (``.pkl``); an SCVI or SCANVI model (``model.pt``, or the folder that
-        ``save`` made, of any version); SCimilarity's folder.
+        ``save`` made, of any version); the folder of scPoli or SCimilarity.
     out
         The ``.cellport`` file to write; replaced when it exists.
     options
@@ -141,10 +143,7 @@ def convert_model(model: Place, out: Place, options: ConvertOptions | None = Non
     found = read_model(model)
     batch = choose_batch(found, how.as_batch)
     network = network_of(found, batch)
-    assumed = (
-        assumed_batch(found, batch) if isinstance(found, ScviModel) and batch.batches else None
-    )
-    manifest = _manifest(found, network, assumed, how, Path(model))
+    manifest = _manifest(found, network, assumed_batch(found, batch), how, Path(model))
     members, difference = _members(found, network, batch, str(model))
     members["README.md"] = write_card(manifest).encode()
     sha256 = write_atlas_file(out, manifest, members)
@@ -197,6 +196,10 @@ def _provenance(model: Model, how: ConvertOptions, path: Path) -> Provenance:
             kind += f", saved by scikit-learn {model.scikit_learn}"
     elif isinstance(model, ScviModel):
         kind, cells = f"{model.kind} of scvi-tools {model.scvi_version}".rstrip(), model.cells or 0
+    elif isinstance(model, ScPoliModel):
+        kind, cells = "scPoli", model.cells or 0
+        if len(model.levels) > 1:
+            kind += f", labels of {max(model.levels, key=lambda one: len(one[1]))[0]}"
     source = " ".join(str(told[key]) for key in ("details", "source", "url") if told.get(key))
     return Provenance(
         created=datetime.datetime.now(datetime.UTC).date().isoformat(),
@@ -330,7 +333,26 @@ def _expected(
     counts = counts[:, measured]
     if isinstance(model, ScimilarityModel):
         return {"latent": scimilarity_answers(model, counts, genes)}
-    assert isinstance(model, ScviModel)
     weights = np.array(batch.weights) if batch.batches else None
+    if isinstance(model, ScPoliModel):
+        return _expected_of_scpoli(model, network, counts, genes, weights)
     latent, scvi_prob = scvi_answers(model, counts, genes, weights)
     return {"latent": latent} | ({} if scvi_prob is None else {"label_prob": scvi_prob})
+
+
+def _expected_of_scpoli(
+    model: ScPoliModel,
+    network: Network,
+    counts: NDArray[np.float64],
+    genes: list[str],
+    weights: NDArray[np.float64] | None,
+) -> dict[str, NDArray[np.float64]]:
+    given = None
+    if weights is not None:
+        others = (len(one.levels) for one in model.conditions[1:])
+        given = [weights, *(np.full(n, 1 / n) for n in others)]
+    latent, distances = scpoli_answers(model, counts, genes, given)
+    if distances is None:
+        return {"latent": latent}
+    asked = [model.labels.index(label) for label in network.labels]
+    return {"latent": latent, "label_distance": distances[:, asked]}

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from cellport.runtime.atlas.assumed import describe_labels
 from cellport.runtime.columns import UNKNOWN
-from cellport.runtime.decisions import text
 from cellport.runtime.mapping.gather.findings import OUTCOMES
 from cellport.runtime.report.charts import count_row, gauge, histogram, legend, row_bar, share_bar
 from cellport.runtime.report.contents import Call, ReportContents
@@ -77,7 +77,9 @@ def _type_rows(calls: Sequence[Call], n_cells: int) -> list[list[str]]:
 
 def confidence_section(c: ReportContents) -> Html:
     """How sure the labels are."""
-    found = c.findings
+    found, title = c.findings, "How sure the labels are"
+    if not c.manifest.gives_prob:
+        return section("confidence", title, paragraph(describe_labels(c.manifest)))
     tens = found.prob_bins.reshape(10, 2, 2).sum(axis=1)
     mean = percent(found.mean_prob, 1)
     if c.calibrated:
@@ -86,14 +88,14 @@ def confidence_section(c: ReportContents) -> Html:
             f"{mean} of the most likely types are right."
         )
     else:
-        meant = f"The mean is {mean}. {text('cautions.uncalibrated')}"
+        meant = f"The mean is {mean}. {describe_labels(c.manifest)}"
     high = int(found.prob_bins[18:].sum())
     label = "Cells by probability of their most likely type: " + ", ".join(
         f"{10 * i} to {10 * (i + 1)} %: {n}" for i, n in enumerate(tens.sum(axis=1).tolist())
     )
     return section(
         "confidence",
-        "How sure the labels are",
+        title,
         paragraph(
             f"Each cell’s most likely type has a probability. {meant} "
             f"{percent(high, found.n_cells)} of the cells are above 90\u00a0%."

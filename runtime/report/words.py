@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from cellport.runtime.atlas.assumed import describe_labels
 from cellport.runtime.decisions import number as decided
-from cellport.runtime.decisions import text as decided_text
 from cellport.runtime.report.contents import ReportContents
 from cellport.runtime.report.markup import Html, cut, name, names, strong
 from cellport.runtime.report.numbers import counted, number, percent
@@ -55,7 +55,8 @@ def lead(c: ReportContents) -> Html:
 def _labelled(c: ReportContents) -> Html:
     found = c.findings
     if not c.calibrated:
-        return Html("Every cell with counts got its most likely type, however unsure.")
+        kind = "most likely" if c.manifest.gives_prob else "nearest"
+        return Html("Every cell with counts got its {} type, however unsure.").format(kind)
     sure, broader, unknown = (found.outcome[k] for k in ("sure", "broader", "unknown"))
     text = Html("{} of them got a cell type with confidence").format(
         strong(percent(sure, found.n_cells))
@@ -139,7 +140,7 @@ def _about_cells(c: ReportContents) -> Iterator[Caution]:
         )
     if found.labels and not c.calibrated:
         title = "How sure these labels are is not known"
-        yield Caution(title, decided_text("cautions.uncalibrated"), "confidence")
+        yield Caution(title, describe_labels(c.manifest), "confidence")
     unknown = found.outcome["unknown"]
     if unknown >= _MANY_UNKNOWN * n:
         yield Caution(

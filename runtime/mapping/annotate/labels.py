@@ -1,4 +1,7 @@
-"""What cells are called: the best label, how sure it is; the call and the label set where told."""
+"""What cells are called: the best label, how sure it is; the call and the label set where told.
+
+Same as `web/page/src/mapping/annotate/labels.ts`.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ from cellport.runtime.atlas.manifest import Manifest
 from cellport.runtime.base.joined import joinable
 from cellport.runtime.columns import (
     CALL,
+    DISTANCE,
     JOINED_BY,
     LABEL,
     LABEL_SET,
@@ -28,13 +32,16 @@ from cellport.runtime.mapping.encode import EncodedCells
 def prepare(setting: Setting) -> Annotator | None:
     """Label cells, where the atlas has labels.
 
-    An empty cell is called unknown with probability 0, whatever the network makes of it.
+    An empty cell is called unknown with probability 0, or at no distance, whatever the network
+    makes of it.
     """
     manifest = setting.atlas.manifest
     if not manifest.labels:
         return None
+    if not manifest.gives_prob:
+        return Annotator(Schema(_label_columns(manifest, DISTANCE)), partial(_nearest, manifest))
     if not manifest.head.set_prob:
-        return Annotator(Schema(_label_columns(manifest.labels)), partial(_labelled, manifest))
+        return Annotator(Schema(_label_columns(manifest, PROB)), partial(_labelled, manifest))
     tree = build_tree(manifest.labels, manifest.parents)
     names: NDArray[np.object_] = np.asarray([joinable(label) for label in manifest.labels], object)
     least = np.asarray(manifest.head.set_prob, np.float32)
@@ -48,15 +55,25 @@ def prepare(setting: Setting) -> Annotator | None:
         }
 
     columns = (
-        *_label_columns(manifest.labels),
+        *_label_columns(manifest, PROB),
         Column(CALL, "category", (*tree.nodes, UNKNOWN)),
         Column(LABEL_SET, "text"),
     )
     return Annotator(Schema(columns), annotate)
 
 
-def _label_columns(labels: tuple[str, ...]) -> tuple[Column, ...]:
-    return Column(LABEL, "category", (*labels, UNKNOWN)), Column(PROB, "float")
+def _label_columns(manifest: Manifest, how_sure: str) -> tuple[Column, ...]:
+    return Column(LABEL, "category", (*manifest.labels, UNKNOWN)), Column(how_sure, "float")
+
+
+def _nearest(manifest: Manifest, cells: EncodedCells) -> dict[str, NDArray[Any]]:
+    """Labels of the nearest prototypes, and how far off these are."""
+    distance, empty = cells.answers["label_distance"], cells.empty
+    best = distance.argmin(axis=1)
+    return {
+        LABEL: np.where(empty, len(manifest.labels), best).astype(np.int32),
+        DISTANCE: np.where(empty, np.nan, distance.min(axis=1)).astype(np.float32),
+    }
 
 
 def _labelled(manifest: Manifest, cells: EncodedCells) -> dict[str, NDArray[Any]]:

@@ -104,7 +104,7 @@ class Findings(Tally):
     def _add_labels(
         self, obs: dict[str, NDArray[Any]], call: NDArray[np.int64], novel: NDArray[np.bool_]
     ) -> None:
-        label, prob, sums = obs[LABEL].astype(np.int64), obs[PROB], self.sums
+        label, sums = obs[LABEL].astype(np.int64), self.sums
         outcome = self.outcome_of_call[call]
         sums["by_label"] += crossed(label, outcome, sums["by_label"].shape)
         sums["novel_by_label"] += np.bincount(label[novel], minlength=len(self.labels))
@@ -114,7 +114,9 @@ class Findings(Tally):
         sizes = [text.count(JOINED_BY) + 1 if text else 0 for text in sets]
         at_most = np.minimum(np.array(sizes, np.int64), _SIZES - 1)
         sums["set_sizes"] += np.bincount(at_most, minlength=_SIZES)
-        called = outcome == OUTCOMES.index("sure")
+        if PROB not in obs:
+            return
+        prob, called = obs[PROB], outcome == OUTCOMES.index("sure")
         sums["prob_bins"] += np.stack([_binned(prob[called]), _binned(prob[~called])], axis=1)
 
     def _sample(

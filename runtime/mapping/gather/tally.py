@@ -31,7 +31,8 @@ class Tally(Gatherer):
         sums["quality"] += np.bincount(block.obs[QUALITY], minlength=len(QUALITIES))
         if self.calls:
             sums["calls"] += np.bincount(block.obs[self.call], minlength=len(self.calls))
-            sums["prob"] += in_parts(block.obs[PROB]).sum()
+            if PROB in block.obs:
+                sums["prob"] += in_parts(block.obs[PROB]).sum()
 
     @property
     def n_cells(self) -> int:
@@ -40,7 +41,7 @@ class Tally(Gatherer):
 
     @property
     def mean_prob(self) -> float:
-        """Mean probability of the best label."""
+        """Mean probability of the best label; 0 without probabilities."""
         return float(self.sums["prob"][0]) / PARTS / max(self.n_cells, 1)
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,11 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from cellport.runtime.atlas.file import open_atlas_file
+from cellport.runtime.convert.forward import scpoli_answers
 from cellport.runtime.convert.models.recognise import read_model
+from cellport.runtime.convert.models.scpoli import ScPoliModel
 from cellport.runtime.convert.models.scvi import ScviModel
+from cellport.runtime.convert.network import choose_batch, network_of
 from cellport.runtime.convert.write import Converted, ConvertOptions, convert_model
 from cellport.runtime.errors import InputError
 from cellport.runtime.mapping.atlas import Atlas
@@ -21,6 +25,7 @@ from cellport.runtime.mapping.verify import verify_atlas
 
 FOREIGN = Path(__file__).resolve().parents[2] / "data" / "foreign"
 CELLTYPIST = sorted(path.name for path in FOREIGN.glob("celltypist_*")) or ["celltypist_eight"]
+SCPOLI = sorted(path.name for path in FOREIGN.glob("scpoli_*")) or ["scpoli_default"]
 SCVI = sorted(path.name for path in FOREIGN.glob("sc*vi_*")) or ["scvi_default"]
 
 
@@ -89,6 +94,50 @@ def test_scvi(name: str, foreign: Any, tmp_path: Path) -> None:
     made = convert_model(one.path, tmp_path / "made.cellport")
     assert all(check.passed for check in verify_atlas(open_atlas_file(made.path), "cpu"))
     assert (made.manifest.assumed_batch is not None) == model.encoder_takes_batch
+
+
+@pytest.mark.parametrize("name", SCPOLI)
+def test_scpoli(name: str, foreign: Any, tmp_path: Path) -> None:
+    one = foreign(name)
+    model = read_model(one.path)
+    assert isinstance(model, ScPoliModel)
+    out = tmp_path / "made.cellport"
+    if one.meta["options"].get("recon_loss") == "mse":
+        with pytest.raises(InputError, match="does not say how"):
+            convert_model(one.path, out)
+        return
+    for case, said in one.meta["cases"].items():
+        weights = said.get("conditions", {}).get(model.conditions[0].name)
+        if weights is None or len(model.conditions) > 1:
+            continue
+        found = mapped(
+            convert_model(one.path, out, ConvertOptions(as_batch=weights)), one, said["cells"]
+        )
+        near(found["X_cellport"], one.answers[f"latent.{case}"])
+        assert found["cellport_label"].tolist() == one.answers[f"label.{case}"].tolist()
+        near(found["cellport_distance"], one.answers[f"uncertainty.{case}"], 1e-4)
+        assert "cellport_prob" not in found.obs
+    made = convert_model(one.path, out)
+    assert all(check.passed for check in verify_atlas(open_atlas_file(out), "cpu"))
+    assert made.manifest.assumed_batch is not None
+    assert made.manifest.assumed_batch.batches == model.conditions[0].levels
+    counts, genes = one.cells["query.counts"], one.cells["query.genes"].tolist()
+    latent, distances = scpoli_answers(model, counts, genes)
+    assert distances is not None
+    found = mapped(made, one, "query")
+    near(found["X_cellport"], latent)
+    near(found["cellport_distance"], distances.min(1))
+
+
+def test_labels_of_several_columns_are_those_of_the_one_with_most(foreign: Any) -> None:
+    model = read_model(foreign("scpoli_default").path)
+    assert isinstance(model, ScPoliModel)
+    model = replace(model, levels=(("broad", (0, 3)), ("fine", (1, 2, 4))))
+    network = network_of(model, choose_batch(model, None))
+    assert network.labels == tuple(model.labels[at] for at in (1, 2, 4))
+    assert network.prototypes is not None
+    assert model.prototypes is not None
+    np.testing.assert_array_equal(network.prototypes, model.prototypes[[1, 2, 4]])
 
 
 def test_scimilarity(foreign: Any, tmp_path: Path) -> None:

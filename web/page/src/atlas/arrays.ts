@@ -1,7 +1,7 @@
 /** The arrays and answers of an atlas: name, type and shape of each, in terms of the manifest. */
 
 import decisions, { say } from "../decisions";
-import { clustersOf, graphOf, hasReference, type Manifest, refusal } from "./manifest";
+import { clustersOf, givesProb, graphOf, hasReference, type Manifest, refusal } from "./manifest";
 import type { NpyArray } from "./npy";
 
 interface ArraySpec {
@@ -115,11 +115,12 @@ function extents(manifest: Manifest): Map<string, number> {
 
 /** Whether an atlas has what is there `when`; what is optional it need not have. */
 function has(manifest: Manifest, when: string): boolean {
-  const { labels, head, structure, input, fill } = manifest;
+  const { head, structure, input, fill } = manifest;
   const there: Record<string, boolean> = {
     always: true,
-    labels: labels.length > 0,
+    prob: givesProb(manifest),
     sigmoids: head.kind === "sigmoids",
+    prototypes: head.kind === "prototypes",
     reference: hasReference(manifest),
     structure: structure !== null,
     trajectory: graphOf(manifest) !== null,

@@ -169,6 +169,11 @@ export function hasReference({ answers }: Pick<Manifest, "answers">): boolean {
   return answers.includes("novelty_score");
 }
 
+/** Whether labels come with probabilities. */
+export function givesProb({ head }: Pick<Manifest, "head">): boolean {
+  return head.kind === "softmax" || head.kind === "sigmoids";
+}
+
 export function graphOf({ structure }: Pick<Manifest, "structure">): Graph | null {
   return structure?.trajectory ?? null;
 }
@@ -241,8 +246,9 @@ function checkLists(manifest: Manifest): void {
 /** Answers that come with what the manifest states, and whether they do. */
 function decided(manifest: Manifest): [string, boolean][] {
   return [
-    ["label_prob", manifest.labels.length > 0],
+    ["label_prob", givesProb(manifest)],
     ["label_score", manifest.head.kind === "sigmoids"],
+    ["label_distance", manifest.head.kind === "prototypes"],
     ["umap", hasReference(manifest)],
   ];
 }

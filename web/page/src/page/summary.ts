@@ -10,7 +10,8 @@ export interface TypeRow {
   name: string;
   code: number;
   cells: number;
-  prob: number;
+  /** Mean probability; null where labels come without. */
+  prob: number | null;
   novel: number;
 }
 
@@ -19,17 +20,17 @@ export function typeRows(results: FileResults): TypeRow[] {
   const call = results.category(results.call);
   const prob = results.float(columns.prob);
   const novel = results.flag(columns.novel);
-  if (!call || !prob) return [];
+  if (!call) return [];
   const rows = call.categories.map((name, code) => ({ name, code, cells: 0, prob: 0, novel: 0 }));
   for (let cell = 0; cell < results.done; cell++) {
     const row = rows[call.values[cell]];
     row.cells++;
-    row.prob += prob[cell];
+    row.prob += prob?.[cell] ?? 0;
     row.novel += novel?.[cell] ?? 0;
   }
   return rows
     .filter((row) => row.cells > 0)
-    .map((row) => ({ ...row, prob: row.prob / row.cells }))
+    .map((row) => ({ ...row, prob: prob && row.prob / row.cells }))
     .sort((a, b) => b.cells - a.cells);
 }
 
@@ -44,10 +45,10 @@ export function tiles(results: FileResults, rows: readonly TypeRow[]): Tile[] {
   const found: Tile[] = [{ value: grouped(results.done), label: "cells" }];
   if (rows.length) {
     const unknown = rows.find((row) => row.name === values.unknown)?.cells ?? 0;
-    const prob = rows.reduce((sum, row) => sum + row.prob * row.cells, 0) / n;
+    const prob = rows.reduce((sum, row) => sum + (row.prob ?? NaN) * row.cells, 0) / n;
     const called = results.category(columns.call) ? "called a type or group" : "labelled";
     found.push({ value: percent(1 - unknown / n), label: called });
-    found.push({ value: percent(prob), label: "mean confidence" });
+    if (!Number.isNaN(prob)) found.push({ value: percent(prob), label: "mean confidence" });
   }
   const novel = results.flag(columns.novel);
   if (novel) found.push({ value: percent(countOf(novel) / n), label: "unlike the atlas" });
@@ -75,7 +76,9 @@ export function cautions(
     said.push(`${cellsOf(low)} with few counts (${percent(low / n)}): their labels are less sure.`);
   }
   const unknown = rows.find((row) => row.name === values.unknown)?.cells ?? 0;
-  if (rows.length && !results.category(columns.call)) said.push(rules.uncalibrated);
+  if (rows.length && !results.category(columns.call)) {
+    said.push(results.columns.has(columns.distance) ? rules.nearest : rules.uncalibrated);
+  }
   if (unknown >= rules.many_unknown.value * n) {
     said.push(
       `${percent(unknown / n)} of the cells are sure of no type. Is this the tissue the atlas is of?`,

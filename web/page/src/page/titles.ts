@@ -7,6 +7,7 @@ const TITLES: Record<string, string> = {
   [columns.call]: "Cell type",
   [columns.label]: "Best guess, however unsure",
   [columns.prob]: "Confidence",
+  [columns.distance]: "Distance to the prototype",
   [columns.label_set]: "Possible types",
   [columns.novelty_p]: "Novelty p",
   [columns.novel]: "Unlike the atlas",

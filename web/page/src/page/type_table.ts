@@ -21,8 +21,8 @@ export function showTypes(
       h("td", { class: "number" }, grouped(type.cells)),
       h("td", { class: "number share" }, share(type.cells / nCells)),
       h("td", { class: "wide" }, bar(type.cells / most, "count")),
-      h("td", { class: "number" }, percent(type.prob)),
-      h("td", { class: "wide" }, bar(type.prob, "sure")),
+      h("td", { class: "number" }, type.prob === null ? "–" : percent(type.prob)),
+      h("td", { class: "wide" }, type.prob !== null && bar(type.prob, "sure")),
       ...(tellsNovel
         ? [h("td", { class: "number" }, type.novel ? grouped(type.novel) : "–")]
         : []),

@@ -4,15 +4,41 @@
  */
 
 import { buildTree, callDeepest } from "../../atlas/label_tree";
-import type { Manifest } from "../../atlas/manifest";
+import { givesProb, type Manifest } from "../../atlas/manifest";
 import decisions from "../../decisions";
 import type { ResultColumn } from "../columns";
 import { type Annotator, argmax, rowOf } from "./annotator";
 
 const { columns, values } = decisions;
 
-/** An empty cell is called unknown with probability 0, whatever the network makes of it. */
-export function labelling({ labels, parents, head, thresholds }: Manifest): Annotator {
+/** An empty cell is called unknown with probability 0, or at no distance, whatever the network
+ * makes of it. */
+export function labelling(manifest: Manifest): Annotator {
+  return givesProb(manifest) ? byProbability(manifest) : byDistance(manifest);
+}
+
+/** Labels of the nearest prototypes, and how far off these are. */
+function byDistance({ labels }: Manifest): Annotator {
+  return ({ answers, library }) => {
+    const n = library.length;
+    const label = new Int32Array(n).fill(labels.length);
+    const distance = new Float32Array(n).fill(NaN);
+    for (let cell = 0; cell < n; cell++) {
+      if (library[cell] <= 0) continue;
+      const row = rowOf(answers, "label_distance", cell);
+      label[cell] = argmax(row.map((apart) => -apart));
+      distance[cell] = row[label[cell]];
+    }
+    return {
+      columns: [
+        category(columns.label, [...labels, values.unknown], label),
+        { name: columns.distance, kind: "float", values: distance },
+      ],
+    };
+  };
+}
+
+function byProbability({ labels, parents, head, thresholds }: Manifest): Annotator {
   const tree = buildTree(labels, parents);
   const least = Float32Array.from(head.set_prob);
   // two labels in one text can be told apart
@@ -50,8 +76,6 @@ export function labelling({ labels, parents, head, thresholds }: Manifest): Anno
         : callDeepest(tree, row, best, thresholds.call_prob);
       set[cell] = empty ? 0 : setOf(row, best);
     }
-    const category = (name: string, categories: string[], codes: Int32Array, free = false) =>
-      ({ name, kind: "category", categories, values: codes, free }) as const;
     const told: ResultColumn[] = [
       category(columns.label, [...labels, values.unknown], label),
       { name: columns.prob, kind: "float", values: prob },
@@ -65,4 +89,8 @@ export function labelling({ labels, parents, head, thresholds }: Manifest): Anno
       ],
     };
   };
+}
+
+function category(name: string, categories: string[], codes: Int32Array, free = false): ResultColumn {
+  return { name, kind: "category", categories, values: codes, free };
 }
