@@ -187,6 +187,9 @@ def convert(model: str, out: str, as_json: bool, **settings: Any) -> None:
               help="Take counts with fractions (RSEM, ambient-corrected) as counts.")  # fmt: skip
 @click.option("--neighbors", default=0, type=click.IntRange(0),
               help="Name so many nearest reference cells of each cell.")  # fmt: skip
+@click.option("--several-labels", is_flag=True,
+              help="Name all labels with a probability above one half, or none: for atlases that "
+                   "judge each label by itself, as those made of CellTypist models.")  # fmt: skip
 @click.option("--with-counts", is_flag=True, help="Copy the counts into the .h5ad too.")
 @click.option("--report", type=click.Path(), help="Write a page to read in a browser: .html.")
 @click.option("--lineage-genes", type=click.Path(),

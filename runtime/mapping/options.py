@@ -37,6 +37,8 @@ class MapOptions:
         Take counts with fractions (RSEM, ambient-corrected) as counts.
     neighbors
         Reference cells to name as the nearest of each cell; 0 for none.
+    several_labels
+        Name all labels whose probability is above one half, of an atlas that judges each by itself.
     keep_counts
         Hand each block's counts on with its results.
     corrected_expression
@@ -55,6 +57,7 @@ class MapOptions:
     any_organism: bool = False
     allow_fractional: bool = False
     neighbors: int = 0
+    several_labels: bool = False
     keep_counts: bool = False
     corrected_expression: str | Sequence[str] = ()
     corrected_batch: str | None = None
@@ -72,6 +75,7 @@ class MapChanges(TypedDict, total=False):
     any_organism: bool
     allow_fractional: bool
     neighbors: int
+    several_labels: bool
     keep_counts: bool
     corrected_expression: str | Sequence[str]
     corrected_batch: str | None

@@ -20,6 +20,7 @@ from cellport.runtime.mapping.annotate import (
     novelty,
     origin,
     quality,
+    several,
     structure,
 )
 from cellport.runtime.mapping.annotate.annotator import Annotator, Prepare, Setting
@@ -28,6 +29,7 @@ from cellport.runtime.mapping.annotate.annotator import Annotator, Prepare, Sett
 ANNOTATORS: tuple[Prepare, ...] = (
     latent.prepare,
     labels.prepare,
+    several.prepare,
     novelty.prepare,
     quality.prepare,
     structure.prepare,

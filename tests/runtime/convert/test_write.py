@@ -12,6 +12,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from cellport.runtime.atlas.file import open_atlas_file
+from cellport.runtime.base.joined import joinable
 from cellport.runtime.convert.forward import scpoli_answers
 from cellport.runtime.convert.models.recognise import read_model
 from cellport.runtime.convert.models.scpoli import ScPoliModel
@@ -33,11 +34,11 @@ def near(found: Any, expected: NDArray[Any], within: float = 1e-5) -> None:
     np.testing.assert_allclose(found, expected, rtol=0, atol=within * np.abs(expected).max())
 
 
-def mapped(made: Converted, one: Any, cells: str) -> Mapping:
+def mapped(made: Converted, one: Any, cells: str, **options: Any) -> Mapping:
     counts = sp.csr_matrix(one.cells[f"{cells}.counts"].astype(np.float32))
     names = one.cells[f"{cells}.genes"].tolist()
     atlas = Atlas(open_atlas_file(made.path))
-    return atlas.map((counts, names), minimum_genes=0.1, device="cpu", threads=1)
+    return atlas.map((counts, names), minimum_genes=0.1, device="cpu", threads=1, **options)
 
 
 @pytest.mark.parametrize("name", CELLTYPIST)
@@ -48,8 +49,12 @@ def test_celltypist(name: str, foreign: Any, tmp_path: Path) -> None:
     for case, said in one.meta["cases"].items():
         if "refused" in said:
             continue
-        found = mapped(made, one, said["cells"])
+        found = mapped(made, one, said["cells"], several_labels=True)
         assert not {"cellport_call", "cellport_label_set", "cellport_novel"} & set(found.obs)
+        above = one.answers[f"probability.{case}"] > 0.5
+        several = [set(text.split(";")) for text in found["cellport_labels_above_half"]]
+        labels = np.array([joinable(name) for name in open_atlas_file(made.path).manifest.labels])
+        assert several == [set(labels[row]) or {"Unassigned"} for row in above]
         assert found["cellport_label"].tolist() == one.answers[f"best.{case}"].tolist()
         best = one.answers[f"decision.{case}"].argmax(1)
         prob = one.answers[f"probability.{case}"][np.arange(len(best)), best]

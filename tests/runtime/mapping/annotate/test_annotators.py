@@ -38,7 +38,8 @@ def test_blocks_may_be_cut_anywhere_and_fit_the_schema(
     cells = made.any_cells(fork_atlas.manifest, n, seed)
     ends = sorted([0, *(min(cut, n) for cut in cuts), n])
     found = annotators(made.setting(fork_atlas, share, **ALL))
-    assert len(found) == len(ANNOTATORS)
+    # several labels are of another kind of head
+    assert len(found) == len(ANNOTATORS) - 1
     for one in found:
         whole = one.annotate(cells)
         parts = [one.annotate(rows(cells, *pair)) for pair in pairwise(ends)]
