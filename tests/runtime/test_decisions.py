@@ -35,8 +35,8 @@ PYTHON_ALONE = {
         "one_of_three",
     ]
 }
-# models of other tools are converted on the command line
-PYTHON_ALONE |= {name for name in NAMES if name.startswith("convert.")}
+# a browser bounds the memory of what reads HDF5
+PYTHON_ALONE |= {"files.overstated"}
 ACCESSORS = ("number", "whole", "text", "texts", "words", "table", "rows", "say", "decided")
 
 
@@ -53,7 +53,9 @@ def calls() -> Iterator[tuple[str, ast.Call]]:
 def test_both_runtimes_take_it(name: str) -> None:
     subject, _, entry = name.partition(".")
     assert f'"{name}"' in PYTHON or (f'f"{subject}.{{' in PYTHON and f'"{entry}"' in PYTHON)
-    assert bool(re.search(rf"\b{entry}\b", PAGE)) == (name not in PYTHON_ALONE)
+    # models of other tools are converted on the command line
+    if subject != "convert":
+        assert bool(re.search(rf"\b{entry}\b", PAGE)) == (name not in PYTHON_ALONE)
 
 
 def test_what_is_asked_for_is_there() -> None:
