@@ -281,13 +281,19 @@ def verify(atlas: str, device: Any, as_json: bool) -> None:
 @main.command()
 @click.argument("atlas")
 @click.option("-o", "--out", type=click.Path(), help="Copy it here too: a file or a folder.")
-@click.option("--sha256", help="What the SHA-256 of the file must be.")
+@click.option("--sha256", help="What the SHA-256 of the fetched file must be.")
 @click.option("--refresh", is_flag=True, help="Ask the address again although it is here.")
 @_json
 def pull(atlas: str, as_json: bool, **settings: Any) -> None:
     """Fetch ATLAS, a name or an http(s) address, check it and keep it for offline use.
 
-    The address is that of a .cellport file or of a site that cellport publish wrote.
+    A name is one that cellport atlases lists; celltypist:NAME, a model of CellTypist; or
+    hf:OWNER/REPO, hf:OWNER/REPO@REVISION/FOLDER, a model on the Hugging Face hub, where HF_TOKEN
+    lets you in if its makers ask for it. An address is that of a .cellport file or of a site that
+    cellport publish wrote.
+
+    A model of another tool is converted once, as cellport convert does. All commands take these
+    names in place of a file.
     """
     from cellport import screen
     from cellport.runtime.fetch.pull import pull as pull_atlas
@@ -300,12 +306,15 @@ def pull(atlas: str, as_json: bool, **settings: Any) -> None:
 @main.command()
 @_json
 def atlases(as_json: bool) -> None:
-    """List the atlases known by name."""
-    from cellport import screen
-    from cellport.runtime.fetch.pull import cached
-    from cellport.runtime.fetch.registry import known_atlases
+    """List the atlases known by name, without asking anybody.
 
-    known = [(entry, cached(entry)) for entry in known_atlases().values()]
+    Shipped ones, published models that were fetched, and the models of CellTypist once one of them
+    was.
+    """
+    from cellport import screen
+    from cellport.runtime.fetch.listing import list_atlases
+
+    known = list_atlases()
     rows = [{**asdict(entry), "here": here} for entry, here in known]
     _show(known, as_json, screen.known, lambda _: rows)
 

@@ -160,6 +160,7 @@ def pulled(atlas: Pulled) -> None:
     how = f"fetched from {atlas.source}" if atlas.fetched else "was here already"
     _tell(f"{atlas.name} ({atlas.size / 1e6:.1f} MB) {how}: {atlas.path}")
     _tell(f"sha256: {atlas.sha256}")
+    _notes(atlas.notes)
 
 
 def known(entries: list[tuple[Entry, bool]]) -> None:
@@ -167,14 +168,19 @@ def known(entries: list[tuple[Entry, bool]]) -> None:
     table = Table("name", "what", "MB", "")
     for entry, here in entries:
         state = "in the package" if entry.file else "fetched" if here else "to be fetched"
-        table.add_row(entry.name, entry.description, f"{entry.size / 1e6:.1f}", state)
+        size = f"{entry.size / 1e6:.1f}" if entry.size else ""
+        table.add_row(entry.name, entry.description, size, state)
     _console().print(table)
 
 
 def converted(made: Converted) -> None:
     """Say how near an atlas is to the model that it was made of, and what is not known of it."""
     say(f"answers within {made.difference:.1g} of the model's on made-up cells")
-    for note in made.notes:
+    _notes(made.notes)
+
+
+def _notes(notes: tuple[str, ...]) -> None:
+    for note in notes:
         say(Text.assemble(("note:", "yellow"), f" {note}"))
 
 

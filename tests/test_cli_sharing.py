@@ -222,3 +222,43 @@ def test_taken_port(tiny_atlas: Any) -> None:
     assert result.exit_code == 2
     assert f"port {port}" in result.stderr
     assert "give another --host or --port" in result.stderr
+
+
+# --- published models by name
+
+
+@pytest.fixture
+def index(tmp_path: Path, address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """CellTypist's index, of two models, on a plain file server."""
+    foreign = Path(__file__).parent / "data" / "foreign"
+    rows = []
+    for name in ("Eight", "Two"):
+        data = (foreign / f"celltypist_{name.lower()}" / "model.pkl").read_bytes()
+        (tmp_path / f"{name}.pkl").write_bytes(data)
+        rows.append({"filename": f"{name}.pkl", "url": f"{address}/{name}.pkl"})
+    (tmp_path / "models.json").write_text(json.dumps({"models": rows}))
+    monkeypatch.setenv("CELLPORT_CELLTYPIST_INDEX", f"{address}/models.json")
+
+
+def test_published_model_in_place_of_a_file(index: None, tmp_path: Path) -> None:
+    result = run("pull", "celltypist:Eight")
+    assert result.exit_code == 0, result.stderr
+    assert "fetched from celltypist:Eight" in result.stdout
+    assert "note: No licence is stated." in result.stderr
+    for name in ("Eight.pkl", "models.json"):
+        (tmp_path / name).unlink()  # offline from here on
+    assert "CellTypist" in run("info", "celltypist:Eight").stdout
+    assert run("verify", "celltypist:Eight").exit_code == 0
+    pulled = json.loads(run("pull", "celltypist:Eight", "-o", tmp_path, "--json").stdout)
+    assert (pulled["fetched"], pulled["notes"]) == (False, [])
+    assert pulled["path"] == str(tmp_path / "Eight.cellport")
+    assert run("publish", "celltypist:Eight", tmp_path / "site").exit_code == 0
+    shown = run("atlases").stdout
+    assert "celltypist:Eight" in shown
+    assert "celltypist:Two" in shown
+
+
+def test_published_model_that_is_not_there(index: None) -> None:
+    result = run("pull", "celltypist:Eigth")
+    assert result.exit_code == 2
+    assert "CellTypist has no model 'Eigth'. Did you mean 'Eight'?" in result.stderr

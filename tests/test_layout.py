@@ -37,10 +37,10 @@ ARROWS = {
     "runtime.sources": f"{GROUND} runtime.base kernels",
     "runtime.columns": f"{GROUND} runtime.sources",
     "runtime.writers": f"{GROUND} runtime.base runtime.sources runtime.columns",
-    "runtime.fetch": f"{GROUND} runtime.base runtime.atlas models",
+    "runtime.convert": f"{GROUND} runtime.base runtime.genes runtime.atlas",
+    "runtime.fetch": f"{GROUND} runtime.base runtime.atlas runtime.convert models",
     "runtime.mapping": f"{DATA} kernels runtime.columns runtime.writers runtime.fetch",
     "runtime.report": f"{DATA} runtime.columns runtime.writers runtime.mapping",
-    "runtime.convert": f"{GROUND} runtime.base runtime.genes runtime.atlas",
     "runtime.map_files": f"{DATA} runtime.columns runtime.writers runtime.mapping runtime.report",
     "runtime.cluster": f"{DATA} runtime.columns runtime.writers runtime.mapping runtime.report "
     "runtime.map_files",

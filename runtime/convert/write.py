@@ -103,8 +103,8 @@ class Converted:
             notes.append(f"As further covariates of a cell, {covariates}.")
         if not m.provenance.licence:
             notes.append(
-                "No licence is stated. Ask the model's makers before you pass the atlas on, and "
-                "say it with --licence."
+                "No licence is stated. Ask the model's makers before you pass the atlas on; "
+                "cellport convert --licence says it."
             )
         return tuple(notes)
 

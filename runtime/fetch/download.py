@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import http.client
 import json
+import math
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import IO, Any
 from urllib.parse import urlsplit
@@ -23,6 +25,8 @@ _MOST_REDIRECTS = 5
 _ATTEMPTS = 4
 _CHUNK = 1 << 18
 _PAUSE = 0.3
+_LONGEST_WAIT = 7 * 24 * 3600.0  # seconds; what asks for more is no wait to be named
+_SECRET = "Authorization"
 
 OnProgress = Callable[[int, int | None], None]
 
@@ -35,10 +39,24 @@ class Wanted:
     largest: int  # most bytes to take
     begins: bytes  # the first bytes of every right file
     kind: str  # what the file should be, for messages: "a cellport atlas"
+    token: str = ""  # secret to send to the server of `url`, and to no other
 
 
-class NotThereError(AtlasError):
+class AnswerError(AtlasError):
+    """The server answered, but not with the file."""
+
+    def __init__(self, said: str, code: int, reason: str = "") -> None:
+        super().__init__(said)
+        self.code = code  # of HTTP
+        self.reason = reason  # X-Error-Code, by which the Hugging Face hub says more
+
+
+class NotThereError(AnswerError):
     """The server has no such file."""
+
+
+class UnreachableError(AtlasError):
+    """There is no server, or no network."""
 
 
 class _InterruptedError(Exception):
@@ -94,8 +112,8 @@ def download(wanted: Wanted, part: Path, on_progress: OnProgress | None = None) 
             time.sleep(_PAUSE)
 
 
-def fetch_small(url: str, largest: int) -> bytes:
-    """Return a small file.
+def fetch_small(url: str, largest: int, token: str = "") -> bytes:
+    """Return a small file; a `token` goes to the server of the address alone.
 
     Raises
     ------
@@ -103,7 +121,7 @@ def fetch_small(url: str, largest: int) -> bytes:
         The address cannot be reached, or sends more than `largest` bytes.
     """
     check_url(url)
-    with _open(url, {}) as response:
+    with _open(url, {}, token) as response:
         try:
             data: bytes = response.read(largest + 1)
         except (OSError, http.client.HTTPException) as error:
@@ -143,10 +161,10 @@ def _attempt(wanted: Wanted, part: Path, on_progress: OnProgress | None) -> None
         if notes.get("validator"):
             headers["If-Range"] = str(notes["validator"])
     try:
-        response = _open(wanted.url, headers)
+        response = _open(wanted.url, headers, wanted.token)
     except _RangeRefusedError:
         discard(part)
-        response = _open(wanted.url, {})
+        response = _open(wanted.url, {}, wanted.token)
     with response:
         start = _start(response, have)
         length = _length(response)
@@ -223,12 +241,23 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
         check_url(newurl)
         if req.type == "https" and urlsplit(newurl).scheme.lower() != "https":
             raise AtlasError(f"{req.full_url} leads to an address that is not encrypted. Refused.")
-        return super().redirect_request(req, fp, code, msg, headers, newurl)
+        request = super().redirect_request(req, fp, code, msg, headers, newurl)
+        secret = req.unredirected_hdrs.get(_SECRET)
+        if request is not None and secret and _server(newurl) == _server(req.full_url):
+            request.add_unredirected_header(_SECRET, secret)
+        return request
 
 
-def _open(url: str, headers: dict[str, str]) -> Any:
+def _server(url: str) -> tuple[str, str]:
+    parts = urlsplit(url)
+    return parts.scheme.lower(), parts.netloc.lower()
+
+
+def _open(url: str, headers: dict[str, str], token: str = "") -> Any:
     agent = {"User-Agent": f"cellport/{__version__}", "Accept-Encoding": "identity"}
     request = urllib.request.Request(url, headers={**agent, **headers})
+    if token:
+        request.add_unredirected_header(_SECRET, f"Bearer {token}")
     try:
         return urllib.request.build_opener(_Redirects).open(request, timeout=SECONDS)
     except urllib.error.HTTPError as error:
@@ -237,12 +266,13 @@ def _open(url: str, headers: dict[str, str]) -> Any:
             raise _RangeRefusedError from None
         if error.code >= http.client.INTERNAL_SERVER_ERROR and "Range" in headers:
             raise _InterruptedError(f"HTTP {error.code}") from None
-        kind = NotThereError if error.code == http.client.NOT_FOUND else AtlasError
-        raise kind(f"{url} cannot be fetched: {_http_reason(error)}.") from None
+        kind = NotThereError if error.code == http.client.NOT_FOUND else AnswerError
+        said = f"{url} cannot be fetched: {_http_reason(error)}."
+        raise kind(said, error.code, str(error.headers.get("X-Error-Code", ""))) from None
     except (OSError, http.client.HTTPException, ValueError) as error:
         if "Range" in headers:
             raise _InterruptedError(_reason(error)) from None
-        raise AtlasError(
+        raise UnreachableError(
             f"{url} cannot be reached ({_reason(error)}). Check the address and the network."
         ) from None
 
@@ -254,7 +284,23 @@ def _http_reason(error: urllib.error.HTTPError) -> str:
         if "not allowed" in str(error.reason):
             return "it leads elsewhere, and only http:// and https:// addresses can be fetched"
         return f"it leads from one address to the next more than {_MOST_REDIRECTS} times"
+    if error.code == http.client.TOO_MANY_REQUESTS:
+        return f"the server had too many requests (HTTP 429); try again {_wait(error)}"
     return f"the server answers HTTP {error.code}"
+
+
+def _wait(error: urllib.error.HTTPError) -> str:
+    """How long the server asks to wait: Retry-After holds seconds, or a date."""
+    said = str(error.headers.get("Retry-After", "")).strip()
+    seconds = float(said) if said.isdecimal() else 0.0
+    if said and not seconds:
+        with suppress(ValueError, OverflowError):
+            seconds = parsedate_to_datetime(said).timestamp() - time.time()
+    if not 0 < seconds < _LONGEST_WAIT:
+        return "later"
+    if seconds < 2 * 60:
+        return f"in {math.ceil(seconds)} seconds"
+    return f"in {math.ceil(seconds / 60)} minutes"
 
 
 def _reason(error: Exception) -> str:

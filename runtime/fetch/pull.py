@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 from cellport.runtime.atlas.file import AtlasFile, open_atlas_file
-from cellport.runtime.base.cache import cache_folder
+from cellport.runtime.base.cache import cache_folder, in_cache
 from cellport.runtime.base.files import PendingOutput, check_place, plain_errors
 from cellport.runtime.base.hints import hint
 from cellport.runtime.errors import AtlasError
@@ -27,6 +27,8 @@ from cellport.runtime.fetch.download import (
     fetch_small,
     one_at_a_time,
 )
+from cellport.runtime.fetch.model_name import is_model_name, read_model_name
+from cellport.runtime.fetch.published import get_published
 from cellport.runtime.fetch.registry import Entry, is_name, known_atlases
 
 # the file at the top of a published site that says where its atlas is
@@ -36,7 +38,6 @@ SITE_VERSION = 1
 LARGEST = 8 << 30
 _LARGEST_SITE = 4 << 20
 _ENDING = ".cellport"
-_NO_CACHE = "'{path}' cannot be written ({system}); set CELLPORT_CACHE to a folder that can."
 _BEGIN = b"PK\x03\x04"
 
 
@@ -50,6 +51,7 @@ class Pulled:
     size: int  # bytes
     source: str  # the address it came from, or "cellport" when it comes with the package
     fetched: bool  # it had to be fetched, and was not here before
+    notes: tuple[str, ...] = ()  # of a published model: what its conversion found
 
 
 def pull(
@@ -66,12 +68,14 @@ def pull(
     Parameters
     ----------
     atlas
-        A name that `known_atlases` has, or the ``http(s)`` address of a ``.cellport`` file or of
-        a site that ``cellport publish`` wrote.
+        A name that `known_atlases` has; a published model (``celltypist:NAME``,
+        ``hf:OWNER/REPO``, ``hf:OWNER/REPO@REVISION/FOLDER``), which is converted; or the
+        ``http(s)`` address of a ``.cellport`` file or of a site that ``cellport publish`` wrote.
     out
         Copy it here too: a file, or a folder that is there.
     sha256
-        What the file's SHA-256 must be. A site and the registry state one themselves.
+        What the SHA-256 of the file that is fetched must be. A site, the registry and the Hugging
+        Face hub state one themselves.
     refresh
         Ask the address again although the atlas is here.
     largest
@@ -85,19 +89,28 @@ def pull(
         No such name or address, or what it sends is not the atlas it should be.
     OutputError
         The atlas cannot be written to the cache or to `out`.
+    MissingDependencyError
+        What converting a published model needs is not installed.
     """
     if sha256 is not None and not _is_sha256(sha256):
         raise AtlasError(f"{sha256!r} is not a SHA-256; it has 64 hexadecimal digits.")
-    file, source, fetched = _get(atlas, sha256, refresh, largest, on_progress)
+    notes: tuple[str, ...] = ()
+    if is_model_name(atlas):
+        name = read_model_name(atlas)
+        made = get_published(name, sha256, refresh, largest, on_progress)
+        file, source, fetched, notes = made.file, str(name), made.fetched, made.notes
+    else:
+        file, source, fetched = _get(atlas, sha256, refresh, largest, on_progress)
     path = file.path if out is None else _copy_out(file, Path(out))
     size = file.path.stat().st_size
-    return Pulled(str(path), file.manifest.name, file.sha256, size, source, fetched)
+    return Pulled(str(path), file.manifest.name, file.sha256, size, source, fetched, notes)
 
 
 def find_atlas(atlas: str | os.PathLike[str]) -> Path:
     """Return the file of an atlas given by path, name or address; fetch it when it is not here.
 
-    A file or folder of that name in the working directory comes before a known name.
+    Names are those that `pull` takes. A file or folder of that name in the working directory
+    comes before a known name.
 
     Raises
     ------
@@ -110,6 +123,8 @@ def find_atlas(atlas: str | os.PathLike[str]) -> Path:
     if isinstance(atlas, str) and _is_url(text):
         return Path(pull(text).path)
     path = Path(text)
+    if is_model_name(text) and not path.exists():
+        return Path(pull(text).path)
     if path.exists() or not is_name(text):
         return path
     if text not in known_atlases():
@@ -157,8 +172,7 @@ def _get_url(
         if sha256 is not None and sha256.lower() != stated:
             raise AtlasError(f"{url} offers an atlas with another SHA-256, {stated}. Refused.")
         sha256 = stated
-    with plain_errors(path.parent, _NO_CACHE):
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with in_cache(path.parent):
         part = path.with_name(f"{path.name}.part")
         with one_at_a_time(part):
             if path.is_file() and (not refresh or sha256 == open_atlas_file(path).sha256):

@@ -15,7 +15,11 @@ _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A known atlas: one that comes with the package has a file, one that is fetched a url."""
+    """A known atlas: one that comes with the package has a file, one that is fetched a url.
+
+    An atlas that was made of a published model has neither; of a model that is not here yet,
+    SHA-256 and size of its atlas are not known.
+    """
 
     name: str  # as on the command line
     file: str | None  # in the package's folder of pretrained atlases

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import zlib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,7 @@ Model = CellTypistModel | ScviModel | ScPoliModel | ScimilarityModel
 _WEIGHTS, _NAMES, _ATTRIBUTES = "model_params.pt", "var_names.csv", "attr.pkl"
 _ENCODER, _GENES, _CLASSES = "encoder.ckpt", "gene_order.tsv", "label_ints.csv"
 _MODELS = ("model.pt", _ENCODER, _WEIGHTS)
+_BESIDE = {_WEIGHTS: (_NAMES, _ATTRIBUTES), _ENCODER: (_GENES, _CLASSES)}
 _BEGINNING = 64  # bytes that tell what a file is
 _LONGEST_LINE = 10_000
 
@@ -63,6 +65,29 @@ def read_model(path: Place) -> Model:
     if path.name.endswith((_ATTRIBUTES, _NAMES)):
         return _folder(path.parent)
     return _file(path)
+
+
+def models_among(paths: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """Say which of some files are models, by how tools call them, and which each needs.
+
+    Parameters
+    ----------
+    paths
+        With slashes between folders, as a hub lists them.
+
+    Returns
+    -------
+    The files of a model by the one that is to be given to `read_model`, which comes first.
+    """
+    there, found = set(paths), {}
+    for path in sorted(there):
+        folder, slash, name = path.rpartition("/")
+        ending = next((one for one in (*_MODELS, ".pkl") if name.endswith(one)), "")
+        if ending and not name.endswith(_ATTRIBUTES):
+            beginning = f"{folder}{slash}{name.removesuffix(ending)}"
+            needed = (f"{beginning}{other}" for other in _BESIDE.get(ending, ()))
+            found[path] = (path, *(one for one in needed if one in there))
+    return found
 
 
 def _file(path: Path) -> Model:
