@@ -156,13 +156,21 @@ def train(reference: tuple[str, ...], out: str, as_json: bool, **settings: Any) 
 def convert(model: str, out: str, as_json: bool, **settings: Any) -> None:
     """Make an atlas of a published MODEL: of CellTypist, scvi-tools, scPoli, SCimilarity.
 
-    MODEL is the file or folder as its tool saved it. It is read as data; nothing in it is run.
+    MODEL is the file or folder as its tool saved it, or a name that cellport pull takes, such as
+    celltypist:NAME. It is read as data; nothing in it is run.
     """
     from cellport import screen
     from cellport.runtime.atlas.file import open_atlas_file
     from cellport.runtime.convert.write import ConvertOptions, convert_model
+    from cellport.runtime.fetch.model_name import is_model_name, read_model_name
+    from cellport.runtime.fetch.published import convert_published
 
-    made = convert_model(model, out, ConvertOptions(**settings))
+    options = ConvertOptions(**settings)
+    if is_model_name(model) and not Path(model).exists():
+        with screen.fetching() as on_progress:
+            made = convert_published(read_model_name(model), out, options, on_progress)
+    else:
+        made = convert_model(model, out, options)
     screen.converted(made)
     _show(open_atlas_file(made.path), as_json, screen.atlas, _info)
 

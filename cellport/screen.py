@@ -17,7 +17,7 @@ from rich.progress import (
     TimeRemainingColumn,
     TransferSpeedColumn,
 )
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from cellport.ctrl_c import in_steps, stop_if_pressed
@@ -165,7 +165,7 @@ def pulled(atlas: Pulled) -> None:
 
 def known(entries: list[tuple[Entry, bool]]) -> None:
     """Print the atlases known by name."""
-    table = Table("name", "what", "MB", "")
+    table = Table(Column("name", no_wrap=True), "what", "MB", "")
     for entry, here in entries:
         state = "in the package" if entry.file else "fetched" if here else "to be fetched"
         size = f"{entry.size / 1e6:.1f}" if entry.size else ""

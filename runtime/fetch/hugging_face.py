@@ -7,12 +7,13 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
 from cellport.runtime.errors import AtlasError
 from cellport.runtime.fetch.download import AnswerError, fetch_small
-from cellport.runtime.fetch.model_name import ModelName
+from cellport.runtime.fetch.model_name import ENDING, ModelName
 from cellport.runtime.fetch.remote import RemoteFile, RemoteModel
 
 ENDPOINT = "https://huggingface.co"
@@ -42,8 +43,6 @@ def find_hugging_face(name: ModelName) -> RemoteModel:
     with explained(name):
         info = _info(name, secret)
         files = _files(info)
-        if files is None:
-            raise AtlasError(f"{_api(name)} sends something else than a list of files.")
         parts = _choose(name, list(files))
         stated = str(info.get("sha", ""))
         commit = stated if _COMMIT.fullmatch(stated) else ""
@@ -151,15 +150,14 @@ def _info(name: ModelName, secret: str) -> dict[str, Any]:
         info = json.loads(fetch_small(_api(name), _LARGEST_ANSWER, secret))
     except (ValueError, RecursionError):
         info = None
-    return info if isinstance(info, dict) else {}
+    if not isinstance(info, dict) or not isinstance(info.get("siblings"), list):
+        raise AtlasError(f"{_api(name)} sends something else than a list of files.")
+    return info
 
 
-def _files(info: dict[str, Any]) -> dict[str, dict[str, Any]] | None:
+def _files(info: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """Files of a repository by path, as the hub lists them."""
-    listed = info.get("siblings")
-    if not isinstance(listed, list):
-        return None
-    rows = [row for row in listed if isinstance(row, dict)]
+    rows = [row for row in info["siblings"] if isinstance(row, dict)]
     return {row["rfilename"]: row for row in rows if _is_plain(row.get("rfilename"))}
 
 
@@ -185,23 +183,42 @@ def _choose(name: ModelName, paths: list[str]) -> tuple[str, ...]:
     """Return the files of the one model that is meant, the model itself first."""
     from cellport.runtime.convert.models.recognise import models_among
 
-    models, place = models_among(paths), name.place
-    inside = {path: of for path, of in models.items() if path.startswith(f"{place}/" * bool(place))}
-    # as in a folder on disk: what a tool saves by its own name goes before pickles and folders
-    here = [path for path in inside if path.rpartition("/")[0] == place and path[-4:] != ".pkl"]
-    found = [place] if place in models else here if len(here) == 1 else list(inside)
-    if len(found) == 1:
-        return models[found[0]]
+    atlases = {path: (path,) for path in paths if path.endswith(ENDING)}
+    models = models_among(paths) | atlases
+    found = _meant(name.place, list(models))
+    if len(found) != 1:
+        raise AtlasError(_none_or_several(name, found, paths))
+    return models[found[0]]
+
+
+def _meant(place: str, models: list[str]) -> list[str]:
+    """Models that a place in a repository stands for: the rules for folders on disk hold."""
+    if place in models:
+        return [place]
+    inside = [path for path in models if _is_in(place, path)]
+    here = [path for path in inside if path.rpartition("/")[0] == place]
+    for endings in ((ENDING,), (".pt", ".ckpt")):
+        if ready := [path for path in here if path.endswith(endings)]:
+            return ready
+    return inside
+
+
+def _none_or_several(name: ModelName, found: list[str], paths: list[str]) -> str:
     if found:
-        named = _some([f"hf:{name.model}/{path}" for path in found])
-        raise AtlasError(f"{name} holds several models: give one of {named}.")
-    there = [path for path in paths if path.startswith(f"{place}/" * bool(place)) or path == place]
+        named = _some([str(replace(name, place=path)) for path in found])
+        return f"{name} holds several models: give one of {named}."
+    there = [path for path in paths if path == name.place or _is_in(name.place, path)]
     if not there:
-        raise AtlasError(f"{name.model} has no {place}. It has {_some(paths)}.")
-    raise AtlasError(
-        f"{name} holds no model that cellport reads (model.pt of scvi-tools, model_params.pt, a "
-        f"model of CellTypist in .pkl, or encoder.ckpt of SCimilarity). It has {_some(there)}."
+        return f"{name.model} has no {name.place}. It has {_some(paths)}."
+    return (
+        f"{name} holds no model that cellport reads ({ENDING}, model.pt or model_params.pt of "
+        "scvi-tools, .pkl of CellTypist, or encoder.ckpt of SCimilarity). It has "
+        f"{_some(there)}."
     )
+
+
+def _is_in(place: str, path: str) -> bool:
+    return path.startswith(f"{place}/") or not place
 
 
 def _some(names: list[str]) -> str:

@@ -24,7 +24,7 @@ _PLACE = re.compile(
     re.ASCII,
 )
 _LONGEST = 200  # characters of a file's name, of the 255 that file systems take
-_ENDING = ".cellport"
+ENDING = ".cellport"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class ModelName:
     @property
     def path(self) -> Path:
         """Where its atlas is kept: the name says which it is, so no list of them is needed."""
-        return cache_folder() / f"{quote(str(self), safe='')}{_ENDING}"
+        return cache_folder() / f"{quote(str(self), safe='')}{ENDING}"
 
 
 def is_model_name(text: str) -> bool:
@@ -69,8 +69,8 @@ def read_model_name(text: str) -> ModelName:
 
 def kept_models() -> list[ModelName]:
     """Models whose atlases are here, by name."""
-    paths = sorted(cache_folder().glob(f"*%3A*{_ENDING}"))
-    names = [_parse(unquote(path.name.removesuffix(_ENDING))) for path in paths]
+    paths = sorted(cache_folder().glob(f"*%3A*{ENDING}"))
+    names = [_parse(unquote(path.name.removesuffix(ENDING))) for path in paths]
     return [name for name in names if name is not None]
 
 

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import os
 import shutil
-from contextlib import nullcontext
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from cellport.runtime.atlas.file import AtlasFile, open_atlas_file
 from cellport.runtime.base.cache import in_cache
+from cellport.runtime.base.files import Place
 from cellport.runtime.errors import AtlasError, InputError
 from cellport.runtime.fetch.celltypist import find_celltypist
 from cellport.runtime.fetch.download import OnProgress, UnreachableError, one_at_a_time
 from cellport.runtime.fetch.hugging_face import explained, find_hugging_face
-from cellport.runtime.fetch.model_name import HUGGING_FACE, ModelName, kept_models
+from cellport.runtime.fetch.model_name import ENDING, HUGGING_FACE, ModelName, kept_models
 from cellport.runtime.fetch.remote import RemoteModel, fetch_file, file_sha256
 from cellport.runtime.version import __version__
+
+if TYPE_CHECKING:
+    from cellport.runtime.convert.write import Converted, ConvertOptions
+
+LARGEST = 8 << 30  # bytes of a file, unless it is said otherwise
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,18 +70,31 @@ def get_published(
     path = name.path
     if path.is_file() and not refresh:
         return _kept(name, sha256)
-    folder = path.with_suffix(".parts")
-    with in_cache(folder), one_at_a_time(path):
+    with in_cache(path.parent), one_at_a_time(path):
         if path.is_file() and not refresh:  # another process was faster
             return _kept(name, sha256)
         found = _find(name)
         if path.is_file() and found.fixed and _is_of(open_atlas_file(path), found):
             return _kept(name, sha256)
-        with explained(name) if name.hub == HUGGING_FACE else nullcontext():
-            files = [fetch_file(one, folder, largest, on_progress) for one in found.files]
-        made = _convert(name, found, files[0], sha256)
-        shutil.rmtree(folder, ignore_errors=True)
-    return made
+        with _fetched(name, found, largest, on_progress) as model:
+            _check_sha256(name, model, sha256)
+            return _made(name, found, model)
+
+
+def convert_published(
+    name: ModelName, out: Place, options: ConvertOptions, on_progress: OnProgress | None = None
+) -> Converted:
+    """Fetch a model and convert it otherwise than `get_published` does; nothing of it is kept.
+
+    What the `options` say goes before what the hub says. Errors are those of `get_published` and
+    `convert_model`.
+    """
+    with in_cache(name.path.parent), one_at_a_time(name.path):
+        found = _find(name)
+        with _fetched(name, found, LARGEST, on_progress) as model:
+            if model.suffix == ENDING:
+                raise AtlasError(f"{name} is an atlas already: cellport pull {name} -o {out}.")
+            return _convert(name, found, model, out, options)
 
 
 def _find(name: ModelName) -> RemoteModel:
@@ -87,10 +109,10 @@ def _find(name: ModelName) -> RemoteModel:
 
 def _kept(name: ModelName, sha256: str | None) -> Published:
     file = open_atlas_file(name.path)
-    if sha256 is not None and f"SHA-256 {sha256.lower()}" not in file.manifest.provenance.source:
+    source = file.manifest.provenance.source
+    if sha256 and sha256.lower() != file.sha256 and f"SHA-256 {sha256.lower()}" not in source:
         raise AtlasError(
-            f"{name}: the atlas here was made of a file with another SHA-256 "
-            f"({file.manifest.provenance.source}). Refused."
+            f"{name}: the atlas here was made of a file with another SHA-256 ({source}). Refused."
         )
     return Published(file, fetched=False)
 
@@ -98,30 +120,71 @@ def _kept(name: ModelName, sha256: str | None) -> Published:
 def _is_of(file: AtlasFile, found: RemoteModel) -> bool:
     made = file.manifest.provenance
     same = made.source.startswith(f"{found.source}, SHA-256")
-    return same and made.made_by == f"cellport {__version__}"
+    current = made.made_by == f"cellport {__version__}"
+    return (same and current) or file.sha256 == found.files[0].digest
 
 
-def _convert(name: ModelName, found: RemoteModel, model: Path, sha256: str | None) -> Published:
+@contextmanager
+def _fetched(
+    name: ModelName, found: RemoteModel, largest: int, on_progress: OnProgress | None
+) -> Iterator[Path]:
+    """Fetch the files of a model; the block has the model, and they are gone after it.
+
+    They stay where the fetch is interrupted, or the block by something else than their fault.
+    """
+    folder = name.path.with_suffix(".parts")
+    folder.mkdir(exist_ok=True)
+    with explained(name) if name.hub == HUGGING_FACE else nullcontext():
+        files = [fetch_file(one, folder, largest, on_progress) for one in found.files]
+    try:
+        yield files[0]
+    except (AtlasError, InputError):
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _check_sha256(name: ModelName, model: Path, sha256: str | None) -> None:
+    if sha256 is not None and (found := file_sha256(model)) != sha256.lower():
+        raise AtlasError(
+            f"{name}: its file has SHA-256 {found}, not {sha256.lower()} as it should. Refused."
+        )
+
+
+def _made(name: ModelName, found: RemoteModel, model: Path) -> Published:
+    if model.suffix == ENDING:  # an atlas already, as its makers put it on the hub
+        open_atlas_file(model)
+        os.replace(model, name.path)
+        return Published(open_atlas_file(name.path), fetched=True)
+    made = _convert(name, found, model, name.path)
+    return Published(open_atlas_file(made.path), fetched=True, notes=made.notes)
+
+
+def _convert(
+    name: ModelName,
+    found: RemoteModel,
+    model: Path,
+    out: Place,
+    options: ConvertOptions | None = None,
+) -> Converted:
     # mapping onto an atlas that is here needs none of this
     from cellport.runtime.convert.write import ConvertOptions, convert_model
 
-    is_sha256 = file_sha256(model)
-    if sha256 is not None and is_sha256 != sha256.lower():
-        shutil.rmtree(model.parent, ignore_errors=True)
-        raise AtlasError(
-            f"{name}: its file has SHA-256 {is_sha256}, not {sha256.lower()} as it should. Refused."
-        )
-    options = ConvertOptions(
+    how = ConvertOptions(
         name=found.name,
-        source=f"{found.source}, SHA-256 {is_sha256}",
+        source=f"{found.source}, SHA-256 {file_sha256(model)}",
         authors=found.authors,
         licence=found.licence,
         attribution=found.attribution,
     )
+    said = {} if options is None else _stated(options)
     try:
-        made = convert_model(model, name.path, options)
+        return convert_model(model, out, replace(how, **said))
     except InputError as error:
-        shutil.rmtree(model.parent, ignore_errors=True)
-        said = str(error).replace(str(model), str(name)).replace(str(model.parent), str(name))
-        raise AtlasError(said) from None
-    return Published(open_atlas_file(made.path), fetched=True, notes=made.notes)
+        told = str(error).replace(str(model), str(name)).replace(str(model.parent), str(name))
+        raise AtlasError(told) from None
+
+
+def _stated(options: ConvertOptions) -> dict[str, Any]:
+    all_of = {one.name: getattr(options, one.name) for one in fields(options)}
+    return {key: value for key, value in all_of.items() if value}

@@ -27,17 +27,15 @@ from cellport.runtime.fetch.download import (
     fetch_small,
     one_at_a_time,
 )
-from cellport.runtime.fetch.model_name import is_model_name, read_model_name
-from cellport.runtime.fetch.published import get_published
+from cellport.runtime.fetch.model_name import ENDING, is_model_name, read_model_name
+from cellport.runtime.fetch.published import LARGEST, get_published
 from cellport.runtime.fetch.registry import Entry, is_name, known_atlases
 
 # the file at the top of a published site that says where its atlas is
 SITE = "cellport-site.json"
 SITE_KEY = "cellport_site"
 SITE_VERSION = 1
-LARGEST = 8 << 30
 _LARGEST_SITE = 4 << 20
-_ENDING = ".cellport"
 _BEGIN = b"PK\x03\x04"
 
 
@@ -135,7 +133,7 @@ def find_atlas(atlas: str | os.PathLike[str]) -> Path:
 def file_name(file: AtlasFile) -> str:
     """File name for an atlas: its name, in characters that are safe in any folder and address."""
     slug = re.sub(r"[^A-Za-z0-9_-]+", "-", file.manifest.name).strip("-")[:80]
-    return f"{slug or 'atlas'}{_ENDING}"
+    return f"{slug or 'atlas'}{ENDING}"
 
 
 def cached(entry: Entry) -> bool:
@@ -167,7 +165,7 @@ def _get_url(
     if path.is_file() and not refresh:
         return _open_checked(path, sha256, url), url, False
     source = url
-    if not urlsplit(url).path.endswith(_ENDING):
+    if not urlsplit(url).path.endswith(ENDING):
         source, stated = _site(url)
         if sha256 is not None and sha256.lower() != stated:
             raise AtlasError(f"{url} offers an atlas with another SHA-256, {stated}. Refused.")
@@ -217,7 +215,7 @@ def _site(url: str) -> tuple[str, str]:
 
 def _no_site(url: str) -> AtlasError:
     return AtlasError(
-        f"{url} is neither a {_ENDING} file nor a site that cellport published (it has no {SITE})."
+        f"{url} is neither a {ENDING} file nor a site that cellport published (it has no {SITE})."
     )
 
 
@@ -242,9 +240,9 @@ def _copy_out(file: AtlasFile, out: Path) -> Path:
 def _cache_path(url: str) -> Path:
     # the address decides, so that an atlas is found again without asking anybody
     key = hashlib.sha256(url.encode()).hexdigest()[:16]
-    stem = Path(urlsplit(url).path).name.removesuffix(_ENDING)
+    stem = Path(urlsplit(url).path).name.removesuffix(ENDING)
     readable = re.sub(r"[^A-Za-z0-9_-]+", "-", stem).strip("-")[:60] or "atlas"
-    return cache_folder() / f"{readable}-{key}{_ENDING}"
+    return cache_folder() / f"{readable}-{key}{ENDING}"
 
 
 def _is_url(text: str) -> bool:

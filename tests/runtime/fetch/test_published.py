@@ -6,6 +6,7 @@ import hashlib
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from email.utils import formatdate
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,10 @@ from scipy.sparse import csr_matrix
 from cellport import ConvertOptions, convert_model, load_atlas
 from cellport.runtime.atlas.file import open_atlas_file
 from cellport.runtime.errors import AtlasError, OutputError
-from cellport.runtime.fetch import published
+from cellport.runtime.fetch import hugging_face, published
 from cellport.runtime.fetch.listing import list_atlases
+from cellport.runtime.fetch.model_name import read_model_name
+from cellport.runtime.fetch.published import convert_published
 from cellport.runtime.fetch.pull import find_atlas, pull
 
 from .conftest import COMMIT, Hubs, Repository
@@ -189,10 +192,10 @@ def test_repository_of_several_models(hubs: Hubs) -> None:
     hubs.add("popV/lung", files)
     with pytest.raises(
         AtlasError,
-        match=r"several models: give one of hf:popV/lung/celltypist.pkl, "
-        r"hf:popV/lung/scanvi/model.pt, hf:popV/lung/scvi/model.pt\.",
+        match=r"several models: give one of hf:popV/lung@main/celltypist.pkl, "
+        r"hf:popV/lung@main/scanvi/model.pt, hf:popV/lung@main/scvi/model.pt\.",
     ):
-        pull("hf:popV/lung")
+        pull("hf:popV/lung@main")
     assert pull("hf:popV/lung/scanvi").name == "lung-scanvi"
     assert pull("hf:popV/lung/celltypist.pkl").fetched
     with pytest.raises(AtlasError, match=r"has no harmony. It has README.md, celltypist.pkl"):
@@ -205,11 +208,59 @@ def test_repository_without_a_model_says_what_it_has(hubs: Hubs) -> None:
         pull("hf:a/b")
 
 
+def test_atlas_on_the_hub_is_taken_as_it_is(hubs: Hubs, small: Path, cache: Path) -> None:
+    data = small.read_bytes()
+    repository = hubs.add(
+        "a/b", {"b.cellport": data, "model.pt": SCANVI.read_bytes()}, large={"b.cellport"}
+    )
+    made = pull("hf:a/b", sha256=hashlib.sha256(data).hexdigest())
+    assert (made.fetched, made.name, made.notes) == (True, "small", ())
+    assert Path(made.path).read_bytes() == data
+    assert not pull("hf:a/b", sha256=made.sha256, refresh=True).fetched
+    repository.files["c.cellport"] = data[:-1]
+    with pytest.raises(AtlasError, match="several models"):
+        pull("hf:a/b", refresh=True)
+    with pytest.raises(AtlasError, match=r"damaged|not a whole"):
+        pull("hf:a/b/c.cellport")
+    assert left(cache) == ["hf%3Aa%2Fb.cellport"]
+
+
+def test_converted_otherwise_it_is_not_kept(
+    hubs: Hubs, lung: Repository, cache: Path, tmp_path: Path
+) -> None:
+    name, out = read_model_name("hf:scvi/lung"), tmp_path / "out.cellport"
+    how = ConvertOptions(licence="mine", name="lungs", as_batch="north")
+    with pytest.raises(AtlasError, match="none can be chosen"):
+        convert_published(name, out, how)
+    made = convert_published(name, out, replace(how, as_batch=None)).manifest
+    assert (made.name, made.provenance.licence) == ("lungs", "mine")
+    assert made.provenance.source.startswith(f"{hubs.hub}/scvi/lung, model.pt")
+    assert left(cache) == []
+    hubs.add("a/b", {"b.cellport": b"x"})
+    with pytest.raises(AtlasError, match=r"an atlas already: cellport pull hf:a/b -o"):
+        convert_published(read_model_name("hf:a/b"), out, how)
+
+
 def test_model_of_another_kind_is_refused_by_its_name(hubs: Hubs, cache: Path) -> None:
     hubs.add("a/b", read("refused_totalvi"))
     with pytest.raises(AtlasError, match=r"^hf:a/b is a model of another kind \(TOTALVI\)"):
         pull("hf:a/b")
     assert left(cache) == []
+
+
+@pytest.mark.parametrize("answer", [b"<html>", b"[]", b'{"siblings": 3}', b"[" * 100_000])
+def test_another_answer_than_a_list_of_files(
+    hubs: Hubs, lung: Repository, answer: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hugging_face, "fetch_small", lambda *_: answer)
+    with pytest.raises(AtlasError, match="something else than a list of files"):
+        pull("hf:scvi/lung")
+
+
+def test_paths_out_of_the_folder_are_no_files(hubs: Hubs) -> None:
+    hubs.add("a/b", {"../model.pt": b"x", "x/../../model.pt": b"x", "x\\..\\model.pt": b"x"})
+    with pytest.raises(AtlasError, match=r"no model .* It has README.md\."):
+        pull("hf:a/b")
 
 
 def test_revisions(hubs: Hubs, lung: Repository) -> None:
