@@ -175,6 +175,17 @@ def convert(model: str, out: str, as_json: bool, **settings: Any) -> None:
     _show(open_atlas_file(made.path), as_json, screen.atlas, _info)
 
 
+def _here(atlas: str) -> Path:
+    """File of an atlas; where it has to be fetched, that is shown."""
+    if os.path.exists(atlas):
+        return Path(atlas)
+    from cellport import screen
+    from cellport.runtime.fetch.pull import find_atlas
+
+    with screen.fetching() as on_progress:
+        return find_atlas(atlas, on_progress)
+
+
 @main.command("map")
 @click.argument("atlas", type=click.Path())
 @click.argument("query", nargs=-1, required=True, type=click.Path())
@@ -238,7 +249,7 @@ def map_(
     gc.enable()
     # threads that inflate come back for the interpreter every 0.1 ms, and would wait 5 for it
     sys.setswitchinterval(0.0005)
-    opened = load_atlas(atlas)
+    opened = load_atlas(_here(atlas))
     screen.warm_up()
     beside = {name: settings.pop(name) for name in ("with_counts", "report", "lineage_genes")}
     options = MapOptions(**settings)
@@ -262,9 +273,8 @@ def info(atlas: str, as_json: bool) -> None:
     """Show what is in an atlas file."""
     from cellport import screen
     from cellport.runtime.atlas.file import open_atlas_file
-    from cellport.runtime.fetch.pull import find_atlas
 
-    _show(open_atlas_file(find_atlas(atlas)), as_json, screen.atlas, _info)
+    _show(open_atlas_file(_here(atlas)), as_json, screen.atlas, _info)
 
 
 @main.command()
@@ -275,10 +285,9 @@ def verify(atlas: str, device: Any, as_json: bool) -> None:
     """Prove that this machine computes the answers ATLAS was published with."""
     from cellport import screen
     from cellport.runtime.atlas.file import open_atlas_file
-    from cellport.runtime.fetch.pull import find_atlas
     from cellport.runtime.mapping.verify import verify_atlas
 
-    checks = verify_atlas(open_atlas_file(find_atlas(atlas)), device)
+    checks = verify_atlas(open_atlas_file(_here(atlas)), device)
     passed = all(check.passed for check in checks)
     rows = [{**asdict(check), "passed": check.passed} for check in checks]
     _show(checks, as_json, screen.verified, lambda _: {"passed": passed, "checks": rows})
@@ -337,10 +346,9 @@ def publish(atlas: str, site: str, as_json: bool) -> None:
     Any file server can serve the folder, under any path.
     """
     from cellport import screen
-    from cellport.runtime.fetch.pull import find_atlas
     from cellport.web.server.publish import publish as publish_site
 
-    _show(publish_site(find_atlas(atlas), site), as_json, screen.published)
+    _show(publish_site(_here(atlas), site), as_json, screen.published)
 
 
 @main.command()
@@ -376,12 +384,11 @@ def serve(
     """
     from cellport import screen
     from cellport.runtime.base.extras import require
-    from cellport.runtime.fetch.pull import find_atlas
     from cellport.web.server.limits import Limits, parse_size
     from cellport.web.server.serve import serve as run_server
 
     require("serve", "Serving")
-    path = find_atlas(atlas)
+    path = _here(atlas)
     limits = Limits(parse_size(max_upload), jobs, queue, seconds)
     screen.warm_up()
     run_server(

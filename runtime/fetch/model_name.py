@@ -68,8 +68,11 @@ def read_model_name(text: str) -> ModelName:
 
 
 def kept_models() -> list[ModelName]:
-    """Models whose atlases are here, by name."""
-    paths = sorted(cache_folder().glob(f"*%3A*{ENDING}"))
+    """Models whose atlases are here, by name; none where there is no folder to keep them in."""
+    try:
+        paths = sorted(cache_folder().glob(f"*%3A*{ENDING}"))
+    except (AtlasError, OSError):
+        return []
     names = [_parse(unquote(path.name.removesuffix(ENDING))) for path in paths]
     return [name for name in names if name is not None]
 

@@ -104,7 +104,7 @@ def pull(
     return Pulled(str(path), file.manifest.name, file.sha256, size, source, fetched, notes)
 
 
-def find_atlas(atlas: str | os.PathLike[str]) -> Path:
+def find_atlas(atlas: str | os.PathLike[str], on_progress: OnProgress | None = None) -> Path:
     """Return the file of an atlas given by path, name or address; fetch it when it is not here.
 
     Names are those that `pull` takes. A file or folder of that name in the working directory
@@ -119,15 +119,15 @@ def find_atlas(atlas: str | os.PathLike[str]) -> Path:
     """
     text = os.fspath(atlas)
     if isinstance(atlas, str) and _is_url(text):
-        return Path(pull(text).path)
+        return Path(pull(text, on_progress=on_progress).path)
     path = Path(text)
     if is_model_name(text) and not path.exists():
-        return Path(pull(text).path)
+        return Path(pull(text, on_progress=on_progress).path)
     if path.exists() or not is_name(text):
         return path
     if text not in known_atlases():
         raise AtlasError(f"No such atlas file: {text}. {hint(text, known_atlases())}")
-    return Path(pull(text).path)
+    return Path(pull(text, on_progress=on_progress).path)
 
 
 def file_name(file: AtlasFile) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import subprocess
 import sys
 import threading
@@ -19,7 +20,7 @@ from scipy.sparse import csr_matrix
 from cellport import ConvertOptions, convert_model, load_atlas
 from cellport.runtime.atlas.file import open_atlas_file
 from cellport.runtime.errors import AtlasError, OutputError
-from cellport.runtime.fetch import hugging_face, published
+from cellport.runtime.fetch import celltypist, hugging_face, published
 from cellport.runtime.fetch.listing import list_atlases
 from cellport.runtime.fetch.model_name import read_model_name
 from cellport.runtime.fetch.published import convert_published
@@ -121,6 +122,17 @@ def test_index_may_name_addresses_beside_it_but_only_of_the_web(hubs: Hubs) -> N
         pull("celltypist:Eight")
     hubs.index["models"][0]["url"] = "Eight.pkl"
     with pytest.raises(AtlasError, match=rf"{hubs.hub}/Eight.pkl cannot be fetched"):
+        pull("celltypist:Eight")
+
+
+def test_index_that_is_encrypted_names_no_address_that_is_not(
+    hubs: Hubs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hubs.list_pickles(Eight=EIGHT)
+    index = json.dumps(hubs.index).encode()
+    monkeypatch.setattr(celltypist, "fetch_small", lambda *_: index)
+    monkeypatch.setenv("CELLPORT_CELLTYPIST_INDEX", "https://mirror.example/models.json")
+    with pytest.raises(AtlasError, match="leads to an address that is not encrypted"):
         pull("celltypist:Eight")
 
 
@@ -515,6 +527,22 @@ def test_list_of_names(hubs: Hubs, lung: Repository, cache: Path) -> None:
     assert entry.description.startswith("SCANVI of scvi-tools")
     assert "damaged" in listed["hf:a/damaged"][0].description
     assert len(hubs.asked) == asked
+
+
+def test_cache_that_is_only_read(hubs: Hubs, cache: Path) -> None:
+    hubs.list_pickles(Eight=EIGHT)
+    pull("celltypist:Eight")
+    for path in cache.glob("*.lock"):
+        path.unlink()
+    there = sorted(cache.iterdir())
+    assert not pull("celltypist:Eight").fetched
+    assert sorted(cache.iterdir()) == there
+
+
+def test_list_where_there_is_no_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CELLPORT_CACHE")
+    monkeypatch.setattr("os.path.expanduser", lambda path: path)
+    assert all(entry.file for entry, _ in list_atlases())
 
 
 def test_mapping_onto_a_kept_model_converts_nothing(hubs: Hubs) -> None:
