@@ -16,7 +16,7 @@ from cellport.runtime.base.hints import hint
 from cellport.runtime.errors import AtlasError
 from cellport.runtime.fetch.download import check_url, fetch_small
 from cellport.runtime.fetch.model_name import ModelName
-from cellport.runtime.fetch.remote import RemoteFile, RemoteModel
+from cellport.runtime.fetch.remote import RemoteFile, RemoteModel, plain
 
 # as celltypist 1.7.1 asks for it (models.py)
 INDEX = "https://celltypist.cog.sanger.ac.uk/models/models.json"
@@ -91,7 +91,7 @@ def _index_url() -> str:
 def _read(data: bytes, url: str) -> dict[str, Listed]:
     try:
         rows: Any = json.loads(data)["models"]
-        models = [_listed(row, url) for row in rows if _FILE.fullmatch(row["filename"])]
+        models = [_listed(row, url) for row in rows if _is_listed(row)]
     except (ValueError, TypeError, LookupError, RecursionError):
         models = []
     if not models:
@@ -99,8 +99,13 @@ def _read(data: bytes, url: str) -> dict[str, Listed]:
     return {model.name: model for model in models}
 
 
+def _is_listed(row: Any) -> bool:
+    texts = isinstance(row, dict) and all(isinstance(row.get(k), str) for k in ("filename", "url"))
+    return texts and _FILE.fullmatch(row["filename"]) is not None
+
+
 def _listed(row: dict[str, Any], url: str) -> Listed:
-    said = {key: " ".join(str(value).split())[:500] for key, value in row.items()}
+    said = {key: plain(value) for key, value in row.items()}
     return Listed(
         name=said["filename"].removesuffix(".pkl"),
         url=urljoin(url, row["url"]),

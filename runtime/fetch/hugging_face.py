@@ -14,15 +14,17 @@ from urllib.parse import quote
 from cellport.runtime.errors import AtlasError
 from cellport.runtime.fetch.download import AnswerError, fetch_small
 from cellport.runtime.fetch.model_name import ENDING, ModelName
-from cellport.runtime.fetch.remote import RemoteFile, RemoteModel
+from cellport.runtime.fetch.remote import RemoteFile, RemoteModel, plain
 
 ENDPOINT = "https://huggingface.co"
-_LARGEST_ANSWER = 64 << 20
+_LARGEST_ANSWER = 16 << 20
 _LARGEST_CARD = 16 << 20
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _DIGEST = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _FRONT = re.compile(r"\A---\s*?\n(.*?)\n---", re.DOTALL)
-_LICENCE = re.compile(r"^license:\s*-?\s*['\"]?([^\s'\"#]+)", re.MULTILINE)
+_LICENCE = re.compile(
+    r"^license:[ \t]*(?:\n[ \t]*-[ \t]+)?['\"]?([\w.+-]+)", re.ASCII | re.MULTILINE
+)
 # the last section of the cards that scvi-tools writes (hub/_template.py of 1.4.2)
 _REFERENCES = re.compile(r"^# References\s*$(.*?)(?=^# |\Z)", re.DOTALL | re.MULTILINE)
 _LONGEST_REFERENCES = 1000
@@ -162,7 +164,9 @@ def _files(info: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def _is_plain(path: Any) -> bool:
-    return isinstance(path, str) and not {"", ".", ".."} & set(path.split("/")) and "\\" not in path
+    if not isinstance(path, str) or not path.isprintable() or "\\" in path:
+        return False
+    return not {"", ".", ".."} & set(path.split("/"))
 
 
 def _file(row: dict[str, Any], url: str, path: str, secret: str) -> RemoteFile:
@@ -237,11 +241,11 @@ def _licence(info: dict[str, Any], card: str) -> str:
     terms = said.get("license")
     if terms == "other" and said.get("license_name"):
         link = said.get("license_link")
-        return f"{said['license_name']}" + (f" ({link})" if link else "")
+        return plain(f"{said['license_name']} ({link})" if link else said["license_name"])
     if isinstance(terms, list):
-        return ", ".join(map(str, terms))
+        return plain(", ".join(map(str, terms)))
     if terms:
-        return str(terms)
+        return plain(terms)
     front = _FRONT.match(card)
     found = _LICENCE.search(front[1]) if front else None
     return found[1] if found else ""
@@ -250,7 +254,7 @@ def _licence(info: dict[str, Any], card: str) -> str:
 def _attribution(name: ModelName, licence: str, card: str) -> str:
     terms = f" ({licence})" if licence else ""
     found = _REFERENCES.search(card)
-    references = " ".join(found[1].split())[:_LONGEST_REFERENCES] if found else ""
+    references = plain(found[1], _LONGEST_REFERENCES) if found else ""
     if "not provided" in references:
         references = ""
     return f"{_page(name)}{terms}, converted, not retrained. {references}".rstrip()

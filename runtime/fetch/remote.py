@@ -39,6 +39,12 @@ class RemoteModel:
     attribution: str = ""
 
 
+def plain(words: object, most: int = 500) -> str:
+    """Words of a hub on one line, bounded, without what a terminal would take for a command."""
+    line = " ".join(str(words).split())
+    return "".join(one for one in line if one.isprintable())[:most]
+
+
 def fetch_file(
     file: RemoteFile, folder: Path, largest: int, on_progress: OnProgress | None
 ) -> Path:

@@ -282,8 +282,8 @@ def load_atlas(path: str | os.PathLike[str]) -> Atlas:
     Parameters
     ----------
     path
-        A ``.cellport`` file; or the name or the address of an atlas, which is fetched when it is
-        not here yet.
+        A ``.cellport`` file; or the name or the address of an atlas, or the name of a published
+        model (``celltypist:NAME``, ``hf:OWNER/REPO``), which is fetched when it is not here yet.
 
     Raises
     ------

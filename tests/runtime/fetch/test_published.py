@@ -12,9 +12,12 @@ from email.utils import formatdate
 from pathlib import Path
 from typing import Any
 from unittest.mock import ANY
+from urllib.parse import unquote
 
 import numpy as np
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 from scipy.sparse import csr_matrix
 
 from cellport import ConvertOptions, convert_model, load_atlas
@@ -22,7 +25,7 @@ from cellport.runtime.atlas.file import open_atlas_file
 from cellport.runtime.errors import AtlasError, OutputError
 from cellport.runtime.fetch import celltypist, hugging_face, published
 from cellport.runtime.fetch.listing import list_atlases
-from cellport.runtime.fetch.model_name import read_model_name
+from cellport.runtime.fetch.model_name import ModelName, read_model_name
 from cellport.runtime.fetch.published import convert_published
 from cellport.runtime.fetch.pull import find_atlas, pull
 
@@ -113,6 +116,14 @@ def test_another_index_is_refused(hubs: Hubs, index: Any) -> None:
     hubs.index = index
     with pytest.raises(AtlasError, match="something else than CellTypist's index"):
         pull("celltypist:Immune_All_Low")
+
+
+def test_rows_of_the_index_that_name_no_model_are_passed_over(hubs: Hubs) -> None:
+    hubs.list_pickles(Eight=EIGHT)
+    wrong = [3, {}, {"filename": "Five.pkl", "url": 5}, {"filename": "a/b.pkl", "url": "x"}]
+    hubs.index["models"] = [*wrong, *hubs.index["models"]]
+    with pytest.raises(AtlasError, match=r"There are: 'Eight'\.|Did you mean 'Eight'"):
+        pull("celltypist:Five")
 
 
 def test_index_may_name_addresses_beside_it_but_only_of_the_web(hubs: Hubs) -> None:
@@ -415,6 +426,7 @@ def test_small_files_have_the_hash_of_git(hubs: Hubs) -> None:
             {"license": "other", "license_name": "academic", "license_link": "https://x"},
             "academic (https://x)",
         ),
+        ({"license": "a\x1b[31mb\nc"}, "a[31mb c"),
         ({}, "cc-by-4.0"),
         ("x", "cc-by-4.0"),
     ],
@@ -423,6 +435,21 @@ def test_licence(hubs: Hubs, lung: Repository, card_data: Any, licence: str) -> 
     lung.card_data = card_data
     made = open_atlas_file(find_atlas("hf:scvi/lung")).manifest.provenance
     assert made.licence == licence
+
+
+@pytest.mark.parametrize(
+    ("front", "licence"),
+    [
+        ("license: mit", "mit"),
+        ("license:\n- mit", "mit"),
+        ("license:\nlibrary_name: scvi-tools", ""),
+        ("tags: license", ""),
+        ("license: 'bsd-3-clause' # x", "bsd-3-clause"),
+    ],
+)
+def test_licence_of_the_card(hubs: Hubs, lung: Repository, front: str, licence: str) -> None:
+    lung.files["README.md"] = f"---\r\n{front}\r\n---\r\nlicense: gpl".encode()
+    assert open_atlas_file(find_atlas("hf:scvi/lung")).manifest.provenance.licence == licence
 
 
 def test_repository_that_states_no_terms(hubs: Hubs, lung: Repository) -> None:
@@ -470,6 +497,25 @@ def test_cache_that_cannot_be_written(
 
 
 # --- names
+
+
+_WORD = st.from_regex(
+    r"[A-Za-z0-9][\w.-]{0,20}", fullmatch=True, alphabet=st.characters(codec="ascii")
+)
+_LINE = st.text(
+    st.characters(codec="ascii", categories=("L", "N", "P", "Zs")), min_size=1, max_size=20
+)
+
+
+@given(_WORD, _WORD, st.just("") | _WORD | st.just("refs/pr/3") | st.just("a/b"), _LINE)
+def test_name_is_told_by_its_text_and_its_file(
+    owner: str, repo: str, revision: str, place: str
+) -> None:
+    assume(not {"", ".", ".."} & set(place.split("/")))
+    name = ModelName("hf", f"{owner}/{repo}", revision, place)
+    assume(len(name.path.name) <= 200)
+    assert read_model_name(str(name)) == name
+    assert unquote(name.path.name) == f"{name}.cellport"
 
 
 @pytest.mark.parametrize(

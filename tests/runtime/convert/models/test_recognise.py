@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from cellport.runtime.convert.models.celltypist import CellTypistModel
-from cellport.runtime.convert.models.recognise import read_model
+from cellport.runtime.convert.models.recognise import models_among, read_model
 from cellport.runtime.convert.models.scvi import ScviModel
 from cellport.runtime.errors import InputError
 
@@ -209,3 +209,14 @@ def mutate(clean: Path, spoilt: Path) -> None:
     refused, memory = map(int, done.stdout.split())
     assert refused > EACH / 5
     assert memory < 500_000
+
+
+def test_models_among_the_files_of_a_hub() -> None:
+    weights = ["old/a_model_params.pt", "old/a_var_names.csv", "old/a_attr.pkl", "old/attr.csv"]
+    others = ["README.md", "adata.h5ad", "s/encoder.ckpt", "s/gene_order.tsv", "scanvi/model.pt"]
+    assert models_among([*weights, *others, "celltypist.pkl"]) == {
+        "celltypist.pkl": ("celltypist.pkl",),
+        "old/a_model_params.pt": tuple(weights[:3]),
+        "s/encoder.ckpt": ("s/encoder.ckpt", "s/gene_order.tsv"),
+        "scanvi/model.pt": ("scanvi/model.pt",),
+    }
