@@ -74,7 +74,7 @@ def get_published(
         if path.is_file() and not refresh:  # another process was faster
             return _kept(name, sha256)
         found = _find(name)
-        if path.is_file() and found.fixed and _is_of(open_atlas_file(path), found):
+        if path.is_file() and found.fixed and _is_of(path, found):
             return _kept(name, sha256)
         with _fetched(name, found, largest, on_progress) as model:
             _check_sha256(name, model, sha256)
@@ -117,7 +117,11 @@ def _kept(name: ModelName, sha256: str | None) -> Published:
     return Published(file, fetched=False)
 
 
-def _is_of(file: AtlasFile, found: RemoteModel) -> bool:
+def _is_of(path: Path, found: RemoteModel) -> bool:
+    try:
+        file = open_atlas_file(path)
+    except AtlasError:  # damaged since, which is worth another fetch
+        return False
     made = file.manifest.provenance
     same = made.source.startswith(f"{found.source}, SHA-256")
     current = made.made_by == f"cellport {__version__}"

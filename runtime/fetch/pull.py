@@ -173,7 +173,7 @@ def _get_url(
     with in_cache(path.parent):
         part = path.with_name(f"{path.name}.part")
         with one_at_a_time(part):
-            if path.is_file() and (not refresh or sha256 == open_atlas_file(path).sha256):
+            if path.is_file() and (not refresh or _has_sha256(path, sha256)):
                 return _open_checked(path, sha256, url), url, False
             wanted = Wanted(source, largest, _BEGIN, "a cellport atlas")
             _fetch(wanted, part, sha256, on_progress)
@@ -217,6 +217,13 @@ def _no_site(url: str) -> AtlasError:
     return AtlasError(
         f"{url} is neither a {ENDING} file nor a site that cellport published (it has no {SITE})."
     )
+
+
+def _has_sha256(path: Path, sha256: str | None) -> bool:
+    try:
+        return open_atlas_file(path).sha256 == sha256
+    except AtlasError:  # damaged since, which is worth another fetch
+        return False
 
 
 def _open_checked(path: Path, sha256: str | None, said: str) -> AtlasFile:

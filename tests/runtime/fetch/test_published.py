@@ -200,6 +200,15 @@ def test_repository_is_fetched_and_converted_once(
     assert not any(kind == "storage" for kind, *_ in hubs.asked[asked:])
 
 
+def test_refresh_mends_what_was_damaged(hubs: Hubs, lung: Repository) -> None:
+    path = find_atlas("hf:scvi/lung")
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(AtlasError, match="not a whole cellport atlas"):
+        find_atlas("hf:scvi/lung")
+    assert pull("hf:scvi/lung", refresh=True).fetched
+    assert open_atlas_file(find_atlas("hf:scvi/lung")).manifest.name == "lung"
+
+
 @pytest.mark.parametrize("model", ["scanvi_014_default", "scimilarity", "celltypist_two"])
 def test_models_of_several_files(hubs: Hubs, model: str) -> None:
     files = read(model)

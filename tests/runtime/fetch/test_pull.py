@@ -124,6 +124,15 @@ def test_fetched_once_then_offline(server: Server, data: bytes, cache: Path) -> 
     assert len(server.asked) == 1
 
 
+def test_refresh_mends_what_was_damaged(server: Server, data: bytes) -> None:
+    server.files["/a.cellport"] = data
+    url, sha256 = f"{server.url}/a.cellport", hashlib.sha256(data).hexdigest()
+    path = Path(pull.pull(url).path)
+    path.write_bytes(data[:-1])
+    assert pull.pull(url, sha256=sha256, refresh=True).fetched
+    assert path.read_bytes() == data
+
+
 def test_published_site_states_the_hash(server: Server, data: bytes) -> None:
     sha256 = hashlib.sha256(data).hexdigest()
     site = {"cellport_site": 1, "atlas": {"file": "atlas/x.cellport", "sha256": sha256}}
