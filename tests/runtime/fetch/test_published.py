@@ -209,7 +209,9 @@ def test_refresh_mends_what_was_damaged(hubs: Hubs, lung: Repository) -> None:
     assert open_atlas_file(find_atlas("hf:scvi/lung")).manifest.name == "lung"
 
 
-@pytest.mark.parametrize("model", ["scanvi_014_default", "scimilarity", "celltypist_two"])
+@pytest.mark.parametrize(
+    "model", ["scanvi_014_default", "scpoli_058", "scimilarity", "celltypist_two"]
+)
 def test_models_of_several_files(hubs: Hubs, model: str) -> None:
     files = read(model)
     hubs.add("a/b", {f"x/{name}": data for name, data in files.items()}, blobs=False)
