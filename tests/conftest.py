@@ -129,6 +129,52 @@ def tiny_atlas(tiny_atlas_path: Path) -> Any:
     return open_atlas_file(tiny_atlas_path)
 
 
+@pytest.fixture(scope="session")
+def foreign_folder() -> Path:
+    """Models of other tools, as their packages saved them."""
+    folder = Path(__file__).parent / "data" / "foreign"
+    if not (folder / "cells.npz").is_file():
+        pytest.skip(f"models trained for these tests are not at {folder}")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def foreign_query(foreign_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """60 cells for these models, one of them empty, with genes in a column."""
+    import anndata
+    import pandas as pd
+    import scipy.sparse as sp
+
+    with np.load(foreign_folder / "cells.npz") as found:
+        counts, genes = found["query.counts"].astype(np.float32), found["query.genes"].astype(str)
+    counts[2] = 0
+    rows = [f"row{at}" for at in range(len(genes))]
+    var = pd.DataFrame({"symbol": genes}, index=rows)
+    path: Path = tmp_path_factory.mktemp("foreign_query") / "query.h5ad"
+    anndata.AnnData(sp.csr_matrix(counts), var=var).write_h5ad(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def converted(
+    foreign_folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], Path]:
+    """Make an atlas of one of these models."""
+    from cellport.runtime.convert.write import convert_model
+
+    made: dict[str, Path] = {}
+
+    def convert(name: str) -> Path:
+        if name not in made:
+            file = foreign_folder / name / "model.pkl"
+            model = file if file.is_file() else file.parent
+            made[name] = tmp_path_factory.mktemp("converted") / f"{name}.cellport"
+            convert_model(model, made[name])
+        return made[name]
+
+    return convert
+
+
 @pytest.fixture
 def rewritten_atlas(tiny_atlas: Any, tmp_path: Path) -> Callable[..., Path]:
     """Write the tiny atlas with some members or manifest fields replaced, sealed and hashed."""

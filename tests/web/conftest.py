@@ -121,9 +121,9 @@ def _running(atlas: Path, temporary: Path, *options: str) -> Iterator[Running]:
 def run_server(
     tiny_atlas_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[..., Any]:
-    def run(*options: str) -> Any:
+    def run(*options: str, atlas: Path = tiny_atlas_path) -> Any:
         temporary = tmp_path_factory.mktemp("serve") / "tmp"
-        return _running(tiny_atlas_path, temporary, *options)
+        return _running(atlas, temporary, *options)
 
     return run
 

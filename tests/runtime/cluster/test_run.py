@@ -74,6 +74,23 @@ def test_results_are_those_of_one_process_bit_for_bit(
     assert sum(part["rows"] for part in manifest["parts"]) == 240
 
 
+@pytest.mark.parametrize("name", ["celltypist_duplicates", "scanvi_default", "scpoli_default"])
+def test_converted_atlases_give_what_one_process_gives(
+    name: str,
+    client: Any,
+    converted: Callable[[str], Path],
+    foreign_query: Path,
+    tmp_path: Path,
+) -> None:
+    atlas, out, page = load_atlas(converted(name)), tmp_path / "out", tmp_path / "page.html"
+    summary = map_dask(atlas, [foreign_query], client, out, part_cells=17, report=page)
+    expected = single(atlas, [foreign_query], tmp_path, threads=2)
+    assert_frame_equal(pandas.read_parquet(out), expected, check_exact=True)
+    counted = expected["cellport_label"].value_counts()
+    assert summary.calls == counted[list(summary.calls)].to_dict()
+    assert "nothing tells how often its labels are right" in page.read_text()
+
+
 def test_genes_that_were_not_measured_are_told_from_all_cells(
     client: Any, atlas: Atlas, save: Save, tmp_path: Path
 ) -> None:

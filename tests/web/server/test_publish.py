@@ -67,6 +67,16 @@ def test_site_holds_the_page_and_every_part(tiny_atlas: Any, page: Path, tmp_pat
     assert published.n_bytes == sum((folder / name).stat().st_size for name in _names(folder))
 
 
+def test_site_of_a_converted_atlas_is_the_atlas(
+    converted: Callable[[str], Path], page: Path, tmp_path: Path
+) -> None:
+    atlas = open_atlas_file(converted("scpoli_default"))
+    published = publish(atlas.path, tmp_path / "site", page)
+    assert published.sha256 == atlas.sha256
+    for name in atlas.members:
+        assert (tmp_path / "site" / "atlas" / name).read_bytes() == bytes(atlas.read(name))
+
+
 def test_site_can_be_pulled_from_a_sub_path(
     tiny_atlas: Any, page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

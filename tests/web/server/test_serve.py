@@ -49,6 +49,24 @@ def test_results_are_those_of_map(
     assert summary["counts_from"] == ["upload.h5, X"]
 
 
+@pytest.mark.parametrize("name", ["celltypist_duplicates", "scanvi_default", "scpoli_default"])
+def test_results_of_converted_atlases_are_those_of_map(
+    name: str,
+    converted: Callable[[str], Path],
+    foreign_query: Path,
+    run_server: Callable[..., Any],
+    tmp_path: Path,
+) -> None:
+    path = converted(name)
+    summary = cellport.map_files(cellport.load_atlas(path), foreign_query, tmp_path / "out.csv")
+    with run_server("--no-page", atlas=path) as running:
+        body = foreign_query.read_bytes()
+        assert running.map(body, "?format=csv").body == (tmp_path / "out.csv").read_bytes()
+        said = running.map(body).json
+        assert (said["calls"], said["mean_prob"]) == (summary.calls, summary.mean_prob)
+        assert running.ask("GET", "/api/atlas").json["labels"]
+
+
 def test_two_hundred_at_once_none_lost_or_mixed_up(
     server: Any, query: Path, tiny_cells: Any, tmp_path: Path
 ) -> None:

@@ -9,15 +9,13 @@ import { describe, expect, test } from "vitest";
 import { readTrajectory } from "../src/atlas/trajectory";
 import { AtlasError, sentence } from "../src/errors";
 import { openAtlas } from "../src/mapping/atlas";
-import type { MappedBlock } from "../src/mapping/columns";
 import { provenance } from "../src/mapping/provenance";
 import { DEFAULTS as PLAIN, type MapOptions } from "../src/mapping/query";
 import { Results } from "../src/mapping/results";
 import { verifyAtlas } from "../src/mapping/verify";
 import { beginning, writeH5ad } from "../src/writers/h5ad";
+import { columnValues, compare, matrixValues, type Value } from "./compared";
 import { FOLDER, has, mapFiles, parts, vectors } from "./vectors";
-
-type Value = string | number | boolean | null;
 
 interface MappedCase {
   name: string;
@@ -101,32 +99,3 @@ describe.skipIf(!given)("cells that Python has mapped", () => {
     await expect(verifyAtlas(atlas, given)).rejects.toThrow("does not compute the answers");
   });
 });
-
-function columnValues(blocks: readonly MappedBlock[], name: string): Value[] {
-  return blocks.flatMap((block): Value[] => {
-    const column = block.columns.find((one) => one.name === name);
-    if (!column) throw new Error(`There is no column ${name}.`);
-    if (column.kind === "bool") return Array.from(column.values, Boolean);
-    if (column.kind === "float") return [...column.values];
-    return Array.from(column.values, (code) => column.categories[code] ?? "");
-  });
-}
-
-function matrixValues(blocks: readonly MappedBlock[], name: string): number[] {
-  return blocks.flatMap((block) => {
-    const matrix = block.matrices.find((one) => one.name === name);
-    return matrix ? [...matrix.values] : [];
-  });
-}
-
-function compare(name: string, found: Value[], expected: Value[]): void {
-  expect(found.length, name).toBe(expected.length);
-  const wrong = found.filter((value, i) => {
-    const other = expected[i];
-    if (typeof value !== "number") return value !== other;
-    if (other === null) return !Number.isNaN(value);
-    const apart = Math.abs(value - Number(other));
-    return !(apart <= 1e-3 * Math.max(1, Math.abs(Number(other))));
-  });
-  expect(wrong, name).toEqual([]);
-}

@@ -24,10 +24,13 @@ export function vectors<T>(name: string): T {
   return JSON.parse(readFileSync(join(FOLDER, name), "utf8")) as T;
 }
 
-/** The atlas, with members changed under right hashes, or taken away. */
-export async function parts(changed: Record<string, Uint8Array | null> = {}): Promise<Parts> {
+/** An atlas, with members changed under right hashes, or taken away. */
+export async function parts(
+  changed: Record<string, Uint8Array | null> = {},
+  folder = "atlas",
+): Promise<Parts> {
   return openParts(async (name) => {
-    const bytes = changed[name] ?? new Uint8Array(readFileSync(join(FOLDER, "atlas", name)));
+    const bytes = changed[name] ?? new Uint8Array(readFileSync(join(FOLDER, folder, name)));
     return name === "manifest.json" ? restated(bytes, changed) : bytes;
   });
 }
@@ -53,6 +56,7 @@ export async function mapFiles(
   names: readonly string[],
   options: MapOptions,
   blockCells: number,
+  folder = "atlas",
 ): Promise<Mapped> {
   await ready;
   const files = names.map((name) => new File([readFileSync(join(FOLDER, name))], basename(name)));
@@ -61,7 +65,7 @@ export async function mapFiles(
     () => new H5File(join(FOLDER, names[0]), "r"),
     options.genome,
   );
-  const given = await parts();
+  const given = await parts({}, folder);
   const atlas = await openAtlas(given);
   const query = await openQuery(contents, atlas, options);
   const kept = new KeptCounts(query.basis.target, query.genes.measured.length, true);
