@@ -52,6 +52,7 @@ class PanelGenes:
     library: Library
     target: float  # counts that a cell with all genes is scaled to; 1 without a library
     log1p: bool = True  # whether log(1 + x) of what was scaled is taken
+    wide: bool = False  # whether features are summed in float64
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,7 @@ class QueryBasis:
     library: Library
     target: float  # counts that a cell is scaled to
     log1p: bool
+    wide: bool
 
 
 def prepare(
@@ -85,6 +87,7 @@ def prepare(
     counted: NDArray[np.bool_] | None = None,
     representative: NDArray[np.int64] | None = None,
     log1p: bool = True,
+    wide: bool = False,
 ) -> QueryBasis:
     """Lay a basis out once, for any number of blocks of one query.
 
@@ -110,6 +113,8 @@ def prepare(
         `panel_column` leads; nothing comes twice when None.
     log1p
         Whether log(1 + x) is taken.
+    wide
+        Whether features are summed in float64, and rounded to float32 in the end.
     """
     in_panel = panel_column >= 0
     used = panel_column[in_panel]
@@ -140,6 +145,7 @@ def prepare(
         library=library,
         target=float(target),
         log1p=log1p,
+        wide=wide,
     )
 
 
@@ -198,6 +204,7 @@ def prepare_measured(
         counted=counted,
         representative=representative,
         log1p=panel.log1p,
+        wide=panel.wide,
     )
 
 
@@ -297,6 +304,7 @@ def _of_rows(
             cap=prepared.cap,
             offset=prepared.offset,
             logged=prepared.log1p,
+            wide=prepared.wide,
             divisor=_LIBRARIES.index(prepared.library),
             target=prepared.target,
             features=features,

@@ -9,7 +9,7 @@ import numpy as np
 from .jit import part
 from .lanes import LANES, TILE
 from .normalise import log_normalise_row, scale_row
-from .vector import add_weighted_rows, lowest_bit
+from .vector import add_weighted_rows, add_weighted_rows_widely, lowest_bit
 
 if TYPE_CHECKING:
     from .signatures import LinearFeatures
@@ -151,10 +151,16 @@ def _multiply(of: LinearFeatures, first: int, cells: int) -> None:
         high = min(low + LANES, width)
         for r in range(cells):
             out = of.features[first + r, low:high] if high - low == LANES else of.last
-            add_weighted_rows(
-                of.basis[slab], of.columns, of.values, of.ends[r], of.ends[r + 1],
-                of.offset[slab], out,
-            )  # fmt: skip
+            if of.wide:
+                add_weighted_rows_widely(
+                    of.basis[slab], of.columns, of.values, of.ends[r], of.ends[r + 1],
+                    of.offset[slab], out,
+                )  # fmt: skip
+            else:
+                add_weighted_rows(
+                    of.basis[slab], of.columns, of.values, of.ends[r], of.ends[r + 1],
+                    of.offset[slab], out,
+                )  # fmt: skip
             if high - low < LANES:
                 for h in range(low, high):
                     of.features[first + r, h] = of.last[h - low]

@@ -33,8 +33,9 @@ class LinearFeatures(NamedTuple):
     Counts and results as in `cellport.kernels.features.linear_features`, of which the cells
     ``start:stop`` are done; `in_panel` to `target` as in its `QueryBasis`, `divisor` being 0 where
     counts are divided by nothing, 1 by those of the panel, 2 by the `counted` ones, `logged`
-    whether log(1 + x) is taken, and `twins` how many rows come again; and room: `columns` and
-    `values` for the non-zeros of a tile of cells, `slot` and `ends`, which begin as 0, and `last`.
+    whether log(1 + x) is taken, `wide` whether sums are in float64, and `twins` how many rows come
+    again; and room: `columns` and `values` for the non-zeros of a tile of cells, `slot` and `ends`,
+    which begin as 0, and `last`.
     """
 
     indptr: Annotated[Int64, "cells+1"]
@@ -51,6 +52,7 @@ class LinearFeatures(NamedTuple):
     offset: Annotated[Float32, "parts", "LANES"]
     divisor: int
     logged: int
+    wide: int
     target: float
     features: Annotated[Float32, "cells", "features"]
     library: Annotated[Float64, "cells"]

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 _index = ir.IntType(64)
 _lane = ir.IntType(32)
 _vector = ir.VectorType(ir.FloatType(), LANES)
+_wide = ir.VectorType(ir.DoubleType(), LANES)
 _Typed = tuple[Any, "Callable[..., Any]"]
 
 
@@ -46,7 +47,30 @@ def add_weighted_rows(
     machine has it. `table` float32 [n, LANES], `rows` int32, `factors`, `initial` and `out`
     float32, all C-order; bounds are the caller's to keep.
     """
-    signature = types.void(table, rows, factors, types.uint64, types.uint64, initial, out)
+    return _weighted_sums((table, rows, factors, initial, out), wide=False)
+
+
+@_intrinsic
+def add_weighted_rows_widely(
+    typing_context: Any,
+    table: Any,
+    rows: Any,
+    factors: Any,
+    start: Any,
+    stop: Any,
+    initial: Any,
+    out: Any,
+) -> _Typed:
+    """Do as `add_weighted_rows`, with sums in float64 that are rounded to float32 in the end."""
+    return _weighted_sums((table, rows, factors, initial, out), wide=True)
+
+
+def _weighted_sums(kinds: tuple[Any, ...], wide: bool) -> _Typed:
+    bounds = types.uint64, types.uint64
+    signature = types.void(*kinds[:3], *bounds, *kinds[3:])
+
+    def widened(builder: Any, values: Any) -> Any:
+        return builder.fpext(values, _wide) if wide else values
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         def data(position: int) -> Any:
@@ -57,22 +81,24 @@ def add_weighted_rows(
         zero = ir.Constant(_index, 0)
         undefined = ir.Constant(_vector, ir.Undefined)
         everywhere = ir.Constant(ir.VectorType(_lane, LANES), [0] * LANES)
-        first = builder.load(_vector_at(builder, initial, zero), align=4)
+        first = widened(builder, builder.load(_vector_at(builder, initial, zero), align=4))
         # Promoted to registers by LLVM: nothing else ever points to it.
         total = cgutils.alloca_once_value(builder, first)
         one = ir.Constant(_index, 1)
         with cgutils.for_range_slice(builder, arguments[3], arguments[4], one, _index) as (k, _):
             row = builder.zext(builder.load(builder.gep(rows, [k])), _index)
             offset = builder.mul(row, ir.Constant(_index, LANES))
-            weight = builder.load(_vector_at(builder, table, offset), align=4)
+            weight = widened(builder, builder.load(_vector_at(builder, table, offset), align=4))
             factor = builder.insert_element(
                 undefined, builder.load(builder.gep(factors, [k])), ir.Constant(_lane, 0)
             )
-            factor = builder.shuffle_vector(factor, undefined, everywhere)
+            factor = widened(builder, builder.shuffle_vector(factor, undefined, everywhere))
             product = builder.fmul(factor, weight, flags=["contract"])
             added = builder.fadd(builder.load(total), product, flags=["contract"])
             builder.store(added, total)
-        builder.store(builder.load(total), _vector_at(builder, out, zero), align=4)
+        summed = builder.load(total)
+        summed = builder.fptrunc(summed, _vector) if wide else summed
+        builder.store(summed, _vector_at(builder, out, zero), align=4)
         return context.get_dummy_value()
 
     return signature, generate

@@ -24,6 +24,7 @@ from cellport.runtime.genes.rules import RULES
 from cellport.runtime.genes.tidy import tidied
 
 _MANY_BY_CASE = number("genes.many_by_case")
+_HARDLY_ANY = number("genes.hardly_any")
 _MINIMUM, _MISSING_NAMED = number("genes.minimum"), whole("genes.missing_named")
 _MOSTLY_BY_CASE, _RIGHT_NAMES = number("genes.mostly_by_case"), number("genes.right_names")
 _MOST_CONTRADICTING = number("genes.most_contradicting")
@@ -314,7 +315,7 @@ def _match_column(column: str, names: list[str], panel: Panel, organism: str | N
             break
         if rule.organism not in (None, organism):
             continue
-        if panel.exact and not rule.exact and match.n_matched >= _MINIMUM * panel.n_genes:
+        if panel.exact and not rule.exact and match.n_matched >= _HARDLY_ANY * panel.n_genes:
             break
         positions = _positions(panel, match.measured, rule.panel_keys)
         keys = rule.query_keys(names) if positions else []

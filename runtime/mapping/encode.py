@@ -89,6 +89,9 @@ def _panel_genes(atlas: AtlasFile) -> PanelGenes:
         library=how.library,
         target=how.target or 1.0,
         log1p=how.log1p,
+        # the features are the scores themselves, which reach hundreds where sigmoids are 0 and 1
+        # and rest on sums as large where they are not
+        wide=atlas.manifest.head.kind == "sigmoids",
     )
 
 

@@ -167,6 +167,23 @@ def test_a_gene_that_comes_again_counts_in_each_of_its_places(
     np.testing.assert_allclose(features, expected, rtol=1e-4, atol=5e-4)
 
 
+def test_wide_sums_are_rounded_once(random_query: Any) -> None:
+    """Of terms that cancel, sums in float32 keep less than those in float64 do."""
+    query = random_query(3, 40, 150, 40, True)
+    basis, cap, offset = make_basis(3, 40, 35)
+    values = prepare(query.panel_column, np.eye(40, dtype=np.float32), cap, np.zeros(40), TARGET)
+    exact = linear_features(values, *query.csr)[0].astype(np.float64) @ basis + 1000 * offset
+    apart = [
+        np.abs(linear_features(prepared, *query.csr)[0] - exact).max()
+        for prepared in (
+            prepare(query.panel_column, basis, cap, 1000 * offset, TARGET, wide=wide)
+            for wide in (False, True)
+        )
+    ]
+    assert apart[1] <= np.spacing(np.float32(np.abs(exact).max()))
+    assert apart[0] > 2 * apart[1]
+
+
 def test_nothing_to_centre_leaves_no_negative_zero() -> None:
     basis, cap, _ = make_basis(0, 5, 40)
     panel = make_panel(0, 5, cap)

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import anndata
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -13,7 +14,8 @@ from numpy.typing import NDArray
 
 from cellport.runtime.atlas.file import open_atlas_file
 from cellport.runtime.base.joined import joinable
-from cellport.runtime.convert.forward import scpoli_answers
+from cellport.runtime.convert.forward import celltypist_answers, scpoli_answers
+from cellport.runtime.convert.models.celltypist import CellTypistModel
 from cellport.runtime.convert.models.recognise import read_model
 from cellport.runtime.convert.models.scpoli import ScPoliModel
 from cellport.runtime.convert.models.scvi import ScviModel
@@ -155,10 +157,23 @@ def test_scimilarity(foreign: Any, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["CD4vCD8vGDvNK_v2.pkl", "RIRA_Immune_v2.pkl", "RIRA_TNK_v2.pkl"])
-def test_published_celltypist_models(name: str, models: Path, tmp_path: Path) -> None:
+def test_published_celltypist_models(
+    name: str, models: Path, data_dir: Path, tmp_path: Path
+) -> None:
     made = convert_model(models / name, tmp_path / "made.cellport")
     assert made.difference < 1e-5
-    assert all(check.passed for check in verify_atlas(open_atlas_file(made.path), "cpu"))
+    file = open_atlas_file(made.path)
+    assert all(check.passed for check in verify_atlas(file, "cpu"))
+    model = read_model(models / name)
+    assert isinstance(model, CellTypistModel)
+    # of the last some genes in other words, which celltypist does not know
+    for cells in ("pbmc3k_10x", "pbmc_3studies_labelled", "kang2018_pbmc_ctrl12k_stim806"):
+        whole = anndata.read_h5ad(data_dir / f"{cells}.h5ad")[:1000]
+        score, prob = celltypist_answers(model, whole.X.toarray(), whole.var_names.tolist())
+        query = (sp.csr_matrix(whole.X), whole.var_names.tolist())
+        found = Atlas(file).map(query, minimum_genes=0.1, device="cpu", threads=1)
+        assert found["cellport_label"].tolist() == np.array(model.labels)[score.argmax(1)].tolist()
+        np.testing.assert_allclose(found["cellport_prob"], prob.max(1), rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", ["totalvi_to_refuse.pt", "condscvi_to_refuse.pt"])

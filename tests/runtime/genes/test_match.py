@@ -480,6 +480,9 @@ def test_an_exact_panel_is_found_by_its_very_names_unless_hardly_any_are() -> No
     names = [*symbols[:5], *(name.lower() for name in symbols[5:])]
     found = match_genes({"index": np.array(names, object)}, panel, organism=None)
     assert found.by_rule == {"symbol": 5}
+    few = [*symbols[:1], *(name.lower() for name in symbols[1:])]
+    found = match_genes({"index": np.array(few, object)}, panel, organism=None, minimum=0.1)
+    assert found.by_rule == {"symbol": 1}
     any_ = match_genes({"index": np.array(names, object)}, Panel(*_two(panel)), organism=None)
     assert any_.by_rule == {"symbol": 5, "letter case": 5}
     prefixed = np.array([f"GRCh38_{name}" for name in symbols], object)

@@ -294,7 +294,7 @@ function matchColumn(
   RULES.forEach((rule, number) => {
     if (match.nMatched === panel.symbols.length) return;
     if (rule.organism !== undefined && rule.organism !== organism) return;
-    const enough = match.nMatched >= rules.minimum.value * panel.symbols.length;
+    const enough = match.nMatched >= rules.hardly_any.value * panel.symbols.length;
     if (panel.exact && !rule.exact && enough) return;
     const position = positions(panel, match.measured, rule, previous);
     if (position.size) applyRule(number, match, position, rule.queryKeys(names, previous));
