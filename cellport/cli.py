@@ -144,7 +144,7 @@ def train(reference: tuple[str, ...], out: str, as_json: bool, **settings: Any) 
 @click.argument("model", type=click.Path())
 @click.option("-o", "--out", required=True, type=click.Path(), help="The atlas file to write.")
 @click.option("--name", default="", help="Name of the atlas; that of the model's file by default.")
-@click.option("--organism", default="", help="Seen from the gene names.")
+@click.option("--organism", type=click.Choice(["human", "mouse"]), help="Seen from the gene names.")
 @click.option("--source", default="", help="Where the model comes from.")
 @click.option("--authors", default="", help="Who made the model.")
 @click.option("--licence", default="", help="Terms under which the model may be passed on.")
@@ -165,7 +165,8 @@ def convert(model: str, out: str, as_json: bool, **settings: Any) -> None:
     from cellport.runtime.fetch.model_name import is_model_name, read_model_name
     from cellport.runtime.fetch.published import convert_published
 
-    options = ConvertOptions(**settings)
+    given = {name: value for name, value in settings.items() if value is not None}
+    options = ConvertOptions(**given)
     if is_model_name(model) and not Path(model).exists():
         with screen.fetching() as on_progress:
             made = convert_published(read_model_name(model), out, options, on_progress)

@@ -100,7 +100,7 @@ def test_every_output_takes_it(suffix: str, place: Path) -> None:
     [
         (("--neighbors", "3"), "no reference cells"),
         (("--lineage-genes", "genes.csv"), "trajectory"),
-        (("--corrected-expression", "CD4"), "without a decoder"),
+        (("--corrected-expression", "CD4"), "no reference cells"),
     ],
 )
 def test_what_a_converted_atlas_lacks_is_said(

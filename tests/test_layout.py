@@ -37,7 +37,7 @@ ARROWS = {
     "runtime.sources": f"{GROUND} runtime.base kernels",
     "runtime.columns": f"{GROUND} runtime.sources",
     "runtime.writers": f"{GROUND} runtime.base runtime.sources runtime.columns",
-    "runtime.convert": f"{GROUND} runtime.base runtime.genes runtime.atlas",
+    "runtime.convert": f"{GROUND} runtime.base runtime.genes runtime.atlas runtime.sources",
     "runtime.fetch": f"{GROUND} runtime.base runtime.atlas runtime.convert models",
     "runtime.mapping": f"{DATA} kernels runtime.columns runtime.writers runtime.fetch",
     "runtime.report": f"{DATA} runtime.columns runtime.writers runtime.mapping",

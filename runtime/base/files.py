@@ -13,6 +13,8 @@ from pathlib import Path
 from cellport.runtime.errors import OutputError, first_line
 
 Place = str | os.PathLike[str]
+# bytes of a name that file systems take (NAME_MAX), less what a hidden place adds
+_LONGEST_NAME = 255 - 15
 CANNOT_WRITE = "Cannot write '{path}': {reason}"
 
 
@@ -123,6 +125,11 @@ def plain_errors(path: Place, sentence: str = CANNOT_WRITE) -> Iterator[None]:
 def check_place(path: Place, inputs: Sequence[Place] = (), *, folder: bool = False) -> None:
     """Refuse a place that no file (or `folder`) can take, or that is one of the `inputs`."""
     target = Path(os.path.realpath(path))
+    if len(os.fsencode(target.name)) > _LONGEST_NAME:
+        raise OutputError(
+            f"The name of the output '{target.name[:40]}…' is too long for a file: give a shorter "
+            "one."
+        )
     if target.is_dir() and not folder:
         raise OutputError(f"The output '{path}' is a folder; give the name of a file.")
     if target.exists() and folder and not target.is_dir():

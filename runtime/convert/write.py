@@ -53,6 +53,7 @@ _THRESHOLDS = Thresholds(
     low_depth=100.0, low_gene_coverage=0.6, novelty_p=0.05, set_level=0.9, call_prob=0.5
 )
 _CANARIES = 8
+_LONGEST_NAME = 200  # a file that is called so can be written
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +140,7 @@ def convert_model(model: Place, out: Place, options: ConvertOptions | None = Non
     >>> cellport.convert_model("Immune_All_Low.pkl", "immune.cellport")  # doctest: +SKIP
     """
     how = options or ConvertOptions()
+    _check_options(how)
     check_place(out, [model])
     found = read_model(model)
     batch = choose_batch(found, how.as_batch)
@@ -148,6 +150,13 @@ def convert_model(model: Place, out: Place, options: ConvertOptions | None = Non
     members["README.md"] = write_card(manifest).encode()
     sha256 = write_atlas_file(out, manifest, members)
     return Converted(Path(out), sha256, manifest, difference)
+
+
+def _check_options(how: ConvertOptions) -> None:
+    if how.organism not in ("", "human", "mouse"):
+        raise InputError(say("convert.bad_organism", organism=how.organism))
+    if len(how.name) > _LONGEST_NAME:
+        raise InputError(say("convert.bad_name", most=_LONGEST_NAME, found=len(how.name)))
 
 
 def _manifest(

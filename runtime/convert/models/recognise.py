@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 import zlib
 from collections.abc import Iterable
 from pathlib import Path
@@ -37,6 +38,7 @@ from cellport.runtime.convert.models.scpoli import (
 from cellport.runtime.convert.models.scvi import ScviModel, is_scvi, refuse_kind, scvi_model
 from cellport.runtime.decisions import rows, say
 from cellport.runtime.errors import InputError, first_line
+from cellport.runtime.sources.refusals import refuse_address
 
 Model = CellTypistModel | ScviModel | ScPoliModel | ScimilarityModel
 _WEIGHTS, _NAMES, _ATTRIBUTES = "model_params.pt", "var_names.csv", "attr.pkl"
@@ -55,6 +57,7 @@ def read_model(path: Place) -> Model:
     InputError
         It is none that cellport converts, or damaged.
     """
+    refuse_address(os.fspath(path))
     path = Path(path)
     if path.is_dir():
         return _folder(path)

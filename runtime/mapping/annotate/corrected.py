@@ -86,10 +86,10 @@ def prepare(setting: Setting) -> Annotator | None:
             raise InputError("A batch to correct to needs genes; name those to correct.")
         return None
     genes, atlas = names_or_file(wanted), setting.atlas
-    if "decoder.onnx" not in atlas or not atlas.manifest.has_reference:
+    if not atlas.manifest.has_reference:
         raise InputError(
-            f"Atlas '{atlas.manifest.name}' cannot correct expression: it was converted from a "
-            "model that came without a decoder or without reference cells to judge it by."
+            f"Atlas '{atlas.manifest.name}' has no reference cells, which tell how far corrected "
+            "expression can be believed: it was converted from a model that came without them."
         )
     made = setting.once((genes, batch), lambda: correct(atlas, genes, batch, setting.decode))
 

@@ -63,7 +63,19 @@ def prepare(setting: Setting) -> Annotator | None:
 
 
 def _label_columns(manifest: Manifest, how_sure: str) -> tuple[Column, ...]:
-    return Column(LABEL, "category", (*manifest.labels, UNKNOWN)), Column(how_sure, "float")
+    return Column(LABEL, "category", _with_unknown(manifest.labels)), Column(how_sure, "float")
+
+
+def _with_unknown(labels: tuple[str, ...]) -> tuple[str, ...]:
+    """Add what empty cells are called, which some models have among their labels."""
+    return labels if UNKNOWN in labels else (*labels, UNKNOWN)
+
+
+def _label_codes(
+    manifest: Manifest, best: NDArray[np.intp], empty: NDArray[np.bool_]
+) -> NDArray[np.int32]:
+    unknown = _with_unknown(manifest.labels).index(UNKNOWN)
+    return np.where(empty, unknown, best).astype(np.int32)
 
 
 def _nearest(manifest: Manifest, cells: EncodedCells) -> dict[str, NDArray[Any]]:
@@ -71,7 +83,7 @@ def _nearest(manifest: Manifest, cells: EncodedCells) -> dict[str, NDArray[Any]]
     distance, empty = cells.answers["label_distance"], cells.empty
     best = distance.argmin(axis=1)
     return {
-        LABEL: np.where(empty, len(manifest.labels), best).astype(np.int32),
+        LABEL: _label_codes(manifest, best, empty),
         DISTANCE: np.where(empty, np.nan, distance.min(axis=1)).astype(np.float32),
     }
 
@@ -82,7 +94,7 @@ def _labelled(manifest: Manifest, cells: EncodedCells) -> dict[str, NDArray[Any]
     best = cells.answers.get("label_score", prob).argmax(axis=1)
     sure = prob[np.arange(len(best)), best]
     return {
-        LABEL: np.where(empty, len(manifest.labels), best).astype(np.int32),
+        LABEL: _label_codes(manifest, best, empty),
         PROB: np.where(empty, 0, sure).astype(np.float32),
     }
 

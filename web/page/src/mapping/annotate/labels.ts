@@ -21,7 +21,8 @@ export function labelling(manifest: Manifest): Annotator {
 function byDistance({ labels }: Manifest): Annotator {
   return ({ answers, library }) => {
     const n = library.length;
-    const label = new Int32Array(n).fill(labels.length);
+    const named = withUnknown(labels);
+    const label = new Int32Array(n).fill(named.indexOf(values.unknown));
     const distance = new Float32Array(n).fill(NaN);
     for (let cell = 0; cell < n; cell++) {
       if (library[cell] <= 0) continue;
@@ -31,7 +32,7 @@ function byDistance({ labels }: Manifest): Annotator {
     }
     return {
       columns: [
-        category(columns.label, [...labels, values.unknown], label),
+        category(columns.label, named, label),
         { name: columns.distance, kind: "float", values: distance },
       ],
     };
@@ -59,6 +60,8 @@ function byProbability({ labels, parents, head, thresholds }: Manifest): Annotat
     return sets.get(text)!;
   }
 
+  const named = withUnknown(labels);
+  const nothing = named.indexOf(values.unknown);
   const ranked = head.kind === "sigmoids" ? "label_score" : "label_prob";
   return ({ answers, library }) => {
     const n = library.length;
@@ -68,7 +71,7 @@ function byProbability({ labels, parents, head, thresholds }: Manifest): Annotat
       const row = rowOf(answers, "label_prob", cell);
       const best = argmax(rowOf(answers, ranked, cell));
       const empty = library[cell] <= 0;
-      label[cell] = empty ? labels.length : best;
+      label[cell] = empty ? nothing : best;
       prob[cell] = empty ? 0 : row[best];
       if (!least.length) continue;
       call[cell] = empty
@@ -77,7 +80,7 @@ function byProbability({ labels, parents, head, thresholds }: Manifest): Annotat
       set[cell] = empty ? 0 : setOf(row, best);
     }
     const told: ResultColumn[] = [
-      category(columns.label, [...labels, values.unknown], label),
+      category(columns.label, named, label),
       { name: columns.prob, kind: "float", values: prob },
     ];
     if (!least.length) return { columns: told };
@@ -89,6 +92,11 @@ function byProbability({ labels, parents, head, thresholds }: Manifest): Annotat
       ],
     };
   };
+}
+
+/** With what empty cells are called, which some models have among their labels. */
+function withUnknown(labels: string[]): string[] {
+  return labels.includes(values.unknown) ? labels : [...labels, values.unknown];
 }
 
 function category(name: string, categories: string[], codes: Int32Array, free = false): ResultColumn {
