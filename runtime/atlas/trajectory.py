@@ -176,8 +176,8 @@ def require_trajectory(trajectory: Trajectory | None, name: str) -> Trajectory:
     """
     if trajectory is None:
         raise InputError(
-            f"Atlas {name!r} has no trajectory: its cells are no continuum, or it was trained "
-            "without one. Train with --root LABEL to have one."
+            f"Atlas {name!r} has no trajectory: its cells are no continuum, it was trained without "
+            "one (--root LABEL gives one), or it was converted from a model of another tool."
         )
     return trajectory
 

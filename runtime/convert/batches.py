@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -31,6 +33,7 @@ def assumed_batch(model: Model, chosen: BatchChoice) -> AssumedBatch | None:
     if model.decoder.share_activation != "softmax":
         return plain
     counts = _drawn(model, model.decoder)
+    model, counts = _past_genes(model, counts)
     latent, prob = scvi_answers(model, counts, model.genes, np.array(chosen.weights))
     spread = np.linalg.norm(latent - latent.mean(0), axis=1).mean()
     agreement, shift = 1.0, 0.0
@@ -49,6 +52,22 @@ def assumed_batch(model: Model, chosen: BatchChoice) -> AssumedBatch | None:
         None if prob is None else round(agreement, 4),
         round(shift, 4),
     )
+
+
+def _past_genes(
+    model: ScviModel, counts: NDArray[np.float64]
+) -> tuple[ScviModel, NDArray[np.float64]]:
+    """Take the product with the genes' weights, the same in every batch, out of the model."""
+    first = model.encoder[0]
+    values = np.log1p(counts) if model.log1p else counts
+    width = len(first.bias)
+    rest = replace(
+        model,
+        genes=tuple(map(str, range(width))),
+        log1p=False,
+        encoder=(replace(first, weight=np.eye(width)), *model.encoder[1:]),
+    )
+    return rest, values @ first.weight.T.astype(np.float64)
 
 
 def _drawn(model: ScviModel, decoder: Decoder) -> NDArray[np.float64]:
