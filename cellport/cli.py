@@ -210,6 +210,9 @@ def _here(atlas: str) -> Path:
 @click.option("--several-labels", is_flag=True,
               help="Name all labels with a probability above one half, or none: for atlases that "
                    "judge each label by itself, as those made of CellTypist models.")  # fmt: skip
+@click.option("--groups", metavar="COLUMN|auto",
+              help="Add the label of most cells of each cell's group: obs column with your "
+                   "clusters, or auto. Reads the file twice.")  # fmt: skip
 @click.option("--with-counts", is_flag=True, help="Copy the counts into the .h5ad too.")
 @click.option("--report", type=click.Path(), help="Write a page to read in a browser: .html.")
 @click.option("--lineage-genes", type=click.Path(),

@@ -24,6 +24,8 @@ EDGE, EDGE_FRACTION = text("columns.edge"), text("columns.edge_fraction")
 PSEUDOTIME, PSEUDOTIME_SD = text("columns.pseudotime"), text("columns.pseudotime_sd")
 NEIGHBORS, NEIGHBOR_LABELS = "cellport_neighbors", "cellport_neighbor_labels"
 SEVERAL_LABELS = "cellport_labels_above_half"
+GROUP = "cellport_group"
+GROUP_LABEL, GROUP_SHARE = "cellport_group_label", "cellport_group_share"
 QUERY = "cellport_query"
 # obsm
 LATENT, UMAP, FATE = text("columns.latent"), text("columns.umap"), text("columns.fate")

@@ -10,6 +10,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from numpy.typing import NDArray
+
 from cellport.runtime.errors import InputError
 from cellport.runtime.mapping.options import MapOptions
 from cellport.runtime.mapping.query import QueryFacts
@@ -151,6 +153,8 @@ class Task:
     part: Part
     sha256: str | None  # of the part, where a finished run has written it
     gather: tuple[str, ...]  # what to sum up of its cells, where nobody has yet
+    # what a survey of all cells of the query concluded, where one was made
+    surveyed: dict[str, NDArray[Any]] | None = None
 
     @property
     def place(self) -> str:

@@ -26,10 +26,11 @@ from cellport.runtime.cluster.plan import (
 from cellport.runtime.cluster.sums import PartSums
 from cellport.runtime.errors import CellportError, InputError, first_line
 from cellport.runtime.map_files import SideOutputs, Summary, listed, summary
-from cellport.runtime.mapping.annotate import annotators, facts_of, schema_of
+from cellport.runtime.mapping.annotate import annotators, facts_of, schema_of, survey_of
+from cellport.runtime.mapping.annotate.annotator import Survey
 from cellport.runtime.mapping.annotate.corrected import names_or_file
 from cellport.runtime.mapping.annotate.origin import REPEATED, distinct_names, name_suffixes
-from cellport.runtime.mapping.atlas import Atlas, load_atlas
+from cellport.runtime.mapping.atlas import Atlas, Surveyed, load_atlas
 from cellport.runtime.mapping.gather import TALLY, start_gathering
 from cellport.runtime.mapping.gather.gatherer import Gatherer
 from cellport.runtime.mapping.options import MapChanges, MapOptions
@@ -135,7 +136,11 @@ def map_dask(
         known = begin(folder, plan)
         if on_start is not None:
             on_start(plan)
-        written = _mapped(client, shared, plan, known, folder, gathered, on_progress)
+        surveyed: dict[int, Surveyed] = {}
+        if len(known) < len(list(plan.parts())):
+            blank = (survey_of(annotators(opened.setting(how, (names, 0)))) for _ in queries)
+            surveyed = _surveyed(client, shared, plan, [one for one in blank if one])
+        written = _mapped(client, shared, plan, known, surveyed, folder, gathered, on_progress)
     facts = [query.facts for query in plan.queries]
     device, version = (
         ", ".join(sorted({getattr(one, name) for one in written}))
@@ -186,11 +191,28 @@ def _looked_at(client: Any, shared: str, paths: Sequence[str]) -> tuple[QueryPla
     return tuple(replace(one, suffix=end) for one, end in zip(found, suffixes, strict=True))
 
 
+def _surveyed(
+    client: Any, shared: str, plan: Plan, surveys: Sequence[Survey]
+) -> dict[int, Surveyed]:
+    """Have all cells gone through; what each query's survey concludes, by position."""
+    if not surveys:
+        return {}
+    from cellport.runtime.cluster.worker import survey_part
+
+    tasks = [Task(plan.key, plan.queries[part.query], part, None, ()) for part in plan.parts()]
+    for position, state in _answers(
+        client, shared, survey_part, tasks, [task.place for task in tasks]
+    ):
+        surveys[tasks[position].part.query].absorb(state)
+    return {query: dict(survey.known()) for query, survey in enumerate(surveys)}
+
+
 def _mapped(
     client: Any,
     shared: str,
     plan: Plan,
     known: dict[str, str],
+    surveyed: dict[int, Surveyed],
     folder: Path,
     gathered: dict[str, Gatherer],
     on_progress: Callable[[int], None] | None,
@@ -203,7 +225,8 @@ def _mapped(
     tasks = []
     for part in parts:
         gather = () if part.number in sums.parts else sums.names
-        tasks.append(Task(key, plan.queries[part.query], part, known.get(part.file), gather))
+        query, all_cells = plan.queries[part.query], surveyed.get(part.query)
+        tasks.append(Task(key, query, part, known.get(part.file), gather, all_cells))
     places = [task.place for task in tasks]
     found: dict[int, Written] = {}
     done = 0

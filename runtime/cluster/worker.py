@@ -114,6 +114,19 @@ def look_at(plugin: RunPlugin, path: str) -> tuple[QueryPlan, NDArray[np.uint64]
 
 
 @_task
+def survey_part(plugin: RunPlugin, task: Task) -> dict[str, NDArray[Any]]:
+    """Go through a range of cells for what needs to know all of the query."""
+    query, part = task.query, task.part
+    _unchanged(query)
+    how = replace(_options(plugin.run), layer=query.layer)
+    cells, among = (part.start, part.stop), (plugin.run.names, part.query)
+    try:
+        return plugin.atlas.survey(query.path, how, cells, among, query.unmeasured)
+    except CellportError as error:
+        raise type(error)(f"{task.place}: {error}") from error
+
+
+@_task
 def map_part(plugin: RunPlugin, task: Task) -> Written:
     """Map a range of cells and write its part, unless that is there already."""
     folder = Path(plugin.run.folder)
@@ -143,6 +156,7 @@ def _written(plugin: RunPlugin, folder: Path, task: Task) -> Written:
         cells=(part.start, part.stop),
         among=(run.names, part.query),
         unmeasured=query.unmeasured,
+        surveyed=task.surveyed,
     )
     gathered = start_gathering((TALLY, *task.gather), atlas.file, stream.schema)
     genes = stream.gene_names if run.with_counts else None

@@ -36,6 +36,9 @@ from cellport.runtime.mapping.provenance import provenance
 from cellport.runtime.mapping.query import open_query
 from cellport.runtime.mapping.result import Mapping
 
+# plain arrays, by name
+Surveyed = dict[str, NDArray[Any]]
+
 
 class Atlas:
     """A reference atlas, ready to map."""
@@ -118,6 +121,7 @@ class Atlas:
         cells: tuple[int, int] | None = None,
         among: tuple[Sequence[str], int] = ((), 0),
         unmeasured: Sequence[int] | None = None,
+        surveyed: Surveyed | None = None,
         **changes: Unpack[MapChanges],
     ) -> Stream:
         """Map a query block by block, in memory that does not grow with its cells.
@@ -134,6 +138,9 @@ class Atlas:
         unmeasured
             Panel genes that it lists without having measured them, where that is known; else its
             cells are looked at.
+        surveyed
+            What `survey` of all cells concluded, where something needs that and it is known; else
+            they are gone through first.
         """
         how = replace(options or MapOptions(), **changes)
         if how.block_cells < 1:
@@ -144,7 +151,7 @@ class Atlas:
             tail = self._tail(how)
             start, stop = cells or (0, source.n_cells)
             threads = how.threads or available_threads()
-            blocks = opened.blocks(tail, threads, start, stop)
+            blocks = opened.blocks(tail, threads, start, stop, surveyed)
         except BaseException:
             source.close()
             raise
@@ -160,6 +167,20 @@ class Atlas:
             cell_names=source.cell_names,
             blocks=blocks,
         )
+
+    def survey(
+        self,
+        query: Any,
+        how: MapOptions,
+        cells: tuple[int, int],
+        among: tuple[Sequence[str], int],
+        unmeasured: Sequence[int],
+    ) -> Surveyed:
+        """Go through the cells ``start:stop`` for what needs to know all of them: its `state`."""
+        opened = self.prepare(query, how, among, unmeasured)
+        assert opened.survey is not None
+        opened.survey_cells(self._tail(how), how.threads or available_threads(), *cells)
+        return opened.survey.state()
 
     def prepare(
         self,

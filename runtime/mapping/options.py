@@ -39,6 +39,9 @@ class MapOptions:
         Reference cells to name as the nearest of each cell; 0 for none.
     several_labels
         Name all labels whose probability is above one half, of an atlas that judges each by itself.
+    groups
+        Column of the query's ``obs`` with clusters of cells, or ``auto`` for those near each other
+        in the latent: each cell gets the label of most cells of its group too. Nothing when None.
     keep_counts
         Hand each block's counts on with its results.
     corrected_expression
@@ -58,6 +61,7 @@ class MapOptions:
     allow_fractional: bool = False
     neighbors: int = 0
     several_labels: bool = False
+    groups: str | None = None
     keep_counts: bool = False
     corrected_expression: str | Sequence[str] = ()
     corrected_batch: str | None = None
@@ -76,6 +80,7 @@ class MapChanges(TypedDict, total=False):
     allow_fractional: bool
     neighbors: int
     several_labels: bool
+    groups: str | None
     keep_counts: bool
     corrected_expression: str | Sequence[str]
     corrected_batch: str | None

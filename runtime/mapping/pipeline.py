@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,11 +15,18 @@ from cellport.runtime.base.prefetch import prefetch
 from cellport.runtime.columns import MappedBlock, Schema
 from cellport.runtime.errors import CellportError, first_line
 from cellport.runtime.genes.match import GeneMatch
-from cellport.runtime.mapping.annotate import annotators, facts_of, schema_of
-from cellport.runtime.mapping.annotate.annotator import Annotator, Setting
-from cellport.runtime.mapping.encode import check_answers, encode_block, query_basis
+from cellport.runtime.mapping.annotate import annotators, facts_of, schema_of, survey_of
+from cellport.runtime.mapping.annotate.annotator import Annotator, Setting, Survey
+from cellport.runtime.mapping.encode import (
+    EncodedCells,
+    check_answers,
+    encode_block,
+    query_basis,
+)
 from cellport.runtime.mapping.query import Query, QueryFacts
 from cellport.runtime.sources import CountBlock, CountSource
+
+Encode = Callable[[CountBlock], EncodedCells]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,26 +73,69 @@ class Pipeline:
         """What the result says of the atlas and the options, by key."""
         return facts_of(self.annotators)
 
-    def blocks(self, tail: Any, threads: int, start: int, stop: int) -> Iterator[MappedBlock]:
-        """Map the cells ``start:stop`` with a session of ``encoder_tail.onnx``.
+    @property
+    def survey(self) -> Survey | None:
+        """What has to see all cells before the first gets its columns, where something has."""
+        return survey_of(self.annotators)
+
+    def survey_cells(self, tail: Any, threads: int, start: int, stop: int) -> None:
+        """Have the survey take in the cells ``start:stop``.
 
         The query is closed at the end.
         """
-        genes, how = self.query.genes, self.setting.options
-        basis = query_basis(self.setting.atlas, genes.panel_column, genes.measured, genes.is_gene)
-        source, schema = self.query.source, self.schema
-        counts = source.blocks(how.block_cells, start, stop)
+        with closing(self.query.source), ThreadPoolExecutor(threads) as pool:
+            self._survey(self._encoder(tail, threads, pool), threads, start, stop)
+
+    def blocks(
+        self,
+        tail: Any,
+        threads: int,
+        start: int,
+        stop: int,
+        known: Mapping[str, NDArray[Any]] | None = None,
+    ) -> Iterator[MappedBlock]:
+        """Map the cells ``start:stop`` with a session of ``encoder_tail.onnx``.
+
+        `known` is what the survey concluded from all cells; where it has not, they are gone through
+        first. The query is closed at the end.
+        """
+        source, schema, how = self.query.source, self.schema, self.setting.options
         with closing(source), ThreadPoolExecutor(threads) as pool:
-            # one thread is one processor: nothing goes on beside it
-            for block in prefetch(counts, 1) if threads > 1 else counts:
+            encode = self._encoder(tail, threads, pool)
+            if self.survey is not None and known is not None:
+                self.survey.settle(known)
+            elif self.survey is not None:
+                self._survey(encode, threads, 0, source.n_cells)
+            for block in self._counts(threads, start, stop):
                 with _concerning(block):
-                    cells = encode_block(block, basis, tail, threads, pool)
-                    check_answers(cells, self.setting.atlas.manifest)
+                    cells = encode(block)
                     values: dict[str, NDArray[Any]] = {}
                     for annotator in self.annotators:
                         values |= annotator.annotate(cells)
                     mapped = _block(schema, source, block, values)
                 yield replace(mapped, counts=block) if how.keep_counts else mapped
+
+    def _encoder(self, tail: Any, threads: int, pool: Executor) -> Encode:
+        genes, atlas = self.query.genes, self.setting.atlas
+        basis = query_basis(atlas, genes.panel_column, genes.measured, genes.is_gene)
+
+        def encode(block: CountBlock) -> EncodedCells:
+            cells = encode_block(block, basis, tail, threads, pool)
+            check_answers(cells, atlas.manifest)
+            return cells
+
+        return encode
+
+    def _counts(self, threads: int, start: int, stop: int) -> Iterator[CountBlock]:
+        counts = self.query.source.blocks(self.setting.options.block_cells, start, stop)
+        # one thread is one processor: nothing goes on beside it
+        return prefetch(counts, 1) if threads > 1 else counts
+
+    def _survey(self, encode: Encode, threads: int, start: int, stop: int) -> None:
+        assert self.survey is not None
+        for block in self._counts(threads, start, stop):
+            with _concerning(block):
+                self.survey.add(encode(block))
 
 
 def prepared(query: Query, setting: Setting) -> Pipeline:
@@ -96,7 +146,8 @@ def prepared(query: Query, setting: Setting) -> Pipeline:
     CellportError
         The atlas or the options do not allow it.
     """
-    setting = replace(setting, measured_share=query.genes.share)
+    read = query.source.obs_column
+    setting = replace(setting, measured_share=query.genes.share, obs_column=read)
     return Pipeline(query, setting, annotators(setting))
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from cellport.runtime.base.hints import hint
 from cellport.runtime.decisions import say
 from cellport.runtime.errors import InputError
-from cellport.runtime.sources.trouble import cells, readable
+from cellport.runtime.sources.trouble import cells, damaged, readable
 
 if TYPE_CHECKING:
     from cellport.runtime.sources.block import CountBlock
@@ -216,8 +216,12 @@ class CountSource:
         if name not in self._cells.columns:
             near = hint(name, self._cells.columns)
             raise InputError(f"{self._cells.where} has no column '{name}'. {near}")
-        with readable(f"{self._cells.where}['{name}']"):
-            return self._cells.column(name)
+        where = f"{self._cells.where}['{name}']"
+        with readable(where):
+            column = self._cells.column(name)
+        if len(column) != self.n_cells:
+            raise damaged(where, f"it has {len(column)} rows and there are {self.n_cells} cells")
+        return column
 
     def close(self) -> None:
         """Release the file."""

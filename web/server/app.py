@@ -210,6 +210,17 @@ def _add_api(app: FastAPI, atlas: AtlasFile, jobs: Jobs) -> None:
         ] = MINIMUM_GENES,
         any_organism: Annotated[bool, Query()] = False,
         fractional_counts: Annotated[bool, Query()] = False,
+        groups: Annotated[
+            str | None,
+            Query(
+                description="Column of obs with clusters, or auto: adds the label of most cells "
+                "of each cell's group",
+                max_length=200,
+            ),
+        ] = None,
+        several_labels: Annotated[
+            bool, Query(description="Add all labels above one half, where each is judged by itself")
+        ] = False,
     ) -> Response:
         """Map an `.h5ad` or 10x `.h5` file, sent as the body, onto the atlas."""
         if request.headers.get("content-type", "").lower().startswith("multipart/"):
@@ -220,6 +231,8 @@ def _add_api(app: FastAPI, atlas: AtlasFile, jobs: Jobs) -> None:
             minimum_genes=minimum_genes,
             any_organism=any_organism,
             allow_fractional=fractional_counts,
+            groups=groups,
+            several_labels=several_labels,
         )
         with ExitStack() as stack:
             job = stack.enter_context(jobs.admit())

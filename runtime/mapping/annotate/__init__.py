@@ -14,6 +14,7 @@ from typing import Any
 from cellport.runtime.columns import Schema
 from cellport.runtime.mapping.annotate import (
     corrected,
+    groups,
     labels,
     latent,
     neighbors,
@@ -23,13 +24,14 @@ from cellport.runtime.mapping.annotate import (
     several,
     structure,
 )
-from cellport.runtime.mapping.annotate.annotator import Annotator, Prepare, Setting
+from cellport.runtime.mapping.annotate.annotator import Annotator, Prepare, Setting, Survey
 
 # in the order of the columns
 ANNOTATORS: tuple[Prepare, ...] = (
     latent.prepare,
     labels.prepare,
     several.prepare,
+    groups.prepare,
     novelty.prepare,
     quality.prepare,
     structure.prepare,
@@ -54,6 +56,11 @@ def annotators(setting: Setting) -> tuple[Annotator, ...]:
 def schema_of(annotators: Sequence[Annotator]) -> Schema:
     """Names and types of all that they add."""
     return reduce(add, (one.schema for one in annotators), Schema())
+
+
+def survey_of(annotators: Sequence[Annotator]) -> Survey | None:
+    """Return what has to see all cells before the first gets its columns, where something has."""
+    return next((one.survey for one in annotators if one.survey), None)
 
 
 def facts_of(annotators: Sequence[Annotator]) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -18,6 +19,43 @@ Decode = Callable[[NDArray[np.floating], str | None], NDArray[np.float32]]
 Made = TypeVar("Made")
 
 
+class Survey(ABC):
+    """What has to be known of all cells of a query before the first of them gets its columns.
+
+    What surveys of parts of the cells found adds up, in any order and on any machine, to what one
+    finds on all.
+    """
+
+    def __init__(self) -> None:
+        self._known: Mapping[str, NDArray[Any]] | None = None
+
+    @abstractmethod
+    def add(self, cells: EncodedCells) -> None:
+        """Take in some cells."""
+
+    @abstractmethod
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Return all that was taken in, as plain arrays."""
+
+    @abstractmethod
+    def absorb(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Add what another one took in, from its `state`."""
+
+    @abstractmethod
+    def conclude(self) -> dict[str, NDArray[Any]]:
+        """Return what the columns need, which is little."""
+
+    def settle(self, known: Mapping[str, NDArray[Any]]) -> None:
+        """Take over what another one concluded from all cells."""
+        self._known = known
+
+    def known(self) -> Mapping[str, NDArray[Any]]:
+        """Return what was concluded, once and for all."""
+        if self._known is None:
+            self._known = self.conclude()
+        return self._known
+
+
 @dataclass(frozen=True, slots=True)
 class Annotator:
     """Adds columns and matrices to blocks of encoded cells."""
@@ -29,6 +67,8 @@ class Annotator:
     notes: tuple[str, ...] = ()
     # what ``uns["cellport"]`` says of it, by key
     facts: dict[str, Any] = field(default_factory=dict)
+    # what has to see all cells first, where `annotate` needs it
+    survey: Survey | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +86,9 @@ class Setting:
     # names of all queries of the result, and the position of this one
     queries: tuple[str, ...] = ()
     query: int = 0
+    # reads a whole column of the query's ``obs`` as text, object [cells], '' where missing; None
+    # before a query is known
+    obs_column: Callable[[str], NDArray[np.object_]] | None = None
 
     def once(self, key: Any, make: Callable[[], Made]) -> Made:
         """Make something, or return what was made for another query."""

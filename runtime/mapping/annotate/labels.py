@@ -89,14 +89,22 @@ def _nearest(manifest: Manifest, cells: EncodedCells) -> dict[str, NDArray[Any]]
 
 
 def _labelled(manifest: Manifest, cells: EncodedCells) -> dict[str, NDArray[Any]]:
-    """Best labels and their probabilities: by log-odds where probabilities may round to 1."""
-    prob, empty = cells.answers["label_prob"], cells.empty
-    best = cells.answers.get("label_score", prob).argmax(axis=1)
+    """Best labels and their probabilities."""
+    prob, empty, best = cells.answers["label_prob"], cells.empty, best_labels(cells)
     sure = prob[np.arange(len(best)), best]
     return {
         LABEL: _label_codes(manifest, best, empty),
         PROB: np.where(empty, 0, sure).astype(np.float32),
     }
+
+
+def best_labels(cells: EncodedCells) -> NDArray[np.int64]:
+    """Return the code of each cell's best label: by log-odds where probabilities may round to 1.
+
+    Cells without counts have one too, of which nothing is to be made.
+    """
+    score = cells.answers.get("label_score", cells.answers["label_prob"])
+    return np.asarray(score.argmax(axis=1))
 
 
 def label_sets(

@@ -91,6 +91,25 @@ def test_converted_atlases_give_what_one_process_gives(
     assert "nothing tells how often its labels are right" in page.read_text()
 
 
+@pytest.mark.parametrize("how", ["cluster", "auto"])
+def test_groups_are_of_all_cells_of_a_query(
+    client: Any, atlas: Atlas, save: Save, tmp_path: Path, how: str
+) -> None:
+    def cluster(cells: Any) -> None:
+        cells.obs["cluster"] = [str(i % 5) for i in range(cells.n_obs)]
+
+    queries = [save(0, 100, cluster), save(100, 240, cluster)]
+    out = tmp_path / "out"
+    map_dask(atlas, queries, client, out, part_cells=33, groups=how)
+    expected = single(atlas, queries, tmp_path, groups=how)
+    assert_frame_equal(pandas.read_parquet(out), expected, check_exact=True)
+    before = contents(out)
+    assert map_dask(atlas, queries, client, out, part_cells=33, groups=how).parts_kept == 9
+    (out / "part-00003.parquet").unlink()
+    map_dask(atlas, queries, client, out, part_cells=33, groups=how)
+    assert contents(out) == before
+
+
 def test_genes_that_were_not_measured_are_told_from_all_cells(
     client: Any, atlas: Atlas, save: Save, tmp_path: Path
 ) -> None:

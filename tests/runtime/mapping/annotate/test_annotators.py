@@ -16,7 +16,12 @@ from cellport.runtime.atlas.file import AtlasFile
 from cellport.runtime.mapping.annotate import ANNOTATORS, annotators, facts_of, schema_of
 from cellport.runtime.mapping.encode import EncodedCells
 
-ALL = {"neighbors": 3, "corrected_expression": ("GENE0", "GENE7"), "queries": (("x", "y"), 1)}
+ALL = {
+    "neighbors": 3,
+    "groups": "auto",
+    "corrected_expression": ("GENE0", "GENE7"),
+    "queries": (("x", "y"), 1),
+}
 DTYPES = {"category": np.int32, "float": np.float32, "text": np.object_, "bool": np.bool_}
 
 
@@ -41,6 +46,8 @@ def test_blocks_may_be_cut_anywhere_and_fit_the_schema(
     # several labels are of another kind of head
     assert len(found) == len(ANNOTATORS) - 1
     for one in found:
+        if one.survey is not None:
+            one.survey.add(cells)
         whole = one.annotate(cells)
         parts = [one.annotate(rows(cells, *pair)) for pair in pairwise(ends)]
         for name, values in whole.items():
@@ -61,14 +68,15 @@ def test_columns_in_their_order(fork_atlas: AtlasFile, made: Any) -> None:
     found = annotators(made.setting(fork_atlas, **ALL))
     schema = schema_of(found)
     assert [column.name.removeprefix("cellport_") for column in schema.columns] == [
-        "label", "prob", "call", "label_set", "novelty_p", "novel", "qc", "cluster", "edge",
+        "label", "prob", "call", "label_set", "group", "group_label", "group_share",
+        "novelty_p", "novel", "qc", "cluster", "edge",
         "edge_fraction", "pseudotime", "pseudotime_sd", "neighbors", "neighbor_labels", "query",
     ]  # fmt: skip
     assert schema.obsm == {
         "X_cellport": 2, "X_cellport_umap": 2, "X_cellport_fate": 2,
         "cellport_neighbor_distance": 3, "X_cellport_corrected": 2,
     }  # fmt: skip
-    assert set(facts_of(found)) == {"trajectory", "corrected"}
+    assert set(facts_of(found)) == {"trajectory", "corrected", "groups"}
 
 
 def test_a_bare_atlas_gives_little(small_atlas: Any, made: Any, forgery: Any) -> None:
