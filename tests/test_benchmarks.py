@@ -98,8 +98,8 @@ def test_peers_need_nothing_of_cellport(path: Path) -> None:
 def test_pages_show_the_results(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tables between the marks are those that the stored results make."""
     monkeypatch.syspath_prepend(ROOT)
+    from benchmarks.mapping import groups, unmeasured
     from benchmarks.mapping import tables as mapping
-    from benchmarks.mapping import unmeasured
     from benchmarks.mapping.runs import Runs
     from benchmarks.scaling import tables as scaling
     from benchmarks.shared.results import RESULTS, filled, read
@@ -108,6 +108,7 @@ def test_pages_show_the_results(monkeypatch: pytest.MonkeyPatch) -> None:
     for page, text in mapping.blocks(Runs(RESULTS / "mapping.json").rows).items():
         shown.append((page, "benchmarks.mapping", text))
     found = unmeasured.table(read(RESULTS / "unmeasured.json"))
+    shown.append((groups.PAGE, groups.MARK, groups.table(read(RESULTS / "groups.json"))))
     shown.append((unmeasured.PAGE, unmeasured.MARK, found))
     for page, mark, text in shown:
         assert text in page.read_text(), mark

@@ -238,6 +238,9 @@ def test_settings_reach_the_mapping(server: Any, query: Path) -> None:
     answer = server.map(query.read_bytes(), "?layer=spliced")
     assert answer.status == 422
     assert "spliced" in answer.error
+    answer = server.map(query.read_bytes(), "?groups=leiden")
+    assert answer.status == 422
+    assert "no column 'leiden'" in answer.error
 
 
 def test_every_answer_is_guarded(server: Any) -> None:

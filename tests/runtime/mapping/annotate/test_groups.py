@@ -74,7 +74,7 @@ def test_cells_without_group_or_counts(grouped: Any) -> None:
 
 
 def test_groups_near_each_other(grouped: Any) -> None:
-    found = grouped(None, [100, 100, 100, 100, 0], latent=[[0, 0], [9, 9], [0, 1], [9, 8], [0, 0]])
+    found = grouped(None, [100, 100, 100, 100, 0], latent=[[0, 0], [9, 9], [0, 0], [9, 9], [0, 0]])
     group = found["cellport_group"]
     assert (group[0], group[1], group[4]) == (group[2], group[3], "")
     assert group[0] != group[1]
