@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import scipy.sparse as sp
@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from cellport.models.feature_layout import FeatureLayout
 from cellport.models.vae import CountVAE
 from cellport.train.cells import PanelCounts, TrainingCells
 from cellport.train.degrade import Degradation, degrade
@@ -20,6 +21,97 @@ from cellport.train.features.kernel import FeatureMaker
 Answer = TypeVar("Answer")
 # cells at a time: dense counts of 1,024 cells take 8 MB
 CHUNK = 1024
+
+
+class CellEncoder(Protocol):
+    """What turns counts into features, a latent and scores of labels, whoever trained it.
+
+    Counts are those of the panel genes, in its order. Further columns may follow which only tell
+    how much else there is of a cell.
+    """
+
+    @property
+    def n_genes(self) -> int:
+        """Number of panel genes, the first columns of the counts."""
+        ...
+
+    @property
+    def layout(self) -> FeatureLayout:
+        """Which features are what."""
+        ...
+
+    def features(
+        self, counts: sp.csr_matrix, measured: NDArray[np.bool_] | None = None
+    ) -> NDArray[np.float32]:
+        """Features float32 [n, features] of CSR [n, columns], of which some were `measured`."""
+        ...
+
+    def features_of_dense(self, counts: Tensor) -> Tensor:
+        """Features of float [n, columns], NaN where a gene was not measured."""
+        ...
+
+    def tail(self, features: Tensor) -> Any:
+        """Answer for features with ``mean``, float [n, latent], and ``logits``, [n, labels]."""
+        ...
+
+
+class TrainedEncoder:
+    """The encoder of a model that was trained here."""
+
+    def __init__(self, model: CountVAE) -> None:
+        self._model = model
+        self.features = FeatureMaker(model.encoder)
+        self.tail = model.encoder.tail
+
+    @property
+    def n_genes(self) -> int:
+        """Number of panel genes."""
+        return self._model.config.n_genes
+
+    @property
+    def layout(self) -> FeatureLayout:
+        """Which features are what."""
+        return self._model.config.features
+
+    def features_of_dense(self, counts: Tensor) -> Tensor:
+        """Features of float [n, genes], NaN where a gene was not measured."""
+        values, _ = self._model.encoder.normalise(counts)
+        features: Tensor = values @ self._model.encoder.basis
+        return features
+
+
+class EncodedCells(Protocol):
+    """Cells as an encoder sees them: what novelty, the map and label rules are fitted to."""
+
+    @property
+    def encoder(self) -> CellEncoder:
+        """What they were put through."""
+        ...
+
+    @property
+    def cells(self) -> TrainingCells:
+        """The cells, and which were held out."""
+        ...
+
+    @property
+    def latent(self) -> NDArray[np.float32]:
+        """Latent mean of each, float32 [cells, latent]."""
+        ...
+
+    @property
+    def seed(self) -> int:
+        """What random choices start from."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """Cells put through an encoder, whoever trained it."""
+
+    encoder: CellEncoder
+    cells: TrainingCells
+    latent: NDArray[np.float32]  # float32 [cells, latent], latent mean of each
+    seed: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +123,15 @@ class Fitted:
     latent: NDArray[np.float32]  # float32 [cells, latent], latent mean of each
     seed: int  # random choices of what is fitted on top of the model start from it
 
+    @property
+    def encoder(self) -> CellEncoder:
+        """The model's encoder."""
+        return TrainedEncoder(self.model)
+
 
 def infer(model: CountVAE, cells: TrainingCells, seed: int) -> Fitted:
     """Put the cells that a model was trained on through it."""
-    return Fitted(model, cells, latent_of(model, cells.counts), seed)
+    return Fitted(model, cells, latent_of(TrainedEncoder(model), cells.counts), seed)
 
 
 def each_chunk(
@@ -62,18 +159,17 @@ def in_chunks(
     return arrays
 
 
-def latent_of(model: CountVAE, counts: PanelCounts) -> NDArray[np.float32]:
+def latent_of(encoder: CellEncoder, counts: PanelCounts) -> NDArray[np.float32]:
     """Latent mean of all cells, float32 [cells, latent]."""
-    features_of = FeatureMaker(model.encoder)
     (latent,) = in_chunks(
         counts.shape[0],
-        lambda chunk: (model.encoder.tail(torch.from_numpy(features_of(counts[chunk]))).mean,),
+        lambda chunk: (encoder.tail(torch.from_numpy(encoder.features(counts[chunk]))).mean,),
     )
     return latent
 
 
 def encode_cells(
-    model: CountVAE,
+    encoder: CellEncoder,
     counts: PanelCounts,
     rows: NDArray[np.int64],
     size: int,
@@ -85,14 +181,13 @@ def encode_cells(
     They are degraded, `size` of them together, so that these lack the same genes; without a
     degradation they are encoded whole.
     """
-    features_of = FeatureMaker(model.encoder)
 
     def answer(chunk: slice) -> tuple[Tensor, Tensor]:
         some, measured = counts[rows[chunk]], None
         if degradation is not None:
             poorer = degrade(some, rng, degradation)
             some, measured = poorer.counts, poorer.measured
-        encoded = model.encoder.tail(torch.from_numpy(features_of(some, measured)))
+        encoded = encoder.tail(torch.from_numpy(encoder.features(some, measured)))
         return encoded.mean, encoded.logits
 
     latent, logits = in_chunks(len(rows), answer, size)
@@ -100,7 +195,7 @@ def encode_cells(
 
 
 def encode_layers(
-    model: CountVAE, counts: sp.csr_matrix | NDArray[np.float32]
+    encoder: CellEncoder, counts: sp.csr_matrix | NDArray[np.float32]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
     """Linear features, latent mean and logits of the labels, float32 [n, ...] each.
 
@@ -110,9 +205,8 @@ def encode_layers(
     def answer(chunk: slice) -> tuple[Tensor, Tensor, Tensor]:
         some = counts[chunk]
         dense = some if isinstance(some, np.ndarray) else some.toarray()
-        values, _ = model.encoder.normalise(torch.from_numpy(dense))
-        features = values @ model.encoder.basis
-        encoded = model.encoder.tail(features)
+        features = encoder.features_of_dense(torch.from_numpy(dense))
+        encoded = encoder.tail(features)
         return features, encoded.mean, encoded.logits
 
     features, latent, logits = in_chunks(counts.shape[0], answer)

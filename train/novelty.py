@@ -12,10 +12,9 @@ from numpy.typing import NDArray
 from scipy.cluster.vq import kmeans2
 
 from cellport.models.novelty import GroupDistance, Groups, NoveltyScore
-from cellport.models.vae import CountVAE
 from cellport.runtime.atlas.novelty_table import ARRAYS, NoveltyTable, novelty_p_values
 from cellport.train.cells import at_random
-from cellport.train.infer import Fitted, encode_layers
+from cellport.train.infer import CellEncoder, EncodedCells, encode_layers
 
 # closest where cells are called novel
 P_LEVELS = (1, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.15, 0.1, 0.07, 0.05, 0.03, 0.02, 0.01,
@@ -62,7 +61,7 @@ class Novelty:
 
 
 def fit_novelty(
-    fitted: Fitted, p_exponent: float = 1.0, config: NoveltyConfig = NoveltyConfig()
+    fitted: EncodedCells, p_exponent: float = 1.0, config: NoveltyConfig = NoveltyConfig()
 ) -> Novelty:
     """Measure the groups of the reference, and how strange its held-out cells look.
 
@@ -74,15 +73,15 @@ def fit_novelty(
     out somewhat too small. P-values are raised to a power, from `fit_p_exponent`, or 1 where
     queries are of the reference's own batches.
     """
-    model, cells = fitted.model, fitted.cells
+    encoder, cells = fitted.encoder, fitted.cells
     rng = np.random.default_rng(fitted.seed)
     trained = at_random(cells.trained, config.most_fitted, rng)
-    features, latent, logits = encode_layers(model, cells.counts[trained])
+    features, latent, logits = encode_layers(encoder, cells.counts[trained])
     group = _groups(cells.label[trained], latent, logits, fitted.seed)
     enough = len(cells.held_out) >= FEWEST_HELD_OUT
     judged = at_random(cells.held_out if enough else trained, config.most_judged, rng)
-    judged_features, judged_latent, _ = encode_layers(model, cells.counts[judged])
-    layout = model.config.features
+    judged_features, judged_latent, _ = encode_layers(encoder, cells.counts[judged])
+    layout = encoder.layout
 
     def of_features(columns: slice) -> Groups:
         return fit_groups(features[:, columns], group, judged_features[:, columns])
@@ -93,7 +92,7 @@ def fit_novelty(
         of_features(layout.discriminants) if features[:, layout.discriminants].any() else None,
         fit_groups(latent, group, judged_latent),
     ).eval()
-    arrays = _null_table(model, score, cells.counts[judged], config, rng)
+    arrays = _null_table(encoder, score, cells.counts[judged], config, rng)
     arrays["novelty_p"] **= np.float32(p_exponent)
     return Novelty(score, arrays, p_exponent)
 
@@ -126,10 +125,10 @@ def fit_p_exponent(
 
 
 def novelty_p(
-    model: CountVAE, novelty: Novelty, counts: NDArray[np.float32]
+    encoder: CellEncoder, novelty: Novelty, counts: NDArray[np.float32]
 ) -> NDArray[np.float32]:
     """Novelty p-values of dense counts, float32 [n]; NaN where a gene was not measured."""
-    library, score = _scored(model, novelty.score, counts)
+    library, score = _scored(encoder, novelty.score, counts)
     table = NoveltyTable(*(novelty.arrays[name] for name in ARRAYS))
     share = float(np.isfinite(counts[:1]).mean())
     return novelty_p_values(table, score, library, share)
@@ -186,7 +185,7 @@ def _groups(
 
 
 def _null_table(
-    model: CountVAE,
+    encoder: CellEncoder,
     score: NoveltyScore,
     counts: sp.csr_matrix,
     config: NoveltyConfig,
@@ -199,7 +198,7 @@ def _null_table(
         parts = []
         for copy in range(copies):
             least = config.shallowest if copy % 2 else None
-            parts.append(_scored(model, score, _poorer(counts, share, least, rng)))
+            parts.append(_scored(encoder, score, _poorer(counts, share, least, rng)))
         library, found = (np.concatenate(part) for part in zip(*parts, strict=True))
         bins = np.array_split(np.argsort(library, kind="stable"), config.bins)
         depth.append([np.log1p(library[rows]).mean() for rows in bins])
@@ -241,10 +240,10 @@ def _poorer(
 
 
 def _scored(
-    model: CountVAE, score: NoveltyScore, counts: NDArray[np.float32]
+    encoder: CellEncoder, score: NoveltyScore, counts: NDArray[np.float32]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Library size over the genes that were measured, and novelty score, float32 [n] each."""
-    features, latent, _ = encode_layers(model, counts)
+    features, latent, _ = encode_layers(encoder, counts)
     with torch.inference_mode():
         found = score(torch.from_numpy(features), torch.from_numpy(latent)).numpy()
-    return np.nansum(counts, axis=1), found
+    return np.nansum(counts[:, : encoder.n_genes], axis=1), found

@@ -22,7 +22,7 @@ from torch.nn.utils import clip_grad_norm_
 from cellport.models.layout import LayoutNetwork
 from cellport.train.cells import at_random
 from cellport.train.degrade import Degradation
-from cellport.train.infer import Fitted, encode_cells, in_chunks
+from cellport.train.infer import EncodedCells, encode_cells, in_chunks
 
 # UMAP's default
 N_NEIGHBORS = 15
@@ -59,7 +59,7 @@ class UmapConfig:
 
 
 def learn_layout(
-    fitted: Fitted, degradation: Degradation, config: UmapConfig = UmapConfig()
+    fitted: EncodedCells, degradation: Degradation, config: UmapConfig = UmapConfig()
 ) -> tuple[LayoutNetwork, dict[str, float | int]]:
     """Train the map of a reference so that it withstands degradation.
 
@@ -69,7 +69,7 @@ def learn_layout(
     rng = np.random.default_rng(seed)
     rows = at_random(cells.trained, config.most_cells, rng)
     degraded, _ = encode_cells(
-        fitted.model, cells.counts, rows, _DEGRADED_TOGETHER, degradation, rng
+        fitted.encoder, cells.counts, rows, _DEGRADED_TOGETHER, degradation, rng
     )
     network = fit_layout(latent[rows], degraded, seed, config)
     held_out = latent[cells.held_out]

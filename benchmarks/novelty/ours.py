@@ -57,15 +57,15 @@ def run_ours(case: Case, exponent: float, seed: int) -> tuple[dict[str, Any], ND
     _, epochs = batch_size_and_epochs(cells.counts.shape[0], config)
     path = case.folder / f"{run_key(cells, config, POOLS, epochs)[:16]}.pt"
     made = fitted(cells, config, path)
-    model, novelty = made.model, fit_novelty(made, exponent)
+    encoder, novelty = made.encoder, fit_novelty(made, exponent)
     found: dict[str, Any] = {}
     for where, rows in case.queries.items():
         query = case.whole.cells.X[rows].tocsr().astype(np.float32)[:, panel].tocsr()
         known = query[~case.is_unseen(where)]
         found[where] = {
-            "p": novelty_p(model, novelty, query.toarray()).tolist(),
+            "p": novelty_p(encoder, novelty, query.toarray()).tolist(),
             "false_novel": {
-                name: round(float((novelty_p(model, novelty, poorer(known)) < 0.05).mean()), 4)
+                name: round(float((novelty_p(encoder, novelty, poorer(known)) < 0.05).mean()), 4)
                 for name, poorer in STRESS.items()
             },
             "easing": round(exponent, 4),

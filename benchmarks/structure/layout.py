@@ -45,7 +45,7 @@ CONFIG = FitConfig(device="cpu")
 
 def judge(name: str, seeds: int) -> dict[str, Any]:
     fitted, unseen_counts = trained_model(name)
-    seen, unseen = fitted.latent, latent_of(fitted.model, unseen_counts)
+    seen, unseen = fitted.latent, latent_of(fitted.encoder, unseen_counts)
     maps = []
     for seed in range(seeds):
         again = replace(fitted, seed=seed)

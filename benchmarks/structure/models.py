@@ -50,7 +50,7 @@ def train(case: Case, seed: int, with_labels: bool, share: float = 1.0) -> Train
     made = models.fitted(cells, FitConfig(seed=seed), path)
     cell_names = case.cells.obs_names.to_numpy(dtype=object)[rows]
     known = CellAnnotation(label.astype(np.int64), tuple(labels), cell_names)
-    unseen_latent = latent_of(made.model, counts[unseen][:, panel])
+    unseen_latent = latent_of(made.encoder, counts[unseen][:, panel])
     return Trained(made, known, unseen, unseen_latent)
 
 

@@ -21,7 +21,7 @@ from cellport.train.degrade import Degradation, degrade
 from cellport.train.features.kernel import FeatureMaker
 from cellport.train.fit.loop import fit
 from cellport.train.fit.order import POOLS, Pools
-from cellport.train.infer import encode_layers
+from cellport.train.infer import TrainedEncoder, encode_layers
 from cellport.train.labels.calibrate import hold_out
 from cellport.train.progress import Progress
 from cellport.train.reference.panel import select_panel
@@ -70,7 +70,7 @@ def score_in_order(
     held_out = np.flatnonzero(held[order])
     training = training_cells(counts[order], label[order], batch[order], held_out)
     model, losses = fit_and_watch(training, FitConfig(device="cpu", seed=seed), pools)
-    _, _, logits = encode_layers(model, training.counts[held_out])
+    _, _, logits = encode_layers(TrainedEncoder(model), training.counts[held_out])
     known, called = training.label[held_out], logits.argmax(1)
     return (known == called).mean(), f1_score(known, called, average="macro"), min(losses)
 

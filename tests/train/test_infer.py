@@ -9,7 +9,13 @@ from cellport.models.feature_layout import FeatureLayout
 from cellport.models.normalise import PanelNormaliser
 from cellport.models.vae import CountVAE, ModelConfig
 from cellport.train.degrade import Degradation
-from cellport.train.infer import encode_cells, encode_layers, in_chunks, latent_of
+from cellport.train.infer import (
+    TrainedEncoder,
+    encode_cells,
+    encode_layers,
+    in_chunks,
+    latent_of,
+)
 
 GENES = 12
 
@@ -45,28 +51,29 @@ def test_chunks_are_put_together_in_order(size: int) -> None:
 
 
 def test_of_no_cells_the_width_is_known() -> None:
-    assert latent_of(_model(), _counts(0)).shape == (0, 4)
+    assert latent_of(TrainedEncoder(_model()), _counts(0)).shape == (0, 4)
 
 
 def test_all_ways_to_encode_whole_cells_agree() -> None:
     model, counts = _model(), _counts()
+    encoder = TrainedEncoder(model)
     with torch.inference_mode():
         expected = model.encoder(torch.from_numpy(counts.toarray()))
     rows = np.array([4, 3, 30])
-    latent, logits = encode_cells(model, counts, rows, 2, None, np.random.default_rng(0))
+    latent, logits = encode_cells(encoder, counts, rows, 2, None, np.random.default_rng(0))
     np.testing.assert_allclose(latent, expected.mean[rows], rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(logits, expected.logits[rows], rtol=1e-4, atol=1e-5)
-    np.testing.assert_allclose(latent_of(model, counts), expected.mean, rtol=1e-4, atol=1e-5)
-    features, latent, logits = encode_layers(model, counts)
+    np.testing.assert_allclose(latent_of(encoder, counts), expected.mean, rtol=1e-4, atol=1e-5)
+    features, latent, logits = encode_layers(encoder, counts)
     assert features.shape == (50, 8)
     np.testing.assert_allclose(latent, expected.mean, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(logits, expected.logits, rtol=1e-4, atol=1e-5)
 
 
 def test_cells_of_a_chunk_are_degraded_together() -> None:
-    model, counts = _model(), _counts()
+    encoder, counts = TrainedEncoder(_model()), _counts()
     how = Degradation(thin_share=0.0, mask_share=1.0, gene_noise=0.0, mask_declared=1.0)
     alike = sp.csr_matrix(np.repeat(counts[:1].toarray(), 6, axis=0))
-    latent, _ = encode_cells(model, alike, np.arange(6), 3, how, np.random.default_rng(1))
+    latent, _ = encode_cells(encoder, alike, np.arange(6), 3, how, np.random.default_rng(1))
     assert np.ptp(latent[:3], axis=0).max() < 1e-5
     assert np.abs(latent[0] - latent[3]).max() > 1e-3

@@ -15,7 +15,7 @@ from cellport.train.cells import TrainingCells
 from cellport.train.config import FitConfig
 from cellport.train.degrade import Degradation
 from cellport.train.fit.loop import fit
-from cellport.train.infer import infer
+from cellport.train.infer import TrainedEncoder, infer
 from cellport.train.novelty import (
     Novelty,
     fit_groups,
@@ -61,7 +61,9 @@ def trained(request: pytest.FixtureRequest) -> Any:
 def test_known_cells_are_usual_and_an_unseen_type_is_not(trained: Any) -> None:
     model, _, novelty = trained
     known, strange = _cells(300, [0, 1, 2], 1)[0], _cells(300, [3], 2)[0]
-    p, strange_p = (novelty_p(model, novelty, some.toarray()) for some in (known, strange))
+    p, strange_p = (
+        novelty_p(TrainedEncoder(model), novelty, some.toarray()) for some in (known, strange)
+    )
     assert (p < 0.05).mean() < 0.12
     assert 0.3 < np.median(p) < 0.7
     assert (strange_p < 0.05).mean() > 0.8
@@ -71,20 +73,20 @@ def test_known_cells_are_usual_and_an_unseen_type_is_not(trained: Any) -> None:
 def test_shallow_cells_are_not_novel_for_that(trained: Any, depth: float) -> None:
     model, _, novelty = trained
     shallow = _cells(300, [0, 1, 2], 3, depth)[0]
-    assert (novelty_p(model, novelty, shallow.toarray()) < 0.05).mean() < 0.15
+    assert (novelty_p(TrainedEncoder(model), novelty, shallow.toarray()) < 0.05).mean() < 0.15
 
 
 def test_cells_that_lack_genes_are_not_novel_for_that(trained: Any) -> None:
     model, _, novelty = trained
     counts = _cells(300, [0, 1, 2], 4)[0].toarray()
     counts[:, ::2] = np.nan
-    assert (novelty_p(model, novelty, counts) < 0.05).mean() < 0.2
+    assert (novelty_p(TrainedEncoder(model), novelty, counts) < 0.05).mean() < 0.2
 
 
 def test_the_strangest_cells_are_told_apart(trained: Any) -> None:
     model, _, novelty = trained
     strange = _cells(200, [3], 2, 2000)[0].toarray()
-    p = novelty_p(model, novelty, strange)
+    p = novelty_p(TrainedEncoder(model), novelty, strange)
     assert len(np.unique(p)) > 150
     assert p.min() < 1e-4
 
@@ -119,7 +121,7 @@ def test_p_values_are_raised_to_that_power(trained: Any) -> None:
     model, cells, novelty = trained
     raised = _novelty(model, cells, p_exponent=0.6)
     counts = _cells(50, [0, 3], 2)[0].toarray()
-    p, raised_p = (novelty_p(model, one, counts) for one in (novelty, raised))
+    p, raised_p = (novelty_p(TrainedEncoder(model), one, counts) for one in (novelty, raised))
     np.testing.assert_allclose(raised_p, p**0.6, rtol=1e-4)
 
 

@@ -12,12 +12,18 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cellport.models.vae import CountVAE
 from cellport.train.cells import TrainingCells, at_random
 from cellport.train.config import FitConfig
 from cellport.train.degrade import Degradation
 from cellport.train.fit.loop import fit
-from cellport.train.infer import Fitted, encode_cells, infer
+from cellport.train.infer import (
+    CellEncoder,
+    Encoded,
+    EncodedCells,
+    TrainedEncoder,
+    encode_cells,
+    latent_of,
+)
 from cellport.train.novelty import FEWEST_HELD_OUT, NoveltyConfig, fit_novelty, novelty_p
 from cellport.train.progress import OnProgress, unwatched
 
@@ -106,9 +112,47 @@ def answers_for_left_out_batches(
             _named(on_progress, f"calibration {number + 1} of {folds}"),
             save_seconds,
         )
-        answers = _answers(model, cells, fold.judged, number, config.degradation, rng)
-        parts.append(replace(answers, novelty_p=_novelty_p(model, cells, fold, config.seed, how)))
+        encoder = TrainedEncoder(model)
+        answers = _answers(encoder, cells, fold.judged, number, config.degradation, rng)
+        parts.append(replace(answers, novelty_p=_novelty_p(encoder, cells, fold, config.seed, how)))
     return _together(parts) if parts else None
+
+
+def answers_by_batch(
+    encoded: EncodedCells, degradation: Degradation, how: LeftOutConfig = LeftOutConfig()
+) -> LeftOutAnswers | None:
+    """Answer for the labelled cells of each group of batches by an encoder made elsewhere.
+
+    No training run costs anything here, so every labelled cell may judge; with one batch there is
+    one group. None where no cell has a label.
+    """
+    cells = encoded.cells
+    fold_of = batch_folds(cells.batch, how.folds)
+    parts: list[LeftOutAnswers] = []
+    for number in range(int(fold_of.max()) + 1):
+        rng = np.random.default_rng([encoded.seed, number])
+        inside = fold_of == number
+        judged = at_random(np.flatnonzero(inside & (cells.label >= 0)), how.most_judged, rng)
+        if len(judged):
+            parts.append(_answers(encoded.encoder, cells, judged, number, degradation, rng))
+    return _together(parts) if parts else None
+
+
+def novelty_of_left_out_batches(
+    encoded: EncodedCells, how: LeftOutConfig = LeftOutConfig()
+) -> tuple[NDArray[np.float32], ...]:
+    """Novelty p-values, float32 [cells] for each group of batches, against the other batches."""
+    cells = encoded.cells
+    fold_of = batch_folds(cells.batch, how.folds)
+    if not fold_of.any():
+        return ()
+    found: list[NDArray[np.float32]] = []
+    for number in range(int(fold_of.max()) + 1):
+        rng = np.random.default_rng([encoded.seed, number])
+        fold = _split(cells, fold_of == number, rng, how)
+        if fold is not None:
+            found += _novelty_p(encoded.encoder, cells, fold, encoded.seed, how)
+    return tuple(found)
 
 
 def _named(on_progress: OnProgress, part: str) -> OnProgress:
@@ -142,7 +186,7 @@ def _split(
 
 
 def _novelty_p(
-    model: CountVAE, cells: TrainingCells, fold: _Fold, seed: int, how: LeftOutConfig
+    encoder: CellEncoder, cells: TrainingCells, fold: _Fold, seed: int, how: LeftOutConfig
 ) -> tuple[NDArray[np.float32], ...]:
     """Novelty p-values of cells of familiar types; none where they or the spared are too few."""
     known, number = np.unique(cells.label[fold.trained], return_counts=True)
@@ -150,8 +194,9 @@ def _novelty_p(
     if min(len(fold.spared), len(familiar)) < FEWEST_HELD_OUT:
         return ()
     seen = _subset(cells, np.concatenate([fold.trained, fold.spared]), len(fold.spared))
-    novelty = fit_novelty(infer(model, seen, seed), config=NoveltyConfig(shares=(1.0,)))
-    return (novelty_p(model, novelty, cells.counts[familiar].toarray()),)
+    encoded = Encoded(encoder, seen, latent_of(encoder, seen.counts), seed)
+    novelty = fit_novelty(encoded, config=NoveltyConfig(shares=(1.0,)))
+    return (novelty_p(encoder, novelty, cells.counts[familiar].toarray()),)
 
 
 def _together(parts: list[LeftOutAnswers]) -> LeftOutAnswers:
@@ -164,7 +209,9 @@ def _together(parts: list[LeftOutAnswers]) -> LeftOutAnswers:
     )
 
 
-def answers_for_held_out_cells(fitted: Fitted, degradation: Degradation) -> LeftOutAnswers | None:
+def answers_for_held_out_cells(
+    fitted: EncodedCells, degradation: Degradation
+) -> LeftOutAnswers | None:
     """Answer for the labelled cells held out of training: all to judge by where there is one batch.
 
     None where there are none.
@@ -174,7 +221,7 @@ def answers_for_held_out_cells(fitted: Fitted, degradation: Degradation) -> Left
     if not len(judged) or not cells.n_labels:
         return None
     rng = np.random.default_rng(fitted.seed)
-    return _answers(fitted.model, cells, judged, 0, degradation, rng)
+    return _answers(fitted.encoder, cells, judged, 0, degradation, rng)
 
 
 def _subset(cells: TrainingCells, rows: NDArray[np.int64], held_out: int = 0) -> TrainingCells:
@@ -191,7 +238,7 @@ def _subset(cells: TrainingCells, rows: NDArray[np.int64], held_out: int = 0) ->
 
 
 def _answers(
-    model: CountVAE,
+    encoder: CellEncoder,
     cells: TrainingCells,
     rows: NDArray[np.int64],
     group: int,
@@ -200,7 +247,7 @@ def _answers(
 ) -> LeftOutAnswers:
     """Answer for some cells, as they were measured and degraded."""
     logits = [
-        encode_cells(model, cells.counts, rows, _DEGRADED_TOGETHER, how, rng)[1]
+        encode_cells(encoder, cells.counts, rows, _DEGRADED_TOGETHER, how, rng)[1]
         for how in (None, degradation)
     ]
     return LeftOutAnswers(
