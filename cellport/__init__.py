@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from cellport.runtime.report.write import write_report as write_report
     from cellport.runtime.version import __version__ as __version__
     from cellport.train.api import train_atlas as train_atlas
+    from cellport.train.attach.api import ReferenceOptions as ReferenceOptions
+    from cellport.train.attach.api import convert_with_reference as convert_with_reference
     from cellport.train.config import AtlasConfig as AtlasConfig
     from cellport.train.config import FitConfig as FitConfig
 
@@ -51,12 +53,14 @@ _HOME = {
     "Mapping": "runtime.mapping.result",
     "MissingDependencyError": "runtime.errors",
     "OutputError": "runtime.errors",
+    "ReferenceOptions": "train.attach.api",
     "Stream": "runtime.mapping.pipeline",
     "Summary": "runtime.map_files",
     "TrainingError": "runtime.errors",
     "__version__": "runtime.version",
     "add_paga": "runtime.mapping.paga",
     "convert_model": "runtime.convert.write",
+    "convert_with_reference": "train.attach.api",
     "load_atlas": "runtime.mapping.atlas",
     "map_dask": "runtime.cluster.run",
     "map_files": "runtime.map_files",
@@ -70,7 +74,7 @@ __all__ = sorted(_HOME)
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module 'cellport' has no attribute {name!r}")
-    if name == "train_atlas":
+    if name in ("train_atlas", "convert_with_reference"):
         from cellport.runtime.base.extras import require
 
         require("train", "Training")

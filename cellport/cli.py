@@ -152,8 +152,23 @@ def train(reference: tuple[str, ...], out: str, as_json: bool, **settings: Any) 
 @click.option("--as-batch", metavar="NAME",
               help="For an encoder that asks for a batch: the one that all cells are said to be "
                    "of; the mean of all by default.")  # fmt: skip
+@click.option("--reference", multiple=True, type=click.Path(), metavar="FILE",
+              help="Counts of reference cells, to calibrate labels and for novelty, neighbours, "
+                   "clusters and the map; repeatable.")  # fmt: skip
+@click.option("--labels", help="obs column of the reference with labels called as the model's.")
+@click.option("--batch", help="obs column of the reference with batches (donor, study).")
+@click.option("--label-tree", multiple=True, metavar="COLUMN",
+              help="obs column with coarser labels to call when unsure; repeatable.")  # fmt: skip
+@click.option("--ontology", type=click.Path(), help="Cell Ontology (.obo) for coarser labels.")
+@click.option("--label-ids", help="obs column with the labels' terms in the ontology.")
+@click.option("--layer", help="Where the reference's raw counts are; found by itself.")
+@click.option("--genome", metavar="NAME",
+              help="Of a 10x file or folder of several genomes, the one to take.")  # fmt: skip
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(0))
 @_json
-def convert(model: str, out: str, as_json: bool, **settings: Any) -> None:
+def convert(
+    model: str, out: str, reference: tuple[str, ...], as_json: bool, **settings: Any
+) -> None:
     """Make an atlas of a published MODEL: of CellTypist, scvi-tools, scPoli, SCimilarity.
 
     MODEL is the file or folder as its tool saved it, or a name that cellport pull takes, such as
@@ -165,9 +180,23 @@ def convert(model: str, out: str, as_json: bool, **settings: Any) -> None:
     from cellport.runtime.fetch.model_name import is_model_name, read_model_name
     from cellport.runtime.fetch.published import convert_published
 
+    names = ("labels", "batch", "label_tree", "ontology", "label_ids", "layer", "genome", "seed")
+    of_reference = {name: settings.pop(name) for name in names}
     given = {name: value for name, value in settings.items() if value is not None}
-    options = ConvertOptions(**given)
-    if is_model_name(model) and not Path(model).exists():
+    options, by_name = ConvertOptions(**given), is_model_name(model) and not Path(model).exists()
+    if reference:
+        if by_name:
+            raise click.UsageError("--reference takes a model's file or folder, not its name.")
+        from cellport.runtime.base.extras import require
+
+        require("train", "Fitting to reference cells")
+        from cellport.train.attach.api import ReferenceOptions, convert_with_reference
+
+        how = ReferenceOptions(**of_reference)
+        made = convert_with_reference(model, out, list(reference), options, how)
+    elif any(of_reference.values()):
+        raise click.UsageError("--labels, --batch and their like belong to --reference.")
+    elif by_name:
         with screen.fetching() as on_progress:
             made = convert_published(read_model_name(model), out, options, on_progress)
     else:

@@ -174,7 +174,9 @@ def _groups(
     logits: NDArray[np.float32],
     seed: int,
 ) -> NDArray[np.int64]:
-    if logits.shape[1]:
+    if not logits.shape[1] and (label >= 0).all():
+        code = label
+    elif logits.shape[1]:
         # a reference cell without a label is no less a part of the reference
         code = np.where(label >= 0, label, logits.argmax(axis=1))
     else:

@@ -30,7 +30,12 @@ def write_card(manifest: Manifest) -> str:
         "## What it tells, and what not",
         "",
     ]
-    if manifest.labels:
+    if manifest.head.set_prob:
+        lines.append(
+            "Labels are those of the model; how sure they are, the label sets and the calls were "
+            "fitted afterwards to labelled reference cells, as what follows says."
+        )
+    elif manifest.labels:
         lines.append(
             f"{describe_labels(manifest)} There are no calls, no label sets and no novelty, for "
             "which reference cells would be needed."

@@ -91,12 +91,13 @@ class Converted:
     sha256: str
     manifest: Manifest
     difference: float  # largest difference of its answers from the model's, on made-up cells
+    said: tuple[str, ...] = ()  # what reference cells told, a sentence each
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What whoever made it should know, a sentence each."""
-        m, notes = self.manifest, []
-        if m.labels:
+        m, notes = self.manifest, list(self.said)
+        if m.labels and not m.head.set_prob:
             notes.append(describe_labels(m))
         if m.assumed_batch is not None:
             notes.append(f"As the batch of a cell, {describe_batch(m.assumed_batch)}.")
@@ -108,6 +109,17 @@ class Converted:
                 "cellport convert --licence says it."
             )
         return tuple(notes)
+
+
+@dataclass(frozen=True, slots=True)
+class Conversion:
+    """A model on its way to an atlas: read, checked, and not yet written."""
+
+    model: Model
+    network: Network
+    manifest: Manifest
+    members: dict[str, bytes]
+    difference: float  # as of `Converted`
 
 
 def convert_model(model: Place, out: Place, options: ConvertOptions | None = None) -> Converted:
@@ -140,16 +152,41 @@ def convert_model(model: Place, out: Place, options: ConvertOptions | None = Non
     >>> cellport.convert_model("Immune_All_Low.pkl", "immune.cellport")  # doctest: +SKIP
     """
     how = options or ConvertOptions()
-    _check_options(how)
     check_place(out, [model])
+    made = prepare_conversion(model, how)
+    return write_conversion(made, out)
+
+
+def write_conversion(made: Conversion, out: Place, said: tuple[str, ...] = ()) -> Converted:
+    """Write the atlas file, with its card.
+
+    Raises
+    ------
+    OutputError
+        The atlas cannot be written there.
+    """
+    members = {"README.md": write_card(made.manifest).encode()} | made.members
+    sha256 = write_atlas_file(out, made.manifest, members)
+    return Converted(Path(out), sha256, made.manifest, made.difference, said)
+
+
+def prepare_conversion(model: Place, how: ConvertOptions) -> Conversion:
+    """Make the parts of an atlas of a published model, as `convert_model` does.
+
+    Raises
+    ------
+    InputError
+        The file is no model that can be converted, or it is damaged.
+    MissingDependencyError
+        onnx or onnxruntime is not installed.
+    """
+    _check_options(how)
     found = read_model(model)
     batch = choose_batch(found, how.as_batch)
     network = network_of(found, batch)
     manifest = _manifest(found, network, assumed_batch(found, batch), how, Path(model))
     members, difference = _members(found, network, batch, str(model))
-    members["README.md"] = write_card(manifest).encode()
-    sha256 = write_atlas_file(out, manifest, members)
-    return Converted(Path(out), sha256, manifest, difference)
+    return Conversion(found, network, manifest, members, difference)
 
 
 def _check_options(how: ConvertOptions) -> None:

@@ -32,14 +32,19 @@ def write_card(manifest: Manifest) -> str:
         f"- labels: {_some(manifest.labels) if manifest.labels else 'none'}",
         *_groups(manifest),
         "",
-        "## How often its labels are right",
-        "",
-        *_accuracy(manifest.held_out, manifest.labels),
+        *findings(manifest),
     ]
+    return "\n".join([*lines, ""])
+
+
+def findings(manifest: Manifest) -> list[str]:
+    """Lines of Markdown on what held-out cells say: accuracy, calibration, thresholds, limits."""
+    lines = ["## How often its labels are right", ""]
+    lines += _accuracy(manifest.held_out, manifest.labels)
     if manifest.labels:
         lines += ["", "## What its probabilities mean", "", *_calibration(manifest)]
     lines += ["", "## Thresholds", "", *_thresholds(manifest), "", "## Limits", ""]
-    return "\n".join([*lines, *_limits(manifest), ""])
+    return [*lines, *_limits(manifest)]
 
 
 def _accuracy(scores: HeldOut | None, labels: tuple[str, ...]) -> list[str]:

@@ -18,6 +18,8 @@ from cellport.train.labels.left_out import LeftOutAnswers
 _SPARE = 10
 # so many cells that a twentieth of them are enough to judge by
 _MANY = 1000
+# of scores that are hundreds, as those of SGD, or fractions
+_LOG_TEMPERATURES = (-4.6, 6.9)
 # answers fewer than this do not tell how soft probabilities should be
 _FEWEST_JUDGES = 20
 
@@ -89,6 +91,30 @@ def calibrate(left_out: LeftOutAnswers | None, config: LabelConfig = LABELS) -> 
     right = prob.argmax(axis=1) == left_out.label
     asked = fit_softness(prob.max(axis=1), right, balanced(left_out.group), config)
     return Calibration((asked + config.usual_softness) / 2)
+
+
+def fit_temperature(
+    logits: NDArray[np.floating], label: NDArray[np.int64], weight: NDArray[np.floating]
+) -> float:
+    """Temperature by which scores of a model made elsewhere become the likeliest log-odds.
+
+    Of scores float [cells, labels], true labels int64 [cells], and what each cell weighs, float
+    [cells]. Where scores are one by one (one against the rest), or of a model that is far too sure,
+    it brings them to where `fit_softness` starts from.
+
+    References
+    ----------
+    Guo et al. 2017, ICML, "On calibration of modern neural networks".
+    """
+    scores = torch.from_numpy(np.ascontiguousarray(logits, np.float64))
+    truth, weights = torch.from_numpy(label), torch.from_numpy(weight)
+
+    def loss(log_temperature: float) -> float:
+        log_prob = torch.log_softmax(scores / np.exp(log_temperature), dim=1)
+        return float(-(weights * log_prob[torch.arange(len(truth)), truth]).sum())
+
+    best = minimize_scalar(loss, bounds=_LOG_TEMPERATURES, method="bounded")
+    return float(np.exp(best.x))
 
 
 def fit_softness(

@@ -1,0 +1,1 @@
+"""What reference cells add to a model of another tool: all that needs no retraining."""

@@ -1,0 +1,195 @@
+"""A published model and reference cells in, one atlas file with all that they tell out."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from cellport.runtime.base.files import Place, check_place
+from cellport.runtime.convert.write import (
+    Conversion,
+    Converted,
+    ConvertOptions,
+    prepare_conversion,
+    write_conversion,
+)
+from cellport.runtime.errors import InputError, TrainingError
+from cellport.train.attach.cells import gene_places, groups_of, placed_counts, with_labels_of
+from cellport.train.attach.fit import Attached, attach
+from cellport.train.attach.members import attached_manifest, attached_members
+from cellport.train.cells import TrainingCells
+from cellport.train.labels.tree import named_groups
+from cellport.train.reference.reference import Reference, read_reference
+from cellport.train.reference.scratch import panel_counts
+
+# fewer are no reference, as for training
+_FEWEST_CELLS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class ReferenceOptions:
+    """What is to be known of the reference cells given to a converted model.
+
+    Attributes
+    ----------
+    labels, batch
+        Columns of ``obs``. Labels are those that are called as the model calls them; without any,
+        probabilities stay as the model gives them, and without batches all cells are one.
+    layer, genome
+        Where the raw counts are, and of 10x files of several genomes which one.
+    label_tree, ontology, label_ids
+        Columns of ``obs`` with coarser labels; an OBO file and the column with the labels' terms.
+    seed
+        Every random choice follows from it.
+    in_memory
+        Bytes of counts above which they go to a scratch file.
+    """
+
+    labels: str | None = None
+    batch: str | None = None
+    layer: str | None = None
+    genome: str | None = None
+    label_tree: tuple[str, ...] = ()
+    ontology: str | None = None
+    label_ids: str | None = None
+    seed: int = 0
+    in_memory: int = 128 << 20
+
+    def __post_init__(self) -> None:
+        """Refuse half of an ontology.
+
+        Raises
+        ------
+        TrainingError
+            An ontology without terms, or terms without one.
+        """
+        if (self.ontology is None) != (self.label_ids is None):
+            raise TrainingError(
+                "An ontology needs the column with the labels' terms, and it an ontology."
+            )
+
+
+def convert_with_reference(
+    model: Place,
+    out: Place,
+    reference: Any,
+    options: ConvertOptions | None = None,
+    how: ReferenceOptions | None = None,
+) -> Converted:
+    """Make an atlas of a published model, with what reference cells tell of it.
+
+    The model is not trained any further. Label probabilities are calibrated on the cells whose
+    labels it knows; label sets, calls, novelty, neighbours, clusters and the 2-D map are fitted as
+    `train_atlas` fits them.
+
+    Parameters
+    ----------
+    model, out, options
+        As for `convert_model`.
+    reference
+        A path, an AnnData, or anything else that holds raw counts, or a list of them.
+    how
+        Which columns say what.
+
+    Raises
+    ------
+    InputError
+        The model cannot be converted; the reference does not hold raw counts of enough of its
+        genes, or none of its labels.
+    TrainingError
+        Too few cells.
+    OutputError
+        The atlas cannot be written there.
+
+    Examples
+    --------
+    >>> cellport.convert_with_reference(
+    ...     "Immune_All_Low.pkl", "immune.cellport", "cells.h5ad",
+    ...     how=cellport.ReferenceOptions(labels="cell_type", batch="donor"),
+    ... )  # doctest: +SKIP
+    """
+    how = how or ReferenceOptions()
+    several = reference if isinstance(reference, list) else [reference]
+    check_place(out, [model, *(one for one in several if isinstance(one, str | Path))])
+    made = prepare_conversion(model, options or ConvertOptions())
+    if made.network.n_latent < 2:
+        raise InputError("The model's latent has one dimension, too few for a reference's cells.")
+    cells = _read(several, how)
+    matched = _matched(cells, made, how, several)
+    groups = named_groups(matched, how.label_tree, how.ontology, how.label_ids)
+    places = gene_places(cells, made.manifest)
+    shape = len(cells.label), places.width
+    with (
+        tempfile.TemporaryDirectory(prefix=".cellport-", dir=Path(out).parent) as scratch,
+        panel_counts(
+            placed_counts(cells, places), shape, Path(scratch) / "counts", how.in_memory
+        ) as counts,
+    ):
+        seen = TrainingCells(
+            counts,
+            groups_of(cells, matched),
+            cells.batch,
+            len(matched.labels),
+            len(cells.batches),
+            # chosen by `attach`
+            held_out=cells.label[:0],
+        )
+        found = attach(made, seen, matched, places.has, groups, how.seed)
+        manifest = attached_manifest(made, matched, found)
+        members = attached_members(made, matched, found, manifest)
+    attached = replace(made, manifest=manifest, members=members)
+    return write_conversion(attached, out, (*cells.notes, *_said(cells, matched, found)))
+
+
+def _read(several: list[Any], how: ReferenceOptions) -> Reference:
+    columns = (*how.label_tree, *([how.label_ids] if how.label_ids else []))
+    cells = read_reference(several, how.labels, how.batch, how.layer, columns, how.genome)
+    if len(cells.label) < _FEWEST_CELLS:
+        raise TrainingError(
+            f"{cells.description} has {len(cells.label)} cells; a reference needs at least "
+            f"{_FEWEST_CELLS}."
+        )
+    return cells
+
+
+def _matched(
+    cells: Reference, made: Conversion, how: ReferenceOptions, sources: Sequence[Any]
+) -> Reference:
+    """Return the reference with the model's labels; without any where it or the model has none."""
+    labels = made.network.labels
+    if labels and how.labels:
+        return with_labels_of(cells, labels, how.labels, sources)
+    unknown = cells.label * 0 - 1
+    return replace(cells, labels=labels, label=unknown)
+
+
+def _said(cells: Reference, matched: Reference, found: Attached) -> tuple[str, ...]:
+    """Say what the reference's labels told, and what is to be doubted."""
+    if found.rules.held_out is None:
+        return ()
+    labelled, known = int((cells.label >= 0).sum()), int((matched.label >= 0).sum())
+    others = [
+        name
+        for code, name in enumerate(cells.labels)
+        if (matched.label[cells.label == code] < 0).all()
+    ]
+    said = [
+        f"{known:,} of {labelled:,} labelled reference cells have a label of the model "
+        f"({len(set(matched.label[matched.label >= 0]))} of its {len(matched.labels)}); "
+        "probabilities, label sets and calls were fitted to them."
+    ]
+    if others:
+        more = ", ..." if len(others) > 3 else ""
+        said.append(
+            f"The model does not know {', '.join(map(repr, others[:3]))}{more}: cells of such "
+            "labels count as known in novelty and on the map alone."
+        )
+    if not found.unseen:
+        said.append(
+            "Whether the model was trained on these cells is not known: if it was, it is less "
+            "sure and less often right on others. Cells that it has not seen tell more."
+        )
+    return tuple(said)

@@ -1,0 +1,156 @@
+"""All that is fitted to reference cells on top of a converted model, by the code of training."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cellport.models.layout import LayoutNetwork
+from cellport.models.structure import StructureHead
+from cellport.runtime.convert.models.scvi import ScviModel
+from cellport.runtime.convert.network import Network
+from cellport.runtime.convert.write import Conversion
+from cellport.train.attach.encoder import ForeignEncoder
+from cellport.train.cells import TrainingCells, at_random
+from cellport.train.degrade import Degradation
+from cellport.train.infer import Encoded, latent_of
+from cellport.train.labels.calibrate import (
+    Calibration,
+    balanced,
+    fit_temperature,
+    held_out_share,
+    hold_out,
+)
+from cellport.train.labels.left_out import (
+    LeftOutAnswers,
+    answers_by_batch,
+    novelty_of_left_out_batches,
+)
+from cellport.train.labels.rules import LabelRules, fit_label_rules
+from cellport.train.labels.scores import expected_calibration_error
+from cellport.train.labels.tree import Group
+from cellport.train.novelty import Novelty, NoveltyConfig, fit_novelty, fit_p_exponent
+from cellport.train.reference.reference import Reference
+from cellport.train.structure.clusters import cluster_mixture, leiden
+from cellport.train.structure.fit import StructureConfig
+from cellport.train.umap import learn_layout
+
+# counts that are dense at a time when cells are judged: as many as 2,000 cells of 10,000 genes
+_DENSE = 20_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Attached:
+    """What reference cells add to a converted model."""
+
+    cells: TrainingCells  # with the model's labels
+    has: NDArray[np.bool_]  # bool [panel genes], those that the reference measured
+    latent: NDArray[np.float32]  # float32 [cells, latent]
+    temperature: float  # that the model's scores are divided by; 1 without labels
+    rules: LabelRules
+    ece: float | None  # of the model's own probabilities, on the cells that judge
+    unseen: bool  # whether the model says that it was trained on none of the batches
+    novelty: Novelty
+    layout: LayoutNetwork
+    layout_scores: dict[str, float | int]
+    structure: StructureHead
+    n_clusters: int
+    seed: int
+
+
+def attach(
+    made: Conversion,
+    cells: TrainingCells,
+    reference: Reference,
+    has: NDArray[np.bool_],
+    groups: Sequence[Group],
+    seed: int,
+) -> Attached:
+    """Fit everything that needs no retraining.
+
+    Parameters
+    ----------
+    cells
+        With the model's labels, and further codes for labels that it does not know: groups of
+        cells that are no novelty.
+    reference
+        The same cells with the model's labels alone.
+    has
+        bool [panel genes], those that the reference measured.
+    groups
+        Of labels that the maker named.
+    """
+    rng, degradation = np.random.default_rng(seed), Degradation()
+    n_cells, width = cells.counts.shape
+    cells = replace(cells, held_out=hold_out(cells.label, held_out_share(n_cells), rng))
+    encoder = ForeignEncoder(made.network, has)
+    encoded = Encoded(encoder, cells, latent_of(encoder, cells.counts), seed)
+    known = replace(cells, label=reference.label)
+    answers = None
+    if cells.n_labels:
+        answers = answers_by_batch(replace(encoded, cells=known), degradation)
+    unseen = _unseen(made, reference)
+    temperature, rules = _label_rules(answers, reference.labels, groups, unseen)
+    exponent = fit_p_exponent(novelty_of_left_out_batches(encoded))
+    judged = int(np.clip(_DENSE // width, 200, NoveltyConfig().most_judged))
+    novelty = fit_novelty(encoded, exponent, NoveltyConfig(most_judged=judged))
+    # shares of the panel, of which the reference need not have all
+    novelty.arrays["novelty_share"] *= np.float32(has.mean())
+    layout, layout_scores = learn_layout(encoded, degradation)
+    clustering = StructureConfig()
+    sample = encoded.latent[at_random(cells.trained, clustering.most_cells, rng)]
+    cluster = leiden(sample, seed, clustering.resolution)
+    return Attached(
+        cells=known,
+        has=has,
+        latent=encoded.latent,
+        temperature=temperature,
+        rules=rules,
+        ece=None if answers is None else _ece(answers, made.network),
+        unseen=unseen,
+        novelty=novelty,
+        layout=layout,
+        layout_scores=layout_scores,
+        structure=StructureHead(cluster_mixture(sample, cluster), None).eval(),
+        n_clusters=int(cluster.max()) + 1,
+        seed=seed,
+    )
+
+
+def _label_rules(
+    answers: LeftOutAnswers | None,
+    labels: tuple[str, ...],
+    groups: Sequence[Group],
+    unseen: bool,
+) -> tuple[float, LabelRules]:
+    """Temperature of the scores, and the rules of the labels."""
+    if answers is None:
+        return 1.0, LabelRules()
+    temperature = fit_temperature(answers.logits, answers.label, balanced(answers.group))
+    answers = replace(answers, logits=answers.logits / np.float32(temperature))
+    several = answers.group.max() > answers.group.min()
+    rules = fit_label_rules(answers if several else None, answers, labels, groups)
+    if rules.held_out is not None and not unseen:
+        # batches that the model may have been trained on are not left out
+        rules = replace(rules, held_out=replace(rules.held_out, by="cell"))
+    return temperature, rules
+
+
+def _unseen(made: Conversion, reference: Reference) -> bool:
+    """Whether the model names the batches that it was trained on, and none of these is there."""
+    known = made.model.batches if isinstance(made.model, ScviModel) else ()
+    return len(known) > 1 and not set(known) & set(reference.batches)
+
+
+def _ece(answers: LeftOutAnswers, network: Network) -> float:
+    """Return the expected calibration error of the model's own probabilities, of whole cells."""
+    whole = ~answers.degraded
+    logits, label = answers.logits[whole], answers.label[whole]
+    if network.head == "sigmoids":
+        prob = 1 / (1 + np.exp(-np.clip(logits.astype(np.float64), -500, 500)))
+    else:
+        prob = Calibration().prob(logits).astype(np.float64)
+    return expected_calibration_error(prob.max(axis=1), logits.argmax(axis=1) == label)
