@@ -8,6 +8,7 @@ import numpy as np
 import scipy.sparse as sp
 import torch
 from numpy.typing import NDArray
+from sklearn.decomposition import PCA
 from torch import Tensor, nn
 
 from cellport.models.calibrated import calibrated_probabilities
@@ -18,6 +19,8 @@ from cellport.models.structure import StructureHead
 from cellport.runtime.convert.models.layers import Layer
 from cellport.runtime.convert.network import Network
 
+# as many as the latent of a trained atlas has dimensions
+_COMPONENTS = 30
 _LEAST_LIBRARY = 1e-6  # as the graphs of converted models have it
 _LEAST_NORM = 1e-12  # torch.nn.functional.normalize's own
 
@@ -59,7 +62,10 @@ class Values(nn.Module):
 
 
 class Tail(nn.Module):
-    """Features to the latent and the scores of labels, over a temperature."""
+    """Features to the latent and the scores of labels, over a temperature.
+
+    Of the features, which `basis_of` names, the model takes the last ones.
+    """
 
     bias: Tensor
 
@@ -74,7 +80,7 @@ class Tail(nn.Module):
 
     def forward(self, features: Tensor) -> Answered:
         """Answer for float [n, features]."""
-        latent: Tensor = self.hidden(self.first(features + self.bias))
+        latent: Tensor = self.hidden(self.first(features[:, -len(self.bias) :] + self.bias))
         scores = latent[:, :0]
         if self.head == "sigmoids":
             scores = latent / self.temperature
@@ -137,10 +143,12 @@ class AttachedEncoder(nn.Module):
 
     weight: Tensor
 
-    def __init__(self, network: Network, answer: AttachedTail) -> None:
+    def __init__(
+        self, network: Network, components: NDArray[np.float32], answer: AttachedTail
+    ) -> None:
         super().__init__()
         self.values, self.answer = Values(network), answer
-        self.register_buffer("weight", _tensor(network.first.weight.T))
+        self.register_buffer("weight", torch.from_numpy(basis_of(network, components)))
 
     def forward(self, counts: Tensor, library: Tensor | None = None) -> tuple[Tensor, ...]:
         """Answer for float [n, genes], NaN where not measured, and [n, 1] if it is divided by."""
@@ -148,18 +156,28 @@ class AttachedEncoder(nn.Module):
         return answers
 
 
+def basis_of(network: Network, components: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Basis float32 [genes, features]: components of the reference, then the model's own."""
+    return np.column_stack([components, network.first.weight.T]).astype(np.float32)
+
+
 class ForeignEncoder:
     """A converted model as `cellport.train.infer.CellEncoder`.
 
     Counts are of the panel, a gene that comes twice in its first place alone, and of the columns
-    that other genes were summed into. `has` is bool [genes], those that the reference measured.
+    that other genes were summed into. `has` is bool [genes], those that the reference measured,
+    and `components` float32 [genes, components].
     """
 
-    def __init__(self, network: Network, has: NDArray[np.bool_], temperature: float = 1.0) -> None:
+    def __init__(
+        self, network: Network, has: NDArray[np.bool_], components: NDArray[np.float32]
+    ) -> None:
         self.n_genes = network.panel.n_genes
-        self.tail = Tail(network, temperature).eval()
-        self.layout = FeatureLayout(len(network.first.bias), 0, 0)
-        self._values, self._weight = Values(network).eval(), _tensor(network.first.weight.T)
+        self.tail = Tail(network).eval()
+        # novelty looks at components and at the model's own features apart
+        self.layout = FeatureLayout(components.shape[1], len(network.first.bias), 0)
+        self._values = Values(network).eval()
+        self._weight = torch.from_numpy(basis_of(network, components))
         self._own = torch.from_numpy(network.panel.representative)
         self._lacks = torch.from_numpy(~has)
         self._library = network.input.library
@@ -176,10 +194,27 @@ class ForeignEncoder:
 
     def features_of_dense(self, counts: Tensor) -> Tensor:
         """Features of float [n, columns], NaN where a gene was not measured."""
+        return self.values(counts) @ self._weight
+
+    def values(self, counts: Tensor) -> Tensor:
+        """Values of the panel genes, float [n, genes], of the same."""
         panel = counts[:, self._own].masked_fill(self._lacks, torch.nan)
         library = torch.nansum(counts, dim=1, keepdim=True) if self._library == "query" else None
         values: Tensor = self._values(panel, library)
-        return values @ self._weight
+        return values
+
+
+def components_of(encoder: ForeignEncoder, counts: sp.csr_matrix, seed: int) -> NDArray[np.float32]:
+    """Principal components of the values of cells CSR [n, columns], float32 [genes, components].
+
+    A classifier's scores show little of cells that are like none of its labels; these show more.
+    """
+    dense = torch.from_numpy(counts.toarray())
+    values = encoder.values(dense).numpy()
+    n = max(1, min(_COMPONENTS, len(values) - 1, values.shape[1] - 1))
+    found = PCA(n, svd_solver="randomized", random_state=seed).fit(values)
+    components: NDArray[np.float32] = found.components_.T.astype(np.float32)
+    return components
 
 
 def _module(layer: Layer) -> nn.Module:

@@ -13,7 +13,7 @@ from cellport.models.structure import StructureHead
 from cellport.runtime.convert.models.scvi import ScviModel
 from cellport.runtime.convert.network import Network
 from cellport.runtime.convert.write import Conversion
-from cellport.train.attach.encoder import ForeignEncoder
+from cellport.train.attach.encoder import ForeignEncoder, components_of
 from cellport.train.cells import TrainingCells, at_random
 from cellport.train.degrade import Degradation
 from cellport.train.infer import Encoded, latent_of
@@ -48,6 +48,7 @@ class Attached:
 
     cells: TrainingCells  # with the model's labels
     has: NDArray[np.bool_]  # bool [panel genes], those that the reference measured
+    components: NDArray[np.float32]  # float32 [panel genes, components], for novelty
     latent: NDArray[np.float32]  # float32 [cells, latent]
     temperature: float  # that the model's scores are divided by; 1 without labels
     rules: LabelRules
@@ -86,7 +87,11 @@ def attach(
     rng, degradation = np.random.default_rng(seed), Degradation()
     n_cells, width = cells.counts.shape
     cells = replace(cells, held_out=hold_out(cells.label, held_out_share(n_cells), rng))
-    encoder = ForeignEncoder(made.network, has)
+    judged = int(np.clip(_DENSE // width, 200, NoveltyConfig().most_judged))
+    none = np.empty((len(has), 0), np.float32)
+    some = cells.counts[at_random(cells.trained, judged, rng)]
+    components = components_of(ForeignEncoder(made.network, has, none), some, seed)
+    encoder = ForeignEncoder(made.network, has, components)
     encoded = Encoded(encoder, cells, latent_of(encoder, cells.counts), seed)
     known = replace(cells, label=reference.label)
     answers = None
@@ -95,7 +100,6 @@ def attach(
     unseen = _unseen(made, reference)
     temperature, rules = _label_rules(answers, reference.labels, groups, unseen)
     exponent = fit_p_exponent(novelty_of_left_out_batches(encoded))
-    judged = int(np.clip(_DENSE // width, 200, NoveltyConfig().most_judged))
     novelty = fit_novelty(encoded, exponent, NoveltyConfig(most_judged=judged))
     # shares of the panel, of which the reference need not have all
     novelty.arrays["novelty_share"] *= np.float32(has.mean())
@@ -106,6 +110,7 @@ def attach(
     return Attached(
         cells=known,
         has=has,
+        components=components,
         latent=encoded.latent,
         temperature=temperature,
         rules=rules,

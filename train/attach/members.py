@@ -18,7 +18,13 @@ from cellport.runtime.convert.graphs import decoder_graph
 from cellport.runtime.convert.models.scvi import ScviModel
 from cellport.runtime.convert.write import Conversion, canary_cells
 from cellport.runtime.errors import TrainingError
-from cellport.train.attach.encoder import AttachedEncoder, AttachedTail, Tail, attached_answers
+from cellport.train.attach.encoder import (
+    AttachedEncoder,
+    AttachedTail,
+    Tail,
+    attached_answers,
+    basis_of,
+)
 from cellport.train.attach.fit import Attached
 from cellport.train.cells import PanelCounts
 from cellport.train.export.card import findings
@@ -91,6 +97,7 @@ def attached_members(
     placed = place(found.layout, found.latent)
     members |= reference_members(in_order, found.latent, placed, found.seed)
     members |= array_members({"label_mean": _profiles(made, found), **found.novelty.arrays})
+    members |= array_members({"basis": basis_of(made.network, found.components)})
     card = [write_card(manifest)]
     if manifest.held_out is not None:
         card += findings(manifest)
@@ -106,7 +113,7 @@ def _graphs(made: Conversion, found: Attached, manifest: Manifest) -> dict[str, 
         Tail(network, found.temperature), softness, found.novelty.score, found.layout,
         found.structure,
     ).eval()  # fmt: skip
-    encoder = AttachedEncoder(network, answer).eval()
+    encoder = AttachedEncoder(network, found.components, answer).eval()
     counts, library = canary_cells(network)
     inputs = {"counts": torch.from_numpy(counts)}
     if network.input.library == "query":
