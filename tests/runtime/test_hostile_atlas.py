@@ -243,7 +243,6 @@ def test_a_feature_of_a_later_version(
     ("name", "value"),
     [
         ("input.scale", True),
-        ("head.kind", "prototypes"),
     ],
 )
 def test_what_is_not_built_yet(name: str, value: Any, forged: Callable[..., Path]) -> None:
