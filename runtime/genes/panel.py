@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,12 +30,19 @@ class Panel:
 
         Models of other tools hold some genes twice. Both read the same counts.
         """
-        first: dict[tuple[str, str], int] = {}
-        pairs = zip(self.symbols, self.ensembl, strict=True)
-        return np.array([first.setdefault(pair, at) for at, pair in enumerate(pairs)], np.int64)
+        return _representative(self)
 
     @property
     def names(self) -> NDArray[np.object_]:
         """Symbol of each gene, or its Ensembl id where it has none: object [n_genes]."""
         pairs = zip(self.symbols, self.ensembl, strict=True)
         return np.array([symbol or ensembl for symbol, ensembl in pairs], dtype=object)
+
+
+@lru_cache(maxsize=4)
+def _representative(panel: Panel) -> NDArray[np.int64]:
+    first: dict[tuple[str, str], int] = {}
+    pairs = zip(panel.symbols, panel.ensembl, strict=True)
+    found = np.array([first.setdefault(pair, at) for at, pair in enumerate(pairs)], np.int64)
+    found.setflags(write=False)
+    return found
