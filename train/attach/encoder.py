@@ -178,7 +178,7 @@ class ForeignEncoder:
         self.layout = FeatureLayout(components.shape[1], len(network.first.bias), 0)
         self._values = Values(network).eval()
         self._weight = torch.from_numpy(basis_of(network, components))
-        self._own = torch.from_numpy(network.panel.representative)
+        self._own = torch.tensor(network.panel.representative)
         self._lacks = torch.from_numpy(~has)
         self._library = network.input.library
 
