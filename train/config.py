@@ -151,10 +151,21 @@ class AtlasConfig:
         TrainingError
             An ontology without terms, or terms without one.
         """
-        if (self.ontology is None) != (self.label_ids is None):
-            raise TrainingError(
-                "An ontology needs the column with the labels' terms, and it an ontology."
-            )
+        refuse_half_an_ontology(self.ontology, self.label_ids)
+
+
+def refuse_half_an_ontology(ontology: object, label_ids: str | None) -> None:
+    """Refuse an ontology without the labels' terms in it, or terms without one.
+
+    Raises
+    ------
+    TrainingError
+        One of them is there alone.
+    """
+    if (ontology is None) != (label_ids is None):
+        raise TrainingError(
+            "An ontology needs the column with the labels' terms, and it an ontology."
+        )
 
 
 class AtlasSettings(TypedDict, total=False):

@@ -222,7 +222,7 @@ class Manifest:
     # the label tree: the parent of each label or group of labels that has one
     parents: dict[str, str]
     head: Head  # how labels are answered
-    # names, in the order of ``decoder.onnx``'s input; none for an atlas without reference cells
+    # names, in the order of ``decoder.onnx``'s input; none without decoder and reference cells
     batches: tuple[str, ...]
     thresholds: Thresholds  # numbers that decide calls and flags
     structure: Structure | None  # clusters and trajectory; None without

@@ -21,6 +21,7 @@ from cellport.runtime.errors import AtlasError
 from cellport.runtime.version import __version__
 
 SECONDS = 30.0
+LARGEST = 8 << 30  # bytes of a file, unless it is said otherwise
 _MOST_REDIRECTS = 5
 _ATTEMPTS = 4
 _CHUNK = 1 << 18

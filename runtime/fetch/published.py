@@ -15,7 +15,7 @@ from cellport.runtime.base.cache import in_cache
 from cellport.runtime.base.files import Place
 from cellport.runtime.errors import AtlasError, InputError
 from cellport.runtime.fetch.celltypist import find_celltypist
-from cellport.runtime.fetch.download import OnProgress, UnreachableError, one_at_a_time
+from cellport.runtime.fetch.download import LARGEST, OnProgress, UnreachableError, one_at_a_time
 from cellport.runtime.fetch.hugging_face import explained, find_hugging_face
 from cellport.runtime.fetch.model_name import ENDING, HUGGING_FACE, ModelName, kept_models
 from cellport.runtime.fetch.remote import RemoteModel, fetch_file, file_sha256
@@ -23,8 +23,6 @@ from cellport.runtime.version import __version__
 
 if TYPE_CHECKING:
     from cellport.runtime.convert.write import Converted, ConvertOptions
-
-LARGEST = 8 << 30  # bytes of a file, unless it is said otherwise
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from cellport.runtime.base.files import PendingOutput, check_place, plain_errors
 from cellport.runtime.base.hints import hint
 from cellport.runtime.errors import AtlasError
 from cellport.runtime.fetch.download import (
+    LARGEST,
     NotThereError,
     OnProgress,
     Wanted,
@@ -28,7 +29,6 @@ from cellport.runtime.fetch.download import (
     one_at_a_time,
 )
 from cellport.runtime.fetch.model_name import ENDING, is_model_name, read_model_name
-from cellport.runtime.fetch.published import LARGEST, get_published
 from cellport.runtime.fetch.registry import Entry, is_name, known_atlases
 
 # the file at the top of a published site that says where its atlas is
@@ -95,6 +95,8 @@ def pull(
     notes: tuple[str, ...] = ()
     if is_model_name(atlas):
         name = read_model_name(atlas)
+        from cellport.runtime.fetch.published import get_published
+
         made = get_published(name, sha256, refresh, largest, on_progress)
         file, source, fetched, notes = made.file, str(name), made.fetched, made.notes
     else:

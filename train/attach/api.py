@@ -21,6 +21,7 @@ from cellport.train.attach.cells import gene_places, groups_of, placed_counts, w
 from cellport.train.attach.fit import Attached, attach
 from cellport.train.attach.members import attached_manifest, attached_members
 from cellport.train.cells import TrainingCells
+from cellport.train.config import refuse_half_an_ontology
 from cellport.train.labels.tree import named_groups
 from cellport.train.reference.reference import Reference, read_reference
 from cellport.train.reference.scratch import panel_counts
@@ -66,10 +67,7 @@ class ReferenceOptions:
         TrainingError
             An ontology without terms, or terms without one.
         """
-        if (self.ontology is None) != (self.label_ids is None):
-            raise TrainingError(
-                "An ontology needs the column with the labels' terms, and it an ontology."
-            )
+        refuse_half_an_ontology(self.ontology, self.label_ids)
 
 
 def convert_with_reference(

@@ -58,12 +58,12 @@ def prepare(setting: Setting) -> Annotator | None:
     k = setting.options.neighbors
     if not k:
         return None
-    n_cells = len(setting.atlas.array("reference_latent")) if _has_cells(setting) else 0
-    if not n_cells:
+    if not setting.atlas.manifest.has_reference:
         raise InputError(
             f"Atlas '{setting.atlas.manifest.name}' has no reference cells to find neighbours "
             "among: it was converted from a model that came without them."
         )
+    n_cells = len(setting.atlas.array("reference_latent"))
     if not 1 <= k <= n_cells:
         raise InputError(f"--neighbors must be from 1 to {n_cells}, the atlas's cells; not {k}.")
     index = setting.once("neighbors", lambda: open_index(setting.atlas))
@@ -79,10 +79,6 @@ def prepare(setting: Setting) -> Annotator | None:
 
     columns = (Column(NEIGHBORS, "text"), Column(NEIGHBOR_LABELS, "text"))
     return Annotator(Schema(columns, {NEIGHBOR_DISTANCE: k}), annotate)
-
-
-def _has_cells(setting: Setting) -> bool:
-    return setting.atlas.has_array("reference_latent")
 
 
 def _joined(names: NDArray[np.object_]) -> NDArray[np.object_]:

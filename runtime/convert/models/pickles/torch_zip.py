@@ -93,7 +93,7 @@ def read_torch(path: Path) -> Any:
     """
     data, title = read_bytes(path), str(path)
     found = _read_zip(data, path) if bytes(data[:2]) == b"PK" else _read_old(data, title)
-    return _Resolver(title, _SPARE + _PER_BYTE * len(data)).resolve(found, 0)
+    return _resolved(found, data, title)
 
 
 def read_attributes(path: Path) -> Any:
@@ -105,7 +105,12 @@ def read_attributes(path: Path) -> Any:
         It is damaged, or holds what no model that cellport reads needs.
     """
     data, title = read_bytes(path), str(path)
-    return _Resolver(title, _SPARE + _PER_BYTE * len(data)).resolve(read_pickle(data, title), 0)
+    return _resolved(read_pickle(data, title), data, title)
+
+
+def _resolved(found: Any, data: memoryview, title: str) -> Any:
+    """Make arrays of the tensors in it, in memory that the size of the file bounds."""
+    return _Resolver(title, _SPARE + _PER_BYTE * len(data)).resolve(found, 0)
 
 
 def _members(data: memoryview, path: Path) -> dict[str, memoryview]:
