@@ -92,13 +92,6 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
         thread.join()
 
 
-@pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    folder = tmp_path / "cache"
-    monkeypatch.setenv("CELLPORT_CACHE", str(folder))
-    return folder
-
-
 @pytest.fixture
 def data(small: Path) -> bytes:
     return small.read_bytes()
