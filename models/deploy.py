@@ -46,7 +46,7 @@ class MappingTail(nn.Module):
     def forward(self, features: Tensor) -> tuple[Tensor, ...]:
         """Answer for float [n, features] what `answer_names` names."""
         encoded: Encoded = self.tail(features)
-        score: Tensor = self.novelty(features, encoded.mean)
+        score: Tensor = self.novelty(features, encoded.mean, encoded.logits)
         place: Tensor = self.layout(encoded.mean)
         prob: tuple[Tensor, ...] = ()
         if encoded.logits.shape[1]:

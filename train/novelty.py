@@ -11,16 +11,38 @@ import torch
 from numpy.typing import NDArray
 from scipy.cluster.vq import kmeans2
 
-from cellport.models.novelty import GroupDistance, Groups, NoveltyScore
+from cellport.models.feature_layout import FeatureLayout
+from cellport.models.novelty import (
+    GroupDistance,
+    Groups,
+    Knots,
+    LayerGroups,
+    NoveltyScore,
+    NoveltySignals,
+)
 from cellport.runtime.atlas.novelty_table import ARRAYS, NoveltyTable, novelty_p_values
 from cellport.train.cells import at_random
 from cellport.train.infer import CellEncoder, EncodedCells, encode_layers
 
+# linear features, latent mean and logits of cells, float32 [cells, ...] each
+_Layers = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]
 # closest where cells are called novel
 P_LEVELS = (1, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.15, 0.1, 0.07, 0.05, 0.03, 0.02, 0.01,
             0.005, 0.002, 0.001)  # fmt: skip
+# shares of held-out cells at which the rarity of a signal has knots, down to the smallest that so
+# many cells show
+_KNOT_LEVELS = (1, 0.8, 0.6, 0.5, 0.4, 0.3, 0.2, 0.15, 0.1, 0.07, 0.05, 0.03, 0.02, 0.01,
+                0.005)  # fmt: skip
+# what signals weigh: those of 87 queries with a type of seven datasets left out (as
+# `benchmarks.novelty` does) were told apart best so, and hardly worse with any two of them changed
+_WEIGHTS = {"scores": 0.5, "latent": 0.5, "own": 2.0, "relative": 0.5, "doubt": 0.5}
+# knots at least so far apart, of signals that are around one: rounding, of which a step is the
+# larger the shorter it is, stays far below what a score is compared to
+_KNOTS_APART = 0.01
 # beyond those levels, ones that are extrapolated from the scores between 0.05 and 0.001
 _TAIL_LEVELS = (1e-4, 1e-6, 1e-9, 1e-13, 1e-18, 1e-25, 1e-36)
+# cells to a row of the table at least, where only some genes are measured
+_FEWEST_IN_ROW = 100
 # so that the last level is at 45 times the score of the first: cells beyond it all look alike
 _FLATTEST_TAIL = 0.05
 # fewer held-out cells have no tail to speak of
@@ -32,16 +54,16 @@ class NoveltyConfig:
     """How novelty is measured."""
 
     # shares of the panel genes for which there is a table, and depths for which it has a row
-    shares: tuple[float, ...] = (0.2, 0.4, 0.6, 0.8, 1.0)
-    bins: int = 8
+    shares: tuple[float, ...] = (0.01, 0.03, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0)
+    bins: int = 12
     # cells at most that the groups, and the table, are fitted to: more add time alone
     most_fitted: int = 20_000
     most_judged: int = 2_000
     # cells to a table at least, the same ones thinned again where they are fewer: 500 to a row,
     # of which 5 % are 25
-    copies: int = 4_000
-    # counts of the panel down to which they are thinned
-    shallowest: float = 100.0
+    copies: int = 6_000
+    # counts of the measured genes down to which they are thinned: of fewer nothing can be said
+    shallowest: float = 10.0
     # share of the known cells of a new batch that is to have a p-value below it, and a bound of
     # the power that brings this about, so that strange cells keep small ones
     known_p: float = 0.05
@@ -76,25 +98,44 @@ def fit_novelty(
     encoder, cells = fitted.encoder, fitted.cells
     rng = np.random.default_rng(fitted.seed)
     trained = at_random(cells.trained, config.most_fitted, rng)
-    features, latent, logits = encode_layers(encoder, cells.counts[trained])
-    group = _groups(cells.label[trained], latent, logits, fitted.seed)
+    layers = encode_layers(encoder, cells.counts[trained])
+    group = _groups(cells.label[trained], layers[1], layers[2], fitted.seed)
     enough = len(cells.held_out) >= FEWEST_HELD_OUT
     judged = at_random(cells.held_out if enough else trained, config.most_judged, rng)
-    judged_features, judged_latent, _ = encode_layers(encoder, cells.counts[judged])
-    layout = encoder.layout
-
-    def of_features(columns: slice) -> Groups:
-        return fit_groups(features[:, columns], group, judged_features[:, columns])
-
-    score = NoveltyScore(
-        layout,
-        of_features(layout.scores),
-        of_features(layout.discriminants) if features[:, layout.discriminants].any() else None,
-        fit_groups(latent, group, judged_latent),
+    of_judged = encode_layers(encoder, cells.counts[judged])
+    signals = NoveltySignals(
+        encoder.layout, _layer_groups(encoder.layout, layers, group, of_judged)
     ).eval()
+    with torch.inference_mode():
+        reached = signals(*map(torch.from_numpy, of_judged))
+    knots = {name: fit_knots(one.numpy(), _WEIGHTS[name]) for name, one in reached.items()}
+    score = NoveltyScore(signals, knots).eval()
     arrays = _null_table(encoder, score, cells.counts[judged], config, rng)
     arrays["novelty_p"] **= np.float32(p_exponent)
     return Novelty(score, arrays, p_exponent)
+
+
+def _layer_groups(
+    layout: FeatureLayout, layers: _Layers, code: NDArray[np.int64], of_judged: _Layers
+) -> LayerGroups:
+    """Fit the groups of reference cells, which have these codes, in each layer."""
+    (features, latent, logits), (judged_features, judged_latent, _) = layers, of_judged
+    codes, group = np.unique(code, return_inverse=True)
+    of_label = np.full(logits.shape[1], -1)
+    known = codes < len(of_label)
+    of_label[codes[known]] = np.flatnonzero(known)
+    scores, apart = layout.scores, layout.discriminants
+    discriminants = None
+    if features[:, apart].any():
+        values, judged = features[:, apart], judged_features[:, apart]
+        together = np.zeros_like(group)
+        discriminants = fit_groups(values, group, judged), fit_groups(values, together, judged)
+    return LayerGroups(
+        scores=fit_groups(features[:, scores], group, judged_features[:, scores]),
+        latent=fit_groups(latent, group, judged_latent),
+        discriminants=discriminants,
+        of_label=torch.from_numpy(of_label),
+    )
 
 
 def fit_p_exponent(
@@ -142,7 +183,7 @@ def fit_groups(
     The axes are taken in order of their variance, each whitened given those before it, and the
     squared distance along the j-th counts 1 / (j + 30): late axes are mostly noise, and their
     number would drown what the first ones show. Of float32 [cells, width], in groups int64 [cells]
-    from 0 on, none without a cell; those judged, held-out cells, set the unit of the score.
+    from 0 on, none without a cell; those judged, held-out cells, set the unit of the distance.
     """
     wide = values.astype(np.float64)
     centres = np.stack([wide[group == code].mean(axis=0) for code in range(group.max() + 1)])
@@ -160,12 +201,23 @@ def fit_groups(
         origin=torch.from_numpy(origin.astype(np.float32)),
         centres=torch.from_numpy((centres @ whiten - origin).astype(np.float32)),
         usual=1.0,
-        scale=1.0,
     )
     distance = GroupDistance(fitted)(torch.from_numpy(judged)).numpy().astype(np.float64) ** 2 - 1
-    usual = max(float(np.median(distance)), 1e-6)
-    low, high = np.quantile(np.sqrt(1 + distance / usual), (0.1, 0.9))
-    return fitted._replace(usual=usual, scale=float(max(high - low, 1e-2)))
+    return fitted._replace(usual=max(float(np.median(distance)), 1e-6))
+
+
+def fit_knots(signal: NDArray[np.floating], weight: float) -> Knots:
+    """Find where a signal of held-out cells, float [cells], is how rare."""
+    levels = np.array([level for level in _KNOT_LEVELS if level * len(signal) >= 1])
+    at: list[float] = []
+    rarity: list[float] = []
+    for value, level in zip(np.quantile(signal, 1 - levels), levels, strict=True):
+        if not at or value >= at[-1] + _KNOTS_APART:
+            at.append(float(value))
+            rarity.append(-float(np.log(level)))
+    if len(at) < 2:
+        at, rarity = [at[0] - _KNOTS_APART, at[0]], [0.0, rarity[0]]
+    return Knots(torch.tensor(at), torch.tensor(rarity), weight)
 
 
 def _groups(
@@ -174,6 +226,7 @@ def _groups(
     logits: NDArray[np.float32],
     seed: int,
 ) -> NDArray[np.int64]:
+    """Return the label of each cell, or its cluster where none is known, int64 [cells]."""
     if not logits.shape[1] and (label >= 0).all():
         code = label
     elif logits.shape[1]:
@@ -182,8 +235,7 @@ def _groups(
     else:
         k = int(np.clip(len(latent) // 50, 1, 30))
         code = kmeans2(latent.astype(np.float64), k, minit="++", seed=seed, missing="warn")[1]
-    group: NDArray[np.int64] = np.unique(code, return_inverse=True)[1]
-    return group
+    return np.asarray(code, np.int64)
 
 
 def _null_table(
@@ -195,19 +247,26 @@ def _null_table(
 ) -> dict[str, NDArray[np.float32]]:
     """Scores of held-out cells by share of the genes and by depth, at each p-value."""
     copies = max(2, -(-config.copies // counts.shape[0]))
-    depth, scores = [], []
-    for share in config.shares:
+    n_genes = counts.shape[1]
+    shares, depth, scores = [], [], []
+    for number in sorted({max(1, round(share * n_genes)) for share in config.shares}):
         parts = []
         for copy in range(copies):
             least = config.shallowest if copy % 2 else None
-            parts.append(_scored(encoder, score, _poorer(counts, share, least, rng)))
+            parts.append(_scored(encoder, score, _poorer(counts, number, least, rng)))
         library, found = (np.concatenate(part) for part in zip(*parts, strict=True))
-        bins = np.array_split(np.argsort(library, kind="stable"), config.bins)
+        # cells without any count are given no p-value
+        some = np.flatnonzero(library)
+        if number < n_genes and len(some) < config.bins * _FEWEST_IN_ROW:
+            continue
+        library, found = (library[some], found[some]) if len(some) else (library, found)
+        bins = np.array_split(np.argsort(library, kind="stable"), min(config.bins, len(library)))
+        shares.append(number / n_genes)
         depth.append([np.log1p(library[rows]).mean() for rows in bins])
         scores.append(
             _with_tail(np.stack([np.quantile(found[r], 1 - np.array(P_LEVELS)) for r in bins]))
         )
-    table = {"novelty_p": (*P_LEVELS, *_TAIL_LEVELS), "novelty_share": config.shares,
+    table = {"novelty_p": (*P_LEVELS, *_TAIL_LEVELS), "novelty_share": shares,
              "novelty_depth": depth, "novelty_score": scores}  # fmt: skip
     return {name: np.asarray(values, dtype=np.float32) for name, values in table.items()}
 
@@ -218,7 +277,8 @@ def _with_tail(scores: NDArray[np.float64]) -> NDArray[np.float64]:
     The tail ranks the strangest cells and promises nothing. All depths share one: each has too
     few cells for its own, and a query far from the reference would be ranked by their noise.
     """
-    start, end = (scores[:, P_LEVELS.index(level)] for level in (0.05, 0.001))
+    # cells that are all alike have no tail
+    start, end = (np.maximum(scores[:, P_LEVELS.index(level)], 1e-3) for level in (0.05, 0.001))
     slope = float(np.median(np.log(end / start))) / np.log(0.05 / 0.001)
     exponent = float(np.clip(slope, _FLATTEST_TAIL, 1.0))
     drawn = (0.001 / np.array(_TAIL_LEVELS)) ** exponent
@@ -226,17 +286,17 @@ def _with_tail(scores: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _poorer(
-    counts: sp.csr_matrix, share: float, shallowest: float | None, rng: np.random.Generator
+    counts: sp.csr_matrix, number: int, shallowest: float | None, rng: np.random.Generator
 ) -> NDArray[np.float32]:
-    """Cells with a share of the genes, NaN elsewhere, and thinned down to so many counts."""
+    """Cells with so many of the genes, NaN elsewhere, and thinned down to so many counts."""
     values = np.rint(counts.toarray()).astype(np.int64)
+    missing = rng.permutation(values.shape[1])[number:]
+    values[:, missing] = 0
     if shallowest is not None:
         library = np.maximum(values.sum(axis=1, keepdims=True), 1)
         lowest = np.log(np.minimum(1.0, shallowest / library))
         values = rng.binomial(values, np.exp(lowest * rng.random(library.shape)))
     poorer: NDArray[np.float32] = values.astype(np.float32)
-    n_genes = counts.shape[1]
-    missing = rng.permutation(n_genes)[: n_genes - max(1, round(share * n_genes))]
     poorer[:, missing] = np.nan
     return poorer
 
@@ -245,7 +305,6 @@ def _scored(
     encoder: CellEncoder, score: NoveltyScore, counts: NDArray[np.float32]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Library size over the genes that were measured, and novelty score, float32 [n] each."""
-    features, latent, _ = encode_layers(encoder, counts)
     with torch.inference_mode():
-        found = score(torch.from_numpy(features), torch.from_numpy(latent)).numpy()
+        found = score(*map(torch.from_numpy, encode_layers(encoder, counts))).numpy()
     return np.nansum(counts[:, : encoder.n_genes], axis=1), found

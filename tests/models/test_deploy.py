@@ -9,7 +9,7 @@ from cellport.models.deploy import ExpectedCounts, MappingEncoder, MappingTail
 from cellport.models.feature_layout import FeatureLayout
 from cellport.models.layout import LayoutNetwork
 from cellport.models.normalise import PanelNormaliser
-from cellport.models.novelty import Groups, NoveltyScore
+from cellport.models.novelty import Groups, Knots, LayerGroups, NoveltyScore, NoveltySignals
 from cellport.models.structure import GaussianMixture, StructureHead
 from cellport.models.vae import CountVAE, ModelConfig
 
@@ -39,10 +39,15 @@ def _model(labels: int = 3, likelihood: str = "nb") -> CountVAE:
 
 def _novelty(labels: int) -> NoveltyScore:
     def groups(width: int) -> Groups:
-        return Groups(torch.eye(width), torch.zeros(width), torch.randn(2, width), 1.0, 1.0)
+        return Groups(torch.eye(width), torch.zeros(width), torch.randn(2, width), 1.0)
 
-    discriminants = groups(labels) if labels else None
-    return NoveltyScore(_features(labels), groups(FACTORS), discriminants, groups(4)).eval()
+    discriminants = (groups(labels), groups(labels)) if labels else None
+    of_label = torch.arange(labels) - 1
+    layers = LayerGroups(groups(FACTORS), groups(4), discriminants, of_label)
+    knots = Knots(torch.tensor([0.5, 1.0, 2.0]), torch.tensor([0.0, 1.0, 3.0]), 0.5)
+    names = ("scores", "latent", "own", "relative", "doubt") if labels else ("scores", "latent")
+    signals = NoveltySignals(_features(labels), layers)
+    return NoveltyScore(signals, dict.fromkeys(names, knots)).eval()
 
 
 def _layout() -> LayoutNetwork:
@@ -76,7 +81,7 @@ def test_answers_are_the_latent_mean_and_calibrated_probabilities(softness: floa
     torch.testing.assert_close(latent, encoded.mean)
     values, _ = model.encoder.normalise(_counts())
     weight = model.encoder.basis
-    torch.testing.assert_close(score, novelty(values @ weight, encoded.mean))
+    torch.testing.assert_close(score, novelty(values @ weight, encoded.mean, encoded.logits))
     torch.testing.assert_close(prob, calibrated_probabilities(encoded.logits, softness))
     torch.testing.assert_close(place, layout(encoded.mean))
     torch.testing.assert_close(cluster, structure(encoded.mean)[0])

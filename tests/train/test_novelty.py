@@ -64,7 +64,7 @@ def test_known_cells_are_usual_and_an_unseen_type_is_not(trained: Any) -> None:
     p, strange_p = (
         novelty_p(TrainedEncoder(model), novelty, some.toarray()) for some in (known, strange)
     )
-    assert (p < 0.05).mean() < 0.12
+    assert (p < 0.05).mean() < 0.13
     assert 0.3 < np.median(p) < 0.7
     assert (strange_p < 0.05).mean() > 0.8
 
@@ -141,6 +141,6 @@ def test_groups_are_measured_in_their_own_spread() -> None:
     values = rng.normal(size=(4000, 2)).astype(np.float32) * np.float32([10, 1])
     distance = GroupDistance(fit_groups(values, np.zeros(4000, np.int64), values))
     wide, narrow = distance(torch.tensor([[30.0, 0.0], [0.0, 3.0]]))
-    ratio = ((wide * distance.scale) ** 2 - 1) / ((narrow * distance.scale) ** 2 - 1)
+    ratio = (wide**2 - 1) / (narrow**2 - 1)
     # the second direction has the lower weight, 1 / (j + 30), and the ridge of its covariance
     assert ratio.item() == pytest.approx(31 / 30 * 1.05, rel=0.07)

@@ -116,7 +116,7 @@ class AttachedTail(nn.Module):
         """Answer for float [n, features]."""
         latent, logits = self.tail(features)
         place: Tensor = self.layout(latent)
-        score: Tensor = self.novelty(features, latent)
+        score: Tensor = self.novelty(features, latent, logits)
         return latent, score, place, *self._labels(logits), *self.structure(latent)
 
     def _labels(self, logits: Tensor) -> tuple[Tensor, ...]:
@@ -166,14 +166,18 @@ class ForeignEncoder:
 
     Counts are of the panel, a gene that comes twice in its first place alone, and of the columns
     that other genes were summed into. `has` is bool [genes], those that the reference measured,
-    and `components` float32 [genes, components].
+    `components` float32 [genes, components], and scores of labels are divided by `temperature`.
     """
 
     def __init__(
-        self, network: Network, has: NDArray[np.bool_], components: NDArray[np.float32]
+        self,
+        network: Network,
+        has: NDArray[np.bool_],
+        components: NDArray[np.float32],
+        temperature: float = 1.0,
     ) -> None:
         self.n_genes = network.panel.n_genes
-        self.tail = Tail(network).eval()
+        self.tail = Tail(network, temperature).eval()
         # novelty looks at components and at the model's own features apart
         self.layout = FeatureLayout(components.shape[1], len(network.first.bias), 0)
         self._values = Values(network).eval()

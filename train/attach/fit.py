@@ -99,6 +99,8 @@ def attach(
         answers = answers_by_batch(replace(encoded, cells=known), degradation)
     unseen = _unseen(made, reference)
     temperature, rules = _label_rules(answers, reference.labels, groups, unseen)
+    # the doubt of the scores as the atlas has them tells of novelty
+    encoded = replace(encoded, encoder=ForeignEncoder(made.network, has, components, temperature))
     exponent = fit_p_exponent(novelty_of_left_out_batches(encoded))
     novelty = fit_novelty(encoded, exponent, NoveltyConfig(most_judged=judged))
     # shares of the panel, of which the reference need not have all
