@@ -38,6 +38,9 @@ from cellport.train.structure.clusters import cluster_mixture, leiden
 from cellport.train.structure.fit import StructureConfig
 from cellport.train.umap import learn_layout
 
+# what a cell as it was measured weighs in the temperature beside the same cell degraded. Alike,
+# probabilities of whole queries were .03 to .04 too modest (`benchmarks.foreign.reference`, Kang)
+_WHOLE = 3.0
 # counts that are dense at a time when cells are judged: as many as 2,000 cells of 10,000 genes
 _DENSE = 20_000_000
 
@@ -136,7 +139,8 @@ def _label_rules(
     """Temperature of the scores, and the rules of the labels."""
     if answers is None:
         return 1.0, LabelRules()
-    temperature = fit_temperature(answers.logits, answers.label, balanced(answers.group))
+    weight = balanced(answers.group) * np.where(answers.degraded, 1.0, _WHOLE)
+    temperature = fit_temperature(answers.logits, answers.label, weight)
     answers = replace(answers, logits=answers.logits / np.float32(temperature))
     several = answers.group.max() > answers.group.min()
     rules = fit_label_rules(answers if several else None, answers, labels, groups)
