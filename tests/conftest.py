@@ -55,7 +55,7 @@ class TinyCells:
 
 
 def _tiny_cells(n_cells: int = 240, n_genes: int = 150, seed: int = 0) -> TinyCells:
-    from cellport.train.reference.gene_table import load_gene_table
+    from cellport.runtime.genes.gene_table import load_gene_table
 
     rng = np.random.default_rng(seed)
     names = sorted(load_gene_table("human").id_of.items())

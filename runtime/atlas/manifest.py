@@ -317,6 +317,7 @@ def _check_lists(manifest: Manifest, path: Path) -> None:
     labels, graph = manifest.labels, manifest.trajectory
     lists = {
         "panel": 0 < len(manifest.panel.symbols) == len(manifest.panel.ensembl),
+        "panel.other_names": len(manifest.panel.other_names) in (0, manifest.n_genes),
         "labels": len(set(labels)) == len(labels),
         "head": (manifest.head.kind == "none") == (not labels),
         "head.set_prob": len(manifest.head.set_prob) in (0, len(labels)),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,7 @@ from cellport.runtime.convert.models.scvi import ScviModel
 from cellport.runtime.convert.network import BatchChoice, Network, choose_batch, network_of
 from cellport.runtime.decisions import say
 from cellport.runtime.errors import InputError
+from cellport.runtime.genes.gene_table import other_names
 from cellport.runtime.genes.organism import infer_organism
 from cellport.runtime.version import __version__
 
@@ -209,7 +210,7 @@ def _manifest(
     return Manifest(
         name=how.name or _name_of(path),
         organism=organism or "",
-        panel=panel,
+        panel=replace(panel, other_names=other_names(panel, organism or "")),
         input=network.input,
         fill=network.fill,
         n_latent=network.n_latent,

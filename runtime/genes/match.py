@@ -146,7 +146,7 @@ def match_genes(
     listed, untidy = tidied(listed, source)
     alone = genes_alone(listed, lambda: panel.symbols, source)
     own = own_genes(alone.columns, wanted, panel.symbols, source)
-    merged = _match_columns(own.columns, panel, wanted)
+    merged, table = _match_by_any_names(own.columns, panel, wanted, source)
     match = merged.match
     if wanted and not any_organism:
         if match.n_strict < max(minimum, _MINIMUM) * panel.n_genes:
@@ -158,7 +158,7 @@ def match_genes(
     if not any_organism:
         _refuse_other_case(match, panel, source)
     others = ids_of_others(own.columns, wanted, source) if wanted else ()
-    notes = (*untidy, *alone.notes, *own.notes, *others, *_contradictions(merged, source))
+    notes = (*untidy, *alone.notes, *own.notes, *others, *_contradictions(merged, source), *table)
     is_gene = np.any([np.array(values, object) != "" for values in own.columns.values()], axis=0)
     seen = infer_organism(match.names)
     return _finish(merged, panel, is_gene, seen, warn_below, source, notes)
@@ -227,6 +227,29 @@ class _Merged:
     gene_rule: NDArray[np.int8]  # as `GeneMatch.rule`
     contradicted: NDArray[np.bool_]  # whether two columns name two genes of the panel
     n_both: int  # query genes that two columns name genes of the panel
+
+
+def _match_by_any_names(
+    columns: Columns, panel: Panel, organism: str | None, source: str
+) -> tuple[_Merged, tuple[str, ...]]:
+    """Match by the panel's own names, or by all where hardly any of those are found.
+
+    Symbols of other years are found by a table as other names are, and say nothing of how a query
+    calls its genes.
+    """
+    merged = _match_columns(columns, panel, organism)
+    own = merged.match.n_matched - merged.match.by_rule["symbol of other years"]
+    both = panel.named_both_ways if own < _HARDLY_ANY * panel.n_genes else None
+    if both is None:
+        return merged, ()
+    again = _match_columns(columns, both, organism)
+    match = again.match
+    if match.n_matched <= merged.match.n_matched:
+        return merged, ()
+    row = int(np.argmax(match.panel_column >= 0))
+    name, known = match.names[row], panel.names[match.panel_column[row]]
+    said = {"source": source, "genes": match.n_matched, "name": name, "known": known}
+    return again, (say("genes.by_other_names", **said),)
 
 
 def _match_columns(columns: Columns, panel: Panel, organism: str | None) -> _Merged:

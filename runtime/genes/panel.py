@@ -18,6 +18,10 @@ class Panel:
     # whether genes are found by their very names alone, as the tool does whose model this was,
     # unless hardly any are
     exact: bool = False
+    # where hardly any of those names are found, what else genes are called: the Ensembl id of one
+    # with a symbol alone, the symbol of one with an Ensembl id alone; ``""`` where unknown. Empty
+    # where the panel's own names are all that count
+    other_names: tuple[str, ...] = ()
 
     @property
     def n_genes(self) -> int:
@@ -31,6 +35,18 @@ class Panel:
         Models of other tools hold some genes twice. Both read the same counts.
         """
         return _representative(self)
+
+    @property
+    def named_both_ways(self) -> Panel | None:
+        """The same genes by all their names; None where they have no other names."""
+        if not any(self.other_names):
+            return None
+        named = list(zip(self.symbols, self.ensembl, self.other_names, strict=True))
+        return Panel(
+            tuple(symbol or other for symbol, _, other in named),
+            tuple(ensembl or other for _, ensembl, other in named),
+            self.exact,
+        )
 
     @property
     def names(self) -> NDArray[np.object_]:

@@ -25,7 +25,7 @@ from cellport.runtime.atlas.manifest import (
 from cellport.runtime.genes.panel import Panel
 from cellport.runtime.version import __version__
 from cellport.train.export.parts import AtlasParts
-from cellport.train.reference.gene_table import name_genes
+from cellport.train.reference.gene_names import name_genes
 
 # a cell with fewer counts says little of itself; labels are less sure where fewer genes are
 # measured (docs/validation.md); one known cell of twenty may be flagged as novel

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from cellport.runtime.errors import InputError
 from cellport.runtime.genes.columns import genes_alone
+from cellport.runtime.genes.gene_table import load_gene_table
 from cellport.runtime.genes.match import match_genes
 from cellport.runtime.genes.panel import Panel
-from cellport.train.reference.gene_table import load_gene_table, name_genes
+from cellport.train.reference.gene_names import name_genes
 
 GeneColumns = Mapping[str, NDArray[np.object_]]
 # below this share of the first source's genes, the others are of another kind

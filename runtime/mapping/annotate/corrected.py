@@ -143,7 +143,8 @@ def find_genes(wanted: Sequence[str], panel: Panel) -> NDArray[np.int64]:
         raise InputError("No gene was named; give at least one.")
     exact: dict[str, int] = {}
     folded: dict[str, set[int]] = {}
-    for code, pair in enumerate(zip(panel.symbols, panel.ensembl, strict=True)):
+    both = panel.named_both_ways or panel
+    for code, pair in enumerate(zip(both.symbols, both.ensembl, strict=True)):
         for name in filter(None, pair):
             exact.setdefault(name, code)
             folded.setdefault(name.casefold(), set()).add(code)

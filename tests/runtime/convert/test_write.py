@@ -22,6 +22,7 @@ from cellport.runtime.convert.models.scvi import ScviModel
 from cellport.runtime.convert.network import choose_batch, network_of
 from cellport.runtime.convert.write import Converted, ConvertOptions, convert_model
 from cellport.runtime.errors import InputError
+from cellport.runtime.genes.gene_table import load_gene_table
 from cellport.runtime.mapping.atlas import Atlas
 from cellport.runtime.mapping.result import Mapping
 from cellport.runtime.mapping.verify import verify_atlas
@@ -174,6 +175,24 @@ def test_published_celltypist_models(
         found = Atlas(file).map(query, minimum_genes=0.1, device="cpu", threads=1)
         assert found["cellport_label"].tolist() == np.array(model.labels)[score.argmax(1)].tolist()
         np.testing.assert_allclose(found["cellport_prob"], prob.max(1), rtol=0, atol=1e-6)
+
+
+def test_a_model_of_symbols_maps_cells_in_ensembl_ids_alone(
+    models: Path, data_dir: Path, tmp_path: Path
+) -> None:
+    made = convert_model(models / "RIRA_Immune_v2.pkl", tmp_path / "made.cellport")
+    atlas = Atlas(open_atlas_file(made.path))
+    cells = anndata.read_h5ad(data_dir / "pbmc_3studies_labelled.h5ad")
+    id_of = load_gene_table("human").id_of
+    ids = [id_of.get(symbol, f"ENSG{i:011d}") for i, symbol in enumerate(cells.var_names)]
+    by_symbol, by_id = (
+        atlas.map((cells.X, names), minimum_genes=0.1, device="cpu")
+        for names in (cells.var_names.tolist(), ids)
+    )
+    assert (by_symbol["cellport_label"] == by_id["cellport_label"]).mean() > 0.99
+    said = "were found by a table of symbols and Ensembl ids"
+    assert not [note for note in by_symbol.uns["cellport"]["notes"] if said in note]
+    assert [note for note in by_id.uns["cellport"]["notes"] if said in note]
 
 
 @pytest.mark.parametrize("name", ["totalvi_to_refuse.pt", "condscvi_to_refuse.pt"])

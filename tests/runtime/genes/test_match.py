@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cellport.runtime.errors import InputError
+from cellport.runtime.genes.gene_table import load_gene_table
 from cellport.runtime.genes.match import match_genes
 from cellport.runtime.genes.panel import Panel
 from cellport.runtime.genes.previous import previous_symbols
-from cellport.train.reference.gene_table import load_gene_table
 
 HUMAN = {
     "ACTB": "ENSG00000075624",
@@ -502,3 +502,61 @@ def test_a_gene_that_comes_twice_in_the_panel_is_measured_in_both_places() -> No
     assert found.n_duplicated == 1
     assert found.by_rule == {"symbol": 4}
     assert found.missing == ("B", "B")
+
+
+def _exact(others: bool) -> tuple[Panel, Panel]:
+    """Symbols alone, ids alone: panels of converted models, with other names or without."""
+    nothing = ("",) * len(SYMBOLS)
+    by_symbol = Panel(SYMBOLS, nothing, True, IDS if others else ())
+    return by_symbol, Panel(nothing, IDS, True, SYMBOLS if others else ())
+
+
+@pytest.mark.parametrize("way", sorted(WRITTEN))
+def test_other_names_find_the_genes_of_a_query_that_calls_none_as_the_panel_does(way) -> None:
+    query = [WRITTEN[way](symbol, one, i) for i, (symbol, one) in enumerate(HUMAN.items(), 1)]
+    index, gene_ids = (names(column) for column in zip(*query, strict=True))
+    for panel in _exact(True):
+        found = match_genes({"index": index, "gene_ids": gene_ids}, panel, organism="human")
+        assert found.panel_column.tolist() == list(range(len(SYMBOLS)))
+        assert found.missing == ()
+
+
+def test_the_use_of_other_names_is_said() -> None:
+    by_symbol, by_id = _exact(True)
+    found = match_genes({"index": names(IDS)}, by_symbol, organism="human", source="q.h5ad")
+    assert found.by_rule == {"Ensembl id": 12}
+    assert found.warnings == (
+        "Hardly any gene of q.h5ad is called as the atlas calls it; 12 were found by a table of "
+        "symbols and Ensembl ids ('ENSG00000075624' for 'ACTB').",
+    )
+    found = match_genes({"index": names(SYMBOLS[:9])}, by_id, organism="human")
+    assert found.missing == IDS[9:]
+    assert "('ACTB' for 'ENSG00000075624')" in found.warnings[0]
+
+
+def test_another_organism_is_refused_with_other_names_too() -> None:
+    for panel in _exact(True):
+        for query in (MOUSE, [f"ENSMUSG{i:011d}" for i in range(12)]):
+            with pytest.raises(InputError, match="look like mouse"):
+                match_genes({"index": names(query)}, panel, organism="human")
+
+
+@given(st.data())
+def test_other_names_change_nothing_where_any_gene_is_called_as_in_the_panel(data) -> None:
+    which = data.draw(st.integers(0, 1))
+    rows = [(data.draw(st.sampled_from([SYMBOLS, IDS][which])), "x")]
+    for i, (symbol, one) in enumerate(HUMAN.items()):
+        ways = data.draw(st.lists(st.sampled_from(sorted(WRITTEN)), max_size=2))
+        rows += [WRITTEN[way](symbol, one, i) for way in ways]
+    rows = data.draw(st.permutations([*rows, *((other, "") for other in OTHERS)]))
+    columns = dict(zip(("index", "gene_ids"), map(names, zip(*rows, strict=True)), strict=True))
+    one, other = (_outcome(columns, _exact(others)[which]) for others in (False, True))
+    assert one == other
+
+
+def _outcome(columns, panel: Panel):
+    try:
+        found = match_genes(columns, panel, organism="human", minimum=0, any_organism=True)
+    except InputError as error:
+        return str(error)
+    return found.report(), found.panel_column.tolist(), found.rule.tolist()

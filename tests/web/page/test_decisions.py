@@ -89,6 +89,8 @@ STATED: tuple[tuple[str, Any], ...] = (
     ("head.kind", "prototypes"),
     ("head.calibration.state", "ä"),
     ("answers", ["latent", "label_prob"]),
+    ("panel.other_names", []),
+    ("panel.other_names", ["A"]),
     ("labels", ["a", "a"]),
     ("labels", []),
     ("parents", {"a": "b"}),
@@ -199,7 +201,19 @@ def gene_cases(tiny_cells: Any) -> dict[str, Any]:
         gene_case(panel, "other ids", beside_ids(symbols, "ENSMUSG"), "human"),
         *(gene_case(panel, f"{n} named twice", named_twice(panel, n), None) for n in (2, 9, 50)),
     ]
-    return {"panel": {"symbols": symbols, "ensembl": ensembl}, "cases": cases}
+    stated = {"symbols": symbols, "ensembl": ensembl}
+    return {"panel": stated, "cases": [*cases, *other_name_cases(panel, rng)]}
+
+
+def other_name_cases(panel: Panel, rng: np.random.Generator) -> Iterator[dict[str, Any]]:
+    """Panels of symbols or of ids alone, as converted models have them, with other names."""
+    nothing = ("",) * panel.n_genes
+    for seed in range(60):
+        one = Panel(panel.symbols, nothing, True, panel.ensembl)
+        if seed % 2:
+            one = Panel(nothing, panel.ensembl, True, panel.symbols)
+        columns = spoilt_names(panel, rng)
+        yield {**gene_case(one, f"other names {seed}", columns, "human"), "panel": asdict(one)}
 
 
 def spoilt_names(panel: Panel, rng: np.random.Generator) -> dict[str, list[str]]:

@@ -97,7 +97,12 @@ const readRequires = optional(dictionary(text), new Map());
 const readFields = record({
   name: text,
   organism: text,
-  panel: record({ symbols: list(text), ensembl: list(text), exact: optional(flag, false) }),
+  panel: record({
+    symbols: list(text),
+    ensembl: list(text),
+    exact: optional(flag, false),
+    other_names: optional(list(text), []),
+  }),
   input: readInput,
   fill: oneOf("factors", "mean", "zero"),
   n_latent: whole,
@@ -227,6 +232,7 @@ function checkLists(manifest: Manifest): void {
   const graph = graphOf(manifest);
   const lists: [string, boolean][] = [
     ["panel", panel.symbols.length > 0 && panel.symbols.length === panel.ensembl.length],
+    ["panel.other_names", [0, panel.symbols.length].includes(panel.other_names.length)],
     ["labels", isDistinct(labels)],
     ["head", (head.kind === "none") === (labels.length === 0)],
     ["head.set_prob", [0, labels.length].includes(head.set_prob.length)],

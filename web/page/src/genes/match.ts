@@ -25,6 +25,8 @@ export interface Panel {
   ensembl: readonly string[];
   /** Whether genes are found by their very names alone, unless hardly any are. */
   exact?: boolean;
+  /** What else genes with one name are called, "" where unknown; none where that does not count. */
+  other_names?: readonly string[];
 }
 
 export interface GeneMatch {
@@ -71,7 +73,7 @@ export function matchGenes(
   const [bare, untidy] = tidied(columns, source);
   const alone = genesAlone(bare, panel.symbols, source);
   const own = ownGenes(alone.columns, wanted, panel.symbols, source);
-  const merged = matchColumns(own.columns, panel, wanted, previous);
+  const [merged, table] = matchByAnyNames(own.columns, panel, wanted, previous, source);
   const { match } = merged;
   if (wanted && !anyOrganism) {
     if (match.nStrict < Math.max(minimum, rules.minimum.value) * nPanel) {
@@ -85,7 +87,7 @@ export function matchGenes(
   if (!anyOrganism) refuseOtherCase(match, panel, source);
   const others = wanted ? idsOfOthers(own.columns, wanted, source) : [];
   const contradicted = contradictions(merged, source);
-  const notes = [...untidy, ...alone.notes, ...own.notes, ...others, ...contradicted];
+  const notes = [...untidy, ...alone.notes, ...own.notes, ...others, ...contradicted, ...table];
   const isGene = namedRows(own.columns, match.names.length);
   return finish(merged, panel, isGene, warnBelow, source, inferOrganism(match.names), notes);
 }
@@ -116,6 +118,16 @@ export function representatives({ symbols, ensembl }: Panel): Int32Array {
     if (found === undefined) first.set(name, gene);
     return found ?? gene;
   });
+}
+
+/** The same genes by all their names; null where they have no other names. */
+function namedBothWays({ symbols, ensembl, exact, other_names = [] }: Panel): Panel | null {
+  if (!other_names.some((name) => name !== "")) return null;
+  return {
+    symbols: symbols.map((symbol, gene) => symbol || other_names[gene]),
+    ensembl: ensembl.map((id, gene) => id || other_names[gene]),
+    exact,
+  };
 }
 
 class ColumnMatch {
@@ -154,6 +166,31 @@ interface Merged {
   contradicted: number[];
   /** How many query genes two columns name genes of the panel. */
   nBoth: number;
+}
+
+/** Match by the panel's own names, or by all where hardly any of those are found.
+ *
+ * Symbols of other years are found by a table as other names are, and say nothing of how a query
+ * calls its genes.
+ */
+function matchByAnyNames(
+  columns: GeneColumns,
+  panel: Panel,
+  organism: string | null,
+  previous: PreviousSymbols,
+  source: string,
+): [Merged, string[]] {
+  const merged = matchColumns(columns, panel, organism, previous);
+  const ofOtherYears = merged.match.byRule.get("symbol of other years") ?? 0;
+  const hardlyAny = rules.hardly_any.value * panel.symbols.length;
+  const both = merged.match.nMatched - ofOtherYears < hardlyAny ? namedBothWays(panel) : null;
+  if (!both) return [merged, []];
+  const again = matchColumns(columns, both, organism, previous);
+  const { names, panelColumn, nMatched } = again.match;
+  if (nMatched <= merged.match.nMatched) return [merged, []];
+  const row = panelColumn.findIndex((gene) => gene >= 0);
+  const [name, known] = [names[row], geneName(panel, panelColumn[row])];
+  return [again, [say(rules.by_other_names, { source, genes: nMatched, name, known })]];
 }
 
 /** Match each column, and join the best and all that surely name the genes. */

@@ -107,9 +107,10 @@ export class ColourChoice {
   private chosenGene(): void {
     const wanted = this.gene.value.trim().toLowerCase();
     if (!wanted || !this.results) return;
-    const { symbols, ensembl } = this.manifest.panel;
-    let gene = symbols.findIndex((symbol) => symbol.toLowerCase() === wanted);
-    if (gene < 0) gene = ensembl.findIndex((id) => id.toLowerCase() === wanted);
+    const { symbols, ensembl, other_names } = this.manifest.panel;
+    const gene = [symbols, ensembl, other_names]
+      .map((names) => names.findIndex((name) => name.toLowerCase() === wanted))
+      .reduce((found, at) => (found < 0 ? at : found), -1);
     if (gene < 0) return this.failed(new Error(`The atlas's panel has no gene '${this.gene.value}'.`));
     const name = symbols[gene] || ensembl[gene];
     if (!this.results.started.measured[gene]) {

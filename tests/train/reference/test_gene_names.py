@@ -1,13 +1,11 @@
 from __future__ import annotations
 
-import re
-
 import numpy as np
 import pytest
 
 from cellport.runtime.genes.match import match_genes
 from cellport.runtime.genes.panel import Panel
-from cellport.train.reference.gene_table import load_gene_table, name_genes
+from cellport.train.reference.gene_names import name_genes
 
 HUMAN = {
     "ACTB": "ENSG00000075624", "B2M": "ENSG00000166710", "CD3D": "ENSG00000167286",
@@ -20,30 +18,6 @@ SYMBOLS, IDS = tuple(HUMAN), tuple(HUMAN.values())
 
 def columns(**values):
     return {name: np.array(list(one), dtype=object) for name, one in values.items()}
-
-
-@pytest.mark.parametrize(
-    ("organism", "prefix", "least"), [("human", "ENSG", 42_000), ("mouse", "ENSMUSG", 56_000)]
-)
-def test_the_tables_are_whole_and_consistent(organism, prefix, least):
-    table = load_gene_table(organism)
-    assert len(table.symbol_of) >= least
-    assert all(re.fullmatch(rf"{prefix}\d{{11}}", one) for one in table.symbol_of)
-    assert all(table.symbol_of.values())
-    assert all(table.symbol_of[one] == symbol for symbol, one in table.id_of.items())
-
-
-def test_well_known_genes_have_their_ids():
-    assert {symbol: load_gene_table("human").id_of[symbol] for symbol in SYMBOLS} == HUMAN
-    assert load_gene_table("mouse").id_of["Actb"] == "ENSMUSG00000029580"
-    assert load_gene_table("mouse").id_of["Sox17"] == "ENSMUSG00000025902"
-
-
-def test_a_symbol_of_few_ids_has_the_lowest_and_a_family_none():
-    table = load_gene_table("human")
-    assert table.symbol_of["ENSG00000280987"] == "MATR3"
-    assert table.id_of["MATR3"] == "ENSG00000015479"
-    assert "Y_RNA" not in table.id_of
 
 
 def test_symbols_get_their_ids():

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import lzma
 import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cellport.runtime.genes.gene_table import GeneTable, load_gene_table
 from cellport.runtime.genes.organism import infer_organism
 from cellport.runtime.genes.rules import GENOME_PREFIX
-
-Organism = Literal["human", "mouse"]
 
 _ID = {
     "human": re.compile(r"(ENSG\d{11})(\.\d+)?"),
@@ -28,18 +23,6 @@ _SYMBOL_COLUMNS = (
     "feature_name", "gene_symbols", "gene_symbol", "symbols", "symbol", "gene_names", "gene_name",
     "gene_short_name", "hgnc_symbol", "mgi_symbol",
 )  # fmt: skip
-# More ids than this for one symbol, and the symbol names a family (Y_RNA, Metazoa_SRP).
-_MOST_IDS = 3
-
-
-@dataclass(frozen=True, slots=True)
-class GeneTable:
-    """Symbols and Ensembl ids (without version) of an organism's genes."""
-
-    symbol_of: dict[str, str]  # symbol of each Ensembl id
-    # Ensembl id of each symbol: of two or three ids the lowest, which was given first and is most
-    # often the main gene; symbols with more ids name a family of genes and are left out
-    id_of: dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,18 +33,6 @@ class GeneNames:
     # symbol and Ensembl id (without version) of each gene
     symbols: tuple[str, ...]
     ensembl: tuple[str, ...]
-
-
-@cache
-def load_gene_table(organism: Organism) -> GeneTable:
-    """Load the table that the package carries; ``data/README.md`` says where it is from."""
-    packed = files("cellport.train.reference").joinpath("data", f"{organism}.tsv.xz").read_bytes()
-    lines = lzma.decompress(packed).decode().splitlines()
-    pairs = [(ensembl, symbol) for ensembl, symbol in (line.split("\t") for line in lines)]
-    n_ids = Counter(symbol for _, symbol in pairs)
-    # Sorted by id, so that going backwards leaves the lowest.
-    id_of = {symbol: ensembl for ensembl, symbol in reversed(pairs) if n_ids[symbol] <= _MOST_IDS}
-    return GeneTable(dict(pairs), id_of)
 
 
 def name_genes(
