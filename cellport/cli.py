@@ -15,6 +15,7 @@ from typing import Any
 import click
 
 from cellport.ctrl_c import remembered, was_pressed
+from cellport.runtime.decisions import text
 from cellport.runtime.errors import CellportError
 
 BAD_INPUT = 2
@@ -241,7 +242,7 @@ def _here(atlas: str) -> Path:
                    "judge each label by itself, as those made of CellTypist models.")  # fmt: skip
 @click.option("--groups", metavar="COLUMN|auto",
               help="Add the label of most cells of each cell's group: obs column with your "
-                   "clusters, or auto. Reads the file twice.")  # fmt: skip
+                   "clusters, or auto. Reads the file twice. " + text("groups.cost"))  # fmt: skip
 @click.option("--with-counts", is_flag=True, help="Copy the counts into the .h5ad too.")
 @click.option("--report", type=click.Path(), help="Write a page to read in a browser: .html.")
 @click.option("--lineage-genes", type=click.Path(),

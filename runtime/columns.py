@@ -23,16 +23,17 @@ CLUSTER = text("columns.cluster")
 EDGE, EDGE_FRACTION = text("columns.edge"), text("columns.edge_fraction")
 PSEUDOTIME, PSEUDOTIME_SD = text("columns.pseudotime"), text("columns.pseudotime_sd")
 NEIGHBORS, NEIGHBOR_LABELS = "cellport_neighbors", "cellport_neighbor_labels"
-SEVERAL_LABELS = "cellport_labels_above_half"
-GROUP = "cellport_group"
-GROUP_LABEL, GROUP_SHARE = "cellport_group_label", "cellport_group_share"
+SEVERAL_LABELS = text("columns.several_labels")
+GROUP = text("columns.group")
+GROUP_LABEL, GROUP_SHARE = text("columns.group_label"), text("columns.group_share")
 QUERY = "cellport_query"
 # obsm
 LATENT, UMAP, FATE = text("columns.latent"), text("columns.umap"), text("columns.fate")
 NEIGHBOR_DISTANCE = "cellport_neighbor_distance"
 CORRECTED = "X_cellport_corrected"
 
-# a call that is none, and the flags of quality
+# a call that is none, a cell without a label above one half, and the flags of quality
+UNASSIGNED = text("values.unassigned")
 UNKNOWN, QUALITIES = text("values.unknown"), texts("values.qualities")
 # what joins the labels of a set, and the names of neighbours
 JOINED_BY = text("values.joined_by")

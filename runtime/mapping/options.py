@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import TypedDict
 
 from cellport.runtime.atlas.session import Device
-from cellport.runtime.decisions import number
+from cellport.runtime.decisions import number, text
 
 BLOCK_CELLS = 2048
 MINIMUM_GENES = number("genes.minimum")
+GROUPS_COST = text("groups.cost")
 
 
 @dataclass(frozen=True, slots=True)

@@ -215,7 +215,8 @@ class CountSource:
         """Return a whole column of ``obs`` as an object array of str, missing values as ''."""
         if name not in self._cells.columns:
             near = hint(name, self._cells.columns)
-            raise InputError(f"{self._cells.where} has no column '{name}'. {near}")
+            said = {"where": self._cells.where, "column": name, "near": near}
+            raise InputError(say("files.no_column", **said))
         where = f"{self._cells.where}['{name}']"
         with readable(where):
             column = self._cells.column(name)

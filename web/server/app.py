@@ -23,7 +23,7 @@ from cellport.runtime.atlas.file import MANIFEST, AtlasFile
 from cellport.runtime.atlas.manifest import Thresholds
 from cellport.runtime.fetch.pull import file_name
 from cellport.runtime.map_files import MapSummary
-from cellport.runtime.mapping.options import MINIMUM_GENES, MapOptions
+from cellport.runtime.mapping.options import GROUPS_COST, MINIMUM_GENES, MapOptions
 from cellport.runtime.version import __version__
 from cellport.web.server.guard import Access, Guard
 from cellport.web.server.jobs import Jobs
@@ -214,7 +214,7 @@ def _add_api(app: FastAPI, atlas: AtlasFile, jobs: Jobs) -> None:
             str | None,
             Query(
                 description="Column of obs with clusters, or auto: adds the label of most cells "
-                "of each cell's group",
+                f"of each cell's group. {GROUPS_COST}",
                 max_length=200,
             ),
         ] = None,

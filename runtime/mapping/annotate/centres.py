@@ -7,8 +7,9 @@ from concurrent.futures import Executor
 import numpy as np
 from numpy.typing import NDArray
 
-# centres hardly move any more then
-_STEPS = 10
+from cellport.runtime.decisions import whole
+
+_STEPS = whole("groups.steps")
 
 
 def find_centres(latent: NDArray[np.float32], n_centres: int) -> NDArray[np.float32]:

@@ -15,19 +15,17 @@ from numpy.typing import NDArray
 
 from cellport.runtime.base.bottom_k import BottomK
 from cellport.runtime.columns import GROUP, GROUP_LABEL, GROUP_SHARE, Column, Schema
+from cellport.runtime.decisions import say, text, whole
 from cellport.runtime.errors import InputError
 from cellport.runtime.mapping.annotate.annotator import Annotator, Setting, Survey
 from cellport.runtime.mapping.annotate.centres import find_centres, nearest_centre
 from cellport.runtime.mapping.annotate.labels import best_labels
 from cellport.runtime.mapping.encode import EncodedCells
 
-AUTO = "auto"
-# a column of more values is no clustering; the votes of so many groups, for a thousand labels each,
-# are 80 MB
-_MOST_GROUPS = 10_000
-# cells that groups are made of, and those whose labels are counted: some 350 in each of the 282
-# groups of the largest queries, so that a share of one half has a standard error below 0.03
-_GROUPED, _COUNTED = 20_000, 100_000
+AUTO = text("groups.auto")
+_MOST_GROUPS = whole("groups.most_groups")
+_GROUPED, _COUNTED = whole("groups.cells_grouped"), whole("groups.cells_counted")
+_BY_ROOT = whole("groups.by_root")
 
 Group = Callable[[EncodedCells, Mapping[str, NDArray[Any]]], NDArray[np.int64]]
 
@@ -44,10 +42,7 @@ def prepare(setting: Setting) -> Annotator | None:
     if wanted is None:
         return None
     if not manifest.labels:
-        raise InputError(
-            f"--groups asks what most cells of a group are labelled, and atlas '{manifest.name}' "
-            "has no labels."
-        )
+        raise InputError(say("groups.no_labels", atlas=manifest.name))
     n_labels = len(manifest.labels)
     votes = Column(GROUP_LABEL, "category", manifest.labels), Column(GROUP_SHARE, "float")
     facts = {"groups": wanted}
@@ -66,12 +61,10 @@ def _codes(setting: Setting, column: str) -> NDArray[np.int32]:
     values = setting.obs_column(column).tolist()
     groups = {name: code for code, name in enumerate(sorted({*values} - {""}))}
     if not groups:
-        raise InputError(f"--groups: the column '{column}' is empty.")
+        raise InputError(say("groups.empty_column", column=column))
     if len(groups) > _MOST_GROUPS:
-        raise InputError(
-            f"--groups: the column '{column}' has {len(groups):,} different values; name one with "
-            f"clusters of cells, at most {_MOST_GROUPS:,}."
-        )
+        said = {"column": column, "groups": len(groups), "most": _MOST_GROUPS}
+        raise InputError(say("groups.too_many", **said))
     return np.array([groups.get(value, -1) for value in values], np.int32)
 
 
@@ -143,9 +136,8 @@ class NearVotes(Survey):
         if not len(latent):
             return _majority(np.zeros((0, self._n_labels), np.int64)) | {"centres": latent}
         grouped = latent[:_GROUPED]
-        # growing with the cells as the clusters of an over-clustering do; half as many cost 3
-        # points of macro-F1, twice as many change few labels (seven splits of benchmarks, groups)
-        centres = find_centres(grouped, min(2 * math.isqrt(len(grouped)), len(grouped)))
+        most = min(_BY_ROOT * math.isqrt(len(grouped)), len(grouped))
+        centres = find_centres(grouped, most)
         votes = np.zeros((len(centres), self._n_labels), np.int64)
         _count(votes, nearest_centre(centres, latent), label)
         return _majority(votes) | {"centres": centres}

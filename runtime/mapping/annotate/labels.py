@@ -81,9 +81,8 @@ def _label_codes(
 def _nearest(manifest: Manifest, cells: EncodedCells) -> dict[str, NDArray[Any]]:
     """Labels of the nearest prototypes, and how far off these are."""
     distance, empty = cells.answers["label_distance"], cells.empty
-    best = distance.argmin(axis=1)
     return {
-        LABEL: _label_codes(manifest, best, empty),
+        LABEL: _label_codes(manifest, best_labels(cells), empty),
         DISTANCE: np.where(empty, np.nan, distance.min(axis=1)).astype(np.float32),
     }
 
@@ -101,10 +100,13 @@ def _labelled(manifest: Manifest, cells: EncodedCells) -> dict[str, NDArray[Any]
 def best_labels(cells: EncodedCells) -> NDArray[np.int64]:
     """Return the code of each cell's best label: by log-odds where probabilities may round to 1.
 
-    Cells without counts have one too, of which nothing is to be made.
+    By the nearest prototype where there is no probability. Cells without counts have one too, of
+    which nothing is to be made.
     """
-    score = cells.answers.get("label_score", cells.answers["label_prob"])
-    return np.asarray(score.argmax(axis=1))
+    if "label_distance" in cells.answers:
+        return np.asarray(cells.answers["label_distance"].argmin(axis=1))
+    ranked = "label_score" if "label_score" in cells.answers else "label_prob"
+    return np.asarray(cells.answers[ranked].argmax(axis=1))
 
 
 def label_sets(

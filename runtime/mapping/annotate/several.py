@@ -8,13 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cellport.runtime.base.joined import joinable
-from cellport.runtime.columns import JOINED_BY, SEVERAL_LABELS, Column, Schema
+from cellport.runtime.columns import JOINED_BY, SEVERAL_LABELS, UNASSIGNED, Column, Schema
 from cellport.runtime.errors import InputError
 from cellport.runtime.mapping.annotate.annotator import Annotator, Setting
 from cellport.runtime.mapping.encode import EncodedCells
-
-# as CellTypist calls cells without such a label (`celltypist.annotate`, mode "prob match")
-UNASSIGNED = "Unassigned"
 
 
 def prepare(setting: Setting) -> Annotator | None:

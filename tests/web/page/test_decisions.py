@@ -32,12 +32,14 @@ from cellport.runtime.atlas.manifest import (
     TrajectoryGraph,
     read_manifest,
 )
+from cellport.runtime.base.bottom_k import spread_out
 from cellport.runtime.columns import FATE
 from cellport.runtime.errors import AtlasError, InputError
 from cellport.runtime.genes.match import match_genes
 from cellport.runtime.genes.panel import Panel
 from cellport.runtime.mapping.annotate import structure
 from cellport.runtime.mapping.annotate.annotator import Setting
+from cellport.runtime.mapping.annotate.centres import find_centres, nearest_centre
 from cellport.runtime.mapping.encode import EncodedCells
 from cellport.runtime.mapping.options import MapOptions
 from cellport.runtime.sources.content import classify
@@ -55,6 +57,7 @@ def test_manifests_genes_and_raw_counts_are_judged_alike(
     (tmp_path / "arrays.json").write_text(json.dumps(list(array_cases(atlas, tmp_path))))
     (tmp_path / "genes.json").write_text(json.dumps(gene_cases(tiny_cells)))
     (tmp_path / "structure.json").write_text(json.dumps(list(structure_cases(atlas.manifest))))
+    (tmp_path / "centres.json").write_text(json.dumps(centre_cases()))
     (tmp_path / "gate.json").write_text(json.dumps(list(gate_cases())))
     (tmp_path / "columns.json").write_text(json.dumps(write_columns(tmp_path / "columns.h5ad")))
     compute_again(tmp_path, "same_decisions", "pieces")
@@ -320,6 +323,31 @@ def gene_case(
         "warnings": match.warnings,
     }
     return {**case, "match": found}
+
+
+def centre_cases() -> dict[str, Any]:
+    """Draws, the order of a sample, and groups of cells near each other."""
+    rng = np.random.default_rng(4)
+    cases = []
+    for cells, width, n in ((5, 3, 5), (400, 1, 12), (900, 10, 60), (500, 40, 30), (300, 290, 9)):
+        middles = rng.normal(0, 2, (7, width))
+        latent = (middles[rng.integers(0, 7, cells)] + rng.normal(size=(cells, width))).astype("f4")
+        centres = find_centres(latent, n)
+        nearest = nearest_centre(centres, latent)
+        cases.append(
+            {
+                "width": width,
+                "n": n,
+                "latent": latent.ravel().tolist(),
+                "centres": centres.ravel().tolist(),
+                "nearest": nearest.tolist(),
+            }
+        )
+    return {
+        "draws": np.random.default_rng(0).random(300).tolist(),
+        "order": np.argsort(spread_out(np.arange(1000))).tolist(),
+        "cases": cases,
+    }
 
 
 def gate_cases() -> Iterator[dict[str, Any]]:

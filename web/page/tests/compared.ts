@@ -2,7 +2,7 @@
 
 import { expect } from "vitest";
 
-import type { MappedBlock } from "../src/mapping/columns";
+import type { MappedBlock, ResultColumn } from "../src/mapping/columns";
 
 export type Value = string | number | boolean | null;
 
@@ -10,10 +10,14 @@ export function columnValues(blocks: readonly MappedBlock[], name: string): Valu
   return blocks.flatMap((block): Value[] => {
     const column = block.columns.find((one) => one.name === name);
     if (!column) throw new Error(`There is no column ${name}.`);
-    if (column.kind === "bool") return Array.from(column.values, Boolean);
-    if (column.kind === "float") return [...column.values];
-    return Array.from(column.values, (code) => column.categories[code] ?? "");
+    return valuesOf(column);
   });
+}
+
+export function valuesOf(column: ResultColumn): Value[] {
+  if (column.kind === "bool") return Array.from(column.values, Boolean);
+  if (column.kind === "float") return [...column.values];
+  return Array.from(column.values, (code) => column.categories[code] ?? "");
 }
 
 export function matrixValues(blocks: readonly MappedBlock[], name: string): number[] {

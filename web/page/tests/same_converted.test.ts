@@ -2,15 +2,18 @@
 
 import { describe, expect, test } from "vitest";
 
+import { sentence } from "../src/errors";
 import { openAtlas } from "../src/mapping/atlas";
-import { DEFAULTS as PLAIN } from "../src/mapping/query";
+import { DEFAULTS as PLAIN, type MapOptions } from "../src/mapping/query";
 import { verifyAtlas } from "../src/mapping/verify";
-import { columnValues, compare, matrixValues, type Value } from "./compared";
+import { columnValues, compare, matrixValues, type Value, valuesOf } from "./compared";
 import { has, mapFiles, parts, vectors } from "./vectors";
 
 interface ConvertedCase {
   atlas: string;
   file: string;
+  options: Partial<MapOptions>;
+  error: string | null;
   columns: Record<string, Value[]>;
   matrices: Record<string, Value[]>;
   notes: string[];
@@ -19,13 +22,19 @@ interface ConvertedCase {
 const cases = has("converted.json") ? vectors<ConvertedCase[]>("converted.json") : [];
 
 describe.skipIf(!cases.length)("converted atlases", () => {
-  for (const { atlas, file, columns, matrices, notes } of cases) {
-    test(`${file} on ${atlas}`, async () => {
-      const { query, blocks } = await mapFiles([file], PLAIN, 17, atlas);
+  for (const { atlas, file, options, error, columns, matrices, notes } of cases) {
+    test(`${file} on ${atlas}, ${JSON.stringify(options)}`, async () => {
+      const mapping = mapFiles([file], { ...PLAIN, ...options }, 17, atlas);
+      if (error !== null) {
+        expect(await mapping.then(() => "nothing", sentence)).toBe(error);
+        return;
+      }
+      const { query, blocks, settled } = await mapping;
       expect(query.notes).toEqual(notes);
       expect(blocks[0].columns.map(({ name }) => name)).toEqual(Object.keys(columns));
       for (const [name, values] of Object.entries(columns)) {
-        compare(name, columnValues(blocks, name), values);
+        const whole = settled.find((one) => one.name === name);
+        compare(name, whole ? valuesOf(whole) : columnValues(blocks, name), values);
       }
       expect(blocks[0].matrices.map(({ name }) => name)).toEqual(Object.keys(matrices));
       for (const [name, values] of Object.entries(matrices)) {

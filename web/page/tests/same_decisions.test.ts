@@ -11,6 +11,8 @@ import { parseNpy } from "../src/atlas/npy";
 import { AtlasError } from "../src/errors";
 import { matchGenes, type Panel } from "../src/genes/match";
 import { previousSymbols } from "../src/genes/previous";
+import { findCentres, nearestCentre } from "../src/mapping/centres";
+import { drawn, shuffled } from "../src/mapping/random";
 import { clustering, placing } from "../src/mapping/annotate/structure";
 import { openAnndata } from "../src/sources/anndata";
 import { classify } from "../src/sources/content";
@@ -45,6 +47,12 @@ interface GateCase {
   cells: number[] | null;
   genes: number;
   content: string;
+}
+
+interface CentreCases {
+  draws: number[];
+  order: number[];
+  cases: { width: number; n: number; latent: number[]; centres: number[]; nearest: number[] }[];
 }
 
 interface StructureCase {
@@ -84,6 +92,19 @@ describe.skipIf(!given)("decisions that Python has made", () => {
       }).toEqual(match);
     });
   }
+
+  test("groups are made of the same cells", () => {
+    const { draws, order, cases } = vectors<CentreCases>("centres.json");
+    const random = drawn();
+    expect(draws.map(() => random.next().value)).toEqual(draws);
+    expect([...shuffled(order.length)]).toEqual(order);
+    for (const { width, n, latent, centres, nearest } of cases) {
+      const rows = { width, values: Float32Array.from(latent) };
+      const found = findCentres(rows, n, () => undefined);
+      expect([...nearestCentre(found, rows, () => undefined)]).toEqual(nearest);
+      found.values.forEach((value, i) => expect(value).toBeCloseTo(centres[i], 4));
+    }
+  });
 
   test("clusters, edges and pseudotime are read alike", () => {
     for (const expected of vectors<StructureCase[]>("structure.json")) {

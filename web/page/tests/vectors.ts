@@ -8,7 +8,7 @@ import { File as H5File, ready } from "h5wasm";
 
 import { openParts, type Parts } from "../src/atlas/parts";
 import { openAtlas } from "../src/mapping/atlas";
-import type { MappedBlock } from "../src/mapping/columns";
+import type { MappedBlock, ResultColumn } from "../src/mapping/columns";
 import { KeptCounts } from "../src/mapping/kept_counts";
 import { NovelCells } from "../src/mapping/novel_cells";
 import { mapQuery, type MapOptions, openQuery, type Query } from "../src/mapping/query";
@@ -50,6 +50,8 @@ export interface Mapped {
   blocks: MappedBlock[];
   cells: string[];
   novel: string[];
+  /** Columns known once all cells were seen. */
+  settled: ResultColumn[];
 }
 
 export async function mapFiles(
@@ -82,5 +84,6 @@ export async function mapFiles(
     blocks,
     cells: contents.cells.index(0, contents.cells.length),
     novel: groups.map((group) => group.sentence),
+    settled: query.votes?.columns() ?? [],
   };
 }

@@ -14,6 +14,7 @@ import pytest
 from numpy.testing import assert_array_equal
 from pandas.testing import assert_frame_equal
 
+from cellport.runtime.atlas.file import open_atlas_file
 from cellport.runtime.errors import InputError
 from cellport.runtime.map_files import map_files
 from cellport.runtime.mapping.annotate.annotator import Annotator
@@ -197,3 +198,21 @@ def test_groups_of_several_queries_are_their_own(atlas: Atlas, query: Any, tmp_p
 def test_a_column_that_is_not_there(atlas: Atlas, query: Any) -> None:
     with pytest.raises(InputError, match=r"no column 'clusters'. Did you mean 'cluster'"):
         atlas.map(query, groups="clusters")
+
+
+@pytest.mark.parametrize("how", [AUTO, "cluster"])
+@pytest.mark.parametrize("name", ["scpoli_default", "scanvi_default", "celltypist_eight"])
+def test_groups_of_every_kind_of_label(
+    how: str, name: str, converted: Callable[[str], Path], foreign_query: Path, tmp_path: Path
+) -> None:
+    cells = anndata.read_h5ad(foreign_query)
+    cells.obs["cluster"] = np.arange(cells.n_obs) % 4
+    cells.write_h5ad(tmp_path / "query.h5ad")
+    atlas = Atlas(open_atlas_file(converted(name)))
+    found = atlas.map(tmp_path / "query.h5ad", groups=how, device="cpu").to_dataframe()
+    full = found[found["cellport_qc"] != "empty"]
+    group = full["cellport_group"] if how == AUTO else cells.obs.loc[full.index, "cluster"]
+    for _, members in full.groupby(group.to_numpy()):
+        own = members["cellport_label"].value_counts()
+        assert set(members[LABEL]) <= set(own.index[own == own.max()])
+        np.testing.assert_allclose(members[SHARE], own.max() / len(members))

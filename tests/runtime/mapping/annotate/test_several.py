@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cellport.runtime.atlas.file import AtlasFile
+from cellport.runtime.columns import UNASSIGNED
 from cellport.runtime.errors import InputError
-from cellport.runtime.mapping.annotate.several import UNASSIGNED, above_half, prepare
+from cellport.runtime.mapping.annotate.several import above_half, prepare
 
 NAMES = np.array(["a", "b", "c"], object)
 

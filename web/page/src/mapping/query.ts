@@ -10,6 +10,7 @@ import { lacksNames, previousSymbols } from "../genes/previous";
 import { checkBlock, chooseCounts } from "../sources/gate";
 import type { Column, Contents, CountBlock, Frame, GeneColumns, Place } from "../sources/source";
 import { annotators } from "./annotate/all";
+import { GroupVotes, statedGroups } from "./annotate/groups";
 import type { Atlas } from "./atlas";
 import type { MappedBlock } from "./columns";
 import { findUnmeasured, without } from "./listed";
@@ -24,6 +25,10 @@ export interface MapOptions {
   genome: string | null;
   allowFractional: boolean;
   anyOrganism: boolean;
+  /** Whether to name all labels above one half, of an atlas that judges each by itself. */
+  severalLabels: boolean;
+  /** Column of the query's cells with clusters, or `auto`; null for no groups. */
+  groups: string | null;
 }
 
 export const DEFAULTS: MapOptions = {
@@ -31,6 +36,8 @@ export const DEFAULTS: MapOptions = {
   genome: null,
   allowFractional: false,
   anyOrganism: false,
+  severalLabels: false,
+  groups: null,
 };
 
 /** A query that has passed the gate and whose genes have been matched. */
@@ -41,6 +48,8 @@ export interface Query {
   basis: QueryBasis;
   notes: string[];
   options: MapOptions;
+  /** Holds what most cells of each group are labelled once all were mapped. */
+  votes: GroupVotes | null;
 }
 
 export async function openQuery(
@@ -75,7 +84,12 @@ export async function openQuery(
     basis: queryBasis(atlas.panel, genes.panelColumn, genes.measured, genes.isGene),
     notes: [...seen, ...genes.warnings],
     options,
+    votes: options.groups === null ? null : votesBy(options.groups, cells, atlas.manifest),
   };
+}
+
+function votesBy(groups: string, cells: Frame, manifest: Manifest): GroupVotes {
+  return new GroupVotes(manifest, statedGroups(cells, manifest, groups), cells.length);
 }
 
 async function matched(
@@ -160,7 +174,9 @@ export async function* mapQuery(
   blockCells = BLOCK_CELLS,
 ): AsyncGenerator<[MappedBlock, CellFeatures]> {
   const { nMatched, measured } = query.genes;
-  const adding = annotators(atlas, nMatched / measured.length);
+  const { votes } = query;
+  const asked = { severalLabels: query.options.severalLabels, votes };
+  const adding = annotators(atlas, nMatched / measured.length, asked);
   for await (const block of checkedBlocks(query, blockCells)) {
     const encoded = linearFeatures(query.basis, block);
     const answers = await atlas.tail.run(encoded.features);
@@ -168,7 +184,9 @@ export async function* mapQuery(
     const added = adding.map((annotate) => annotate({ answers, library: encoded.library }));
     const columns = added.flatMap((one) => one.columns);
     const matrices = added.flatMap((one) => one.matrices ?? []);
-    yield [{ start: block.start, nCells: block.nCells, columns, matrices }, encoded];
+    const mapped = { start: block.start, nCells: block.nCells, columns, matrices };
+    votes?.add(mapped, encoded.library);
+    yield [mapped, encoded];
   }
 }
 

@@ -26,6 +26,11 @@ export class Results {
     this.done = block.start + block.nCells;
   }
 
+  /** Put columns of all cells in the place of those that blocks brought. */
+  settle(columns: readonly ResultColumn[]): void {
+    for (const column of columns) this.columns.set(column.name, column);
+  }
+
   private addColumn(part: ResultColumn, start: number): void {
     const whole = this.columns.get(part.name) ?? emptyColumn(part, this.nCells);
     whole.values.set(part.values, start);

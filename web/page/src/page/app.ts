@@ -78,7 +78,7 @@ export class App {
       (error) => this.say(error instanceof Error ? error.message : sentence(error)),
     );
     this.tools = addTools(byId("map-tools"), byId("zoom"), this.map);
-    this.intake = new Intake(byId("intake"), {
+    this.intake = new Intake(byId("intake"), manifest, {
       files: (files, options) => void this.mapFiles(files, options),
       refused: (error) => this.intake.showEmpty(sentence(error)),
       stop: () => void this.stop(),
@@ -129,6 +129,7 @@ export class App {
   private mapped(): void {
     const { results, finished } = this;
     if (!results || !finished) return;
+    results.settle(finished.columns);
     const rows = typeRows(results);
     const { started, fileName } = results;
     const all = tiles(results, rows);

@@ -10,14 +10,14 @@ import type { Mapper } from "../worker/client";
 
 const names = decisions.columns;
 // hundreds of values at times; the selection shows them
-const HIDDEN = new Set([names.label_set]);
+const HIDDEN = new Set([names.label_set, names.several_labels, names.group]);
 const FIRST = names.call;
 
 // they run from 0 to 1 whatever the query
-const SHARES = new Set([names.prob, names.pseudotime, names.edge_fraction]);
+const SHARES = new Set([names.prob, names.group_share, names.pseudotime, names.edge_fraction]);
 
 /** Which of the choices speak of labels that the reference has too. */
-const OF_LABELS = new Set([names.call, names.label]);
+const OF_LABELS = new Set([names.call, names.label, names.group_label]);
 
 export class ColourChoice {
   private readonly select = h("select", { id: "colour", onchange: () => this.chosen() });

@@ -1,5 +1,8 @@
 /** Where a file is dropped or chosen, its progress, and what it came to. */
 
+import type { Manifest } from "../atlas/manifest";
+import decisions from "../decisions";
+import { judgesEach } from "../mapping/annotate/several";
 import type { MapOptions } from "../mapping/query";
 import { grouped } from "../words";
 import { fill, h } from "./dom";
@@ -24,13 +27,17 @@ export interface IntakeActions {
 
 export class Intake {
   private readonly options: HTMLElement;
-  private readonly inputs: Record<"fractional" | "organism" | "layer" | "genome", HTMLInputElement>;
+  private readonly inputs: Record<
+    "fractional" | "organism" | "layer" | "genome" | "several" | "groups",
+    HTMLInputElement
+  >;
   private readonly picker: HTMLInputElement;
   private bar: HTMLProgressElement | null = null;
   private status: HTMLElement | null = null;
 
   constructor(
     private readonly element: HTMLElement,
+    private readonly manifest: Manifest,
     private readonly actions: IntakeActions,
   ) {
     this.inputs = {
@@ -38,6 +45,8 @@ export class Intake {
       organism: h("input", { type: "checkbox", id: "organism" }),
       layer: h("input", { type: "text", id: "layer", placeholder: "found by itself" }),
       genome: h("input", { type: "text", id: "genome", placeholder: "the only one" }),
+      several: h("input", { type: "checkbox", id: "several" }),
+      groups: h("input", { type: "text", id: "groups", placeholder: "none" }),
     };
     this.picker = h("input", {
       type: "file",
@@ -153,7 +162,9 @@ export class Intake {
   }
 
   private optionsForm(): HTMLElement {
-    const { fractional, organism, layer, genome } = this.inputs;
+    const { fractional, organism, layer, genome, several, groups } = this.inputs;
+    const { auto, cost } = decisions.groups;
+    const labelled = this.manifest.labels.length > 0;
     return h(
       "details",
       {},
@@ -162,6 +173,16 @@ export class Intake {
       h("label", {}, organism, " Map even when the genes look like another organism's"),
       h("label", { class: "stacked" }, "Where the raw counts are: X, raw, or a layer's name", layer),
       h("label", { class: "stacked" }, "Which genome, of a 10x file of several", genome),
+      judgesEach(this.manifest) &&
+        h("label", {}, several, " Name every type above one half: several, one or none"),
+      labelled &&
+        h(
+          "label",
+          { class: "stacked" },
+          `Add the type of most cells of each group: a column of your file with clusters, or ${auto}`,
+          groups,
+        ),
+      labelled && h("p", { class: "quiet" }, cost),
     );
   }
 
@@ -173,6 +194,8 @@ export class Intake {
       genome: this.inputs.genome.value.trim() || null,
       allowFractional: this.inputs.fractional.checked,
       anyOrganism: this.inputs.organism.checked,
+      severalLabels: this.inputs.several.checked,
+      groups: this.inputs.groups.value.trim() || null,
     });
   }
 

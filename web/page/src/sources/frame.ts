@@ -35,7 +35,7 @@ export function geneColumns(frame: Frame): GeneColumns {
   });
 }
 
-function asTexts(column: Column): string[] {
+export function asTexts(column: Column): string[] {
   if (column.kind === "text") return column.values;
   if (column.kind === "category") {
     return Array.from(column.codes, (code) => (code < 0 ? "" : column.categories[code]));

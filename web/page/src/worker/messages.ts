@@ -1,6 +1,6 @@
 /** What the page and its worker say to each other. */
 
-import type { MappedBlock } from "../mapping/columns";
+import type { MappedBlock, ResultColumn } from "../mapping/columns";
 import type { NovelGroup } from "../mapping/novel_groups";
 import type { MapOptions } from "../mapping/query";
 import type { Verification } from "../mapping/verify";
@@ -29,6 +29,8 @@ export interface Started {
 export interface Finished {
   seconds: number;
   novelGroups: NovelGroup[];
+  /** Columns that are known once all cells were seen. */
+  columns: ResultColumn[];
 }
 
 export type Answer =

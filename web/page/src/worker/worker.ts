@@ -92,9 +92,10 @@ async function map(files: readonly File[], options: MapOptions): Promise<void> {
     say({ kind: "block", block, names }, buffers as ArrayBuffer[]);
   }
   const novelGroups = await novel.groups(parts, genes.measured, kept);
+  const columns = query.votes?.columns(() => say({ kind: "reading" })) ?? [];
   const seconds = (performance.now() - began) / 1000;
   uns = provenance(query, atlas.manifest, await readTrajectory(parts), seconds);
-  say({ kind: "mapped", finished: { seconds, novelGroups } });
+  say({ kind: "mapped", finished: { seconds, novelGroups, columns } });
 }
 
 /** Mounts a file so that only the ranges that are asked for are read. */

@@ -4,9 +4,11 @@ import { clustersOf, graphOf, hasReference, type Manifest } from "../../atlas/ma
 import decisions from "../../decisions";
 import type { Atlas } from "../atlas";
 import type { Annotator } from "./annotator";
+import type { GroupVotes } from "./groups";
 import { labelling } from "./labels";
 import { novelty } from "./novelty";
 import { quality } from "./quality";
+import { judgesEach, several } from "./several";
 import { clustering, placing } from "./structure";
 
 const { columns } = decisions;
@@ -24,12 +26,24 @@ function placed(manifest: Manifest): Annotator {
   });
 }
 
+export interface Asked {
+  severalLabels: boolean;
+  /** Null where no groups are asked for. */
+  votes: GroupVotes | null;
+}
+
 /** `measuredShare` of the panel genes are in the query. */
-export function annotators({ manifest, novelty: table }: Atlas, measuredShare: number): Annotator[] {
+export function annotators(
+  { manifest, novelty: table }: Atlas,
+  measuredShare: number,
+  { severalLabels, votes }: Asked,
+): Annotator[] {
   const [clusters, graph] = [clustersOf(manifest), graphOf(manifest)];
   return [
     placed(manifest),
     ...(manifest.labels.length ? [labelling(manifest)] : []),
+    ...(severalLabels && judgesEach(manifest) ? [several(manifest)] : []),
+    ...(votes ? [votes.annotate] : []),
     ...(table ? [novelty(table, manifest.thresholds.novelty_p, measuredShare)] : []),
     quality(manifest, measuredShare),
     ...(clusters.length ? [clustering(clusters)] : []),

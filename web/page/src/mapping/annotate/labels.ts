@@ -42,10 +42,7 @@ function byDistance({ labels }: Manifest): Annotator {
 function byProbability({ labels, parents, head, thresholds }: Manifest): Annotator {
   const tree = buildTree(labels, parents);
   const least = Float32Array.from(head.set_prob);
-  // two labels in one text can be told apart
-  const names = labels.map((label) =>
-    label.replaceAll(values.joined_by, values.joined_by_instead.value),
-  );
+  const names = labels.map(joinable);
   // label sets met so far; blocks name them by position
   const sets = new Map<string, number>([["", 0]]);
 
@@ -92,6 +89,11 @@ function byProbability({ labels, parents, head, thresholds }: Manifest): Annotat
       ],
     };
   };
+}
+
+/** A label so written that it can be told apart in a text of several. */
+export function joinable(label: string): string {
+  return label.replaceAll(values.joined_by, values.joined_by_instead.value);
 }
 
 /** With what empty cells are called, which some models have among their labels. */
