@@ -98,6 +98,7 @@ def test_peers_need_nothing_of_cellport(path: Path) -> None:
 def test_pages_show_the_results(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tables between the marks are those that the stored results make."""
     monkeypatch.syspath_prepend(ROOT)
+    from benchmarks.foreign import __main__ as foreign
     from benchmarks.mapping import groups, unmeasured
     from benchmarks.mapping import tables as mapping
     from benchmarks.mapping.runs import Runs
@@ -110,6 +111,8 @@ def test_pages_show_the_results(monkeypatch: pytest.MonkeyPatch) -> None:
     found = unmeasured.table(read(RESULTS / "unmeasured.json"))
     shown.append((groups.PAGE, groups.MARK, groups.table(read(RESULTS / "groups.json"))))
     shown.append((unmeasured.PAGE, unmeasured.MARK, found))
+    converted = foreign.page_table(read(RESULTS / "foreign.json"))
+    shown.append((foreign.PAGE, foreign.MARK, converted))
     for page, mark, text in shown:
         assert text in page.read_text(), mark
         assert filled(page.read_text(), mark, text) == page.read_text()
