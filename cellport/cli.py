@@ -10,13 +10,16 @@ import sys
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from cellport.ctrl_c import remembered, was_pressed
 from cellport.runtime.decisions import text
 from cellport.runtime.errors import CellportError
+
+if TYPE_CHECKING:
+    from cellport.runtime.convert.write import Conversion, ConvertOptions
 
 BAD_INPUT = 2
 STOPPED = 130
@@ -177,33 +180,41 @@ def convert(
     """
     from cellport import screen
     from cellport.runtime.atlas.file import open_atlas_file
-    from cellport.runtime.convert.write import ConvertOptions, convert_model
-    from cellport.runtime.fetch.model_name import is_model_name, read_model_name
-    from cellport.runtime.fetch.published import convert_published
+    from cellport.runtime.base.extras import require
+    from cellport.runtime.base.files import check_place
+    from cellport.runtime.convert.write import ConvertOptions, write_conversion
 
     names = ("labels", "batch", "label_tree", "ontology", "label_ids", "layer", "genome", "seed")
     of_reference = {name: settings.pop(name) for name in names}
-    given = {name: value for name, value in settings.items() if value is not None}
-    options, by_name = ConvertOptions(**given), is_model_name(model) and not Path(model).exists()
+    options = ConvertOptions(**{k: value for k, value in settings.items() if value is not None})
+    check_place(out, [model, *reference])
     if reference:
-        if by_name:
-            raise click.UsageError("--reference takes a model's file or folder, not its name.")
-        from cellport.runtime.base.extras import require
-
         require("train", "Fitting to reference cells")
-        from cellport.train.attach.api import ReferenceOptions, convert_with_reference
+        from cellport.train.attach.api import ReferenceOptions, attach_reference
 
         how = ReferenceOptions(**of_reference)
-        made = convert_with_reference(model, out, list(reference), options, how)
+        read = _model(model, options)
+        with screen.training("fitting") as on_progress:
+            made = attach_reference(read, out, list(reference), how, on_progress=on_progress)
     elif any(of_reference.values()):
         raise click.UsageError("--labels, --batch and their like belong to --reference.")
-    elif by_name:
-        with screen.fetching() as on_progress:
-            made = convert_published(read_model_name(model), out, options, on_progress)
     else:
-        made = convert_model(model, out, options)
+        made = write_conversion(_model(model, options), out)
     screen.converted(made)
     _show(open_atlas_file(made.path), as_json, screen.atlas, _info)
+
+
+def _model(model: str, options: ConvertOptions) -> Conversion:
+    """Model on its way to an atlas; where it has to be fetched, that is shown."""
+    from cellport import screen
+    from cellport.runtime.convert.write import prepare_conversion
+    from cellport.runtime.fetch.model_name import is_model_name, read_model_name
+    from cellport.runtime.fetch.published import prepare_published
+
+    if not is_model_name(model) or Path(model).exists():
+        return prepare_conversion(model, options)
+    with screen.fetching() as on_progress:
+        return prepare_published(read_model_name(model), options, on_progress)
 
 
 def _here(atlas: str) -> Path:

@@ -74,11 +74,11 @@ def warm_up() -> None:
 
 
 @contextmanager
-def training() -> Iterator[OnProgress]:
+def training(doing: str = "training") -> Iterator[OnProgress]:
     """Show a bar with the losses while a model trains, or ten lines where nobody watches."""
-    what, how_far = TextColumn("training"), TextColumn("{task.fields[state]}")
+    what, how_far = TextColumn(doing), TextColumn("{task.fields[state]}")
     with _bar(SpinnerColumn(), what, BarColumn(), how_far, TimeRemainingColumn()) as bar:
-        task = bar.add_task("training", total=None, state="reading the reference")
+        task = bar.add_task(doing, total=None, state="reading the reference")
         said: dict[str, int] = {}
 
         def on_progress(progress: TrainingProgress) -> None:
@@ -93,7 +93,7 @@ def training() -> Iterator[OnProgress]:
             tenth = 10 * progress.epoch // progress.epochs
             if bar.disable and tenth > said.get(progress.part, 0):
                 said[progress.part] = tenth
-                say(f"training: {state}")
+                say(f"{doing}: {state}")
 
         yield on_progress
 

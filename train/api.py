@@ -14,7 +14,7 @@ from cellport.train.config import AtlasConfig, AtlasSettings, with_settings
 from cellport.train.fit.loop import dismiss, follow
 from cellport.train.fit.processes import connect, is_first
 from cellport.train.progress import OnProgress, Progress, unwatched
-from cellport.train.reference.reference import Reference, read_reference
+from cellport.train.reference.reference import Reference, read_reference, without_folders
 
 
 def train_atlas(
@@ -86,11 +86,7 @@ def train_atlas(
 def _read(references: list[Any], how: AtlasConfig) -> Reference:
     columns = (*how.label_tree, *([how.label_ids] if how.label_ids else []))
     cells = read_reference(references, how.labels, how.batch, how.layer, columns, how.genome)
-    description = cells.description
-    for path in _paths(references):
-        # an atlas is given away; where its maker keeps the data is nobody's business
-        description = description.replace(f"{path.parent}{os.sep}", "")
-    return replace(cells, description=description)
+    return without_folders(cells, _paths(references))
 
 
 def _paths(references: list[Any]) -> list[Path]:

@@ -121,6 +121,7 @@ class Conversion:
     manifest: Manifest
     members: dict[str, bytes]
     difference: float  # as of `Converted`
+    cells: Path | None = None  # that lie beside the model, as scvi-tools saves them
 
 
 def convert_model(model: Place, out: Place, options: ConvertOptions | None = None) -> Converted:
@@ -158,8 +159,10 @@ def convert_model(model: Place, out: Place, options: ConvertOptions | None = Non
     return write_conversion(made, out)
 
 
-def write_conversion(made: Conversion, out: Place, said: tuple[str, ...] = ()) -> Converted:
-    """Write the atlas file, with its card.
+def write_conversion(
+    made: Conversion, out: Place, said: tuple[str, ...] | None = None
+) -> Converted:
+    """Write the atlas file, with its card; `said` is what reference cells told, if there are any.
 
     Raises
     ------
@@ -168,6 +171,8 @@ def write_conversion(made: Conversion, out: Place, said: tuple[str, ...] = ()) -
     """
     members = {"README.md": write_card(made.manifest).encode()} | made.members
     sha256 = write_atlas_file(out, made.manifest, members)
+    if said is None:
+        said = () if made.cells is None else (say("convert.cells_beside", cells=made.cells),)
     return Converted(Path(out), sha256, made.manifest, made.difference, said)
 
 
@@ -187,7 +192,15 @@ def prepare_conversion(model: Place, how: ConvertOptions) -> Conversion:
     network = network_of(found, batch)
     manifest = _manifest(found, network, assumed_batch(found, batch), how, Path(model))
     members, difference = _members(found, network, batch, str(model))
-    return Conversion(found, network, manifest, members, difference)
+    return Conversion(found, network, manifest, members, difference, _cells_beside(Path(model)))
+
+
+def _cells_beside(model: Path) -> Path | None:
+    """Return the cells that ``save(save_anndata=True)`` of scvi-tools put beside a model."""
+    folder = model if model.is_dir() else model.parent
+    prefix = "" if model.is_dir() else model.name.removesuffix("model.pt")
+    cells = folder / f"{prefix}adata.h5ad"
+    return cells if cells.is_file() else None
 
 
 def _check_options(how: ConvertOptions) -> None:

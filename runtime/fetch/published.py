@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 from cellport.runtime.atlas.file import AtlasFile, open_atlas_file
 from cellport.runtime.base.cache import in_cache
-from cellport.runtime.base.files import Place
 from cellport.runtime.errors import AtlasError, InputError
 from cellport.runtime.fetch.celltypist import find_celltypist
 from cellport.runtime.fetch.download import LARGEST, OnProgress, UnreachableError, one_at_a_time
@@ -22,7 +21,7 @@ from cellport.runtime.fetch.remote import RemoteModel, fetch_file, file_sha256
 from cellport.runtime.version import __version__
 
 if TYPE_CHECKING:
-    from cellport.runtime.convert.write import Converted, ConvertOptions
+    from cellport.runtime.convert.write import Conversion, ConvertOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +78,10 @@ def get_published(
             return _made(name, found, model)
 
 
-def convert_published(
-    name: ModelName, out: Place, options: ConvertOptions, on_progress: OnProgress | None = None
-) -> Converted:
-    """Fetch a model and convert it otherwise than `get_published` does; nothing of it is kept.
+def prepare_published(
+    name: ModelName, options: ConvertOptions, on_progress: OnProgress | None = None
+) -> Conversion:
+    """Fetch a model to convert it otherwise than `get_published` does; nothing of it is kept.
 
     What the `options` say goes before what the hub says. Errors are those of `get_published` and
     `convert_model`.
@@ -91,8 +90,10 @@ def convert_published(
         found = _find(name)
         with _fetched(name, found, LARGEST, on_progress) as model:
             if model.suffix == ENDING:
-                raise AtlasError(f"{name} is an atlas already: cellport pull {name} -o {out}.")
-            return _convert(name, found, model, out, options)
+                raise AtlasError(
+                    f"{name} is an atlas already: cellport pull {name} -o FILE{ENDING}."
+                )
+            return _prepared(name, found, model, options)
 
 
 def _find(name: ModelName) -> RemoteModel:
@@ -158,19 +159,17 @@ def _made(name: ModelName, found: RemoteModel, model: Path) -> Published:
         open_atlas_file(model)
         os.replace(model, name.path)
         return Published(open_atlas_file(name.path), fetched=True)
-    made = _convert(name, found, model, name.path)
+    from cellport.runtime.convert.write import write_conversion
+
+    made = write_conversion(_prepared(name, found, model), name.path)
     return Published(open_atlas_file(made.path), fetched=True, notes=made.notes)
 
 
-def _convert(
-    name: ModelName,
-    found: RemoteModel,
-    model: Path,
-    out: Place,
-    options: ConvertOptions | None = None,
-) -> Converted:
+def _prepared(
+    name: ModelName, found: RemoteModel, model: Path, options: ConvertOptions | None = None
+) -> Conversion:
     # mapping onto an atlas that is here needs none of this
-    from cellport.runtime.convert.write import ConvertOptions, convert_model
+    from cellport.runtime.convert.write import ConvertOptions, prepare_conversion
 
     how = ConvertOptions(
         name=found.name,
@@ -181,7 +180,7 @@ def _convert(
     )
     said = {} if options is None else _stated(options)
     try:
-        return convert_model(model, out, replace(how, **said))
+        return prepare_conversion(model, replace(how, **said))
     except InputError as error:
         told = str(error).replace(str(model), str(name)).replace(str(model.parent), str(name))
         raise AtlasError(told) from None

@@ -18,12 +18,13 @@ from cellport.runtime.convert.write import (
 )
 from cellport.runtime.errors import InputError, TrainingError
 from cellport.train.attach.cells import gene_places, groups_of, placed_counts, with_labels_of
-from cellport.train.attach.fit import Attached, attach
+from cellport.train.attach.fit import STEPS, Attached, OnStep, attach
 from cellport.train.attach.members import attached_manifest, attached_members
 from cellport.train.cells import TrainingCells
 from cellport.train.config import refuse_half_an_ontology
 from cellport.train.labels.tree import named_groups
-from cellport.train.reference.reference import Reference, read_reference
+from cellport.train.progress import OnCells, OnProgress, Progress, unwatched
+from cellport.train.reference.reference import Reference, read_reference, without_folders
 from cellport.train.reference.scratch import panel_counts
 
 # fewer are no reference, as for training
@@ -76,6 +77,8 @@ def convert_with_reference(
     reference: Any,
     options: ConvertOptions | None = None,
     how: ReferenceOptions | None = None,
+    *,
+    on_progress: OnProgress = unwatched,
 ) -> Converted:
     """Make an atlas of a published model, with what reference cells tell of it.
 
@@ -91,6 +94,8 @@ def convert_with_reference(
         A path, an AnnData, or anything else that holds raw counts, or a list of them.
     how
         Which columns say what.
+    on_progress
+        Called as cells are read, and before each step.
 
     Raises
     ------
@@ -109,10 +114,22 @@ def convert_with_reference(
     ...     how=cellport.ReferenceOptions(labels="cell_type", batch="donor"),
     ... )  # doctest: +SKIP
     """
-    how = how or ReferenceOptions()
-    several = reference if isinstance(reference, list) else [reference]
-    check_place(out, [model, *(one for one in several if isinstance(one, str | Path))])
+    check_place(out, [model, *_paths(_several(reference))])
     made = prepare_conversion(model, options or ConvertOptions())
+    return attach_reference(made, out, reference, how, on_progress=on_progress)
+
+
+def attach_reference(
+    made: Conversion,
+    out: Place,
+    reference: Any,
+    how: ReferenceOptions | None = None,
+    *,
+    on_progress: OnProgress = unwatched,
+) -> Converted:
+    """Do what `convert_with_reference` does, of a model that was read already."""
+    how, several = how or ReferenceOptions(), _several(reference)
+    check_place(out, _paths(several))
     if made.network.n_latent < 2:
         raise InputError("The model's latent has one dimension, too few for a reference's cells.")
     cells = _read(several, how)
@@ -123,7 +140,10 @@ def convert_with_reference(
     with (
         tempfile.TemporaryDirectory(prefix=".cellport-", dir=Path(out).parent) as scratch,
         panel_counts(
-            placed_counts(cells, places), shape, Path(scratch) / "counts", how.in_memory
+            placed_counts(cells, places, _reading(shape[0], on_progress)),
+            shape,
+            Path(scratch) / "counts",
+            how.in_memory,
         ) as counts,
     ):
         seen = TrainingCells(
@@ -135,11 +155,28 @@ def convert_with_reference(
             # chosen by `attach`
             held_out=cells.label[:0],
         )
-        found = attach(made, seen, matched, places.has, groups, how.seed)
+        found = attach(made, seen, matched, places.has, groups, how.seed, _steps(on_progress))
         manifest = attached_manifest(made, matched, found)
         members = attached_members(made, matched, found, manifest)
     attached = replace(made, manifest=manifest, members=members)
     return write_conversion(attached, out, (*cells.notes, *_said(cells, matched, found)))
+
+
+def _several(reference: Any) -> list[Any]:
+    return reference if isinstance(reference, list) else [reference]
+
+
+def _paths(several: list[Any]) -> list[Path]:
+    return [Path(one) for one in several if isinstance(one, str | Path)]
+
+
+def _reading(n_cells: int, on_progress: OnProgress) -> OnCells:
+    return lambda done: on_progress(Progress(done, n_cells, {}, part="reading", unit="cell"))
+
+
+def _steps(on_progress: OnProgress) -> OnStep:
+    n = len(STEPS)
+    return lambda step: on_progress(Progress(STEPS.index(step), n, {}, part=step, unit="step"))
 
 
 def _read(several: list[Any], how: ReferenceOptions) -> Reference:
@@ -150,7 +187,7 @@ def _read(several: list[Any], how: ReferenceOptions) -> Reference:
             f"{cells.description} has {len(cells.label)} cells; a reference needs at least "
             f"{_FEWEST_CELLS}."
         )
-    return cells
+    return without_folders(cells, _paths(several))
 
 
 def _matched(

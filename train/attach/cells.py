@@ -16,6 +16,7 @@ from cellport.runtime.base.joined import joinable
 from cellport.runtime.errors import InputError
 from cellport.runtime.genes.match import match_genes
 from cellport.runtime.sources import open_source
+from cellport.train.progress import OnCells, unwatched
 from cellport.train.reference.chunks import chunks
 from cellport.train.reference.reference import Reference
 
@@ -56,13 +57,15 @@ def gene_places(reference: Reference, manifest: Manifest) -> GenePlaces:
     return GenePlaces(column, width, match.measured)
 
 
-def placed_counts(reference: Reference, places: GenePlaces) -> Iterator[sp.csr_matrix]:
+def placed_counts(
+    reference: Reference, places: GenePlaces, on_progress: OnCells = unwatched
+) -> Iterator[sp.csr_matrix]:
     """Yield all cells in order, a few thousand at a time, float32 CSR [n, columns]."""
     used = np.flatnonzero(places.column >= 0)
     ends = used, places.column[used]
     # float64, in which sums of counts are exact
     place = sp.csr_matrix((np.ones(len(used)), ends), (len(places.column), places.width))
-    for some in chunks(reference.counts):
+    for some in chunks(reference.counts, on_progress=on_progress):
         found = (some @ place).tocsr()
         found.sort_indices()
         yield found.astype(np.float32)

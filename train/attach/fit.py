@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -33,6 +33,7 @@ from cellport.train.labels.rules import LabelRules, fit_label_rules
 from cellport.train.labels.scores import expected_calibration_error
 from cellport.train.labels.tree import Group
 from cellport.train.novelty import Novelty, NoveltyConfig, fit_novelty, fit_p_exponent
+from cellport.train.progress import unwatched
 from cellport.train.reference.reference import Reference
 from cellport.train.structure.clusters import cluster_mixture, leiden
 from cellport.train.structure.fit import StructureConfig
@@ -43,6 +44,8 @@ from cellport.train.umap import learn_layout
 _WHOLE = 3.0
 # counts that are dense at a time when cells are judged: as many as 2,000 cells of 10,000 genes
 _DENSE = 20_000_000
+STEPS = ("encoding", "labels", "novelty", "map", "clusters")
+OnStep = Callable[[str], None]  # told which of `STEPS` begins
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +75,7 @@ def attach(
     has: NDArray[np.bool_],
     groups: Sequence[Group],
     seed: int,
+    on_step: OnStep = unwatched,
 ) -> Attached:
     """Fit everything that needs no retraining.
 
@@ -86,7 +90,10 @@ def attach(
         bool [panel genes], those that the reference measured.
     groups
         Of labels that the maker named.
+    on_step
+        Told before each step.
     """
+    on_step("encoding")
     rng, degradation = np.random.default_rng(seed), Degradation()
     n_cells, width = cells.counts.shape
     cells = replace(cells, held_out=hold_out(cells.label, held_out_share(n_cells), rng))
@@ -97,18 +104,22 @@ def attach(
     encoder = ForeignEncoder(made.network, has, components)
     encoded = Encoded(encoder, cells, latent_of(encoder, cells.counts), seed)
     known = replace(cells, label=reference.label)
+    on_step("labels")
     answers = None
     if cells.n_labels:
         answers = answers_by_batch(replace(encoded, cells=known), degradation)
     unseen = _unseen(made, reference)
     temperature, rules = _label_rules(answers, reference.labels, groups, unseen)
+    on_step("novelty")
     # the doubt of the scores as the atlas has them tells of novelty
     encoded = replace(encoded, encoder=ForeignEncoder(made.network, has, components, temperature))
     exponent = fit_p_exponent(novelty_of_left_out_batches(encoded))
     novelty = fit_novelty(encoded, exponent, NoveltyConfig(most_judged=judged))
     # shares of the panel, of which the reference need not have all
     novelty.arrays["novelty_share"] *= np.float32(has.mean())
+    on_step("map")
     layout, layout_scores = learn_layout(encoded, degradation)
+    on_step("clusters")
     clustering = StructureConfig()
     sample = encoded.latent[at_random(cells.trained, clustering.most_cells, rng)]
     cluster = leiden(sample, seed, clustering.resolution)

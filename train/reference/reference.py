@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +102,14 @@ def read_reference(
             for column in annotations
         },
     )
+
+
+def without_folders(reference: Reference, paths: Sequence[Path]) -> Reference:
+    """Leave the folders out of the description: an atlas is given away, and they tell nobody."""
+    description = reference.description
+    for path in paths:
+        description = description.replace(f"{path.parent}{os.sep}", "")
+    return replace(reference, description=description)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,18 +15,22 @@ from unittest.mock import ANY
 from urllib.parse import unquote
 
 import numpy as np
+import pandas as pd
 import pytest
+from anndata import AnnData
+from click.testing import CliRunner
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy.sparse import csr_matrix
 
 from cellport import ConvertOptions, convert_model, load_atlas
+from cellport.cli import main
 from cellport.runtime.atlas.file import open_atlas_file
 from cellport.runtime.errors import AtlasError, OutputError
 from cellport.runtime.fetch import celltypist, hugging_face, published
 from cellport.runtime.fetch.listing import list_atlases
 from cellport.runtime.fetch.model_name import ModelName, read_model_name
-from cellport.runtime.fetch.published import convert_published
+from cellport.runtime.fetch.published import prepare_published
 from cellport.runtime.fetch.pull import find_atlas, pull
 
 from .conftest import COMMIT, Hubs, Repository
@@ -259,20 +263,41 @@ def test_atlas_on_the_hub_is_taken_as_it_is(hubs: Hubs, small: Path, cache: Path
     assert left(cache) == ["hf%3Aa%2Fb.cellport"]
 
 
-def test_converted_otherwise_it_is_not_kept(
-    hubs: Hubs, lung: Repository, cache: Path, tmp_path: Path
-) -> None:
-    name, out = read_model_name("hf:scvi/lung"), tmp_path / "out.cellport"
+def test_converted_otherwise_it_is_not_kept(hubs: Hubs, lung: Repository, cache: Path) -> None:
+    name = read_model_name("hf:scvi/lung")
     how = ConvertOptions(licence="mine", name="lungs", as_batch="north")
     with pytest.raises(AtlasError, match="none can be chosen"):
-        convert_published(name, out, how)
-    made = convert_published(name, out, replace(how, as_batch=None)).manifest
+        prepare_published(name, how)
+    made = prepare_published(name, replace(how, as_batch=None)).manifest
     assert (made.name, made.provenance.licence) == ("lungs", "mine")
     assert made.provenance.source.startswith(f"{hubs.hub}/scvi/lung, model.pt")
     assert left(cache) == []
     hubs.add("a/b", {"b.cellport": b"x"})
     with pytest.raises(AtlasError, match=r"an atlas already: cellport pull hf:a/b -o"):
-        convert_published(read_model_name("hf:a/b"), out, how)
+        prepare_published(read_model_name("hf:a/b"), how)
+
+
+def test_reference_cells_are_added_to_a_model_by_name(
+    hubs: Hubs, lung: Repository, cache: Path, tmp_path: Path
+) -> None:
+    cells, reference = np.load(FOREIGN / "cells.npz"), tmp_path / "cells.h5ad"
+    obs = pd.DataFrame({key: cells[f"reference.{key}"].astype(str) for key in ("label", "batch")})
+    obs.index = pd.Index(list(map(str, obs.index)))
+    var = pd.DataFrame(index=cells["reference.genes"].astype(str))
+    AnnData(csr_matrix(cells["reference.counts"].astype(np.float32)), obs, var).write(reference)
+    out = tmp_path / "out.cellport"
+    words = ["convert", "hf:scvi/lung", "-o", str(out), "--reference", str(reference)]
+    refused = CliRunner().invoke(main, [*words, "--labels", "typo"])
+    assert "no column 'typo'" in refused.output
+    assert not out.exists()
+    done = CliRunner().invoke(main, [*words, "--labels", "label", "--batch", "batch"])
+    assert done.exit_code == 0, done.output
+    made = open_atlas_file(out).manifest
+    assert made.has_reference
+    assert made.held_out is not None
+    assert made.provenance.source.startswith(f"{hubs.hub}/scvi/lung, model.pt")
+    assert made.provenance.licence == "cc-by-4.0"
+    assert left(cache) == []
 
 
 def test_model_of_another_kind_is_refused_by_its_name(hubs: Hubs, cache: Path) -> None:
@@ -480,13 +505,13 @@ def test_ten_at_once_convert_once(
     hubs: Hubs, lung: Repository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found: list[Path] = []
-    convert, calls = published._convert, []
+    convert, calls = published._prepared, []
 
     def counted(*of: Any) -> Any:
         calls.append(of)
         return convert(*of)
 
-    monkeypatch.setattr(published, "_convert", counted)
+    monkeypatch.setattr(published, "_prepared", counted)
     threads = [
         threading.Thread(target=lambda: found.append(find_atlas("hf:scvi/lung"))) for _ in range(10)
     ]
