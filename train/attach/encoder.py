@@ -29,7 +29,9 @@ class Answered(NamedTuple):
     """What a converted model says of cells."""
 
     mean: Tensor  # float [n, latent]
-    logits: Tensor  # float [n, labels], scores over the temperature; [n, 0] without labels
+    # float [n, labels], scores over the temperature; [n, 0] without labels. Of prototypes they are
+    # the distances, negative: what scPoli's own ``get_prob`` takes the softmax of
+    logits: Tensor
 
 
 class Values(nn.Module):
@@ -68,6 +70,7 @@ class Tail(nn.Module):
     """
 
     bias: Tensor
+    prototypes: Tensor | None
 
     def __init__(self, network: Network, temperature: float = 1.0) -> None:
         super().__init__()
@@ -76,22 +79,30 @@ class Tail(nn.Module):
         layers = (*network.layers, *([network.latent] if network.latent is not None else []))
         self.hidden = nn.Sequential(*map(_module, layers))
         self.classifier = nn.Sequential(*map(_module, network.classifier))
+        places = network.prototypes
+        self.register_buffer("prototypes", None if places is None else _tensor(places))
         self.head, self.ending, self.temperature = network.head, network.ending, temperature
+        self.squared = network.squared
 
     def forward(self, features: Tensor) -> Answered:
         """Answer for float [n, features]."""
         latent: Tensor = self.hidden(self.first(features[:, -len(self.bias) :] + self.bias))
-        scores = latent[:, :0]
-        if self.head == "sigmoids":
-            scores = latent / self.temperature
-        elif self.head != "none":
-            scores = self.classifier(latent) / self.temperature
+        scores = self._scores(latent) / self.temperature
         if self.ending == "softmax":
             latent = torch.softmax(latent, dim=1)
         elif self.ending == "unit":
             norm = latent.square().sum(dim=1, keepdim=True).sqrt()
             latent = latent / norm.clamp_min(_LEAST_NORM)
         return Answered(latent, scores)
+
+    def _scores(self, latent: Tensor) -> Tensor:
+        if self.prototypes is not None:
+            distance = (latent.unsqueeze(1) - self.prototypes).square().sum(dim=2)
+            return -distance if self.squared else -distance.sqrt()
+        if self.head == "sigmoids":
+            return latent
+        scores: Tensor = self.classifier(latent) if self.head != "none" else latent[:, :0]
+        return scores
 
 
 class AttachedTail(nn.Module):
@@ -127,6 +138,8 @@ class AttachedTail(nn.Module):
         if self.tail.head == "sigmoids":
             # a copy: an answer under another name
             return torch.sigmoid(logits), logits * 1.0
+        if self.tail.head == "prototypes":
+            return (-logits,)
         return (torch.softmax(logits, dim=1),)
 
 
@@ -135,6 +148,8 @@ def attached_answers(network: Network, calibrated: bool) -> tuple[str, ...]:
     of_labels: tuple[str, ...] = ("label_prob",) if network.labels else ()
     if network.head == "sigmoids" and not calibrated:
         of_labels += ("label_score",)
+    if network.head == "prototypes" and not calibrated:
+        of_labels = ("label_distance",)
     return ("latent", "novelty_score", "umap", *of_labels, "cluster_prob")
 
 

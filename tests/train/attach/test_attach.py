@@ -50,7 +50,9 @@ def mapped(path: Path, query: Any) -> Mapping:
     return Atlas(open_atlas_file(path)).map(query, minimum_genes=0.1, device="cpu", threads=1)
 
 
-@pytest.fixture(scope="module", params=["celltypist_eight", "scanvi_default"])
+@pytest.fixture(
+    scope="module", params=["celltypist_eight", "scanvi_default", "scpoli_default", "scpoli_058"]
+)
 def made(request: Any, cells: Any, tmp_path_factory: Any) -> Any:
     """A model converted alone, and with reference cells of which one label is none of its own."""
     folder = tmp_path_factory.mktemp(request.param)
@@ -142,6 +144,26 @@ def test_a_batch_that_the_decoder_does_not_know_is_the_mean_of_those_it_does(
     )
     for name in added:
         np.testing.assert_allclose(atlas.decode(latent, name), before.decode(latent), rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["scpoli_default", "scpoli_058"])
+def test_without_labels_prototypes_answer_distances_as_before(
+    name: str, cells: Any, tmp_path: Path
+) -> None:
+    plain = convert_model(model_at(name), tmp_path / "plain.cellport")
+    found = convert_with_reference(
+        model_at(name), tmp_path / "a.cellport", adata(cells, "reference"),
+        how=ReferenceOptions(batch="batch"),
+    )  # fmt: skip
+    assert found.manifest.head == plain.manifest.head
+    assert all(check.passed for check in verify_atlas(open_atlas_file(found.path), "cpu"))
+    query = adata(cells, "query")
+    one, other = mapped(plain.path, query), mapped(found.path, query)
+    assert other["cellport_label"].tolist() == one["cellport_label"].tolist()
+    distance = one["cellport_distance"]
+    np.testing.assert_allclose(other["cellport_distance"], distance, rtol=1e-4, atol=1e-4)
+    assert "cellport_prob" not in other.obs
+    assert "cellport_novelty_p" in other.obs
 
 
 def test_labels_of_others_are_refused_with_advice(cells: Any, tmp_path: Path) -> None:

@@ -42,7 +42,10 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module", params=["celltypist_eight/model.pkl", "scanvi_covariates"])
+@pytest.fixture(
+    scope="module",
+    params=["celltypist_eight/model.pkl", "scanvi_covariates", "scpoli_default"],
+)
 def made(request: Any, place: Path) -> tuple[Path, Result]:
     """An atlas that was made by the command, and what it said."""
     atlas = place / f"{request.param.partition('/')[0]}.cellport"
