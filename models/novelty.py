@@ -33,7 +33,7 @@ class Knots(NamedTuple):
 class LayerGroups(NamedTuple):
     """Groups of reference cells in the layers of an encoder."""
 
-    scores: Groups  # in the features that hold most variance
+    scores: Groups | None  # in the features that hold most variance; None without
     latent: Groups
     # in the features that tell labels apart, with all of their cells as one group; None without
     discriminants: tuple[Groups, Groups] | None
@@ -70,7 +70,7 @@ class NoveltySignals(nn.Module):
     def __init__(self, features: FeatureLayout, groups: LayerGroups) -> None:
         super().__init__()
         self.features = features
-        self.scores = GroupDistance(groups.scores)
+        self.scores = None if groups.scores is None else GroupDistance(groups.scores)
         self.latent = GroupDistance(groups.latent)
         self.discriminants = self.background = None
         if groups.discriminants is not None:
@@ -79,10 +79,9 @@ class NoveltySignals(nn.Module):
 
     def forward(self, features: Tensor, latent: Tensor, logits: Tensor) -> dict[str, Tensor]:
         """Signals float [n] of features, latent means and logits, float [n, ...], by name."""
-        signals = {
-            "scores": self.scores(features[:, self.features.scores]),
-            "latent": self.latent(latent),
-        }
+        signals = {"latent": self.latent(latent)}
+        if self.scores is not None:
+            signals["scores"] = self.scores(features[:, self.features.scores])
         if self.discriminants is not None and self.background is not None:
             values = features[:, self.features.discriminants]
             squares = self.discriminants.squares(values)

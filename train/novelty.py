@@ -25,7 +25,7 @@ from cellport.train.cells import at_random
 from cellport.train.infer import CellEncoder, EncodedCells, encode_layers
 
 # linear features, latent mean and logits of cells, float32 [cells, ...] each
-_Layers = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]
+Layers = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]
 # closest where cells are called novel
 P_LEVELS = (1, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.15, 0.1, 0.07, 0.05, 0.03, 0.02, 0.01,
             0.005, 0.002, 0.001)  # fmt: skip
@@ -106,17 +106,22 @@ def fit_novelty(
     signals = NoveltySignals(
         encoder.layout, _layer_groups(encoder.layout, layers, group, of_judged)
     ).eval()
-    with torch.inference_mode():
-        reached = signals(*map(torch.from_numpy, of_judged))
-    knots = {name: fit_knots(one.numpy(), _WEIGHTS[name]) for name, one in reached.items()}
-    score = NoveltyScore(signals, knots).eval()
+    score = fit_score(signals, of_judged)
     arrays = _null_table(encoder, score, cells.counts[judged], config, rng)
     arrays["novelty_p"] **= np.float32(p_exponent)
     return Novelty(score, arrays, p_exponent)
 
 
+def fit_score(signals: NoveltySignals, of_judged: Layers) -> NoveltyScore:
+    """Find how rare each signal is among held-out cells, of which these are the layers."""
+    with torch.inference_mode():
+        reached = signals(*map(torch.from_numpy, of_judged))
+    knots = {name: fit_knots(one.numpy(), _WEIGHTS[name]) for name, one in reached.items()}
+    return NoveltyScore(signals, knots).eval()
+
+
 def _layer_groups(
-    layout: FeatureLayout, layers: _Layers, code: NDArray[np.int64], of_judged: _Layers
+    layout: FeatureLayout, layers: Layers, code: NDArray[np.int64], of_judged: Layers
 ) -> LayerGroups:
     """Fit the groups of reference cells, which have these codes, in each layer."""
     (features, latent, logits), (judged_features, judged_latent, _) = layers, of_judged

@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from cellport.runtime.errors import InputError
 from cellport.runtime.sources.annotations import (
     attribute,
@@ -13,17 +15,28 @@ from cellport.runtime.sources.annotations import (
     is_array,
     names_in,
     read_frame,
+    read_whole,
 )
+from cellport.runtime.sources.claims import check_extent
 from cellport.runtime.sources.compressed import stored_arrays
 from cellport.runtime.sources.csc import CscMatrix
 from cellport.runtime.sources.csr import CsrMatrix
 from cellport.runtime.sources.dense import DenseMatrix
 from cellport.runtime.sources.nested import find_anndata
-from cellport.runtime.sources.source import Candidate, Container, Frame, Matrix, gene_columns
+from cellport.runtime.sources.source import (
+    Beside,
+    Candidate,
+    Container,
+    Frame,
+    Matrix,
+    gene_columns,
+)
 from cellport.runtime.sources.trouble import damaged, readable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from numpy.typing import NDArray
 
     from cellport.runtime.sources.source import CheckArray
 
@@ -76,7 +89,32 @@ def open_layout(
         return fitted(name, matrix, cells, own)
 
     candidates = {key: partial(candidate, *found) for key, found in elements.items()}
-    return Container(title, candidates, cells, notes, close)
+    beside = Beside(partial(_matrix_of_cells, root, title, check_array), partial(_text, root))
+    return Container(title, candidates, cells, notes, close, beside=beside)
+
+
+def _matrix_of_cells(
+    root: Any, title: str, check_array: CheckArray, name: str
+) -> NDArray[np.float32] | None:
+    where = f"{title}, obsm['{name}']"
+    with readable(where):
+        kept = root.get("obsm")
+        if kept is None or is_array(kept) or name not in kept:
+            return None
+        element = kept[name]
+        if not is_array(element) or len(element.shape) != 2:
+            raise InputError(f"{where} is no matrix of numbers")
+        check_array(element, where)
+        check_extent(element)
+        return np.asarray(element[...], np.float32)
+
+
+def _text(root: Any, name: str) -> str | None:
+    with readable(f"uns['{name}']"):
+        kept = root.get("uns")
+        if kept is None or is_array(kept) or name not in kept or not is_array(kept[name]):
+            return None
+        return str(read_whole(kept[name])[0]) if kept[name].shape == () else None
 
 
 def _matrix_elements(root: Any) -> dict[str, tuple[str, Any]]:

@@ -15,11 +15,13 @@ from cellport.runtime.sources.csc import CscMatrix
 from cellport.runtime.sources.csr import CsrMatrix
 from cellport.runtime.sources.dense import DenseMatrix
 from cellport.runtime.sources.lazy import LazyMatrix, is_lazy
-from cellport.runtime.sources.source import Candidate, Container, Frame, Matrix, Text
+from cellport.runtime.sources.source import Beside, Candidate, Container, Frame, Matrix, Text
 from cellport.runtime.sources.trouble import damaged, readable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
 
 ANNDATA = "the AnnData object"
 MATRIX = "the matrix in memory"
@@ -56,7 +58,18 @@ def open_anndata(adata: Any, threads: int) -> Container:
         candidates[place if key in candidates else key] = partial(candidate, place, get)
     if not candidates:
         raise InputError(f"{ANNDATA} has no X, no layers and no raw; there are no counts in it.")
-    return Container(ANNDATA, candidates, cells)
+    return Container(ANNDATA, candidates, cells, beside=_beside(adata))
+
+
+def _beside(adata: Any) -> Beside:
+    def matrix(name: str) -> NDArray[np.float32] | None:
+        with readable(f"{ANNDATA}, obsm['{name}']"):
+            return np.asarray(adata.obsm[name], np.float32) if name in adata.obsm else None
+
+    def text(name: str) -> str | None:
+        return str(adata.uns[name]) if name in adata.uns else None
+
+    return Beside(matrix, text)
 
 
 def open_arrays(

@@ -81,6 +81,7 @@ def open_source(
             notes=[*container.notes, *choice.notes],
             layer=choice.key,
             seekable=getattr(matrix, "seekable", True),
+            beside=container.beside,
             _matrix=matrix,
             _cells=container.cells,
             _check=partial(gate.check_block, allow_fractional=allow_fractional),

@@ -114,6 +114,14 @@ class Candidate:
             raise InputError(say("files.no_genes", where=self.matrix.where))
 
 
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What AnnData keeps beside counts and tables, read on demand; None where there is none."""
+
+    matrix: Callable[[str], NDArray[np.float32] | None] = lambda name: None  # of cells: ``obsm``
+    text: Callable[[str], str | None] = lambda name: None  # of the whole: ``uns``
+
+
 Candidates = Mapping[str, Callable[[], Candidate]]
 
 
@@ -127,6 +135,7 @@ class Container:
     notes: tuple[str, ...] = ()  # what the report should say
     close: Callable[[], None] = lambda: None
     of_genome: bool = False  # whether it is what was asked for of several genomes
+    beside: Beside = Beside()
 
 
 def gene_columns(frame: Frame) -> dict[str, Text]:
@@ -160,6 +169,8 @@ class CountSource:
         Name under which the same matrix can be asked for again.
     seekable
         Whether cells from the middle can be read without reading all before them.
+    beside
+        What else AnnData keeps of the cells.
     """
 
     description: str
@@ -169,6 +180,7 @@ class CountSource:
     notes: list[str]
     layer: str
     seekable: bool
+    beside: Beside
     _matrix: Matrix
     _cells: Frame
     _check: Callable[[CountBlock, str], CountBlock]

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import scipy.sparse as sp
+
 from cellport.runtime.base.files import Place, check_place
+from cellport.runtime.convert.models.recognise import Model
+from cellport.runtime.convert.models.scvi import ScviModel
 from cellport.runtime.convert.write import (
     Conversion,
     Converted,
@@ -16,11 +22,21 @@ from cellport.runtime.convert.write import (
     prepare_conversion,
     write_conversion,
 )
+from cellport.runtime.decisions import say
 from cellport.runtime.errors import InputError, TrainingError
-from cellport.train.attach.cells import gene_places, groups_of, placed_counts, with_labels_of
-from cellport.train.attach.fit import STEPS, Attached, OnStep, attach
+from cellport.train.attach.cells import (
+    GenePlaces,
+    check_genes,
+    gene_places,
+    groups_of,
+    placed_counts,
+    with_labels_of,
+    without_label,
+)
+from cellport.train.attach.fit import STEPS, Attached, OnStep, attach, attach_latents
+from cellport.train.attach.latents import Latents, read_latents
 from cellport.train.attach.members import attached_manifest, attached_members
-from cellport.train.cells import TrainingCells
+from cellport.train.cells import PanelCounts, TrainingCells
 from cellport.train.config import refuse_half_an_ontology
 from cellport.train.labels.tree import named_groups
 from cellport.train.progress import OnCells, OnProgress, Progress, unwatched
@@ -132,20 +148,12 @@ def attach_reference(
     check_place(out, _paths(several))
     if made.network.n_latent < 2:
         raise InputError("The model's latent has one dimension, too few for a reference's cells.")
-    cells = _read(several, how)
+    cells = _read(several, how, made.model)
     matched = _matched(cells, made, how, several)
     groups = named_groups(matched, how.label_tree, how.ontology, how.label_ids)
     places = gene_places(cells, made.manifest)
-    shape = len(cells.label), places.width
-    with (
-        tempfile.TemporaryDirectory(prefix=".cellport-", dir=Path(out).parent) as scratch,
-        panel_counts(
-            placed_counts(cells, places, _reading(shape[0], on_progress)),
-            shape,
-            Path(scratch) / "counts",
-            how.in_memory,
-        ) as counts,
-    ):
+    latents = read_latents(several, made.model, how.layer)
+    with _counts(cells, places, out, how, on_progress, latents) as counts:
         seen = TrainingCells(
             counts,
             groups_of(cells, matched),
@@ -155,11 +163,56 @@ def attach_reference(
             # chosen by `attach`
             held_out=cells.label[:0],
         )
-        found = attach(made, seen, matched, places.has, groups, how.seed, _steps(on_progress))
+        steps = _steps(on_progress)
+        if latents is None:
+            found = attach(made, seen, matched, places.has, groups, how.seed, steps)
+        else:
+            check_genes(cells, places)
+            found = attach_latents(made, seen, matched, latents, groups, how.seed, steps)
         manifest = attached_manifest(made, matched, found)
         members = attached_members(made, matched, found, manifest)
     attached = replace(made, manifest=manifest, members=members)
-    return write_conversion(attached, out, (*cells.notes, *_said(cells, matched, found)))
+    notes = cells.notes
+    if latents is not None:
+        # where counts would be
+        zeros = say("gate.only_zeros", place="")
+        notes = (*(note for note in notes if not note.endswith(zeros)), *_of_latents(made))
+    return write_conversion(attached, out, (*notes, *_said(cells, matched, found)))
+
+
+@contextmanager
+def _counts(
+    cells: Reference,
+    places: GenePlaces,
+    out: Place,
+    how: ReferenceOptions,
+    on_progress: OnProgress,
+    latents: Latents | None,
+) -> Iterator[PanelCounts]:
+    """Gather the counts of the model's genes, in memory or in a scratch file; none of latents."""
+    shape = len(cells.label), places.width
+    if latents is not None:
+        yield sp.csr_matrix(shape, dtype=np.float32)
+        return
+    parts = placed_counts(cells, places, _reading(shape[0], on_progress))
+    with (
+        tempfile.TemporaryDirectory(prefix=".cellport-", dir=Path(out).parent) as scratch,
+        panel_counts(parts, shape, Path(scratch) / "counts", how.in_memory) as counts,
+    ):
+        yield counts
+
+
+def _of_latents(made: Conversion) -> tuple[str, ...]:
+    said = (
+        "The reference holds latents alone: novelty is that of the latent, and how cells of few "
+        "counts or genes do is not known; they may look surer, or more novel, than they are."
+    )
+    if made.manifest.assumed_batch is None:
+        return (said,)
+    return said, (
+        "Its latents were made with the batch of each cell, those of a query are made with what "
+        "stands for it."
+    )
 
 
 def _several(reference: Any) -> list[Any]:
@@ -179,7 +232,7 @@ def _steps(on_progress: OnProgress) -> OnStep:
     return lambda step: on_progress(Progress(STEPS.index(step), n, {}, part=step, unit="step"))
 
 
-def _read(several: list[Any], how: ReferenceOptions) -> Reference:
+def _read(several: list[Any], how: ReferenceOptions, model: Model) -> Reference:
     columns = (*how.label_tree, *([how.label_ids] if how.label_ids else []))
     cells = read_reference(several, how.labels, how.batch, how.layer, columns, how.genome)
     if len(cells.label) < _FEWEST_CELLS:
@@ -187,6 +240,8 @@ def _read(several: list[Any], how: ReferenceOptions) -> Reference:
             f"{cells.description} has {len(cells.label)} cells; a reference needs at least "
             f"{_FEWEST_CELLS}."
         )
+    if isinstance(model, ScviModel) and model.unlabelled is not None:
+        cells = without_label(cells, model.unlabelled)
     return without_folders(cells, _paths(several))
 
 

@@ -57,10 +57,33 @@ def gene_places(reference: Reference, manifest: Manifest) -> GenePlaces:
     return GenePlaces(column, width, match.measured)
 
 
+def check_genes(reference: Reference, places: GenePlaces) -> None:
+    """Refuse latents that lie beside other genes than the model's.
+
+    Raises
+    ------
+    InputError
+        A gene of the model is not there.
+    """
+    if not places.has.all():
+        raise InputError(
+            f"{reference.description} holds latents in place of counts (minify_adata), but not of "
+            f"this model: it lacks {np.count_nonzero(~places.has):,} of the model's genes. Give "
+            "the cells that were saved with the model (save_anndata=True)."
+        )
+
+
 def placed_counts(
     reference: Reference, places: GenePlaces, on_progress: OnCells = unwatched
 ) -> Iterator[sp.csr_matrix]:
-    """Yield all cells in order, a few thousand at a time, float32 CSR [n, columns]."""
+    """Yield all cells in order, a few thousand at a time, float32 CSR [n, columns].
+
+    Raises
+    ------
+    InputError
+        All counts are zero.
+    """
+    empty = True
     used = np.flatnonzero(places.column >= 0)
     ends = used, places.column[used]
     # float64, in which sums of counts are exact
@@ -68,7 +91,13 @@ def placed_counts(
     for some in chunks(reference.counts, on_progress=on_progress):
         found = (some @ place).tocsr()
         found.sort_indices()
+        empty &= not found.count_nonzero()
         yield found.astype(np.float32)
+    if empty:
+        raise InputError(
+            f"{reference.description} has no counts of the model's genes: all are zero. Name the "
+            "place of the counts with --layer, or give other cells."
+        )
 
 
 def with_labels_of(
@@ -89,6 +118,18 @@ def with_labels_of(
         raise InputError(_no_label_matches(reference, labels, column, sources))
     label = np.where(reference.label >= 0, code_of[reference.label], -1)
     return replace(reference, labels=tuple(labels), label=label.astype(np.int64))
+
+
+def without_label(reference: Reference, name: str) -> Reference:
+    """Take a label for none: what a model calls cells that nobody labelled."""
+    plain = [_plain(label) for label in reference.labels]
+    if _plain(name) not in plain:
+        return reference
+    gone = plain.index(_plain(name))
+    label = np.where(reference.label > gone, reference.label - 1, reference.label)
+    label[reference.label == gone] = -1
+    labels = (*reference.labels[:gone], *reference.labels[gone + 1 :])
+    return replace(reference, labels=labels, label=label)
 
 
 def groups_of(reference: Reference, matched: Reference) -> NDArray[np.int64]:

@@ -86,7 +86,10 @@ class Tail(nn.Module):
 
     def forward(self, features: Tensor) -> Answered:
         """Answer for float [n, features]."""
-        latent: Tensor = self.hidden(self.first(features[:, -len(self.bias) :] + self.bias))
+        return self.of_mean(self.hidden(self.first(features[:, -len(self.bias) :] + self.bias)))
+
+    def of_mean(self, latent: Tensor) -> Answered:
+        """Answer for float [n, latent], latents before their ending."""
         scores = self._scores(latent) / self.temperature
         if self.ending == "softmax":
             latent = torch.softmax(latent, dim=1)

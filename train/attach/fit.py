@@ -6,17 +6,25 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from cellport.models.layout import LayoutNetwork
 from cellport.models.structure import StructureHead
 from cellport.runtime.convert.models.scvi import ScviModel
 from cellport.runtime.convert.network import Network
 from cellport.runtime.convert.write import Conversion
-from cellport.train.attach.encoder import ForeignEncoder, components_of
+from cellport.train.attach.encoder import Answered, ForeignEncoder, Tail, components_of
+from cellport.train.attach.latents import (
+    Latents,
+    answers_of_latents,
+    novelty_of_latents,
+    profiles_of_latents,
+)
 from cellport.train.cells import TrainingCells, at_random
 from cellport.train.degrade import Degradation
-from cellport.train.infer import Encoded, latent_of
+from cellport.train.infer import Encoded, in_chunks, latent_of
 from cellport.train.labels.calibrate import (
     Calibration,
     balanced,
@@ -37,7 +45,7 @@ from cellport.train.progress import unwatched
 from cellport.train.reference.reference import Reference
 from cellport.train.structure.clusters import cluster_mixture, leiden
 from cellport.train.structure.fit import StructureConfig
-from cellport.train.umap import learn_layout
+from cellport.train.umap import UmapConfig, fit_layout, layout_trust, learn_layout, place
 
 # what a cell as it was measured weighs in the temperature beside the same cell degraded. Alike,
 # probabilities of whole queries were .03 to .04 too modest (`benchmarks.foreign.reference`, Kang)
@@ -66,6 +74,8 @@ class Attached:
     structure: StructureHead
     n_clusters: int
     seed: int
+    # float32 [max(labels, 1), genes] where there are no counts to tell them
+    profiles: NDArray[np.float32] | None = None
 
 
 def attach(
@@ -176,3 +186,68 @@ def _ece(answers: LeftOutAnswers, network: Network) -> float:
     else:
         prob = Calibration().prob(logits).astype(np.float64)
     return expected_calibration_error(prob.max(axis=1), logits.argmax(axis=1) == label)
+
+
+def attach_latents(
+    made: Conversion,
+    cells: TrainingCells,
+    reference: Reference,
+    latents: Latents,
+    groups: Sequence[Group],
+    seed: int,
+    on_step: OnStep = unwatched,
+) -> Attached:
+    """Fit what latents alone tell; the parameters are those of `attach`.
+
+    Nothing is told of shallow cells, or of such that lack genes: these need counts.
+    """
+    rng = np.random.default_rng(seed)
+    on_step("encoding")
+    cells = replace(cells, held_out=hold_out(cells.label, held_out_share(len(cells.label)), rng))
+    latent, logits = _answered(Tail(made.network).eval().of_mean, latents.mean)
+    known = replace(cells, label=reference.label)
+    on_step("labels")
+    answers = None
+    if cells.n_labels:
+        answers = answers_of_latents(logits, known, seed)
+    unseen = _unseen(made, reference)
+    temperature, rules = _label_rules(answers, reference.labels, groups, unseen)
+    if rules.held_out is not None:
+        # how sets do on degraded cells is part of what is said of them
+        rules = replace(rules, held_out=replace(rules.held_out, sets=None))
+    on_step("novelty")
+    novelty = novelty_of_latents(
+        latent, logits / np.float32(temperature), latents.library, cells, seed
+    )
+    on_step("map")
+    rows = at_random(cells.trained, UmapConfig().most_cells, rng)
+    layout = fit_layout(latent[rows], latent[rows], seed)
+    held_out = latent[cells.held_out]
+    on_step("clusters")
+    sample = latent[at_random(cells.trained, StructureConfig().most_cells, rng)]
+    cluster = leiden(sample, seed, StructureConfig().resolution)
+    n_genes = made.network.panel.n_genes
+    return Attached(
+        cells=known,
+        has=np.ones(n_genes, np.bool_),
+        components=np.empty((n_genes, 0), np.float32),
+        latent=latent,
+        temperature=temperature,
+        rules=rules,
+        ece=None if answers is None else _ece(answers, made.network),
+        unseen=unseen,
+        novelty=novelty,
+        layout=layout,
+        layout_scores=layout_trust(held_out, place(layout, held_out), seed),
+        structure=StructureHead(cluster_mixture(sample, cluster), None).eval(),
+        n_clusters=int(cluster.max()) + 1,
+        seed=seed,
+        profiles=profiles_of_latents(made, latent, latents.library, known),
+    )
+
+
+def _answered(
+    answer: Callable[[Tensor], Answered], mean: NDArray[np.float32]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    latent, logits = in_chunks(len(mean), lambda rows: answer(torch.from_numpy(mean[rows])))
+    return latent, logits

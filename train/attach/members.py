@@ -170,6 +170,8 @@ def _decoder(made: Conversion, batches: tuple[str, ...]) -> bytes:
 
 def _profiles(made: Conversion, found: Attached) -> NDArray[np.float32]:
     """Mean profile of each label; that of all cells where the reference has none of a label."""
+    if found.profiles is not None:
+        return found.profiles
     counts = _OfPanel(found.cells.counts, made.network.panel.representative)
     everything = np.zeros_like(found.cells.label)
     # what was added to by sparse matrices is a np.matrix

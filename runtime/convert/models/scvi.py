@@ -69,6 +69,7 @@ class ScviModel:
     cells: int | None  # that it was trained on
     settings: dict[str, Any]
     scvi_version: str
+    uuid: str = ""  # of the cells that it was trained on, which name it too; empty where not said
 
     @property
     def encoder_takes_batch(self) -> bool:
@@ -129,6 +130,7 @@ def scvi_model(state: Any, names: Any, attributes: Any, title: str) -> ScviModel
         cells=_cells(registry),
         settings=plain(settings) or {},
         scvi_version=str(plain(registry.get("scvi_version")) or ""),
+        uuid=str(plain(registry.get("_scvi_uuid")) or ""),
     )
 
 
