@@ -26,6 +26,7 @@ from cellport.train.cells import TrainingCells, at_random
 from cellport.train.degrade import Degradation
 from cellport.train.infer import Encoded, in_chunks, latent_of
 from cellport.train.labels.calibrate import (
+    LABELS,
     Calibration,
     balanced,
     fit_temperature,
@@ -119,7 +120,9 @@ def attach(
     if cells.n_labels:
         answers = answers_by_batch(replace(encoded, cells=known), degradation)
     unseen = _unseen(made, reference)
-    temperature, rules = _label_rules(answers, reference.labels, groups, unseen)
+    temperature, rules = _label_rules(
+        answers, reference.labels, groups, unseen, made.network.head == "softmax"
+    )
     on_step("novelty")
     # the doubt of the scores as the atlas has them tells of novelty
     encoded = replace(encoded, encoder=ForeignEncoder(made.network, has, components, temperature))
@@ -156,18 +159,30 @@ def _label_rules(
     labels: tuple[str, ...],
     groups: Sequence[Group],
     unseen: bool,
+    softmax: bool,
 ) -> tuple[float, LabelRules]:
-    """Temperature of the scores, and the rules of the labels."""
+    """Temperature of the scores, and the rules of the labels.
+
+    `unseen` if the model knows none of the batches; `softmax` if its scores are log-odds of one
+    label against the others together, on one scale.
+    """
     if answers is None:
         return 1.0, LabelRules()
     weight = balanced(answers.group) * np.where(answers.degraded, 1.0, _WHOLE)
     temperature = fit_temperature(answers.logits, answers.label, weight)
+    if softmax and not unseen:
+        # of cells that a model knows it is right more often than of others
+        temperature = max(temperature, 1.0)
     answers = replace(answers, logits=answers.logits / np.float32(temperature))
     several = answers.group.max() > answers.group.min()
     rules = fit_label_rules(answers if several else None, answers, labels, groups)
     if rules.held_out is not None and not unseen:
-        # batches that the model may have been trained on are not left out
-        rules = replace(rules, held_out=replace(rules.held_out, by="cell"))
+        # batches that the model may have been trained on are not left out, and that it is right
+        # more often of them than its sets would need says nothing of others
+        level, held_out = LABELS.set_level, rules.held_out
+        sets = held_out.sets and replace(held_out.sets, level=level)
+        told = replace(held_out, by="cell", sets=sets)
+        rules = replace(rules, set_level=level, held_out=told)
     return temperature, rules
 
 
@@ -211,7 +226,9 @@ def attach_latents(
     if cells.n_labels:
         answers = answers_of_latents(logits, known, seed)
     unseen = _unseen(made, reference)
-    temperature, rules = _label_rules(answers, reference.labels, groups, unseen)
+    temperature, rules = _label_rules(
+        answers, reference.labels, groups, unseen, made.network.head == "softmax"
+    )
     if rules.held_out is not None:
         # how sets do on degraded cells is part of what is said of them
         rules = replace(rules, held_out=replace(rules.held_out, sets=None))
