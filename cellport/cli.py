@@ -165,6 +165,9 @@ def train(reference: tuple[str, ...], out: str, as_json: bool, **settings: Any) 
               help="obs column with coarser labels to call when unsure; repeatable.")  # fmt: skip
 @click.option("--ontology", type=click.Path(), help="Cell Ontology (.obo) for coarser labels.")
 @click.option("--label-ids", help="obs column with the labels' terms in the ontology.")
+@click.option("--compare-own", is_flag=True,
+              help="Train an atlas on the reference too, and tell how both do on cells held out of "
+                   "both. Takes minutes.")  # fmt: skip
 @click.option("--layer", help="Where the reference's raw counts are; found by itself.")
 @click.option("--genome", metavar="NAME",
               help="Of a 10x file or folder of several genomes, the one to take.")  # fmt: skip
@@ -184,7 +187,8 @@ def convert(
     from cellport.runtime.base.files import check_place
     from cellport.runtime.convert.write import ConvertOptions, write_conversion
 
-    names = ("labels", "batch", "label_tree", "ontology", "label_ids", "layer", "genome", "seed")
+    names = ("labels", "batch", "label_tree", "ontology", "label_ids", "layer", "genome", "seed",
+             "compare_own")  # fmt: skip
     of_reference = {name: settings.pop(name) for name in names}
     options = ConvertOptions(**{k: value for k, value in settings.items() if value is not None})
     check_place(out, [model, *reference])

@@ -59,11 +59,11 @@ ARROWS = {
     "train.novelty",
     "train.export": f"{MODELLED} train.reference train.features train.fit train.infer "
     "train.novelty train.umap train.structure train.labels",
-    "train.attach": f"{MODELLED} runtime.convert train.reference train.features train.infer "
-    "train.novelty train.umap train.structure train.labels train.export",
     "train.build": f"{MODELLED} train.reference train.features train.fit train.infer "
     "train.novelty train.umap train.structure train.labels train.export",
     "train.api": f"{MODELLED} train.reference train.fit train.build train.export",
+    "train.attach": f"{MODELLED} runtime.convert runtime.mapping train.reference train.features "
+    "train.infer train.novelty train.umap train.structure train.labels train.export train.api",
     "web.server": f"{DATA} runtime.fetch runtime.mapping runtime.map_files",
     "cellport": "kernels runtime train web",
 }

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from cellport.runtime.atlas.manifest import AssumedBatch, Manifest
 from cellport.runtime.decisions import text
 
@@ -9,6 +12,24 @@ from cellport.runtime.decisions import text
 def describe_labels(manifest: Manifest) -> str:
     """Say what labels are worth that nothing was held out for."""
     return text("cautions.uncalibrated" if manifest.gives_prob else "cautions.nearest")
+
+
+def describe_own(compared: Mapping[str, Any]) -> str:
+    """Say what an atlas trained on the reference cells does, beside the converted one."""
+
+    def scores(one: Mapping[str, float]) -> str:
+        return (
+            f"accuracy {one['accuracy']:.3f}, macro-F1 {one['macro_f1']:.3f}, calibration error "
+            f"{one['ece']:.3f}"
+        )
+
+    where = ", ".join(compared["batches"][:3]) + (", ..." if len(compared["batches"]) > 3 else "")
+    return (
+        f"On {compared['cells']:,} cells left out of both"
+        + (f" ({where})" if where else "")
+        + f", this model with reference cells: {scores(compared['model'])}; an own atlas (cellport "
+        f"train) of {compared['trained_on']:,} reference cells: {scores(compared['own'])}."
+    )
 
 
 def describe_batch(assumed: AssumedBatch) -> str:

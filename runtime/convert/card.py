@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cellport.runtime.atlas.assumed import describe_batch, describe_labels
+from cellport.runtime.atlas.assumed import describe_batch, describe_labels, describe_own
 from cellport.runtime.atlas.manifest import Manifest
 
 _MOST = 200
@@ -42,6 +42,8 @@ def write_card(manifest: Manifest) -> str:
         )
     else:
         lines.append("A latent alone: the model answers no labels.")
+    if compared := made.training.get("own_atlas"):
+        lines += ["", "## Beside an atlas trained on the reference", "", describe_own(compared)]
     return "\n".join([*lines, ""])
 
 

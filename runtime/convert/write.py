@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cellport.runtime.atlas.assumed import describe_batch, describe_labels
+from cellport.runtime.atlas.assumed import describe_batch, describe_labels, describe_own
 from cellport.runtime.atlas.file import npy_bytes, write_atlas_file
 from cellport.runtime.atlas.manifest import (
     AssumedBatch,
@@ -98,6 +98,8 @@ class Converted:
     def notes(self) -> tuple[str, ...]:
         """What whoever made it should know, a sentence each."""
         m, notes = self.manifest, list(self.said)
+        if compared := m.provenance.training.get("own_atlas"):
+            notes.append(describe_own(compared))
         if m.labels and not m.head.set_prob:
             notes.append(describe_labels(m))
         if m.assumed_batch is not None:

@@ -36,15 +36,28 @@ from cellport.train.attach.cells import (
 from cellport.train.attach.fit import STEPS, Attached, OnStep, attach, attach_latents
 from cellport.train.attach.latents import Latents, read_latents
 from cellport.train.attach.members import attached_manifest, attached_members
+from cellport.train.attach.own import BATCH, LABEL, compare_own
 from cellport.train.cells import PanelCounts, TrainingCells
-from cellport.train.config import refuse_half_an_ontology
-from cellport.train.labels.tree import named_groups
+from cellport.train.config import AtlasSettings, refuse_half_an_ontology
+from cellport.train.labels.tree import Group, named_groups
 from cellport.train.progress import OnCells, OnProgress, Progress, unwatched
 from cellport.train.reference.reference import Reference, read_reference, without_folders
 from cellport.train.reference.scratch import panel_counts
 
 # fewer are no reference, as for training
 _FEWEST_CELLS = 20
+_OF_LATENTS = (
+    "The reference holds latents alone: novelty is that of the latent, and how cells of few counts "
+    "or genes do is not known; they may look surer, or more novel, than they are."
+)
+_OWN_BATCHES = (
+    "Its latents were made with the batch of each cell, those of a query are made with what stands "
+    "for it."
+)
+_NOT_COMPARED = (
+    "What an atlas trained on these cells would gain is not measured: --compare-own does, in some "
+    "minutes."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +77,8 @@ class ReferenceOptions:
         Every random choice follows from it.
     in_memory
         Bytes of counts above which they go to a scratch file.
+    compare_own
+        Train an atlas on the reference too, and tell how both do on cells held out of both.
     """
 
     labels: str | None = None
@@ -75,6 +90,7 @@ class ReferenceOptions:
     label_ids: str | None = None
     seed: int = 0
     in_memory: int = 128 << 20
+    compare_own: bool = False
 
     def __post_init__(self) -> None:
         """Refuse half of an ontology.
@@ -148,53 +164,66 @@ def attach_reference(
     check_place(out, _paths(several))
     if made.network.n_latent < 2:
         raise InputError("The model's latent has one dimension, too few for a reference's cells.")
+    given = _given(several, made, how)
+    compared = _compared(made, given, how, on_progress) if how.compare_own else None
+    with _counts(given, out, how, on_progress) as counts:
+        found = _attached(made, given, counts, how, _steps(on_progress))
+        manifest = attached_manifest(made, given.matched, found, compared)
+        members = attached_members(made, given.matched, found, manifest)
+    attached = replace(made, manifest=manifest, members=members)
+    return write_conversion(attached, out, _notes(made, given, found, compared is not None))
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """What is there of reference cells."""
+
+    cells: Reference
+    matched: Reference  # the same with the model's labels
+    groups: tuple[Group, ...]  # of labels, that the maker named
+    places: GenePlaces
+    latents: Latents | None  # in place of counts
+
+
+def _given(several: list[Any], made: Conversion, how: ReferenceOptions) -> _Given:
     cells = _read(several, how, made.model)
     matched = _matched(cells, made, how, several)
     groups = named_groups(matched, how.label_tree, how.ontology, how.label_ids)
     places = gene_places(cells, made.manifest)
     latents = read_latents(several, made.model, how.layer)
-    with _counts(cells, places, out, how, on_progress, latents) as counts:
-        seen = TrainingCells(
-            counts,
-            groups_of(cells, matched),
-            cells.batch,
-            len(matched.labels),
-            len(cells.batches),
-            # chosen by `attach`
-            held_out=cells.label[:0],
-        )
-        steps = _steps(on_progress)
-        if latents is None:
-            found = attach(made, seen, matched, places.has, groups, how.seed, steps)
-        else:
-            check_genes(cells, places)
-            found = attach_latents(made, seen, matched, latents, groups, how.seed, steps)
-        manifest = attached_manifest(made, matched, found)
-        members = attached_members(made, matched, found, manifest)
-    attached = replace(made, manifest=manifest, members=members)
-    notes = cells.notes
     if latents is not None:
-        # where counts would be
-        zeros = say("gate.only_zeros", place="")
-        notes = (*(note for note in notes if not note.endswith(zeros)), *_of_latents(made))
-    return write_conversion(attached, out, (*notes, *_said(cells, matched, found)))
+        check_genes(cells, places)
+    return _Given(cells, matched, tuple(groups), places, latents)
+
+
+def _attached(
+    made: Conversion, given: _Given, counts: PanelCounts, how: ReferenceOptions, on_step: OnStep
+) -> Attached:
+    cells, matched = given.cells, given.matched
+    seen = TrainingCells(
+        counts,
+        groups_of(cells, matched),
+        cells.batch,
+        len(matched.labels),
+        len(cells.batches),
+        # chosen by `attach`
+        held_out=cells.label[:0],
+    )
+    if given.latents is not None:
+        return attach_latents(made, seen, matched, given.latents, given.groups, how.seed, on_step)
+    return attach(made, seen, matched, given.places.has, given.groups, how.seed, on_step)
 
 
 @contextmanager
 def _counts(
-    cells: Reference,
-    places: GenePlaces,
-    out: Place,
-    how: ReferenceOptions,
-    on_progress: OnProgress,
-    latents: Latents | None,
+    given: _Given, out: Place, how: ReferenceOptions, on_progress: OnProgress
 ) -> Iterator[PanelCounts]:
     """Gather the counts of the model's genes, in memory or in a scratch file; none of latents."""
-    shape = len(cells.label), places.width
-    if latents is not None:
+    shape = len(given.cells.label), given.places.width
+    if given.latents is not None:
         yield sp.csr_matrix(shape, dtype=np.float32)
         return
-    parts = placed_counts(cells, places, _reading(shape[0], on_progress))
+    parts = placed_counts(given.cells, given.places, _reading(shape[0], on_progress))
     with (
         tempfile.TemporaryDirectory(prefix=".cellport-", dir=Path(out).parent) as scratch,
         panel_counts(parts, shape, Path(scratch) / "counts", how.in_memory) as counts,
@@ -202,17 +231,35 @@ def _counts(
         yield counts
 
 
-def _of_latents(made: Conversion) -> tuple[str, ...]:
-    said = (
-        "The reference holds latents alone: novelty is that of the latent, and how cells of few "
-        "counts or genes do is not known; they may look surer, or more novel, than they are."
-    )
-    if made.manifest.assumed_batch is None:
-        return (said,)
-    return said, (
-        "Its latents were made with the batch of each cell, those of a query are made with what "
-        "stands for it."
-    )
+def _compared(
+    made: Conversion, given: _Given, how: ReferenceOptions, on_progress: OnProgress
+) -> dict[str, Any]:
+    if given.latents is not None or not (how.labels and given.matched.labels):
+        lacks = "labels that the model knows" if given.latents is None else "counts, not latents"
+        raise InputError(f"To compare the model with an own atlas takes {lacks}.")
+    alike = replace(how, labels=LABEL, batch=BATCH, layer=None, genome=None, compare_own=False)
+
+    def attach_to(rest: Any, place: Place) -> Path:
+        return attach_reference(made, place, rest, alike, on_progress=on_progress).path
+
+    settings: AtlasSettings = {
+        "labels": LABEL, "batch": BATCH,
+        "label_tree": how.label_tree, "ontology": how.ontology, "label_ids": how.label_ids,
+        "seed": how.seed, "in_memory": how.in_memory,
+    }  # fmt: skip
+    return compare_own(given.cells, given.matched, settings, attach_to, on_progress)
+
+
+def _notes(made: Conversion, given: _Given, found: Attached, compared: bool) -> tuple[str, ...]:
+    said = _said(given.cells, given.matched, found)
+    if given.latents is None:
+        asked = found.rules.held_out is not None and not compared
+        return (*given.cells.notes, *said, *([_NOT_COMPARED] if asked else []))
+    # that there are zeros where counts would be goes without saying
+    zeros = say("gate.only_zeros", place="")
+    read = (note for note in given.cells.notes if not note.endswith(zeros))
+    takes_batch = made.manifest.assumed_batch is not None
+    return (*read, *said, _OF_LATENTS, *([_OWN_BATCHES] if takes_batch else []))
 
 
 def _several(reference: Any) -> list[Any]:

@@ -35,8 +35,13 @@ from cellport.train.reference.reference import Reference
 from cellport.train.umap import place
 
 
-def attached_manifest(made: Conversion, reference: Reference, found: Attached) -> Manifest:
-    """Describe the atlas: what `made` says of the model, and what was found."""
+def attached_manifest(
+    made: Conversion,
+    reference: Reference,
+    found: Attached,
+    compared: dict[str, Any] | None = None,
+) -> Manifest:
+    """Describe the atlas: what `made` says of the model, what was found, and what was compared."""
     rules, before = found.rules, made.manifest
     calibrated = bool(rules.set_prob)
     head = before.head
@@ -47,6 +52,7 @@ def attached_manifest(made: Conversion, reference: Reference, found: Attached) -
         )
         head = Head("softmax", state, rules.set_prob)
     told: dict[str, Any] = {
+        **before.provenance.training,
         "note": "converted, not retrained; the rest was fitted to reference cells",
         "reference": reference.description,
         "reference_cells": len(reference.label),
@@ -56,6 +62,8 @@ def attached_manifest(made: Conversion, reference: Reference, found: Attached) -
     if calibrated and rules.held_out is not None and found.ece is not None:
         told["temperature"] = round(found.temperature, 6)
         told["ece_of_the_model"] = round(found.ece, 4)
+    if compared is not None:
+        told["own_atlas"] = compared
     return replace(
         before,
         answers=attached_answers(made.network, calibrated),
