@@ -46,9 +46,14 @@ from cellport.train.reference.scratch import panel_counts
 
 # fewer are no reference, as for training
 _FEWEST_CELLS = 20
+_MAYBE_TRAINED_ON = (
+    "Whether the model was trained on these cells is not known: if it was, it is less sure and "
+    "less often right on others. Cells that it has not seen tell more."
+)
 _OF_LATENTS = (
-    "The reference holds latents alone: novelty is that of the latent, and how cells of few counts "
-    "or genes do is not known; they may look surer, or more novel, than they are."
+    "The reference holds latents alone, of cells that the model was trained on; novelty is that of "
+    "the latent: cells of another study, of few counts or of few genes may look surer, or more "
+    "novel, than they are. Cells that it has not seen, with counts, tell more."
 )
 _OWN_BATCHES = (
     "Its latents were made with the batch of each cell, those of a query are made with what stands "
@@ -251,7 +256,7 @@ def _compared(
 
 
 def _notes(made: Conversion, given: _Given, found: Attached, compared: bool) -> tuple[str, ...]:
-    said = _said(given.cells, given.matched, found)
+    said = _said(given, found)
     if given.latents is None:
         asked = found.rules.held_out is not None and not compared
         return (*given.cells.notes, *said, *([_NOT_COMPARED] if asked else []))
@@ -303,8 +308,9 @@ def _matched(
     return replace(cells, labels=labels, label=unknown)
 
 
-def _said(cells: Reference, matched: Reference, found: Attached) -> tuple[str, ...]:
+def _said(given: _Given, found: Attached) -> tuple[str, ...]:
     """Say what the reference's labels told, and what is to be doubted."""
+    cells, matched = given.cells, given.matched
     if found.rules.held_out is None:
         return ()
     labelled, known = int((cells.label >= 0).sum()), int((matched.label >= 0).sum())
@@ -324,9 +330,6 @@ def _said(cells: Reference, matched: Reference, found: Attached) -> tuple[str, .
             f"The model does not know {', '.join(map(repr, others[:3]))}{more}: cells of such "
             "labels count as known in novelty and on the map alone."
         )
-    if not found.unseen:
-        said.append(
-            "Whether the model was trained on these cells is not known: if it was, it is less "
-            "sure and less often right on others. Cells that it has not seen tell more."
-        )
+    if not found.unseen and given.latents is None:
+        said.append(_MAYBE_TRAINED_ON)
     return tuple(said)

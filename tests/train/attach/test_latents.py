@@ -68,6 +68,7 @@ def test_labels_are_told_where_the_model_has_a_classifier(made: Converted) -> No
 
 def test_notes_say_what_latents_do_not_tell(made: Converted) -> None:
     assert any("latents alone" in note for note in made.notes)
+    assert not any("is not known: if it was" in note for note in made.notes)
     assert not any("holds only zeros" in note for note in made.notes)
     assert not any("does not know 'Unknown'" in note for note in made.notes)
 
