@@ -77,7 +77,8 @@ def as_text(values: NDArray[Any]) -> Text:
 
 def _word(value: Any) -> str:
     if isinstance(value, bytes):
-        return value.rstrip(b"\0").decode("utf-8", "replace")
+        # a text ends where its first byte of zero is
+        return value.partition(b"\0")[0].decode("utf-8", "replace")
     if value is None or value != value:
         return ""
     return str(value)

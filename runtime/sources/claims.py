@@ -71,19 +71,21 @@ def check_chunks(dataset: h5py.Dataset) -> None:
 
 
 def check_values(array: Any) -> None:
-    """Refuse an array whose extent or whose texts claim more than its file can hold.
+    """Refuse an array in other files, or whose extent or texts claim more than its file can hold.
 
     Of datasets in files that `watched` opened; each is looked at once.
 
     Raises
     ------
     InputError
-        They claim more, or their descriptors cannot be read.
+        They claim more, their descriptors cannot be read, or values lie in other files.
     """
     check_extent(array)
     watched = watched_file(array) if isinstance(array, h5py.Dataset) else None
-    if watched is None or array.is_virtual or array.external:
+    if watched is None:
         return
+    if array.is_virtual or array.external:
+        raise InputError(say("files.elsewhere", where=array.name))
     offsets, width = _places(array.id.get_type(), watched.address_bytes + _AROUND_ADDRESS)
     if not offsets:
         return

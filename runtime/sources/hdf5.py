@@ -93,7 +93,7 @@ def _check_inside(name: str, dataset: Any, where: str) -> None:
 def check_dataset(dataset: Any, where: str) -> None:
     """Refuse datasets in other files, of filters that are not installed, or of impossible sizes."""
     if dataset.is_virtual or dataset.external:
-        raise InputError(f"{where} keeps its values in other files; write it as one file.")
+        raise InputError(say("files.elsewhere", where=where))
     created = dataset.id.get_create_plist()
     filters = [created.get_filter(i) for i in range(created.get_nfilters())]
     for number, _, _, name in filters:

@@ -48,6 +48,9 @@ def open_tenx_h5(
         arrays = stored_arrays(group, where, check_array)
         matrix = CsrMatrix(where, n_cells, n_genes, *arrays, threads)
         ids, names, types = _features(group)
+        for listed in (ids, names, types):
+            if listed is not None and len(listed) != n_genes:
+                raise damaged(where, f"it has {n_genes} genes and {len(listed)} features")
         more: tuple[str, ...] = ()
         if genome is not None and name != genome:
             ids, names, more = _of_genome(where, group, ids, names, genome)
@@ -55,8 +58,6 @@ def open_tenx_h5(
         barcodes = group["barcodes"]
         if row_count(barcodes) != n_cells:
             raise damaged(where, f"it has {n_cells} cells and {row_count(barcodes)} barcodes")
-        if not len(ids) == len(names) == n_genes:
-            raise damaged(where, f"it has {n_genes} genes and {len(ids)} features")
     frame = Frame(f"{title}, barcodes", n_cells, partial(read_text, barcodes))
     candidate = partial(Candidate, name, matrix, lambda: columns)
     said = (*notes, *more)
@@ -81,7 +82,7 @@ def _of_genome(
     if "features" not in group or "genome" not in group["features"]:
         raise InputError(say("files.no_genomes", title=where, genome=genome))
     of = read_whole(group["features"]["genome"])
-    if not len(of) == len(ids) == len(names):
+    if len(of) != len(ids):
         raise damaged(where, f"it has {len(ids)} features and {len(of)} genomes of them")
     inside = of == genome
     if not inside.any():

@@ -1,6 +1,8 @@
 import decisions, { say } from "./decisions";
 
 const { files } = decisions;
+// a line of the stack that HDF5 prints: number, place in its source, function, and what is wrong
+const HDF5_STACK = /^ *#\d+: .* in \w+\(\): (.*)$/gm;
 
 /** Something the person who brought the file can act on; its message is a sentence. */
 export class InputError extends Error {
@@ -26,6 +28,10 @@ export function sentence(error: unknown): string {
 
 export function firstLine(error: unknown): string {
   const text = error instanceof Error ? error.message : String(error);
+  if (error instanceof WebAssembly.RuntimeError) return "the library that reads it broke off";
+  const stack = [...text.matchAll(HDF5_STACK)].map(([, said]) => said);
+  if (stack.length > 1) return `${stack[0]} (${stack[stack.length - 1]})`;
+  if (stack.length) return stack[0];
   return text.trim().split("\n")[0].replace(/\.$/, "") || "no reason was given";
 }
 
@@ -57,8 +63,10 @@ export function cellRange(where: string, start: number, stop: number): string {
 }
 
 function isOutOfMemory(error: unknown): boolean {
+  // what HDF5 fails to allocate is mostly what a damaged file claims
   return (
     error instanceof Error &&
+    !error.message.startsWith("HDF5-DIAG") &&
     /out of memory|allocation failed|Cannot enlarge memory/i.test(error.message)
   );
 }

@@ -2,7 +2,6 @@
 
 import { join } from "node:path";
 
-import { File as H5File, ready } from "h5wasm";
 import { describe, expect, test } from "vitest";
 
 import { ArrayCheck } from "../src/atlas/arrays";
@@ -16,6 +15,7 @@ import { drawn, shuffled } from "../src/mapping/random";
 import { clustering, placing } from "../src/mapping/annotate/structure";
 import { openAnndata } from "../src/sources/anndata";
 import { classify } from "../src/sources/content";
+import { hdf5 } from "../src/sources/hdf5";
 import { FOLDER, has, vectors } from "./vectors";
 
 interface GeneCase {
@@ -176,8 +176,8 @@ describe.skipIf(!given)("decisions that Python has made", () => {
 describe.skipIf(!given)("columns of every kind", () => {
   const expected = given ? vectors<Record<string, (string | number | boolean | null)[]>>("columns.json") : {};
   test.each(Object.keys(expected))("%s", async (name) => {
-    await ready;
-    const contents = openAnndata(new H5File(join(FOLDER, "columns.h5ad"), "r"), "columns.h5ad");
+    const { open } = await hdf5();
+    const contents = openAnndata(open(join(FOLDER, "columns.h5ad")), "columns.h5ad");
     expect(contents.cells.columns).toContain(name);
     const column = contents.cells.column(name);
     const wanted = expected[name].map((value) => {

@@ -3,10 +3,10 @@
 import { readFileSync } from "node:fs";
 import { basename, join } from "node:path";
 
-import { File as H5File, ready } from "h5wasm";
 import { describe, expect, test } from "vitest";
 
 import { sentence } from "../src/errors";
+import { hdf5 } from "../src/sources/hdf5";
 import { openFiles } from "../src/sources/open";
 import { FOLDER, has, vectors } from "./vectors";
 
@@ -45,9 +45,9 @@ describe.skipIf(!has("files.json"))("files that Python has opened", () => {
 });
 
 async function opened(names: readonly string[], genome: string | null) {
-  await ready;
+  const { open } = await hdf5();
   const files = names.map((name) => new File([readFileSync(join(FOLDER, name))], basename(name)));
-  const contents = await openFiles(files, () => new H5File(join(FOLDER, names[0]), "r"), genome);
+  const contents = await openFiles(files, () => open(join(FOLDER, names[0])), genome);
   const { matrix, genes } = [...contents.places.values()][0]();
   const totals: number[] = [];
   const sums = new Array<number>(matrix.nGenes).fill(0);

@@ -3,7 +3,6 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
-import { File as H5File } from "h5wasm";
 import { describe, expect, test } from "vitest";
 
 import { readTrajectory } from "../src/atlas/trajectory";
@@ -13,6 +12,7 @@ import { provenance } from "../src/mapping/provenance";
 import { DEFAULTS as PLAIN, type MapOptions } from "../src/mapping/query";
 import { Results } from "../src/mapping/results";
 import { verifyAtlas } from "../src/mapping/verify";
+import { hdf5 } from "../src/sources/hdf5";
 import { beginning, writeH5ad } from "../src/writers/h5ad";
 import { columnValues, compare, matrixValues, type Value } from "./compared";
 import { FOLDER, has, mapFiles, parts, vectors } from "./vectors";
@@ -83,7 +83,7 @@ describe.skipIf(!given)("cells that Python has mapped", () => {
     }
     const path = join(FOLDER, "page.h5ad");
     writeFileSync(path, beginning());
-    const file = new H5File(path, "a");
+    const file = (await hdf5()).open(path, "a");
     const from = await parts();
     const uns = provenance(query, from.manifest, await readTrajectory(from), 1.5);
     const [columns, matrices] = [[...results.columns.values()], [...results.matrices.values()]];

@@ -4,7 +4,6 @@ import { createHash } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { basename, join } from "node:path";
 
-import { File as H5File, ready } from "h5wasm";
 
 import { openParts, type Parts } from "../src/atlas/parts";
 import { openAtlas } from "../src/mapping/atlas";
@@ -12,6 +11,7 @@ import type { MappedBlock, ResultColumn } from "../src/mapping/columns";
 import { KeptCounts } from "../src/mapping/kept_counts";
 import { NovelCells } from "../src/mapping/novel_cells";
 import { mapQuery, type MapOptions, openQuery, type Query } from "../src/mapping/query";
+import { hdf5 } from "../src/sources/hdf5";
 import { openFiles } from "../src/sources/open";
 
 export const FOLDER = process.env.CELLPORT_WEB_VECTORS ?? "";
@@ -60,11 +60,11 @@ export async function mapFiles(
   blockCells: number,
   folder = "atlas",
 ): Promise<Mapped> {
-  await ready;
+  const { open } = await hdf5();
   const files = names.map((name) => new File([readFileSync(join(FOLDER, name))], basename(name)));
   const contents = await openFiles(
     files,
-    () => new H5File(join(FOLDER, names[0]), "r"),
+    () => open(join(FOLDER, names[0])),
     options.genome,
   );
   const given = await parts({}, folder);

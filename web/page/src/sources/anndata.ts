@@ -16,7 +16,7 @@ import {
   textAttribute,
 } from "./hdf5_values";
 import { findAnndata } from "./nested";
-import { type Contents, type Frame, type Matrix, MAX_GENES, type Place } from "./source";
+import { cellFrame, type Contents, type Frame, type Matrix, MAX_GENES, type Place } from "./source";
 
 export function openAnndata(file: File, above: string): Contents {
   const [root, title, notes] = findAnndata(file, above);
@@ -25,7 +25,7 @@ export function openAnndata(file: File, above: string): Contents {
       throw new InputError(`${title} has no '${name}'; it is not an AnnData file`);
     }
   }
-  const cells = readFrame(root.get("obs"), `${title}, obs`, root);
+  const cells = cellFrame(readFrame(root.get("obs"), `${title}, obs`, root));
   const genes = () => readFrame(root.get("var"), `${title}, var`, root);
   const places = new Map<string, () => Place>();
   const add = (key: string, name: string, entity: Entity | null, frame: () => Frame) => {

@@ -96,6 +96,7 @@ function readColumn(entity: Entity | null, table: Group | null = null): Column {
   const column = plain(part(entity, "values"), n);
   if (!keys.includes("mask")) return column;
   const mask = readIntegers(part(entity, "mask"), 0, n);
+  if (rowCount(part(entity, "mask")) !== n) throw new InputError("its mask is of another length");
   mask.forEach((masked, i) => {
     if (!masked) return;
     if (column.kind === "number") column.values[i] = NaN;

@@ -2,8 +2,8 @@
 
 import { Dataset, type Entity, Group } from "h5wasm";
 
-import decisions from "../decisions";
-import { damaged, InputError, readable } from "../errors";
+import decisions, { say } from "../decisions";
+import { damaged, firstLine, InputError, readable } from "../errors";
 
 type Raw =
   | Float32Array
@@ -20,6 +20,8 @@ type Raw =
 const INTEGER = 0;
 const FLOAT = 1;
 const ENUM = 8;
+// what HDF5 says where values lie in files of their own
+const EXTERNAL = "external raw data file";
 // HDF5's registered numbers of the filters that this page can undo.
 const KNOWN_FILTERS = new Set([1, 2, 3, 4, 5, 6]);
 
@@ -47,9 +49,7 @@ export function integersAttribute(entity: Group | Dataset, name: string): number
 /** Refuse datasets that lead to other files or need a filter that is not here. */
 export function checkDataset(dataset: Dataset, where: string): void {
   readable(where, () => {
-    if (dataset.metadata.virtual_sources?.length) {
-      throw new InputError(`${where} keeps its values in other files; write it as one file.`);
-    }
+    refuseElsewhere(dataset, where);
     if (!dataset.metadata.littleEndian && dataset.metadata.size > 1) {
       throw new InputError(`${where} is big-endian; write it again with a current anndata.`);
     }
@@ -64,6 +64,38 @@ export function checkDataset(dataset: Dataset, where: string): void {
   });
 }
 
+/** Refuse values in other files. Of external ones the library says so only when it reads them. */
+function refuseElsewhere(dataset: Dataset, where: string): void {
+  const { virtual_sources: virtual, chunks, total_size: n, shape } = dataset.metadata;
+  let elsewhere = Boolean(virtual?.length);
+  if (!elsewhere && !chunks && n && shape) {
+    try {
+      dataset.slice(shape.map(() => [0, 1]));
+    } catch (error) {
+      elsewhere = firstLine(error).includes(EXTERNAL);
+      if (!elsewhere) throw error;
+    }
+  }
+  if (elsewhere) throw new InputError(say(decisions.files.elsewhere, { where }));
+}
+
+/** Rows `start:stop` of the first axis, all of the others: as many values as were asked for. */
+function rowsOf(dataset: Dataset, start: number, stop: number): ArrayLike<unknown> {
+  const shape = dataset.shape ?? [];
+  if (dataset.metadata.virtual_sources?.length) refuseElsewhere(dataset, dataset.path);
+  if (!(stop <= shape[0])) {
+    throw new InputError(`it has ${shape[0] ?? "no"} entries where ${stop} are needed`);
+  }
+  const rest = shape.slice(1);
+  const found = dataset.slice([[start, stop], ...rest.map((): [] => [])]);
+  const wanted = rest.reduce((n, extent) => n * extent, stop - start);
+  const read = found as ArrayLike<unknown> | null;
+  if (read?.length !== wanted) {
+    throw new InputError(`${read?.length ?? "no"} values were read where ${wanted} are stored`);
+  }
+  return read;
+}
+
 export function isNumeric(dataset: Dataset): boolean {
   return [INTEGER, FLOAT, ENUM].includes(dataset.metadata.type);
 }
@@ -76,8 +108,7 @@ function readRaw(dataset: Dataset, start: number, stop: number): Raw {
   if (type === FLOAT && size !== 4 && size !== 8) {
     throw new InputError(`its values are floats of ${8 * size} bits`);
   }
-  const rest = (dataset.shape ?? []).slice(1).map((): [] => []);
-  const found = dataset.slice([[start, stop], ...rest]);
+  const found = rowsOf(dataset, start, stop);
   if (type === ENUM) {
     const bytes = found as Uint8Array;
     return signed && size === 1 ? new Int8Array(bytes) : bytes;
@@ -162,7 +193,9 @@ export function readTexts(dataset: Dataset, start: number, stop: number): string
     }
     return Array.from(readIntegers(dataset, start, stop), String);
   }
-  const found = dataset.slice([[start, stop]]);
+  // as Python does, whatever the file says of it: much UTF-8 is marked as ASCII
+  if (dataset.metadata.cset === 0) dataset.metadata.cset = 1;
+  const found = rowsOf(dataset, start, stop);
   if (!Array.isArray(found)) throw new InputError("its values are neither text nor numbers");
   return found.map(String);
 }

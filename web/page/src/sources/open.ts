@@ -3,7 +3,7 @@
 import type { File as H5File } from "h5wasm";
 
 import decisions, { say } from "../decisions";
-import { InputError } from "../errors";
+import { InputError, readable } from "../errors";
 import { openAnndata } from "./anndata";
 import { notReadable, READABLE } from "./refusals";
 import type { Contents } from "./source";
@@ -43,7 +43,7 @@ async function opened(
   if (!file.size) throw new InputError(say(files.empty, { file: file.name }));
   if (await beginsAsHdf5(file)) {
     const [h5, names] = mounted(file, openHdf5);
-    return byContent(h5, names, file.name, genome);
+    return readable(file.name, () => byContent(h5, names, file.name, genome));
   }
   throw new InputError(await notReadable(file));
 }
@@ -75,8 +75,17 @@ function byContent(
     const there = names.sort().slice(0, 8).join(", ") || "nothing";
     throw new InputError(say(files.other_hdf5, { file: title, names: there }));
   } catch (error) {
-    file.close();
+    closed(file);
     throw error;
+  }
+}
+
+/** Close a file that was refused; a damaged one may not even close. */
+function closed(file: H5File): void {
+  try {
+    file.close();
+  } catch {
+    return;
   }
 }
 

@@ -1,5 +1,7 @@
 /** The pieces that a format hands over. */
 
+import { cellRange, InputError, readable } from "../errors";
+
 /** Raw counts of consecutive cells, CSR. */
 export interface CountBlock {
   start: number;
@@ -37,6 +39,23 @@ export interface Frame {
   columns: string[];
   textColumns: string[];
   column(name: string): Column;
+}
+
+/** A table of cells that says in which of them something cannot be read. */
+export function cellFrame(frame: Frame): Frame {
+  const { where } = frame;
+  return {
+    ...frame,
+    index: (start, stop) =>
+      readable(cellRange(`${where}, names`, start, stop), () => frame.index(start, stop)),
+    column: (name) =>
+      readable(`${where}, ${name}`, () => {
+        const column = frame.column(name);
+        const n = (column.kind === "category" ? column.codes : column.values).length;
+        if (n !== frame.length) throw new InputError(`it has ${n} entries for ${frame.length} cells`);
+        return column;
+      }),
+  };
 }
 
 export type Column =

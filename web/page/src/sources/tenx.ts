@@ -3,7 +3,7 @@
 import decisions, { say } from "../decisions";
 import { InputError } from "../errors";
 import { featureKinds } from "../feature_kinds";
-import type { Frame, GeneColumns } from "./source";
+import { cellFrame, type Frame, type GeneColumns } from "./source";
 
 const { files, genes } = decisions;
 const KINDS_NAMED = 5;
@@ -58,5 +58,5 @@ export function barcodeFrame(
   const column = (name: string): never => {
     throw new InputError(`${where} has no column '${name}'.`);
   };
-  return { where, length, index, columns: [], textColumns: [], column };
+  return cellFrame({ where, length, index, columns: [], textColumns: [], column });
 }

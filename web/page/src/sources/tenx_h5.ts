@@ -39,6 +39,14 @@ export function openTenxH5(
     const features = group.keys().includes("features") ? (group.get("features") as Group) : null;
     let ids = features ? whole(features, "id") : whole(group, "genes");
     let names = features ? whole(features, "name") : whole(group, "gene_names");
+    const types = features?.keys().includes("feature_type")
+      ? whole(features, "feature_type")
+      : null;
+    for (const listed of [ids, names, types]) {
+      if (listed && listed.length !== nGenes) {
+        throw damaged(where, `it has ${nGenes} genes and ${listed.length} features`);
+      }
+    }
     const said: string[] = [];
     if (genome !== null && name !== genome) {
       const inside = ofGenome(where, features, ids.length, genome);
@@ -47,17 +55,11 @@ export function openTenxH5(
       const genes = inside.filter((one) => !one).length;
       if (genes) said.push(say(files.other_genomes, { genome, genes }));
     }
-    const types = features?.keys().includes("feature_type")
-      ? whole(features, "feature_type")
-      : null;
     const [columns, notes] = tenxGeneColumns(title, ids, names, types);
     const barcodes = dataset(group, "barcodes");
     const nNames = barcodes.shape?.[0] ?? 0;
     if (nNames !== nCells) {
       throw damaged(where, `it has ${nCells} cells and ${nNames} barcodes`);
-    }
-    if (ids.length !== nGenes || names.length !== nGenes) {
-      throw damaged(where, `it has ${nGenes} genes and ${ids.length} features`);
     }
     const cells = barcodeFrame(`${title}, barcodes`, nCells, (start, stop) =>
       readTexts(barcodes, start, stop),

@@ -1,6 +1,6 @@
 /** The worker: holds the atlas and the query, reads and maps. The page stays free meanwhile. */
 
-import { File as H5File, ready as hdf5Ready } from "h5wasm";
+import type { File as H5File } from "h5wasm";
 
 import { openParts, type Parts, partsAt } from "../atlas/parts";
 import { readTrajectory } from "../atlas/trajectory";
@@ -19,6 +19,7 @@ import {
   type Query,
 } from "../mapping/query";
 import { verifyAtlas } from "../mapping/verify";
+import { hdf5 } from "../sources/hdf5";
 import { openFiles } from "../sources/open";
 import { beginning, type Outcome, writeH5ad } from "../writers/h5ad";
 import type { Answer, Ask } from "./messages";
@@ -100,14 +101,14 @@ async function map(files: readonly File[], options: MapOptions): Promise<void> {
 
 /** Mounts a file so that only the ranges that are asked for are read. */
 async function mountedHdf5(): Promise<(file: File) => H5File> {
-  const { FS } = await hdf5Ready;
+  const { files: FS, open } = await hdf5();
   tellOfReading(FS.filesystems.WORKERFS as ReadingFs);
   return (file) => {
     say({ kind: "reading" });
     if (FS.analyzePath(MOUNT).exists) FS.unmount(MOUNT);
     else FS.mkdir(MOUNT);
     FS.mount(FS.filesystems.WORKERFS, { files: [file] }, MOUNT);
-    return new H5File(`${MOUNT}/${file.name}`, "r");
+    return open(`${MOUNT}/${file.name}`);
   };
 }
 
@@ -146,10 +147,10 @@ async function geneOfQuery(gene: number): Promise<Float32Array> {
 }
 
 async function h5adOf(results: Omit<Outcome, "uns">): Promise<Uint8Array<ArrayBuffer>> {
-  const { FS } = await hdf5Ready;
-  FS.writeFile(RESULT, beginning());
+  const { files: FS, open, write } = await hdf5();
+  write(RESULT, beginning());
   try {
-    const file = new H5File(RESULT, "a");
+    const file = open(RESULT, "a");
     try {
       await writeH5ad(file, { ...results, uns });
     } finally {
