@@ -16,7 +16,7 @@ from cellport.runtime.genes.columns import Columns, genes_alone, own_genes, trus
 from cellport.runtime.genes.organism import ORGANISMS, infer_organism
 from cellport.runtime.genes.other_organism import (
     ids_of_others,
-    refuse_capitals,
+    refuse_lookalikes,
     refuse_other_organism,
 )
 from cellport.runtime.genes.panel import Panel
@@ -151,7 +151,7 @@ def match_genes(
     if wanted and not any_organism:
         if match.n_strict < max(minimum, _MINIMUM) * panel.n_genes:
             refuse_other_organism(own.columns, wanted, source)
-        refuse_capitals([one.names for one in merged.matches], wanted, source)
+        refuse_lookalikes([list(one.names) for one in merged.matches], wanted, source)
     if not match.n_matched or match.n_matched / panel.n_genes < minimum:
         names = gene_columns.get(match.column, np.empty(0, object)).tolist()
         raise InputError(_too_few(match, names, panel, minimum, source))

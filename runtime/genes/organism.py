@@ -21,6 +21,7 @@ _LOOKED_AT, _FEWEST_STEMS = whole("genes.names_looked_at"), whole("genes.fewest_
 _MAJORITY = number("genes.majority")
 _CAPITALS = {who: re.compile(names) for who, names in words("genes.capitals").items()}
 _FEWEST_IN_CAPITALS = whole("genes.fewest_in_capitals")
+_SHARE_BY_IDS = number("genes.share_by_ids")
 _SHARE_IN_CAPITALS = number("genes.share_in_capitals")
 
 
@@ -69,6 +70,20 @@ def in_capitals(names: Sequence[str]) -> tuple[str, list[str]] | None:
         if len(found) >= max(_FEWEST_IN_CAPITALS, _SHARE_IN_CAPITALS * len(sample)):
             return organism, found
     return None
+
+
+def named_by_ids(names: Sequence[str]) -> tuple[str, list[str]] | None:
+    """Return whose Ensembl ids stand among the names, for genes without a symbol, and these ids.
+
+    None where there are hardly any, or ids of several organisms.
+    """
+    sample = _sample(names)
+    kinds = {name: match[1] for name in sample if (match := _ENSEMBL_ID.match(name))}
+    if len(kinds) < max(_FEWEST_STEMS, _SHARE_BY_IDS * len(sample)):
+        return None
+    found = Counter(ORGANISMS.get(kind, "another organism") for kind in kinds.values())
+    winner, n = found.most_common(1)[0]
+    return (winner, list(kinds)) if n >= _MAJORITY * found.total() else None
 
 
 def _sample(names: Sequence[str] | NDArray[np.object_]) -> list[str]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from cellport.runtime.decisions import say
 from cellport.runtime.errors import InputError
 from cellport.runtime.genes.columns import Columns, holds_ids
-from cellport.runtime.genes.organism import in_capitals, infer_organism
+from cellport.runtime.genes.organism import in_capitals, infer_organism, named_by_ids
 
 _EXAMPLES = 3
 
@@ -22,13 +22,19 @@ def refuse_other_organism(columns: Columns, organism: str, source: str) -> None:
             raise InputError(say("genes.other_organism", **said))
 
 
-def refuse_capitals(matched: Sequence[Sequence[str]], organism: str, source: str) -> None:
-    """Refuse columns that match by names of another organism in capital letters."""
+def refuse_lookalikes(matched: Sequence[list[str]], organism: str, source: str) -> None:
+    """Refuse columns that match by names of another organism that look like this one's.
+
+    They are in capital letters, as chicken's always are, or ids of its genes stand among them.
+    """
     for names in matched:
-        found = in_capitals(names)
-        if found and found[0] != organism:
-            said = {"source": source, "seen": found[0], "examples": _examples(found[1])}
-            raise InputError(say("genes.in_capitals", **said, organism=organism))
+        for why, found in (
+            ("genes.in_capitals", in_capitals(names)),
+            ("genes.named_by_ids", None if holds_ids(names) else named_by_ids(names)),
+        ):
+            if found and found[0] != organism:
+                said = {"source": source, "seen": found[0], "examples": _examples(found[1])}
+                raise InputError(say(why, **said, organism=organism))
 
 
 def ids_of_others(columns: Columns, organism: str, source: str) -> tuple[str, ...]:

@@ -15,8 +15,7 @@ from cellport.runtime.genes.match import GeneMatch
 from cellport.runtime.mapping.gather.gatherer import Gatherer
 from cellport.runtime.mapping.panel_counts import panel_counts
 
-MOST_NOVEL = 10_000
-MOST_KNOWN = 5_000
+MOST_NOVEL, MOST_KNOWN = whole("novel_groups.most_novel"), whole("novel_groups.most_known")
 _MARKERS = 10
 _SMALLEST, _BY_CHANCE = whole("novel_groups.smallest"), number("novel_groups.by_chance")
 _CLEAR, _COMMON = number("novel_groups.clear"), number("novel_groups.common")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
+import random
 import shutil
 import subprocess
 import threading
@@ -31,6 +33,9 @@ from cellport.web.server.publish import publish
 from cellport.web.server.site import PAGE, manifest_bytes
 
 WEB = Path(__file__).resolve().parents[3] / "web" / "page"
+# of random drops, stops and downloads; CELLPORT_DRAWS plays more, of other seeds
+ROUNDS = int(os.environ.get("CELLPORT_DRAWS", "24"))
+SEED = random.randrange(2**31) if "CELLPORT_EXPLORE" in os.environ else 1
 PLAIN = {
     "layer": None,
     "genome": None,
@@ -38,6 +43,7 @@ PLAIN = {
     "anyOrganism": False,
     "severalLabels": False,
     "groups": None,
+    "minimumGenes": 0.2,
 }
 
 
@@ -193,6 +199,71 @@ def test_nothing_is_asked_of_another_host_and_nothing_fails(
     assert said == []
 
 
+def test_nothing_is_fetched_once_the_page_is_open(
+    site: str, lung: tuple[Atlas, Any], tmp_path: Path
+) -> None:
+    """The network is cut: cells unlike the atlas, a gene, a column, downloads, a new worker."""
+    cells = anndata.read_h5ad(lung[1])
+    strange = cells[:60].copy()
+    strange.X = sp.csr_matrix(
+        np.random.default_rng(0).poisson(1.0, strange.shape).astype(np.float32)
+    )
+    strange.obs_names = [f"strange {i}" for i in range(60)]
+    anndata.concat([cells, strange], merge="same").write_h5ad(tmp_path / "novel.h5ad")
+    (tmp_path / "words.h5ad").write_text("these are no cells")
+    out = visit(
+        site,
+        tmp_path,
+        ["verified"],
+        ["offline"],
+        ["choose", [str(tmp_path / "words.h5ad")]],
+        ["wait", 500],
+        ["refused", "words"],
+        ["choose", [str(tmp_path / "novel.h5ad")]],
+        ["mapped"],
+        ["text", ["notes", "#notes"]],
+        ["select", ["#colour", "cell_type_coarse"]],
+        ["wait", 300],
+        ["text", ["column", "#legend"]],
+        ["download", ["page.csv", "Download results"]],
+        ["download", ["page.h5ad", "Download for scanpy"]],
+        ["choose", [str(lung[1])]],
+        ["mapped"],
+    )
+    assert "is not an HDF5 file" in out["values"]["words"]
+    assert "endothelial" in out["values"]["column"]
+    table = pd.read_csv(tmp_path / "page.csv")
+    assert len(table) == cells.n_obs + 60
+    assert table["cellport_novel"].sum() >= 60
+    assert "look like nothing in the atlas" in out["values"]["notes"]
+    after = out["requests"][out["requests"].index("offline") + 1 :]
+    assert all(address.startswith("blob:") for address in after), after
+    before = [address for address in out["requests"] if address.startswith("http")]
+    assert len(before) == len(set(before))
+
+
+def test_what_is_shown_and_saved_is_of_one_finished_file(
+    site: str, lung: tuple[Atlas, Any], tmp_path: Path
+) -> None:
+    cells = anndata.read_h5ad(lung[1])
+    rng = np.random.default_rng(0)
+    files = []
+    for name, n in (("small", 200), ("large", 3000), ("logged", 300)):
+        counts = sp.csr_matrix(cells.X)[rng.integers(0, cells.n_obs, n)].astype(np.float32)
+        obs = pd.DataFrame(index=[f"{name}-{i}" for i in range(n)])
+        some = anndata.AnnData(counts.log1p() if name == "logged" else counts, obs, cells.var)
+        some.write_h5ad(tmp_path / f"{name}.h5ad", compression="gzip")
+        files.append(str(tmp_path / f"{name}.h5ad"))
+    how = {"files": files, "rounds": ROUNDS, "seed": SEED}
+    out = visit(site, tmp_path, ["verified"], ["sequences", how], limit=60 + 20 * ROUNDS)
+    found = out["values"]["sequences"]
+    print(found["seen"])
+    assert found["wrong"] == []
+    assert [line for line in out["said"] if "GPU" not in line] == []
+    assert found["seen"]["rounds"] == ROUNDS
+    assert min(found["seen"][what] for what in ("shown", "saved", "stops")) > 0
+
+
 def test_a_narrow_dark_screen_shows_everything(
     site: str, lung: tuple[Atlas, Any], tmp_path: Path
 ) -> None:
@@ -283,7 +354,9 @@ def test_a_visit_names_several_labels_and_groups(
     assert out["values"]["several"] == 0
 
 
-def visit(site: str, tmp_path: Path, *steps: list[Any], **changes: Any) -> dict[str, Any]:
+def visit(
+    site: str, tmp_path: Path, *steps: list[Any], limit: float = 600, **changes: Any
+) -> dict[str, Any]:
     plan = {
         "url": site,
         "chromium": shutil.which("chromium"),
@@ -302,7 +375,7 @@ def visit(site: str, tmp_path: Path, *steps: list[Any], **changes: Any) -> dict[
         cwd=WEB,
         capture_output=True,
         text=True,
-        timeout=600,
+        timeout=limit,
     )
     assert done.returncode == 0, done.stderr
     out: dict[str, Any] = json.loads(done.stdout)
@@ -444,6 +517,21 @@ def variants(cells: Any) -> Iterator[tuple[str, Any, dict[str, Any]]]:
     mouse.var_names = [name.capitalize() for name in mouse.var_names]
     yield "mouse", mouse, PLAIN
     yield "any_organism", mouse, {**PLAIN, "anyOrganism": True}
+    unnamed = changed()
+    ids = [f"ENSGALG{i:011d}" for i in range(cells.n_vars)]
+    names = zip(cells.var_names, ids, rng.random(cells.n_vars) < 0.3, strict=True)
+    unnamed.var_names = [number if lacks else name for name, number, lacks in names]
+    yield "genes_without_symbols_of_chicken", unnamed, PLAIN
+    yield "chicken_all_the_same", unnamed, {**PLAIN, "anyOrganism": True}
+    tenth = cells[:, : cells.n_vars // 8].copy()
+    yield "a_tenth_of_the_genes", tenth, {**PLAIN, "minimumGenes": 0.05}
+    yield "a_tenth_of_the_genes_and_more_wanted", tenth, {**PLAIN, "minimumGenes": 0.29}
+    huge = changed(sp.csr_matrix(cells.X).astype(np.float64))
+    huge.X.data[len(huge.X.data) // 3] = 1e30
+    yield "a_count_of_1e30", huge, PLAIN
+    strange = np.vstack([rng.poisson(share, (1500, cells.n_vars)) for share in (1, 3)])
+    strange = sp.csr_matrix(np.vstack([strange, cells.X.toarray()]).astype(np.float32))
+    yield "thousands_of_novel_cells", anndata.AnnData(strange, var=cells.var), PLAIN
     yield "transposed", cells.T.copy(), PLAIN
     numbered = cells.T.copy()
     numbered.obs["gene_name"] = numbered.obs_names
@@ -473,6 +561,7 @@ def mapped_case(
             layer=options["layer"],
             allow_fractional=options["allowFractional"],
             any_organism=options["anyOrganism"],
+            minimum_genes=options["minimumGenes"],
             keep_counts=True,
         )
         blocks = list(stream.blocks)

@@ -9,10 +9,20 @@ export function cellsOf(n: number): string {
   return `${grouped(n)} cell${n === 1 ? "" : "s"}`;
 }
 
-/** As Python's `.0%`: a half goes to the even number. */
+/** As Python rounds: a half goes to the even number. */
+export function toEven(value: number): number {
+  const whole = Math.round(value);
+  return value - whole === -0.5 && whole % 2 ? whole - 1 : whole;
+}
+
+/** As Python's `.0%`. */
 export function percent(share: number): string {
-  const whole = Math.round(share * 100);
-  return `${share * 100 - whole === -0.5 && whole % 2 ? whole - 1 : whole}%`;
+  return `${toEven(share * 100)}%`;
+}
+
+/** As Python's `:g` of a hundredfold: what somebody wrote as a share, without what floats add. */
+export function inPercent(share: number): string {
+  return `${Number((100 * share).toPrecision(6))}%`;
 }
 
 export function examples(names: readonly string[], n = 3): string {

@@ -65,7 +65,7 @@ interface StructureCase {
 
 const given = has("genes.json");
 
-const previous = await previousSymbols();
+const previous = previousSymbols();
 
 describe.skipIf(!given)("decisions that Python has made", () => {
   const genes = given

@@ -9,6 +9,8 @@ import { join } from "node:path";
 
 import { chromium } from "playwright-core";
 
+import { playSequences } from "./sequences.mjs";
+
 const plan = JSON.parse(readFileSync(process.argv[2], "utf8"));
 const flags = [
   "--headless", "--no-sandbox", "--disable-quic", "--no-first-run", "--disable-sync",
@@ -88,6 +90,13 @@ const actions = {
   },
   evaluate: async ([name, code]) => {
     values[name] = await page.evaluate(code);
+  },
+  offline: () => {
+    requests.push("offline");
+    return context.setOffline(true);
+  },
+  sequences: async (how) => {
+    values.sequences = await playSequences(page, how);
   },
   wait: (milliseconds) => page.waitForTimeout(milliseconds),
 };

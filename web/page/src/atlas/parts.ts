@@ -5,6 +5,8 @@ import { ArrayCheck, checkPresence } from "./arrays";
 import { type Manifest, readManifest } from "./manifest";
 import { type NpyArray, parseNpy } from "./npy";
 
+const MANIFEST = "manifest.json";
+
 export type ReadPart = (name: string) => Promise<Uint8Array>;
 
 export class Parts {
@@ -40,25 +42,49 @@ export class Parts {
 }
 
 export async function openParts(read: ReadPart): Promise<Parts> {
-  const text = new TextDecoder().decode(await read("manifest.json"));
+  const text = new TextDecoder().decode(await read(MANIFEST));
   return new Parts(readManifest(text), read);
 }
 
-/** Read parts below a URL, with a sentence when one is not there. */
-export function partsAt(base: URL): ReadPart {
+// what an atlas holds for other programs than the page: the whole encoder and decoder are not needed
+// where the tail is, nor who the reference cells were
+const NETWORK = "encoder_tail.onnx";
+const UNREAD =
+  /^arrays\/(reference_batch|reference_names|neighbor_centroids|trajectory_share|trajectory_bound|lineage_\w+)\.npy$/;
+
+/** Fetch all members that the page reads, from the folder of an atlas. */
+export async function fetchParts(base: URL): Promise<ReadonlyMap<string, Blob>> {
+  const part = (name: string, hash = "") =>
+    // an address that holds a hash is fetched once: what lies there never changes
+    fetched(new URL(hash ? `${name}?v=${hash.slice(0, 16)}` : name, base), `The atlas part ${name}`);
+  const stated = await part(MANIFEST);
+  const members = [...readManifest(await stated.text()).members].filter(
+    ([name]) => name === NETWORK || (name.startsWith("arrays/") && !UNREAD.test(name)),
+  );
+  const found = await Promise.all(
+    members.map(async ([name, { sha256 }]) => [name, await part(name, sha256)] as const),
+  );
+  return new Map([[MANIFEST, stated], ...found]);
+}
+
+/** What lies at a URL, with a sentence when it is not there. */
+export async function fetched(url: URL, what: string): Promise<Blob> {
+  let response: Response;
+  try {
+    response = await fetch(url);
+    if (response.ok) return await response.blob();
+  } catch {
+    throw new AtlasError(`${what} could not be fetched; check your connection.`);
+  }
+  throw new AtlasError(`${what} is not on this site (HTTP ${response.status}); publish it again.`);
+}
+
+/** Read parts that were fetched. */
+export function partsIn(blobs: ReadonlyMap<string, Blob>): ReadPart {
   return async (name) => {
-    let response: Response;
-    try {
-      response = await fetch(new URL(name, base));
-    } catch {
-      throw new AtlasError(`The atlas part ${name} could not be fetched; check your connection.`);
-    }
-    if (!response.ok) {
-      throw new AtlasError(
-        `The atlas part ${name} is not on this site (HTTP ${response.status}); publish it again.`,
-      );
-    }
-    return new Uint8Array(await response.arrayBuffer());
+    const blob = blobs.get(name);
+    if (!blob) throw new AtlasError(`The atlas part ${name} was not loaded; reload the page.`);
+    return new Uint8Array(await blob.arrayBuffer());
   };
 }
 

@@ -18,11 +18,11 @@ export interface Features {
 export class Session {
   private constructor(private readonly session: ort.InferenceSession) {}
 
-  /** Open the graph; `wasmUrl` is where onnxruntime's WebAssembly lies, undefined under Node. */
-  static async open(graph: Uint8Array, wasmUrl?: string): Promise<Session> {
+  /** Open the graph; `wasm` is onnxruntime's WebAssembly, undefined under Node. */
+  static async open(graph: Uint8Array, wasm?: ArrayBuffer): Promise<Session> {
     ort.env.wasm.numThreads = 1;
     ort.env.logLevel = "error";
-    if (wasmUrl) ort.env.wasm.wasmPaths = { wasm: wasmUrl };
+    if (wasm) ort.env.wasm.wasmBinary = wasm;
     try {
       return new Session(await ort.InferenceSession.create(graph));
     } catch (error) {

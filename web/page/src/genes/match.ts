@@ -5,10 +5,10 @@
 
 import decisions, { say } from "../decisions";
 import { InputError } from "../errors";
-import { examples } from "../words";
+import { examples, inPercent } from "../words";
 import { type GeneColumns, genesAlone, ownGenes, trustedColumns } from "./columns";
 import { inferOrganism, isKnown } from "./organism";
-import { idsOfOthers, refuseCapitals, refuseOtherOrganism } from "./other_organism";
+import { idsOfOthers, refuseLookalikes, refuseOtherOrganism } from "./other_organism";
 import type { PreviousSymbols } from "./previous";
 import { type Keys, type Rule, RULES } from "./rules";
 import { tidied } from "./tidy";
@@ -79,7 +79,7 @@ export function matchGenes(
     if (match.nStrict < Math.max(minimum, rules.minimum.value) * nPanel) {
       refuseOtherOrganism(own.columns, wanted, source);
     }
-    refuseCapitals(merged.matches.map((one) => one.names), wanted, source);
+    refuseLookalikes(merged.matches.map((one) => one.names), wanted, source);
   }
   if (!match.nMatched || match.nMatched / nPanel < minimum) {
     throw new InputError(tooFew(match, columns.get(match.column) ?? [], panel, minimum, source));
@@ -483,7 +483,7 @@ function tooFew(
     panel: panel.symbols.length,
     source,
     rules: byRule && say(rules.rules, { rules: byRule, column: match.column }),
-    needed: minimum ? say(rules.needed, { minimum: `${100 * minimum}%` }) : "",
+    needed: minimum ? say(rules.needed, { minimum: inPercent(minimum) }) : "",
     advice: rightNames
       ? say(rules.small_panel, { lower: Math.floor(100 * share) / 100 })
       : wrongNames(names, panel),

@@ -46,6 +46,21 @@ export function inCapitals(names: readonly string[]): [string, string[]] | null 
   return null;
 }
 
+/** Whose Ensembl ids stand among the names, for genes without a symbol, and these ids; null where
+ * there are hardly any, or ids of several organisms. */
+export function namedByIds(names: readonly string[]): [string, string[]] | null {
+  const sample = sampled(names);
+  const ids = [...new Set(sample.filter((name) => ENSEMBL_ID.exec(name)?.index === 0))];
+  const least = genes.share_by_ids.value * sample.length;
+  if (ids.length < Math.max(genes.fewest_stems.value, least)) return null;
+  const found = new Map<string, number>();
+  for (const id of ids) {
+    count(found, ORGANISMS.get(ENSEMBL_ID.exec(id)![1]) ?? "another organism");
+  }
+  const [winner, n] = [...found].reduce((one, other) => (other[1] > one[1] ? other : one));
+  return n >= genes.majority.value * ids.length ? [winner, ids] : null;
+}
+
 function sampled(names: readonly string[]): string[] {
   const step = Math.max(1, Math.floor(names.length / genes.names_looked_at.value));
   return names.filter((name, i) => i % step === 0 && name !== "");

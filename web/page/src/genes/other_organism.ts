@@ -7,7 +7,7 @@ import decisions, { say } from "../decisions";
 import { InputError } from "../errors";
 import { examples } from "../words";
 import { type GeneColumns, holdsIds } from "./columns";
-import { inCapitals, inferOrganism } from "./organism";
+import { inCapitals, inferOrganism, namedByIds } from "./organism";
 
 const { genes: rules } = decisions;
 
@@ -22,17 +22,22 @@ export function refuseOtherOrganism(columns: GeneColumns, organism: string, sour
   }
 }
 
-/** Refuse columns that match by names of another organism in capital letters. */
-export function refuseCapitals(
+/** Refuse columns that match by names of another organism that look like this one's: in capital
+ * letters, as chicken's always are, or with ids of its genes among them. */
+export function refuseLookalikes(
   matched: readonly (readonly string[])[],
   organism: string,
   source: string,
 ): void {
   for (const names of matched) {
-    const [seen, found] = inCapitals(names) ?? [organism, []];
-    if (seen === organism) continue;
-    const places = { source, seen, examples: examples(found), organism };
-    throw new InputError(say(rules.in_capitals, places));
+    const found = [
+      [rules.in_capitals, inCapitals(names)],
+      [rules.named_by_ids, holdsIds(names) ? null : namedByIds(names)],
+    ] as const;
+    for (const [why, told] of found) {
+      if (!told || told[0] === organism) continue;
+      throw new InputError(say(why, { source, seen: told[0], examples: examples(told[1]), organism }));
+    }
   }
 }
 

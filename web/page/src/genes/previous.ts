@@ -1,15 +1,14 @@
 /** Symbols that genes had in other years. */
 
+import table from "../../../../runtime/genes/data/human_previous_symbols.tsv?raw";
+
 /** Ensembl id of each human symbol that was changed, before and after. */
 export type PreviousSymbols = ReadonlyMap<string, string>;
 
-/** The table, a file of its own that is fetched only where genes are missing. */
-export async function previousSymbols(): Promise<PreviousSymbols> {
-  const table = await import(
-    "../../../../runtime/genes/data/human_previous_symbols.tsv?raw"
-  );
+/** The table: a part of the worker, so that nothing is fetched where genes are missing. */
+export function previousSymbols(): PreviousSymbols {
   const found = new Map<string, string>();
-  for (const line of table.default.split("\n")) {
+  for (const line of table.split("\n")) {
     const [ensembl, ...symbols] = line.split("\t");
     for (const symbol of symbols) found.set(symbol, ensembl);
   }

@@ -16,8 +16,8 @@ export interface Atlas {
   profiles: (() => Promise<Float32Array>) | null;
 }
 
-/** Read what mapping needs; `wasmUrl` as for `Session.open`. */
-export async function openAtlas(parts: Parts, wasmUrl?: string): Promise<Atlas> {
+/** Read what mapping needs; `wasm` as for `Session.open`. */
+export async function openAtlas(parts: Parts, wasm?: ArrayBuffer): Promise<Atlas> {
   const { manifest } = parts;
   const compares = hasReference(manifest);
   const [graph, panel, novelty] = await Promise.all([
@@ -25,7 +25,7 @@ export async function openAtlas(parts: Parts, wasmUrl?: string): Promise<Atlas> 
     readPanelGenes(parts),
     compares ? readNoveltyTable(parts) : null,
   ]);
-  const tail = await Session.open(graph, wasmUrl);
+  const tail = await Session.open(graph, wasm);
   const profiles = async () => (await parts.array("label_mean")).data as Float32Array;
   return { manifest, panel, novelty, tail, profiles: compares ? profiles : null };
 }

@@ -9,9 +9,10 @@ import decisions, { say } from "../decisions";
 import { InputError } from "../errors";
 import { countDuplicated, countsByRule, type GeneMatch } from "../genes/match";
 import { RULES } from "../genes/rules";
+import { inPercent } from "../words";
 import type { CountBlock, Matrix } from "../sources/source";
 
-const { listed, genes: rules } = decisions;
+const { listed } = decisions;
 const SCALE = 1e4;
 const BLOCK = 2048;
 const NAMED = 3;
@@ -99,6 +100,7 @@ export function without(
   genes: GeneMatch,
   found: readonly number[],
   manifest: Manifest,
+  minimum: number,
   source: string,
 ): GeneMatch {
   if (!found.length) return genes;
@@ -107,10 +109,9 @@ export function without(
   const names = found.map((gene) => all[gene]);
   const nMatched = genes.nMatched - found.length;
   const counts = { source, genes: found.length };
-  const minimum = rules.minimum.value;
   if (nMatched < minimum * all.length) {
     const examples = names.slice(0, NAMED).join(", ");
-    const said = { matched: nMatched, panel: all.length, minimum: `${100 * minimum}%`, examples };
+    const said = { matched: nMatched, panel: all.length, minimum: inPercent(minimum), examples };
     throw new InputError(say(listed.too_few, { ...counts, ...said }));
   }
   const examples = names.slice(0, listed.named.value).join(", ");

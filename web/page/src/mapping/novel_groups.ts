@@ -1,11 +1,12 @@
 /** Groups among the cells unlike the atlas, and the genes that set them apart.
  *
- * The rules of `runtime/mapping/gather/novel_groups.py` of the Python package, on all cells of the
- * query.
+ * Same as `runtime/mapping/gather/novel_groups.py` of the Python package.
  */
 
 import { type Manifest, panelNames } from "../atlas/manifest";
 import decisions, { say } from "../decisions";
+import { toEven } from "../words";
+import { bottomK } from "./bottom_k";
 import type { KeptCounts } from "./kept_counts";
 import { averageLinkage } from "./linkage";
 
@@ -34,24 +35,37 @@ const { novel_groups: rules } = decisions;
 const [CLEAR, COMMON] = [rules.clear.value, rules.common.value];
 const MOST_LINKED = rules.most_linked.value;
 
+/** Some of the cells, as `runtime/mapping/gather/novel_groups.py` keeps them, and what all are. */
+interface Sampled {
+  novel: Int32Array;
+  known: Int32Array;
+  /** Novel cells for each that is in the sample. */
+  scale: number;
+}
+
 export function novelGroups(input: NovelInput): NovelGroup[] {
   const { manifest, label, novel } = input;
   const nLabels = Math.max(1, manifest.labels.length);
-  const cells: number[] = [];
   const ofLabel = new Float64Array(nLabels);
   const novelOfLabel = new Float64Array(nLabels);
-  for (let cell = 0; cell < label.length; cell++) {
-    if (label[cell] >= nLabels) continue;
-    ofLabel[label[cell]]++;
-    if (!novel[cell]) continue;
-    novelOfLabel[label[cell]]++;
-    cells.push(cell);
-  }
+  const [strange, known]: number[][] = [[], []];
+  label.forEach((code, cell) => {
+    if (code >= nLabels) return;
+    ofLabel[code]++;
+    novelOfLabel[code] += novel[cell];
+    (novel[cell] ? strange : known).push(cell);
+  });
   const { value: smallest } = rules.smallest;
-  if (cells.length < smallest) return [];
-  const group = groupLatents(input.latent, cells, manifest.n_latent, typeDistance(input));
-  const members = Array.from({ length: Math.max(...group) + 1 }, () => [] as number[]);
-  cells.forEach((cell, i) => members[group[i]].push(cell));
+  if (strange.length < smallest) return [];
+  const cells = bottomK(strange, rules.most_novel.value);
+  const sampled = {
+    novel: cells,
+    known: bottomK(known, rules.most_known.value),
+    scale: strange.length / cells.length,
+  };
+  const groups = groupLatents(input.latent, cells, manifest.n_latent, typeDistance(input));
+  const members = groups.centres.map((): number[] => []);
+  cells.forEach((cell, i) => members[groups.code[i]].push(cell));
   const found = members.filter((rows) => {
     const chance = rows.reduce(
       (sum, cell) =>
@@ -61,20 +75,48 @@ export function novelGroups(input: NovelInput): NovelGroup[] {
     return rows.length >= smallest && rows.length > rules.by_chance.value * chance;
   });
   found.sort((a, b) => b.length - a.length);
-  return describe(input, found);
+  const whole = withOthers(found, members, strange, cells, groups.centres, input);
+  return describe(input, sampled, found).map((sentence, i) => ({
+    cells: Int32Array.from(whole[i]),
+    sentence,
+  }));
+}
+
+/** The groups with the novel cells that are not in the sample: each is of the nearest centre. */
+function withOthers(
+  found: readonly number[][],
+  members: readonly number[][],
+  strange: readonly number[],
+  sampled: Int32Array,
+  centres: readonly Float64Array[],
+  { latent, manifest }: NovelInput,
+): readonly number[][] {
+  if (sampled.length === strange.length) return found;
+  const seen = new Set(sampled);
+  const whole = new Map(found.map((rows) => [rows, [...rows]]));
+  for (const cell of strange) {
+    if (seen.has(cell)) continue;
+    whole.get(members[nearest(latent, cell, manifest.n_latent, centres)])?.push(cell);
+  }
+  return found.map((rows) => whole.get(rows)!.sort((a, b) => a - b));
+}
+
+interface Groups {
+  /** [cells], which group each is of. */
+  code: Int32Array;
+  centres: Float64Array[];
 }
 
 /** Average linkage of up to 2,000 cells, cut; the others join the nearest centre. */
 function groupLatents(
   latent: Float32Array,
-  cells: readonly number[],
+  cells: Int32Array,
   width: number,
   distance: number,
-): Int32Array {
+): Groups {
   const step = Math.ceil(cells.length / MOST_LINKED);
-  const linked = cells.filter((_, i) => i % step === 0);
+  const linked = [...cells.filter((_, i) => i % step === 0)];
   const code = averageLinkage(latent, linked, width, rules.apart.value * distance);
-  if (linked.length === cells.length) return code;
   const n = Math.max(...code) + 1;
   const centres = Array.from({ length: n }, () => new Float64Array(width));
   const sizes = new Float64Array(n);
@@ -83,16 +125,24 @@ function groupLatents(
     for (let d = 0; d < width; d++) centres[code[i]][d] += latent[cell * width + d];
   });
   centres.forEach((centre, g) => centre.forEach((sum, d) => (centre[d] = sum / sizes[g])));
-  return Int32Array.from(cells, (cell) => {
-    let best = 0;
-    let least = Infinity;
-    centres.forEach((centre, g) => {
-      let apart = 0;
-      for (let d = 0; d < width; d++) apart += (latent[cell * width + d] - centre[d]) ** 2;
-      if (apart < least) [best, least] = [g, apart];
-    });
-    return best;
+  if (linked.length === cells.length) return { code, centres };
+  return { code: cells.map((cell) => nearest(latent, cell, width, centres)), centres };
+}
+
+function nearest(
+  latent: Float32Array,
+  cell: number,
+  width: number,
+  centres: readonly Float64Array[],
+): number {
+  let best = 0;
+  let least = Infinity;
+  centres.forEach((centre, g) => {
+    let apart = 0;
+    for (let d = 0; d < width; d++) apart += (latent[cell * width + d] - centre[d]) ** 2;
+    if (apart < least) [best, least] = [g, apart];
   });
+  return best;
 }
 
 /**
@@ -143,31 +193,34 @@ function spreadAroundMiddle(latent: Float32Array, width: number): number {
   return Math.sqrt(square);
 }
 
-function describe(input: NovelInput, groups: readonly number[][]): NovelGroup[] {
+function describe(
+  input: NovelInput,
+  { known: sample, scale }: Sampled,
+  groups: readonly number[][],
+): string[] {
   const { manifest, labelMean, label, measured, counts } = input;
   const names = panelNames(manifest);
   const nGenes = names.length;
-  const groupOf = new Int32Array(label.length).fill(-1);
+  const NONE = -1;
+  const KNOWN = groups.length;
+  const groupOf = new Int32Array(label.length).fill(NONE);
   groups.forEach((cells, g) => cells.forEach((cell) => (groupOf[cell] = g)));
-  const sums = groups.map(() => new Float64Array(nGenes));
-  const having = groups.map(() => new Float64Array(nGenes));
-  const known = new Float64Array(nGenes);
-  const shift = new Float64Array(nGenes);
-  let nKnown = 0;
-  label.forEach((code, cell) => {
-    if (input.novel[cell] || code * nGenes >= labelMean.length) return;
-    nKnown++;
-    for (let gene = 0; gene < nGenes; gene++) shift[gene] -= labelMean[code * nGenes + gene];
-  });
+  sample.forEach((cell) => (groupOf[cell] = KNOWN));
+  const sums = Array.from({ length: KNOWN + 1 }, () => new Float64Array(nGenes));
+  const having = Array.from({ length: KNOWN + 1 }, () => new Float64Array(nGenes));
   counts.forEach((cell, gene, value) => {
     const g = groupOf[cell];
-    if (g >= 0) {
-      sums[g][gene] += value;
-      if (value > 0) having[g][gene]++;
-    } else if (!input.novel[cell]) known[gene] += value;
+    if (g === NONE) return;
+    sums[g][gene] += value;
+    if (value > 0) having[g][gene]++;
   });
   // how far the query as a whole lies from the atlas, gene by gene
-  shift.forEach((sum, gene) => (shift[gene] = nKnown ? (sum + known[gene]) / nKnown : 0));
+  const shift = new Float64Array(nGenes);
+  for (const cell of sample) {
+    for (let gene = 0; gene < nGenes; gene++) shift[gene] -= labelMean[label[cell] * nGenes + gene];
+  }
+  const nKnown = sample.length;
+  shift.forEach((sum, gene) => (shift[gene] = nKnown ? (sum + sums[KNOWN][gene]) / nKnown : 0));
   return groups.map((cells, g) => {
     const code = mostCommon(cells.map((cell) => label[cell]));
     const up: [number, string][] = [];
@@ -182,12 +235,10 @@ function describe(input: NovelInput, groups: readonly number[][]): NovelGroup[] 
       } else if (difference <= -CLEAR && mean >= CLEAR) down.push([-difference, name]);
     }
     const like = manifest.labels[code] ?? "";
-    return {
-      cells: Int32Array.from(cells),
-      sentence: counts.fits
-        ? inWords(cells.length, like, largest(up), largest(down))
-        : `${novelAnd(cells.length, like).join("")}.`,
-    };
+    const nCells = toEven(cells.length * scale);
+    return counts.fits
+      ? inWords(nCells, like, largest(up), largest(down))
+      : `${novelAnd(nCells, like).join("")}.`;
   });
 }
 

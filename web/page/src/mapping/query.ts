@@ -29,6 +29,8 @@ export interface MapOptions {
   severalLabels: boolean;
   /** Column of the query's cells with clusters, or `auto`; null for no groups. */
   groups: string | null;
+  /** Refuse below this share of the atlas's genes. */
+  minimumGenes: number;
 }
 
 export const DEFAULTS: MapOptions = {
@@ -38,6 +40,7 @@ export const DEFAULTS: MapOptions = {
   anyOrganism: false,
   severalLabels: false,
   groups: null,
+  minimumGenes: decisions.genes.minimum.value,
 };
 
 /** A query that has passed the gate and whose genes have been matched. */
@@ -70,13 +73,13 @@ export async function openQuery(
   const { where } = place.matrix;
   if (!place.matrix.nGenes) throw new InputError(say(files.no_genes, { where }));
   const seen = [...contents.notes, ...choice.notes];
-  const listed = await matched(place, cells, atlas.manifest, options, seen);
+  const listed = matched(place, cells, atlas.manifest, options, seen);
   const blocks = (blockCells: number) => checked(place, options, blockCells);
   const { profiles } = atlas;
   const { symbols } = atlas.manifest.panel;
   const { matrix } = place;
   const found = profiles ? await findUnmeasured(matrix, blocks, listed, profiles, symbols) : [];
-  const genes = without(listed, found, atlas.manifest, where);
+  const genes = without(listed, found, atlas.manifest, options.minimumGenes, where);
   return {
     contents,
     place,
@@ -92,22 +95,24 @@ function votesBy(groups: string, cells: Frame, manifest: Manifest): GroupVotes {
   return new GroupVotes(manifest, statedGroups(cells, manifest, groups), cells.length);
 }
 
-async function matched(
+function matched(
   place: Place,
   cells: Frame,
   manifest: Manifest,
   options: MapOptions,
   notes: readonly string[],
-): Promise<GeneMatch> {
+): GeneMatch {
   const { where } = place.matrix;
   const { panel } = manifest;
   const organism = manifest.organism || null;
   const columns = place.genes();
   const human = organismOf(panel, organism) === "human";
+  let found: GeneMatch;
   try {
-    return matchGenes(columns, panel, {
+    found = matchGenes(columns, panel, {
       organism,
-      previous: human && lacksNames(columns, panel) ? await previousSymbols() : new Map(),
+      minimum: options.minimumGenes,
+      previous: human && lacksNames(columns, panel) ? previousSymbols() : new Map(),
       warnBelow: manifest.thresholds.low_gene_coverage,
       anyOrganism: options.anyOrganism,
       source: where,
@@ -117,6 +122,9 @@ async function matched(
     refuseTransposed(cells, panel, where);
     throw new InputError([error.message, ...notes].join(" "));
   }
+  const usual = decisions.genes.minimum.value * panel.symbols.length;
+  if (found.nMatched < usual) refuseTransposed(cells, panel, where);
+  return found;
 }
 
 /** Refuse a query whose cells are called as the genes of the atlas are. */

@@ -6,7 +6,7 @@ import decisions from "../decisions";
 import { sentence } from "../errors";
 import type { MapOptions } from "../mapping/query";
 import { cellsOf } from "../words";
-import type { Mapper } from "../worker/client";
+import { type Mapper, Stopped } from "../worker/client";
 import type { Finished, Started } from "../worker/messages";
 import { atlasFacts, showAbout } from "./about";
 import { ColourChoice } from "./colour_choice";
@@ -35,7 +35,10 @@ const DRAW_EVERY = 700;
 const DRAW_SHARE = 1 / 12;
 
 export class App {
+  // each file that is brought is a run of its own; what comes of earlier ones is not heard
+  private run = 0;
   private results: FileResults | null = null;
+  /** Of the results, once all of them are there. */
   private finished: Finished | null = null;
   private selection: Selection | null = null;
   private chosenCode: number | null = null;
@@ -80,8 +83,8 @@ export class App {
     this.tools = addTools(byId("map-tools"), byId("zoom"), this.map);
     this.intake = new Intake(byId("intake"), manifest, {
       files: (files, options) => void this.mapFiles(files, options),
-      refused: (error) => this.intake.showEmpty(sentence(error)),
-      stop: () => void this.stop(),
+      refused: (error) => this.stop(sentence(error)),
+      stop: () => this.stop(),
       downloadTable: () => void this.downloadTable(null),
       downloadH5ad: () => void this.downloadH5ad(),
     });
@@ -94,20 +97,23 @@ export class App {
 
   private async mapFiles(files: File[], options: MapOptions): Promise<void> {
     const main = files.find((file) => /\.mtx(\.gz)?$/i.test(file.name)) ?? files[0];
+    const run = ++this.run;
+    const current = () => run === this.run;
     this.forget();
+    this.draw();
     this.intake.showProgress(main.name);
     this.began = performance.now();
     try {
-      this.finished = await this.mapper.map(files, options, {
-        started: (started) => this.started(main.name, started),
-        block: (block, names) => this.block(block, names),
+      const finished = await this.mapper.map(files, options, {
+        started: (started) => current() && this.started(main.name, started),
+        block: (block, names) => current() && this.block(block, names),
       });
-      this.mapped();
+      if (current()) this.mapped(finished);
     } catch (error) {
+      if (!current()) return;
       this.forget();
       this.draw();
-      const said = sentence(error);
-      this.intake.showEmpty(said === "Stopped." ? null : said);
+      this.intake.showEmpty(sentence(error));
     }
   }
 
@@ -126,16 +132,18 @@ export class App {
     if (now - this.drawn > DRAW_EVERY && more > DRAW_SHARE * results.nCells) this.draw();
   }
 
-  private mapped(): void {
-    const { results, finished } = this;
-    if (!results || !finished) return;
+  private mapped(finished: Finished): void {
+    const { results } = this;
+    if (!results) return;
+    if (results.done !== results.nCells) throw new Error("some cells were not mapped");
+    this.finished = finished;
     results.settle(finished.columns);
     const rows = typeRows(results);
     const { started, fileName } = results;
     const all = tiles(results, rows);
     this.intake.showDone(fileName, all, finished.seconds, started.countsFrom);
     const novelP = this.parts.manifest.thresholds.novelty_p;
-    const notes = cautions(results, rows, novelP);
+    const notes = [...cautions(results, rows, novelP), ...finished.lacks];
     showNotes(byId("notes"), notes, finished.novelGroups, (group) => {
       this.choose({ title: `${cellsOf(group.cells.length)} unlike the atlas`, cells: group.cells });
       reveal();
@@ -163,8 +171,10 @@ export class App {
     this.tools.lasso.disabled = true;
     this.map.drawing = false;
     this.showCourses();
-    byId("types").hidden = true;
-    byId("notes").hidden = true;
+    for (const id of ["types", "notes"]) {
+      byId(id).hidden = true;
+      byId(id).replaceChildren();
+    }
   }
 
   /** The trajectory as the atlas holds it, else through the cells that were mapped. */
@@ -175,12 +185,13 @@ export class App {
     this.tools.trajectory.hidden = !courses.length;
   }
 
-  private async stop(): Promise<void> {
-    try {
-      await this.mapper.stop();
-    } catch (error) {
-      this.intake.showEmpty(sentence(error));
-    }
+  /** Give up what was brought; `refused` says why, where somebody did not just stop it. */
+  private stop(refused: string | null = null): void {
+    this.run++;
+    this.mapper.stop();
+    this.forget();
+    this.draw();
+    this.intake.showEmpty(refused);
   }
 
   private draw(): void {
@@ -252,7 +263,7 @@ export class App {
   }
 
   private surround(inside: (x: number, y: number) => boolean): void {
-    if (!this.results) return;
+    if (!this.results || !this.finished) return;
     const { places } = this.results;
     const found = this.where("", (cell) => inside(places[2 * cell], places[2 * cell + 1]));
     if (found.cells.length) this.choose(found);
@@ -260,7 +271,7 @@ export class App {
   }
 
   private pick(x: number, y: number, reach: number): void {
-    if (!this.results) return;
+    if (!this.results || !this.finished) return;
     const { places, done } = this.results;
     let best = -1;
     let least = reach * reach;
@@ -296,8 +307,8 @@ export class App {
   }
 
   private async downloadTable(selection: Selection | null): Promise<void> {
-    const { results } = this;
-    if (!results) return;
+    const { results, finished } = this;
+    if (!results || !finished) return;
     const ending = selection ? "selected_cells" : "mapped";
     const parts: string[] = [];
     for (const part of csvParts(results, selection?.cells)) {
@@ -309,16 +320,16 @@ export class App {
   }
 
   private async downloadH5ad(): Promise<void> {
-    const { results } = this;
-    if (!results) return;
+    const { results, finished } = this;
+    if (!results || !finished) return;
     const { names, title } = results;
     const columns = [...results.columns.values()];
     const matrices = [...results.matrices.values()];
     try {
-      const bytes = await this.mapper.h5ad({ names, columns, matrices });
+      const bytes = await this.mapper.h5ad(finished, { names, columns, matrices });
       save(`${title}_mapped.h5ad`, [bytes], "application/x-hdf5");
     } catch (error) {
-      this.say(sentence(error));
+      if (!(error instanceof Stopped)) this.say(sentence(error));
     }
   }
 

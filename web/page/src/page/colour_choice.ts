@@ -32,6 +32,8 @@ export class ColourChoice {
   });
   private readonly fates: readonly string[];
   private results: FileResults | null = null;
+  // the last choice: what was asked for an earlier one, or for another file, comes too late
+  private choice = 0;
   shading: Shading | null = null;
   byLabel = true;
 
@@ -53,6 +55,7 @@ export class ColourChoice {
 
   /** Before a query: the reference's own labels. */
   reset(): void {
+    this.choice++;
     this.results = null;
     this.shading = null;
     this.byLabel = true;
@@ -91,16 +94,16 @@ export class ColourChoice {
   }
 
   private chosen(): void {
+    this.choice++;
     this.gene.value = "";
     const [kind, ...rest] = this.select.value.split(":");
     const name = rest.join(":");
     if (kind === "answer") this.show(this.answer(name), OF_LABELS.has(name));
     else if (kind === "fate") this.show(this.fate(Number(name)), false);
     else {
-      this.mapper
-        .column(name)
-        .then((column) => this.show(shadingOf(name, column), false))
-        .catch(this.failed);
+      this.whenChosen(this.mapper.column(name), (column) => {
+        this.show(shadingOf(name, column), false);
+      });
     }
   }
 
@@ -116,13 +119,19 @@ export class ColourChoice {
     if (!this.results.started.measured[gene]) {
       return this.failed(new Error(`Your file has no gene ${name}.`));
     }
-    this.mapper
-      .gene(gene)
-      .then((values) => {
-        this.select.value = "gene";
-        this.show(numberShading(`${name}, log-normalised counts`, values), false);
-      })
-      .catch(this.failed);
+    this.choice++;
+    this.whenChosen(this.mapper.gene(gene), (values) => {
+      this.select.value = "gene";
+      this.show(numberShading(`${name}, log-normalised counts`, values), false);
+    });
+  }
+
+  /** Go on with what was asked for, unless something else was chosen meanwhile. */
+  private whenChosen<T>(asked: Promise<T>, show: (found: T) => void): void {
+    const { choice } = this;
+    asked
+      .then((found) => choice === this.choice && show(found))
+      .catch((error: unknown) => choice === this.choice && this.failed(error));
   }
 
   private answer(name: string): Shading {

@@ -17,6 +17,14 @@ adata.obsm["X_cellport"] = (
     mapped.obsm["X_cellport"]
 )`;
 
+const LEAST = 100 * decisions.genes.minimum.value;
+
+/** A share that was written in percent; what is none is as if nothing had been written. */
+function shareOf(percent: string): number {
+  const written = percent.trim() === "" ? LEAST : Number(percent);
+  return (written >= 0 && written <= 100 ? written : LEAST) / 100;
+}
+
 export interface IntakeActions {
   files(files: File[], options: MapOptions): void;
   refused(error: unknown): void;
@@ -28,10 +36,11 @@ export interface IntakeActions {
 export class Intake {
   private readonly options: HTMLElement;
   private readonly inputs: Record<
-    "fractional" | "organism" | "layer" | "genome" | "several" | "groups",
+    "fractional" | "organism" | "least" | "layer" | "genome" | "several" | "groups",
     HTMLInputElement
   >;
   private readonly picker: HTMLInputElement;
+  private drops = 0;
   private bar: HTMLProgressElement | null = null;
   private status: HTMLElement | null = null;
 
@@ -43,6 +52,7 @@ export class Intake {
     this.inputs = {
       fractional: h("input", { type: "checkbox", id: "fractional" }),
       organism: h("input", { type: "checkbox", id: "organism" }),
+      least: h("input", { type: "number", id: "least", min: 0, max: 100, step: "any", value: LEAST }),
       layer: h("input", { type: "text", id: "layer", placeholder: "found by itself" }),
       genome: h("input", { type: "text", id: "genome", placeholder: "the only one" }),
       several: h("input", { type: "checkbox", id: "several" }),
@@ -162,7 +172,7 @@ export class Intake {
   }
 
   private optionsForm(): HTMLElement {
-    const { fractional, organism, layer, genome, several, groups } = this.inputs;
+    const { fractional, organism, least, layer, genome, several, groups } = this.inputs;
     const { auto, cost } = decisions.groups;
     const labelled = this.manifest.labels.length > 0;
     return h(
@@ -171,6 +181,7 @@ export class Intake {
       h("summary", {}, "Options"),
       h("label", {}, fractional, " Accept counts with fractions (RSEM, ambient-corrected)"),
       h("label", {}, organism, " Map even when the genes look like another organism's"),
+      h("label", { class: "stacked" }, "Least percent of the atlas's genes in the file", least),
       h("label", { class: "stacked" }, "Where the raw counts are: X, raw, or a layer's name", layer),
       h("label", { class: "stacked" }, "Which genome, of a 10x file of several", genome),
       judgesEach(this.manifest) &&
@@ -187,6 +198,7 @@ export class Intake {
   }
 
   private take(files: File[]): void {
+    this.drops++;
     this.picker.value = "";
     if (!files.length) return;
     this.actions.files(files, {
@@ -196,6 +208,7 @@ export class Intake {
       anyOrganism: this.inputs.organism.checked,
       severalLabels: this.inputs.several.checked,
       groups: this.inputs.groups.value.trim() || null,
+      minimumGenes: shareOf(this.inputs.least.value),
     });
   }
 
@@ -212,7 +225,11 @@ export class Intake {
       event.preventDefault();
       document.body.classList.remove("dropping");
       if (!event.dataTransfer) return;
-      droppedFiles(event.dataTransfer).then((files) => this.take(files), this.actions.refused);
+      // a folder takes a while to look into, and only the last that was dropped counts
+      const drop = ++this.drops;
+      droppedFiles(event.dataTransfer)
+        .then((files) => drop === this.drops && this.take(files))
+        .catch((error: unknown) => drop === this.drops && this.actions.refused(error));
     });
   }
 }

@@ -7,9 +7,9 @@ import type { MapOptions } from "../mapping/query";
 import type { Verification } from "../mapping/verify";
 import type { Column } from "../sources/source";
 import type { Outcome } from "../writers/h5ad";
-import type { Answer, Ask, Finished, Started } from "./messages";
+import type { Kit } from "./kit";
+import type { Answer, Ask, Asked, Finished, Started } from "./messages";
 import { Watchdog } from "./watchdog";
-import workerUrl from "./worker?worker&url";
 
 // reading the largest pieces and mapping a block take a few seconds on small machines
 const SILENT_MS = 30_000;
@@ -19,40 +19,73 @@ export interface MapListener {
   block(block: MappedBlock, names: string[]): void;
 }
 
+/** A question was given up, for another or because somebody stopped it. */
+export class Stopped extends InputError {
+  constructor() {
+    super("Stopped.");
+  }
+}
+
 type Answered<K extends Answer["kind"]> = Extract<Answer, { kind: K }>;
 
-/** One worker, asked one thing at a time; later questions wait. */
+/** A question that waits for its last answer. */
+interface Waiting {
+  last: Answer["kind"];
+  hear(answer: Answer): void;
+  resolve(answer: Answer): void;
+  reject(error: Error): void;
+}
+
+/** One worker at a time. What it answers carries the number of the question, and answers to what
+ * is not asked any more are not heard. */
 export class Mapper {
   private worker: Worker;
-  private queue: Promise<unknown> = Promise.resolve();
-  private giveUp: ((error: Error) => void) | null = null;
+  private readonly waiting = new Map<number, Waiting>();
+  private asked = 0;
+  private mapping = 0;
   private file = "";
   private readonly watchdog = new Watchdog(SILENT_MS, () => {
-    const why = new InputError(
-      say(decisions.files.unreadable, { where: this.file, reason: "there is no end to it" }),
+    this.restart(
+      new InputError(
+        say(decisions.files.unreadable, { where: this.file, reason: "there is no end to it" }),
+      ),
     );
-    this.stop(why).catch(() => undefined);
   });
 
-  constructor(
-    private readonly base: string,
-    private readonly wasmUrl: string,
-  ) {
-    this.worker = startWorker();
+  constructor(private readonly kit: Kit) {
+    this.worker = this.startWorker();
   }
 
+  /** Open the atlas, again where the worker was given up meanwhile. */
   async open(): Promise<Verification> {
-    const question: Ask = { kind: "open", base: this.base, wasmUrl: this.wasmUrl };
-    return (await this.ask(question, "opened")).verification;
+    const { wasm, parts } = this.kit;
+    for (;;) {
+      try {
+        return (await this.ask({ kind: "open", wasm, parts }, "opened")).verification;
+      } catch (error) {
+        if (!(error instanceof Stopped)) throw error;
+      }
+    }
   }
 
+  /** Map files; whatever is being mapped is given up for them. */
   async map(files: File[], options: MapOptions, listener: MapListener): Promise<Finished> {
-    this.file = files.map((file) => file.name).join(", ");
+    if (this.mapping) this.restart(new Stopped());
     const hear = (answer: Answer) => {
       if (answer.kind === "started") listener.started(answer.started);
       if (answer.kind === "block") listener.block(answer.block, answer.names);
     };
-    return (await this.ask({ kind: "map", files, options }, "mapped", hear)).finished;
+    this.file = files.map((file) => file.name).join(", ");
+    const run = (this.mapping = this.asked + 1);
+    try {
+      return (await this.ask({ kind: "map", files, options }, "mapped", hear)).finished;
+    } catch (error) {
+      // a library that has met a damaged file is not asked again
+      if (this.mapping === run) this.restart(new Stopped());
+      throw error;
+    } finally {
+      if (this.mapping === run) this.mapping = 0;
+    }
   }
 
   async gene(gene: number): Promise<Float32Array> {
@@ -63,63 +96,75 @@ export class Mapper {
     return (await this.ask({ kind: "column", name }, "column")).column;
   }
 
-  /** Results as the bytes of an h5ad. */
-  async h5ad(results: Omit<Outcome, "uns">): Promise<Uint8Array<ArrayBuffer>> {
-    return (await this.ask({ kind: "h5ad", results }, "h5ad")).bytes;
+  /** Results of a finished run as the bytes of an h5ad. */
+  async h5ad(
+    { run }: Finished,
+    results: Omit<Outcome, "uns">,
+  ): Promise<Uint8Array<ArrayBuffer>> {
+    return (await this.ask({ kind: "h5ad", run, results }, "h5ad")).bytes;
   }
 
   /** Stop whatever is going on, and be ready for another file. */
-  async stop(why = new InputError("Stopped.")): Promise<void> {
-    this.worker.terminate();
-    this.watchdog.rest();
-    this.giveUp?.(why);
-    this.worker = startWorker();
-    this.queue = Promise.resolve();
-    await this.open();
+  stop(): void {
+    if (this.mapping) this.restart(new Stopped());
   }
 
-  /** Ask once the questions before are answered; the answer of kind `last` ends it. */
+  /** Give up all that is asked, for a reason, and go on with a new worker. */
+  private restart(why: Error): void {
+    this.worker.terminate();
+    this.watchdog.rest();
+    this.mapping = 0;
+    const given = [...this.waiting.values()];
+    this.waiting.clear();
+    this.worker = this.startWorker();
+    this.open().catch(() => undefined);
+    for (const { last, reject } of given) reject(last === "opened" ? new Stopped() : why);
+  }
+
+  private startWorker(): Worker {
+    const worker = this.kit.startWorker();
+    worker.onmessage = ({ data }: MessageEvent<Asked<Answer>>) => this.hear(data);
+    worker.onerror = () => {
+      this.giveUp(
+        new InputError(
+          "The part of this page that maps cells could not go on; it may have run out of " +
+            "memory. Reload the page and try again.",
+        ),
+      );
+    };
+    return worker;
+  }
+
+  private giveUp(why: Error): void {
+    for (const { reject } of this.waiting.values()) reject(why);
+    this.waiting.clear();
+  }
+
+  private hear({ id, said }: Asked<Answer>): void {
+    const waiting = this.waiting.get(id);
+    if (!waiting) return;
+    const ended = said.kind === "failed" || said.kind === waiting.last;
+    if (!ended) {
+      this.watchdog.hear(said.kind === "reading");
+      return waiting.hear(said);
+    }
+    this.watchdog.rest();
+    this.waiting.delete(id);
+    if (said.kind === "failed") waiting.reject(new InputError(said.sentence));
+    else waiting.resolve(said);
+  }
+
+  /** The answer of kind `last` ends a question. */
   private ask<K extends Answer["kind"]>(
-    question: Ask,
+    said: Ask,
     last: K,
     hear: (answer: Answer) => void = () => undefined,
   ): Promise<Answered<K>> {
-    const asked = this.queue.then(
-      () =>
-        new Promise<Answered<K>>((resolve, reject) => {
-          this.giveUp = reject;
-          this.worker.onmessage = (event: MessageEvent<Answer>) => {
-            const answer = event.data;
-            const ended = answer.kind === "failed" || answer.kind === last;
-            if (ended) this.watchdog.rest();
-            else this.watchdog.hear(answer.kind === "reading");
-            if (answer.kind === "failed") reject(new InputError(answer.sentence));
-            else if (answer.kind === last) resolve(answer as Answered<K>);
-            else hear(answer);
-          };
-          this.worker.onerror = () => {
-            reject(
-              new InputError(
-                "The part of this page that maps cells could not go on; it may have run out of " +
-                  "memory. Reload the page and try again.",
-              ),
-            );
-          };
-          this.worker.postMessage(question);
-        }),
-    );
-    this.queue = asked.catch(() => undefined);
-    return asked;
+    const id = ++this.asked;
+    return new Promise((resolve, reject) => {
+      const answered = (answer: Answer) => resolve(answer as Answered<K>);
+      this.waiting.set(id, { last, hear, resolve: answered, reject });
+      this.worker.postMessage({ id, said } satisfies Asked<Ask>);
+    });
   }
-}
-
-function startWorker(): Worker {
-  // A worker from a file has only the policy that its server sends with it; one from a blob
-  // inherits the page's, so that no site however served lets it talk to another host.
-  const url = new URL(workerUrl, document.baseURI).href;
-  const blob = new Blob([`import ${JSON.stringify(url)};`], { type: "text/javascript" });
-  const blobUrl = URL.createObjectURL(blob);
-  const worker = new Worker(blobUrl, { type: "module" });
-  setTimeout(() => URL.revokeObjectURL(blobUrl), 10_000);
-  return worker;
 }

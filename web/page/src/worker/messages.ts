@@ -7,12 +7,18 @@ import type { Verification } from "../mapping/verify";
 import type { Column } from "../sources/source";
 import type { Outcome } from "../writers/h5ad";
 
+/** A question, or an answer to it, under the question's number. */
+export interface Asked<T> {
+  id: number;
+  said: T;
+}
+
 export type Ask =
-  | { kind: "open"; base: string; wasmUrl: string }
+  | { kind: "open"; wasm: Blob; parts: ReadonlyMap<string, Blob> }
   | { kind: "map"; files: File[]; options: MapOptions }
   | { kind: "gene"; gene: number }
   | { kind: "column"; name: string }
-  | { kind: "h5ad"; results: Omit<Outcome, "uns"> };
+  | { kind: "h5ad"; run: number; results: Omit<Outcome, "uns"> };
 
 /** What is known of a query before its first cell is mapped. */
 export interface Started {
@@ -27,10 +33,14 @@ export interface Started {
 }
 
 export interface Finished {
+  /** Number of the question that it answers. */
+  run: number;
   seconds: number;
   novelGroups: NovelGroup[];
   /** Columns that are known once all cells were seen. */
   columns: ResultColumn[];
+  /** What could not be found out beside the mapping, a sentence each. */
+  lacks: string[];
 }
 
 export type Answer =

@@ -2,13 +2,14 @@
 
 import type { File as H5File } from "h5wasm";
 
-import { openParts, type Parts, partsAt } from "../atlas/parts";
+import { openParts, type Parts, partsIn } from "../atlas/parts";
 import { readTrajectory } from "../atlas/trajectory";
 import { InputError, sentence } from "../errors";
 import { type Atlas, openAtlas } from "../mapping/atlas";
 import { linearFeatures } from "../mapping/features";
 import { cellScales, geneValues, KeptCounts } from "../mapping/kept_counts";
 import { NovelCells } from "../mapping/novel_cells";
+import type { NovelGroup } from "../mapping/novel_groups";
 import { provenance } from "../mapping/provenance";
 import {
   BLOCK_CELLS,
@@ -22,7 +23,7 @@ import { verifyAtlas } from "../mapping/verify";
 import { hdf5 } from "../sources/hdf5";
 import { openFiles } from "../sources/open";
 import { beginning, type Outcome, writeH5ad } from "../writers/h5ad";
-import type { Answer, Ask } from "./messages";
+import type { Answer, Ask, Asked } from "./messages";
 
 const MOUNT = "/query";
 const RESULT = "/result.h5ad";
@@ -33,23 +34,32 @@ let parts: Parts;
 let atlas: Atlas;
 let query: Query | null = null;
 let kept: KeptCounts | null = null;
-let uns: Outcome["uns"] = {};
+// what the h5ad of a finished run says of it
+let told: { run: number; uns: Outcome["uns"] } | null = null;
+let asked = 0;
+let before: Promise<void> = Promise.resolve();
 
-function say(answer: Answer, transfer: Transferable[] = []): void {
-  self.postMessage(answer, { transfer });
+function say(said: Answer, transfer: Transferable[] = []): void {
+  self.postMessage({ id: asked, said } satisfies Asked<Answer>, { transfer });
 }
 
-self.onmessage = (event: MessageEvent<Ask>) => {
-  respond(event.data).catch((error: unknown) => {
-    say({ kind: "failed", sentence: sentence(error) });
+// one question at a time
+self.onmessage = ({ data: { id, said } }: MessageEvent<Asked<Ask>>) => {
+  before = before.then(async () => {
+    asked = id;
+    try {
+      await respond(said);
+    } catch (error) {
+      say({ kind: "failed", sentence: sentence(error) });
+    }
   });
 };
 
 async function respond(ask: Ask): Promise<void> {
   switch (ask.kind) {
     case "open":
-      parts = await openParts(partsAt(new URL(ask.base)));
-      atlas = await openAtlas(parts, ask.wasmUrl);
+      parts = await openParts(partsIn(ask.parts));
+      atlas = await openAtlas(parts, await ask.wasm.arrayBuffer());
       return say({ kind: "opened", verification: await verifyAtlas(atlas, parts) });
     case "map":
       return map(ask.files, ask.options);
@@ -58,7 +68,7 @@ async function respond(ask: Ask): Promise<void> {
     case "column":
       return say({ kind: "column", column: opened().contents.cells.column(ask.name) });
     case "h5ad": {
-      const bytes = await h5adOf(ask.results);
+      const bytes = await h5adOf(ask.run, ask.results);
       return say({ kind: "h5ad", bytes }, [bytes.buffer]);
     }
   }
@@ -67,7 +77,7 @@ async function respond(ask: Ask): Promise<void> {
 async function map(files: readonly File[], options: MapOptions): Promise<void> {
   const began = performance.now();
   query?.contents.close();
-  query = null;
+  query = kept = told = null;
   const contents = await openFiles(files, await mountedHdf5(), options.genome);
   query = await openQuery(contents, atlas, options);
   const { genes, place } = query;
@@ -92,11 +102,25 @@ async function map(files: readonly File[], options: MapOptions): Promise<void> {
     const buffers = [...block.columns, ...block.matrices].map((one) => one.values.buffer);
     say({ kind: "block", block, names }, buffers as ArrayBuffer[]);
   }
-  const novelGroups = await novel.groups(parts, genes.measured, kept);
+  const [novelGroups, lacks] = await novelOf(novel, query, kept);
   const columns = query.votes?.columns(() => say({ kind: "reading" })) ?? [];
   const seconds = (performance.now() - began) / 1000;
-  uns = provenance(query, atlas.manifest, await readTrajectory(parts), seconds);
-  say({ kind: "mapped", finished: { seconds, novelGroups, columns } });
+  const uns = provenance(query, atlas.manifest, await readTrajectory(parts), seconds);
+  told = { run: asked, uns };
+  say({ kind: "mapped", finished: { run: asked, seconds, novelGroups, columns, lacks } });
+}
+
+/** Groups of novel cells; where they cannot be found, why: the mapping holds without them. */
+async function novelOf(
+  cells: NovelCells,
+  { genes }: Query,
+  counts: KeptCounts,
+): Promise<[NovelGroup[], string[]]> {
+  try {
+    return [await cells.groups(parts, genes.measured, counts), []];
+  } catch (error) {
+    return [[], [`Groups among the cells unlike the atlas were not looked for: ${sentence(error)}`]];
+  }
 }
 
 /** Mounts a file so that only the ranges that are asked for are read. */
@@ -146,7 +170,12 @@ async function geneOfQuery(gene: number): Promise<Float32Array> {
   return values;
 }
 
-async function h5adOf(results: Omit<Outcome, "uns">): Promise<Uint8Array<ArrayBuffer>> {
+async function h5adOf(
+  run: number,
+  results: Omit<Outcome, "uns">,
+): Promise<Uint8Array<ArrayBuffer>> {
+  if (told?.run !== run) throw new InputError("These results are gone; map the file again.");
+  const { uns } = told;
   const { files: FS, open, write } = await hdf5();
   write(RESULT, beginning());
   try {

@@ -1,0 +1,29 @@
+/** All that mapping needs, fetched when the page opens and kept: nothing is fetched afterwards.
+ *
+ * A worker can be started again without the network, and what is fetched later would tell the
+ * server something of the cells.
+ */
+
+import { fetchParts, fetched } from "../atlas/parts";
+import workerUrl from "./worker?worker&url";
+
+export interface Kit {
+  /** Members of the atlas by name. */
+  parts: ReadonlyMap<string, Blob>;
+  /** onnxruntime's WebAssembly. */
+  wasm: Blob;
+  startWorker(): Worker;
+}
+
+export async function fetchKit(atlas: URL, wasmUrl: string): Promise<Kit> {
+  const here = (url: string) => new URL(url, document.baseURI);
+  const [parts, wasm, script] = await Promise.all([
+    fetchParts(atlas),
+    fetched(here(wasmUrl), "onnxruntime's WebAssembly"),
+    fetched(here(workerUrl), "The worker of this page"),
+  ]);
+  // A worker from a file has only the policy that its server sends with it; one from a blob
+  // inherits the page's, so that no site however served lets it talk to another host.
+  const url = URL.createObjectURL(new Blob([script], { type: "text/javascript" }));
+  return { parts, wasm, startWorker: () => new Worker(url, { type: "module" }) };
+}
