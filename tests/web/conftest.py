@@ -142,27 +142,30 @@ def query(tiny_cells: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def claiming(tiny_cells: Any, tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], bytes]:
-    """Make a file of a few kilobytes that holds 20 cells and claims any number of empty ones."""
+def claiming(tiny_cells: Any, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., bytes]:
+    """Make a small file of 20 cells and any number of empty ones, `stored` or only claimed."""
     few = tiny_cells.counts[:20]
     path = tmp_path_factory.mktemp("claiming") / "cells.h5ad"
 
-    def make(n_cells: int) -> bytes:
+    def make(n_cells: int, stored: bool = True) -> bytes:
+        how: dict[str, Any] = {"chunks": (4096,), "compression": "gzip", "compression_opts": 1}
         with h5py.File(path, "w") as file:
             x = file.create_group("X")
             x.attrs.update({"encoding-type": "csr_matrix", "encoding-version": "0.1.0"})
             x.attrs["shape"] = (n_cells, few.shape[1])
             x["data"], x["indices"] = few.data, few.indices.astype(np.int32)
-            starts = x.create_dataset(
-                "indptr", (n_cells + 1,), "i8", chunks=(4096,), fillvalue=few.nnz
-            )
+            starts = x.create_dataset("indptr", (n_cells + 1,), "i8", fillvalue=few.nnz, **how)
             starts[:21] = few.indptr
+            if stored:
+                starts[21:] = few.nnz
             for name, index in (("obs", None), ("var", tiny_cells.symbols)):
                 group = file.create_group(name)
                 group.attrs.update({"_index": "_index", "encoding-type": "dataframe"})
                 group.attrs["column-order"] = np.array([], "S1")
                 if index is None:
-                    group.create_dataset("_index", (n_cells,), "S1", chunks=(4096,), fillvalue=b"c")
+                    names = group.create_dataset("_index", (n_cells,), "S1", fillvalue=b"c", **how)
+                    if stored:
+                        names[:] = b"c"
                 else:
                     group["_index"] = np.array(index, h5py.string_dtype())
         return path.read_bytes()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import mimetypes
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack, asynccontextmanager, suppress
 from dataclasses import fields
 from pathlib import Path
@@ -12,11 +12,11 @@ from typing import Annotated, Any
 
 from fastapi import FastAPI, Query, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import FileResponse, JSONResponse, Response, StreamingResponse
-from fastapi.staticfiles import StaticFiles
+from fastapi.responses import FileResponse, JSONResponse, Response
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
+from starlette.routing import Match, Route
 from starlette.types import Receive, Scope, Send
 
 from cellport.runtime.atlas.file import MANIFEST, AtlasFile
@@ -26,14 +26,18 @@ from cellport.runtime.map_files import MapSummary
 from cellport.runtime.mapping.options import GROUPS_COST, MINIMUM_GENES, MapOptions
 from cellport.runtime.version import __version__
 from cellport.web.server.guard import Access, Guard
+from cellport.web.server.held import Held, held_page
 from cellport.web.server.jobs import Jobs
 from cellport.web.server.limits import Limits
 from cellport.web.server.refusal import Refusal
-from cellport.web.server.site import manifest_bytes
+from cellport.web.server.site import manifest_bytes, page_files
 from cellport.web.server.upload import receive_upload
 from cellport.web.server.worker import Format
 
-_CHUNK = 1 << 20
+_READING = ["GET", "HEAD"]
+_BYTES = "application/octet-stream"
+# where the page's build puts what it names by hashes
+_NAMED_BY_HASH = "assets/"
 _TYPES = {
     ".css": "text/css",
     ".html": "text/html",
@@ -139,7 +143,7 @@ def create_app(
     _add_api(app, atlas, jobs)
     _add_parts(app, atlas)
     if page is not None:
-        app.mount("/", StaticFiles(directory=page, html=True))
+        _add_page(app, page)
     if access.token:
         _declare_token(app)
     return app
@@ -225,6 +229,13 @@ def _add_api(app: FastAPI, atlas: AtlasFile, jobs: Jobs) -> None:
         """Map an `.h5ad` or 10x `.h5` file, sent as the body, onto the atlas."""
         if request.headers.get("content-type", "").lower().startswith("multipart/"):
             raise Refusal(415, "Send the file itself as the body, not as a form (curl -T FILE).")
+        encoding = request.headers.get("content-encoding", "").strip().lower()
+        if encoding not in ("", "identity"):
+            raise Refusal(
+                415,
+                "Send the file as it is, without a Content-Encoding: an h5ad is compressed inside.",
+                {"Accept-Encoding": "identity"},
+            )
         how = MapOptions(
             layer=layer,
             genome=genome,
@@ -278,31 +289,48 @@ class _Result(FileResponse):
 
 
 def _add_parts(app: FastAPI, atlas: AtlasFile) -> None:
-    manifest = manifest_bytes(atlas)
     whole = file_name(atlas)
+    line = f"{atlas.sha256}  {whole}\n".encode()
+    manifest = manifest_bytes(atlas)
+    held = {
+        MANIFEST: Held(lambda: manifest, "application/json"),
+        f"{whole}.sha256": Held(lambda: line, "text/plain"),
+    }
 
-    @app.get("/atlas/{part:path}", include_in_schema=False)
-    def atlas_part(part: str) -> Response:
-        headers = {"Cache-Control": "no-cache"}
-        if part == MANIFEST:
-            return Response(manifest, media_type="application/json", headers=headers)
+    @app.api_route("/atlas/{part:path}", methods=_READING, include_in_schema=False)
+    def atlas_part(part: str, request: Request) -> Response:
         if part == whole:
-            return FileResponse(
-                atlas.path, media_type="application/octet-stream", filename=whole, headers=headers
-            )
-        if part == f"{whole}.sha256":
-            return Response(f"{atlas.sha256}  {whole}\n", media_type="text/plain", headers=headers)
-        if part not in atlas:
+            headers = {"Cache-Control": "private, no-cache"}
+            return FileResponse(atlas.path, media_type=_BYTES, filename=whole, headers=headers)
+        if part not in held and part in atlas:
+            kind = "text/plain; charset=utf-8" if part.endswith(".md") else _BYTES
+            held[part] = Held(lambda: bytes(atlas.read(part)), kind)
+        if part not in held:
             raise HTTPException(404)
-        data = atlas.read(part)
-        kind = "text/plain; charset=utf-8" if part.endswith(".md") else "application/octet-stream"
-        headers["Content-Length"] = str(len(data))
-        return StreamingResponse(_chunks(data), media_type=kind, headers=headers)
+        return held[part].answer(request)
 
 
-def _chunks(data: memoryview) -> Iterator[bytes]:
-    for start in range(0, len(data), _CHUNK):
-        yield bytes(data[start : start + _CHUNK])
+def _add_page(app: FastAPI, page: Path) -> None:
+    files = held_page(page, page_files(page))
+
+    @app.api_route("/{name:path}", methods=_READING, include_in_schema=False)
+    def page_file(name: str, request: Request) -> Response:
+        allowed = _methods_of(app, request)
+        if name not in files and allowed:
+            raise HTTPException(405, "This address takes other requests.", {"Allow": allowed})
+        if name not in files:
+            raise HTTPException(404)
+        return files[name].answer(request, for_ever=name.startswith(_NAMED_BY_HASH))
+
+
+def _methods_of(app: FastAPI, request: Request) -> str:
+    """Methods of a route for an address that this request's is not one of."""
+    found = [
+        route.methods or set()
+        for route in app.router.routes
+        if isinstance(route, Route) and route.matches(request.scope)[0] is Match.PARTIAL
+    ]
+    return ", ".join(sorted(set().union(*found)))
 
 
 def _add_handlers(app: FastAPI) -> None:

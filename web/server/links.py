@@ -1,4 +1,7 @@
-"""Refuse HDF5 files that lead to other files: a server must never open what a client names."""
+"""Refuse HDF5 files that lead to other files, or claim what they do not hold, before they are read.
+
+A server must never open what a client names, nor work on what nobody has sent.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,15 @@ from typing import Any
 
 import h5py
 
-from cellport.runtime.errors import InputError
+from cellport.runtime.decisions import say
+from cellport.runtime.errors import InputError, first_line
+from cellport.runtime.sources.claims import check_extent
+from cellport.runtime.sources.trouble import UNREADABLE
 from cellport.runtime.sources.watched import open_watched
 
 _MOST_LINKS = 100_000
+# what no stored chunk backs costs time and space all the same; lists of this many bytes hardly any
+_BELIEVED_BYTES = 1 << 20
 
 
 def refuse_links(path: str) -> None:
@@ -20,7 +28,8 @@ def refuse_links(path: str) -> None:
     Raises
     ------
     InputError
-        A link, or the values of a dataset, lie in another file; or there is no end to them.
+        A link, or the values of a dataset, lie in another file; there is no end to them; or a list
+        claims more than is stored.
     """
     try:
         file = open_watched(path)
@@ -29,8 +38,12 @@ def refuse_links(path: str) -> None:
     with file:
         try:
             _look(file.id, path)
-        except (RuntimeError, ValueError, KeyError, OSError) as error:
-            raise InputError(f"{path} is a damaged HDF5 file ({error}). Write it again.") from error
+        except UNREADABLE as error:
+            raise _damaged(path, error) from error
+
+
+def _damaged(path: str, error: Exception) -> InputError:
+    return InputError(f"{path} is a damaged HDF5 file ({first_line(error)}). Write it again.")
 
 
 def _look(root: Any, path: str) -> None:
@@ -46,9 +59,12 @@ def _look(root: Any, path: str) -> None:
             return None
         if info.type != h5py.h5l.TYPE_HARD:
             return f"{where} links to another file; write it as one file."
-        if _lies_elsewhere(h5py.h5o.open(root, name)):
-            return f"{where} keeps its values in other files; write it as one file."
-        return None
+        try:
+            return _fault_of(h5py.h5o.open(root, name), where)
+        except InputError as error:
+            return f"{path}: {error}"
+        except UNREADABLE as error:
+            return str(_damaged(path, error))
 
     # the walk ends at the first complaint; an exception may not pass through the library
     found = root.links.visit(complaint, info=True)
@@ -56,8 +72,13 @@ def _look(root: Any, path: str) -> None:
         raise InputError(found)
 
 
-def _lies_elsewhere(item: Any) -> bool:
+def _fault_of(item: Any, where: str) -> str | None:
     if not isinstance(item, h5py.h5d.DatasetID):
-        return False
+        return None
     created = item.get_create_plist()
-    return bool(created.get_layout() == h5py.h5d.VIRTUAL or created.get_external_count())
+    if created.get_layout() == h5py.h5d.VIRTUAL or created.get_external_count():
+        return say("files.elsewhere", where=where)
+    if item.rank == 1:
+        # of tables zeros need not be stored, of lists they do
+        check_extent(h5py.Dataset(item), _BELIEVED_BYTES)
+    return None

@@ -65,6 +65,7 @@ def serve(
 
     from cellport.web.server.app import create_app
     from cellport.web.server.guard import Access, known_hosts
+    from cellport.web.server.patience import PatientProtocol
 
     limits = limits or Limits()
     page = built_page() if with_page else None
@@ -81,7 +82,7 @@ def serve(
         access = Access(token, known_hosts(host, allow_hosts))
         config = uvicorn.Config(
             create_app(opened, limits, access, page, announce),
-            http="h11",
+            http=PatientProtocol,
             ws="none",
             log_level="warning",
             access_log=False,

@@ -6,6 +6,7 @@ bare name. What a hostile file makes it use is bounded by the operating system.
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import traceback
@@ -16,7 +17,12 @@ from typing import Any, Literal
 
 from scipy.sparse import csr_matrix
 
-from cellport.runtime.errors import CellportError, InputError, MissingDependencyError
+from cellport.runtime.errors import (
+    CellportError,
+    InputError,
+    MissingDependencyError,
+    OutputError,
+)
 from cellport.runtime.map_files import MapSummary, map_files
 from cellport.runtime.mapping.atlas import Atlas, load_atlas
 from cellport.runtime.mapping.options import MapOptions
@@ -75,6 +81,15 @@ def map_upload(folder: str, form: Format, how: MapOptions) -> Outcome:
         options = replace(how, device="cpu", threads=_state["threads"])
         out = "result.csv" if form == "json" else f"result.{form}"
         summary = map_files(_state["atlas"], UPLOAD, out, options)
+    except OutputError as error:
+        if not _is_too_large(error):
+            return Outcome(None, _without_path(str(error), folder), users_fault=False)
+        most = f"{_state['largest_result']:,}"
+        return Outcome(
+            None,
+            f"{UPLOAD} gives more than the {most} bytes of results that the server makes of one "
+            "file; use cellport map.",
+        )
     except CellportError as error:
         fault = isinstance(error, InputError | MissingDependencyError)
         return Outcome(None, _without_path(str(error), folder), fault)
@@ -87,6 +102,14 @@ def map_upload(folder: str, form: Format, how: MapOptions) -> Outcome:
     finally:
         os.chdir("/")
     return Outcome(summary)
+
+
+def _is_too_large(error: BaseException | None) -> bool:
+    while error is not None:
+        if isinstance(error, OSError) and error.errno == errno.EFBIG:
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _without_path(text: str, folder: str) -> str:
