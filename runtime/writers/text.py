@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,15 +13,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cellport.runtime.columns import Column, MappedBlock, Schema
+from cellport.runtime.decisions import text
 from cellport.runtime.writers.flat import flat_columns
 
 _GZIP_LEVEL = 1
+_FORMULA = re.compile(text("values.formula"))
 
 
 class TextSink:
     """A text table being filled: a header line, then a line a cell.
 
-    A missing value is an empty field. Numbers are written such that reading them as float32
+    A missing value is an empty field, and before a text that a spreadsheet would take for a formula
+    stands an apostrophe. Numbers are written such that reading them as float32
     gives them back exactly. ``uns`` has no place in a table and is left out.
     """
 
@@ -84,6 +88,7 @@ class TextSink:
             # a search by a pattern takes ten times as long
             return any(mark in text for mark in (self._separator, '"', "\n", "\r"))
 
+        values = [f"'{value}" if _FORMULA.match(value) else value for value in values]
         if not needs_quotes("".join(values)):
-            return list(values)
+            return values
         return ['"' + v.replace('"', '""') + '"' if needs_quotes(v) else v for v in values]

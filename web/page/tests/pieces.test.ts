@@ -128,6 +128,16 @@ test("the table quotes names, leaves missing values empty, and gives floats back
   expect([...csvParts(results, [1])].join("").split("\n")[1]).toBe("two,,,False,nan");
 });
 
+test("before what a spreadsheet would run stands an apostrophe", () => {
+  const names = ["=1+1", "@SUM(A1)", "+cmd", "-2+3", "\t=1", "-1\n", "'x", "-1.5", "-", "T"];
+  const results = new Results(names.length);
+  results.add({ start: 0, nCells: names.length, columns: [], matrices: [] }, names);
+  const told = [...csvParts(results)].join("");
+  expect(told).toBe(
+    "cell\n'=1+1\n'@SUM(A1)\n'+cmd\n'-2+3\n'\t=1\n\"'-1\n\"\n'x\n-1.5\n-\nT\n",
+  );
+});
+
 describe("what is dropped", () => {
   const file = (name: string) =>
     ({ name, isFile: true, file: (done: (file: File) => void) => done(new File(["x"], name)) }) as unknown;

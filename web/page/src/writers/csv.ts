@@ -1,9 +1,11 @@
 /** Results as the table that `cellport map -o results.csv` writes. */
 
+import decisions from "../decisions";
 import type { ResultColumn } from "../mapping/columns";
 import type { Results } from "../mapping/results";
 
 const ROWS = 2048;
+const FORMULA = new RegExp(`^(?:${decisions.values.formula.value})`);
 
 /** Pieces of text, each of some thousand cells; `cells` chooses some of them. */
 export function* csvParts(
@@ -57,6 +59,8 @@ function nineDigits(value: number): string {
   return Number.isNaN(value) ? "nan" : String(Number(value.toPrecision(9)));
 }
 
-function quoted(value: string): string {
+/** A text as a field; before one that a spreadsheet would take for a formula stands an apostrophe. */
+function quoted(text: string): string {
+  const value = FORMULA.test(text) ? `'${text}` : text;
   return /[",\n\r]/.test(value) ? `"${value.replaceAll('"', '""')}"` : value;
 }
