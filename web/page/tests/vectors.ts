@@ -8,7 +8,7 @@ import { basename, join } from "node:path";
 import { openParts, type Parts } from "../src/atlas/parts";
 import { openAtlas } from "../src/mapping/atlas";
 import type { MappedBlock, ResultColumn } from "../src/mapping/columns";
-import { KeptCounts } from "../src/mapping/kept_counts";
+import { KeptCounts, shownTarget } from "../src/mapping/kept_counts";
 import { NovelCells } from "../src/mapping/novel_cells";
 import { mapQuery, type MapOptions, openQuery, type Query } from "../src/mapping/query";
 import { hdf5 } from "../src/sources/hdf5";
@@ -70,7 +70,7 @@ export async function mapFiles(
   const given = await parts({}, folder);
   const atlas = await openAtlas(given);
   const query = await openQuery(contents, atlas, options);
-  const kept = new KeptCounts(query.basis.target, query.genes.measured.length, true);
+  const kept = new KeptCounts(shownTarget(query.basis, atlas.panel), query.genes.measured.length, true);
   const cells = new NovelCells(query.place.matrix.nCells, atlas.manifest);
   const blocks: MappedBlock[] = [];
   for await (const [block, encoded] of mapQuery(query, atlas, blockCells)) {

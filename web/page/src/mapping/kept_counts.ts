@@ -1,11 +1,18 @@
 /** Panel counts of mapped cells, kept in little memory to colour by gene and to compare cells. */
 
 import { joined } from "../sources/source";
-import type { CellFeatures } from "./features";
+import type { CellFeatures, PanelGenes, QueryBasis } from "./features";
 
 // 4 bytes each: at most 160 MB
 const MOST_ENTRIES = 40_000_000;
 const LARGEST = 65_535;
+// what label_mean is in, whatever an atlas scales counts to before it maps them (docs/format.md)
+const LIBRARY = 10_000;
+
+/** What cells are scaled to where genes are shown or compared with the labels' means. */
+export function shownTarget({ target }: QueryBasis, panel: PanelGenes): number {
+  return (LIBRARY * target) / panel.target;
+}
 
 interface KeptBlock {
   genes: Uint16Array;

@@ -7,7 +7,7 @@ import { readTrajectory } from "../atlas/trajectory";
 import { InputError, sentence } from "../errors";
 import { type Atlas, openAtlas } from "../mapping/atlas";
 import { linearFeatures } from "../mapping/features";
-import { cellScales, geneValues, KeptCounts } from "../mapping/kept_counts";
+import { cellScales, geneValues, KeptCounts, shownTarget } from "../mapping/kept_counts";
 import { NovelCells } from "../mapping/novel_cells";
 import type { NovelGroup } from "../mapping/novel_groups";
 import { provenance } from "../mapping/provenance";
@@ -93,7 +93,7 @@ async function map(files: readonly File[], options: MapOptions): Promise<void> {
       measured: genes.measured,
     },
   });
-  kept = new KeptCounts(query.basis.target, genes.measured.length, !options.allowFractional);
+  kept = new KeptCounts(shownTarget(query.basis, atlas.panel), genes.measured.length, !options.allowFractional);
   const novel = new NovelCells(place.matrix.nCells, atlas.manifest);
   for await (const [block, encoded] of mapQuery(query, atlas, PAGE_BLOCK)) {
     kept.add(encoded);
@@ -164,7 +164,7 @@ async function geneOfQuery(gene: number): Promise<Float32Array> {
   const values = new Float32Array(place.matrix.nCells);
   for await (const block of checkedBlocks(opened(), PAGE_BLOCK)) {
     const encoded = linearFeatures(basis, block);
-    const scale = cellScales(encoded.library, basis.target);
+    const scale = cellScales(encoded.library, shownTarget(basis, atlas.panel));
     values.set(geneValues({ ...encoded, scale }, gene), block.start);
   }
   return values;
