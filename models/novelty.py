@@ -122,7 +122,10 @@ class NoveltyScore(nn.Module):
         """Score float [n, ...] of each: float [n], larger for stranger cells."""
         signals = self.signals(features, latent, logits)
         rarities = [rarity(signals[name]) for name, rarity in self.rarity.items()]
-        return torch.stack(rarities, dim=1).sum(dim=1)
+        score: Tensor = rarities[0]
+        for rarity in rarities[1:]:
+            score = score + rarity
+        return score
 
 
 class Rarity(nn.Module):
@@ -150,7 +153,9 @@ class Rarity(nn.Module):
         beyond = (signal - self.last).clamp_min(0.0) / self.reach
         # a root, not a logarithm: its last bit would depend on the cell's place in the block
         tail = torch.sqrt(1 + 2 * beyond) - 1
-        return self.weight * (self.first + (climbed * self.step).sum(dim=1) + tail)
+        # as in double precision the order of a sum, which depends on that place too, does not show
+        height = (climbed * self.step).double().sum(dim=1).to(signal.dtype)
+        return self.weight * (self.first + height + tail)
 
 
 class GroupDistance(nn.Module):
@@ -191,5 +196,5 @@ def doubt(logits: Tensor) -> Tensor:
     """
     best, position = logits.max(dim=1, keepdim=True)
     is_best = torch.arange(logits.shape[1], device=logits.device) == position
-    odds = torch.exp(logits - best).masked_fill(is_best, 0.0).sum(dim=1)
-    return torch.sqrt(odds / (1 + odds))
+    odds = torch.exp(logits - best).masked_fill(is_best, 0.0).double().sum(dim=1)
+    return torch.sqrt(odds / (1 + odds)).to(logits.dtype)
