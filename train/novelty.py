@@ -81,6 +81,11 @@ class Novelty:
     arrays: dict[str, NDArray[np.float32]]
     p_exponent: float  # power to which the table's p-values were raised
 
+    @property
+    def table(self) -> NoveltyTable:
+        """The arrays as what p-values are looked up in."""
+        return NoveltyTable(*(self.arrays[name] for name in ARRAYS))
+
 
 def fit_novelty(
     fitted: EncodedCells, p_exponent: float = 1.0, config: NoveltyConfig = NoveltyConfig()
@@ -99,7 +104,7 @@ def fit_novelty(
     rng = np.random.default_rng(fitted.seed)
     trained = at_random(cells.trained, config.most_fitted, rng)
     layers = encode_layers(encoder, cells.counts[trained])
-    group = _groups(cells.label[trained], layers[1], layers[2], fitted.seed)
+    group = groups_of_cells(cells.label[trained], layers[1], layers[2], fitted.seed)
     enough = len(cells.held_out) >= FEWEST_HELD_OUT
     judged = at_random(cells.held_out if enough else trained, config.most_judged, rng)
     of_judged = encode_layers(encoder, cells.counts[judged])
@@ -175,9 +180,8 @@ def novelty_p(
 ) -> NDArray[np.float32]:
     """Novelty p-values of dense counts, float32 [n]; NaN where a gene was not measured."""
     library, score = _scored(encoder, novelty.score, counts)
-    table = NoveltyTable(*(novelty.arrays[name] for name in ARRAYS))
     share = float(np.isfinite(counts[:1]).mean())
-    return novelty_p_values(table, score, library, share)
+    return novelty_p_values(novelty.table, score, library, share)
 
 
 def fit_groups(
@@ -225,13 +229,16 @@ def fit_knots(signal: NDArray[np.floating], weight: float) -> Knots:
     return Knots(torch.tensor(at), torch.tensor(rarity), weight)
 
 
-def _groups(
+def groups_of_cells(
     label: NDArray[np.int64],
     latent: NDArray[np.float32],
     logits: NDArray[np.float32],
     seed: int,
 ) -> NDArray[np.int64]:
-    """Return the label of each cell, or its cluster where none is known, int64 [cells]."""
+    """Return the label of each cell, or its cluster where none is known, int64 [cells].
+
+    Of labels int64 [cells], -1 unknown, latents and logits float32 [cells, ...].
+    """
     if not logits.shape[1] and (label >= 0).all():
         code = label
     elif logits.shape[1]:
@@ -265,15 +272,25 @@ def _null_table(
         if number < n_genes and len(some) < config.bins * _FEWEST_IN_ROW:
             continue
         library, found = (library[some], found[some]) if len(some) else (library, found)
-        bins = np.array_split(np.argsort(library, kind="stable"), min(config.bins, len(library)))
+        of_bins, reached = by_depth(library, found, min(config.bins, len(library)))
         shares.append(number / n_genes)
-        depth.append([np.log1p(library[rows]).mean() for rows in bins])
-        scores.append(
-            _with_tail(np.stack([np.quantile(found[r], 1 - np.array(P_LEVELS)) for r in bins]))
-        )
+        depth.append(of_bins)
+        scores.append(_with_tail(reached))
     table = {"novelty_p": (*P_LEVELS, *_TAIL_LEVELS), "novelty_share": shares,
              "novelty_depth": depth, "novelty_score": scores}  # fmt: skip
     return {name: np.asarray(values, dtype=np.float32) for name, values in table.items()}
+
+
+def by_depth(
+    library: NDArray[np.floating], score: NDArray[np.floating], bins: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Split cells into bins of like depth; of each the mean depth, and the scores at `P_LEVELS`.
+
+    Of counts and scores float [cells]: depths [bins], in log(1 + counts), and [bins, levels].
+    """
+    rows = np.array_split(np.argsort(library, kind="stable"), bins)
+    depth = np.array([np.log1p(library[some]).mean() for some in rows])
+    return depth, np.stack([np.quantile(score[some], 1 - np.array(P_LEVELS)) for some in rows])
 
 
 def _with_tail(scores: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -133,9 +133,7 @@ def attach(
     on_step("map")
     layout, layout_scores = learn_layout(encoded, degradation)
     on_step("clusters")
-    clustering = StructureConfig()
-    sample = encoded.latent[at_random(cells.trained, clustering.most_cells, rng)]
-    cluster = leiden(sample, seed, clustering.resolution)
+    structure, n_clusters = _clustered(encoded.latent, cells, seed, rng)
     return Attached(
         cells=known,
         has=has,
@@ -148,10 +146,20 @@ def attach(
         novelty=novelty,
         layout=layout,
         layout_scores=layout_scores,
-        structure=StructureHead(cluster_mixture(sample, cluster), None).eval(),
-        n_clusters=int(cluster.max()) + 1,
+        structure=structure,
+        n_clusters=n_clusters,
         seed=seed,
     )
+
+
+def _clustered(
+    latent: NDArray[np.float32], cells: TrainingCells, seed: int, rng: np.random.Generator
+) -> tuple[StructureHead, int]:
+    """Cluster the cells as training does; what answers for the clusters, and their number."""
+    config = StructureConfig()
+    sample = latent[at_random(cells.trained, config.most_cells, rng)]
+    cluster = leiden(sample, seed, config.resolution)
+    return StructureHead(cluster_mixture(sample, cluster), None).eval(), int(cluster.max()) + 1
 
 
 def _label_rules(
@@ -241,8 +249,7 @@ def attach_latents(
     layout = fit_layout(latent[rows], latent[rows], seed)
     held_out = latent[cells.held_out]
     on_step("clusters")
-    sample = latent[at_random(cells.trained, StructureConfig().most_cells, rng)]
-    cluster = leiden(sample, seed, StructureConfig().resolution)
+    structure, n_clusters = _clustered(latent, cells, seed, rng)
     n_genes = made.network.panel.n_genes
     return Attached(
         cells=known,
@@ -256,8 +263,8 @@ def attach_latents(
         novelty=novelty,
         layout=layout,
         layout_scores=layout_trust(held_out, place(layout, held_out), seed),
-        structure=StructureHead(cluster_mixture(sample, cluster), None).eval(),
-        n_clusters=int(cluster.max()) + 1,
+        structure=structure,
+        n_clusters=n_clusters,
         seed=seed,
         profiles=profiles_of_latents(made, latent, latents.library, known),
     )

@@ -10,11 +10,10 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.cluster.vq import kmeans2
 
 from cellport.models.feature_layout import FeatureLayout
 from cellport.models.novelty import LayerGroups, NoveltyScore, NoveltySignals
-from cellport.runtime.atlas.novelty_table import ARRAYS, NoveltyTable, novelty_p_values
+from cellport.runtime.atlas.novelty_table import novelty_p_values
 from cellport.runtime.atlas.session import open_session
 from cellport.runtime.atlas.trajectory import LIBRARY
 from cellport.runtime.convert.models.recognise import Model
@@ -30,9 +29,11 @@ from cellport.train.novelty import (
     Layers,
     Novelty,
     NoveltyConfig,
+    by_depth,
     fit_groups,
     fit_p_exponent,
     fit_score,
+    groups_of_cells,
 )
 
 # as scvi-tools 0.20 to 1.4 name them (data/_constants.py, model/_scvi.py, _scanvi.py)
@@ -158,8 +159,8 @@ def novelty_of_latents(
         float32 [cells], counts of the model's genes; NaN where not known.
     """
     rng = np.random.default_rng(seed)
-    group = _groups(cells.label, logits, latent, seed)
-    seen = _Seen(latent, logits, group, library)
+    group = groups_of_cells(cells.label, latent, logits, seed)
+    seen = _Seen(latent, logits, group, np.nan_to_num(library))
     left_out = _left_out(seen, cells, rng)
     held_out, trained = cells.held_out, cells.trained
     judged = held_out if len(held_out) >= FEWEST_HELD_OUT else trained
@@ -173,7 +174,7 @@ class _Seen:
     latent: NDArray[np.float32]
     logits: NDArray[np.float32]
     group: NDArray[np.int64]
-    library: NDArray[np.float32]
+    library: NDArray[np.float32]  # 0 where not known
 
 
 def _left_out(
@@ -192,9 +193,8 @@ def _left_out(
         if few or inside.mean() < _LEFT_OUT.least_trained:
             continue
         fitted = _fitted(seen, trained, spared, 1.0, rng)
-        table = NoveltyTable(*(fitted.arrays[name] for name in ARRAYS))
-        score = _score(fitted.score, seen, judged)
-        found.append(novelty_p_values(table, score, _known(seen.library[judged]), 1.0))
+        score, library = _score(fitted.score, seen, judged), seen.library[judged]
+        found.append(novelty_p_values(fitted.table, score, library, 1.0))
     return found
 
 
@@ -212,13 +212,13 @@ def _fitted(
     layers = LayerGroups(None, groups, None, torch.empty(0, dtype=torch.int64))
     signals = NoveltySignals(FeatureLayout(0, 0, 0), layers).eval()
     module = fit_score(signals, _layers(seen, judged))
-    score, depth = _score(module, seen, judged), np.log1p(_known(seen.library[judged]))
-    rows = np.array_split(np.argsort(depth, kind="stable"), _bins(len(judged)))
+    score, library = _score(module, seen, judged), seen.library[judged]
+    depth, reached = by_depth(library, score, _bins(len(judged)))
     table = {
         "novelty_p": P_LEVELS,
         "novelty_share": (1.0,),
-        "novelty_depth": [[depth[some].mean() for some in rows]],
-        "novelty_score": [[np.quantile(score[some], 1 - np.array(P_LEVELS)) for some in rows]],
+        "novelty_depth": [depth],
+        "novelty_score": [reached],
     }
     arrays = {name: np.asarray(values, np.float32) for name, values in table.items()}
     arrays["novelty_p"] **= np.float32(exponent)
@@ -227,10 +227,6 @@ def _fitted(
 
 def _bins(n_judged: int) -> int:
     return min(_NOVELTY.bins, max(1, n_judged // _A_ROW))
-
-
-def _known(library: NDArray[np.float32]) -> NDArray[np.float32]:
-    return np.nan_to_num(library)
 
 
 def _layers(seen: _Seen, rows: NDArray[np.int64]) -> Layers:
@@ -242,25 +238,6 @@ def _score(module: NoveltyScore, seen: _Seen, rows: NDArray[np.int64]) -> NDArra
     with torch.inference_mode():
         score: NDArray[np.float32] = module(*map(torch.from_numpy, _layers(seen, rows))).numpy()
     return score
-
-
-def _groups(
-    label: NDArray[np.int64],
-    logits: NDArray[np.float32],
-    latent: NDArray[np.float32],
-    seed: int,
-) -> NDArray[np.int64]:
-    """Group of each cell, from 0 on: its label, or the likeliest; or its cluster without labels."""
-    code = label
-    if (label < 0).any():
-        if logits.shape[1]:
-            code = np.where(label >= 0, label, logits.argmax(axis=1))
-        else:
-            k = int(np.clip(len(latent) // 50, 1, 30))
-            wide = latent.astype(np.float64)
-            code = kmeans2(wide, k, minit="++", seed=seed, missing="warn")[1]
-    group: NDArray[np.int64] = np.unique(code, return_inverse=True)[1]
-    return group
 
 
 def profiles_of_latents(

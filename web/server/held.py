@@ -27,10 +27,9 @@ VERSION_LENGTH = 16
 class Held:
     """Bytes that are sent to anybody who asks, and when they are asked for the first time read."""
 
-    def __init__(self, read: Callable[[], bytes], media: str, sha256: str = "") -> None:
+    def __init__(self, read: Callable[[], bytes], media: str) -> None:
         self._read = read
         self._media = media
-        self._sha256 = sha256
 
     @cached_property
     def _packed(self) -> bytes | None:
@@ -41,7 +40,7 @@ class Held:
     @cached_property
     def sha256(self) -> str:
         """Hash of the bytes."""
-        return self._sha256 or hashlib.sha256(self._read()).hexdigest()
+        return hashlib.sha256(self._read()).hexdigest()
 
     def answer(self, request: Request, for_ever: bool = False) -> Response:
         """Answer GET and HEAD; 304 to a browser that has the bytes already."""
