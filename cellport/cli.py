@@ -248,6 +248,9 @@ def _here(atlas: str) -> Path:
               help="Refuse a query with a smaller share of the atlas's genes.")  # fmt: skip
 @click.option("--any-organism", is_flag=True,
               help="Map even when the gene names look like another organism's.")  # fmt: skip
+@click.option("--rescale-genes", is_flag=True,
+              help="Put each gene on the atlas's scale by its mean and spread over the query, as "
+                   "targeted panels need it; each answer then depends on all cells.")  # fmt: skip
 @click.option("--fractional-counts", "allow_fractional", is_flag=True,
               help="Take counts with fractions (RSEM, ambient-corrected) as counts.")  # fmt: skip
 @click.option("--neighbors", default=0, type=click.IntRange(0),

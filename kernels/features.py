@@ -56,6 +56,17 @@ class PanelGenes:
 
 
 @dataclass(frozen=True, slots=True)
+class GeneScaling:
+    """What puts each gene of a query on the reference's scale: a value v becomes slope v + shift.
+
+    Values are as `PanelGenes` makes them of counts, before the largest are cut.
+    """
+
+    slope: NDArray[np.float64]  # [genes], above 0
+    shift: NDArray[np.float64]  # [genes]
+
+
+@dataclass(frozen=True, slots=True)
 class QueryBasis:
     """A basis laid out for one query's gene order; see `prepare`."""
 
@@ -167,13 +178,14 @@ def prepare_measured(
     panel: PanelGenes,
     counted: NDArray[np.bool_] | None = None,
     representative: NDArray[np.int64] | None = None,
+    scaling: GeneScaling | None = None,
 ) -> QueryBasis:
     """`prepare` for centred values of cells in which some panel genes were not measured.
 
     These stand at what the others make most likely, or add nothing where there is no model of that.
     They take no part in a library over the panel, which is scaled to the share of a reference
     cell's counts that the measured genes hold. What is expected of a gene is linear in the others,
-    so its row of the basis is added to theirs.
+    so its row of the basis is added to theirs. A scaling of the genes is linear as well.
 
     Parameters
     ----------
@@ -183,15 +195,22 @@ def prepare_measured(
         bool [genes].
     basis
         float32 [genes, features].
+    scaling
+        Of the genes, where they are to be scaled.
     """
     if panel.factors is not None:
         basis = basis_of_measured(basis, measured, panel.factors)
-    centre = np.where(measured, panel.mean, 0).astype(np.float64) @ basis
-    target, cap = panel.target, panel.cap
+    target, cap, mean = panel.target, panel.cap, panel.mean.astype(np.float64)
     if panel.share is not None:
         target *= float(panel.share[measured].sum(dtype=np.float64))
     if cap is None:
         cap = np.full(len(basis), _NO_CAP, np.float32)
+    if scaling is not None:
+        mean = mean - scaling.shift
+        cap = np.maximum((cap - scaling.shift) / scaling.slope, 0).astype(np.float32)
+    centre = np.where(measured, mean, 0) @ basis
+    if scaling is not None:
+        basis = (basis * scaling.slope[:, None]).astype(np.float32)
     # not -centre: that would make -0.0 of 0
     offset = (0 - centre).astype(np.float32)
     return prepare(

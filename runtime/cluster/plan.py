@@ -13,6 +13,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from cellport.runtime.errors import InputError
+from cellport.runtime.mapping.genes.rescale import Rescaling
 from cellport.runtime.mapping.options import MapOptions
 from cellport.runtime.mapping.query import QueryFacts
 
@@ -65,6 +66,7 @@ class QueryPlan:
     facts: QueryFacts  # what the result says of it
     # panel genes that it lists without having measured them, which only all cells together tell
     unmeasured: tuple[int, ...] = ()
+    rescaling: Rescaling | None = None  # how its genes are put on the atlas's scale
     suffix: str = ""  # what its cells' names get, to differ from those of other queries
 
 

@@ -106,7 +106,13 @@ def look_at(plugin: RunPlugin, path: str) -> tuple[QueryPlan, NDArray[np.uint64]
     try:
         named = source.n_cells if len(plugin.run.names) > 1 else 0
         found = QueryPlan(
-            path, before, source.layer, source.seekable, opened.facts, opened.query.unmeasured
+            path,
+            before,
+            source.layer,
+            source.seekable,
+            opened.facts,
+            opened.query.unmeasured,
+            opened.query.rescaling,
         )
         return found, name_hashes(source.cell_names, named)
     finally:
@@ -121,7 +127,8 @@ def survey_part(plugin: RunPlugin, task: Task) -> dict[str, NDArray[Any]]:
     how = replace(_options(plugin.run), layer=query.layer)
     cells, among = (part.start, part.stop), (plugin.run.names, part.query)
     try:
-        return plugin.atlas.survey(query.path, how, cells, among, query.unmeasured)
+        known = (query.unmeasured, query.rescaling)
+        return plugin.atlas.survey(query.path, how, cells, among, *known)
     except CellportError as error:
         raise type(error)(f"{task.place}: {error}") from error
 
@@ -156,6 +163,7 @@ def _written(plugin: RunPlugin, folder: Path, task: Task) -> Written:
         cells=(part.start, part.stop),
         among=(run.names, part.query),
         unmeasured=query.unmeasured,
+        rescaling=query.rescaling,
         surveyed=task.surveyed,
     )
     gathered = start_gathering((TALLY, *task.gather), atlas.file, stream.schema)

@@ -30,10 +30,11 @@ from cellport.runtime.genes.panel import Panel
 from cellport.runtime.mapping.annotate.annotator import Setting
 from cellport.runtime.mapping.decode import decode_latent
 from cellport.runtime.mapping.gather import NEED_COUNTS, start_gathering
+from cellport.runtime.mapping.genes.rescale import Rescaling, check_panel, rescale
 from cellport.runtime.mapping.options import MapChanges, MapOptions
 from cellport.runtime.mapping.pipeline import Pipeline, Stream, prepared
 from cellport.runtime.mapping.provenance import provenance
-from cellport.runtime.mapping.query import open_query
+from cellport.runtime.mapping.query import Query, open_query
 from cellport.runtime.mapping.result import Mapping
 
 # plain arrays, by name
@@ -121,6 +122,7 @@ class Atlas:
         cells: tuple[int, int] | None = None,
         among: tuple[Sequence[str], int] = ((), 0),
         unmeasured: Sequence[int] | None = None,
+        rescaling: Rescaling | None = None,
         surveyed: Surveyed | None = None,
         **changes: Unpack[MapChanges],
     ) -> Stream:
@@ -138,6 +140,8 @@ class Atlas:
         unmeasured
             Panel genes that it lists without having measured them, where that is known; else its
             cells are looked at.
+        rescaling
+            How its genes are put on the atlas's scale, where that is asked for and known.
         surveyed
             What `survey` of all cells concluded, where something needs that and it is known; else
             they are gone through first.
@@ -145,7 +149,7 @@ class Atlas:
         how = replace(options or MapOptions(), **changes)
         if how.block_cells < 1:
             raise InputError("block_cells must be at least 1.")
-        opened = self.prepare(query, how, among, unmeasured)
+        opened = self.prepare(query, how, among, unmeasured, rescaling)
         source, genes = opened.query.source, opened.query.genes
         try:
             tail = self._tail(how)
@@ -175,9 +179,10 @@ class Atlas:
         cells: tuple[int, int],
         among: tuple[Sequence[str], int],
         unmeasured: Sequence[int],
+        rescaling: Rescaling | None,
     ) -> Surveyed:
         """Go through the cells ``start:stop`` for what needs to know all of them: its `state`."""
-        opened = self.prepare(query, how, among, unmeasured)
+        opened = self.prepare(query, how, among, unmeasured, rescaling)
         assert opened.survey is not None
         opened.survey_cells(self._tail(how), how.threads or available_threads(), *cells)
         return opened.survey.state()
@@ -188,6 +193,7 @@ class Atlas:
         how: MapOptions,
         among: tuple[Sequence[str], int] = ((), 0),
         unmeasured: Sequence[int] | None = None,
+        rescaling: Rescaling | None = None,
     ) -> Pipeline:
         """Open a query, and prepare all that its cells will get; map nothing yet.
 
@@ -200,10 +206,17 @@ class Atlas:
         profiles = partial(self.file.array, "label_mean") if self.manifest.has_reference else None
         opened = open_query(query, self.manifest, how, profiles, unmeasured)
         try:
+            if how.rescale_genes:
+                rescaling = rescaling or self._rescaling(opened, how)
+                opened = replace(opened, rescaling=rescaling)
             return prepared(opened, self.setting(how, among))
         except BaseException:
             opened.source.close()
             raise
+
+    def _rescaling(self, query: Query, how: MapOptions) -> Rescaling:
+        check_panel(query.source, query.genes, self.file, how.minimum_genes)
+        return rescale(query.source, query.genes, self.file, self._tail(how))
 
     def setting(self, how: MapOptions, among: tuple[Sequence[str], int] = ((), 0)) -> Setting:
         """Return what annotators are prepared from, before a query is known."""

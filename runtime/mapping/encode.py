@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from cellport.kernels.features import (
     Factors,
+    GeneScaling,
     PanelGenes,
     QueryBasis,
     linear_features,
@@ -47,6 +48,7 @@ def query_basis(
     panel_column: NDArray[np.int32],
     measured: NDArray[np.bool_],
     counted: NDArray[np.bool_] | None = None,
+    scaling: GeneScaling | None = None,
 ) -> QueryBasis:
     """Fit the basis of the linear features to the genes of one query, once for all its cells.
 
@@ -62,6 +64,8 @@ def query_basis(
     counted
         bool [query genes], those in the library of the query, where the atlas divides by that; all
         when None.
+    scaling
+        Of the panel genes, where they are to be scaled.
     """
     return prepare_measured(
         panel_column,
@@ -70,6 +74,7 @@ def query_basis(
         _panel_genes(atlas),
         counted,
         atlas.manifest.panel.representative,
+        scaling,
     )
 
 

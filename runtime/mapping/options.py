@@ -34,6 +34,9 @@ class MapOptions:
         Refuse a query that has a smaller share of the panel genes.
     any_organism
         Map even when the gene names look like another organism's.
+    rescale_genes
+        Put each gene on the atlas's scale by its mean and spread over the whole query, as targeted
+        panels and other platforms need it; the answers for a cell then depend on the others.
     allow_fractional
         Take counts with fractions (RSEM, ambient-corrected) as counts.
     neighbors
@@ -59,6 +62,7 @@ class MapOptions:
     block_cells: int = BLOCK_CELLS
     minimum_genes: float = MINIMUM_GENES
     any_organism: bool = False
+    rescale_genes: bool = False
     allow_fractional: bool = False
     neighbors: int = 0
     several_labels: bool = False
@@ -78,6 +82,7 @@ class MapChanges(TypedDict, total=False):
     block_cells: int
     minimum_genes: float
     any_organism: bool
+    rescale_genes: bool
     allow_fractional: bool
     neighbors: int
     several_labels: bool

@@ -23,6 +23,7 @@ from cellport.runtime.mapping.encode import (
     encode_block,
     query_basis,
 )
+from cellport.runtime.mapping.genes.information import as_sure_as_its_genes, label_information
 from cellport.runtime.mapping.query import Query, QueryFacts
 from cellport.runtime.sources import CountBlock, CountSource
 
@@ -116,13 +117,15 @@ class Pipeline:
                 yield replace(mapped, counts=block) if how.keep_counts else mapped
 
     def _encoder(self, tail: Any, threads: int, pool: Executor) -> Encode:
-        genes, atlas = self.query.genes, self.setting.atlas
-        basis = query_basis(atlas, genes.panel_column, genes.measured, genes.is_gene)
+        genes, atlas, rescaling = self.query.genes, self.setting.atlas, self.query.rescaling
+        scaling = None if rescaling is None else rescaling.of_panel(atlas.manifest.n_genes)
+        basis = query_basis(atlas, genes.panel_column, genes.measured, genes.is_gene, scaling)
+        information = label_information(atlas, genes.measured)
 
         def encode(block: CountBlock) -> EncodedCells:
             cells = encode_block(block, basis, tail, threads, pool)
             check_answers(cells, atlas.manifest)
-            return cells
+            return as_sure_as_its_genes(cells, information)
 
         return encode
 

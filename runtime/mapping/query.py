@@ -15,7 +15,8 @@ from cellport.runtime.decisions import say, texts, whole
 from cellport.runtime.errors import InputError
 from cellport.runtime.genes.match import GeneMatch, match_genes
 from cellport.runtime.genes.panel import Panel
-from cellport.runtime.mapping.listed import find_unmeasured, without
+from cellport.runtime.mapping.genes.listed import find_unmeasured, without
+from cellport.runtime.mapping.genes.rescale import Rescaling
 from cellport.runtime.mapping.options import MINIMUM_GENES, MapOptions
 from cellport.runtime.sources import CountSource, open_source
 
@@ -41,6 +42,8 @@ class Query:
     genes: GeneMatch  # which panel genes it has
     # positions in the panel of genes that it lists without having measured them
     unmeasured: tuple[int, ...]
+    # how its genes are put on the atlas's scale, where they are
+    rescaling: Rescaling | None = None
 
     @property
     def gene_names(self) -> NDArray[np.object_]:
@@ -49,9 +52,14 @@ class Query:
 
     def facts(self, notes: tuple[str, ...] = ()) -> QueryFacts:
         """Return what a result says of it; `notes` come last."""
-        said = (*self.source.notes, *self.genes.warnings, *notes)
         source = self.source
+        scaled = () if self.rescaling is None else (self._rescaled(self.rescaling),)
+        said = (*source.notes, *self.genes.warnings, *scaled, *notes)
         return QueryFacts(source.description, source.n_cells, said, self.genes.report())
+
+    def _rescaled(self, rescaling: Rescaling) -> str:
+        where = self.source.description
+        return say("rescaling.note", source=where, cells=rescaling.cells)
 
 
 def open_query(
@@ -88,12 +96,17 @@ def open_query(
         if unmeasured is None:
             symbols = manifest.panel.symbols
             unmeasured = find_unmeasured(source, genes, profiles, symbols) if profiles else ()
-        minimum, where = how.minimum_genes, source.description
+        minimum, where = _least_share(how), source.description
         genes = without(genes, unmeasured, manifest.panel, minimum, where)
         return Query(source, genes, tuple(unmeasured))
     except BaseException:
         source.close()
         raise
+
+
+def _least_share(how: MapOptions) -> float:
+    # of a panel that is to be rescaled, what its genes tell decides; the manifest does not say that
+    return 0.0 if how.rescale_genes else how.minimum_genes
 
 
 def _match(source: CountSource, manifest: Manifest, how: MapOptions) -> GeneMatch:
@@ -102,7 +115,7 @@ def _match(source: CountSource, manifest: Manifest, how: MapOptions) -> GeneMatc
             source.gene_columns,
             manifest.panel,
             organism=manifest.organism or None,
-            minimum=how.minimum_genes,
+            minimum=_least_share(how),
             warn_below=manifest.thresholds.low_gene_coverage,
             any_organism=how.any_organism,
             source=source.description,

@@ -213,6 +213,13 @@ def _add_api(app: FastAPI, atlas: AtlasFile, jobs: Jobs) -> None:
             float, Query(ge=0, le=1, description="Refuse files with fewer of the atlas's genes")
         ] = MINIMUM_GENES,
         any_organism: Annotated[bool, Query()] = False,
+        rescale_genes: Annotated[
+            bool,
+            Query(
+                description="Put each gene on the atlas's scale by its mean and spread over the "
+                "file; each answer then depends on all cells"
+            ),
+        ] = False,
         fractional_counts: Annotated[bool, Query()] = False,
         groups: Annotated[
             str | None,
@@ -241,6 +248,7 @@ def _add_api(app: FastAPI, atlas: AtlasFile, jobs: Jobs) -> None:
             genome=genome,
             minimum_genes=minimum_genes,
             any_organism=any_organism,
+            rescale_genes=rescale_genes,
             allow_fractional=fractional_counts,
             groups=groups,
             several_labels=several_labels,

@@ -97,7 +97,7 @@ class NovelCells(Gatherer):
             )
 
     def groups(self) -> tuple[NovelGroup, ...]:
-        """Find the groups, the largest first.
+        """Find the groups, the largest first, and of equals that of the first cell.
 
         A group has at least 10 cells, and twice as many as the false-novel rate alone would
         yield among cells with its labels.
@@ -120,8 +120,9 @@ class NovelCells(Gatherer):
             rows = np.flatnonzero(group == code)
             expected = float(chance[novel["label"][rows]].sum())
             if len(rows) >= _SMALLEST and len(rows) > _BY_CHANCE * expected:
-                found.append(self._described(novel, rows, means, shift, scale))
-        return tuple(sorted(found, key=lambda one: -one.n_cells))
+                found.append(rows)
+        found.sort(key=lambda rows: (-len(rows), rows[0]))
+        return tuple(self._described(novel, rows, means, shift, scale) for rows in found)
 
     def _described(
         self,

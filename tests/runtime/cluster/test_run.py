@@ -110,6 +110,19 @@ def test_groups_are_of_all_cells_of_a_query(
     assert contents(out) == before
 
 
+def test_genes_are_rescaled_over_all_cells_of_a_query(
+    client: Any, atlas: Atlas, save: Save, tmp_path: Path
+) -> None:
+    queries, out = [save(0, 100), save(100, 240)], tmp_path / "out"
+    map_dask(atlas, queries, client, out, part_cells=33, rescale_genes=True)
+    expected = single(atlas, queries, tmp_path, rescale_genes=True)
+    assert_frame_equal(pandas.read_parquet(out), expected, check_exact=True)
+    assert not expected.equals(single(atlas, queries, tmp_path))
+    before = contents(out)
+    assert map_dask(atlas, queries, client, out, part_cells=33, rescale_genes=True).parts_kept == 9
+    assert contents(out) == before
+
+
 def test_genes_that_were_not_measured_are_told_from_all_cells(
     client: Any, atlas: Atlas, save: Save, tmp_path: Path
 ) -> None:

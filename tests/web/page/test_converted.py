@@ -70,6 +70,7 @@ def _cases(path: Path, folder: Path) -> Iterator[dict[str, Any]]:
     several = atlas.manifest.head.kind == "sigmoids"
     asked: list[tuple[str, dict[str, Any]]] = [("query.h5ad", {}), ("fewer_genes.h5ad", {})]
     asked += [("clustered.h5ad", {"groups": groups}) for groups in CLUSTERED]
+    asked += [("query.h5ad", {"rescale_genes": True})]
     asked += [("clustered.h5ad", {"several_labels": True, "groups": "auto"})] if several else []
     for file, options in asked:
         case = {
@@ -78,6 +79,7 @@ def _cases(path: Path, folder: Path) -> Iterator[dict[str, Any]]:
             "options": {
                 "severalLabels": options.get("several_labels", False),
                 "groups": options.get("groups"),
+                "rescaleGenes": options.get("rescale_genes", False),
             },
             "error": None,
             "columns": {},

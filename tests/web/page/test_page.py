@@ -41,6 +41,7 @@ PLAIN = {
     "genome": None,
     "allowFractional": False,
     "anyOrganism": False,
+    "rescaleGenes": False,
     "severalLabels": False,
     "groups": None,
     "minimumGenes": 0.2,
@@ -525,6 +526,13 @@ def variants(cells: Any) -> Iterator[tuple[str, Any, dict[str, Any]]]:
     yield "chicken_all_the_same", unnamed, {**PLAIN, "anyOrganism": True}
     tenth = cells[:, : cells.n_vars // 8].copy()
     yield "a_tenth_of_the_genes", tenth, {**PLAIN, "minimumGenes": 0.05}
+    yield "a_tenth_of_the_genes_rescaled", tenth, {**PLAIN, "rescaleGenes": True}
+    yield "all_genes_rescaled", cells, {**PLAIN, "rescaleGenes": True}
+    lacking = cells[:, np.sort(rng.choice(cells.n_vars, cells.n_vars // 3, replace=False))]
+    many = sp.csr_matrix(rng.poisson(np.tile(lacking.X.toarray(), (5, 1))).astype(np.float32))
+    many = anndata.AnnData(many, var=lacking.var)
+    yield "windows_of_many_cells_rescaled", many, {**PLAIN, "rescaleGenes": True}
+    yield "a_few_genes_rescaled", cells[:, :30].copy(), {**PLAIN, "rescaleGenes": True}
     yield "a_tenth_of_the_genes_and_more_wanted", tenth, {**PLAIN, "minimumGenes": 0.29}
     huge = changed(sp.csr_matrix(cells.X).astype(np.float64))
     huge.X.data[len(huge.X.data) // 3] = 1e30
@@ -561,6 +569,7 @@ def mapped_case(
             layer=options["layer"],
             allow_fractional=options["allowFractional"],
             any_organism=options["anyOrganism"],
+            rescale_genes=options["rescaleGenes"],
             minimum_genes=options["minimumGenes"],
             keep_counts=True,
         )

@@ -241,6 +241,8 @@ def test_settings_reach_the_mapping(server: Any, query: Path) -> None:
     answer = server.map(query.read_bytes(), "?groups=leiden")
     assert answer.status == 422
     assert "no column 'leiden'" in answer.error
+    answer = server.map(query.read_bytes(), "?rescale_genes=true")
+    assert "depend on the other cells" in str(answer.json["notes"])
 
 
 def test_every_answer_is_guarded(server: Any) -> None:

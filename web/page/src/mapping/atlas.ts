@@ -14,6 +14,8 @@ export interface Atlas {
   tail: Session;
   /** Reads `label_mean`, [labels][panel]; null where there is none. */
   profiles: (() => Promise<Float32Array>) | null;
+  /** Reads `reference_label`, -1 where unknown; null where there is none. */
+  referenceLabels: (() => Promise<Int32Array>) | null;
 }
 
 /** Read what mapping needs; `wasm` as for `Session.open`. */
@@ -27,5 +29,13 @@ export async function openAtlas(parts: Parts, wasm?: ArrayBuffer): Promise<Atlas
   ]);
   const tail = await Session.open(graph, wasm);
   const profiles = async () => (await parts.array("label_mean")).data as Float32Array;
-  return { manifest, panel, novelty, tail, profiles: compares ? profiles : null };
+  const labels = async () => (await parts.array("reference_label")).data as Int32Array;
+  return {
+    manifest,
+    panel,
+    novelty,
+    tail,
+    profiles: compares ? profiles : null,
+    referenceLabels: compares ? labels : null,
+  };
 }

@@ -36,6 +36,12 @@ export interface PanelGenes {
 /** What counts are divided by: nothing, or their sum over the panel or over the query's genes. */
 type Library = "panel" | "query" | "none";
 
+/** What puts genes on the reference's scale, [panel]: a value v becomes slope v + shift. */
+export interface GeneScaling {
+  slope: Float64Array;
+  shift: Float64Array;
+}
+
 /** The basis fitted to the genes of one query. */
 export interface QueryBasis {
   /** [query genes], row of `basis` and `cap`, or -1. */
@@ -108,6 +114,7 @@ export function queryBasis(
   panelColumn: Int32Array,
   measured: Uint8Array,
   counted: Uint8Array,
+  scaling: GeneScaling | null = null,
 ): QueryBasis {
   const width = arrays.basis.shape[1];
   const { factors } = arrays;
@@ -118,13 +125,13 @@ export function queryBasis(
   measured.forEach((has, gene) => {
     if (!has) return;
     share += arrays.share?.[gene] ?? 0;
-    const mean = arrays.mean[gene];
+    const mean = arrays.mean[gene] - (scaling?.shift[gene] ?? 0);
     for (let f = 0; f < width; f++) centre[f] += mean * basis[gene * width + f];
   });
   return {
     panelColumn,
-    basis,
-    cap: arrays.cap,
+    basis: scaling ? scaled(basis, scaling.slope) : basis,
+    cap: scaling ? arrays.cap.map((cap, gene) => capOf(cap, scaling, gene)) : arrays.cap,
     offset: Float32Array.from(centre, (value) => -value),
     width,
     library: arrays.library,
@@ -133,6 +140,16 @@ export function queryBasis(
     log1p: arrays.log1p,
     twin: arrays.twin.some((gene) => gene >= 0) ? arrays.twin : null,
   };
+}
+
+function scaled(basis: Float32Array, slope: Float64Array): Float32Array {
+  const width = basis.length / slope.length;
+  return basis.map((weight, at) => weight * slope[Math.floor(at / width)]);
+}
+
+/** The largest value let through, of one that is scaled afterwards. */
+function capOf(cap: number, { slope, shift }: GeneScaling, gene: number): number {
+  return Math.max((cap - shift[gene]) / slope[gene], 0);
 }
 
 /** Features of raw counts; a cell without counts in the panel gets the offset. */

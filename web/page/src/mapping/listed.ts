@@ -1,6 +1,6 @@
 /** Genes that a query lists and did not measure: no count in any cell, against all chance.
  *
- * Same as `runtime/mapping/listed.py` of the Python package.
+ * Same as `runtime/mapping/genes/listed.py` of the Python package.
  */
 
 import type { Manifest } from "../atlas/manifest";

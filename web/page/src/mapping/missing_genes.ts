@@ -62,7 +62,7 @@ export function basisOfMeasured(
 }
 
 /** Solve in place, by Gauss-Jordan; the matrix is positive definite, so no row is exchanged. */
-function solve(system: Float64Array[], size: number): void {
+export function solve(system: Float64Array[], size: number): void {
   for (let pivot = 0; pivot < size; pivot++) {
     const top = system[pivot];
     const scale = 1 / top[pivot];

@@ -74,7 +74,9 @@ export function novelGroups(input: NovelInput): NovelGroup[] {
     );
     return rows.length >= smallest && rows.length > rules.by_chance.value * chance;
   });
-  found.sort((a, b) => b.length - a.length);
+  // of equals, that of the first cell comes first
+  const place = new Map(Array.from(cells, (cell, i) => [cell, i]));
+  found.sort((a, b) => b.length - a.length || place.get(a[0])! - place.get(b[0])!);
   const whole = withOthers(found, members, strange, cells, groups.centres, input);
   return describe(input, sampled, found).map((sentence, i) => ({
     cells: Int32Array.from(whole[i]),

@@ -13,8 +13,10 @@ import { annotators } from "./annotate/all";
 import { GroupVotes, statedGroups } from "./annotate/groups";
 import type { Atlas } from "./atlas";
 import type { MappedBlock } from "./columns";
-import { findUnmeasured, without } from "./listed";
 import { linearFeatures, type CellFeatures, type QueryBasis, queryBasis } from "./features";
+import { asSureAsItsGenes, labelInformation } from "./information";
+import { findUnmeasured, without } from "./listed";
+import { checkPanel, rescale } from "./rescale";
 
 export const BLOCK_CELLS = 2048;
 
@@ -25,6 +27,8 @@ export interface MapOptions {
   genome: string | null;
   allowFractional: boolean;
   anyOrganism: boolean;
+  /** Whether to put each gene on the atlas's scale by its mean and spread over the whole query. */
+  rescaleGenes: boolean;
   /** Whether to name all labels above one half, of an atlas that judges each by itself. */
   severalLabels: boolean;
   /** Column of the query's cells with clusters, or `auto`; null for no groups. */
@@ -38,6 +42,7 @@ export const DEFAULTS: MapOptions = {
   genome: null,
   allowFractional: false,
   anyOrganism: false,
+  rescaleGenes: false,
   severalLabels: false,
   groups: null,
   minimumGenes: decisions.genes.minimum.value,
@@ -79,16 +84,25 @@ export async function openQuery(
   const { symbols } = atlas.manifest.panel;
   const { matrix } = place;
   const found = profiles ? await findUnmeasured(matrix, blocks, listed, profiles, symbols) : [];
-  const genes = without(listed, found, atlas.manifest, options.minimumGenes, where);
+  const genes = without(listed, found, atlas.manifest, leastShare(options), where);
+  if (options.rescaleGenes) checkPanel(where, genes, atlas, options.minimumGenes);
+  const rescaled = options.rescaleGenes ? await rescale(matrix, blocks, genes, atlas) : null;
+  const { cells: looked = 0, scaling = null } = rescaled ?? {};
+  const note = say(decisions.rescaling.note, { source: where, cells: looked });
   return {
     contents,
     place,
     genes,
-    basis: queryBasis(atlas.panel, genes.panelColumn, genes.measured, genes.isGene),
-    notes: [...seen, ...genes.warnings],
+    basis: queryBasis(atlas.panel, genes.panelColumn, genes.measured, genes.isGene, scaling),
+    notes: [...seen, ...genes.warnings, ...(rescaled ? [note] : [])],
     options,
     votes: options.groups === null ? null : votesBy(options.groups, cells, atlas.manifest),
   };
+}
+
+/** Of a panel that is to be rescaled, what its genes tell decides. */
+function leastShare({ rescaleGenes, minimumGenes }: MapOptions): number {
+  return rescaleGenes ? 0 : minimumGenes;
 }
 
 function votesBy(groups: string, cells: Frame, manifest: Manifest): GroupVotes {
@@ -111,7 +125,7 @@ function matched(
   try {
     found = matchGenes(columns, panel, {
       organism,
-      minimum: options.minimumGenes,
+      minimum: leastShare(options),
       previous: human && lacksNames(columns, panel) ? previousSymbols() : new Map(),
       warnBelow: manifest.thresholds.low_gene_coverage,
       anyOrganism: options.anyOrganism,
@@ -184,11 +198,13 @@ export async function* mapQuery(
   const { nMatched, measured } = query.genes;
   const { votes } = query;
   const asked = { severalLabels: query.options.severalLabels, votes };
+  const information = labelInformation(atlas.panel, measured, atlas.manifest.labels.length);
   const adding = annotators(atlas, nMatched / measured.length, asked);
   for await (const block of checkedBlocks(query, blockCells)) {
     const encoded = linearFeatures(query.basis, block);
-    const answers = await atlas.tail.run(encoded.features);
-    checkAnswers(answers, atlas.manifest, block.nCells);
+    const found = await atlas.tail.run(encoded.features);
+    checkAnswers(found, atlas.manifest, block.nCells);
+    const answers = asSureAsItsGenes(found, information);
     const added = adding.map((annotate) => annotate({ answers, library: encoded.library }));
     const columns = added.flatMap((one) => one.columns);
     const matrices = added.flatMap((one) => one.matrices ?? []);

@@ -36,7 +36,7 @@ export interface IntakeActions {
 export class Intake {
   private readonly options: HTMLElement;
   private readonly inputs: Record<
-    "fractional" | "organism" | "least" | "layer" | "genome" | "several" | "groups",
+    "fractional" | "organism" | "rescaled" | "least" | "layer" | "genome" | "several" | "groups",
     HTMLInputElement
   >;
   private readonly picker: HTMLInputElement;
@@ -52,6 +52,7 @@ export class Intake {
     this.inputs = {
       fractional: h("input", { type: "checkbox", id: "fractional" }),
       organism: h("input", { type: "checkbox", id: "organism" }),
+      rescaled: h("input", { type: "checkbox", id: "rescaled" }),
       least: h("input", { type: "number", id: "least", min: 0, max: 100, step: "any", value: LEAST }),
       layer: h("input", { type: "text", id: "layer", placeholder: "found by itself" }),
       genome: h("input", { type: "text", id: "genome", placeholder: "the only one" }),
@@ -172,7 +173,7 @@ export class Intake {
   }
 
   private optionsForm(): HTMLElement {
-    const { fractional, organism, least, layer, genome, several, groups } = this.inputs;
+    const { fractional, organism, rescaled, least, layer, genome, several, groups } = this.inputs;
     const { auto, cost } = decisions.groups;
     const labelled = this.manifest.labels.length > 0;
     return h(
@@ -181,6 +182,7 @@ export class Intake {
       h("summary", {}, "Options"),
       h("label", {}, fractional, " Accept counts with fractions (RSEM, ambient-corrected)"),
       h("label", {}, organism, " Map even when the genes look like another organism's"),
+      h("label", {}, rescaled, " Put genes on the atlas's scale over the whole file (targeted panels)"),
       h("label", { class: "stacked" }, "Least percent of the atlas's genes in the file", least),
       h("label", { class: "stacked" }, "Where the raw counts are: X, raw, or a layer's name", layer),
       h("label", { class: "stacked" }, "Which genome, of a 10x file of several", genome),
@@ -206,6 +208,7 @@ export class Intake {
       genome: this.inputs.genome.value.trim() || null,
       allowFractional: this.inputs.fractional.checked,
       anyOrganism: this.inputs.organism.checked,
+      rescaleGenes: this.inputs.rescaled.checked,
       severalLabels: this.inputs.several.checked,
       groups: this.inputs.groups.value.trim() || null,
       minimumGenes: shareOf(this.inputs.least.value),

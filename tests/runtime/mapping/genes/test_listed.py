@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from cellport.runtime.decisions import text
 from cellport.runtime.errors import InputError
 from cellport.runtime.mapping.atlas import load_atlas
-from cellport.runtime.mapping.listed import unmeasured
+from cellport.runtime.mapping.genes.listed import unmeasured
 from cellport.runtime.sources.csc import CscMatrix
 
 N_GENES = 300

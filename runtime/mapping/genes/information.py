@@ -1,0 +1,66 @@
+"""How much of what tells labels apart the genes of a query hold, and what that is worth."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cellport.runtime.atlas.file import AtlasFile
+from cellport.runtime.decisions import number
+from cellport.runtime.mapping.encode import EncodedCells
+
+_POWER = number("information.power")
+_TINY = 1e-12
+
+
+def label_information(atlas: AtlasFile, measured: NDArray[np.bool_]) -> float:
+    """Share of what tells labels apart that the `measured` genes hold, bool [genes]: 0 to 1.
+
+    The mean, over the features that discriminate labels, of the share of their variance that these
+    genes foretell by the factor model of all genes. On 27 splits of 14 datasets the share of right
+    calls that were left without the other genes went with it (Spearman .86; with the share of the
+    genes .76). 1 for an atlas without such a model, and without labels.
+
+    References
+    ----------
+    Tipping and Bishop 1999, J. R. Stat. Soc. B, "Probabilistic principal component analysis".
+    """
+    manifest = atlas.manifest
+    if measured.all() or manifest.fill != "factors" or not manifest.labels:
+        return 1.0
+    loading = atlas.array("gene_loading").astype(np.float64)
+    noise = atlas.array("gene_noise").astype(np.float64)
+    weight = _discriminants(atlas, loading.shape[1])
+    variance = np.square(loading.T @ weight).sum(axis=0) + noise @ np.square(weight)
+    seen = loading[measured]
+    # covariance of the features and the measured genes, and of these by Woodbury's identity
+    shared = (weight.T @ loading) @ seen.T + weight[measured].T * noise[measured]
+    scaled = seen / noise[measured, None]
+    system = np.eye(seen.shape[1]) + seen.T @ scaled
+    solved = shared / noise[measured] - (shared @ scaled) @ np.linalg.solve(system, scaled.T)
+    varies = variance > _TINY
+    told = (solved * shared).sum(axis=1)[varies] / variance[varies]
+    return float(np.clip(told.mean(), 0, 1)) if len(told) else 1.0
+
+
+def _discriminants(atlas: AtlasFile, n_factors: int) -> NDArray[np.float64]:
+    """Weights of the discriminants of whole cells, one a label, which come behind the factors."""
+    labels = slice(n_factors, n_factors + len(atlas.manifest.labels))
+    return atlas.array("basis")[:, labels].astype(np.float64)
+
+
+def as_sure_as_its_genes(cells: EncodedCells, information: float) -> EncodedCells:
+    """Mix probabilities of labels with what is known without any gene: all are as likely.
+
+    A network that sees few genes, and expects the others of them, is too sure. Of genes that hold
+    the share i of what tells labels apart, its word counts for 1 - (1 - i)^2. The order of the
+    labels stays, and so does the sum.
+    """
+    if information >= 1:
+        return cells
+    prob = cells.answers["label_prob"]
+    known = np.float32(1 - (1 - information) ** _POWER)
+    mixed = known * prob + (1 - known) / np.float32(prob.shape[1])
+    return replace(cells, answers=cells.answers | {"label_prob": mixed})
