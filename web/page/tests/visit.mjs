@@ -24,6 +24,7 @@ const context = await chromium.launchPersistentContext(plan.profile, {
   viewport: { width: plan.width, height: plan.height },
   colorScheme: plan.dark ? "dark" : "light",
   acceptDownloads: true,
+  hasTouch: Boolean(plan.touch),
 });
 const requests = [];
 const said = [];
@@ -69,6 +70,19 @@ const actions = {
     await page.press(selector, "Enter");
   },
   click: (selector) => page.click(selector),
+  hover: (selector) => page.hover(selector),
+  tap: (selector) => page.tap(selector),
+  size: ([width, height]) => page.setViewportSize({ width, height }),
+  dark: (on) => page.emulateMedia({ colorScheme: on ? "dark" : "light" }),
+  axe: async (name) => {
+    // not as a script of the page, whose policy would refuse it
+    await page.evaluate(readFileSync("node_modules/axe-core/axe.min.js", "utf8"));
+    values[name] = await page.evaluate(async () =>
+      (await globalThis.axe.run()).violations.map(
+        ({ id, nodes }) => `${id}: ${nodes.map((node) => node.html.slice(0, 120)).join(" | ")}`,
+      ),
+    );
+  },
   press: (key) => page.keyboard.press(key),
   focus: (selector) => page.focus(selector),
   text: async ([name, selector]) => {

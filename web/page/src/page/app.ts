@@ -8,7 +8,7 @@ import type { MapOptions } from "../mapping/query";
 import { cellsOf } from "../words";
 import { type Mapper, Stopped } from "../worker/client";
 import type { Finished, Started } from "../worker/messages";
-import { atlasFacts, showAbout } from "./about";
+import { atlasFacts, showAbout } from "./card/about";
 import { ColourChoice } from "./colour_choice";
 import type { Shading } from "./map/colouring";
 import { csvParts } from "../writers/csv";
@@ -21,7 +21,9 @@ import { MapView } from "./map/map_view";
 import { showNotes } from "./notes";
 import { type Reference } from "./map/reference";
 import { type Selection, showSelection } from "./selection";
-import { cautions, tiles, typeRows } from "./summary";
+import { findingsOf } from "../report/findings";
+import { cautions, fit, lead } from "../report/sentences";
+import { tiles, typeRows } from "./summary";
 import { showTypes } from "./type_table";
 import { ThemeSwitch } from "./theme";
 import { titleOf } from "./titles";
@@ -56,7 +58,8 @@ export class App {
     private readonly parts: Parts,
     private readonly reference: Reference,
     private readonly mapper: Mapper,
-    card: string,
+    card: string | null,
+    example: File | null,
   ) {
     const { manifest } = parts;
     document.title = `${manifest.name} · cellport`;
@@ -81,7 +84,7 @@ export class App {
       (error) => this.say(error instanceof Error ? error.message : sentence(error)),
     );
     this.tools = addTools(byId("map-tools"), byId("zoom"), this.map);
-    this.intake = new Intake(byId("intake"), manifest, {
+    this.intake = new Intake(byId("intake"), manifest, example, {
       files: (files, options) => void this.mapFiles(files, options),
       refused: (error) => this.stop(sentence(error)),
       stop: () => this.stop(),
@@ -138,21 +141,30 @@ export class App {
     if (results.done !== results.nCells) throw new Error("some cells were not mapped");
     this.finished = finished;
     results.settle(finished.columns);
-    const rows = typeRows(results);
+    const { manifest } = this.parts;
     const { started, fileName } = results;
-    const all = tiles(results, rows);
-    this.intake.showDone(fileName, all, finished.seconds, started.countsFrom);
-    const novelP = this.parts.manifest.thresholds.novelty_p;
-    const notes = [...cautions(results, rows, novelP), ...finished.lacks];
-    showNotes(byId("notes"), notes, finished.novelGroups, (group) => {
-      this.choose({ title: `${cellsOf(group.cells.length)} unlike the atlas`, cells: group.cells });
-      reveal();
+    const { spread, lacks, seconds, novelGroups: groups } = finished;
+    const nReference = this.reference.n;
+    const findings = findingsOf(results, { ...started, nReference, spread, manifest });
+    const rows = typeRows(results, findings);
+    const all = tiles(findings, rows, manifest);
+    this.intake.showDone(fileName, lead(findings), all, seconds, started.countsFrom);
+    const notes = {
+      cautions: cautions(findings),
+      groups,
+      fit: fit(findings),
+      noticed: [...started.notes, ...lacks],
+    };
+    showNotes(byId("notes"), notes, {
+      showGroup: (group) => {
+        const title = `${cellsOf(group.cells.length)} unlike the atlas`;
+        this.choose({ title, cells: group.cells });
+        reveal();
+      },
+      cellsOf: ({ kind }) => this.showerOf(kind),
     });
-    const tellsNovel = results.flag(decisions.columns.novel) !== null;
-    showTypes(byId("types"), rows, results.done, tellsNovel, (row) => {
-      const codes = results.category(results.call)!.values;
-      this.choose(this.where(row.name, (cell) => codes[cell] === row.code));
-      reveal();
+    showTypes(byId("types"), rows, results.done, results.call, manifest, (row) => {
+      this.showWhere(row.name, this.calledAs(row.code));
     });
     this.map.fit([this.reference.places, results.places]);
     this.tools.lasso.disabled = false;
@@ -160,6 +172,31 @@ export class App {
     this.colour.offer(results);
     this.say(`${cellsOf(results.done)} mapped.`, true);
     byId("intake").focus({ preventScroll: true });
+  }
+
+  private calledAs(code: number): (cell: number) => boolean {
+    const { values } = this.results!.category(this.results!.call)!;
+    return (cell) => values[cell] === code;
+  }
+
+  private showWhere(name: string, holds: (cell: number) => boolean): void {
+    this.choose(this.where(name, holds));
+    reveal();
+  }
+
+  /** What shows the cells that a caution is of; null where it is of all. */
+  private showerOf(kind: string): (() => void) | null {
+    const results = this.results!;
+    if (kind === "strange") {
+      const novel = results.flag(decisions.columns.novel)!;
+      return () => this.showWhere("unlike the atlas", (cell) => novel[cell] === 1);
+    }
+    if (kind === "unlabelled") {
+      const { categories } = results.category(results.call)!;
+      const { unknown } = decisions.values;
+      return () => this.showWhere(unknown, this.calledAs(categories.lastIndexOf(unknown)));
+    }
+    return null;
   }
 
   private forget(): void {
@@ -209,6 +246,7 @@ export class App {
     showLegend(byId("legend"), {
       shading: shading ?? this.referenceShading(),
       theme,
+      manifest: this.parts.manifest,
       chosen: this.chosenCode,
       counted: results ? "your cells" : "reference cells",
       choose: (code) => this.chooseCode(code),
@@ -223,7 +261,7 @@ export class App {
     const codes = call.values.subarray(0, this.results.done);
     const fixed = this.reference.order;
     const { categories } = call;
-    return { kind: "category", title: titleOf(CALL), codes, categories, fixed };
+    return { kind: "category", title: titleOf(CALL), column: CALL, codes, categories, fixed };
   }
 
   private referenceShading(): Shading | null {
@@ -298,7 +336,7 @@ export class App {
 
   private select(selection: Selection | null): void {
     this.selection = selection;
-    showSelection(byId("selection"), this.results, selection, {
+    showSelection(byId("selection"), this.parts.manifest, this.results, selection, {
       download: () => void this.downloadTable(selection),
       clear: () => this.choose(null),
       choose: (cell) => this.choose({ title: "", cells: Int32Array.of(cell) }),

@@ -98,8 +98,8 @@ export class ColourChoice {
     this.gene.value = "";
     const [kind, ...rest] = this.select.value.split(":");
     const name = rest.join(":");
-    if (kind === "answer") this.show(this.answer(name), OF_LABELS.has(name));
-    else if (kind === "fate") this.show(this.fate(Number(name)), false);
+    if (kind === "answer") this.show({ ...this.answer(name), column: name }, OF_LABELS.has(name));
+    else if (kind === "fate") this.show({ ...this.fate(Number(name)), column: names.fate }, false);
     else {
       this.whenChosen(this.mapper.column(name), (column) => {
         this.show(shadingOf(name, column), false);

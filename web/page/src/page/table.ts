@@ -7,10 +7,11 @@ export function row(
   name: string,
   title: string,
   press: () => void,
+  beside: HTMLElement | null,
   cells: readonly HTMLElement[],
 ): HTMLElement {
   const button = h("button", { type: "button", class: "link", title, onclick: press }, name);
-  return h("tr", {}, h("th", { scope: "row" }, button), ...cells);
+  return h("tr", {}, h("th", { scope: "row" }, button, beside), ...cells);
 }
 
 export function table(heads: readonly HTMLElement[], rows: readonly HTMLElement[]): HTMLElement {
@@ -19,6 +20,6 @@ export function table(heads: readonly HTMLElement[], rows: readonly HTMLElement[
   return h("table", {}, head, body);
 }
 
-export function heading(text: string, kind?: string): HTMLElement {
+export function heading(text: string | HTMLElement, kind?: string): HTMLElement {
   return h("th", { scope: "col", class: kind }, text);
 }

@@ -16,12 +16,20 @@ export type Shading =
   | {
       kind: "category";
       title: string;
+      /** Column of the results that it shows, if it shows one. */
+      column?: string;
       codes: Int32Array;
       categories: string[];
       /** Names whose marks are the same whatever the query: the atlas's labels. */
       fixed?: readonly string[];
     }
-  | { kind: "number"; title: string; values: Float32Array; range: [number, number] };
+  | {
+      kind: "number";
+      title: string;
+      column?: string;
+      values: Float32Array;
+      range: [number, number];
+    };
 
 export interface Entry {
   name: string;
