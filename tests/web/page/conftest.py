@@ -9,7 +9,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import anndata
+import numpy as np
 import pytest
+import scipy.sparse as sp
 from visits import served
 
 from cellport.demo import LABELS, demo_example, write_sample
@@ -85,3 +88,22 @@ def site(folder: Path, lung: tuple[Atlas, Any]) -> Iterator[str]:
     publish(atlas.file.path, root / "lung", example=demo_example(atlas.manifest))
     with served(folder / "server") as address:
         yield f"{address}/some/where/lung/"
+
+
+@pytest.fixture(scope="session")
+def strange(lung: tuple[Atlas, Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Cells of which most are noise of six kinds, unlike anything in the atlas."""
+    cells = anndata.read_h5ad(lung[1])
+    rng = np.random.default_rng(0)
+    kinds = []
+    for kind in range(6):
+        genes = rng.choice(cells.n_vars, cells.n_vars // 4, replace=False)
+        rate = np.full(cells.n_vars, 0.02)
+        rate[genes] = 3 + kind
+        counts = rng.poisson(rate, (40, cells.n_vars)).astype(np.float32)
+        names = [f"kind{kind}-{i}" for i in range(40)]
+        kinds.append(anndata.AnnData(sp.csr_matrix(counts), var=cells.var))
+        kinds[-1].obs_names = names
+    path = tmp_path_factory.mktemp("strange") / "strange.h5ad"
+    anndata.concat([cells[:20], *kinds], merge="same").write_h5ad(path)
+    return path

@@ -6,10 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import anndata
-import numpy as np
 import pytest
-import scipy.sparse as sp
 from visits import visit
 
 from cellport.runtime.decisions import text, words
@@ -27,25 +24,6 @@ OPENED = """(() => {
   }
   return found;
 })()"""
-
-
-@pytest.fixture(scope="module")
-def strange(lung: tuple[Atlas, Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Cells of which most are noise of six kinds, unlike anything in the atlas."""
-    cells = anndata.read_h5ad(lung[1])
-    rng = np.random.default_rng(0)
-    kinds = []
-    for kind in range(6):
-        genes = rng.choice(cells.n_vars, cells.n_vars // 4, replace=False)
-        rate = np.full(cells.n_vars, 0.02)
-        rate[genes] = 3 + kind
-        counts = rng.poisson(rate, (40, cells.n_vars)).astype(np.float32)
-        names = [f"kind{kind}-{i}" for i in range(40)]
-        kinds.append(anndata.AnnData(sp.csr_matrix(counts), var=cells.var))
-        kinds[-1].obs_names = names
-    path = tmp_path_factory.mktemp("strange") / "strange.h5ad"
-    anndata.concat([cells[:20], *kinds], merge="same").write_h5ad(path)
-    return path
 
 
 def test_example_cells_are_mapped_in_one_click_and_said_in_the_reports_words(

@@ -96,7 +96,7 @@ def test_a_visit_gives_what_map_gives(
         ["select", ["#colour", "cell_type_coarse"]],
         ["wait", 500],
         ["text", ["own column", "#legend"]],
-        ["focus", "#legend button >> nth=0"],
+        ["focus", "#legend .entries button >> nth=0"],
         ["press", "Enter"],
         ["text", ["chosen by key", "#legend button:focus"]],
         ["type", ["#gene", gene.lower()]],

@@ -71,6 +71,11 @@ const actions = {
   },
   click: (selector) => page.click(selector),
   hover: (selector) => page.hover(selector),
+  pointer: async (selector) => {
+    await page.locator("#canvas").scrollIntoViewIfNeeded();
+    const box = await page.locator(selector).boundingBox();
+    await page.mouse.move(box.x + box.width / 2, box.y + box.height / 2);
+  },
   tap: (selector) => page.tap(selector),
   size: ([width, height]) => page.setViewportSize({ width, height }),
   dark: (on) => page.emulateMedia({ colorScheme: on ? "dark" : "light" }),

@@ -1,36 +1,30 @@
 /** The page as a whole: what is known, and who is told when it changes. */
 
-import { graphOf, hasReference } from "../atlas/manifest";
+import { hasReference } from "../atlas/manifest";
 import type { Parts } from "../atlas/parts";
 import decisions from "../decisions";
 import { sentence } from "../errors";
 import type { MapOptions } from "../mapping/query";
+import { findingsOf } from "../report/findings";
+import { cautions, fit, lead } from "../report/sentences";
 import { cellsOf } from "../words";
 import { type Mapper, Stopped } from "../worker/client";
 import type { Finished, Started } from "../worker/messages";
 import { atlasFacts, showAbout } from "./card/about";
 import { ColourChoice } from "./colour_choice";
-import type { Shading } from "./map/colouring";
-import { csvParts } from "../writers/csv";
-import { byId, h, save } from "./dom";
+import { byId, h } from "./dom";
+import { saveH5ad, savePng, saveSvg, saveTable } from "./downloads";
 import { FileResults } from "./file_results";
 import { Intake } from "./intake";
-import { queryLayer, referenceLayer } from "./map/layers";
-import { showLegend } from "./map/legend";
-import { MapView } from "./map/map_view";
+import { Stage } from "./map/stage";
 import { showNotes } from "./notes";
 import { type Reference } from "./map/reference";
 import { type Selection, showSelection } from "./selection";
-import { findingsOf } from "../report/findings";
-import { cautions, fit, lead } from "../report/sentences";
 import { tiles, typeRows } from "./summary";
 import { showTypes } from "./type_table";
 import { ThemeSwitch } from "./theme";
-import { titleOf } from "./titles";
 import { addTools, type Tools } from "./tools";
-import { coursesOf, TrajectoryLines } from "./map/trajectory";
 
-const CALL = decisions.columns.call;
 // while cells arrive the map is drawn after so many milliseconds and such a share of the cells:
 // where graphics are done in software, drawing takes time from mapping
 const DRAW_EVERY = 700;
@@ -48,8 +42,7 @@ export class App {
   private drawn = 0;
   private drawnCells = 0;
   private readonly theme: ThemeSwitch;
-  private readonly map: MapView;
-  private readonly lines: TrajectoryLines;
+  private readonly stage: Stage;
   private readonly tools: Tools;
   private readonly intake: Intake;
   private readonly colour: ColourChoice;
@@ -67,14 +60,13 @@ export class App {
     byId("atlas-facts").textContent = atlasFacts(manifest);
     showAbout(byId("about"), manifest, card);
     this.theme = new ThemeSwitch(byId<HTMLButtonElement>("theme"), () => this.draw());
-    const overlay = document.querySelector<SVGSVGElement>("#overlay")!;
-    this.map = new MapView(byId<HTMLCanvasElement>("canvas"), overlay, {
+    this.stage = new Stage(manifest, reference, {
       surrounded: (inside) => this.surround(inside),
-      clicked: (x, y, reach) => this.pick(x, y, reach),
+      picked: (cell) => this.choose(cell === null ? null : { title: "", cells: Int32Array.of(cell) }),
       cleared: () => this.choose(null),
-      drawn: (place) => this.lines.draw(place),
+      codeChosen: (code) => this.chooseCode(code),
+      told: (text) => this.say(text, true),
     });
-    this.lines = new TrajectoryLines(overlay);
     this.colour = new ColourChoice(
       byId("map-tools"),
       manifest,
@@ -83,19 +75,23 @@ export class App {
       () => this.recoloured(),
       (error) => this.say(error instanceof Error ? error.message : sentence(error)),
     );
-    this.tools = addTools(byId("map-tools"), byId("zoom"), this.map);
+    this.tools = addTools(byId("map-tools"), byId("zoom"), this.stage, {
+      looks: () => this.draw(),
+      savePng: () => void this.saving(() => savePng(this.stage, this.title)),
+      saveSvg: () => void this.saving(() => saveSvg(this.stage, this.title)),
+    });
     this.intake = new Intake(byId("intake"), manifest, example, {
       files: (files, options) => void this.mapFiles(files, options),
       refused: (error) => this.stop(sentence(error)),
       stop: () => this.stop(),
-      downloadTable: () => void this.downloadTable(null),
-      downloadH5ad: () => void this.downloadH5ad(),
+      downloadTable: () => void this.saving(() => this.saveTable(null)),
+      downloadH5ad: () => void this.saving(() => this.saveH5ad()),
     });
     this.intake.showEmpty(null);
     byId("map").hidden = !hasReference(manifest);
-    this.showCourses();
-    this.map.fit([reference.places]);
     this.draw();
+    this.stage.fit();
+    this.tools.refresh();
   }
 
   private async mapFiles(files: File[], options: MapOptions): Promise<void> {
@@ -166,10 +162,11 @@ export class App {
     showTypes(byId("types"), rows, results.done, results.call, manifest, (row) => {
       this.showWhere(row.name, this.calledAs(row.code));
     });
-    this.map.fit([this.reference.places, results.places]);
     this.tools.lasso.disabled = false;
-    this.showCourses();
+    document.body.classList.add("mapped");
     this.colour.offer(results);
+    this.stage.fit();
+    this.tools.refresh();
     this.say(`${cellsOf(results.done)} mapped.`, true);
     byId("intake").focus({ preventScroll: true });
   }
@@ -206,20 +203,12 @@ export class App {
     this.colour.reset();
     this.select(null);
     this.tools.lasso.disabled = true;
-    this.map.drawing = false;
-    this.showCourses();
+    this.stage.map.drawing = false;
+    document.body.classList.remove("mapped");
     for (const id of ["types", "notes"]) {
       byId(id).hidden = true;
       byId(id).replaceChildren();
     }
-  }
-
-  /** The trajectory as the atlas holds it, else through the cells that were mapped. */
-  private showCourses(): void {
-    const { results, reference, parts } = this;
-    const courses = reference.courses ?? (results ? coursesOf(results, graphOf(parts.manifest)) : []);
-    this.lines.show(courses);
-    this.tools.trajectory.hidden = !courses.length;
   }
 
   /** Give up what was brought; `refused` says why, where somebody did not just stop it. */
@@ -233,53 +222,12 @@ export class App {
 
   private draw(): void {
     this.drawn = performance.now();
-    const { results, reference } = this;
+    const { results, selection, chosenCode: code } = this;
     this.drawnCells = results?.done ?? 0;
-    const { theme } = this.theme;
-    const { labels } = this.parts.manifest;
-    const { byLabel } = this.colour;
-    const shading = this.colour.shading ?? this.arriving();
-    const behind = referenceLayer(reference, labels, byLabel, results !== null, this.chosenCode, theme);
-    const layers = [behind];
-    if (results && shading) layers.push(queryLayer(results, shading, this.chosen(shading), theme));
-    this.map.show(layers, backgroundOf(byId("canvas")));
-    showLegend(byId("legend"), {
-      shading: shading ?? this.referenceShading(),
-      theme,
-      manifest: this.parts.manifest,
-      chosen: this.chosenCode,
-      counted: results ? "your cells" : "reference cells",
-      choose: (code) => this.chooseCode(code),
-    });
-  }
-
-  /** While cells arrive they are coloured by their call. */
-  private arriving(): Shading | null {
-    if (!this.results) return null;
-    const call = this.results.category(this.results.call);
-    if (!call) return null;
-    const codes = call.values.subarray(0, this.results.done);
-    const fixed = this.reference.order;
-    const { categories } = call;
-    return { kind: "category", title: titleOf(CALL), column: CALL, codes, categories, fixed };
-  }
-
-  private referenceShading(): Shading | null {
-    const { label, order: fixed } = this.reference;
-    const { labels } = this.parts.manifest;
-    if (!labels.length || this.results) return null;
-    const codes = Int32Array.from(label);
-    return { kind: "category", title: titleOf(CALL), codes, categories: labels, fixed };
-  }
-
-  private chosen(shading: Shading): ((cell: number) => boolean) | null {
-    if (this.selection && this.results) {
-      const inside = new Uint8Array(this.results.nCells);
-      for (const cell of this.selection.cells) inside[cell] = 1;
-      return (cell) => inside[cell] === 1;
-    }
-    if (this.chosenCode === null || shading.kind !== "category") return null;
-    return (cell) => shading.codes[cell] === this.chosenCode;
+    const { shading, byLabel } = this.colour;
+    const cells = selection?.cells ?? null;
+    const finished = this.finished !== null;
+    this.stage.show({ results, finished, shading, byLabel, selection: cells, code }, this.theme.theme);
   }
 
   private chooseCode(code: number | null): void {
@@ -308,19 +256,6 @@ export class App {
     else this.say("None of your cells lies there.");
   }
 
-  private pick(x: number, y: number, reach: number): void {
-    if (!this.results || !this.finished) return;
-    const { places, done } = this.results;
-    let best = -1;
-    let least = reach * reach;
-    for (let cell = 0; cell < done; cell++) {
-      const apart = (places[2 * cell] - x) ** 2 + (places[2 * cell + 1] - y) ** 2;
-      if (apart < least) [best, least] = [cell, apart];
-    }
-    if (best >= 0) this.choose({ title: "", cells: Int32Array.of(best) });
-    else this.choose(null);
-  }
-
   private where(name: string, holds: (cell: number) => boolean): Selection {
     const cells: number[] = [];
     for (let cell = 0; cell < this.results!.done; cell++) if (holds(cell)) cells.push(cell);
@@ -337,35 +272,33 @@ export class App {
   private select(selection: Selection | null): void {
     this.selection = selection;
     showSelection(byId("selection"), this.parts.manifest, this.results, selection, {
-      download: () => void this.downloadTable(selection),
+      download: () => void this.saving(() => this.saveTable(selection)),
       clear: () => this.choose(null),
       choose: (cell) => this.choose({ title: "", cells: Int32Array.of(cell) }),
     });
     if (selection) this.say(`${selection.title || "One cell"}.`, true);
   }
 
-  private async downloadTable(selection: Selection | null): Promise<void> {
-    const { results, finished } = this;
-    if (!results || !finished) return;
-    const ending = selection ? "selected_cells" : "mapped";
-    const parts: string[] = [];
-    for (const part of csvParts(results, selection?.cells)) {
-      parts.push(part);
-      // a million cells take a while, in which the page should go on
-      await new Promise((next) => setTimeout(next));
-    }
-    save(`${results.title}_${ending}.csv`, parts, "text/csv");
+  /** What is shown, in a few words. */
+  private get title(): string {
+    const { name } = this.parts.manifest;
+    return this.results ? `${this.results.title} on ${name}` : name;
   }
 
-  private async downloadH5ad(): Promise<void> {
+  private async saveTable(selection: Selection | null): Promise<void> {
     const { results, finished } = this;
-    if (!results || !finished) return;
-    const { names, title } = results;
-    const columns = [...results.columns.values()];
-    const matrices = [...results.matrices.values()];
+    if (results && finished) await saveTable(results, selection?.cells ?? null);
+  }
+
+  private async saveH5ad(): Promise<void> {
+    const { results, finished } = this;
+    if (results && finished) await saveH5ad(this.mapper, finished, results);
+  }
+
+  /** Save something; a failure is told. */
+  private async saving(save: () => Promise<void>): Promise<void> {
     try {
-      const bytes = await this.mapper.h5ad(finished, { names, columns, matrices });
-      save(`${title}_mapped.h5ad`, [bytes], "application/x-hdf5");
+      await save();
     } catch (error) {
       if (!(error instanceof Stopped)) this.say(sentence(error));
     }
@@ -383,11 +316,6 @@ export class App {
 /** Where cells were chosen in a list below, bring the map into sight. */
 function reveal(): void {
   byId("map").scrollIntoView({ block: "nearest" });
-}
-
-function backgroundOf(element: HTMLElement): [number, number, number] {
-  const found = /rgba?\((\d+), (\d+), (\d+)/.exec(getComputedStyle(element).backgroundColor);
-  return found ? [Number(found[1]), Number(found[2]), Number(found[3])] : [255, 255, 255];
 }
 
 export function refuse(error: unknown): void {

@@ -2,7 +2,7 @@
 
 import { graphOf, type Manifest, panelNames, terminalNames } from "../atlas/manifest";
 import decisions from "../decisions";
-import { numberShading, type Shading, shadingOf } from "./map/colouring";
+import { LIKE, numberShading, type Shading, shadingOf, UNLIKE } from "./map/colouring";
 import { fill, h } from "./dom";
 import type { FileResults } from "./file_results";
 import { titleOf } from "./titles";
@@ -144,7 +144,7 @@ export class ColourChoice {
     }
     if (column.kind === "bool") {
       const codes = Int32Array.from(column.values);
-      return { kind: "category", title, codes, categories: ["like the atlas", "unlike the atlas"] };
+      return { kind: "category", title, codes, categories: [LIKE, UNLIKE] };
     }
     if (name === names.novelty_p) {
       const values = column.values.map((p) => -Math.log10(Math.max(p, 1e-6)));

@@ -18,6 +18,8 @@ adata.obsm["X_cellport"] = (
     mapped.obsm["X_cellport"]
 )`;
 
+// on narrower screens the map comes before long explanations, pixels
+const NARROW = 900;
 const LEAST = 100 * decisions.genes.minimum.value;
 
 /** A share that was written in percent; what is none is as if nothing had been written. */
@@ -198,7 +200,7 @@ export class Intake {
       "You see it on a map and in tables, and save it as CSV or for scanpy.",
     ];
     const listed = steps.filter((step) => step !== false).map((step) => h("li", {}, step));
-    return h("details", { class: "steps", open: true }, h("summary", {}, "What happens"), h("ol", {}, ...listed));
+    return h("details", { class: "steps", open: window.innerWidth > NARROW }, h("summary", {}, "What happens"), h("ol", {}, ...listed));
   }
 
   private tile({ value, label, term }: Tile): HTMLElement {
