@@ -64,6 +64,10 @@ const actions = {
     const [download] = await Promise.all([page.waitForEvent("download"), page.click(`text=${text}`)]);
     await download.saveAs(join(plan.out, name));
   },
+  save: async ([name, selector]) => {
+    const [download] = await Promise.all([page.waitForEvent("download"), page.click(selector)]);
+    await download.saveAs(join(plan.out, name));
+  },
   select: ([selector, label]) => page.selectOption(selector, { label }),
   type: async ([selector, text]) => {
     await page.fill(selector, text);
@@ -78,6 +82,11 @@ const actions = {
   },
   tap: (selector) => page.tap(selector),
   size: ([width, height]) => page.setViewportSize({ width, height }),
+  reload: async () => {
+    await page.reload();
+    await page.waitForSelector("#verified:not([hidden])");
+  },
+  print: () => page.emulateMedia({ media: "print" }),
   dark: (on) => page.emulateMedia({ colorScheme: on ? "dark" : "light" }),
   axe: async (name) => {
     // not as a script of the page, whose policy would refuse it

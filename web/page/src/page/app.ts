@@ -12,16 +12,20 @@ import { type Mapper, Stopped } from "../worker/client";
 import type { Finished, Started } from "../worker/messages";
 import { atlasFacts, showAbout } from "./card/about";
 import { ColourChoice } from "./colour_choice";
+import { shownIn, tell } from "./address";
 import { byId, h } from "./dom";
 import { saveH5ad, savePng, saveSvg, saveTable } from "./downloads";
 import { FileResults } from "./file_results";
 import { Intake } from "./intake";
+import { GeneSection } from "./genes/gene_section";
+import { GroupsSection } from "./groups/groups_section";
+import { entries } from "./map/colouring";
 import { Stage } from "./map/stage";
 import { showNotes } from "./notes";
 import { type Reference } from "./map/reference";
 import { type Selection, showSelection } from "./selection";
-import { tiles, typeRows } from "./summary";
-import { showTypes } from "./type_table";
+import { tiles, typeRows } from "./tables/summary";
+import { showTypes } from "./tables/type_table";
 import { ThemeSwitch } from "./theme";
 import { addTools, type Tools } from "./tools";
 
@@ -46,6 +50,10 @@ export class App {
   private readonly tools: Tools;
   private readonly intake: Intake;
   private readonly colour: ColourChoice;
+  private readonly groups: GroupsSection;
+  private readonly genes: GeneSection;
+  /** Entry of the legend that an address names, until what it is of is shown. */
+  private wanted = "";
 
   constructor(
     private readonly parts: Parts,
@@ -73,8 +81,17 @@ export class App {
       reference.order,
       mapper,
       () => this.recoloured(),
+      (gene) => this.genes.add(gene),
       (error) => this.say(error instanceof Error ? error.message : sentence(error)),
     );
+    this.genes = new GeneSection(byId("genes-by-type"));
+    this.groups = new GroupsSection(byId("by-group"), manifest, {
+      column: (name) => mapper.column(name),
+      select: (name, holds) => this.showWhere(name, holds),
+      failed: (error) => this.say(sentence(error)),
+      chosen: () => this.tell(),
+      marks: () => this.marks(),
+    });
     this.tools = addTools(byId("map-tools"), byId("zoom"), this.stage, {
       looks: () => this.draw(),
       savePng: () => void this.saving(() => savePng(this.stage, this.title)),
@@ -159,12 +176,28 @@ export class App {
       },
       cellsOf: ({ kind }) => this.showerOf(kind),
     });
-    showTypes(byId("types"), rows, results.done, results.call, manifest, (row) => {
-      this.showWhere(row.name, this.calledAs(row.code));
+    showTypes(byId("types"), {
+      rows,
+      nCells: results.done,
+      call: results.call,
+      file: results.title,
+      manifest,
+      select: ({ name, code }) => {
+        if (!this.colour.byCall) return this.showWhere(name, this.calledAs(code));
+        this.chooseCode(code);
+        reveal();
+      },
     });
     this.tools.lasso.disabled = false;
     document.body.classList.add("mapped");
+    const shown = shownIn(location.hash);
+    this.groups.offer(results, findings.calls);
+    this.genes.offer(results, findings.calls);
     this.colour.offer(results);
+    this.wanted = shown.chosen;
+    this.colour.restore(shown);
+    if (!shown.gene && !shown.colour) this.recoloured();
+    this.groups.choose(results.started.obsColumns.includes(shown.groups) ? shown.groups : "");
     this.stage.fit();
     this.tools.refresh();
     this.say(`${cellsOf(results.done)} mapped.`, true);
@@ -201,6 +234,8 @@ export class App {
     this.finished = null;
     this.chosenCode = null;
     this.colour.reset();
+    this.groups.forget();
+    this.genes.forget();
     this.select(null);
     this.tools.lasso.disabled = true;
     this.stage.map.drawing = false;
@@ -241,11 +276,37 @@ export class App {
         : this.where(shading.categories[code], (cell) => shading.codes[cell] === code);
     this.select(found);
     this.draw();
+    this.tell();
   }
 
   private recoloured(): void {
+    const { shading } = this.colour;
+    const { wanted } = this;
+    this.wanted = "";
     this.chosenCode = null;
+    const code = shading?.kind === "category" ? shading.categories.indexOf(wanted) : -1;
+    if (wanted && code >= 0) return this.chooseCode(code);
     this.draw();
+    this.tell();
+  }
+
+  /** Keep in the page's address what is shown. */
+  private tell(): void {
+    const { shading } = this.colour;
+    if (!this.results || !this.finished || this.wanted) return;
+    const code = this.chosenCode;
+    const chosen = code !== null && shading?.kind === "category" ? shading.categories[code] : "";
+    tell({ ...this.colour.shown, groups: this.groups.by, chosen });
+  }
+
+  /** Marks of what cells are called. */
+  private marks() {
+    const { results, reference } = this;
+    const call = results?.category(results.call);
+    if (!call) return [];
+    const { values: codes, categories } = call;
+    const shading = { kind: "category" as const, title: "", codes, categories, fixed: reference.order };
+    return entries(shading, this.theme.theme);
   }
 
   private surround(inside: (x: number, y: number) => boolean): void {
@@ -267,6 +328,7 @@ export class App {
     this.chosenCode = null;
     this.select(selection);
     this.draw();
+    this.tell();
   }
 
   private select(selection: Selection | null): void {

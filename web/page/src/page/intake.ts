@@ -8,7 +8,7 @@ import { grouped } from "../words";
 import { fill, h } from "./dom";
 import { whatIs } from "./explain/terms";
 import { droppedFiles } from "./dropped";
-import type { Tile } from "./summary";
+import type { Tile } from "./tables/summary";
 
 const PYTHON = `mapped = anndata.read_h5ad(
     "..._mapped.h5ad"

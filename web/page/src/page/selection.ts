@@ -6,7 +6,7 @@ import type { Results } from "../mapping/results";
 import { grouped, short } from "../words";
 import { fill, h } from "./dom";
 import { termed, termOf } from "./explain/terms";
-import { heading, row, table } from "./table";
+import { heading, row, table } from "./tables/table";
 import { titleOf } from "./titles";
 
 const SHOWN = 50;
@@ -69,7 +69,7 @@ function manyCells(
   const rows = Array.from(cells.subarray(0, SHOWN), (cell) => {
     const { [cell]: name } = results.names;
     const values = columns.map((column) => h("td", {}, valueOf(results, column, cell)));
-    return row(name, name, () => actions.choose(cell), null, values);
+    return row(name, name, () => actions.choose(cell), values);
   });
   const told = columns.map((name) => termed(titleOf(name), termOf(name, manifest), manifest));
   const heads = ["Cell", ...told].map((head) => heading(head));

@@ -1,12 +1,12 @@
 /** What a mapping came to, in numbers. */
 
-import type { Manifest } from "../atlas/manifest";
-import decisions from "../decisions";
-import type { Results } from "../mapping/results";
-import type { Findings, Outcome } from "../report/findings";
-import { isCalibrated } from "../report/sentences";
-import { grouped, shareOf } from "../words";
-import { genesTerm, type Term } from "./explain/terms";
+import type { Manifest } from "../../atlas/manifest";
+import decisions from "../../decisions";
+import type { Results } from "../../mapping/results";
+import type { Findings, Outcome } from "../../report/findings";
+import { isCalibrated } from "../../report/sentences";
+import { grouped, shareOf } from "../../words";
+import { genesTerm, type Term } from "../explain/terms";
 
 const { columns } = decisions;
 

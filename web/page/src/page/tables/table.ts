@@ -1,17 +1,16 @@
 /** Tables whose rows begin with something to press. */
 
-import { fill, h } from "./dom";
+import { fill, h } from "../dom";
 
 /** A row of cells behind a button that names it. */
 export function row(
   name: string,
   title: string,
   press: () => void,
-  beside: HTMLElement | null,
   cells: readonly HTMLElement[],
 ): HTMLElement {
   const button = h("button", { type: "button", class: "link", title, onclick: press }, name);
-  return h("tr", {}, h("th", { scope: "row" }, button, beside), ...cells);
+  return h("tr", {}, h("th", { scope: "row" }, button), ...cells);
 }
 
 export function table(heads: readonly HTMLElement[], rows: readonly HTMLElement[]): HTMLElement {
