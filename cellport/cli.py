@@ -20,6 +20,7 @@ from cellport.runtime.errors import CellportError
 
 if TYPE_CHECKING:
     from cellport.runtime.convert.write import Conversion, ConvertOptions
+    from cellport.web.server.site import ExampleCells
 
 BAD_INPUT = 2
 STOPPED = 130
@@ -388,11 +389,28 @@ def atlases(as_json: bool) -> None:
     _show(known, as_json, screen.known, lambda _: rows)
 
 
+_example = click.option(
+    "--example", metavar="FILE",
+    help="An h5ad of some cells that visitors can map with one click. Found for the "
+    "demonstration's lung atlas.",
+)  # fmt: skip
+
+
+def _example_cells(atlas: Path, given: str | None) -> ExampleCells | None:
+    """Cells to try an atlas with: those of a file, or of the demonstration where they fit."""
+    from cellport.demo import demo_example
+    from cellport.runtime.atlas.file import open_atlas_file
+    from cellport.web.server.site import read_example
+
+    return demo_example(open_atlas_file(atlas).manifest) if given is None else read_example(given)
+
+
 @main.command()
 @click.argument("atlas", type=click.Path())
 @click.argument("site", type=click.Path())
+@_example
 @_json
-def publish(atlas: str, site: str, as_json: bool) -> None:
+def publish(atlas: str, site: str, example: str | None, as_json: bool) -> None:
     """Write ATLAS and the page that maps cells in the browser to the folder SITE.
 
     Any file server can serve the folder, under any path.
@@ -400,7 +418,9 @@ def publish(atlas: str, site: str, as_json: bool) -> None:
     from cellport import screen
     from cellport.web.server.publish import publish as publish_site
 
-    _show(publish_site(_here(atlas), site), as_json, screen.published)
+    path = _here(atlas)
+    published = publish_site(path, site, example=_example_cells(path, example))
+    _show(published, as_json, screen.published)
 
 
 @main.command()
@@ -419,6 +439,7 @@ def publish(atlas: str, site: str, as_json: bool) -> None:
 @click.option("--allow-host", "allow_hosts", multiple=True, metavar="NAME",
               help="Another name of this server, as behind a proxy; repeatable.")  # fmt: skip
 @click.option("--no-page", is_flag=True, help="Serve the API alone.")
+@_example
 @_json
 def serve(
     atlas: str,
@@ -427,6 +448,7 @@ def serve(
     queue: int,
     seconds: float,
     no_page: bool,
+    example: str | None,
     as_json: bool,
     **settings: Any,
 ) -> None:
@@ -447,6 +469,7 @@ def serve(
         path,
         limits=limits,
         with_page=not no_page,
+        example=None if no_page else _example_cells(path, example),
         started=lambda at: _show(at, as_json, screen.listening),
         **settings,
     )

@@ -8,7 +8,8 @@ from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass
 from importlib.resources import as_file, files
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,8 +20,15 @@ from cellport.runtime.mapping.atlas import load_atlas
 from cellport.runtime.mapping.verify import verify_atlas
 from cellport.runtime.sources import open_source
 
+if TYPE_CHECKING:
+    from cellport.runtime.atlas.manifest import Manifest
+    from cellport.web.server.site import ExampleCells
+
 REFERENCE_TECHNOLOGY = "10x_v2"
 LABELS = "cell_type_coarse"
+# of the sample's types that an atlas has to know
+_FITS = 0.5
+_ABOUT = "{cells} lung cells measured with Smart-seq2 (Travaglini et al. 2020)"
 _UNWRITABLE = "{path} cannot be written: {system}."
 
 
@@ -109,3 +117,17 @@ def published_types(query: Path) -> NDArray[np.object_]:
     """Type of each cell as its authors published it."""
     with closing(open_source(query)) as source:
         return source.obs_column(LABELS)
+
+
+def demo_example(manifest: Manifest) -> ExampleCells | None:
+    """Return the sample's Smart-seq2 cells to try an atlas with; None where they do not fit it."""
+    with as_file(files("cellport") / "demo_data" / "lung_sample.h5ad") as path:
+        types = set(published_types(path))
+    if manifest.organism != "human" or len(types & {*manifest.labels}) < _FITS * len(types):
+        return None
+    from cellport.web.server.site import ExampleCells
+
+    with TemporaryDirectory() as folder:
+        _, query = write_sample(Path(folder))
+        about = _ABOUT.format(cells=len(published_types(query)))
+        return ExampleCells(query.name, about, query.read_bytes())

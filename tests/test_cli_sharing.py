@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import socket
 import threading
@@ -114,6 +115,35 @@ def test_publish_as_json(tiny_atlas: Any, tmp_path: Path) -> None:
     assert (said["atlas"], said["sha256"]) == ("tiny", tiny_atlas.sha256)
     assert said["n_files"] == len(files)
     assert said["n_bytes"] == sum(path.stat().st_size for path in files)
+
+
+def test_example_cells_are_published(tiny_atlas: Any, tmp_path: Path) -> None:
+    cells = tmp_path / "few.h5ad"
+    cells.write_bytes(b"cells")
+    result = run("publish", tiny_atlas.path, tmp_path / "site", "--example", cells)
+    assert result.exit_code == 0, result.stderr
+    assert (tmp_path / "site/atlas/example.h5ad").read_bytes() == b"cells"
+    told = json.loads((tmp_path / "site/atlas/manifest.json").read_text())["example"]
+    assert (told["name"], told["sha256"]) == ("few.h5ad", hashlib.sha256(b"cells").hexdigest())
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "said"),
+    [
+        ("none.h5ad", None, "cannot be read: No such file"),
+        ("few.csv", 1, "have to be an .h5ad file"),
+        ("many.h5ad", 8_000_001, "take 8 MB, which every visit would fetch"),
+    ],
+)
+def test_other_example_cells_are_refused(
+    name: str, size: int | None, said: str, tiny_atlas: Any, tmp_path: Path
+) -> None:
+    if size is not None:
+        (tmp_path / name).write_bytes(bytes(size))
+    result = run("publish", tiny_atlas.path, tmp_path / "site", "--example", tmp_path / name)
+    assert result.exit_code == 2
+    assert said in result.stderr
+    assert not (tmp_path / "site").exists()
 
 
 def test_publish_writes_over_nothing(tiny_atlas: Any, tmp_path: Path) -> None:

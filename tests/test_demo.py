@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,9 @@ import pytest
 from click.testing import CliRunner
 
 from cellport.cli import main
-from cellport.demo import LABELS, REFERENCE_TECHNOLOGY, published_types, write_sample
+from cellport.demo import LABELS, REFERENCE_TECHNOLOGY, demo_example, published_types, write_sample
+from cellport.runtime.atlas.file import open_atlas_file
+from cellport.runtime.fetch.pull import find_atlas
 from cellport.runtime.mapping.atlas import load_atlas
 from cellport.runtime.mapping.verify import verify_atlas
 
@@ -92,3 +95,16 @@ def test_a_place_that_cannot_be_written(kind: str, tmp_path: Path) -> None:
     assert result.stdout == ""
     (said,) = result.stderr.splitlines()
     assert said.startswith(f"Error: {out} cannot be written: ")
+
+
+def test_the_samples_cells_are_an_example_where_they_fit(tmp_path: Path) -> None:
+    lung, blood = (
+        open_atlas_file(find_atlas(name)).manifest for name in ("lung-demo", "pbmc-demo")
+    )
+    example = demo_example(lung)
+    assert example is not None
+    assert "131 lung cells" in example.about
+    (tmp_path / example.name).write_bytes(example.data)
+    assert anndata.read_h5ad(tmp_path / example.name).n_obs == 131
+    assert demo_example(blood) is None
+    assert demo_example(replace(lung, organism="mouse")) is None

@@ -22,6 +22,7 @@ from cellport.runtime.report.sections import (
     unsure_section,
 )
 from cellport.runtime.report.style import style
+from cellport.runtime.report.terms import terms_section
 from cellport.runtime.report.words import cautions, first_look, lead
 
 # nothing may be fetched or run, even if a name were to slip through as markup
@@ -39,6 +40,7 @@ def render(c: ReportContents) -> str:
         _first(c),
         *(_about_cells(c) if c.findings.n_cells else ()),
         genes_section(c),
+        terms_section(c),
         made_section(c),
         Html(
             "</main>\n<footer>This page holds everything it shows, and asks nothing of the network."

@@ -5,12 +5,12 @@ from __future__ import annotations
 from cellport.runtime.report.markup import Html, each
 
 # Okabe and Ito's and Tol's colours, which colour-blind readers tell apart, darkened for white paper
-# and lightened for a dark screen
+# and lightened for a dark screen; without orange, which means unlike the atlas and nothing else
 _LIGHT = (
-    "#0067a5", "#d65a00", "#00835c", "#a3336f", "#8a7a00", "#2ca0d8", "#7d4fc4", "#c8102e",
+    "#0067a5", "#6b4423", "#00835c", "#a3336f", "#8a7a00", "#2ca0d8", "#7d4fc4", "#c8102e",
 )  # fmt: skip
 _DARK = (
-    "#4da3e8", "#f08a3c", "#2fbf8f", "#e07ab0", "#d3c04a", "#8fd3f5", "#b79af0", "#ff7a85",
+    "#4da3e8", "#c49a6c", "#2fbf8f", "#e07ab0", "#d3c04a", "#8fd3f5", "#b79af0", "#ff7a85",
 )  # fmt: skip
 # plasma (van der Walt and Smith), even steps of lightness for every kind of sight: without its
 # yellow on white paper, without its dark blue on a dark screen
@@ -47,11 +47,11 @@ _SHEET = Html("""
 :root{color-scheme:light dark;--page:#f6f7f9;--card:#fff;--ink:#171b22;--quiet:#59616e;
 --line:#dfe3e9;--track:#edf0f4;--link:#00558a;--ref:#c3c9d2;--sure:#0067a5;--broader:#6fb3e0;
 --unknown:#9aa2ae;--warn:#8a4b00;--warnback:#fff4e2;--warnline:#e8a33d;--good:#bfe3d3;
---kx:#7a8290;--ku:#171b22;/*light*/}
+--kx:#7a8290;--ku:#171b22;--new:#d65a00;/*light*/}
 @media screen and (prefers-color-scheme:dark){:root{--page:#101318;--card:#181c23;--ink:#e9ecf1;
 --quiet:#a3acba;--line:#2c323c;--track:#262c35;--link:#7cc0ff;--ref:#4a5260;--sure:#4da3e8;
 --broader:#2b6ca3;--unknown:#76808f;--warn:#ffc777;--warnback:#2b2214;--warnline:#b9822e;
---good:#235a47;--kx:#98a1af;--ku:#fff;/*dark*/}}
+--good:#235a47;--kx:#98a1af;--ku:#fff;--new:#f08a3c;/*dark*/}}
 *{box-sizing:border-box}
 html{-webkit-text-size-adjust:100%;scroll-behavior:smooth}
 body{margin:0;overflow-wrap:break-word;background:var(--page);color:var(--ink);
@@ -96,7 +96,7 @@ font-size:14px}
 .legend li{overflow-wrap:anywhere}
 .swatch{display:inline-block;width:11px;height:11px;border-radius:3px;margin-right:7px;flex:none}
 .sure{background:var(--sure)}.broader{background:var(--broader)}.unknown{background:var(--unknown)}
-.new{background:var(--k1)}.refkey{background:var(--ref)}
+.new{background:var(--new)}.refkey{background:var(--ref)}
 .swatch.ring{background:none;border:2px solid var(--ink);border-radius:50%}
 table{border-collapse:collapse;width:100%;font-size:15px;margin:0 0 12px}
 caption{text-align:left;color:var(--quiet);font-size:14px;padding:0 0 6px}
@@ -166,7 +166,7 @@ stroke-linecap:round}
 svg.small path.bar{fill:var(--sure);stroke:none}
 svg.small path.base{stroke:var(--line);stroke-width:1px}
 svg.small path.line{stroke:var(--ink);stroke-width:2px}
-svg.small path.dots{stroke:var(--k1);stroke-width:7px}
+svg.small path.dots{stroke:var(--k2);stroke-width:7px}
 .clusters td:last-child,.clusters th:last-child{text-align:left;padding-left:14px}
 .groups{margin:0 0 12px;padding-left:22px;max-width:80ch}.groups li{margin:0 0 12px}
 .markers{display:flex;flex-wrap:wrap;gap:5px;margin:6px 0 0}

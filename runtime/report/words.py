@@ -7,90 +7,107 @@ from dataclasses import dataclass
 
 from cellport.runtime.atlas.assumed import describe_labels
 from cellport.runtime.decisions import number as decided
+from cellport.runtime.decisions import text, texts, words
 from cellport.runtime.report.contents import ReportContents
 from cellport.runtime.report.markup import Html, cut, name, names, strong
 from cellport.runtime.report.numbers import counted, number, percent
 
-# ratios of spread between which a query counts as like its reference: other donors, technologies
-# and stimulated cells lie between 0.83 and 1.04, 15 counts a cell at 0.72, cancer lines on blood or
-# lung at 1.6 and 0.6
-COMPRESSED, SHIFTED = 0.75, 1.4
+COMPRESSED, SHIFTED = decided("cautions.compressed_below"), decided("cautions.shifted_above")
 _MANY_UNKNOWN = decided("cautions.many_unknown")
 _MANY_SHALLOW = decided("cautions.many_shallow")
 _MANY_NOVEL, _BY_CHANCE = decided("cautions.many_novel"), decided("cautions.novel_by_chance")
+_ORDER = texts("cautions.order")
 
 
 @dataclass(frozen=True, slots=True)
 class Caution:
     """Something to know before the results are used: what it is, what it means, what to do."""
 
+    kind: str  # one of the decisions' order
     title: str
     text: str
     where: str  # section that tells more
     serious: bool = True  # may make labels wrong
 
 
+def _caution(kind: str, where: str, *, serious: bool = True, **places: object) -> Caution:
+    said = words(f"cautions.{kind}")
+    title, meaning = (Html.escape(said[part]).format(**places) for part in ("title", "text"))
+    return Caution(kind, title, meaning, where, serious)
+
+
+def _said(sentence: str, **places: object) -> Html:
+    return Html.escape(text(f"report.{sentence}")).format(**places)
+
+
 def lead(c: ReportContents) -> Html:
     """Return the paragraph that a report begins with."""
     found, m = c.findings, c.manifest
-    verb = "was" if found.n_cells == 1 else "were"
-    types = f" of {counted(len(m.labels), 'type')}." if m.labels else ", without cell types."
-    if c.background is not None:
-        knows = counted(c.background.n_cells, "reference cell") + types
-    else:
-        knows = counted(len(m.labels), "type") + "." if m.labels else "no cell types."
-    text: list[str] = [
-        Html("{} of {} {} laid onto the atlas {}, which knows {}").format(
-            strong(counted(found.n_cells, "cell")), c.query_in_words, verb, name(m.name), knows
+    told = [
+        _said(
+            "laid",
+            cells=strong(counted(found.n_cells, "cell")),
+            query=c.query_in_words,
+            were="was" if found.n_cells == 1 else "were",
+            atlas=name(m.name),
+            known=_known(c),
         )
     ]
     if found.n_cells and found.labels:
-        text.append(_labelled(c))
+        told.append(_labelled(c))
     if found.n_cells and c.background is not None:
-        text.append(_new(c))
-    text.append(_genes(c))
-    return Html(" ").join(text)
+        told.append(_new(c))
+    told.append(_genes(c))
+    return Html(" ").join(told)
+
+
+def _known(c: ReportContents) -> str:
+    types = counted(len(c.manifest.labels), "type") if c.manifest.labels else ""
+    if c.background is None:
+        return types or _said("known_nothing")
+    cells = counted(c.background.n_cells, "reference cell")
+    if not types:
+        return _said("known_cells_alone", cells=cells)
+    return _said("known_cells", cells=cells, types=types)
 
 
 def _labelled(c: ReportContents) -> Html:
     found = c.findings
     if not c.calibrated:
-        kind = "most likely" if c.manifest.gives_prob else "nearest"
-        return Html("Every cell with counts got its {} type, however unsure.").format(kind)
+        kind = _said("most_likely" if c.manifest.gives_prob else "nearest_type")
+        return _said("every_cell", kind=kind)
     sure, broader, unknown = (found.outcome[k] for k in ("sure", "broader", "unknown"))
-    text = Html("{} of them got a cell type with confidence").format(
-        strong(percent(sure, found.n_cells))
-    )
+    told = _said("called", share=strong(percent(sure, found.n_cells)))
     if broader:
-        text += f"; {percent(broader, found.n_cells)} only a broader group of types"
+        told += _said("called_broader", share=percent(broader, found.n_cells))
     if unknown:
-        share = percent(unknown, found.n_cells)
-        text += f"; {share} no label, because nothing was sure enough"
-    return text + "."
+        told += _said("called_nothing", share=percent(unknown, found.n_cells))
+    return told + "."
 
 
-def _new(c: ReportContents) -> str:
+def _new(c: ReportContents) -> Html:
     n, share = c.findings.n_novel, percent(c.findings.n_novel, c.findings.n_cells)
     if not n:
-        return "None of them looks unlike everything in the atlas."
-    verb = "looks" if n == 1 else "look"
-    return strong(counted(n, "cell")) + f" ({share}) {verb} like nothing in the atlas."
+        return _said("none_novel")
+    look = "looks" if n == 1 else "look"
+    return _said("some_novel", cells=strong(counted(n, "cell")), share=share, look=look)
 
 
-def _genes(c: ReportContents) -> str:
+def _genes(c: ReportContents) -> Html:
     least = min(c.genes, key=lambda report: report["share"])
     matched, panel = int(least["n_matched"]), int(least["n_panel"])
-    of = "The query has" if len(c.genes) == 1 else "Each query has at least"
+    one = len(c.genes) == 1
     if matched == panel:
-        of = "The query has" if len(c.genes) == 1 else "Each query has"
-        return f"{of} all {number(panel)} genes that the atlas reads."
-    return f"{of} {number(matched)} of the {number(panel)} genes that the atlas reads."
+        genes = _said("all_genes", panel=number(panel))
+        return _said("genes_of_one" if one else "genes_of_each", genes=genes)
+    genes = _said("some_genes", matched=number(matched), panel=number(panel))
+    return _said("genes_of_one" if one else "genes_at_least", genes=genes)
 
 
 def cautions(c: ReportContents) -> list[Caution]:
-    """Return what may have gone wrong, the serious first."""
+    """Return what may have gone wrong: the serious first, the worst of it before the rest."""
     found = [*_about_genes(c), *_about_cells(c), *_about_all(c), *_about_counts(c)]
-    return sorted(found, key=lambda caution: not caution.serious)
+    return sorted(found, key=lambda one: (not one.serious, _ORDER.index(one.kind)))
 
 
 def _about_genes(c: ReportContents) -> Iterator[Caution]:
@@ -99,97 +116,49 @@ def _about_genes(c: ReportContents) -> Iterator[Caution]:
     share = [report["share"] for report in c.genes]
     short = [source for source, found in zip(sources, share, strict=True) if found < enough]
     if short:
-        yield Caution(
-            f"Only {percent(min(share), 1)} of the atlas’s genes were found in " + names(short),
-            f"Below {percent(enough, 1)} labels become unsure, and types that differ in the "
-            "missing genes may be mixed up. Use the file with all genes, not one cut down to "
-            "variable genes.",
-            "genes",
-        )
+        least, needed = percent(min(share), 1), percent(enough, 1)
+        yield _caution("few_genes", "genes", share=least, enough=needed, files=names(short))
     seen = [report["organism"] for report in c.genes]
     pairs = list(zip(sources, seen, strict=True))
     others = [source for source, found in pairs if meant and found not in ("unknown", meant)]
     if others:
-        yield Caution(
-            Html("The gene names of {} are not those of {}, which the atlas is made of").format(
-                names(others), cut(meant)
-            ),
-            "Labels across organisms are guesses. Use an atlas of the same organism, or "
-            "translate the genes first.",
-            "genes",
-        )
+        yield _caution("organism", "genes", files=names(others), organism=cut(meant))
 
 
 def _about_cells(c: ReportContents) -> Iterator[Caution]:
     found, n = c.findings, max(c.findings.n_cells, 1)
     shallow, empty = found.quality["low_depth"], found.quality["empty"]
     if shallow >= _MANY_SHALLOW * n:
-        depth = c.manifest.thresholds.low_depth
-        yield Caution(
-            f"{percent(shallow, n)} of the cells have very few counts",
-            f"They have fewer than {depth:g} counts in the atlas’s genes. Some may be empty "
-            "droplets; their labels deserve less trust.",
-            "quality",
-        )
+        depth = f"{c.manifest.thresholds.low_depth:g}"
+        yield _caution("shallow", "quality", share=percent(shallow, n), depth=depth)
     if empty:
-        yield Caution(
-            f"{counted(empty, 'cell')} without any count in the atlas’s genes",
-            "Nothing can be said of them; they are called unknown.",
-            "quality",
-            serious=empty >= _MANY_SHALLOW * n,
-        )
+        serious = empty >= _MANY_SHALLOW * n
+        yield _caution("empty", "quality", serious=serious, cells=counted(empty, "cell"))
     if found.labels and not c.calibrated:
-        title = "How sure these labels are is not known"
-        yield Caution(title, describe_labels(c.manifest), "confidence")
+        title = text("cautions.unsure")
+        yield Caution("unsure", title, describe_labels(c.manifest), "confidence")
     unknown = found.outcome["unknown"]
     if unknown >= _MANY_UNKNOWN * n:
-        yield Caution(
-            f"{percent(unknown, n)} of the cells have no label",
-            "So many are rare when the atlas fits the tissue. Check that it does, and that "
-            "the counts are raw.",
-            "unsure" if c.calibrated else "quality",
-        )
+        where = "unsure" if c.calibrated else "quality"
+        yield _caution("unlabelled", where, share=percent(unknown, n))
     new, chance = found.n_novel, c.manifest.thresholds.novelty_p
     if new >= max(_BY_CHANCE * chance, _MANY_NOVEL) * n:
-        yield Caution(
-            f"{percent(new, n)} of the cells look like nothing in the atlas",
-            f"About {percent(chance, 1)} would by chance. Either there are cells here "
-            "that the atlas does not know, or the data differ in another way (tissue, "
-            "disease, technology).",
-            "novelty",
-        )
+        share, by_chance = percent(new, n), percent(chance, 1)
+        yield _caution("strange", "novelty", share=share, chance=by_chance)
 
 
 def _about_all(c: ReportContents) -> Iterator[Caution]:
     spread = c.spread
     if spread is not None and spread.ratio < COMPRESSED:
-        yield Caution(
-            "The query is compressed as a whole",
-            "Its cells lie closer together in the atlas than reference cells of the same types "
-            "do, as happens when counts are shallow, genes are missing or values were processed. "
-            "Fine differences between types may be lost.",
-            "spread",
-        )
+        yield _caution("compressed", "spread")
     elif spread is not None and spread.ratio > SHIFTED:
-        yield Caution(
-            "The query is shifted as a whole",
-            "Its cells lie further out than reference cells of the same types do, as happens "
-            "with another technology, treated cells or counts that are not raw. A label is then "
-            "only the nearest type, not proof of it.",
-            "spread",
-        )
+        yield _caution("shifted", "spread")
 
 
 def _about_counts(c: ReportContents) -> Iterator[Caution]:
     for field in sorted({field for _, field in c.sources} - {"", "X"}):
         files = [source for source, place in c.sources if place == field]
-        yield Caution(
-            Html("Raw counts were taken from {} of {}").format(name(field), names(files)),
-            "That is where they were found, or where you said they are. Check that it is the "
-            "matrix you mean.",
-            "genes",
-            serious=False,
-        )
+        yield _caution("elsewhere", "genes", serious=False, field=name(field), files=names(files))
 
 
 def first_look(c: ReportContents) -> Iterator[Html]:
@@ -203,10 +172,8 @@ def first_look(c: ReportContents) -> Iterator[Html]:
         listed = Html(", ").join(
             name(call.title) + f" ({percent(call.n_cells, found.n_cells)})" for call in types[:3]
         )
-        yield Html(
-            "{} Most common here: {}. A type that cannot be in your sample is the quickest sign "
-            "that something is wrong."
-        ).format(_link("labels", "Do the types fit your tissue?"), listed)
+        fit = _link("labels", text("report.fit"))
+        yield Html("{} {}").format(fit, _said("fit_types", types=listed))
     if c.groups:
         title = f"{counted(len(c.groups), 'group')} of cells unlike the atlas"
         look = ": look at their marker genes before you believe their labels."

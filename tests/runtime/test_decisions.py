@@ -37,6 +37,8 @@ PYTHON_ALONE = {
 }
 # a browser bounds the memory of what reads HDF5
 PYTHON_ALONE |= {"files.overstated"}
+# and maps one file at a time
+PYTHON_ALONE |= {"report.genes_of_each", "report.genes_at_least"}
 ACCESSORS = ("number", "whole", "text", "texts", "words", "table", "rows", "say", "decided")
 
 

@@ -30,7 +30,7 @@ from cellport.web.server.held import Held, held_page
 from cellport.web.server.jobs import Jobs
 from cellport.web.server.limits import Limits
 from cellport.web.server.refusal import Refusal
-from cellport.web.server.site import manifest_bytes, page_files
+from cellport.web.server.site import EXAMPLE, ExampleCells, manifest_bytes, page_files
 from cellport.web.server.upload import receive_upload
 from cellport.web.server.worker import Format
 
@@ -105,11 +105,13 @@ def create_app(
     access: Access | None = None,
     page: Path | None = None,
     started: Callable[[], None] | None = None,
+    example: ExampleCells | None = None,
 ) -> FastAPI:
     """Return the ASGI application.
 
     Without `access`, anybody may come in who reaches the server by an address or localhost;
-    without `page` there is the API alone. `started` is called when the first worker is ready.
+    without `page` there is the API alone. `started` is called when the first worker is ready. The
+    page offers the example cells to be mapped with one click.
     """
     access = access or Access()
     jobs = Jobs(atlas.path.resolve(), limits or Limits())
@@ -141,7 +143,7 @@ def create_app(
     app.add_middleware(Guard, access=access)
     _add_handlers(app)
     _add_api(app, atlas, jobs)
-    _add_parts(app, atlas)
+    _add_parts(app, atlas, example)
     if page is not None:
         _add_page(app, page)
     if access.token:
@@ -296,14 +298,18 @@ class _Result(FileResponse):
             await super().__call__(scope, receive, send)
 
 
-def _add_parts(app: FastAPI, atlas: AtlasFile) -> None:
+def _add_parts(app: FastAPI, atlas: AtlasFile, example: ExampleCells | None) -> None:
     whole = file_name(atlas)
     line = f"{atlas.sha256}  {whole}\n".encode()
-    manifest = manifest_bytes(atlas)
+    manifest = manifest_bytes(atlas, example)
     held = {
         MANIFEST: Held(lambda: manifest, "application/json"),
         f"{whole}.sha256": Held(lambda: line, "text/plain"),
     }
+
+    if example is not None:
+        cells = example.data
+        held[EXAMPLE] = Held(lambda: cells, _BYTES)
 
     @app.api_route("/atlas/{part:path}", methods=_READING, include_in_schema=False)
     def atlas_part(part: str, request: Request) -> Response:

@@ -14,7 +14,13 @@ from cellport.runtime.base.files import PendingOutput, check_place, plain_errors
 from cellport.runtime.errors import OutputError
 from cellport.runtime.fetch.pull import SITE, SITE_KEY, SITE_VERSION, file_name
 from cellport.runtime.version import __version__
-from cellport.web.server.site import built_page, manifest_bytes, page_files
+from cellport.web.server.site import (
+    EXAMPLE,
+    ExampleCells,
+    built_page,
+    manifest_bytes,
+    page_files,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +36,16 @@ class Published:
 
 
 def publish(
-    atlas: str | os.PathLike[str], folder: str | os.PathLike[str], page: Path | None = None
+    atlas: str | os.PathLike[str],
+    folder: str | os.PathLike[str],
+    page: Path | None = None,
+    example: ExampleCells | None = None,
 ) -> Published:
     """Write a site: the page, the atlas's members as files, and the whole atlas to download.
 
     The folder must not exist, be empty, or be an earlier site with nothing added to it, which is
-    replaced. The page is the one that comes with the package when None.
+    replaced. The page is the one that comes with the package when None; visitors can map the
+    example cells with one click.
 
     Raises
     ------
@@ -53,14 +63,18 @@ def publish(
     sentence = "The site '{path}' cannot be written: {system}."
     with plain_errors(folder, sentence), PendingOutput(target) as part:
         part.mkdir()
-        return _write_site(part, page, opened, str(folder))
+        return _write_site(part, page, opened, str(folder), example)
 
 
-def _write_site(part: Path, page: Path, atlas: AtlasFile, folder: str) -> Published:
+def _write_site(
+    part: Path, page: Path, atlas: AtlasFile, folder: str, example: ExampleCells | None
+) -> Published:
     for name in page_files(page):
         _copy(page / name, part / name)
     download = f"atlas/{file_name(atlas)}"
-    _write(part / "atlas/manifest.json", manifest_bytes(atlas))
+    _write(part / "atlas/manifest.json", manifest_bytes(atlas, example))
+    if example is not None:
+        _write(part / "atlas" / EXAMPLE, example.data)
     for name in atlas.members:
         _write(part / "atlas" / name, atlas.read(name))
     _copy(atlas.path, part / download)

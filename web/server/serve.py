@@ -14,7 +14,7 @@ from cellport.runtime.atlas.file import open_atlas_file
 from cellport.runtime.base.extras import require
 from cellport.runtime.errors import CellportError, InputError
 from cellport.web.server.limits import Limits
-from cellport.web.server.site import built_page
+from cellport.web.server.site import ExampleCells, built_page
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,7 @@ def serve(
     limits: Limits | None = None,
     allow_hosts: Iterable[str] = (),
     with_page: bool = True,
+    example: ExampleCells | None = None,
     started: Callable[[Listening], None] | None = None,
 ) -> None:
     """Serve the page and the API until the process is stopped.
@@ -48,6 +49,8 @@ def serve(
         Further names under which the server may be asked, as behind a proxy.
     with_page
         Whether to serve the page, or the API alone.
+    example
+        Cells that the page offers to be mapped with one click.
     started
         Called once when the server listens.
 
@@ -81,7 +84,7 @@ def serve(
 
         access = Access(token, known_hosts(host, allow_hosts))
         config = uvicorn.Config(
-            create_app(opened, limits, access, page, announce),
+            create_app(opened, limits, access, page, announce, example),
             http=PatientProtocol,
             ws="none",
             log_level="warning",

@@ -2,15 +2,57 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 import zipfile
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from cellport.runtime.atlas.file import MANIFEST, AtlasFile
-from cellport.runtime.errors import AtlasError, MissingDependencyError
+from cellport.runtime.errors import AtlasError, InputError, MissingDependencyError
 
 PAGE = Path(__file__).parent.parent / "page" / "dist"
+# where a site has cells to try it with, beside the atlas's parts
+EXAMPLE = "example.h5ad"
+# every visit fetches them
+_LARGEST_EXAMPLE = 8_000_000
 _BUILD = "npm install --prefix web/page && npm run build --prefix web/page"
+
+
+@dataclass(frozen=True, slots=True)
+class ExampleCells:
+    """Cells that visitors of the page can map with one click."""
+
+    name: str  # of the file, as the page shows it
+    about: str  # what they are, in a few words
+    data: bytes  # the file, an h5ad
+
+
+def read_example(path: str | os.PathLike[str]) -> ExampleCells:
+    """Read the file of example cells.
+
+    Raises
+    ------
+    InputError
+        It is not there, not an h5ad, or larger than every visit should fetch.
+    """
+    file = Path(path)
+    if file.suffix.lower() != ".h5ad":
+        raise InputError(f"The example cells '{path}' have to be an .h5ad file.")
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        raise InputError(
+            f"The example cells '{path}' cannot be read: {error.strerror or error}."
+        ) from error
+    if len(data) > _LARGEST_EXAMPLE:
+        raise InputError(
+            f"The example cells '{path}' take {len(data) / 1e6:.0f} MB, which every visit would "
+            f"fetch; give a file of at most {_LARGEST_EXAMPLE / 1e6:.0f} MB, of some hundred cells."
+        )
+    return ExampleCells(file.name, file.name, data)
 
 
 def built_page() -> Path:
@@ -42,8 +84,10 @@ def page_files(page: Path) -> list[str]:
     )
 
 
-def manifest_bytes(atlas: AtlasFile) -> bytes:
-    """Return the manifest as it stands in the file, with the ``sha256`` of the whole file, as JSON.
+def manifest_bytes(atlas: AtlasFile, example: ExampleCells | None = None) -> bytes:
+    """Return the manifest as it stands in the file, as JSON, with what a site adds.
+
+    That is the ``sha256`` of the whole file, and what the example cells are where there are some.
 
     Raises
     ------
@@ -52,8 +96,12 @@ def manifest_bytes(atlas: AtlasFile) -> bytes:
     """
     with zipfile.ZipFile(atlas.path) as archive:
         text = json.loads(archive.read(MANIFEST))
+    added: dict[str, Any] = {"sha256": atlas.sha256}
+    if example is not None:
+        told = {"name": example.name, "about": example.about}
+        added["example"] = {**told, "sha256": hashlib.sha256(example.data).hexdigest()}
     try:
-        return json.dumps({**text, "sha256": atlas.sha256}, allow_nan=False).encode()
+        return json.dumps({**text, **added}, allow_nan=False).encode()
     except ValueError:
         raise AtlasError(
             f"{atlas.path.name}: its manifest holds a number that is not finite, which browsers "

@@ -50,6 +50,7 @@ class Findings(Tally):
 
     def __init__(self, schema: Schema, sampled: int = SAMPLED) -> None:
         super().__init__(schema)
+        self.columns = {column.name for column in schema.columns} | set(schema.obsm)
         # names behind the codes; empty where the mapping has no such column
         self.labels, self.queries = schema.categories(LABEL), schema.categories(QUERY)
         self.outcome_of_call = _outcomes(self.calls, self.labels)  # position in `OUTCOMES`

@@ -51,7 +51,7 @@ def test_sections_come_with_their_columns(made_up: Any) -> None:
         page = made_up.page(made_up.contents(made_up.cells(200, **keywords)))
         return {attrs["id"] for tag, attrs in page.tags if tag == "section"}
 
-    always = {"first", "map", "novelty", "spread", "quality", "genes", "made"}
+    always = {"first", "map", "novelty", "spread", "quality", "genes", "terms", "made"}
     labelled = {"labels", "confidence", "unsure"}
     assert sections() == always | labelled
     assert sections(sure=1.0) == always | labelled - {"unsure"}

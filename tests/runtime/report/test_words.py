@@ -88,3 +88,11 @@ def test_the_serious_comes_first(made_up: Any) -> None:
     assert "look like nothing in the atlas" in steps[0]
     assert any(step.startswith("Do the types fit your tissue?") for step in steps)
     assert "cellport_call in mapped.h5ad" in steps[-1]
+
+
+def test_the_worst_comes_before_what_follows_from_it(made_up: Any) -> None:
+    cells = made_up.cells(1000, groups=(), sure=0.5, novel=0.3, quality=(0.6, 0.2, 0.2, 0.0))
+    c = made_up.contents(cells)
+    genes = {**c.genes[0], "share": 0.45, "organism": "mouse"}
+    found = [caution.kind for caution in cautions(replace(c, facts={**c.facts, "genes": genes}))]
+    assert found == ["organism", "few_genes", "unlabelled", "strange", "shallow", "empty"]

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
+import datetime
 import gzip
+import html
 import json
 import os
 import random
-import shutil
-import subprocess
-import threading
+import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -22,17 +19,22 @@ import pandas as pd
 import pytest
 import scipy.io
 import scipy.sparse as sp
+from visits import visit
 
-from cellport.demo import LABELS, write_sample
 from cellport.runtime.atlas.file import npy_bytes, write_atlas_file
+from cellport.runtime.decisions import text
 from cellport.runtime.errors import AtlasError, InputError
 from cellport.runtime.mapping.atlas import Atlas, load_atlas
+from cellport.runtime.mapping.gather.findings import Findings
 from cellport.runtime.mapping.gather.novel_groups import NovelCells
+from cellport.runtime.mapping.gather.paths import PathFindings
 from cellport.runtime.mapping.options import GROUPS_COST
+from cellport.runtime.report.background import read_background
+from cellport.runtime.report.contents import ReportContents
+from cellport.runtime.report.words import cautions, first_look, lead
 from cellport.web.server.publish import publish
-from cellport.web.server.site import PAGE, manifest_bytes
+from cellport.web.server.site import manifest_bytes
 
-WEB = Path(__file__).resolve().parents[3] / "web" / "page"
 # of random drops, stops and downloads; CELLPORT_DRAWS plays more, of other seeds
 ROUNDS = int(os.environ.get("CELLPORT_DRAWS", "24"))
 SEED = random.randrange(2**31) if "CELLPORT_EXPLORE" in os.environ else 1
@@ -46,33 +48,6 @@ PLAIN = {
     "groups": None,
     "minimumGenes": 0.2,
 }
-
-
-@pytest.fixture(scope="module")
-def folder(page_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("vectors")
-
-
-@pytest.fixture(scope="module")
-def lung(folder: Path) -> tuple[Atlas, Any]:
-    """An atlas of real lung cells, trained for a moment, and cells of another technology."""
-    import torch
-
-    from cellport.train.api import train_atlas
-    from cellport.train.config import AtlasConfig, FitConfig
-
-    torch.set_num_threads(1)
-    reference, query = write_sample(folder)
-    how = AtlasConfig(
-        labels=LABELS,
-        batch="donor",
-        root=("endothelial",),
-        authors="Travaglini et al.",
-        attribution="as sampled by PopV",
-        n_genes=500,
-        fit=FitConfig(n_latent=10, n_hidden=48, epochs=6, device="cpu"),
-    )
-    return load_atlas(train_atlas(reference, folder / "lung.cellport", how)), query
 
 
 def test_python_and_the_page_agree(
@@ -105,18 +80,6 @@ def assert_same_h5ad(page: Path, python: Path) -> None:
     assert "trajectory" not in said or said["trajectory"]["roots"].tolist()
 
 
-@pytest.fixture(scope="module")
-def site(folder: Path, lung: tuple[Atlas, Any]) -> Iterator[str]:
-    """A published site behind a plain file server, some folders down."""
-    if shutil.which("chromium") is None or not (PAGE / "index.html").is_file():
-        pytest.skip("the visit needs chromium, and the built page: npm run build in web/page")
-    root = folder / "server" / "some" / "where"
-    root.mkdir(parents=True)
-    publish(lung[0].file.path, root / "lung")
-    with served(folder / "server") as address:
-        yield f"{address}/some/where/lung/"
-
-
 def test_a_visit_gives_what_map_gives(
     folder: Path, lung: tuple[Atlas, Any], site: str, tmp_path: Path
 ) -> None:
@@ -134,7 +97,7 @@ def test_a_visit_gives_what_map_gives(
         ["select", ["#colour", "cell_type_coarse"]],
         ["wait", 500],
         ["text", ["own column", "#legend"]],
-        ["focus", "#legend button >> nth=0"],
+        ["focus", "#legend .entries button >> nth=0"],
         ["press", "Enter"],
         ["text", ["chosen by key", "#legend button:focus"]],
         ["type", ["#gene", gene.lower()]],
@@ -332,8 +295,8 @@ def test_a_visit_names_several_labels_and_groups(
         address,
         tmp_path,
         ["verified"],
-        ["click", "#intake details summary"],
-        ["text", ["options", "#intake details"]],
+        ["click", "#options summary"],
+        ["text", ["options", "#options"]],
         ["click", "#several"],
         ["type", ["#groups", "auto"]],
         ["choose", [str(foreign_query)]],
@@ -353,53 +316,6 @@ def test_a_visit_names_several_labels_and_groups(
     assert_same_h5ad(tmp_path / "page.h5ad", tmp_path / "map.h5ad")
     out = visit(site, tmp_path, ["verified"], ["evaluate", ["several", wanted]])
     assert out["values"]["several"] == 0
-
-
-def visit(
-    site: str, tmp_path: Path, *steps: list[Any], limit: float = 600, **changes: Any
-) -> dict[str, Any]:
-    plan = {
-        "url": site,
-        "chromium": shutil.which("chromium"),
-        "profile": str(tmp_path / "profile"),
-        "out": str(tmp_path),
-        "width": 1440,
-        "height": 900,
-        "dark": False,
-        "webgl": False,
-        "steps": list(steps),
-        **changes,
-    }
-    (tmp_path / "plan.json").write_text(json.dumps(plan))
-    done = subprocess.run(
-        ["node", "tests/visit.mjs", str(tmp_path / "plan.json")],
-        cwd=WEB,
-        capture_output=True,
-        text=True,
-        timeout=limit,
-    )
-    assert done.returncode == 0, done.stderr
-    out: dict[str, Any] = json.loads(done.stdout)
-    assert out["failed"] is None, out
-    return out
-
-
-class Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, *_: Any) -> None:
-        pass
-
-
-@contextmanager
-def served(folder: Path) -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder)))
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 def write_parts(atlas: Atlas, folder: Path) -> None:
@@ -576,9 +492,24 @@ def mapped_case(
         blocks = list(stream.blocks)
     except InputError as error:
         return {**case, "error": str(error).replace(where, "")}
-    novel = NovelCells(atlas.file)
+    novel, findings = NovelCells(atlas.file), Findings(stream.schema)
     for block in blocks:
         novel.add(block, stream.genes)
+        findings.add(block)
+    report = ReportContents(
+        manifest=atlas.manifest,
+        background=read_background(atlas.file),
+        findings=findings,
+        paths=PathFindings(stream.schema, ()),
+        facts={
+            "genes": stream.genes.report(),
+            "counts_from": [stream.facts.counts_from.replace(where, "")],
+            "notes": [],
+        },
+        out=None,
+        made=datetime.date(2026, 1, 1),
+    )
+    fit = [plain(said) for said in first_look(report) if text("report.fit") in said]
     columns = {}
     for column in stream.schema.columns:
         values = np.concatenate([block.obs[column.name] for block in blocks])
@@ -595,7 +526,16 @@ def mapped_case(
         },
         "notes": [note.replace(where, "") for note in stream.facts.notes],
         "novel": [group.sentence for group in novel.groups()],
+        "lead": plain(lead(report)),
+        "cautions": [
+            (one.kind, plain(one.title), plain(one.text), one.serious) for one in cautions(report)
+        ],
+        "fit": fit[0].removeprefix(text("report.fit") + " ") if fit else None,
     }
+
+
+def plain(markup: str) -> str:
+    return html.unescape(re.sub("<.*?>", "", markup))
 
 
 def nulled(values: Any) -> list[float | None]:

@@ -38,3 +38,28 @@ export function short(value: number): string {
   if (value !== 0 && Math.abs(value) < 1e-3) return value.toExponential(1);
   return String(Number(value.toPrecision(3)));
 }
+
+/** A number with its noun: `1 type`, `2,000 types`. */
+export function counted(n: number, noun: string): string {
+  return `${grouped(n)} ${noun}${n === 1 ? "" : "s"}`;
+}
+
+/** A share as the report writes it, never rounded to none or all when it is neither. */
+export function shareOf(part: number, whole: number): string {
+  const share = whole > 0 ? (100 * part) / whole : 0;
+  if (share > 0 && share < 0.1) return "under 0.1\u00a0%";
+  if (share > 99.9 && share < 100) return "over 99.9\u00a0%";
+  const fine = (share > 0 && share < 2) || (share > 98 && share < 100);
+  return `${fine ? toOneDigit(share) : toEven(share)}\u00a0%`;
+}
+
+/** As Python's `round(value, 1)`: halves that a float holds exactly go to the even digit. */
+function toOneDigit(value: number): number {
+  return Number.isInteger(4 * value) ? toEven(10 * value) / 10 : Number(value.toFixed(1));
+}
+
+/** Text with an ellipsis for what is too long of it. */
+export function cut(text: string, longest = 90): string {
+  const letters = [...text];
+  return letters.length <= longest ? text : `${letters.slice(0, longest - 1).join("")}…`;
+}

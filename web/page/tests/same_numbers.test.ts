@@ -13,9 +13,11 @@ import { DEFAULTS as PLAIN, type MapOptions } from "../src/mapping/query";
 import { Results } from "../src/mapping/results";
 import { verifyAtlas } from "../src/mapping/verify";
 import { hdf5 } from "../src/sources/hdf5";
+import { findingsOf } from "../src/report/findings";
+import { cautions, fit, lead } from "../src/report/sentences";
 import { beginning, writeH5ad } from "../src/writers/h5ad";
 import { columnValues, compare, matrixValues, type Value } from "./compared";
-import { FOLDER, has, mapFiles, parts, vectors } from "./vectors";
+import { FOLDER, has, type Mapped, mapFiles, parts, vectors } from "./vectors";
 
 interface MappedCase {
   name: string;
@@ -28,6 +30,11 @@ interface MappedCase {
   notes: string[];
   /** Groups of cells unlike the atlas, in words. */
   novel: string[];
+  /** What the report begins with, and its cautions: kind, title, text, and whether serious. */
+  lead: string;
+  cautions: [string, string, string, boolean][];
+  /** Of the types, where there are any to name. */
+  fit: string | null;
 }
 
 /** An atlas with another array in place of one, or none, and what Python says to it. */
@@ -39,6 +46,28 @@ interface ForgedCase {
 
 const given = has("mapped.json");
 
+function gathered({ blocks, cells }: Mapped): Results {
+  const results = new Results(cells.length);
+  for (const block of blocks) {
+    results.add(block, cells.slice(block.start, block.start + block.nCells));
+  }
+  return results;
+}
+
+async function findingsIn(mapped: Mapped) {
+  const { genes, place } = mapped.query;
+  const all = await parts();
+  return findingsOf(gathered(mapped), {
+    manifest: all.manifest,
+    countsFrom: place.matrix.where,
+    organism: genes.organism,
+    nMatched: genes.nMatched,
+    nPanel: genes.measured.length,
+    nReference: (await all.array("reference_label")).shape[0],
+    spread: mapped.spread,
+  });
+}
+
 describe.skipIf(!given)("cells that Python has mapped", () => {
   const cases = given ? vectors<MappedCase[]>("mapped.json") : [];
   for (const expected of cases) {
@@ -49,7 +78,8 @@ describe.skipIf(!given)("cells that Python has mapped", () => {
           expect(said).toBe(expected.error);
           return;
         }
-        const { query, blocks, cells, novel } = await mapFiles(expected.files, expected.options, blockCells);
+        const mapped = await mapFiles(expected.files, expected.options, blockCells);
+        const { query, blocks, cells, novel } = mapped;
         expect(cells).toEqual(expected.cells);
         expect(query.notes).toEqual(expected.notes);
         for (const [name, values] of Object.entries(expected.columns)) {
@@ -59,6 +89,11 @@ describe.skipIf(!given)("cells that Python has mapped", () => {
           compare(name, matrixValues(blocks, name), values);
         }
         expect(novel).toEqual(expected.novel);
+        const findings = await findingsIn(mapped);
+        expect(lead(findings)).toBe(expected.lead);
+        const told = cautions(findings).map(({ kind, title, text, serious }) => [kind, title, text, serious]);
+        expect(told).toEqual(expected.cautions);
+        expect(fit(findings)?.text ?? null).toBe(expected.fit);
       });
     }
   }
@@ -76,11 +111,9 @@ describe.skipIf(!given)("cells that Python has mapped", () => {
   );
 
   test("an h5ad for Python to read", async () => {
-    const { query, blocks, cells } = await mapFiles(["empty_cells.h5ad"], PLAIN, 60);
-    const results = new Results(cells.length);
-    for (const block of blocks) {
-      results.add(block, cells.slice(block.start, block.start + block.nCells));
-    }
+    const mapped = await mapFiles(["empty_cells.h5ad"], PLAIN, 60);
+    const { query, cells } = mapped;
+    const results = gathered(mapped);
     const path = join(FOLDER, "page.h5ad");
     writeFileSync(path, beginning());
     const file = (await hdf5()).open(path, "a");

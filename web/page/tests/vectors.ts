@@ -4,13 +4,14 @@ import { createHash } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { basename, join } from "node:path";
 
-
+import { hasReference } from "../src/atlas/manifest";
 import { openParts, type Parts } from "../src/atlas/parts";
 import { openAtlas } from "../src/mapping/atlas";
 import type { MappedBlock, ResultColumn } from "../src/mapping/columns";
 import { KeptCounts, shownTarget } from "../src/mapping/kept_counts";
 import { NovelCells } from "../src/mapping/novel_cells";
 import { mapQuery, type MapOptions, openQuery, type Query } from "../src/mapping/query";
+import { QuerySpread } from "../src/mapping/spread";
 import { hdf5 } from "../src/sources/hdf5";
 import { openFiles } from "../src/sources/open";
 
@@ -50,6 +51,7 @@ export interface Mapped {
   blocks: MappedBlock[];
   cells: string[];
   novel: string[];
+  spread: number | null;
   /** Columns known once all cells were seen. */
   settled: ResultColumn[];
 }
@@ -72,11 +74,13 @@ export async function mapFiles(
   const query = await openQuery(contents, atlas, options);
   const kept = new KeptCounts(shownTarget(query.basis, atlas.panel), query.genes.measured.length, true);
   const cells = new NovelCells(query.place.matrix.nCells, atlas.manifest);
+  const spread = new QuerySpread(atlas.manifest);
   const blocks: MappedBlock[] = [];
   for await (const [block, encoded] of mapQuery(query, atlas, blockCells)) {
     blocks.push(block);
     kept.add(encoded);
     cells.add(block);
+    spread.add(block);
   }
   const groups = await cells.groups(given, query.genes.measured, kept);
   return {
@@ -84,6 +88,7 @@ export async function mapFiles(
     blocks,
     cells: contents.cells.index(0, contents.cells.length),
     novel: groups.map((group) => group.sentence),
+    spread: hasReference(atlas.manifest) ? await spread.beside(given) : null,
     settled: query.votes?.columns() ?? [],
   };
 }

@@ -24,6 +24,7 @@ const context = await chromium.launchPersistentContext(plan.profile, {
   viewport: { width: plan.width, height: plan.height },
   colorScheme: plan.dark ? "dark" : "light",
   acceptDownloads: true,
+  hasTouch: Boolean(plan.touch),
 });
 const requests = [];
 const said = [];
@@ -63,12 +64,39 @@ const actions = {
     const [download] = await Promise.all([page.waitForEvent("download"), page.click(`text=${text}`)]);
     await download.saveAs(join(plan.out, name));
   },
+  save: async ([name, selector]) => {
+    const [download] = await Promise.all([page.waitForEvent("download"), page.click(selector)]);
+    await download.saveAs(join(plan.out, name));
+  },
   select: ([selector, label]) => page.selectOption(selector, { label }),
   type: async ([selector, text]) => {
     await page.fill(selector, text);
     await page.press(selector, "Enter");
   },
   click: (selector) => page.click(selector),
+  hover: (selector) => page.hover(selector),
+  pointer: async (selector) => {
+    await page.locator("#canvas").scrollIntoViewIfNeeded();
+    const box = await page.locator(selector).boundingBox();
+    await page.mouse.move(box.x + box.width / 2, box.y + box.height / 2);
+  },
+  tap: (selector) => page.tap(selector),
+  size: ([width, height]) => page.setViewportSize({ width, height }),
+  reload: async () => {
+    await page.reload();
+    await page.waitForSelector("#verified:not([hidden])");
+  },
+  print: () => page.emulateMedia({ media: "print" }),
+  dark: (on) => page.emulateMedia({ colorScheme: on ? "dark" : "light" }),
+  axe: async (name) => {
+    // not as a script of the page, whose policy would refuse it
+    await page.evaluate(readFileSync("node_modules/axe-core/axe.min.js", "utf8"));
+    values[name] = await page.evaluate(async () =>
+      (await globalThis.axe.run()).violations.map(
+        ({ id, nodes }) => `${id}: ${nodes.map((node) => node.html.slice(0, 120)).join(" | ")}`,
+      ),
+    );
+  },
   press: (key) => page.keyboard.press(key),
   focus: (selector) => page.focus(selector),
   text: async ([name, selector]) => {

@@ -125,8 +125,13 @@ const readFields = record({
   minimum_runtime: optional(text, "0.1.0"),
   requires: readRequires,
 });
-/** What the server or the site adds: hashes of the members, and of the whole file. */
-const readSite = record({ members: dictionary(record({ sha256: text })), sha256: text });
+/** What the server or the site adds: hashes of the members and of the whole file, and which cells
+ * the page can be tried with. */
+const readSite = record({
+  members: dictionary(record({ sha256: text })),
+  sha256: text,
+  example: optional(nullable(record({ name: text, about: text, sha256: text })), null),
+});
 
 export type AssumedBatch = ReturnType<typeof readAssumedBatch>;
 export type Graph = ReturnType<typeof readGraph>;

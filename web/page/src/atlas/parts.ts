@@ -49,17 +49,24 @@ export async function openParts(read: ReadPart): Promise<Parts> {
 // what an atlas holds for other programs than the page: the whole encoder and decoder are not needed
 // where the tail is, nor who the reference cells were
 const NETWORK = "encoder_tail.onnx";
+/** What the atlas says of itself in Markdown. */
+export const CARD = "README.md";
 const UNREAD =
   /^arrays\/(reference_batch|reference_names|neighbor_centroids|trajectory_share|trajectory_bound|lineage_\w+)\.npy$/;
 
-/** Fetch all members that the page reads, from the folder of an atlas. */
+/** Cells to try the page with, where a site has some. */
+export const EXAMPLE = "example.h5ad";
+
+/** Fetch all members that the page reads, from the folder of an atlas, and the example cells. */
 export async function fetchParts(base: URL): Promise<ReadonlyMap<string, Blob>> {
   const part = (name: string, hash = "") =>
     // an address that holds a hash is fetched once: what lies there never changes
     fetched(new URL(hash ? `${name}?v=${hash.slice(0, 16)}` : name, base), `The atlas part ${name}`);
   const stated = await part(MANIFEST);
-  const members = [...readManifest(await stated.text()).members].filter(
-    ([name]) => name === NETWORK || (name.startsWith("arrays/") && !UNREAD.test(name)),
+  const manifest = readManifest(await stated.text());
+  const example: [string, { sha256: string }][] = manifest.example ? [[EXAMPLE, manifest.example]] : [];
+  const members = [...manifest.members, ...example].filter(
+    ([name]) => name === EXAMPLE || name === NETWORK || name === CARD || (name.startsWith("arrays/") && !UNREAD.test(name)),
   );
   const found = await Promise.all(
     members.map(async ([name, { sha256 }]) => [name, await part(name, sha256)] as const),

@@ -1,34 +1,34 @@
 /** The page as a whole: what is known, and who is told when it changes. */
 
-import { graphOf, hasReference } from "../atlas/manifest";
+import { hasReference } from "../atlas/manifest";
 import type { Parts } from "../atlas/parts";
 import decisions from "../decisions";
 import { sentence } from "../errors";
 import type { MapOptions } from "../mapping/query";
+import { findingsOf } from "../report/findings";
+import { cautions, fit, lead } from "../report/sentences";
 import { cellsOf } from "../words";
 import { type Mapper, Stopped } from "../worker/client";
 import type { Finished, Started } from "../worker/messages";
-import { atlasFacts, showAbout } from "./about";
+import { atlasFacts, showAbout } from "./card/about";
 import { ColourChoice } from "./colour_choice";
-import type { Shading } from "./map/colouring";
-import { csvParts } from "../writers/csv";
-import { byId, h, save } from "./dom";
+import { shownIn, tell } from "./address";
+import { byId, h } from "./dom";
+import { saveH5ad, savePng, saveSvg, saveTable } from "./downloads";
 import { FileResults } from "./file_results";
 import { Intake } from "./intake";
-import { queryLayer, referenceLayer } from "./map/layers";
-import { showLegend } from "./map/legend";
-import { MapView } from "./map/map_view";
+import { GeneSection } from "./genes/gene_section";
+import { GroupsSection } from "./groups/groups_section";
+import { entries } from "./map/colouring";
+import { Stage } from "./map/stage";
 import { showNotes } from "./notes";
 import { type Reference } from "./map/reference";
 import { type Selection, showSelection } from "./selection";
-import { cautions, tiles, typeRows } from "./summary";
-import { showTypes } from "./type_table";
+import { tiles, typeRows } from "./tables/summary";
+import { showTypes } from "./tables/type_table";
 import { ThemeSwitch } from "./theme";
-import { titleOf } from "./titles";
 import { addTools, type Tools } from "./tools";
-import { coursesOf, TrajectoryLines } from "./map/trajectory";
 
-const CALL = decisions.columns.call;
 // while cells arrive the map is drawn after so many milliseconds and such a share of the cells:
 // where graphics are done in software, drawing takes time from mapping
 const DRAW_EVERY = 700;
@@ -46,17 +46,21 @@ export class App {
   private drawn = 0;
   private drawnCells = 0;
   private readonly theme: ThemeSwitch;
-  private readonly map: MapView;
-  private readonly lines: TrajectoryLines;
+  private readonly stage: Stage;
   private readonly tools: Tools;
   private readonly intake: Intake;
   private readonly colour: ColourChoice;
+  private readonly groups: GroupsSection;
+  private readonly genes: GeneSection;
+  /** Entry of the legend that an address names, until what it is of is shown. */
+  private wanted = "";
 
   constructor(
     private readonly parts: Parts,
     private readonly reference: Reference,
     private readonly mapper: Mapper,
-    card: string,
+    card: string | null,
+    example: File | null,
   ) {
     const { manifest } = parts;
     document.title = `${manifest.name} · cellport`;
@@ -64,35 +68,47 @@ export class App {
     byId("atlas-facts").textContent = atlasFacts(manifest);
     showAbout(byId("about"), manifest, card);
     this.theme = new ThemeSwitch(byId<HTMLButtonElement>("theme"), () => this.draw());
-    const overlay = document.querySelector<SVGSVGElement>("#overlay")!;
-    this.map = new MapView(byId<HTMLCanvasElement>("canvas"), overlay, {
+    this.stage = new Stage(manifest, reference, {
       surrounded: (inside) => this.surround(inside),
-      clicked: (x, y, reach) => this.pick(x, y, reach),
+      picked: (cell) => this.choose(cell === null ? null : { title: "", cells: Int32Array.of(cell) }),
       cleared: () => this.choose(null),
-      drawn: (place) => this.lines.draw(place),
+      codeChosen: (code) => this.chooseCode(code),
+      told: (text) => this.say(text, true),
     });
-    this.lines = new TrajectoryLines(overlay);
     this.colour = new ColourChoice(
       byId("map-tools"),
       manifest,
       reference.order,
       mapper,
       () => this.recoloured(),
+      (gene) => this.genes.add(gene),
       (error) => this.say(error instanceof Error ? error.message : sentence(error)),
     );
-    this.tools = addTools(byId("map-tools"), byId("zoom"), this.map);
-    this.intake = new Intake(byId("intake"), manifest, {
+    this.genes = new GeneSection(byId("genes-by-type"));
+    this.groups = new GroupsSection(byId("by-group"), manifest, {
+      column: (name) => mapper.column(name),
+      select: (name, holds) => this.showWhere(name, holds),
+      failed: (error) => this.say(sentence(error)),
+      chosen: () => this.tell(),
+      marks: () => this.marks(),
+    });
+    this.tools = addTools(byId("map-tools"), byId("zoom"), this.stage, {
+      looks: () => this.draw(),
+      savePng: () => void this.saving(() => savePng(this.stage, this.title)),
+      saveSvg: () => void this.saving(() => saveSvg(this.stage, this.title)),
+    });
+    this.intake = new Intake(byId("intake"), manifest, example, {
       files: (files, options) => void this.mapFiles(files, options),
       refused: (error) => this.stop(sentence(error)),
       stop: () => this.stop(),
-      downloadTable: () => void this.downloadTable(null),
-      downloadH5ad: () => void this.downloadH5ad(),
+      downloadTable: () => void this.saving(() => this.saveTable(null)),
+      downloadH5ad: () => void this.saving(() => this.saveH5ad()),
     });
     this.intake.showEmpty(null);
     byId("map").hidden = !hasReference(manifest);
-    this.showCourses();
-    this.map.fit([reference.places]);
     this.draw();
+    this.stage.fit();
+    this.tools.refresh();
   }
 
   private async mapFiles(files: File[], options: MapOptions): Promise<void> {
@@ -138,28 +154,79 @@ export class App {
     if (results.done !== results.nCells) throw new Error("some cells were not mapped");
     this.finished = finished;
     results.settle(finished.columns);
-    const rows = typeRows(results);
+    const { manifest } = this.parts;
     const { started, fileName } = results;
-    const all = tiles(results, rows);
-    this.intake.showDone(fileName, all, finished.seconds, started.countsFrom);
-    const novelP = this.parts.manifest.thresholds.novelty_p;
-    const notes = [...cautions(results, rows, novelP), ...finished.lacks];
-    showNotes(byId("notes"), notes, finished.novelGroups, (group) => {
-      this.choose({ title: `${cellsOf(group.cells.length)} unlike the atlas`, cells: group.cells });
-      reveal();
+    const { spread, lacks, seconds, novelGroups: groups } = finished;
+    const nReference = this.reference.n;
+    const findings = findingsOf(results, { ...started, nReference, spread, manifest });
+    const rows = typeRows(results, findings);
+    const all = tiles(findings, rows, manifest);
+    this.intake.showDone(fileName, lead(findings), all, seconds, started.countsFrom);
+    const notes = {
+      cautions: cautions(findings),
+      groups,
+      fit: fit(findings),
+      noticed: [...started.notes, ...lacks],
+    };
+    showNotes(byId("notes"), notes, {
+      showGroup: (group) => {
+        const title = `${cellsOf(group.cells.length)} unlike the atlas`;
+        this.choose({ title, cells: group.cells });
+        reveal();
+      },
+      cellsOf: ({ kind }) => this.showerOf(kind),
     });
-    const tellsNovel = results.flag(decisions.columns.novel) !== null;
-    showTypes(byId("types"), rows, results.done, tellsNovel, (row) => {
-      const codes = results.category(results.call)!.values;
-      this.choose(this.where(row.name, (cell) => codes[cell] === row.code));
-      reveal();
+    showTypes(byId("types"), {
+      rows,
+      nCells: results.done,
+      call: results.call,
+      file: results.title,
+      manifest,
+      select: ({ name, code }) => {
+        if (!this.colour.byCall) return this.showWhere(name, this.calledAs(code));
+        this.chooseCode(code);
+        reveal();
+      },
     });
-    this.map.fit([this.reference.places, results.places]);
     this.tools.lasso.disabled = false;
-    this.showCourses();
+    document.body.classList.add("mapped");
+    const shown = shownIn(location.hash);
+    this.groups.offer(results, findings.calls);
+    this.genes.offer(results, findings.calls);
     this.colour.offer(results);
+    this.wanted = shown.chosen;
+    this.colour.restore(shown);
+    if (!shown.gene && !shown.colour) this.recoloured();
+    this.groups.choose(results.started.obsColumns.includes(shown.groups) ? shown.groups : "");
+    this.stage.fit();
+    this.tools.refresh();
     this.say(`${cellsOf(results.done)} mapped.`, true);
     byId("intake").focus({ preventScroll: true });
+  }
+
+  private calledAs(code: number): (cell: number) => boolean {
+    const { values } = this.results!.category(this.results!.call)!;
+    return (cell) => values[cell] === code;
+  }
+
+  private showWhere(name: string, holds: (cell: number) => boolean): void {
+    this.choose(this.where(name, holds));
+    reveal();
+  }
+
+  /** What shows the cells that a caution is of; null where it is of all. */
+  private showerOf(kind: string): (() => void) | null {
+    const results = this.results!;
+    if (kind === "strange") {
+      const novel = results.flag(decisions.columns.novel)!;
+      return () => this.showWhere("unlike the atlas", (cell) => novel[cell] === 1);
+    }
+    if (kind === "unlabelled") {
+      const { categories } = results.category(results.call)!;
+      const { unknown } = decisions.values;
+      return () => this.showWhere(unknown, this.calledAs(categories.lastIndexOf(unknown)));
+    }
+    return null;
   }
 
   private forget(): void {
@@ -167,22 +234,16 @@ export class App {
     this.finished = null;
     this.chosenCode = null;
     this.colour.reset();
+    this.groups.forget();
+    this.genes.forget();
     this.select(null);
     this.tools.lasso.disabled = true;
-    this.map.drawing = false;
-    this.showCourses();
+    this.stage.map.drawing = false;
+    document.body.classList.remove("mapped");
     for (const id of ["types", "notes"]) {
       byId(id).hidden = true;
       byId(id).replaceChildren();
     }
-  }
-
-  /** The trajectory as the atlas holds it, else through the cells that were mapped. */
-  private showCourses(): void {
-    const { results, reference, parts } = this;
-    const courses = reference.courses ?? (results ? coursesOf(results, graphOf(parts.manifest)) : []);
-    this.lines.show(courses);
-    this.tools.trajectory.hidden = !courses.length;
   }
 
   /** Give up what was brought; `refused` says why, where somebody did not just stop it. */
@@ -196,52 +257,12 @@ export class App {
 
   private draw(): void {
     this.drawn = performance.now();
-    const { results, reference } = this;
+    const { results, selection, chosenCode: code } = this;
     this.drawnCells = results?.done ?? 0;
-    const { theme } = this.theme;
-    const { labels } = this.parts.manifest;
-    const { byLabel } = this.colour;
-    const shading = this.colour.shading ?? this.arriving();
-    const behind = referenceLayer(reference, labels, byLabel, results !== null, this.chosenCode, theme);
-    const layers = [behind];
-    if (results && shading) layers.push(queryLayer(results, shading, this.chosen(shading), theme));
-    this.map.show(layers, backgroundOf(byId("canvas")));
-    showLegend(byId("legend"), {
-      shading: shading ?? this.referenceShading(),
-      theme,
-      chosen: this.chosenCode,
-      counted: results ? "your cells" : "reference cells",
-      choose: (code) => this.chooseCode(code),
-    });
-  }
-
-  /** While cells arrive they are coloured by their call. */
-  private arriving(): Shading | null {
-    if (!this.results) return null;
-    const call = this.results.category(this.results.call);
-    if (!call) return null;
-    const codes = call.values.subarray(0, this.results.done);
-    const fixed = this.reference.order;
-    const { categories } = call;
-    return { kind: "category", title: titleOf(CALL), codes, categories, fixed };
-  }
-
-  private referenceShading(): Shading | null {
-    const { label, order: fixed } = this.reference;
-    const { labels } = this.parts.manifest;
-    if (!labels.length || this.results) return null;
-    const codes = Int32Array.from(label);
-    return { kind: "category", title: titleOf(CALL), codes, categories: labels, fixed };
-  }
-
-  private chosen(shading: Shading): ((cell: number) => boolean) | null {
-    if (this.selection && this.results) {
-      const inside = new Uint8Array(this.results.nCells);
-      for (const cell of this.selection.cells) inside[cell] = 1;
-      return (cell) => inside[cell] === 1;
-    }
-    if (this.chosenCode === null || shading.kind !== "category") return null;
-    return (cell) => shading.codes[cell] === this.chosenCode;
+    const { shading, byLabel } = this.colour;
+    const cells = selection?.cells ?? null;
+    const finished = this.finished !== null;
+    this.stage.show({ results, finished, shading, byLabel, selection: cells, code }, this.theme.theme);
   }
 
   private chooseCode(code: number | null): void {
@@ -255,11 +276,37 @@ export class App {
         : this.where(shading.categories[code], (cell) => shading.codes[cell] === code);
     this.select(found);
     this.draw();
+    this.tell();
   }
 
   private recoloured(): void {
+    const { shading } = this.colour;
+    const { wanted } = this;
+    this.wanted = "";
     this.chosenCode = null;
+    const code = shading?.kind === "category" ? shading.categories.indexOf(wanted) : -1;
+    if (wanted && code >= 0) return this.chooseCode(code);
     this.draw();
+    this.tell();
+  }
+
+  /** Keep in the page's address what is shown. */
+  private tell(): void {
+    const { shading } = this.colour;
+    if (!this.results || !this.finished || this.wanted) return;
+    const code = this.chosenCode;
+    const chosen = code !== null && shading?.kind === "category" ? shading.categories[code] : "";
+    tell({ ...this.colour.shown, groups: this.groups.by, chosen });
+  }
+
+  /** Marks of what cells are called. */
+  private marks() {
+    const { results, reference } = this;
+    const call = results?.category(results.call);
+    if (!call) return [];
+    const { values: codes, categories } = call;
+    const shading = { kind: "category" as const, title: "", codes, categories, fixed: reference.order };
+    return entries(shading, this.theme.theme);
   }
 
   private surround(inside: (x: number, y: number) => boolean): void {
@@ -268,19 +315,6 @@ export class App {
     const found = this.where("", (cell) => inside(places[2 * cell], places[2 * cell + 1]));
     if (found.cells.length) this.choose(found);
     else this.say("None of your cells lies there.");
-  }
-
-  private pick(x: number, y: number, reach: number): void {
-    if (!this.results || !this.finished) return;
-    const { places, done } = this.results;
-    let best = -1;
-    let least = reach * reach;
-    for (let cell = 0; cell < done; cell++) {
-      const apart = (places[2 * cell] - x) ** 2 + (places[2 * cell + 1] - y) ** 2;
-      if (apart < least) [best, least] = [cell, apart];
-    }
-    if (best >= 0) this.choose({ title: "", cells: Int32Array.of(best) });
-    else this.choose(null);
   }
 
   private where(name: string, holds: (cell: number) => boolean): Selection {
@@ -294,40 +328,39 @@ export class App {
     this.chosenCode = null;
     this.select(selection);
     this.draw();
+    this.tell();
   }
 
   private select(selection: Selection | null): void {
     this.selection = selection;
-    showSelection(byId("selection"), this.results, selection, {
-      download: () => void this.downloadTable(selection),
+    showSelection(byId("selection"), this.parts.manifest, this.results, selection, {
+      download: () => void this.saving(() => this.saveTable(selection)),
       clear: () => this.choose(null),
       choose: (cell) => this.choose({ title: "", cells: Int32Array.of(cell) }),
     });
     if (selection) this.say(`${selection.title || "One cell"}.`, true);
   }
 
-  private async downloadTable(selection: Selection | null): Promise<void> {
-    const { results, finished } = this;
-    if (!results || !finished) return;
-    const ending = selection ? "selected_cells" : "mapped";
-    const parts: string[] = [];
-    for (const part of csvParts(results, selection?.cells)) {
-      parts.push(part);
-      // a million cells take a while, in which the page should go on
-      await new Promise((next) => setTimeout(next));
-    }
-    save(`${results.title}_${ending}.csv`, parts, "text/csv");
+  /** What is shown, in a few words. */
+  private get title(): string {
+    const { name } = this.parts.manifest;
+    return this.results ? `${this.results.title} on ${name}` : name;
   }
 
-  private async downloadH5ad(): Promise<void> {
+  private async saveTable(selection: Selection | null): Promise<void> {
     const { results, finished } = this;
-    if (!results || !finished) return;
-    const { names, title } = results;
-    const columns = [...results.columns.values()];
-    const matrices = [...results.matrices.values()];
+    if (results && finished) await saveTable(results, selection?.cells ?? null);
+  }
+
+  private async saveH5ad(): Promise<void> {
+    const { results, finished } = this;
+    if (results && finished) await saveH5ad(this.mapper, finished, results);
+  }
+
+  /** Save something; a failure is told. */
+  private async saving(save: () => Promise<void>): Promise<void> {
     try {
-      const bytes = await this.mapper.h5ad(finished, { names, columns, matrices });
-      save(`${title}_mapped.h5ad`, [bytes], "application/x-hdf5");
+      await save();
     } catch (error) {
       if (!(error instanceof Stopped)) this.say(sentence(error));
     }
@@ -345,11 +378,6 @@ export class App {
 /** Where cells were chosen in a list below, bring the map into sight. */
 function reveal(): void {
   byId("map").scrollIntoView({ block: "nearest" });
-}
-
-function backgroundOf(element: HTMLElement): [number, number, number] {
-  const found = /rgba?\((\d+), (\d+), (\d+)/.exec(getComputedStyle(element).backgroundColor);
-  return found ? [Number(found[1]), Number(found[2]), Number(found[3])] : [255, 255, 255];
 }
 
 export function refuse(error: unknown): void {

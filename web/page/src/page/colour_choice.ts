@@ -2,9 +2,10 @@
 
 import { graphOf, type Manifest, panelNames, terminalNames } from "../atlas/manifest";
 import decisions from "../decisions";
-import { numberShading, type Shading, shadingOf } from "./map/colouring";
+import { LIKE, numberShading, type Shading, shadingOf, UNLIKE } from "./map/colouring";
 import { fill, h } from "./dom";
 import type { FileResults } from "./file_results";
+import type { Gene } from "./genes/gene_section";
 import { titleOf } from "./titles";
 import type { Mapper } from "../worker/client";
 
@@ -43,6 +44,7 @@ export class ColourChoice {
     private readonly labelOrder: readonly string[],
     private readonly mapper: Mapper,
     private readonly changed: () => void,
+    private readonly geneShown: (gene: Gene) => void,
     private readonly failed: (error: unknown) => void,
   ) {
     const graph = graphOf(manifest);
@@ -51,6 +53,35 @@ export class ColourChoice {
     const list = h("datalist", { id: "genes" }, ...options);
     element.append(h("label", { for: "colour" }, "Colour by"), this.select, this.gene, list);
     this.reset();
+  }
+
+  /** What is chosen, as an address tells it: nothing of the usual. */
+  get shown(): { colour: string; gene: string } {
+    const gene = this.select.value === "gene" ? this.gene.value : "";
+    const usual = gene || !this.results || this.select.value === this.usual;
+    return { colour: usual ? "" : this.select.value, gene };
+  }
+
+  /** Whether cells are coloured by what they are called. */
+  get byCall(): boolean {
+    return this.shading?.column !== undefined && this.shading.column === this.results?.call;
+  }
+
+  /** Choose again what an address tells, where this file has it. */
+  restore({ colour, gene }: { colour: string; gene: string }): void {
+    if (gene) {
+      this.gene.value = gene;
+      this.chosenGene();
+    } else if ([...this.select.options].some(({ value }) => value === colour)) {
+      this.select.value = colour;
+      this.chosen();
+    }
+  }
+
+  private get usual(): string {
+    const call = `answer:${this.results!.call}`;
+    const known = [...this.select.options].map(({ value }) => value);
+    return known.includes(call) ? call : (known.find((value) => value.startsWith("answer:")) ?? "");
   }
 
   /** Before a query: the reference's own labels. */
@@ -89,7 +120,7 @@ export class ColourChoice {
     this.select.disabled = false;
     this.gene.disabled = false;
     this.gene.value = "";
-    this.select.value = `answer:${answers.includes(results.call) ? results.call : answers[0]}`;
+    this.select.value = this.usual;
     this.chosen();
   }
 
@@ -98,11 +129,11 @@ export class ColourChoice {
     this.gene.value = "";
     const [kind, ...rest] = this.select.value.split(":");
     const name = rest.join(":");
-    if (kind === "answer") this.show(this.answer(name), OF_LABELS.has(name));
-    else if (kind === "fate") this.show(this.fate(Number(name)), false);
+    if (kind === "answer") this.show({ ...this.answer(name), column: name }, OF_LABELS.has(name));
+    else if (kind === "fate") this.show({ ...this.fate(Number(name)), column: names.fate }, false);
     else {
       this.whenChosen(this.mapper.column(name), (column) => {
-        this.show(shadingOf(name, column), false);
+        this.show(this.likeTheAtlas(shadingOf(name, column)), false);
       });
     }
   }
@@ -122,6 +153,8 @@ export class ColourChoice {
     this.choice++;
     this.whenChosen(this.mapper.gene(gene), (values) => {
       this.select.value = "gene";
+      this.gene.value = name;
+      this.geneShown({ name, values });
       this.show(numberShading(`${name}, log-normalised counts`, values), false);
     });
   }
@@ -134,6 +167,14 @@ export class ColourChoice {
       .catch((error: unknown) => choice === this.choice && this.failed(error));
   }
 
+  /** Names that are the atlas's types have the marks of these. */
+  private likeTheAtlas(shading: Shading): Shading {
+    if (shading.kind !== "category") return shading;
+    const known = new Set(this.labelOrder);
+    const some = shading.categories.some((name) => known.has(name));
+    return some ? { ...shading, fixed: this.labelOrder } : shading;
+  }
+
   private answer(name: string): Shading {
     const column = this.results!.columns.get(name)!;
     const title = titleOf(name);
@@ -144,7 +185,7 @@ export class ColourChoice {
     }
     if (column.kind === "bool") {
       const codes = Int32Array.from(column.values);
-      return { kind: "category", title, codes, categories: ["like the atlas", "unlike the atlas"] };
+      return { kind: "category", title, codes, categories: [LIKE, UNLIKE] };
     }
     if (name === names.novelty_p) {
       const values = column.values.map((p) => -Math.log10(Math.max(p, 1e-6)));

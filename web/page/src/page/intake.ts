@@ -1,13 +1,14 @@
 /** Where a file is dropped or chosen, its progress, and what it came to. */
 
-import type { Manifest } from "../atlas/manifest";
+import { hasReference, type Manifest } from "../atlas/manifest";
 import decisions from "../decisions";
 import { judgesEach } from "../mapping/annotate/several";
-import type { MapOptions } from "../mapping/query";
+import { DEFAULTS, type MapOptions } from "../mapping/query";
 import { grouped } from "../words";
 import { fill, h } from "./dom";
+import { whatIs } from "./explain/terms";
 import { droppedFiles } from "./dropped";
-import type { Tile } from "./summary";
+import type { Tile } from "./tables/summary";
 
 const PYTHON = `mapped = anndata.read_h5ad(
     "..._mapped.h5ad"
@@ -17,6 +18,8 @@ adata.obsm["X_cellport"] = (
     mapped.obsm["X_cellport"]
 )`;
 
+// on narrower screens the map comes before long explanations, pixels
+const NARROW = 900;
 const LEAST = 100 * decisions.genes.minimum.value;
 
 /** A share that was written in percent; what is none is as if nothing had been written. */
@@ -47,6 +50,7 @@ export class Intake {
   constructor(
     private readonly element: HTMLElement,
     private readonly manifest: Manifest,
+    private readonly example: File | null,
     private readonly actions: IntakeActions,
   ) {
     this.inputs = {
@@ -95,7 +99,9 @@ export class Intake {
         ),
       ),
       this.picker,
+      this.exampleOffer(),
       this.options,
+      this.whatIsDone(),
       h(
         "p",
         { class: "quiet lock" },
@@ -127,17 +133,14 @@ export class Intake {
     this.status.textContent = `${grouped(done)} of ${grouped(all)} cells${wait}`;
   }
 
-  showDone(name: string, tiles: readonly Tile[], seconds: number, from: string): void {
+  showDone(name: string, lead: string, tiles: readonly Tile[], seconds: number, from: string): void {
     this.bar = null;
     fill(
       this.element,
       h("h2", { id: "intake-title" }, "Your cells"),
       h("p", { class: "file" }, name),
-      h(
-        "dl",
-        { class: "tiles" },
-        ...tiles.map(({ value, label }) => h("div", {}, h("dt", {}, label), h("dd", {}, value))),
-      ),
+      h("dl", { class: "tiles" }, ...tiles.map((one) => this.tile(one))),
+      h("p", { class: "lead" }, lead),
       h(
         "p",
         { class: "quiet" },
@@ -172,13 +175,47 @@ export class Intake {
     );
   }
 
+  private exampleOffer(): HTMLElement | false {
+    const { example, manifest } = this;
+    if (!example) return false;
+    const try_ = () => this.actions.files([example], DEFAULTS);
+    return h(
+      "p",
+      { class: "example" },
+      h("button", { type: "button", id: "example", onclick: try_ }, "Try it with example cells"),
+      h("span", { class: "quiet" }, manifest.example!.about),
+    );
+  }
+
+  /** What comes of it, for who is here for the first time. */
+  private whatIsDone(): HTMLElement {
+    const { manifest } = this;
+    const known = manifest.labels.length > 0;
+    const steps = [
+      "Counts are read from your file, and its genes are matched with the atlas’s by name.",
+      hasReference(manifest)
+        ? "Each cell is laid onto the atlas, where cells like it lie."
+        : "Each cell is laid into the atlas’s space.",
+      known && "It gets the type that the atlas finds most likely, and how sure that is.",
+      hasReference(manifest) && "Cells that look like nothing in the atlas are told apart.",
+      "You see it on a map and in tables, and save it as CSV or for scanpy.",
+    ];
+    const listed = steps.filter((step) => step !== false).map((step) => h("li", {}, step));
+    return h("details", { class: "steps", open: window.innerWidth > NARROW }, h("summary", {}, "What happens"), h("ol", {}, ...listed));
+  }
+
+  private tile({ value, label, term }: Tile): HTMLElement {
+    const what = term && whatIs(term, this.manifest);
+    return h("div", {}, h("dt", {}, label, what), h("dd", {}, value));
+  }
+
   private optionsForm(): HTMLElement {
     const { fractional, organism, rescaled, least, layer, genome, several, groups } = this.inputs;
     const { auto, cost } = decisions.groups;
     const labelled = this.manifest.labels.length > 0;
     return h(
       "details",
-      {},
+      { id: "options" },
       h("summary", {}, "Options"),
       h("label", {}, fractional, " Accept counts with fractions (RSEM, ambient-corrected)"),
       h("label", {}, organism, " Map even when the genes look like another organism's"),

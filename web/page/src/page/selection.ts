@@ -1,10 +1,12 @@
 /** The cells behind a point, a line drawn round some, or a row of the table. */
 
+import type { Manifest } from "../atlas/manifest";
 import decisions from "../decisions";
 import type { Results } from "../mapping/results";
 import { grouped, short } from "../words";
 import { fill, h } from "./dom";
-import { heading, row, table } from "./table";
+import { termed, termOf } from "./explain/terms";
+import { heading, row, table } from "./tables/table";
 import { titleOf } from "./titles";
 
 const SHOWN = 50;
@@ -25,6 +27,7 @@ export interface SelectionActions {
 
 export function showSelection(
   element: HTMLElement,
+  manifest: Manifest,
   results: Results | null,
   selection: Selection | null,
   actions: SelectionActions,
@@ -37,7 +40,7 @@ export function showSelection(
   fill(
     element,
     h("h2", { id: "selection-title" }, single ? results.names[cells[0]] : title),
-    ...(single ? [oneCell(results, cells[0])] : manyCells(results, cells, actions)),
+    ...(single ? [oneCell(results, cells[0], manifest)] : manyCells(results, cells, manifest, actions)),
     h(
       "div",
       { class: "actions" },
@@ -48,22 +51,28 @@ export function showSelection(
   if (hadFocus) element.focus();
 }
 
-function oneCell(results: Results, cell: number): HTMLElement {
+function oneCell(results: Results, cell: number, manifest: Manifest): HTMLElement {
   const facts = [...results.columns.keys()].flatMap((name) => [
-    h("dt", {}, titleOf(name)),
+    h("dt", {}, termed(titleOf(name), termOf(name, manifest), manifest)),
     h("dd", {}, valueOf(results, name, cell)),
   ]);
   return h("dl", { class: "facts narrow" }, ...facts);
 }
 
-function manyCells(results: Results, cells: Int32Array, actions: SelectionActions): HTMLElement[] {
+function manyCells(
+  results: Results,
+  cells: Int32Array,
+  manifest: Manifest,
+  actions: SelectionActions,
+): HTMLElement[] {
   const columns = [results.call, names.prob].filter((name) => results.columns.has(name));
   const rows = Array.from(cells.subarray(0, SHOWN), (cell) => {
     const { [cell]: name } = results.names;
     const values = columns.map((column) => h("td", {}, valueOf(results, column, cell)));
     return row(name, name, () => actions.choose(cell), values);
   });
-  const heads = ["Cell", ...columns.map(titleOf)].map((head) => heading(head));
+  const told = columns.map((name) => termed(titleOf(name), termOf(name, manifest), manifest));
+  const heads = ["Cell", ...told].map((head) => heading(head));
   const more = cells.length > SHOWN;
   return [
     h("p", { class: "quiet" }, composition(results, cells)),

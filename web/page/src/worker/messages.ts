@@ -28,6 +28,8 @@ export interface Started {
   countsFrom: string;
   notes: string[];
   obsColumns: string[];
+  /** As the gene names say; null where they do not. */
+  organism: string | null;
   /** [panel], 1 where the query has the gene. */
   measured: Uint8Array;
 }
@@ -37,6 +39,8 @@ export interface Finished {
   run: number;
   seconds: number;
   novelGroups: NovelGroup[];
+  /** How far the cells spread beside the reference's; null where there is nothing to compare. */
+  spread: number | null;
   /** Columns that are known once all cells were seen. */
   columns: ResultColumn[];
   /** What could not be found out beside the mapping, a sentence each. */

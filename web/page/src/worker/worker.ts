@@ -2,6 +2,7 @@
 
 import type { File as H5File } from "h5wasm";
 
+import { hasReference } from "../atlas/manifest";
 import { openParts, type Parts, partsIn } from "../atlas/parts";
 import { readTrajectory } from "../atlas/trajectory";
 import { InputError, sentence } from "../errors";
@@ -19,6 +20,7 @@ import {
   openQuery,
   type Query,
 } from "../mapping/query";
+import { QuerySpread } from "../mapping/spread";
 import { verifyAtlas } from "../mapping/verify";
 import { hdf5 } from "../sources/hdf5";
 import { openFiles } from "../sources/open";
@@ -90,14 +92,17 @@ async function map(files: readonly File[], options: MapOptions): Promise<void> {
       countsFrom: place.matrix.where,
       notes: query.notes,
       obsColumns: contents.cells.columns,
+      organism: genes.organism,
       measured: genes.measured,
     },
   });
   kept = new KeptCounts(shownTarget(query.basis, atlas.panel), genes.measured.length, !options.allowFractional);
   const novel = new NovelCells(place.matrix.nCells, atlas.manifest);
+  const spread = new QuerySpread(atlas.manifest);
   for await (const [block, encoded] of mapQuery(query, atlas, PAGE_BLOCK)) {
     kept.add(encoded);
     novel.add(block);
+    spread.add(block);
     const names = contents.cells.index(block.start, block.start + block.nCells);
     const buffers = [...block.columns, ...block.matrices].map((one) => one.values.buffer);
     say({ kind: "block", block, names }, buffers as ArrayBuffer[]);
@@ -107,7 +112,9 @@ async function map(files: readonly File[], options: MapOptions): Promise<void> {
   const seconds = (performance.now() - began) / 1000;
   const uns = provenance(query, atlas.manifest, await readTrajectory(parts), seconds);
   told = { run: asked, uns };
-  say({ kind: "mapped", finished: { run: asked, seconds, novelGroups, columns, lacks } });
+  const found = hasReference(atlas.manifest) ? await spread.beside(parts) : null;
+  const finished = { run: asked, seconds, novelGroups, spread: found, columns, lacks };
+  say({ kind: "mapped", finished });
 }
 
 /** Groups of novel cells; where they cannot be found, why: the mapping holds without them. */

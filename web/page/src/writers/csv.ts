@@ -37,6 +37,11 @@ export function* csvParts(
   }
 }
 
+/** Names and numbers as one line. */
+export function csvLine(fields: readonly (string | number)[]): string {
+  return `${fields.map((field) => (typeof field === "number" ? field : quoted(field))).join(",")}\n`;
+}
+
 function writer(column: ResultColumn): (cell: number) => string {
   if (column.kind === "bool") return (cell) => (column.values[cell] ? "True" : "False");
   if (column.kind === "float") return (cell) => shortest(column.values[cell]);

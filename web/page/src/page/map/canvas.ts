@@ -6,7 +6,7 @@ export interface Layer {
   places: Float32Array;
   /** r, g, b and opacity. */
   colours: Uint8Array;
-  /** 0 circle, 1 square, 2 diamond, 3 triangle. */
+  /** 0 circle, 1 square, 2 diamond, 3 triangle, 4 triangle on its tip, 5 plus. */
   shapes: Uint8Array;
   n: number;
   /** Diameter in CSS pixels. */
@@ -21,6 +21,9 @@ export interface View {
   y: number;
   scale: number;
 }
+
+/** Where a point of the map is on the screen. */
+export type Place = (x: number, y: number) => [number, number];
 
 export interface Scatter {
   setLayers(layers: readonly Layer[]): void;

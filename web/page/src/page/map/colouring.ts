@@ -9,6 +9,7 @@ import {
   scaleColour,
   type Theme,
   unknownMark,
+  unlikeMark,
 } from "./palette";
 
 /** What cells are coloured by. */
@@ -16,12 +17,20 @@ export type Shading =
   | {
       kind: "category";
       title: string;
+      /** Column of the results that it shows, if it shows one. */
+      column?: string;
       codes: Int32Array;
       categories: string[];
       /** Names whose marks are the same whatever the query: the atlas's labels. */
       fixed?: readonly string[];
     }
-  | { kind: "number"; title: string; values: Float32Array; range: [number, number] };
+  | {
+      kind: "number";
+      title: string;
+      column?: string;
+      values: Float32Array;
+      range: [number, number];
+    };
 
 export interface Entry {
   name: string;
@@ -30,6 +39,9 @@ export interface Entry {
   cells: number;
 }
 
+/** What cells are called that look like the atlas's own, and those that do not. */
+export const LIKE = "like the atlas";
+export const UNLIKE = "unlike the atlas";
 const NO_NAMES = new Set(["unknown", "", "empty"]);
 
 export function shadingOf(title: string, column: Column): Shading {
@@ -72,6 +84,7 @@ export function entries(shading: Shading, theme: Theme): Entry[] {
   const fixed = new Map(shading.fixed?.map((name, n) => [name, n]));
   let used = fixed.size;
   return present.map((entry) => {
+    if (entry.name === UNLIKE) return { ...entry, mark: unlikeMark(theme) };
     const unnamed = NO_NAMES.has(shading.categories[entry.code]);
     if (unnamed) return { ...entry, mark: unknownMark(theme) };
     return { ...entry, mark: categoryMark(fixed.get(entry.name) ?? used++, theme) };

@@ -1,8 +1,10 @@
 /** The legend: categories to choose from, or a scale. */
 
 import { grouped, short } from "../../words";
+import type { Manifest } from "../../atlas/manifest";
 import { entries, type Shading } from "./colouring";
 import { fill, h } from "../dom";
+import { termed, termOf } from "../explain/terms";
 import { css, scaleColour, type Theme } from "./palette";
 import { symbol } from "./symbol";
 
@@ -12,16 +14,17 @@ const SHOWN = 60;
 export interface LegendOptions {
   shading: Shading | null;
   theme: Theme;
+  manifest: Manifest;
   chosen: number | null;
   counted: string;
   choose(code: number | null): void;
 }
 
 export function showLegend(element: HTMLElement, options: LegendOptions): void {
-  const { shading, theme } = options;
+  const { shading, theme, manifest } = options;
   if (!shading) return fill(element);
   if (shading.kind === "number") {
-    return fill(element, h("h3", {}, shading.title), scale(shading.range, theme));
+    return fill(element, h("h3", {}, titled(shading, manifest)), scale(shading.range, theme));
   }
   const all = entries(shading, theme);
   const items = all.slice(0, SHOWN).map(({ name, code, mark, cells }) =>
@@ -46,13 +49,17 @@ export function showLegend(element: HTMLElement, options: LegendOptions): void {
   const focused = (document.activeElement as HTMLElement | null)?.dataset.code;
   fill(
     element,
-    h("h3", {}, shading.title, h("small", {}, options.counted)),
+    h("h3", {}, titled(shading, manifest), h("small", {}, options.counted)),
     h("ul", { class: "entries" }, ...items),
     all.length > SHOWN && h("p", { class: "quiet" }, `and ${grouped(all.length - SHOWN)} more`),
   );
   if (focused !== undefined) {
     element.querySelector<HTMLElement>(`[data-code="${focused}"]`)?.focus();
   }
+}
+
+function titled({ title, column }: Shading, manifest: Manifest): HTMLElement {
+  return termed(title, column === undefined ? null : termOf(column, manifest), manifest);
 }
 
 function scale([low, high]: [number, number], theme: Theme): HTMLElement {

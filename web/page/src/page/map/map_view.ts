@@ -1,6 +1,6 @@
 /** The map: panning, zooming, pointing at a cell and drawing round some. */
 
-import type { Layer, Scatter, View } from "./canvas";
+import type { Layer, Place, Scatter, View } from "./canvas";
 import type { Rgb } from "./palette";
 import { openScatter } from "./scatter";
 
@@ -11,8 +11,12 @@ export interface MapListener {
   clicked(x: number, y: number, reach: number): void;
   /** The selection is to be given up. */
   cleared(): void;
+  /** Something points at the map: a mouse, or the cross in the middle that keys move. */
+  pointed(x: number, y: number, reach: number): void;
+  /** Nothing points at it any more. */
+  left(): void;
   /** It was drawn; `place` says where a point of the map is on the screen. */
-  drawn(place: (x: number, y: number) => [number, number]): void;
+  drawn(place: Place): void;
 }
 
 const REACH = 12;
@@ -48,6 +52,8 @@ export class MapView {
     canvas.addEventListener("pointermove", this.move);
     canvas.addEventListener("pointerup", this.up);
     canvas.addEventListener("pointercancel", this.up);
+    canvas.addEventListener("pointerleave", () => listener.left());
+    canvas.addEventListener("blur", () => listener.left());
     canvas.addEventListener("wheel", this.wheel, { passive: false });
     canvas.addEventListener("keydown", this.key);
     new ResizeObserver(() => this.resized()).observe(canvas);
@@ -135,7 +141,7 @@ export class MapView {
     ];
   }
 
-  private onScreen(x: number, y: number): [number, number] {
+  onScreen(x: number, y: number): [number, number] {
     const { view, canvas } = this;
     return [
       (x - view.x) * view.scale + canvas.clientWidth / 2,
@@ -152,7 +158,7 @@ export class MapView {
 
   private readonly move = (event: PointerEvent): void => {
     const before = this.pointers.get(event.pointerId);
-    if (!before) return;
+    if (!before) return this.point(event);
     const now: [number, number] = [event.offsetX, event.offsetY];
     if (!this.moved && Math.hypot(now[0] - before[0], now[1] - before[1]) < 3) return;
     this.moved = true;
@@ -166,6 +172,18 @@ export class MapView {
       this.redraw();
     }
     this.pointers.set(event.pointerId, now);
+  };
+
+  private point({ pointerType, offsetX, offsetY }: PointerEvent): void {
+    if (pointerType === "touch") return;
+    const [x, y] = this.onMap(offsetX, offsetY);
+    this.listener.pointed(x, y, REACH / this.view.scale);
+  }
+
+  /** Whether a place of the map is in sight. */
+  private readonly inSight = (x: number, y: number): boolean => {
+    const [px, py] = this.onScreen(x, y);
+    return px >= 0 && py >= 0 && px <= this.canvas.clientWidth && py <= this.canvas.clientHeight;
   };
 
   private readonly up = (event: PointerEvent): void => {
@@ -208,12 +226,14 @@ export class MapView {
         this.drawing = false;
         this.listener.cleared();
       },
+      a: () => this.listener.surrounded(this.inSight),
       Enter: () => this.listener.clicked(this.view.x, this.view.y, REACH / this.view.scale),
     };
     const act = moves[event.key];
     if (!act || event.ctrlKey || event.metaKey) return;
     event.preventDefault();
     act();
+    this.listener.pointed(this.view.x, this.view.y, REACH / this.view.scale);
     this.redraw();
   };
 }

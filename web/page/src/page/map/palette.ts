@@ -2,14 +2,15 @@
 
 export type Rgb = readonly [number, number, number];
 
-// Okabe and Ito's and Tol's colours, darkened for white paper and lightened for a dark screen:
-// those of the HTML report
+// Okabe and Ito's and Tol's colours, darkened for white paper and lightened for a dark screen, as
+// in the HTML report; without orange, which means one thing alone
 const LIGHT = [
-  "#0067a5", "#d65a00", "#00835c", "#a3336f", "#8a7a00", "#2ca0d8", "#7d4fc4", "#c8102e",
+  "#0067a5", "#6b4423", "#00835c", "#a3336f", "#8a7a00", "#2ca0d8", "#7d4fc4", "#c8102e", "#e08bc0",
 ].map(rgb); // prettier-ignore
 const DARK = [
-  "#4da3e8", "#f08a3c", "#2fbf8f", "#e07ab0", "#d3c04a", "#8fd3f5", "#b79af0", "#ff7a85",
+  "#4da3e8", "#c49a6c", "#2fbf8f", "#e07ab0", "#d3c04a", "#8fd3f5", "#b79af0", "#ff7a85", "#9c5f8f",
 ].map(rgb); // prettier-ignore
+const UNLIKE: Record<Theme, Rgb> = { light: rgb("#d65a00"), dark: rgb("#f08a3c") };
 const UNKNOWN: Record<Theme, Rgb> = { light: rgb("#7c8592"), dark: rgb("#8b95a3") };
 const REFERENCE: Record<Theme, Rgb> = { light: rgb("#c3c9d2"), dark: rgb("#4a5260") };
 
@@ -21,21 +22,27 @@ const SCALE: Record<Theme, Rgb[]> = {
 
 export type Theme = "light" | "dark";
 
-/** Marks in the order in which they are used up: circle, square, diamond, triangle. */
-const SHAPES = 4;
+/** Marks in the order in which they are used up: circle, square, diamond, triangle, triangle on its
+ * tip, plus. With nine colours, 54 kinds are told apart. */
+const SHAPES = 6;
 
 export interface Mark {
   colour: Rgb;
   shape: number;
 }
 
-/** Mark of the n-th category: eight colours, then the same colours with another shape. */
+/** Mark of the n-th category: nine colours, then the same colours with another shape. */
 export function categoryMark(n: number, theme: Theme): Mark {
   const colours = theme === "dark" ? DARK : LIGHT;
   return {
     colour: colours[n % colours.length],
     shape: Math.floor(n / colours.length) % SHAPES,
   };
+}
+
+/** Of cells unlike the atlas, whatever the file. */
+export function unlikeMark(theme: Theme): Mark {
+  return { colour: UNLIKE[theme], shape: 0 };
 }
 
 export function unknownMark(theme: Theme): Mark {

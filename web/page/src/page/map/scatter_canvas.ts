@@ -49,8 +49,12 @@ function drawShape(
   context.beginPath();
   if (shape === 1) context.rect(x - 0.78 * r, y - 0.78 * r, 1.56 * r, 1.56 * r);
   else if (shape === 2) polygon(context, [x, y - r, x + r, y, x, y + r, x - r, y]);
-  else if (shape === 3) {
-    polygon(context, [x, y - r, x + 0.88 * r, y + 0.62 * r, x - 0.88 * r, y + 0.62 * r]);
+  else if (shape === 3 || shape === 4) {
+    const up = shape === 3 ? r : -r;
+    polygon(context, [x, y - up, x + 0.88 * r, y + 0.62 * up, x - 0.88 * r, y + 0.62 * up]);
+  } else if (shape === 5) {
+    context.rect(x - 0.88 * r, y - 0.34 * r, 1.76 * r, 0.68 * r);
+    context.rect(x - 0.34 * r, y - 0.88 * r, 0.68 * r, 1.76 * r);
   } else context.arc(x, y, 0.88 * r, 0, 2 * Math.PI);
   context.fill();
 }

@@ -22,6 +22,8 @@ float away(vec2 p) {
   if (kind == 1) return max(a.x, a.y) - 0.78;
   if (kind == 2) return (a.x + a.y - 1.0) * 0.7071;
   if (kind == 3) return max(a.x * 0.866 + p.y * 0.5 - 0.42, -p.y - 0.62);
+  if (kind == 4) return max(a.x * 0.866 - p.y * 0.5 - 0.42, p.y - 0.62);
+  if (kind == 5) return min(max(a.x - 0.88, a.y - 0.34), max(a.x - 0.34, a.y - 0.88));
   return length(p) - 0.88;
 }
 void main() {

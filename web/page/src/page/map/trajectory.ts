@@ -5,6 +5,9 @@ import type { Parts } from "../../atlas/parts";
 import { courseOf, readTrajectory } from "../../atlas/trajectory";
 import decisions from "../../decisions";
 import type { Results } from "../../mapping/results";
+import type { Place } from "./canvas";
+import type { Box } from "./names";
+import { svg } from "./symbol";
 
 const { columns } = decisions;
 
@@ -20,6 +23,8 @@ const POINTS = 9;
 const WIDTH = 0.08;
 // height of a milestone's name, pixels
 const LINE = 16;
+// width of a letter of it, at most on average
+const WIDEST = 8;
 // an edge with fewer cells has no course that could be trusted
 const FEWEST = 5;
 
@@ -79,8 +84,9 @@ export class TrajectoryLines {
     this.courses = courses;
   }
 
-  /** Draw where `place` says that a point of the map is on the screen. */
-  draw(place: (x: number, y: number) => [number, number]): void {
+  /** Draw, and return where its names stand. */
+  draw(place: Place): Box[] {
+    const boxes: Box[] = [];
     const parts: SVGElement[] = [];
     const ends = new Map<string, [number, number]>();
     for (const { from, to, points } of this.courses) {
@@ -102,8 +108,11 @@ export class TrajectoryLines {
       const label = svg("text", "milestone", { x: x + 9, y: y + 4 + LINE * above });
       label.textContent = name;
       parts.push(label);
+      const [left, top] = [x + 6, y - 9 + LINE * above];
+      boxes.push({ left, top, width: WIDEST * name.length + 6, height: LINE });
     }
     this.group.replaceChildren(...parts);
+    return boxes;
   }
 }
 
@@ -129,11 +138,4 @@ function arrow(line: readonly [number, number][]): SVGElement {
     d: "M-5-6 7 0-5 6z",
     transform: `translate(${x.toFixed(1)} ${y.toFixed(1)}) rotate(${angle.toFixed(0)})`,
   });
-}
-
-function svg(tag: string, kind: string, attributes: Record<string, string | number> = {}) {
-  const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
-  element.setAttribute("class", kind);
-  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, String(value));
-  return element;
 }

@@ -1,8 +1,9 @@
 /** What the atlas says of itself, briefly; the card says the rest. */
 
-import { type AssumedBatch, graphOf, hasReference, type Manifest, rootsOf, terminalNames } from "../atlas/manifest";
-import { grouped, percent, short } from "../words";
-import { fill, h } from "./dom";
+import { type AssumedBatch, graphOf, hasReference, type Manifest, rootsOf, terminalNames } from "../../atlas/manifest";
+import { grouped, percent, short } from "../../words";
+import { fill, h } from "../dom";
+import { markdown } from "./markdown";
 
 export function atlasFacts(manifest: Manifest): string {
   const { cells } = manifest.provenance;
@@ -35,7 +36,7 @@ function batchFacts({ batches, weights, agreement, cells, shift }: AssumedBatch)
   return `${stands}; were it any single one, ${kept}latents would move by at most ${short(shift)} of their spread`;
 }
 
-export function showAbout(element: HTMLElement, manifest: Manifest, card: string): void {
+export function showAbout(element: HTMLElement, manifest: Manifest, card: string | null): void {
   const { provenance, held_out: heldOut, assumed_batch: assumed } = manifest;
   const facts: [string, string][] = [
     provenance.converted_from
@@ -64,11 +65,17 @@ export function showAbout(element: HTMLElement, manifest: Manifest, card: string
       { class: "facts" },
       ...facts.flatMap(([term, text]) => [h("dt", {}, term), h("dd", {}, text)]),
     ),
-    h(
-      "p",
-      {},
-      h("a", { href: card, target: "_blank", rel: "noopener" }, "Read its card"),
-      h("span", { class: "quiet" }, heldOut ? " for accuracy by type, calibration and limits." : " for what it tells and what not."),
-    ),
+    card !== null && cardOf(card, heldOut !== null),
+  );
+}
+
+/** The whole card, to be opened; at `#card` it stands open. */
+function cardOf(card: string, scored: boolean): HTMLElement {
+  const what = scored ? "accuracy by type, calibration and limits" : "what it tells and what not";
+  return h(
+    "details",
+    { id: "card", open: location.hash === "#card" },
+    h("summary", {}, `Read its card: ${what}`),
+    h("div", { class: "written" }, ...markdown(card)),
   );
 }

@@ -1,6 +1,6 @@
 /** Tables whose rows begin with something to press. */
 
-import { fill, h } from "./dom";
+import { fill, h } from "../dom";
 
 /** A row of cells behind a button that names it. */
 export function row(
@@ -19,6 +19,6 @@ export function table(heads: readonly HTMLElement[], rows: readonly HTMLElement[
   return h("table", {}, head, body);
 }
 
-export function heading(text: string, kind?: string): HTMLElement {
+export function heading(text: string | HTMLElement, kind?: string): HTMLElement {
   return h("th", { scope: "col", class: kind }, text);
 }

@@ -1,0 +1,93 @@
+/** What the cells of a query came to, counted for sentences.
+ *
+ * Same as `runtime/mapping/gather/findings.py` of the Python package.
+ */
+
+import type { Manifest } from "../atlas/manifest";
+import decisions from "../decisions";
+import type { Results } from "../mapping/results";
+
+const { columns, values } = decisions;
+
+export type Outcome = "sure" | "broader" | "unknown";
+
+/** One kind of call: a type, a group of types, or unknown. */
+export interface Call {
+  code: number;
+  name: string;
+  outcome: Outcome;
+  cells: number;
+}
+
+export interface Findings {
+  cells: number;
+  /** Calls with cells, most first; none without labels. */
+  calls: Call[];
+  outcome: Record<Outcome, number>;
+  quality: ReadonlyMap<string, number>;
+  /** null where the atlas has no reference to be unlike. */
+  novel: number | null;
+  /** Where the counts were found. */
+  file: string;
+  field: string;
+  organism: string | null;
+  nMatched: number;
+  nPanel: number;
+  nReference: number;
+  /** How far the query spreads beside its reference; null where that is not known. */
+  spread: number | null;
+  manifest: Manifest;
+}
+
+/** What is known beside the results. */
+export type Known = Pick<
+  Findings,
+  "organism" | "nMatched" | "nPanel" | "nReference" | "spread" | "manifest"
+> & { countsFrom: string };
+
+export function findingsOf(results: Results, known: Known): Findings {
+  const calls = callsOf(results);
+  const outcome = { sure: 0, broader: 0, unknown: 0 };
+  for (const call of calls) outcome[call.outcome] += call.cells;
+  const quality = results.category(columns.quality);
+  const flags = quality ? countsOf(quality.values, values.qualities.length) : [];
+  const novel = results.flag(columns.novel);
+  const [file, field] = fileAndField(known.countsFrom);
+  return {
+    ...known,
+    cells: results.done,
+    calls,
+    outcome,
+    quality: new Map(values.qualities.map((name, code) => [name, flags[code] ?? 0])),
+    novel: novel && novel.reduce((sum, flag) => sum + flag, 0),
+    file,
+    field,
+  };
+}
+
+function callsOf(results: Results): Call[] {
+  const call = results.category(results.call);
+  if (!call) return [];
+  const labels = new Set(results.category(columns.label)?.categories);
+  const unknown = call.categories.lastIndexOf(values.unknown);
+  const cells = countsOf(call.values, call.categories.length);
+  const outcomeOf = (name: string, code: number): Outcome => {
+    if (code === unknown) return "unknown";
+    return labels.has(name) ? "sure" : "broader";
+  };
+  return call.categories
+    .map((name, code) => ({ code, name, outcome: outcomeOf(name, code), cells: cells[code] }))
+    .filter((one) => one.cells > 0)
+    .sort((a, b) => b.cells - a.cells);
+}
+
+function countsOf(codes: Int32Array, n: number): number[] {
+  const counts = new Array<number>(n).fill(0);
+  for (const code of codes) if (code >= 0) counts[code]++;
+  return counts;
+}
+
+function fileAndField(where: string): [string, string] {
+  const found = /^([^]*), (X|raw|raw\/X|layers\[[^]*)$/.exec(where);
+  return found ? [found[1], found[2]] : [where, ""];
+}

@@ -1,0 +1,93 @@
+/** The map without a browser: names, marks, what is nearest. */
+
+import { expect, test } from "vitest";
+
+import { entries, LIKE, marks, type Shading, UNLIKE } from "../src/page/map/colouring";
+import { type Name, overlap, placeNames } from "../src/page/map/names";
+import { Nearest } from "../src/page/map/nearest";
+import { categoryMark, unlikeMark } from "../src/page/map/palette";
+import { seeded } from "./random";
+
+test("names never lie over each other, off the screen, or over what is taken", () => {
+  const random = seeded(1);
+  let placed = 0;
+  for (let round = 0; round < 200; round++) {
+    const screen = { width: 200 + 900 * random(), height: 200 + 600 * random() };
+    const names = Array.from({ length: 1 + Math.floor(60 * random()) }, (_, i): Name => ({
+      text: "x".repeat(1 + Math.floor(25 * random())) + i,
+      // some heap up, some lie outside
+      x: screen.width * (random() ** 2 * 1.2 - 0.1),
+      y: screen.height * (random() ** 2 * 1.2 - 0.1),
+      weight: random(),
+      quiet: false,
+    }));
+    const taken = [{ left: 20, top: 20, width: 120, height: 60 }];
+    const width = (text: string) => 7 * text.length;
+    const found = placeNames(names, (x, y) => [x, y], width, screen, taken);
+    const boxes = [...taken, ...found.map(({ box }) => box)];
+    boxes.forEach((one, i) => boxes.slice(i + 1).forEach((other) => expect(overlap(one, other)).toBe(false)));
+    for (const { box } of found) {
+      expect(Math.min(box.left, box.top)).toBeGreaterThanOrEqual(0);
+      expect(box.left + box.width).toBeLessThanOrEqual(screen.width);
+      expect(box.top + box.height).toBeLessThanOrEqual(screen.height);
+    }
+    placed += found.length;
+  }
+  expect(placed).toBeGreaterThan(1000);
+});
+
+test("the weightiest name has its place", () => {
+  const name = (text: string, weight: number): Name => ({ text, x: 50, y: 50, weight, quiet: false });
+  const found = placeNames([name("a", 1), name("b", 9)], (x, y) => [x, y], () => 90, { width: 100, height: 100 }, []);
+  expect(found[0].name.text).toBe("b");
+});
+
+test("the nearest cell is the one that looking at all finds", () => {
+  const random = seeded(2);
+  const kinds: ((i: number) => [number, number])[] = [
+    () => [random() * 10, random() * 10],
+    () => [random() * 10, 3],
+    () => [2, random() ** 4],
+    () => [1, 1],
+    (i) => [i < 5 ? 1e6 * random() : random(), random()],
+  ];
+  for (const n of [0, 1, 2, 50, 700]) {
+    for (const kind of kinds) {
+      const places = Float32Array.from(Array.from({ length: n }, (_, i) => kind(i)).flat());
+      const nearest = new Nearest(places, n);
+      for (let round = 0; round < 40; round++) {
+        const [x, y, reach] = [12 * random() - 1, 12 * random() - 1, 2 * random()];
+        const apart = (cell: number) => Math.hypot(places[2 * cell] - x, places[2 * cell + 1] - y);
+        const least = Math.min(Infinity, ...Array.from({ length: n }, (_, cell) => apart(cell)));
+        const found = nearest.find(x, y, reach);
+        if (least >= reach) expect(found).toBe(-1);
+        else expect(apart(found)).toBe(least);
+      }
+    }
+  }
+});
+
+test.each(["light", "dark"] as const)("54 kinds look each its own, and none like the unlike, %s", (theme) => {
+  const all = Array.from({ length: 54 }, (_, n) => categoryMark(n, theme));
+  expect(new Set(all.map((mark) => JSON.stringify(mark))).size).toBe(54);
+  const [r, g, b] = unlikeMark(theme).colour;
+  for (const { colour } of all) {
+    expect(Math.hypot(colour[0] - r, colour[1] - g, colour[2] - b)).toBeGreaterThan(60);
+  }
+});
+
+test("orange are the cells unlike the atlas, whichever come first or are more", () => {
+  for (const codes of [[0, 1], [1], [1, 1, 0], [0]]) {
+    const shading: Shading = {
+      kind: "category",
+      title: "",
+      codes: Int32Array.from(codes),
+      categories: [LIKE, UNLIKE],
+    };
+    const mark = marks(shading, "light");
+    codes.forEach((code, cell) => {
+      expect(mark(cell).colour === unlikeMark("light").colour).toBe(code === 1);
+    });
+    expect(entries(shading, "light")).toHaveLength(new Set(codes).size);
+  }
+});
