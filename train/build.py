@@ -70,6 +70,8 @@ def build_atlas(
         rules = fit_label_rules(left_out, held_out, reference.labels, groups)
         layout, layout_scores = learn_layout(fitted, config.fit.degradation)
         structure = fit_structure(fitted, annotation, roots)
+        for note in structure.summary["notes"]:
+            on_progress(Progress(1, 1, {}, part="structure", note=note))
         novelty = fit_novelty(fitted, fit_p_exponent(left_out.novelty_p if left_out else ()))
         parts = AtlasParts(
             reference, genes, config, fitted, rules, layout, layout_scores, structure, novelty

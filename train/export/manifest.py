@@ -85,7 +85,7 @@ def _provenance(parts: AtlasParts) -> Provenance:
             "novelty_easing": round(parts.novelty.p_exponent, 4),
             "layout": parts.layout_scores,
             "trajectory": parts.structure.summary.get("trajectory", "none"),
-            "notes": list(reference.notes),
+            "notes": [*reference.notes, *parts.structure.summary["notes"]],
             "settings": asdict(how.fit),
             "cells_by_label": _count(reference.labels, cells.label),
             "cells_by_batch": _count(reference.batches, cells.batch),
