@@ -266,10 +266,13 @@ def _shape(manifest: Manifest) -> dict[str, str]:
     edges = graph.edge_names if graph else ()
     rest = f" and {len(edges) - 8} more" if len(edges) > 8 else ""
     why = f": {structure.no_trajectory}" if structure and structure.no_trajectory else ""
-    return {
+    rows = {
         "clusters": f"{len(manifest.clusters)}",
         "trajectory": "; ".join(edges[:8]) + rest if edges else f"none{why}",
     }
+    if graph and graph.root_from:
+        rows["starts at"] = "; ".join(graph.root_from)
+    return rows
 
 
 def _how_good(manifest: Manifest) -> dict[str, str]:

@@ -202,6 +202,7 @@ class CountVAE(nn.Module):
         labels: Tensor,
         label_weight: Tensor,
         share: Share | None = None,
+        possible: Tensor | None = None,
     ) -> Losses:
         """Losses of a minibatch: encode the degraded cells, reconstruct the whole ones.
 
@@ -216,6 +217,9 @@ class CountVAE(nn.Module):
         share
             Which cells of the minibatch these are; all of them when None. The losses of its
             shares add up to those of the minibatch.
+        possible
+            bool [n, labels], the labels that each cell may have, all where nothing is known of it.
+            None where each cell's label is known or wholly unknown.
         """
         for dropout in self._dropouts:
             dropout.share = share
@@ -226,13 +230,15 @@ class CountVAE(nn.Module):
         reconstruction = -self.log_prob(counts, latent, batch).sum() / total
         variance = encoded.log_variance.exp()
         kl = 0.5 * (encoded.mean.square() + variance - 1 - encoded.log_variance).sum() / total
-        return Losses(reconstruction, kl, _label_loss(encoded.label_log_prob, labels, label_weight))
+        label = _label_loss(encoded.label_log_prob, labels, label_weight, possible)
+        return Losses(reconstruction, kl, label)
 
 
 def cell_weights(labels: Tensor, weight: Tensor) -> Tensor:
     """Weight of each cell of a minibatch in the label loss, float [n], sum 1 (or 0).
 
-    Of labels int64 [n], -1 where unknown, and the weight of each label, float [labels].
+    Of labels int64 [n], -1 where unknown, and the weight of each label, float [labels]; coarser
+    labels may follow the others in both.
     """
     if not len(weight):
         return weight.new_zeros(len(labels))
@@ -240,10 +246,22 @@ def cell_weights(labels: Tensor, weight: Tensor) -> Tensor:
     return of_cell / of_cell.sum().clamp_min(1e-6)
 
 
-def _label_loss(log_prob: Tensor, labels: Tensor, weight: Tensor) -> Tensor:
+def _label_loss(
+    log_prob: Tensor, labels: Tensor, weight: Tensor, possible: Tensor | None
+) -> Tensor:
+    """Cross-entropy, of a cell that may have several labels that of their summed probability.
+
+    References
+    ----------
+    Deng et al. 2014, ECCV, "Large-scale object classification using label relation graphs" (the
+    marginal likelihood of a label above others).
+    """
     # a where, not an if: the graph must not depend on which cells a minibatch holds
     if log_prob.shape[2] == 0:
         return log_prob.sum()
+    if possible is not None:
+        among = log_prob.masked_fill(~possible, -math.inf).logsumexp(dim=2).mean(dim=0)
+        return -(weight * among).sum()
     at = labels.clamp_min(0).expand(len(log_prob), -1).unsqueeze(2)
     picked = log_prob.gather(2, at).squeeze(2).mean(dim=0)
     return -(weight * picked).sum()

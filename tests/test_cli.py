@@ -147,6 +147,7 @@ def test_info_tells_the_shape_of_the_cells(
     assert re.search(r"clusters \d+ trajectory none: the cells do not hang together", words)
     words = " ".join(run("info", tiny_path_atlas).stdout.split())
     assert "trajectory stem -> " in words
+    assert "starts at stem (" in words
 
 
 def test_info_as_json(tiny_atlas_path: Path, tiny_atlas: Any) -> None:

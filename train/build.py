@@ -22,6 +22,7 @@ from cellport.train.labels.left_out import (
     answers_for_held_out_cells,
     answers_for_left_out_batches,
 )
+from cellport.train.labels.levels import Levels, in_finest_labels
 from cellport.train.labels.rules import fit_label_rules
 from cellport.train.labels.tree import named_groups
 from cellport.train.novelty import fit_novelty, fit_p_exponent
@@ -55,12 +56,16 @@ def build_atlas(
     """
     # whatever may be refused is refused before hours of training
     _check_size(reference)
-    groups = named_groups(reference, config.label_tree, config.ontology, config.label_ids)
     annotation = CellAnnotation(reference.label, reference.labels, reference.cell_names)
     roots = RootChoice(config.root, config.root_cell)
     check_roots(roots, annotation)
+    named = named_groups(reference, config.label_tree, config.ontology, config.label_ids)
+    levels = in_finest_labels(reference, named, config.other)
+    for note in levels.reference.notes[len(reference.notes) :]:
+        on_progress(Progress(0, 1, {}, part="reading", note=note))
+    reference, groups = levels.reference, levels.groups
     genes = _panel(reference, config, on_progress)
-    with _training_cells(reference, genes, config, checkpoint, on_progress) as cells:
+    with _training_cells(levels, genes, config, checkpoint, on_progress) as cells:
         model = fit(cells, config.fit, checkpoint, on_progress, config.save_seconds)
         fitted = infer(model, cells, config.fit.seed)
         left_out = answers_for_left_out_batches(
@@ -70,6 +75,8 @@ def build_atlas(
         rules = fit_label_rules(left_out, held_out, reference.labels, groups)
         layout, layout_scores = learn_layout(fitted, config.fit.degradation)
         structure = fit_structure(fitted, annotation, roots)
+        for note in structure.summary["notes"]:
+            on_progress(Progress(1, 1, {}, part="structure", note=note))
         novelty = fit_novelty(fitted, fit_p_exponent(left_out.novelty_p if left_out else ()))
         parts = AtlasParts(
             reference, genes, config, fitted, rules, layout, layout_scores, structure, novelty
@@ -96,13 +103,14 @@ def _panel(reference: Reference, config: AtlasConfig, on_progress: OnProgress) -
 
 @contextmanager
 def _training_cells(
-    reference: Reference,
+    levels: Levels,
     genes: NDArray[np.int64],
     config: AtlasConfig,
     checkpoint: Path | None,
     on_progress: OnProgress,
 ) -> Iterator[TrainingCells]:
     """Gather the panel's counts, in memory or in a scratch file, and hold cells out."""
+    reference = levels.reference
     n_cells = reference.counts.shape[0]
     watched = _reading(reference, on_progress, 2 * n_cells)
     scratch = checkpoint and checkpoint.with_name(f"{checkpoint.name}.counts")
@@ -117,6 +125,7 @@ def _training_cells(
             n_labels=len(reference.labels),
             n_batches=len(reference.batches),
             held_out=hold_out(reference.label, held_out_share(n_cells), rng),
+            coarse=levels.coarse,
         )
 
 

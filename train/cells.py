@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -27,6 +27,19 @@ class PanelCounts(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class CoarseLabels:
+    """Cells that are known only to have one of several labels: those below a coarser one."""
+
+    names: tuple[str, ...]  # the coarser labels
+    members: NDArray[np.bool_]  # bool [coarser labels, labels], which labels are below each
+    group: NDArray[np.int64]  # int64 [cells], position in `names`, -1 of all other cells
+
+    def of(self, rows: NDArray[np.int64]) -> CoarseLabels:
+        """Return what is known of some of the cells."""
+        return replace(self, group=self.group[rows])
+
+
+@dataclass(frozen=True, slots=True)
 class TrainingCells:
     """Panel counts and integer codes."""
 
@@ -39,6 +52,7 @@ class TrainingCells:
     n_batches: int
     # int64, rows kept out of training, for early stopping and calibration
     held_out: NDArray[np.int64]
+    coarse: CoarseLabels | None = None  # of cells whose label is -1; None where there are none
 
     @property
     def trained(self) -> NDArray[np.int64]:

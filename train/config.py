@@ -111,6 +111,9 @@ class AtlasConfig:
     ontology, label_ids
         An OBO file (Cell Ontology) and the column with the labels' terms in it, as another
         source of coarser labels; both or neither.
+    other
+        Names of groups that cells have as their label though they are of none of its other types:
+        of these cells a label of its own is made. Else they are trained as one of the others.
     root, root_cell
         Labels, and names of cells, at which trajectories start; one trajectory for each. Without
         any, there is one where most cells form a continuum, and its start is proposed.
@@ -137,6 +140,7 @@ class AtlasConfig:
     label_tree: tuple[str, ...] = ()
     ontology: str | os.PathLike[str] | None = None
     label_ids: str | None = None
+    other: tuple[str, ...] = ()
     root: tuple[str, ...] = ()
     root_cell: tuple[str, ...] = ()
     in_memory: int = 128 << 20
@@ -185,6 +189,7 @@ class AtlasSettings(TypedDict, total=False):
     label_tree: tuple[str, ...]
     ontology: str | os.PathLike[str] | None
     label_ids: str | None
+    other: tuple[str, ...]
     root: tuple[str, ...]
     root_cell: tuple[str, ...]
     in_memory: int

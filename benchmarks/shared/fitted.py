@@ -30,8 +30,9 @@ def training_cells(
     if isinstance(held_out, int):
         rng = np.random.default_rng(held_out)
         held_out = hold_out(label, held_out_share(len(label)), rng)
-    numbers = {"n_labels": int(label.max()) + 1, "n_batches": int(batch.max()) + 1} | numbers
-    return TrainingCells(_float32(counts), label, batch, **numbers, held_out=held_out)
+    n_labels = numbers.get("n_labels", int(label.max()) + 1)
+    n_batches = numbers.get("n_batches", int(batch.max()) + 1)
+    return TrainingCells(_float32(counts), label, batch, n_labels, n_batches, held_out)
 
 
 def fitted(cells: TrainingCells, config: FitConfig, path: Path) -> Fitted:

@@ -3,6 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cellport.models.draws import Share
 from cellport.models.feature_layout import FeatureLayout
@@ -46,9 +48,11 @@ def _losses(
     batch: torch.Tensor,
     labels: torch.Tensor,
     weight: torch.Tensor,
+    possible: torch.Tensor | None = None,
 ) -> Losses:
+    of_cell = cell_weights(labels, weight)
     losses: Losses = model(
-        _features(model, counts), _sparse(counts), batch, labels, cell_weights(labels, weight)
+        _features(model, counts), _sparse(counts), batch, labels, of_cell, possible=possible
     )
     return losses
 
@@ -106,6 +110,37 @@ def test_label_loss_is_the_weighted_cross_entropy_of_labelled_cells() -> None:
         for log_prob in model.encoder(_cells()[0]).label_log_prob
     ]
     torch.testing.assert_close(found, torch.stack(expected).mean())
+
+
+@given(
+    st.lists(st.sets(st.integers(0, 2), min_size=1), min_size=1, max_size=6),
+    st.lists(st.floats(0.1, 5.0), min_size=6, max_size=6),
+)
+def test_a_cell_that_may_have_several_labels_has_the_loss_of_their_sum(
+    allowed: list[set[int]], weights: list[float]
+) -> None:
+    model = _model().eval()
+    counts, batch = _cells(len(allowed))
+    possible = torch.tensor([[at in of for at in range(3)] for of in allowed])
+    # each cell its own kind, so that each has its own weight
+    weight = torch.tensor(weights[: len(allowed)])
+    found = _losses(model, counts, batch, torch.arange(len(allowed)), weight, possible).label
+    log_prob = model.encoder(counts).label_log_prob.double()
+    summed = torch.stack([log_prob[:, at, list(of)].logsumexp(1) for at, of in enumerate(allowed)])
+    expected = -(weight / weight.sum() * summed.mean(dim=1)).sum().float()
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_known_labels_have_the_loss_of_those_that_may_be_one_alone() -> None:
+    counts, batch = _cells(4)
+    labels, weight = torch.tensor([0, 2, -1, 1]), torch.ones(3)
+    possible = torch.cat([torch.eye(3), torch.ones(1, 3)]).bool()[labels]
+    grads = []
+    for how in (None, possible):
+        model = _model().eval()
+        _losses(model, counts, batch, labels, weight, how).label.backward()
+        grads.append(model.encoder.tail.head.weight.grad)
+    torch.testing.assert_close(*grads)
 
 
 def test_unlabelled_cells_do_not_move_the_label_head() -> None:

@@ -31,6 +31,7 @@ def write_card(manifest: Manifest) -> str:
         f"- panel: {manifest.n_genes:,} genes; latent: {manifest.n_latent} dimensions",
         f"- labels: {_some(manifest.labels) if manifest.labels else 'none'}",
         *_groups(manifest),
+        *_trajectory(manifest),
         "",
         *findings(manifest),
     ]
@@ -151,6 +152,15 @@ def _groups(manifest: Manifest) -> list[str]:
         groups.setdefault(above, []).append(below)
     shown = [f"{_text(group)} ({_some(members)})" for group, members in groups.items()]
     return [f"- groups that unsure cells fall back to: {'; '.join(shown[:_MOST])}"]
+
+
+def _trajectory(manifest: Manifest) -> list[str]:
+    graph = manifest.trajectory
+    if graph is None:
+        return []
+    ends = f"leads to {_some(graph.terminal_names)}"
+    starts = f"; starts at {'; '.join(map(_text, graph.root_from))}" if graph.root_from else ""
+    return [f"- trajectory: {ends}{starts}"]
 
 
 def _bar(share: float) -> str:

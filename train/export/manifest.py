@@ -24,6 +24,7 @@ from cellport.runtime.atlas.manifest import (
 )
 from cellport.runtime.genes.panel import Panel
 from cellport.runtime.version import __version__
+from cellport.train.cells import CoarseLabels
 from cellport.train.export.parts import AtlasParts
 from cellport.train.reference.gene_names import name_genes
 
@@ -85,13 +86,28 @@ def _provenance(parts: AtlasParts) -> Provenance:
             "novelty_easing": round(parts.novelty.p_exponent, 4),
             "layout": parts.layout_scores,
             "trajectory": parts.structure.summary.get("trajectory", "none"),
-            "notes": list(reference.notes),
+            "notes": [*reference.notes, *parts.structure.summary["notes"]],
             "settings": asdict(how.fit),
             "cells_by_label": _count(reference.labels, cells.label),
             "cells_by_batch": _count(reference.batches, cells.batch),
+            **_coarse(reference.labels, cells.coarse),
             "versions": {"cellport": __version__, "torch": torch.__version__},
         },
     )
+
+
+def _coarse(labels: tuple[str, ...], coarse: CoarseLabels | None) -> dict[str, Any]:
+    """Cells that have a coarser label alone, and the labels that they may be of."""
+    if coarse is None:
+        return {}
+    below = [[labels[at] for at in np.flatnonzero(row)] for row in coarse.members]
+    number = _count(coarse.names, coarse.group).values()
+    return {
+        "coarse_labels": {
+            name: {"cells": cells, "labels": names}
+            for name, cells, names in zip(coarse.names, number, below, strict=True)
+        }
+    }
 
 
 def _graph(structure: dict[str, Any]) -> TrajectoryGraph | None:

@@ -58,7 +58,8 @@ def run_key(cells: TrainingCells, config: FitConfig, pools: Pools, epochs: int) 
             digest.update(np.ascontiguousarray(array).tobytes())
     else:
         digest.update(counts.digest.encode())
-    for array in (cells.label, cells.batch, cells.held_out):
+    coarse = (cells.coarse.members, cells.coarse.group) if cells.coarse else ()
+    for array in (cells.label, cells.batch, cells.held_out, *coarse):
         digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()
 

@@ -28,7 +28,12 @@ from cellport.train.fit.checkpoint import (
     run_key,
     save_checkpoint,
 )
-from cellport.train.fit.minibatch import Minibatch, MinibatchMaker
+from cellport.train.fit.minibatch import (
+    Minibatch,
+    MinibatchMaker,
+    known_labels,
+    possible_labels,
+)
 from cellport.train.fit.model import (
     batch_size_and_epochs,
     build_model,
@@ -141,9 +146,11 @@ class _Run:
         self.parts = {
             "model": self.model, "optimiser": self.optimiser, "schedule": self.schedule,
         }  # fmt: skip
-        label = cells.label[self.rows]
-        weight = torch.from_numpy(label_weights(label, cells.n_labels))
-        self.maker = MinibatchMaker(cells, FeatureMaker(self.model.encoder), weight)
+        members = None if cells.coarse is None else cells.coarse.members
+        known = known_labels(cells, self.rows)
+        weight = torch.from_numpy(label_weights(known, cells.n_labels, members))
+        features = FeatureMaker(self.model.encoder)
+        self.maker = MinibatchMaker(cells, features, weight, possible_labels(cells))
         self.state = Checkpoint(run_key(cells, config, pools, self.epochs))
 
     def finish(self) -> CountVAE:

@@ -28,12 +28,31 @@ class Minibatch(NamedTuple):
     labels: Tensor
     label_weight: Tensor
     share: Share | None  # which cells of the minibatch these are; all when None
+    possible: Tensor | None  # bool [n, labels], those that a cell may have, where some are coarse
     seed: int  # what torch's random numbers start from in the step
 
     def to(self, device: torch.device) -> Minibatch:
         """Return the same on a device."""
         moved = {name: getattr(self, name).to(device) for name in self._fields[:5]}
-        return self._replace(**moved)
+        possible = None if self.possible is None else self.possible.to(device)
+        return self._replace(**moved, possible=possible)
+
+
+def known_labels(cells: TrainingCells, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Labels of some cells, int64 [rows]: coarser ones count on from the last, -1 is none."""
+    label = cells.label[rows]
+    if cells.coarse is None:
+        return label
+    group = cells.coarse.group[rows]
+    return np.where(group >= 0, cells.n_labels + group, label)
+
+
+def possible_labels(cells: TrainingCells) -> Tensor | None:
+    """Which labels cells of each label may have, as `MinibatchMaker` takes it."""
+    if cells.coarse is None:
+        return None
+    parts = (np.eye(cells.n_labels, dtype=bool), cells.coarse.members, np.ones((1, cells.n_labels)))
+    return torch.from_numpy(np.concatenate(parts).astype(bool))
 
 
 class MinibatchMaker(NamedTuple):
@@ -41,7 +60,10 @@ class MinibatchMaker(NamedTuple):
 
     cells: TrainingCells
     features: FeatureMaker
-    label_weight: Tensor  # float [labels]
+    label_weight: Tensor  # float [labels], and of the coarser ones behind them
+    # bool [labels + coarser ones + 1, labels], the labels that each may be; all at the last, which
+    # stands for none. None where no cell has a coarser one
+    possible: Tensor | None = None
 
     def make(
         self,
@@ -62,6 +84,7 @@ class MinibatchMaker(NamedTuple):
         """
         own = slice(None) if share is None else slice(share.start, share.stop)
         label = torch.from_numpy(self.cells.label[chosen])
+        known = torch.from_numpy(known_labels(self.cells, chosen))
         of_batch = torch.from_numpy(self.cells.batch[chosen[own]])
         counts, degraded, measured = whole, whole, None
         if seen is not None:
@@ -74,7 +97,8 @@ class MinibatchMaker(NamedTuple):
             sparse_counts(*map(torch.from_numpy, csr)),
             torch.nn.functional.one_hot(of_batch, self.cells.n_batches).float(),
             label[own],
-            cell_weights(label, self.label_weight)[own],
+            cell_weights(known, self.label_weight)[own],
             share,
+            None if self.possible is None else self.possible[known[own]],
             seed,
         )

@@ -57,10 +57,24 @@ def build_model(cells: TrainingCells, config: FitConfig) -> CountVAE:
     return model
 
 
-def label_weights(label: NDArray[np.int64], n_labels: int) -> NDArray[np.float32]:
-    """Frequency of each label to the power -3/4, mean 1 over labelled cells, float32 [labels]."""
+def label_weights(
+    label: NDArray[np.int64], n_labels: int, members: NDArray[np.bool_] | None = None
+) -> NDArray[np.float32]:
+    """Frequency of each label to the power -3/4, mean 1 over labelled cells, float32 [labels].
+
+    Coarser labels, which count on from the last, have their `members`, bool [coarser ones, labels].
+    Their cells are taken to be of these as other cells are, and weigh as much as these on average.
+    """
     number = np.bincount(label[label >= 0], minlength=n_labels)
-    weight = np.maximum(number, 1) ** -0.75
+    if members is None:
+        weight = np.maximum(number, 1) ** -0.75
+    else:
+        share = members * (number[:n_labels] + 1e-9)
+        share /= share.sum(axis=1, keepdims=True)
+        number = np.bincount(label[label >= 0], minlength=n_labels + len(members))
+        expected = number[:n_labels] + number[n_labels:] @ share
+        weight = np.maximum(expected, 1) ** -0.75
+        weight = np.concatenate([weight, share @ weight])
     if number.sum():
         weight *= number.sum() / (weight * number).sum()
     return weight.astype(np.float32)

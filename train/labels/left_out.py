@@ -234,6 +234,7 @@ def _subset(cells: TrainingCells, rows: NDArray[np.int64], held_out: int = 0) ->
         batch=batch.astype(np.int64),
         n_batches=len(batches),
         held_out=np.arange(len(rows) - held_out, len(rows)),
+        coarse=cells.coarse and cells.coarse.of(rows),
     )
 
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from scipy.cluster.hierarchy import linkage
 
 from cellport.runtime.errors import InputError
+from cellport.train.reference.names import tidied_labels
 from cellport.train.reference.reference import Reference
 
 # labels that take this much probability from one another are worth a common name
@@ -74,7 +75,7 @@ def named_groups(
         groups += groups_of_column(column, coarse, reference.label, reference.labels)
     if ontology is not None and label_ids is not None:
         terms = _term_of_label(reference, reference.annotations[label_ids])
-        groups += groups_of_ontology(ontology, terms)
+        groups += groups_of_ontology(ontology, terms, reference.labels)
     return groups
 
 
@@ -101,8 +102,11 @@ def groups_of_column(
         The cells of one label disagree about the coarser one, so that it is not coarser.
     """
     members: dict[str, set[int]] = {}
+    # as the labels are spelled
+    coarse = tidied_labels(coarse, column)[0]
     for code, name in enumerate(labels):
-        values, number = np.unique(coarse[label == code].astype(str), return_counts=True)
+        own = coarse[label == code]
+        values, number = np.unique(own[own != ""].astype(str), return_counts=True)
         if not len(number):
             continue
         best = number.argmax()
@@ -115,10 +119,13 @@ def groups_of_column(
     return [(name, frozenset(codes)) for name, codes in members.items()]
 
 
-def groups_of_ontology(path: str | os.PathLike[str], ids: Sequence[str]) -> list[Group]:
+def groups_of_ontology(
+    path: str | os.PathLike[str], ids: Sequence[str], labels: Sequence[str] = ()
+) -> list[Group]:
     """Group labels under the common ancestors that an OBO file (Cell Ontology) names.
 
-    `ids` are the term of each label, such as ``CL:0000084``, or empty where it has none.
+    `ids` are the term of each label, such as ``CL:0000084``, or empty where it has none. The group
+    of a term that one of `labels` alone has goes by that label.
 
     Raises
     ------
@@ -132,6 +139,7 @@ def groups_of_ontology(path: str | os.PathLike[str], ids: Sequence[str]) -> list
             members.setdefault(ancestor, set()).add(code)
     if not members:
         raise InputError(f"{path} knows none of the labels' terms ({', '.join(ids[:3])}, ...).")
+    names |= {term: one for one, term in zip(labels, ids, strict=False) if ids.count(term) == 1}
     return [(names.get(term, term), frozenset(codes)) for term, codes in members.items()]
 
 

@@ -17,6 +17,7 @@ from cellport.train.infer import Fitted
 from cellport.train.structure.clusters import cluster_mixture, leiden
 from cellport.train.structure.components import connected_groups
 from cellport.train.structure.consensus import Consensus, ConsensusConfig, fit_consensus
+from cellport.train.structure.lineages import Lineages
 from cellport.train.structure.points import joined_points
 from cellport.train.structure.roots import (
     RootChoice,
@@ -25,11 +26,15 @@ from cellport.train.structure.roots import (
     at_an_end,
     at_label,
     expression_spread,
+    near_cells,
 )
 
 # of a group that is to have a trajectory
 _FEWEST_CELLS = 100
+# cells around one that say where it lies, at least
+_NEAREST = 15
 _WAYS_ROUND = ("one way round", "the other way round")
+_NAME_AN_END = "Where cells develop from one end on, name a label or a cell there as the root."
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +76,7 @@ class Structure:
     head: StructureHead
     # what was found and how, for the manifest: ``cluster_names``, and with a trajectory ``edges``
     # and ``terminal_states``, in the order of the head's answers, and ``same_place``, pairs of
-    # milestones that are the far side of one circle
+    # milestones that are the far side of one circle; ``notes``, what people should know of it
     summary: dict[str, Any]
 
 
@@ -116,7 +121,10 @@ def fit_structure(
     sample = fitted.latent[rows]
     cluster = leiden(sample, fitted.seed, config.resolution)
     mixture = cluster_mixture(sample, cluster)
-    summary: dict[str, Any] = {"cluster_names": [str(code) for code in range(cluster.max() + 1)]}
+    summary: dict[str, Any] = {
+        "cluster_names": [str(code) for code in range(cluster.max() + 1)],
+        "notes": [],
+    }
     found = list(_trajectories(fitted, rows, annotation, roots, config))
     if not found:
         summary["no_trajectory"] = (
@@ -137,6 +145,7 @@ class _Trajectory:
     fitted: Consensus
     names: list[str]
     root: str
+    note: str  # what people should know of the root
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +191,10 @@ def _trajectories(
         names = [annotation.most_common(rows[inside][near]) for near in found.around]
         for milestone, way in zip(found.lineages.cycle, _WAYS_ROUND, strict=False):
             names[milestone] += f" ({way})"
-        yield _Trajectory(np.flatnonzero(inside), found, names, f"{names[0]} ({root.words})")
+        far = _far_from_ends(found.lineages, names)
+        words = f"{root.words}, {far}" if far else root.words
+        note = f"Pseudotime starts at {names[0]!r} ({words}). {_NAME_AN_END}" if far else ""
+        yield _Trajectory(np.flatnonzero(inside), found, names, f"{names[0]} ({words})", note)
 
 
 def _at_label(
@@ -197,10 +209,25 @@ def _at_label(
 def _near_cell(
     name: str, place: NDArray[np.float32], sample: NDArray[np.float32], group: NDArray[np.int64]
 ) -> tuple[int, _Root]:
-    """Group of the cell nearest to a named one, and the root there."""
+    """Group of the cells nearest to a named one, and the root there."""
     square = ((sample - place) ** 2).sum(axis=1)
-    root = _Root(name, f"the cell {name}", lambda inside: among_cells(_least(square[inside])))
-    return int(group[square.argmin()]), root
+    root = _Root(name, f"the cell {name}", lambda inside: near_cells(_least(square[inside])))
+    nearest = np.argsort(square)[:_NEAREST]
+    return int(np.bincount(group[nearest]).argmax()), root
+
+
+def _far_from_ends(lineages: Lineages, names: list[str]) -> str:
+    """Say of a root that is no end of its trajectory how far the nearest is; '' of one that is."""
+    ends = np.setdiff1d(lineages.terminal, lineages.cycle)
+    if (lineages.edges == 0).sum() == 1 or not len(ends):
+        return ""
+    into = [np.flatnonzero(lineages.edges[:, 1] == end) for end in ends]
+    away = [lineages.time[np.isin(lineages.edge, edge)].max(initial=0) for edge in into]
+    nearest = int(np.argmin(away))
+    return (
+        f"which is no end of the trajectory: the nearest, {names[ends[nearest]]!r}, is "
+        f"{away[nearest]:.0%} of the longest way from it"
+    )
 
 
 def _proposed(fitted: Fitted, sample: NDArray[np.float32], config: StructureConfig) -> _Root:
@@ -219,7 +246,7 @@ def _proposed(fitted: Fitted, sample: NDArray[np.float32], config: StructureConf
 def _least(values: NDArray[np.floating]) -> NDArray[np.bool_]:
     """Mark the hundredth of some values that are least, and at least 15 of them."""
     inside = np.zeros(len(values), bool)
-    inside[np.argsort(values)[: max(15, len(values) // 100)]] = True
+    inside[np.argsort(values)[: max(_NEAREST, len(values) // 100)]] = True
     return inside
 
 
@@ -244,6 +271,7 @@ def _described(found: list[_Trajectory]) -> dict[str, Any]:
         "edge_ends": ends,
         "same_place": same_place,
         "terminal_states": terminals,
+        "notes": [part.note for part in found if part.note],
     }
 
 

@@ -15,6 +15,10 @@ from cellport.train.infer import in_chunks
 from cellport.train.structure.backbone import Backbone
 from cellport.train.structure.curve import between_vertices
 
+# a cell within this share of the longest way from an end stands for the end: of early cells of two
+# simulations two in three lie a vertex or two off it, and a stub of a lineage grew behind them
+_NEAR_END = 0.2
+
 # backbone, nearest vertex of each cell that it was fitted to, positions of these cells -> vertex
 RootRule = Callable[[Backbone, NDArray[np.int64], NDArray[np.int64]], int]
 
@@ -45,6 +49,24 @@ def among_cells(inside: NDArray[np.bool_]) -> RootRule:
 
     def vertex(backbone: Backbone, near: NDArray[np.int64], rows: NDArray[np.int64]) -> int:
         return int(np.bincount(near[inside[rows]], minlength=len(backbone.vertex)).argmax())
+
+    return vertex
+
+
+def near_cells(inside: NDArray[np.bool_]) -> RootRule:
+    """Start amid the cells bool [cells], at the end of the backbone where one is near.
+
+    Amid is the vertex from which the ways to all of them are shortest together, so that a few of
+    them that lie elsewhere do not decide.
+    """
+
+    def vertex(backbone: Backbone, near: NDArray[np.int64], rows: NDArray[np.int64]) -> int:
+        number = np.bincount(near[inside[rows]], minlength=len(backbone.vertex))
+        apart = between_vertices(backbone, np.ones(len(backbone.edges)))
+        amid = int((apart @ number).argmin())
+        ends = np.flatnonzero(backbone.degree == 1)
+        nearest = ends[apart[amid, ends].argmin()] if len(ends) else amid
+        return int(nearest) if apart[amid, nearest] <= _NEAR_END * apart.max() else amid
 
     return vertex
 

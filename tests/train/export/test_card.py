@@ -11,6 +11,8 @@ from cellport.runtime.atlas.manifest import (
     LabelScore,
     ReliabilityBin,
     SetScores,
+    Structure,
+    TrajectoryGraph,
 )
 from cellport.train.export.card import write_card
 
@@ -122,3 +124,9 @@ def test_card_says_when_few_cells_stand_behind_it(
     card = write_card(replace(tiny_atlas.manifest, held_out=few))
     assert ("rest on so few cells" in card) == bool(said)
     assert said in card
+
+
+def test_card_says_where_the_trajectory_starts(tiny_atlas: AtlasFile) -> None:
+    graph = TrajectoryGraph(("stem", "tip"), ((0, 1),), (1,), ("stem (the cell a|b)",))
+    manifest = replace(tiny_atlas.manifest, structure=Structure(("0",), graph))
+    assert "- trajectory: leads to tip; starts at stem (the cell a\\|b)\n" in write_card(manifest)

@@ -101,6 +101,23 @@ def test_an_ontology_names_common_ancestors(tmp_path: Path) -> None:
     }
 
 
+def test_a_term_that_one_label_alone_has_goes_by_that_label(tmp_path: Path) -> None:
+    path = tmp_path / "cl.obo"
+    path.write_text(OBO)
+    labels = ("T", "CD4", "CD8", "naive CD8")
+    groups = dict(groups_of_ontology(path, ["CL:2", "CL:3", "CL:4", "CL:4"], labels))
+    assert groups["T"] == {0, 1, 2, 3}
+    assert groups["CD8 T cell"] == {2, 3}
+    assert groups["lymphocyte"] == {0, 1, 2, 3}
+
+
+def test_cells_without_a_coarser_label_say_nothing_of_it() -> None:
+    label = np.array([0, 0, 1, 1, 2, 3])
+    coarse = np.array(["nan", "B ", "T  cell", "", "T cell", "unknown"], object)
+    groups = groups_of_column("level", coarse, label, LABELS)
+    assert groups == [("B", frozenset({0})), ("T cell", frozenset({1, 2}))]
+
+
 def test_an_ontology_that_knows_no_label_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "cl.obo"
     path.write_text(OBO)

@@ -90,6 +90,24 @@ def test_a_root_in_the_middle_gives_two_lineages() -> None:
     assert sorted(structure.summary["edges"]) == ["stem -> left", "stem -> right"]
     time = _answers(structure, line)[3]
     assert time[300] < 0.2 < min(time[0], time[-1])
+    (note,) = structure.summary["notes"]
+    assert "the cell cell 300, which is no end of the trajectory: the nearest, " in note
+    assert 0.9 < int(note.rpartition("%")[0].split()[-1]) / 100 <= 1
+    assert "no end of the trajectory" in structure.summary["roots"][0]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_any_cell_of_an_end_is_as_good_a_root_as_its_label(seed: int) -> None:
+    """However oddly it lies: its neighbours say where it is."""
+    latent, label, way = _fork(600, seed)
+    rng = np.random.default_rng(seed)
+    odd = int(rng.choice(np.flatnonzero(way < 1)))
+    latent[odd] += rng.normal(0, 0.5, DIMENSIONS)
+    structure = _fit(latent, label, RootChoice(cells=(f"cell {odd}",)))
+    assert structure.summary["notes"] == []
+    assert (np.array(structure.summary["edge_ends"])[:, 0] == 0).sum() == 1
+    unseen, _, truth = _fork(400, seed + 10)
+    assert spearmanr(_answers(structure, unseen)[3], truth).statistic > 0.97
 
 
 def test_a_circle_is_a_circle() -> None:

@@ -20,7 +20,10 @@ export function atlasFacts(manifest: Manifest): string {
 /** From where to where it leads; or that there is none, and why. */
 function trajectoryFacts(manifest: Manifest): string {
   const graph = graphOf(manifest);
-  if (graph) return `from ${rootsOf(graph).join(", ")} to ${terminalNames(graph).join(", ")}`;
+  if (graph) {
+    const starts = graph.root_from.length ? graph.root_from : rootsOf(graph);
+    return `from ${starts.join(", ")} to ${terminalNames(graph).join(", ")}`;
+  }
   return `none: ${manifest.structure?.no_trajectory || "the atlas places cells among types and clusters only"}`;
 }
 
