@@ -53,6 +53,9 @@ class Calibration:
     state: CalibrationState
     # log-odds x of a best label above one half were made x / (1 + softness x)
     softness: float = 0.0
+    # where the measured genes hold a share i of what tells labels apart, probabilities count for
+    # 1 - (1 - i)^power, and for the rest all labels are as likely; 0: they count as they are
+    information_power: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +69,8 @@ class Head:
     # least probability at which each label enters a cell's label set; none where nothing tells, and
     # then there are no label sets and no calls
     set_prob: tuple[float, ...] = ()
+    # besides, the most probable labels are in the set until their probabilities add up to this
+    set_mass: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -321,6 +326,8 @@ def _check_lists(manifest: Manifest, path: Path) -> None:
         "labels": len(set(labels)) == len(labels),
         "head": (manifest.head.kind == "none") == (not labels),
         "head.set_prob": len(manifest.head.set_prob) in (0, len(labels)),
+        "head.calibration": manifest.head.calibration.information_power >= 0,
+        "head.set_mass": 0 <= manifest.head.set_mass < 1,
         "answers": _decided(manifest) == _DECIDED & set(manifest.answers),
         "batches": bool(manifest.batches) or not manifest.has_reference,
         "structure": manifest.structure is None or manifest.has_reference,

@@ -120,12 +120,13 @@ class Pipeline:
         genes, atlas, rescaling = self.query.genes, self.setting.atlas, self.query.rescaling
         scaling = None if rescaling is None else rescaling.of_panel(atlas.manifest.n_genes)
         basis = query_basis(atlas, genes.panel_column, genes.measured, genes.is_gene, scaling)
-        information = label_information(atlas, genes.measured)
+        power = atlas.manifest.head.calibration.information_power
+        information = label_information(atlas, genes.measured) if power else 1.0
 
         def encode(block: CountBlock) -> EncodedCells:
             cells = encode_block(block, basis, tail, threads, pool)
             check_answers(cells, atlas.manifest)
-            return as_sure_as_its_genes(cells, information)
+            return as_sure_as_its_genes(cells, information, power)
 
         return encode
 

@@ -31,6 +31,7 @@ from cellport.train.export.card import findings
 from cellport.train.export.graphs import export_graph
 from cellport.train.export.members import array_members, reference_members
 from cellport.train.features.log_normalise import label_means
+from cellport.train.labels.rules import required_by
 from cellport.train.reference.reference import Reference
 from cellport.train.umap import place
 
@@ -50,7 +51,7 @@ def attached_manifest(
         state = Calibration(
             "left_out_batches" if by_batch else "held_out_cells", rules.calibration.softness
         )
-        head = Head("softmax", state, rules.set_prob)
+        head = Head("softmax", state, rules.set_prob, rules.set_mass)
     told: dict[str, Any] = {
         **before.provenance.training,
         "note": "converted, not retrained; the rest was fitted to reference cells",
@@ -77,6 +78,7 @@ def attached_manifest(
             "a converted model is given none; train an atlas on the reference to have one",
         ),
         held_out=rules.held_out,
+        requires=before.requires | required_by(head),
         provenance=replace(before.provenance, training=told),
     )
 

@@ -26,6 +26,8 @@ from cellport.runtime.genes.panel import Panel
 from cellport.runtime.version import __version__
 from cellport.train.cells import CoarseLabels
 from cellport.train.export.parts import AtlasParts
+from cellport.train.labels.calibrate import LABELS
+from cellport.train.labels.rules import required_by
 from cellport.train.reference.gene_names import name_genes
 
 # a cell with fewer counts says little of itself; labels are less sure where fewer genes are
@@ -40,6 +42,13 @@ def atlas_manifest(parts: AtlasParts) -> Manifest:
     state: CalibrationState = "none"
     if rules.held_out is not None:
         state = "left_out_batches" if rules.held_out.by == "batch" else "held_out_cells"
+    power = LABELS.information_power if reference.labels else 0.0
+    head = Head(
+        "softmax" if reference.labels else "none",
+        Calibration(state, rules.calibration.softness, power),
+        rules.set_prob,
+        rules.set_mass,
+    )
     summary = parts.structure.summary
     graph = _graph(summary)
     target_sum = parts.fitted.model.encoder.normalise.target_sum
@@ -53,11 +62,7 @@ def atlas_manifest(parts: AtlasParts) -> Manifest:
         answers=answer_names(bool(reference.labels), graph is not None),
         labels=reference.labels,
         parents=rules.parents,
-        head=Head(
-            "softmax" if reference.labels else "none",
-            Calibration(state, rules.calibration.softness),
-            rules.set_prob,
-        ),
+        head=head,
         batches=reference.batches,
         thresholds=Thresholds(
             LOW_DEPTH, LOW_GENE_COVERAGE, NOVELTY_P, rules.set_level, rules.call_prob
@@ -67,6 +72,7 @@ def atlas_manifest(parts: AtlasParts) -> Manifest:
         ),
         held_out=rules.held_out,
         provenance=_provenance(parts),
+        requires=required_by(head),
     )
 
 

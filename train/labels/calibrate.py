@@ -30,11 +30,14 @@ class LabelConfig:
 
     # share of the cells whose label set is to hold their label, at least
     set_level: float = 0.9
-    # a label with fewer held-out cells takes its set threshold from all labels together
-    own_threshold: int = 50
-    # set threshold, at most, where fewer than nine cells are held out: a label with less than one
-    # chance in twenty is in no set, and a set stays one that says something
-    usual_set_prob: float = 0.05
+    # probability up to which the most probable labels are in a set. Sets hold more than that, for
+    # the last label is in it whole. On 25 queries in 13 conditions each, of .75 to .95, it is what
+    # brings the mean coverage nearest to `set_level` in each condition, however shallow
+    set_mass: float = 0.85
+    # how much less the word of few genes counts. Of 25 queries cut to 33 and 100 genes that tell
+    # labels apart, calibration errors fell from .25 and .18 to .10 and .13 on the mean, and stayed
+    # about as they were with half or a fifth of all genes; leaving each dataset out, 1.9 is best
+    information_power: float = 2.0
     # share of the calls that are to be right, and the bounds of the threshold that makes them so
     call_level: float = 0.9
     call_bounds: tuple[float, float] = (0.5, 0.8)
@@ -148,28 +151,24 @@ def balanced(group: NDArray[np.int64]) -> NDArray[np.float64]:
     return 1 / np.bincount(group)[group]
 
 
-def set_thresholds(
-    prob: NDArray[np.floating], label: NDArray[np.int64], config: LabelConfig = LABELS
-) -> tuple[float, ...]:
-    """Least probability at which each label enters a cell's label set.
+def within_mass(prob: NDArray[np.floating], mass: float) -> NDArray[np.bool_]:
+    """Whether each label is in the set of each cell, bool [cells, labels].
 
-    Split conformal prediction with one threshold a label where it has cells enough, so that
-    `set_level` of the cells of that label have it in their set, if they are exchangeable with
-    those given here: calibrated probabilities float [cells, labels] of held-out cells, and their
-    labels int64 [cells].
+    Labels are, the most probable first, until their probabilities, float [cells, labels], add up to
+    `mass`. A least probability for each label, fitted to held-out cells, makes sets that are as
+    large on whole cells and hold the true label of shallow ones too rarely: what is far from sure
+    may be spread over many labels, none of which reaches it.
 
     References
     ----------
-    Sadinle, Lei and Wasserman 2019, JASA, "Least ambiguous set-valued classifiers with
-    bounded error levels"; Vovk 2012, "Conditional validity of inductive conformal predictors"
-    (a threshold a label).
+    Romano, Sesia and Candes 2020, NeurIPS, "Classification with valid and adaptive coverage".
     """
-    own = prob[np.arange(len(label)), label]
-    pooled = _lowest(own, config)
-    of_label = [own[label == code] for code in range(prob.shape[1])]
-    return tuple(
-        _lowest(some, config) if len(some) >= config.own_threshold else pooled for some in of_label
-    )
+    order = np.argsort(-prob, axis=1, kind="stable")
+    ranked = np.take_along_axis(prob, order, axis=1)
+    before = np.cumsum(ranked, axis=1, dtype=np.float64) - ranked
+    within = np.zeros(prob.shape, np.bool_)
+    np.put_along_axis(within, order, before < mass, axis=1)
+    return within
 
 
 def reached_level(
@@ -177,22 +176,11 @@ def reached_level(
 ) -> float:
     """Share of cells whose set holds their label, in whole percent: what an atlas may promise.
 
-    That for which thresholds are set, or more where the best label, which every set holds, is
-    right more often by itself.
+    That which sets are made for, or more where the best label, which every set holds, is right more
+    often by itself.
     """
     right = float((prob.argmax(axis=1) == label).mean())
     return max(config.set_level, math.floor(100 * right) / 100)
-
-
-def _lowest(own: NDArray[np.floating], config: LabelConfig) -> float:
-    """Value that all but ``1 - set_level`` of the values reach, counted as for one value more.
-
-    Of values too few for that, none would do: it is what is usual, or the lowest of them.
-    """
-    rank = int(np.floor((len(own) + 1) * (1 - config.set_level)))
-    if rank:
-        return float(np.sort(own)[rank - 1])
-    return float(min([config.usual_set_prob, *own]))
 
 
 def call_threshold(

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from cellport.runtime.atlas.manifest import HeldOut, LabelScore, SetScores
+from cellport.runtime.atlas.manifest import Head, HeldOut, LabelScore, SetScores
 from cellport.train.labels.calibrate import (
     LABELS,
     Calibration,
@@ -16,7 +16,7 @@ from cellport.train.labels.calibrate import (
     calibrate,
     call_threshold,
     reached_level,
-    set_thresholds,
+    within_mass,
 )
 from cellport.train.labels.left_out import LeftOutAnswers
 from cellport.train.labels.scores import label_scores, reliability
@@ -29,11 +29,23 @@ class LabelRules:
 
     calibration: Calibration = field(default_factory=Calibration)  # logits to probabilities
     parents: dict[str, str] = field(default_factory=dict)  # the label tree
-    set_prob: tuple[float, ...] = ()  # least probability at which each label enters a cell's set
+    # least probability at which each label enters a cell's set, and what the probabilities of those
+    # before it do not reach where it does
+    set_prob: tuple[float, ...] = ()
+    set_mass: float = 0.0
     # share of cells like the held-out ones whose set holds their label
     set_level: float = LABELS.set_level
     call_prob: float = 0.5  # least probability of a called label or group
     held_out: HeldOut | None = None  # what held-out cells say of all this
+
+
+def required_by(head: Head) -> dict[str, str]:
+    """Return what a head asks of those that map with it: name, and the version of cellport."""
+    needs = {
+        "set_mass": head.set_mass,
+        "information_power": head.calibration.information_power,
+    }
+    return {name: "0.1.0" for name, is_needed in needs.items() if is_needed}
 
 
 def fit_label_rules(
@@ -52,8 +64,10 @@ def fit_label_rules(
         return LabelRules()
     calibration = calibrate(by_batch, config)
     judged = by_batch or by_cell
+    # the mass alone decides
+    least = (1.0,) * len(labels)
     if judged is None:
-        return LabelRules(calibration, nested(groups, labels), (1.0,) * len(labels))
+        return LabelRules(calibration, nested(groups, labels), least, config.set_mass)
     prob = calibration.prob(judged.logits)
     whole = ~judged.degraded
     confused = groups_of_confusions(prob[whole], judged.label[whole], labels)
@@ -62,7 +76,8 @@ def fit_label_rules(
     return LabelRules(
         calibration,
         parents,
-        set_thresholds(prob, judged.label, config),
+        least,
+        config.set_mass,
         sets.level,
         call_threshold(prob, judged.label, labels, parents, config),
         _scores(prob[whole], judged.label[whole], labels, sets, by_batch is not None),
@@ -94,16 +109,10 @@ def _scores(
 
 
 def _coverage(prob: NDArray[np.floating], judged: LeftOutAnswers, config: LabelConfig) -> SetScores:
-    """Coverage and size of label sets whose thresholds were fitted on the other groups."""
-    part = judged.group if judged.group.max() > judged.group.min() else _halves(judged)
-    within = np.zeros(prob.shape, bool)
-    for code in np.unique(part):
-        inside = part == code
-        least = set_thresholds(prob[~inside], judged.label[~inside], config)
-        within[inside] = prob[inside] >= least
-    rows = np.arange(len(prob))
-    within[rows, prob.argmax(axis=1)] = True
-    whole, holds, size = ~judged.degraded, within[rows, judged.label], within.sum(axis=1)
+    """Coverage and size of label sets."""
+    within = within_mass(prob, config.set_mass)
+    holds, size = within[np.arange(len(prob)), judged.label], within.sum(axis=1)
+    whole = ~judged.degraded
     return SetScores(
         level=reached_level(prob, judged.label, config),
         coverage=float(holds[whole].mean()),
@@ -111,8 +120,3 @@ def _coverage(prob: NDArray[np.floating], judged: LeftOutAnswers, config: LabelC
         coverage_degraded=float(holds[judged.degraded].mean()),
         mean_size_degraded=float(size[judged.degraded].mean()),
     )
-
-
-def _halves(judged: LeftOutAnswers) -> NDArray[np.int64]:
-    cells = len(judged.label) // 2
-    return np.tile(np.arange(cells) % 2, 2)

@@ -44,14 +44,14 @@ def prepare(setting: Setting) -> Annotator | None:
         return Annotator(Schema(_label_columns(manifest, PROB)), partial(_labelled, manifest))
     tree = build_tree(manifest.labels, manifest.parents)
     names: NDArray[np.object_] = np.asarray([joinable(label) for label in manifest.labels], object)
-    least = np.asarray(manifest.head.set_prob, np.float32)
+    least, mass = np.asarray(manifest.head.set_prob, np.float32), manifest.head.set_mass
 
     def annotate(cells: EncodedCells) -> dict[str, NDArray[Any]]:
         prob, empty = cells.answers["label_prob"], cells.empty
         called = call_deepest(tree, prob, manifest.thresholds.call_prob)
         return _labelled(manifest, cells) | {
             CALL: np.where(empty, len(tree.nodes), called).astype(np.int32),
-            LABEL_SET: label_sets(names, least, prob, empty),
+            LABEL_SET: label_sets(names, least, mass, prob, empty),
         }
 
     columns = (
@@ -112,20 +112,23 @@ def best_labels(cells: EncodedCells) -> NDArray[np.int64]:
 def label_sets(
     names: NDArray[np.object_],
     least: NDArray[np.float32],
+    mass: float,
     prob: NDArray[np.float32],
     empty: NDArray[np.bool_],
 ) -> NDArray[np.object_]:
     """Name the labels that each cell may have, at the level the atlas states.
 
-    A label is in the set when its probability reaches what all but ``1 - set_level`` of the
-    held-out cells with that label reached. The most probable label is always in.
+    The most probable labels are in the set until their probabilities add up to `mass`, at least the
+    first of them; and all whose probability reaches their `least`.
 
     Parameters
     ----------
     names
         object [labels].
     least
-        float32 [labels], that probability.
+        float32 [labels], the probability from which each is in.
+    mass
+        What the probabilities of those before a label do not reach, where it is in.
     prob
         float32 [cells, labels].
     empty
@@ -138,16 +141,19 @@ def label_sets(
 
     References
     ----------
-    Sadinle, Lei and Wasserman 2019, JASA, "Least ambiguous set-valued classifiers with
-    bounded error levels".
+    Romano, Sesia and Candes 2020, NeurIPS, "Classification with valid and adaptive coverage": the
+    mass. Sadinle, Lei and Wasserman 2019, JASA, "Least ambiguous set-valued classifiers with
+    bounded error levels": a least probability each.
     """
-    within = prob >= least
     best = prob.argmax(axis=1)
-    within[np.arange(len(best)), best] = True
     sets: NDArray[np.object_] = names[best]
-    for row in np.flatnonzero(within.sum(axis=1) > 1):
-        inside = np.flatnonzero(within[row])
-        order = inside[np.argsort(-prob[row, inside], kind="stable")]
-        sets[row] = JOINED_BY.join(names[order])
+    several = ((prob >= least).sum(axis=1) > 1) | (prob.max(axis=1, initial=0) < mass)
+    for row in np.flatnonzero(several):
+        order = np.argsort(-prob[row], kind="stable")
+        ranked = prob[row, order]
+        before = np.cumsum(ranked, dtype=np.float64) - ranked
+        inside = (before < mass) | (ranked >= least[order])
+        inside[0] = True
+        sets[row] = JOINED_BY.join(names[order[inside]])
     sets[empty] = ""
     return sets

@@ -8,10 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cellport.runtime.atlas.file import AtlasFile
-from cellport.runtime.decisions import number
 from cellport.runtime.mapping.encode import EncodedCells
 
-_POWER = number("information.power")
 _TINY = 1e-12
 
 
@@ -51,16 +49,17 @@ def _discriminants(atlas: AtlasFile, n_factors: int) -> NDArray[np.float64]:
     return atlas.array("basis")[:, labels].astype(np.float64)
 
 
-def as_sure_as_its_genes(cells: EncodedCells, information: float) -> EncodedCells:
+def as_sure_as_its_genes(cells: EncodedCells, information: float, power: float) -> EncodedCells:
     """Mix probabilities of labels with what is known without any gene: all are as likely.
 
     A network that sees few genes, and expects the others of them, is too sure. Of genes that hold
-    the share i of what tells labels apart, its word counts for 1 - (1 - i)^2. The order of the
-    labels stays, and so does the sum.
+    the share i of what tells labels apart, its word counts for 1 - (1 - i)^power. The order of the
+    labels stays, and so does the sum. Where the power, which the atlas states, is 0, nothing is
+    mixed.
     """
-    if information >= 1:
+    if information >= 1 or not power:
         return cells
     prob = cells.answers["label_prob"]
-    known = np.float32(1 - (1 - information) ** _POWER)
+    known = np.float32(1 - (1 - information) ** power)
     mixed = known * prob + (1 - known) / np.float32(prob.shape[1])
     return replace(cells, answers=cells.answers | {"label_prob": mixed})

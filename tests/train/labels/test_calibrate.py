@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy.special import softmax
 
 from cellport.train.labels.calibrate import (
@@ -14,7 +16,7 @@ from cellport.train.labels.calibrate import (
     held_out_share,
     hold_out,
     reached_level,
-    set_thresholds,
+    within_mass,
 )
 from cellport.train.labels.left_out import LeftOutAnswers
 
@@ -102,25 +104,30 @@ def test_left_out_batches_and_what_is_usual_weigh_the_same() -> None:
     assert calibrate(None).softness == 0.1
 
 
-@pytest.mark.parametrize("level", [0.8, 0.9, 0.95])
-def test_sets_cover_new_cells_at_their_level(level: float) -> None:
-    logits, label = _calibrated(20_000)
-    prob = softmax(logits, axis=1)
-    least = np.array(set_thresholds(prob[::2], label[::2], LabelConfig(set_level=level)))
-    held = (prob[1::2] >= least)[np.arange(10_000), label[1::2]]
-    assert held.mean() == pytest.approx(level, abs=0.01)
-    for code in range(4):
-        assert held[label[1::2] == code].mean() == pytest.approx(level, abs=0.025)
+@pytest.mark.parametrize("sharper", [1.0, 0.3])
+@pytest.mark.parametrize("mass", [0.5, 0.85, 0.95])
+def test_sets_of_calibrated_cells_hold_their_mass_however_sure_they_are(
+    mass: float, sharper: float
+) -> None:
+    rng = np.random.default_rng(3)
+    prob = softmax(sharper * rng.normal(0, 2, (20_000, 6)), axis=1)
+    label = (prob.cumsum(1) < rng.random((len(prob), 1))).sum(1)
+    within = within_mass(prob, mass)
+    held = within[np.arange(len(label)), label]
+    assert held.mean() >= mass - 0.01
+    for sure in np.array_split(np.argsort(prob.max(axis=1)), 5):
+        assert held[sure].mean() >= mass - 0.02
 
 
-def test_a_rare_label_takes_the_threshold_of_all() -> None:
-    logits, label = _calibrated()
-    prob = softmax(logits, axis=1)
-    few = np.r_[np.flatnonzero(label != 3), np.flatnonzero(label == 3)[:20]]
-    least = set_thresholds(prob[few], label[few])
-    own = np.sort(prob[few, label[few]])
-    assert least[3] == own[int((len(few) + 1) * 0.1) - 1]
-    assert least[0] != least[3]
+@given(st.integers(0, 2**31), st.floats(0.01, 0.99))
+def test_a_set_is_the_fewest_labels_of_its_mass(seed: int, mass: float) -> None:
+    prob = np.random.default_rng(seed).dirichlet(np.full(5, 0.5), 20)
+    within = within_mass(prob, mass)
+    for inside, row in zip(within, prob, strict=True):
+        assert inside[row.argmax()]
+        assert row[inside].min() >= row[~inside].max(initial=0)
+        assert row[inside].sum() >= mass - 1e-9
+        assert row[inside].sum() - row[inside].min() < mass
 
 
 def test_sets_promise_what_the_best_label_reaches_by_itself() -> None:
@@ -131,15 +138,6 @@ def test_sets_promise_what_the_best_label_reaches_by_itself() -> None:
     assert reached_level(prob, label) == 0.96
     label[:200] = 1 - label[:200]
     assert reached_level(prob, label) == 0.9
-
-
-@pytest.mark.parametrize("cells", range(9))
-def test_too_few_cells_for_the_level_leave_sets_that_say_something(cells: int) -> None:
-    label = np.zeros(cells, np.int64)
-    assert set_thresholds(np.full((cells, 2), 0.5), label) == (0.05, 0.05)
-    unsure = np.full((cells, 2), 0.5)
-    unsure[:1] = 0.01
-    assert max(set_thresholds(unsure, label)) == (0.01 if cells else 0.05)
 
 
 @pytest.mark.parametrize("level", [0.75, 0.82])

@@ -60,4 +60,4 @@ def test_held_out_cells_stand_in_for_left_out_batches() -> None:
 def test_nothing_held_out_gives_careful_rules() -> None:
     rules = fit_label_rules(None, None, LABELS, [])
     assert rules.held_out is None
-    assert rules.set_prob == (1.0,) * 4
+    assert (rules.set_prob, rules.set_mass) == ((1.0,) * 4, 0.85)

@@ -32,7 +32,7 @@ def labelled(small_atlas: Callable[..., AtlasFile], forgery: Any, made: Any) -> 
         atlas = small_atlas(
             labels=fields.get("labels", ("alpha", "beta", "gamma")),
             parents=fields.get("parents", {}),
-            head=replace(usual.head, set_prob=set_prob),
+            head=replace(usual.head, set_prob=set_prob, set_mass=fields.get("set_mass", 0.0)),
             thresholds=replace(usual.thresholds, call_prob=call_prob),
         )
         found = prepare(made.setting(atlas))
@@ -89,6 +89,22 @@ def test_label_sets_hold_every_label_that_reaches_its_threshold(labelled: Any) -
 def test_the_best_label_is_in_its_set_even_below_the_threshold(labelled: Any) -> None:
     found = labelled(FULL, set_prob=(1.0, 1.0, 1.0))
     assert found["label_set"] == ["alpha", "beta", "gamma", "gamma"]
+
+
+@pytest.mark.parametrize(
+    ("mass", "expected"),
+    [
+        (0.0, ["alpha", "beta", "gamma", "gamma"]),
+        (0.5, ["alpha", "beta", "gamma;alpha", "gamma"]),
+        (0.85, ["alpha", "beta;gamma;alpha", "gamma;alpha;beta", "gamma"]),
+        (0.93, ["alpha;beta", "beta;gamma;alpha", "gamma;alpha;beta", "gamma"]),
+    ],
+)
+def test_the_most_probable_labels_are_in_a_set_until_they_add_up(
+    labelled: Any, mass: float, expected: list[str]
+) -> None:
+    found = labelled(FULL, set_prob=(1.0, 1.0, 1.0), set_mass=mass)
+    assert found["label_set"] == expected
 
 
 def test_labels_of_a_set_can_be_told_apart_whatever_they_are_called(labelled: Any) -> None:

@@ -54,10 +54,16 @@ def test_a_model_that_does_not_know_its_genes_is_taken_at_its_word(converted: An
 def test_labels_keep_their_order_and_their_sum(information: float, seed: int) -> None:
     prob = np.random.default_rng(seed).dirichlet(np.full(5, 0.3), 20).astype(np.float32)
     cells = EncodedCells(0, {"label_prob": prob}, np.ones(20))
-    found = as_sure_as_its_genes(cells, information).answers["label_prob"]
+    found = as_sure_as_its_genes(cells, information, 2.0).answers["label_prob"]
     assert found.dtype == np.float32
     np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-5)
     assert (found.max(axis=1) <= prob.max(axis=1) + 1e-6).all()
     assert (np.diff(np.take_along_axis(found, prob.argsort(axis=1), axis=1)) >= 0).all()
+    assert as_sure_as_its_genes(cells, information, 0.0) is cells
     if information == 1:
         assert found is prob
+
+
+def test_an_atlas_says_what_its_probabilities_ask_of_a_runtime(tiny_atlas: AtlasFile) -> None:
+    needed = {"set_mass": "0.1.0", "information_power": "0.1.0"}
+    assert tiny_atlas.manifest.requires == needed

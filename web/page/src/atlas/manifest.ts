@@ -38,11 +38,13 @@ const readInput = record({
 const readCalibration = record({
   state: oneOf("left_out_batches", "held_out_cells", "none"),
   softness: optional(real, 0),
+  information_power: optional(real, 0),
 });
 const readHead = record({
   kind: oneOf("softmax", "sigmoids", "prototypes", "none"),
   calibration: readCalibration,
   set_prob: optional(list(real), []),
+  set_mass: optional(real, 0),
 });
 const readThresholds = record({
   low_depth: real,
@@ -241,6 +243,8 @@ function checkLists(manifest: Manifest): void {
     ["labels", isDistinct(labels)],
     ["head", (head.kind === "none") === (labels.length === 0)],
     ["head.set_prob", [0, labels.length].includes(head.set_prob.length)],
+    ["head.calibration", head.calibration.information_power >= 0],
+    ["head.set_mass", head.set_mass >= 0 && head.set_mass < 1],
     ["answers", decided(manifest).every(([name, there]) => answers.includes(name) === there)],
     ["batches", manifest.batches.length > 0 || !hasReference(manifest)],
     ["structure", manifest.structure === null || hasReference(manifest)],

@@ -4,7 +4,6 @@
  */
 
 import type { Answers } from "../atlas/session";
-import decisions from "../decisions";
 import type { PanelGenes } from "./features";
 import { type FactorModel, solve } from "./missing_genes";
 
@@ -93,10 +92,10 @@ function shares(
 }
 
 /** Mix probabilities of labels with what is known without any gene: all are as likely. */
-export function asSureAsItsGenes(answers: Answers, information: number): Answers {
+export function asSureAsItsGenes(answers: Answers, information: number, power: number): Answers {
   const prob = answers.get("label_prob");
-  if (!prob || information >= 1) return answers;
-  const known = Math.fround(1 - (1 - information) ** decisions.information.power.value);
+  if (!prob || information >= 1 || !power) return answers;
+  const known = Math.fround(1 - (1 - information) ** power);
   const rest = Math.fround((1 - known) / prob.width);
   const data = prob.data.map((one) => known * one + rest);
   return new Map([...answers, ["label_prob", { ...prob, data }]]);

@@ -198,13 +198,15 @@ export async function* mapQuery(
   const { nMatched, measured } = query.genes;
   const { votes } = query;
   const asked = { severalLabels: query.options.severalLabels, votes };
-  const information = labelInformation(atlas.panel, measured, atlas.manifest.labels.length);
+  const { labels, head } = atlas.manifest;
+  const power = head.calibration.information_power;
+  const information = power ? labelInformation(atlas.panel, measured, labels.length) : 1;
   const adding = annotators(atlas, nMatched / measured.length, asked);
   for await (const block of checkedBlocks(query, blockCells)) {
     const encoded = linearFeatures(query.basis, block);
     const found = await atlas.tail.run(encoded.features);
     checkAnswers(found, atlas.manifest, block.nCells);
-    const answers = asSureAsItsGenes(found, information);
+    const answers = asSureAsItsGenes(found, information, power);
     const added = adding.map((annotate) => annotate({ answers, library: encoded.library }));
     const columns = added.flatMap((one) => one.columns);
     const matrices = added.flatMap((one) => one.matrices ?? []);

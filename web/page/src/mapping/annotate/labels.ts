@@ -47,11 +47,13 @@ function byProbability({ labels, parents, head, thresholds }: Manifest): Annotat
   const sets = new Map<string, number>([["", 0]]);
 
   function setOf(prob: Float32Array, best: number): number {
-    const inside: number[] = [];
-    prob.forEach((value, label) => {
-      if (value >= least[label] || label === best) inside.push(label);
+    const order = Array.from(prob.keys()).sort((a, b) => prob[b] - prob[a]);
+    let before = 0;
+    const inside = order.filter((label) => {
+      const isIn = before < head.set_mass || prob[label] >= least[label] || label === best;
+      before += prob[label];
+      return isIn;
     });
-    inside.sort((a, b) => prob[b] - prob[a]);
     const text = inside.map((label) => names[label]).join(values.joined_by);
     if (!sets.has(text)) sets.set(text, sets.size);
     return sets.get(text)!;

@@ -1,0 +1,1 @@
+"""Small panels of genes as queries."""
