@@ -36,3 +36,8 @@ export function save(name: string, parts: BlobPart[], type: string): void {
   h("a", { href: url, download: name }).click();
   setTimeout(() => URL.revokeObjectURL(url), 60_000);
 }
+
+/** Where cells were chosen in a list below, bring the map into sight. */
+export function reveal(): void {
+  byId("map").scrollIntoView({ block: "nearest" });
+}

@@ -23,6 +23,11 @@ export interface SelectionActions {
   clear(): void;
   /** Look at one cell. */
   choose(cell: number): void;
+  /** Lay their genes beside those of all other cells, or of what is held. */
+  compare(other: Selection | null): void;
+  /** Keep them to be compared with the next. */
+  hold(): void;
+  held: Selection | null;
 }
 
 export function showSelection(
@@ -45,10 +50,21 @@ export function showSelection(
       "div",
       { class: "actions" },
       h("button", { type: "button", onclick: actions.download }, "Download as CSV"),
+      ...(single ? [] : comparing(selection, actions)),
       h("button", { type: "button", class: "plain", onclick: actions.clear }, "Clear"),
     ),
   );
   if (hadFocus) element.focus();
+}
+
+function comparing(selection: Selection, { held, compare, hold }: SelectionActions): HTMLElement[] {
+  const button = (text: string, onclick: () => void) => h("button", { type: "button", onclick }, text);
+  return [
+    button("Genes beside all others", () => compare(null)),
+    held && held !== selection
+      ? button(`Genes beside ${held.title}`, () => compare(held))
+      : button(held ? "Held: choose others" : "Hold to compare", hold),
+  ];
 }
 
 function oneCell(results: Results, cell: number, manifest: Manifest): HTMLElement {

@@ -111,7 +111,9 @@ export class Stage {
   show(scene: Scene, theme: Theme): void {
     [this.scene, this.theme] = [scene, theme];
     this.lines.show(this.look.trajectory ? this.courses : []);
-    this.names.show(this.look.names ? this.namesNow() : []);
+    // where a path ends in a type its name stands already
+    const { ends } = this.lines;
+    this.names.show(this.look.names ? this.namesNow().filter(({ text }) => !ends.has(text)) : []);
     this.map.show(this.layers, this.background);
     const shading = this.shading ?? this.referenceShading();
     showLegend(byId("legend"), {
@@ -151,6 +153,7 @@ export class Stage {
       place: (x, y) => this.map.onScreen(x, y),
       names: this.names.placed,
       paths,
+      ends: this.lines.named,
       shading: this.shading ?? this.referenceShading(),
       theme,
       background,
@@ -234,13 +237,10 @@ export class Stage {
   /** Of the atlas's types, those first that cells of the query are called. */
   private namesOfCalls(results: FileResults): Name[] {
     const call = results.category(results.call);
-    const cells = new Map<string, number>();
-    call?.values.forEach((code) => {
-      const name = call.categories[code];
-      cells.set(name, (cells.get(name) ?? 0) + 1);
-    });
+    const cells = new Float64Array(call?.categories.length ?? 0);
+    call?.values.forEach((code) => cells[code]++);
     return this.typeNames.map((name) => {
-      const found = cells.get(name.text) ?? 0;
+      const found = cells[call?.categories.indexOf(name.text) ?? -1] ?? 0;
       return { ...name, weight: name.weight + found * this.reference.n, quiet: !found };
     });
   }
