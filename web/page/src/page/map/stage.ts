@@ -17,7 +17,7 @@ import type { Rgb, Theme } from "./palette";
 import type { Reference } from "./reference";
 import { svg } from "./symbol";
 import { linesOfCell, linesOfReference, Tip } from "./tip";
-import { coursesOf, TrajectoryLines } from "./trajectory";
+import { type Course, coursesOf, TrajectoryLines } from "./trajectory";
 
 const CALL = decisions.columns.call;
 // of more kinds than these a map says no names
@@ -78,6 +78,7 @@ export class Stage {
   private readonly ofReference: Nearest;
   private readonly typeNames: readonly Name[];
   private ofQuery: { results: FileResults; nearest: Nearest } | null = null;
+  private drawnThrough: { results: FileResults; courses: Course[] } | null = null;
   private named: { shading: Shading; names: Name[] } | null = null;
   private told = "";
 
@@ -168,10 +169,14 @@ export class Stage {
   }
 
   /** The trajectory as the atlas holds it, else through the cells that were mapped. */
-  private get courses() {
-    const { results } = this.scene;
+  private get courses(): readonly Course[] {
+    const { results, finished } = this.scene;
     const { courses } = this.reference;
-    return courses ?? (results ? coursesOf(results, graphOf(this.manifest)) : []);
+    if (courses || !results || !finished) return courses ?? [];
+    if (this.drawnThrough?.results !== results) {
+      this.drawnThrough = { results, courses: coursesOf(results, graphOf(this.manifest)) };
+    }
+    return this.drawnThrough.courses;
   }
 
   /** While cells arrive they are coloured by their call. */
