@@ -13,7 +13,7 @@ import type { Finished, Started } from "../worker/messages";
 import { atlasFacts, showAbout } from "./card/about";
 import { ColourChoice } from "./colour_choice";
 import { shownIn, tell } from "./address";
-import { byId, reveal } from "./dom";
+import { byId, NARROW, reveal } from "./dom";
 import { saveH5ad, savePng, saveSvg, saveTable } from "./downloads";
 import { FileResults } from "./file_results";
 import { Intake } from "./intake";
@@ -163,8 +163,7 @@ export class App {
     this.finished = finished;
     results.settle(finished.columns);
     const { manifest } = this.parts;
-    const { started, fileName } = results;
-    const { spread, seconds } = finished;
+    const [{ started, fileName }, { spread, seconds }] = [results, finished];
     const findings = findingsOf(results, { ...started, nReference: this.reference.n, spread, manifest });
     const rows = typeRows(results, findings);
     const steps = [
@@ -185,6 +184,8 @@ export class App {
     this.tools.refresh();
     this.say(`${cellsOf(results.done)} mapped.`, true);
     byId("intake").focus({ preventScroll: true });
+    // on narrow screens the map comes first, and the button that was pressed was below it
+    if (window.innerWidth <= NARROW) reveal();
   }
 
   /** Offer what there is to choose, as the address tells it. */

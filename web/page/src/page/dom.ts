@@ -3,6 +3,9 @@
 type Child = Node | string | null | undefined | false;
 type Attributes = Record<string, string | number | boolean | undefined | EventListener>;
 
+/** Up to this width all stands in one column, and the map before long explanations; pixels. */
+export const NARROW = 900;
+
 /** Make an element; `on...` attributes are listeners, true and false are flags. */
 export function h<K extends keyof HTMLElementTagNameMap>(
   tag: K,
