@@ -10,7 +10,7 @@ _LIGHT = (
     "#0067a5", "#6b4423", "#00835c", "#a3336f", "#8a7a00", "#2ca0d8", "#7d4fc4", "#c8102e",
 )  # fmt: skip
 _DARK = (
-    "#4da3e8", "#c49a6c", "#2fbf8f", "#e07ab0", "#d3c04a", "#8fd3f5", "#b79af0", "#ff7a85",
+    "#4da3e8", "#a89078", "#2fbf8f", "#e07ab0", "#d3c04a", "#8fd3f5", "#b79af0", "#ff7a85",
 )  # fmt: skip
 # plasma (van der Walt and Smith), even steps of lightness for every kind of sight: without its
 # yellow on white paper, without its dark blue on a dark screen

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import socket
 import subprocess
@@ -19,6 +20,7 @@ import numpy as np
 import pytest
 
 import cellport
+from cellport.web.server.site import PAGE
 
 SMALL = 10
 # as many as a small file may claim; they take far longer than the tests let them
@@ -113,6 +115,21 @@ def test_about_the_atlas(server: Any, tiny_atlas: Any) -> None:
         assert answer.body == bytes(tiny_atlas.read(part))
         assert len(answer.body) == size
     assert server.ask("GET", "/api/health").json["status"] == "ok"
+
+
+@pytest.mark.skipif(not (PAGE / "index.html").is_file(), reason="the page has not been built")
+def test_example_cells_are_served_with_what_they_are(
+    run_server: Callable[..., Any], query: Path
+) -> None:
+    with run_server("--example", str(query)) as running:
+        told = running.ask("GET", "/atlas/manifest.json").json["example"]
+        cells = running.ask("GET", "/atlas/example.h5ad").body
+    assert cells == query.read_bytes()
+    assert told == {
+        "name": query.name,
+        "about": query.name,
+        "sha256": hashlib.sha256(cells).hexdigest(),
+    }
 
 
 @pytest.mark.parametrize(

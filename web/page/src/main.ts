@@ -1,10 +1,11 @@
 import wasmUrl from "onnxruntime-web/ort-wasm-simd-threaded.wasm?url";
 
 import { CARD, EXAMPLE, openParts, type Parts, partsIn } from "./atlas/parts";
-import { App, refuse } from "./page/app";
+import { App } from "./page/app";
 import { byId, fill } from "./page/dom";
 import { questionMark } from "./page/explain/bubble";
 import { readReference } from "./page/map/reference";
+import { refuse } from "./page/refuse";
 import { Mapper } from "./worker/client";
 import { fetchKit, type Kit } from "./worker/kit";
 

@@ -6,6 +6,7 @@ import { entries, LIKE, marks, type Shading, UNLIKE } from "../src/page/map/colo
 import { type Name, overlap, placeNames } from "../src/page/map/names";
 import { Nearest } from "../src/page/map/nearest";
 import { categoryMark, unlikeMark } from "../src/page/map/palette";
+import { svgOf } from "../src/page/map/picture";
 import { seeded } from "./random";
 
 test("names never lie over each other, off the screen, or over what is taken", () => {
@@ -90,4 +91,46 @@ test("orange are the cells unlike the atlas, whichever come first or are more", 
     });
     expect(entries(shading, "light")).toHaveLength(new Set(codes).size);
   }
+});
+
+test("a picture is well formed whatever cells and types are called", () => {
+  const evil = `<script>"'&\u0000\u0007]]></svg>`;
+  const name: Name = { text: evil, x: 5, y: 5, weight: 1, quiet: false };
+  const box = { left: 0, top: 0, width: 10, height: 10 };
+  const svg = svgOf({
+    title: evil,
+    width: 100,
+    height: 80,
+    layers: [
+      {
+        places: Float32Array.of(5, 5, 900, 5),
+        colours: Uint8Array.of(1, 2, 3, 255, 1, 2, 3, 28),
+        shapes: Uint8Array.of(0, 5),
+        n: 2,
+        size: 6,
+        rim: false,
+      },
+    ],
+    place: (x, y) => [x, y],
+    names: [{ name, box }],
+    paths: ["M0 0L1 1"],
+    ends: [{ text: evil, x: 1, y: 1 }],
+    shading: { kind: "category", title: evil, codes: Int32Array.of(0), categories: [evil] },
+    theme: "light",
+    background: [255, 255, 255],
+    ink: "rgb(0 0 0)",
+    canvas: null as unknown as HTMLCanvasElement,
+  });
+  const said = "&lt;script&gt;&quot;'&amp;\ufffd\ufffd]]&gt;&lt;/svg&gt;";
+  expect(svg.split(said)).toHaveLength(7);
+  const tags = [...svg.matchAll(/<(\/?)(\w+)[^<>]*?(\/?)>/g)];
+  expect(svg.replace(/<[^<>]*>/g, "")).not.toMatch(/[<>\u0000-\u0008]/);
+  const open: string[] = [];
+  for (const [, end, tag, closed] of tags) {
+    if (end) expect(open.pop()).toBe(tag);
+    else if (!closed) open.push(tag);
+  }
+  expect(open).toEqual([]);
+  // one of the two dots lies outside
+  expect(svg.match(/scale\(/g)).toHaveLength(1);
 });

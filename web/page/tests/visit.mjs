@@ -37,6 +37,14 @@ const page = context.pages()[0] ?? (await context.newPage());
 page.setDefaultTimeout(plan.timeout ?? 120_000);
 const values = {};
 
+/** Press something, as who has a mouse, a keyboard alone, or a finger does. */
+async function act(how, selector) {
+  if (how === "mouse") return page.click(selector);
+  if (how === "touch") return page.tap(selector);
+  await page.focus(selector);
+  await page.keyboard.press("Enter");
+}
+
 const actions = {
   verified: () => page.waitForSelector("#verified:not([hidden])"),
   choose: async (files) => page.setInputFiles("#picker", files),
@@ -64,8 +72,9 @@ const actions = {
     const [download] = await Promise.all([page.waitForEvent("download"), page.click(`text=${text}`)]);
     await download.saveAs(join(plan.out, name));
   },
-  save: async ([name, selector]) => {
-    const [download] = await Promise.all([page.waitForEvent("download"), page.click(selector)]);
+  act: ([how, selector]) => act(how, selector),
+  save: async ([name, selector, how = "mouse"]) => {
+    const [download] = await Promise.all([page.waitForEvent("download"), act(how, selector)]);
     await download.saveAs(join(plan.out, name));
   },
   select: ([selector, label]) => page.selectOption(selector, { label }),
@@ -79,6 +88,11 @@ const actions = {
     await page.locator("#canvas").scrollIntoViewIfNeeded();
     const box = await page.locator(selector).boundingBox();
     await page.mouse.move(box.x + box.width / 2, box.y + box.height / 2);
+  },
+  "tap at": async (selector) => {
+    await page.locator("#canvas").scrollIntoViewIfNeeded();
+    const box = await page.locator(selector).boundingBox();
+    await page.touchscreen.tap(box.x + box.width / 2, box.y + box.height / 2);
   },
   tap: (selector) => page.tap(selector),
   size: ([width, height]) => page.setViewportSize({ width, height }),

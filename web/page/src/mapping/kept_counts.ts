@@ -61,13 +61,30 @@ export class KeptCounts {
   /** Call with each panel gene of a cell, cells in order, and its log-normalised value. */
   forEach(visit: (cell: number, gene: number, value: number) => void): void {
     let first = 0;
-    for (const { genes, counts, ends, scale } of this.blocks) {
-      for (let cell = 0; cell < scale.length; cell++) {
-        for (let k = ends[cell]; k < ends[cell + 1]; k++) {
-          visit(first + cell, genes[k], Math.log1p(counts[k] * scale[cell]));
-        }
-      }
-      first += scale.length;
+    for (const block of this.blocks) {
+      const start = first;
+      eachValue(block, (cell, gene, value) => visit(start + cell, gene, value));
+      first += block.scale.length;
+    }
+  }
+}
+
+/** Counts of cells, those of each between its ends, and what its counts are multiplied with. */
+interface ScaledCounts {
+  genes: ArrayLike<number>;
+  counts: ArrayLike<number>;
+  ends: Int32Array;
+  scale: Float32Array;
+}
+
+/** Call with each gene of a cell of a block, cells in order, and its log-normalised value. */
+export function eachValue(
+  { genes, counts, ends, scale }: ScaledCounts,
+  visit: (cell: number, gene: number, value: number) => void,
+): void {
+  for (let cell = 0; cell < scale.length; cell++) {
+    for (let k = ends[cell]; k < ends[cell + 1]; k++) {
+      visit(cell, genes[k], Math.log1p(counts[k] * scale[cell]));
     }
   }
 }
@@ -77,10 +94,7 @@ export function cellScales(library: Float64Array, target: number): Float32Array 
 }
 
 /** Log-normalised values of one gene in the cells of a block. */
-export function geneValues(
-  block: { genes: ArrayLike<number>; counts: ArrayLike<number>; ends: Int32Array; scale: Float32Array },
-  gene: number,
-): Float32Array {
+export function geneValues(block: ScaledCounts, gene: number): Float32Array {
   const { genes, counts, ends, scale } = block;
   const values = new Float32Array(scale.length);
   for (let cell = 0; cell < scale.length; cell++) {

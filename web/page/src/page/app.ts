@@ -1,11 +1,11 @@
 /** The page as a whole: what is known, and who is told when it changes. */
 
-import { hasReference } from "../atlas/manifest";
+import { hasReference, panelNames } from "../atlas/manifest";
 import type { Parts } from "../atlas/parts";
 import decisions from "../decisions";
 import { sentence } from "../errors";
 import type { MapOptions } from "../mapping/query";
-import { findingsOf } from "../report/findings";
+import { type Findings, findingsOf } from "../report/findings";
 import { cautions, fit, lead } from "../report/sentences";
 import { cellsOf } from "../words";
 import { type Mapper, Stopped } from "../worker/client";
@@ -13,18 +13,19 @@ import type { Finished, Started } from "../worker/messages";
 import { atlasFacts, showAbout } from "./card/about";
 import { ColourChoice } from "./colour_choice";
 import { shownIn, tell } from "./address";
-import { byId, h } from "./dom";
+import { byId, NARROW, reveal } from "./dom";
 import { saveH5ad, savePng, saveSvg, saveTable } from "./downloads";
 import { FileResults } from "./file_results";
 import { Intake } from "./intake";
+import { CompareSection } from "./compare/compare_section";
 import { GeneSection } from "./genes/gene_section";
 import { GroupsSection } from "./groups/groups_section";
-import { entries } from "./map/colouring";
+import { callEntries } from "./map/colouring";
 import { Stage } from "./map/stage";
 import { showNotes } from "./notes";
 import { type Reference } from "./map/reference";
 import { type Selection, showSelection } from "./selection";
-import { tiles, typeRows } from "./tables/summary";
+import { tiles, type TypeRow, typeRows } from "./tables/summary";
 import { showTypes } from "./tables/type_table";
 import { ThemeSwitch } from "./theme";
 import { addTools, type Tools } from "./tools";
@@ -52,6 +53,7 @@ export class App {
   private readonly colour: ColourChoice;
   private readonly groups: GroupsSection;
   private readonly genes: GeneSection;
+  private readonly compared: CompareSection;
   /** Entry of the legend that an address names, until what it is of is shown. */
   private wanted = "";
 
@@ -85,12 +87,17 @@ export class App {
       (error) => this.say(error instanceof Error ? error.message : sentence(error)),
     );
     this.genes = new GeneSection(byId("genes-by-type"));
+    this.compared = new CompareSection(byId("compared"), panelNames(manifest), {
+      compare: (kinds) => mapper.compare(kinds),
+      colour: (gene) => this.colour.restore({ colour: "", gene }),
+      failed: (error) => this.say(sentence(error)),
+    });
     this.groups = new GroupsSection(byId("by-group"), manifest, {
       column: (name) => mapper.column(name),
       select: (name, holds) => this.showWhere(name, holds),
       failed: (error) => this.say(sentence(error)),
       chosen: () => this.tell(),
-      marks: () => this.marks(),
+      marks: () => (this.results ? callEntries(this.results, reference.order, this.theme.theme) : []),
     });
     this.tools = addTools(byId("map-tools"), byId("zoom"), this.stage, {
       looks: () => this.draw(),
@@ -124,7 +131,7 @@ export class App {
         started: (started) => current() && this.started(main.name, started),
         block: (block, names) => current() && this.block(block, names),
       });
-      if (current()) this.mapped(finished);
+      if (current()) await this.mapped(finished, current);
     } catch (error) {
       if (!current()) return;
       this.forget();
@@ -148,26 +155,60 @@ export class App {
     if (now - this.drawn > DRAW_EVERY && more > DRAW_SHARE * results.nCells) this.draw();
   }
 
-  private mapped(finished: Finished): void {
+  /** Show what came of a file, in steps between which the page hears who uses it. */
+  private async mapped(finished: Finished, current: () => boolean): Promise<void> {
     const { results } = this;
     if (!results) return;
     if (results.done !== results.nCells) throw new Error("some cells were not mapped");
     this.finished = finished;
     results.settle(finished.columns);
     const { manifest } = this.parts;
-    const { started, fileName } = results;
-    const { spread, lacks, seconds, novelGroups: groups } = finished;
-    const nReference = this.reference.n;
-    const findings = findingsOf(results, { ...started, nReference, spread, manifest });
+    const [{ started, fileName }, { spread, seconds }] = [results, finished];
+    const findings = findingsOf(results, { ...started, nReference: this.reference.n, spread, manifest });
     const rows = typeRows(results, findings);
-    const all = tiles(findings, rows, manifest);
-    this.intake.showDone(fileName, lead(findings), all, seconds, started.countsFrom);
-    const notes = {
-      cautions: cautions(findings),
-      groups,
-      fit: fit(findings),
-      noticed: [...started.notes, ...lacks],
-    };
+    const steps = [
+      () => this.offer(results, findings),
+      () => this.showTables(results, findings, rows, finished),
+      () => {
+        const all = tiles(findings, rows, manifest);
+        this.intake.showDone(fileName, lead(findings), all, seconds, started.countsFrom);
+        document.body.classList.add("mapped");
+      },
+      () => this.stage.fit(),
+    ];
+    for (const step of steps) {
+      await new Promise((next) => setTimeout(next));
+      if (!current()) return;
+      step();
+    }
+    this.tools.refresh();
+    this.say(`${cellsOf(results.done)} mapped.`, true);
+    byId("intake").focus({ preventScroll: true });
+    // on narrow screens the map comes first, and the button that was pressed was below it
+    if (window.innerWidth <= NARROW) reveal();
+  }
+
+  /** Offer what there is to choose, as the address tells it. */
+  private offer(results: FileResults, { calls }: Findings): void {
+    const shown = shownIn(location.hash);
+    this.tools.lasso.disabled = false;
+    this.groups.offer(results, calls);
+    this.genes.offer(results, calls);
+    this.compared.offer(results);
+    this.wanted = shown.chosen;
+    this.colour.offer(results, shown);
+    if (shown.gene) this.colour.restore(shown);
+    this.groups.choose(results.started.obsColumns.includes(shown.groups) ? shown.groups : "");
+  }
+
+  private showTables(
+    results: FileResults,
+    findings: Findings,
+    rows: readonly TypeRow[],
+    { novelGroups: groups, lacks }: Finished,
+  ): void {
+    const noticed = [...results.started.notes, ...lacks];
+    const notes = { cautions: cautions(findings), groups, fit: fit(findings), noticed };
     showNotes(byId("notes"), notes, {
       showGroup: (group) => {
         const title = `${cellsOf(group.cells.length)} unlike the atlas`;
@@ -181,27 +222,13 @@ export class App {
       nCells: results.done,
       call: results.call,
       file: results.title,
-      manifest,
+      manifest: this.parts.manifest,
       select: ({ name, code }) => {
         if (!this.colour.byCall) return this.showWhere(name, this.calledAs(code));
         this.chooseCode(code);
         reveal();
       },
     });
-    this.tools.lasso.disabled = false;
-    document.body.classList.add("mapped");
-    const shown = shownIn(location.hash);
-    this.groups.offer(results, findings.calls);
-    this.genes.offer(results, findings.calls);
-    this.colour.offer(results);
-    this.wanted = shown.chosen;
-    this.colour.restore(shown);
-    if (!shown.gene && !shown.colour) this.recoloured();
-    this.groups.choose(results.started.obsColumns.includes(shown.groups) ? shown.groups : "");
-    this.stage.fit();
-    this.tools.refresh();
-    this.say(`${cellsOf(results.done)} mapped.`, true);
-    byId("intake").focus({ preventScroll: true });
   }
 
   private calledAs(code: number): (cell: number) => boolean {
@@ -236,6 +263,7 @@ export class App {
     this.colour.reset();
     this.groups.forget();
     this.genes.forget();
+    this.compared.forget();
     this.select(null);
     this.tools.lasso.disabled = true;
     this.stage.map.drawing = false;
@@ -299,16 +327,6 @@ export class App {
     tell({ ...this.colour.shown, groups: this.groups.by, chosen });
   }
 
-  /** Marks of what cells are called. */
-  private marks() {
-    const { results, reference } = this;
-    const call = results?.category(results.call);
-    if (!call) return [];
-    const { values: codes, categories } = call;
-    const shading = { kind: "category" as const, title: "", codes, categories, fixed: reference.order };
-    return entries(shading, this.theme.theme);
-  }
-
   private surround(inside: (x: number, y: number) => boolean): void {
     if (!this.results || !this.finished) return;
     const { places } = this.results;
@@ -337,6 +355,12 @@ export class App {
       download: () => void this.saving(() => this.saveTable(selection)),
       clear: () => this.choose(null),
       choose: (cell) => this.choose({ title: "", cells: Int32Array.of(cell) }),
+      compare: (other) => selection && void this.compared.against(selection, other),
+      hold: () => {
+        this.compared.held = selection;
+        this.select(selection);
+      },
+      held: this.compared.held,
     });
     if (selection) this.say(`${selection.title || "One cell"}.`, true);
   }
@@ -374,16 +398,3 @@ export class App {
     if (!quietly) setTimeout(() => live.classList.add("hidden"), 6000);
   }
 }
-
-/** Where cells were chosen in a list below, bring the map into sight. */
-function reveal(): void {
-  byId("map").scrollIntoView({ block: "nearest" });
-}
-
-export function refuse(error: unknown): void {
-  byId("atlas-name").textContent = "This atlas cannot be shown";
-  const said = h("p", { class: "refused", role: "alert" }, sentence(error));
-  byId("intake").replaceChildren(said);
-  byId("map").hidden = true;
-}
-

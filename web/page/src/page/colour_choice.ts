@@ -72,16 +72,20 @@ export class ColourChoice {
     if (gene) {
       this.gene.value = gene;
       this.chosenGene();
-    } else if ([...this.select.options].some(({ value }) => value === colour)) {
+    } else if (this.offers(colour)) {
       this.select.value = colour;
       this.chosen();
     }
   }
 
+  private offers(colour: string): boolean {
+    return [...this.select.options].some(({ value }) => value === colour);
+  }
+
   private get usual(): string {
     const call = `answer:${this.results!.call}`;
-    const known = [...this.select.options].map(({ value }) => value);
-    return known.includes(call) ? call : (known.find((value) => value.startsWith("answer:")) ?? "");
+    if (this.offers(call)) return call;
+    return [...this.select.options].find(({ value }) => value.startsWith("answer:"))?.value ?? "";
   }
 
   /** Before a query: the reference's own labels. */
@@ -95,8 +99,8 @@ export class ColourChoice {
     this.gene.disabled = true;
   }
 
-  /** Offer what a query has, once all of it is there. */
-  offer(results: FileResults): void {
+  /** Offer what a query has, once all of it is there, and choose what an address tells. */
+  offer(results: FileResults, shown: { colour: string; gene: string }): void {
     this.results = results;
     const answers = [...results.columns.keys()].filter((name) => !HIDDEN.has(name));
     const option = (value: string, text: string) => h("option", { value }, text);
@@ -120,7 +124,7 @@ export class ColourChoice {
     this.select.disabled = false;
     this.gene.disabled = false;
     this.gene.value = "";
-    this.select.value = this.usual;
+    this.select.value = this.offers(shown.colour) ? shown.colour : this.usual;
     this.chosen();
   }
 

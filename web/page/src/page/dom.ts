@@ -3,6 +3,9 @@
 type Child = Node | string | null | undefined | false;
 type Attributes = Record<string, string | number | boolean | undefined | EventListener>;
 
+/** Up to this width all stands in one column, and the map before long explanations; pixels. */
+export const NARROW = 900;
+
 /** Make an element; `on...` attributes are listeners, true and false are flags. */
 export function h<K extends keyof HTMLElementTagNameMap>(
   tag: K,
@@ -35,4 +38,9 @@ export function save(name: string, parts: BlobPart[], type: string): void {
   const url = URL.createObjectURL(new Blob(parts, { type }));
   h("a", { href: url, download: name }).click();
   setTimeout(() => URL.revokeObjectURL(url), 60_000);
+}
+
+/** Where cells were chosen in a list below, bring the map into sight. */
+export function reveal(): void {
+  byId("map").scrollIntoView({ block: "nearest" });
 }

@@ -5,7 +5,7 @@ import decisions from "../decisions";
 import { judgesEach } from "../mapping/annotate/several";
 import { DEFAULTS, type MapOptions } from "../mapping/query";
 import { grouped } from "../words";
-import { fill, h } from "./dom";
+import { fill, h, NARROW } from "./dom";
 import { whatIs } from "./explain/terms";
 import { droppedFiles } from "./dropped";
 import type { Tile } from "./tables/summary";
@@ -18,8 +18,6 @@ adata.obsm["X_cellport"] = (
     mapped.obsm["X_cellport"]
 )`;
 
-// on narrower screens the map comes before long explanations, pixels
-const NARROW = 900;
 const LEAST = 100 * decisions.genes.minimum.value;
 
 /** A share that was written in percent; what is none is as if nothing had been written. */

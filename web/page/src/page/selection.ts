@@ -3,7 +3,7 @@
 import type { Manifest } from "../atlas/manifest";
 import decisions from "../decisions";
 import type { Results } from "../mapping/results";
-import { grouped, short } from "../words";
+import { grouped, shareOf, short } from "../words";
 import { fill, h } from "./dom";
 import { termed, termOf } from "./explain/terms";
 import { heading, row, table } from "./tables/table";
@@ -12,6 +12,7 @@ import { titleOf } from "./titles";
 const SHOWN = 50;
 const TYPES = 6;
 const names = decisions.columns;
+const SHARES = new Set([names.prob, names.group_share]);
 
 export interface Selection {
   title: string;
@@ -23,6 +24,11 @@ export interface SelectionActions {
   clear(): void;
   /** Look at one cell. */
   choose(cell: number): void;
+  /** Lay their genes beside those of all other cells, or of what is held. */
+  compare(other: Selection | null): void;
+  /** Keep them to be compared with the next. */
+  hold(): void;
+  held: Selection | null;
 }
 
 export function showSelection(
@@ -45,10 +51,21 @@ export function showSelection(
       "div",
       { class: "actions" },
       h("button", { type: "button", onclick: actions.download }, "Download as CSV"),
+      ...(single ? [] : comparing(selection, actions)),
       h("button", { type: "button", class: "plain", onclick: actions.clear }, "Clear"),
     ),
   );
   if (hadFocus) element.focus();
+}
+
+function comparing(selection: Selection, { held, compare, hold }: SelectionActions): HTMLElement[] {
+  const button = (text: string, onclick: () => void) => h("button", { type: "button", onclick }, text);
+  return [
+    button("Genes beside all others", () => compare(null)),
+    held && held !== selection
+      ? button(`Genes beside ${held.title}`, () => compare(held))
+      : button(held ? "Held: choose others" : "Hold to compare", hold),
+  ];
 }
 
 function oneCell(results: Results, cell: number, manifest: Manifest): HTMLElement {
@@ -103,6 +120,9 @@ function valueOf(results: Results, name: string, cell: number): string {
   const column = results.columns.get(name);
   if (!column) return "";
   if (column.kind === "bool") return column.values[cell] ? "yes" : "no";
-  if (column.kind === "float") return short(column.values[cell]);
+  if (column.kind === "float") {
+    const { [cell]: value } = column.values;
+    return SHARES.has(name) && !Number.isNaN(value) ? shareOf(value, 1) : short(value);
+  }
   return (column.categories[column.values[cell]] ?? "").replaceAll(decisions.values.joined_by, ", ") || "–";
 }

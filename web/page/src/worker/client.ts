@@ -2,6 +2,7 @@
 
 import decisions, { say } from "../decisions";
 import { InputError } from "../errors";
+import type { Compared } from "../mapping/compare";
 import type { MappedBlock } from "../mapping/columns";
 import type { MapOptions } from "../mapping/query";
 import type { Verification } from "../mapping/verify";
@@ -94,6 +95,10 @@ export class Mapper {
 
   async column(name: string): Promise<Column> {
     return (await this.ask({ kind: "column", name }, "column")).column;
+  }
+
+  async compare(kinds: Uint8Array): Promise<Compared> {
+    return (await this.ask({ kind: "compare", kinds }, "compared")).compared;
   }
 
   /** Results of a finished run as the bytes of an h5ad. */

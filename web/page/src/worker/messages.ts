@@ -1,5 +1,6 @@
 /** What the page and its worker say to each other. */
 
+import type { Compared } from "../mapping/compare";
 import type { MappedBlock, ResultColumn } from "../mapping/columns";
 import type { NovelGroup } from "../mapping/novel_groups";
 import type { MapOptions } from "../mapping/query";
@@ -18,6 +19,7 @@ export type Ask =
   | { kind: "map"; files: File[]; options: MapOptions }
   | { kind: "gene"; gene: number }
   | { kind: "column"; name: string }
+  | { kind: "compare"; kinds: Uint8Array }
   | { kind: "h5ad"; run: number; results: Omit<Outcome, "uns"> };
 
 /** What is known of a query before its first cell is mapped. */
@@ -56,5 +58,6 @@ export type Answer =
   | { kind: "mapped"; finished: Finished }
   | { kind: "gene"; values: Float32Array }
   | { kind: "column"; column: Column }
+  | { kind: "compared"; compared: Compared }
   | { kind: "h5ad"; bytes: Uint8Array<ArrayBuffer> }
   | { kind: "failed"; sentence: string };

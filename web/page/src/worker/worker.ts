@@ -7,8 +7,9 @@ import { openParts, type Parts, partsIn } from "../atlas/parts";
 import { readTrajectory } from "../atlas/trajectory";
 import { InputError, sentence } from "../errors";
 import { type Atlas, openAtlas } from "../mapping/atlas";
+import { type Compared, Comparison } from "../mapping/compare";
 import { linearFeatures } from "../mapping/features";
-import { cellScales, geneValues, KeptCounts, shownTarget } from "../mapping/kept_counts";
+import { cellScales, eachValue, geneValues, KeptCounts, shownTarget } from "../mapping/kept_counts";
 import { NovelCells } from "../mapping/novel_cells";
 import type { NovelGroup } from "../mapping/novel_groups";
 import { provenance } from "../mapping/provenance";
@@ -69,6 +70,8 @@ async function respond(ask: Ask): Promise<void> {
       return say({ kind: "gene", values: await geneOfQuery(ask.gene) });
     case "column":
       return say({ kind: "column", column: opened().contents.cells.column(ask.name) });
+    case "compare":
+      return say({ kind: "compared", compared: await compared(ask.kinds) });
     case "h5ad": {
       const bytes = await h5adOf(ask.run, ask.results);
       return say({ kind: "h5ad", bytes }, [bytes.buffer]);
@@ -175,6 +178,25 @@ async function geneOfQuery(gene: number): Promise<Float32Array> {
     values.set(geneValues({ ...encoded, scale }, gene), block.start);
   }
   return values;
+}
+
+/** Genes of two kinds of cells: of the counts that were kept, or by reading the file once more. */
+async function compared(kinds: Uint8Array): Promise<Compared> {
+  const { basis, place, genes } = opened();
+  const comparison = new Comparison(kinds, genes.measured.length);
+  if (kept?.fits) {
+    kept.forEach((cell, gene, value) => comparison.add(cell, gene, value));
+    return comparison.found;
+  }
+  if (kinds.length !== place.matrix.nCells) throw new InputError("These cells are gone; choose them again.");
+  for await (const block of checkedBlocks(opened(), PAGE_BLOCK)) {
+    const encoded = linearFeatures(basis, block);
+    const scale = cellScales(encoded.library, shownTarget(basis, atlas.panel));
+    const visit = (cell: number, gene: number, value: number) =>
+      comparison.add(block.start + cell, gene, value);
+    eachValue({ ...encoded, scale }, visit);
+  }
+  return comparison.found;
 }
 
 async function h5adOf(

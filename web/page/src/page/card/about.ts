@@ -1,7 +1,7 @@
 /** What the atlas says of itself, briefly; the card says the rest. */
 
 import { type AssumedBatch, graphOf, hasReference, type Manifest, rootsOf, terminalNames } from "../../atlas/manifest";
-import { grouped, percent, short } from "../../words";
+import { grouped, shareOf, short } from "../../words";
 import { fill, h } from "../dom";
 import { markdown } from "./markdown";
 
@@ -35,7 +35,7 @@ function batchFacts({ batches, weights, agreement, cells, shift }: AssumedBatch)
   const kept =
     agreement === null
       ? ""
-      : `at least ${percent(agreement)} of ${cells} cells drawn from the model keep their label, and `;
+      : `at least ${shareOf(agreement, 1)} of ${cells} cells drawn from the model keep their label, and `;
   return `${stands}; were it any single one, ${kept}latents would move by at most ${short(shift)} of their spread`;
 }
 
@@ -56,7 +56,7 @@ export function showAbout(element: HTMLElement, manifest: Manifest, card: string
   if (heldOut) {
     facts.splice(1, 0, [
       "Held out",
-      `${percent(heldOut.accuracy)} of ${grouped(heldOut.cells)} cells kept out of training were labelled right`,
+      `${shareOf(heldOut.accuracy, 1)} of ${grouped(heldOut.cells)} cells kept out of training were labelled right`,
     ]);
   }
   element.hidden = false;

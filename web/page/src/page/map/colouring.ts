@@ -1,5 +1,6 @@
 /** From a chosen column to marks of the cells and a legend. */
 
+import type { Results } from "../../mapping/results";
 import type { Column } from "../../sources/source";
 import {
   categoryMark,
@@ -89,6 +90,14 @@ export function entries(shading: Shading, theme: Theme): Entry[] {
     if (unnamed) return { ...entry, mark: unknownMark(theme) };
     return { ...entry, mark: categoryMark(fixed.get(entry.name) ?? used++, theme) };
   });
+}
+
+/** What cells of a query are called, each with the mark that it has on the map. */
+export function callEntries(results: Results, order: readonly string[], theme: Theme): Entry[] {
+  const call = results.category(results.call);
+  if (!call) return [];
+  const { values: codes, categories } = call;
+  return entries({ kind: "category", title: "", codes, categories, fixed: order }, theme);
 }
 
 /** Mark of every cell. */

@@ -8,7 +8,7 @@ const LIGHT = [
   "#0067a5", "#6b4423", "#00835c", "#a3336f", "#8a7a00", "#2ca0d8", "#7d4fc4", "#c8102e", "#e08bc0",
 ].map(rgb); // prettier-ignore
 const DARK = [
-  "#4da3e8", "#c49a6c", "#2fbf8f", "#e07ab0", "#d3c04a", "#8fd3f5", "#b79af0", "#ff7a85", "#9c5f8f",
+  "#4da3e8", "#a89078", "#2fbf8f", "#e07ab0", "#d3c04a", "#8fd3f5", "#b79af0", "#ff7a85", "#9c5f8f",
 ].map(rgb); // prettier-ignore
 const UNLIKE: Record<Theme, Rgb> = { light: rgb("#d65a00"), dark: rgb("#f08a3c") };
 const UNKNOWN: Record<Theme, Rgb> = { light: rgb("#7c8592"), dark: rgb("#8b95a3") };

@@ -24,6 +24,8 @@ export interface Picture {
   names: readonly Placed[];
   /** Paths of the trajectory, as they are on the screen. */
   paths: readonly string[];
+  /** Names of its ends, and where they begin. */
+  ends: readonly { text: string; x: number; y: number }[];
   shading: Shading | null;
   theme: Theme;
   background: Rgb;
@@ -33,21 +35,22 @@ export interface Picture {
 }
 
 export function svgOf(picture: Picture): string {
-  const { width, height, background, ink, title, names, paths } = picture;
+  const { width, height, background, ink, title, names, paths, ends } = picture;
   const lines = legendOf(picture);
   const [whole, tall] = [width + LEGEND, Math.max(height, lines.height) + TITLE];
   const n = picture.layers.reduce((sum, layer) => sum + layer.n, 0);
-  const written = names.map(({ name, box }) =>
-    text(name.text, box.left + box.width / 2, box.top + box.height / 2 + 4.5, {
-      "text-anchor": "middle",
-      "font-weight": 600,
-      "font-size": 13,
-      stroke: css(background),
-      "stroke-width": 4,
-      "stroke-linejoin": "round",
-      "paint-order": "stroke",
-    }),
-  );
+  const haloed = {
+    "font-weight": 600,
+    "font-size": 13,
+    stroke: css(background),
+    "stroke-width": 4,
+    "stroke-linejoin": "round",
+    "paint-order": "stroke",
+  };
+  const written = names.map(({ name, box }) => {
+    const [x, y] = [box.left + box.width / 2, box.top + box.height / 2 + 4.5];
+    return text(name.text, x, y, { ...haloed, "text-anchor": "middle" });
+  });
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${whole} ${tall}" width="${whole}" ` +
       `height="${tall}" font-family="${FONT}" fill="${ink}">`,
@@ -61,6 +64,7 @@ export function svgOf(picture: Picture): string {
     ...paths.map((d) => `<path d="${d}"/>`),
     "</g></g>",
     ...written,
+    ...ends.map((end) => text(end.text, end.x, end.y, haloed)),
     `<g transform="translate(${width + 12} 0)">${lines.svg}</g>`,
     "</g></svg>",
   ].join("");

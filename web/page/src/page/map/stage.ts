@@ -17,7 +17,7 @@ import type { Rgb, Theme } from "./palette";
 import type { Reference } from "./reference";
 import { svg } from "./symbol";
 import { linesOfCell, linesOfReference, Tip } from "./tip";
-import { coursesOf, TrajectoryLines } from "./trajectory";
+import { type Course, coursesOf, TrajectoryLines } from "./trajectory";
 
 const CALL = decisions.columns.call;
 // of more kinds than these a map says no names
@@ -78,6 +78,7 @@ export class Stage {
   private readonly ofReference: Nearest;
   private readonly typeNames: readonly Name[];
   private ofQuery: { results: FileResults; nearest: Nearest } | null = null;
+  private drawnThrough: { results: FileResults; courses: Course[] } | null = null;
   private named: { shading: Shading; names: Name[] } | null = null;
   private told = "";
 
@@ -111,7 +112,9 @@ export class Stage {
   show(scene: Scene, theme: Theme): void {
     [this.scene, this.theme] = [scene, theme];
     this.lines.show(this.look.trajectory ? this.courses : []);
-    this.names.show(this.look.names ? this.namesNow() : []);
+    // where a path ends in a type its name stands already
+    const { ends } = this.lines;
+    this.names.show(this.look.names ? this.namesNow().filter(({ text }) => !ends.has(text)) : []);
     this.map.show(this.layers, this.background);
     const shading = this.shading ?? this.referenceShading();
     showLegend(byId("legend"), {
@@ -151,6 +154,7 @@ export class Stage {
       place: (x, y) => this.map.onScreen(x, y),
       names: this.names.placed,
       paths,
+      ends: this.lines.named,
       shading: this.shading ?? this.referenceShading(),
       theme,
       background,
@@ -165,10 +169,14 @@ export class Stage {
   }
 
   /** The trajectory as the atlas holds it, else through the cells that were mapped. */
-  private get courses() {
-    const { results } = this.scene;
+  private get courses(): readonly Course[] {
+    const { results, finished } = this.scene;
     const { courses } = this.reference;
-    return courses ?? (results ? coursesOf(results, graphOf(this.manifest)) : []);
+    if (courses || !results || !finished) return courses ?? [];
+    if (this.drawnThrough?.results !== results) {
+      this.drawnThrough = { results, courses: coursesOf(results, graphOf(this.manifest)) };
+    }
+    return this.drawnThrough.courses;
   }
 
   /** While cells arrive they are coloured by their call. */
@@ -234,13 +242,10 @@ export class Stage {
   /** Of the atlas's types, those first that cells of the query are called. */
   private namesOfCalls(results: FileResults): Name[] {
     const call = results.category(results.call);
-    const cells = new Map<string, number>();
-    call?.values.forEach((code) => {
-      const name = call.categories[code];
-      cells.set(name, (cells.get(name) ?? 0) + 1);
-    });
+    const cells = new Float64Array(call?.categories.length ?? 0);
+    call?.values.forEach((code) => cells[code]++);
     return this.typeNames.map((name) => {
-      const found = cells.get(name.text) ?? 0;
+      const found = cells[call?.categories.indexOf(name.text) ?? -1] ?? 0;
       return { ...name, weight: name.weight + found * this.reference.n, quiet: !found };
     });
   }

@@ -75,9 +75,16 @@ function smoothed(cells: readonly number[], fraction: Float32Array, places: Floa
 export class TrajectoryLines {
   private courses: readonly Course[] = [];
   private readonly group = svg("g", "trajectory");
+  /** Names of its ends, and where they begin on the screen. */
+  named: { text: string; x: number; y: number }[] = [];
 
   constructor(overlay: SVGSVGElement) {
     overlay.append(this.group);
+  }
+
+  /** Names of what the shown courses lead from and to. */
+  get ends(): Set<string> {
+    return new Set(this.courses.flatMap(({ from, to }) => [from, to]));
   }
 
   show(courses: readonly Course[]): void {
@@ -87,6 +94,7 @@ export class TrajectoryLines {
   /** Draw, and return where its names stand. */
   draw(place: Place): Box[] {
     const boxes: Box[] = [];
+    this.named = [];
     const parts: SVGElement[] = [];
     const ends = new Map<string, [number, number]>();
     for (const { from, to, points } of this.courses) {
@@ -109,6 +117,7 @@ export class TrajectoryLines {
       label.textContent = name;
       parts.push(label);
       const [left, top] = [x + 6, y - 9 + LINE * above];
+      this.named.push({ text: name, x: x + 9, y: y + 4 + LINE * above });
       boxes.push({ left, top, width: WIDEST * name.length + 6, height: LINE });
     }
     this.group.replaceChildren(...parts);

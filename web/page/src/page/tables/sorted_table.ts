@@ -22,6 +22,10 @@ export interface TableOptions {
   /** What the table is called, for its search and its CSV. */
   name: string;
   file: string;
+  /** Most rows to show; the CSV has all. */
+  most?: number;
+  /** Column by which it is sorted at first, the largest first. */
+  sorted?: number;
 }
 
 /** The first column names the rows. */
@@ -38,8 +42,10 @@ export class SortedTable<Row> {
     private readonly columns: readonly TableColumn<Row>[],
     private readonly options: TableOptions,
   ) {
+    const { sorted, name } = options;
+    if (sorted !== undefined) this.by = { column: columns[sorted], down: true };
     const table = h("table", {}, h("thead", {}, this.head), this.body);
-    const around = { class: "scroll", tabindex: 0, role: "region", "aria-label": `${options.name}, table` };
+    const around = { class: "scroll", tabindex: 0, role: "region", "aria-label": `${name}, table` };
     fill(this.element, this.tools(), this.found, h("div", around, table));
     this.draw();
   }
@@ -78,7 +84,8 @@ export class SortedTable<Row> {
   }
 
   private draw(): void {
-    const shown = this.shown();
+    const found = this.shown();
+    const shown = found.slice(0, this.options.most);
     fill(this.head, ...this.columns.map((column) => this.headOf(column)));
     const [first, ...rest] = this.columns;
     const lines = shown.map((row) =>
@@ -90,8 +97,9 @@ export class SortedTable<Row> {
       ),
     );
     fill(this.body, ...lines);
-    this.found.hidden = this.sought === "";
-    this.found.textContent = this.sought ? `${shown.length} of ${this.rows.length}` : "";
+    const all = shown.length === this.rows.length;
+    this.found.hidden = all;
+    this.found.textContent = all ? "" : `${shown.length} of ${this.rows.length}`;
   }
 
   private headOf(column: TableColumn<Row>): HTMLElement {

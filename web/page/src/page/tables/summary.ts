@@ -26,16 +26,17 @@ export function typeRows(results: Results, { calls }: Findings): TypeRow[] {
   const prob = results.float(columns.prob);
   const novel = results.flag(columns.novel);
   if (!call) return [];
-  const [sums, strange] = [new Map<number, number>(), new Map<number, number>()];
+  const sums = new Float64Array(call.categories.length);
+  const strange = new Float64Array(call.categories.length);
   for (let cell = 0; cell < results.done; cell++) {
     const code = call.values[cell];
-    sums.set(code, (sums.get(code) ?? 0) + (prob?.[cell] ?? 0));
-    if (novel?.[cell]) strange.set(code, (strange.get(code) ?? 0) + 1);
+    if (prob) sums[code] += prob[cell];
+    if (novel) strange[code] += novel[cell];
   }
   return calls.map((one) => ({
     ...one,
-    prob: prob && sums.get(one.code)! / one.cells,
-    novel: strange.get(one.code) ?? 0,
+    prob: prob && sums[one.code] / one.cells,
+    novel: strange[one.code],
   }));
 }
 

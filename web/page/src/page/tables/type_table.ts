@@ -83,7 +83,7 @@ function named(row: TypeRow, manifest: Manifest, onclick: () => void): HTMLEleme
 /** What a name that is none of the atlas's types stands for. */
 function beside({ outcome }: TypeRow, manifest: Manifest): HTMLElement | null {
   if (outcome === "unknown") return whatIs("unknown", manifest);
-  return outcome === "broader" ? termed("group", "broader", manifest) : null;
+  return outcome === "broader" ? h("small", {}, termed("group", "broader", manifest)) : null;
 }
 
 export function bar(value: number, kind: string): HTMLElement {
