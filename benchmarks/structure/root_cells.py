@@ -3,8 +3,8 @@
     python -m benchmarks.structure.root_cells
 
 Of each dataset some cells are taken in turn as ``--root-cell``: those of the lowest true
-pseudotime, or of the label at the root. Counted are those from which pseudotime of unseen cells is more than
-.1 worse, in rank correlation, than from the label, and how many of these a note tells of.
+pseudotime, or of the label at the root. Counted are those from which pseudotime of unseen cells is
+more than .1 worse, in rank correlation, than from the label, and how many of these a note tells of.
 """
 
 from __future__ import annotations
