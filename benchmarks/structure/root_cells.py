@@ -2,9 +2,9 @@
 
     python -m benchmarks.structure.root_cells
 
-Of each dataset 40 cells are taken in turn as ``--root-cell``: those of the lowest true pseudotime,
-or of the label at the root. Counted are those from which pseudotime of unseen cells is more than
-.1 worse, in rank correlation, than from the label, and how many of these a note tells of.
+Of each dataset some cells are taken in turn as ``--root-cell``: those of the lowest true
+pseudotime, or of the label at the root. Counted are those from which pseudotime of unseen cells is
+more than .1 worse, in rank correlation, than from the label, and how many of these a note tells of.
 """
 
 from __future__ import annotations
@@ -25,7 +25,6 @@ from cellport.train.structure.fit import Structure, fit_structure
 from cellport.train.structure.roots import RootChoice
 
 DATASETS = ("linear", "tree", "pancreas", "paul15")
-CELLS = 40
 WORSE = 0.1
 
 
@@ -38,11 +37,13 @@ def early_cells(case: Case, made: Trained) -> list[str]:
     else:
         of_label = np.flatnonzero(case.label[rows] == case.root)
         early = np.random.default_rng(0).permutation(of_label)
-    return [str(name) for name in made.known.names[early[:CELLS]]]
+    return [str(name) for name in made.known.names[early]]
 
 
-def of_roots(case: Case, seed: int, with_labels: bool) -> dict[str, Any]:
-    made = train(case, seed, with_labels, TRAINED_ON)
+def of_roots(
+    case: Case, seed: int, with_labels: bool, trained_on: float, cells: int
+) -> dict[str, Any]:
+    made = train(case, seed, with_labels, trained_on)
 
     def fitted(roots: RootChoice) -> tuple[float, Structure]:
         structure = fit_structure(made.fitted, made.known, roots)
@@ -51,7 +52,8 @@ def of_roots(case: Case, seed: int, with_labels: bool) -> dict[str, Any]:
 
     assert case.root is not None
     by_label, _ = fitted(RootChoice((case.root,)))
-    found = [fitted(RootChoice(cells=(name,))) for name in early_cells(case, made)]
+    names = early_cells(case, made)[:cells]
+    found = [fitted(RootChoice(cells=(name,))) for name in names]
     right = np.array([score for score, _ in found])
     noted = np.array([bool(structure.summary["notes"]) for _, structure in found])
     worse = right < by_label - WORSE
@@ -71,13 +73,16 @@ def of_roots(case: Case, seed: int, with_labels: bool) -> dict[str, Any]:
 def main() -> None:
     command = parser("structure.root_cells", __doc__, "out")
     command.add_argument("--seeds", type=int, default=1)
+    command.add_argument("--trained-on", type=float, default=TRAINED_ON, help="share of the cells")
+    command.add_argument("--cells", type=int, default=40, help="taken as roots")
     options: argparse.Namespace = command.parse_args()
     torch.set_num_threads(1)
     rows = []
     for name in DATASETS:
         for seed in range(options.seeds):
             for with_labels in OURS:
-                rows.append(of_roots(load(name), seed, with_labels))
+                how = options.trained_on, options.cells
+                rows.append(of_roots(load(name), seed, with_labels, *how))
                 print(rows[-1], flush=True)
     write(options.out, facts() | {"root_cells": rows})
 

@@ -10,7 +10,14 @@ from cellport.models.draws import Share
 from cellport.models.feature_layout import FeatureLayout
 from cellport.models.likelihood import SparseCounts, sparse_counts
 from cellport.models.normalise import PanelNormaliser
-from cellport.models.vae import CountVAE, Likelihood, Losses, ModelConfig, cell_weights
+from cellport.models.vae import (
+    CountVAE,
+    Likelihood,
+    Losses,
+    ModelConfig,
+    cell_weights,
+    log_prob_of_any,
+)
 
 GENES, BATCHES, LABELS, FACTORS = 11, 2, 3, 5
 
@@ -129,6 +136,21 @@ def test_a_cell_that_may_have_several_labels_has_the_loss_of_their_sum(
     summed = torch.stack([log_prob[:, at, list(of)].logsumexp(1) for at, of in enumerate(allowed)])
     expected = -(weight / weight.sum() * summed.mean(dim=1)).sum().float()
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_labels_that_a_cell_may_have_are_raised_alike() -> None:
+    """Which of them is right a cell does not tell, not even by being taken for one of them."""
+    log_prob = torch.log_softmax(torch.tensor([[[3.0, 0.0, 1.0, 2.0]]] * 2), dim=2)
+    logits = log_prob.clone().requires_grad_()
+    possible = torch.tensor([[True, True, False, False]])
+    found = log_prob_of_any(torch.log_softmax(logits, dim=2), possible)
+    torch.testing.assert_close(found, log_prob[:, :, :2].logsumexp(2))
+    found.sum().backward()
+    grad = logits.grad
+    assert grad is not None
+    torch.testing.assert_close(grad[..., 0], grad[..., 1])
+    assert (grad[..., :2] > 0).all()
+    assert (grad[..., 2:] < 0).all()
 
 
 def test_known_labels_have_the_loss_of_those_that_may_be_one_alone() -> None:

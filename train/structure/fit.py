@@ -31,6 +31,8 @@ from cellport.train.structure.roots import (
 
 # of a group that is to have a trajectory
 _FEWEST_CELLS = 100
+# cells that may be missing between two parts of a trajectory without a gap being there
+_BY_CHANCE = 1.0
 # cells around one that say where it lies, at least
 _NEAREST = 15
 _WAYS_ROUND = ("one way round", "the other way round")
@@ -166,14 +168,7 @@ def _trajectories(
 ) -> Iterator[_Trajectory]:
     """Fit the trajectory of each group that has a root, or of the one that is most of all."""
     sample = fitted.latent[rows]
-    group = connected_groups(sample, fitted.seed)
-    named = [_at_label(label, rows, group, annotation) for label in roots.labels]
-    for name in roots.cells:
-        place = fitted.latent[annotation.names == name][0]
-        named.append(_near_cell(name, place, sample, group))
-    wanted: dict[int, _Root] = {}
-    for code, root in named:
-        wanted.setdefault(code, root)
+    group, wanted = _grouped(fitted, rows, annotation, roots)
     inside = group == 0
     if not roots and inside.mean() >= config.most_of_all and inside.sum() >= _FEWEST_CELLS:
         wanted[0] = _proposed(fitted, sample, config)
@@ -195,6 +190,34 @@ def _trajectories(
         words = f"{root.words}, {far}" if far else root.words
         note = f"Pseudotime starts at {names[0]!r} ({words}). {_NAME_AN_END}" if far else ""
         yield _Trajectory(np.flatnonzero(inside), found, names, f"{names[0]} ({words})", note)
+
+
+def _grouped(
+    fitted: Fitted, rows: NDArray[np.int64], annotation: CellAnnotation, roots: RootChoice
+) -> tuple[NDArray[np.int64], dict[int, _Root]]:
+    """Find the groups of the cells that hang together, and those that have a root.
+
+    Who names a root says that there is a continuum, so a gap that chance may have made is none,
+    but where it would join the groups of two roots. Labels tear few cells apart: trained with them
+    on a fifth of a simulated tree, pseudotime was .22, .86 and .39 in three seeds, and is .89, .86
+    and .97 (docs/structure.md).
+    """
+    sample = fitted.latent[rows]
+
+    def found(by_chance: float) -> tuple[NDArray[np.int64], dict[int, _Root]]:
+        group = connected_groups(sample, fitted.seed, by_chance)
+        named = [_at_label(label, rows, group, annotation) for label in roots.labels]
+        for name in roots.cells:
+            place = fitted.latent[annotation.names == name][0]
+            named.append(_near_cell(name, place, sample, group))
+        # of several in one group, the first
+        return group, dict(reversed(named))
+
+    apart = found(0.0)
+    if not roots:
+        return apart
+    together = found(_BY_CHANCE)
+    return together if len(together[1]) == len(apart[1]) else apart
 
 
 def _at_label(
