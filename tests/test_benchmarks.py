@@ -102,6 +102,7 @@ def test_pages_show_the_results(monkeypatch: pytest.MonkeyPatch) -> None:
     from benchmarks.mapping import groups, unmeasured
     from benchmarks.mapping import tables as mapping
     from benchmarks.mapping.runs import Runs
+    from benchmarks.panels import tables as panels
     from benchmarks.scaling import tables as scaling
     from benchmarks.shared.results import RESULTS, filled, read
 
@@ -113,6 +114,7 @@ def test_pages_show_the_results(monkeypatch: pytest.MonkeyPatch) -> None:
     shown.append((unmeasured.PAGE, unmeasured.MARK, found))
     converted = foreign.page_table(read(RESULTS / "foreign.json"))
     shown.append((foreign.PAGE, foreign.MARK, converted))
+    shown.append((panels.PAGE, panels.MARK, panels.page_table(read(RESULTS / "panels.json"))))
     for page, mark, text in shown:
         assert text in page.read_text(), mark
         assert filled(page.read_text(), mark, text) == page.read_text()

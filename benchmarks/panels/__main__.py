@@ -6,8 +6,8 @@ osmFISH of cortex on dissociated cortex, and four splits of real data whose quer
 100 and 300 genes that tell the reference's labels apart, each seen with an efficiency of its own
 (`cases.py`). Labels come from an atlas of all genes as it is and with its query's genes rescaled,
 from an atlas trained for the very genes, and from logistic regression refitted on them. Atlases are
-kept in ``benchmarks/cache/panels``; figures go to ``benchmarks/results/panels.json``, and with
-``--table`` nothing else is done than to show them.
+kept in ``benchmarks/cache/panels``; figures go to ``benchmarks/results/panels.json`` and
+``docs/validation.md``, and with ``--table`` nothing else is done than to show them.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ import torch
 
 from benchmarks.panels.cases import Panel, panels
 from benchmarks.panels.methods import Called, by_atlas, refitted, train
-from benchmarks.panels.tables import page_table
+from benchmarks.panels.tables import MARK, PAGE, page_table
 from benchmarks.shared.command import parser
-from benchmarks.shared.results import facts, read, write
+from benchmarks.shared.results import facts, fill, read, write
 from cellport.train.labels.scores import label_scores
 
 
@@ -58,7 +58,9 @@ def main() -> None:
     if not options.table:
         rows = list(run(options))
         write(options.out, facts() | {"seed": options.seed, "runs": rows})
-    print(page_table(read(options.out)))
+    table = page_table(read(options.out))
+    print(table)
+    fill(PAGE, MARK, table)
 
 
 if __name__ == "__main__":
