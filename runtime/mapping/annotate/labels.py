@@ -147,13 +147,14 @@ def label_sets(
     """
     best = prob.argmax(axis=1)
     sets: NDArray[np.object_] = names[best]
-    several = ((prob >= least).sum(axis=1) > 1) | (prob.max(axis=1, initial=0) < mass)
+    reached = prob >= least
+    reached[np.arange(len(best)), best] = True
+    several = (reached.sum(axis=1) > 1) | (prob.max(axis=1, initial=0) < mass)
     for row in np.flatnonzero(several):
         order = np.argsort(-prob[row], kind="stable")
         ranked = prob[row, order]
         before = np.cumsum(ranked, dtype=np.float64) - ranked
-        inside = (before < mass) | (ranked >= least[order])
-        inside[0] = True
+        inside = (before < mass) | reached[row, order]
         sets[row] = JOINED_BY.join(names[order[inside]])
     sets[empty] = ""
     return sets

@@ -17,9 +17,9 @@ def label_information(atlas: AtlasFile, measured: NDArray[np.bool_]) -> float:
     """Share of what tells labels apart that the `measured` genes hold, bool [genes]: 0 to 1.
 
     The mean, over the features that discriminate labels, of the share of their variance that these
-    genes foretell by the factor model of all genes. On 26 splits of eleven datasets the share of right
-    calls that were left without the other genes went with it (Spearman .86; with the share of the
-    genes .76). 1 for an atlas without such a model, and without labels.
+    genes foretell by the factor model of all genes. On 26 splits of eleven datasets the share of
+    right calls that were left without the other genes went with it (Spearman .86; with the share of
+    the genes .76). 1 for an atlas without such a model, and without labels.
 
     References
     ----------

@@ -91,6 +91,13 @@ def test_the_best_label_is_in_its_set_even_below_the_threshold(labelled: Any) ->
     assert found["label_set"] == ["alpha", "beta", "gamma", "gamma"]
 
 
+def test_another_label_that_reaches_its_threshold_is_in_a_set_whose_best_does_not(
+    labelled: Any,
+) -> None:
+    found = labelled(FULL, set_prob=(0.06, 1.0, 1.0))
+    assert found["label_set"] == ["alpha", "beta;alpha", "gamma;alpha", "gamma"]
+
+
 @pytest.mark.parametrize(
     ("mass", "expected"),
     [
