@@ -6,6 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import anndata
 import pytest
 from visits import visit
 
@@ -154,6 +155,23 @@ def test_the_worst_is_said_first_and_at_most_three_groups_are_unfolded(
     assert said["folded"] >= 2
     assert said["shown"].endswith("cells: unknown")
     assert said["notes"] == said["unfolded notes"] == []
+
+
+def test_few_genes_are_said_once(site: str, lung: tuple[Atlas, Any], tmp_path: Path) -> None:
+    cells = anndata.read_h5ad(lung[1])
+    known = [name for name in lung[0].panel.symbols if name in cells.var_names]
+    cells[:, known[: len(known) * 2 // 5]].copy().write_h5ad(tmp_path / "few.h5ad")
+    out = visit(
+        site,
+        tmp_path,
+        ["verified"],
+        ["choose", [str(tmp_path / "few.h5ad")]],
+        ["mapped"],
+        ["text", ["notes", "#notes"]],
+    )
+    said = out["values"]["notes"]
+    assert "of the atlas’s genes were found in few.h5ad" in said
+    assert "labels are less sure below" not in said
 
 
 def test_the_card_is_read_on_the_page(site: str, lung: tuple[Atlas, Any], tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import decisions from "../decisions";
 import { sentence } from "../errors";
 import type { MapOptions } from "../mapping/query";
 import { type Findings, findingsOf } from "../report/findings";
-import { cautions, fit, lead } from "../report/sentences";
+import { cautions, fit, lead, unsaid } from "../report/sentences";
 import { cellsOf } from "../words";
 import { type Mapper, Stopped } from "../worker/client";
 import type { Finished, Started } from "../worker/messages";
@@ -185,7 +185,7 @@ export class App {
     this.say(`${cellsOf(results.done)} mapped.`, true);
     byId("intake").focus({ preventScroll: true });
     // on narrow screens the map comes first, and the button that was pressed was below it
-    if (window.innerWidth <= NARROW) reveal();
+    if (window.innerWidth <= NARROW) window.scrollTo(0, 0);
   }
 
   /** Offer what there is to choose, as the address tells it. */
@@ -207,7 +207,7 @@ export class App {
     rows: readonly TypeRow[],
     { novelGroups: groups, lacks }: Finished,
   ): void {
-    const noticed = [...results.started.notes, ...lacks];
+    const noticed = [...unsaid(results.started.notes, findings), ...lacks];
     const notes = { cautions: cautions(findings), groups, fit: fit(findings), noticed };
     showNotes(byId("notes"), notes, {
       showGroup: (group) => {

@@ -27,7 +27,8 @@ export interface Findings {
   quality: ReadonlyMap<string, number>;
   /** null where the atlas has no reference to be unlike. */
   novel: number | null;
-  /** Where the counts were found. */
+  /** Where the counts were found: in all, and its parts. */
+  countsFrom: string;
   file: string;
   field: string;
   organism: string | null;
@@ -42,8 +43,8 @@ export interface Findings {
 /** What is known beside the results. */
 export type Known = Pick<
   Findings,
-  "organism" | "nMatched" | "nPanel" | "nReference" | "spread" | "manifest"
-> & { countsFrom: string };
+  "organism" | "nMatched" | "nPanel" | "nReference" | "spread" | "manifest" | "countsFrom"
+>;
 
 export function findingsOf(results: Results, known: Known): Findings {
   const calls = callsOf(results);

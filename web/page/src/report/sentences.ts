@@ -151,6 +151,14 @@ function* aboutAll({ spread }: Findings): Generator<Caution> {
   else if (spread > rules.shifted_above.value) yield caution("shifted");
 }
 
+/** Notes of the reading, without what a caution says too. */
+export function unsaid(notes: readonly string[], f: Findings): string[] {
+  const { nMatched: matched, nPanel: panel, manifest, countsFrom: source } = f;
+  const enough = manifest.thresholds.low_gene_coverage;
+  const few = say(decisions.genes.few, { matched, panel, share: matched / panel, source, enough });
+  return notes.filter((note) => note !== few);
+}
+
 /** The most common types, which tell soonest whether something is wrong; null without any. */
 export function fit({ calls, cells }: Findings): { title: string; text: string } | null {
   const sure = calls.filter(({ outcome }) => outcome === "sure").slice(0, 3);
