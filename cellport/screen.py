@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -42,6 +42,8 @@ if TYPE_CHECKING:
     from cellport.web.server.serve import Listening
 
 _MOST_ROWS = 25
+# labels and groups that are named in a row: an atlas of 500 types filled seven screens
+_MOST_NAMES = 60
 
 
 def _console(*, stderr: bool = False) -> Console:
@@ -241,13 +243,13 @@ def atlas(file: AtlasFile) -> None:
         "genes": f"{m.n_genes:,}, for example {', '.join(m.panel.symbols[:5])}",
         "latent": f"{m.n_latent} dimensions",
         **({"batches": f"{len(m.batches)}: {', '.join(m.batches[:8])}"} if m.batches else {}),
-        "labels": f"{len(m.labels)}: {', '.join(m.labels)}" if m.labels else "none",
+        "labels": f"{len(m.labels)}: {_first(m.labels)}" if m.labels else "none",
     }
     if m.assumed_batch is not None:
         rows["batch of a cell"] = describe_batch(m.assumed_batch)
     groups = dict.fromkeys(m.parents.values())
     if groups:
-        rows["groups"] = f"{len(groups)}: {', '.join(groups)}"
+        rows["groups"] = f"{len(groups)}: {_first(list(groups))}"
     rows |= _shape(m) | _how_good(m)
     for name, value in rows.items():
         table.add_row(name, value)
@@ -256,6 +258,12 @@ def atlas(file: AtlasFile) -> None:
     _console().print(table)
     if m.held_out is not None:
         _reliability(m.held_out)
+
+
+def _first(names: Sequence[str]) -> str:
+    """As many names as people read; ``--json`` has all."""
+    rest = len(names) - _MOST_NAMES
+    return ", ".join(names[:_MOST_NAMES]) + (f" and {rest} more" if rest > 0 else "")
 
 
 def _shape(manifest: Manifest) -> dict[str, str]:

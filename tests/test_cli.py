@@ -17,6 +17,7 @@ from click.testing import CliRunner, Result
 from numpy.testing import assert_array_equal
 
 import cellport
+from cellport import screen
 from cellport.cli import main
 from cellport.runtime.atlas.file import npy_bytes
 from cellport.runtime.atlas.manifest import Calibration, HeldOut, ReliabilityBin, SetScores
@@ -131,6 +132,21 @@ def test_info_tells_how_good_it_is(rewritten_atlas: Any, tiny_atlas: Any) -> Non
     assert f"call_prob {call_prob:g} (probability from which" in words
     assert "0.80 to 0.90 │ 1,200 │ 0.85 │ 0.81" in words
     assert "0.90 to 1.00" not in words
+
+
+def test_info_names_some_of_many_labels(
+    tiny_atlas: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = tuple(f"type{at}" for at in range(500))
+    parents = {name: f"group{at // 4}" for at, name in enumerate(names)}
+    manifest = replace(tiny_atlas.manifest, labels=names, parents=parents)
+    screen.atlas(replace(tiny_atlas, manifest=manifest))
+    words = " ".join(capsys.readouterr().out.split())
+    assert "500: type0, type1, " in words
+    assert "type59 and 440 more" in words
+    assert "type60" not in words
+    assert "125: group0, " in words
+    assert "group59 and 65 more" in words
 
 
 def test_info_without_held_out_cells(rewritten_atlas: Any) -> None:

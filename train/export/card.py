@@ -31,6 +31,7 @@ def write_card(manifest: Manifest) -> str:
         f"- panel: {manifest.n_genes:,} genes; latent: {manifest.n_latent} dimensions",
         f"- labels: {_some(manifest.labels) if manifest.labels else 'none'}",
         *_groups(manifest),
+        *_coarse(manifest),
         *_trajectory(manifest),
         "",
         *findings(manifest),
@@ -152,6 +153,16 @@ def _groups(manifest: Manifest) -> list[str]:
         groups.setdefault(above, []).append(below)
     shown = [f"{_text(group)} ({_some(members)})" for group, members in groups.items()]
     return [f"- groups that unsure cells fall back to: {'; '.join(shown[:_MOST])}"]
+
+
+def _coarse(manifest: Manifest) -> list[str]:
+    told = manifest.provenance.training.get("coarse_labels", {})
+    return [
+        f"- {one['cells']:,} cells labelled {_text(name)} alone were trained as one of "
+        f"{_some(one['labels'])}; {one['given_one_of_these']} of {one['held_out']} held out were "
+        "given one of these"
+        for name, one in told.items()
+    ]
 
 
 def _trajectory(manifest: Manifest) -> list[str]:

@@ -24,9 +24,10 @@ from cellport.runtime.atlas.manifest import (
 )
 from cellport.runtime.genes.panel import Panel
 from cellport.runtime.version import __version__
-from cellport.train.cells import CoarseLabels
 from cellport.train.export.parts import AtlasParts
+from cellport.train.infer import Fitted
 from cellport.train.labels.calibrate import LABELS
+from cellport.train.labels.levels import found_below
 from cellport.train.labels.rules import required_by
 from cellport.train.reference.gene_names import name_genes
 
@@ -96,22 +97,27 @@ def _provenance(parts: AtlasParts) -> Provenance:
             "settings": asdict(how.fit),
             "cells_by_label": _count(reference.labels, cells.label),
             "cells_by_batch": _count(reference.batches, cells.batch),
-            **_coarse(reference.labels, cells.coarse),
+            **_coarse(reference.labels, parts.fitted),
             "versions": {"cellport": __version__, "torch": torch.__version__},
         },
     )
 
 
-def _coarse(labels: tuple[str, ...], coarse: CoarseLabels | None) -> dict[str, Any]:
-    """Cells that have a coarser label alone, and the labels that they may be of."""
+def _coarse(labels: tuple[str, ...], fitted: Fitted) -> dict[str, Any]:
+    """Cells of coarser labels alone, labels that they may be of, and how often one was given."""
+    coarse = fitted.cells.coarse
     if coarse is None:
         return {}
-    below = [[labels[at] for at in np.flatnonzero(row)] for row in coarse.members]
-    number = _count(coarse.names, coarse.group).values()
+    number, found = _count(coarse.names, coarse.group), found_below(fitted)
     return {
         "coarse_labels": {
-            name: {"cells": cells, "labels": names}
-            for name, cells, names in zip(coarse.names, number, below, strict=True)
+            name: {
+                "cells": number[name],
+                "labels": [labels[at] for at in np.flatnonzero(members)],
+                "held_out": len(found[name]),
+                "given_one_of_these": int(found[name].sum()),
+            }
+            for name, members in zip(coarse.names, coarse.members, strict=True)
         }
     }
 

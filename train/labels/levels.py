@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from cellport.runtime.errors import TrainingError
 from cellport.train.cells import CoarseLabels
+from cellport.train.infer import CHUNK, EncodedCells, encode_cells
 from cellport.train.labels.tree import Group
 from cellport.train.reference.reference import Reference
 
@@ -65,6 +66,19 @@ def in_finest_labels(
         label=_position(reference.label, finest),
     )
     return Levels(replace(made, notes=(*made.notes, *_notes(made, coarse))), kept, coarse)
+
+
+def found_below(fitted: EncodedCells) -> dict[str, NDArray[np.bool_]]:
+    """Tell of held-out cells of each coarser label whether they were given a label below it."""
+    cells, coarse = fitted.cells, fitted.cells.coarse
+    if coarse is None:
+        return {}
+    rows = cells.held_out[coarse.group[cells.held_out] >= 0]
+    rng = np.random.default_rng(fitted.seed)
+    _, logits = encode_cells(fitted.encoder, cells.counts, rows, CHUNK, None, rng)
+    group = coarse.group[rows]
+    below = coarse.members[group, logits.argmax(axis=1)]
+    return {name: below[group == code] for code, name in enumerate(coarse.names)}
 
 
 def _below(
