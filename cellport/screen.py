@@ -297,10 +297,10 @@ def _how_good(manifest: Manifest) -> dict[str, str]:
     if manifest.labels and not manifest.head.set_prob:
         rows["calibration"] = describe_labels(manifest)
     elif manifest.labels:
-        rows["calibration"] = (
-            f"softness {manifest.head.calibration.softness:.2f} (0 leaves probabilities as they "
-            "are)"
-        )
+        how = manifest.head.calibration
+        rows["calibration"] = f"softness {how.softness:.2f} (0 leaves probabilities as they are)"
+        if how.temperature < 1:
+            rows["calibration"] += f", temperature {how.temperature:.2f} (below 1 sharpens them)"
     if scores is not None and scores.sets is not None:
         rows["label sets"] = (
             f"hold the true label of {scores.sets.coverage:.1%} of held-out cells (meant: "

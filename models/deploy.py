@@ -26,7 +26,10 @@ def answer_names(has_labels: bool, has_trajectory: bool) -> tuple[str, ...]:
 
 
 class MappingTail(nn.Module):
-    """Linear features to every answer; `calibrated_probabilities` takes the softness."""
+    """Linear features to every answer.
+
+    `calibrated_probabilities` takes the softness, of logits over a temperature.
+    """
 
     def __init__(
         self,
@@ -35,13 +38,14 @@ class MappingTail(nn.Module):
         novelty: NoveltyScore,
         layout: LayoutNetwork,
         structure: StructureHead,
+        temperature: float = 1.0,
     ) -> None:
         super().__init__()
         self.tail = tail
         self.structure = structure
         self.novelty = novelty
         self.layout = layout
-        self.softness = softness
+        self.softness, self.temperature = softness, temperature
 
     def forward(self, features: Tensor) -> tuple[Tensor, ...]:
         """Answer for float [n, features] what `answer_names` names."""
@@ -50,7 +54,7 @@ class MappingTail(nn.Module):
         place: Tensor = self.layout(encoded.mean)
         prob: tuple[Tensor, ...] = ()
         if encoded.logits.shape[1]:
-            prob = (calibrated_probabilities(encoded.logits, self.softness),)
+            prob = (calibrated_probabilities(encoded.logits / self.temperature, self.softness),)
         return encoded.mean, score, place, *prob, *self.structure(encoded.mean)
 
 

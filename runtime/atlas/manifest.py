@@ -53,6 +53,7 @@ class Calibration:
     state: CalibrationState
     # log-odds x of a best label above one half were made x / (1 + softness x)
     softness: float = 0.0
+    temperature: float = 1.0  # logits were divided by it before
     # where the measured genes hold a share i of what tells labels apart, probabilities count for
     # 1 - (1 - i)^power, and for the rest all labels are as likely; 0: they count as they are
     information_power: float = 0.0

@@ -69,12 +69,15 @@ def _counts() -> torch.Tensor:
     return torch.from_numpy(counts)
 
 
+@pytest.mark.parametrize("temperature", [1.0, 0.4])
 @pytest.mark.parametrize("softness", [0.0, 0.3])
-def test_answers_are_the_latent_mean_and_calibrated_probabilities(softness: float) -> None:
+def test_answers_are_the_latent_mean_and_calibrated_probabilities(
+    softness: float, temperature: float
+) -> None:
     model = _model()
     novelty = _novelty(3)
     layout, structure = _layout(), _structure()
-    tail = MappingTail(model.encoder.tail, softness, novelty, layout, structure)
+    tail = MappingTail(model.encoder.tail, softness, novelty, layout, structure, temperature)
     encoder = MappingEncoder(model.encoder, tail)
     latent, score, place, prob, cluster = encoder(_counts())
     encoded = model.encoder(_counts())
@@ -82,7 +85,8 @@ def test_answers_are_the_latent_mean_and_calibrated_probabilities(softness: floa
     values, _ = model.encoder.normalise(_counts())
     weight = model.encoder.basis
     torch.testing.assert_close(score, novelty(values @ weight, encoded.mean, encoded.logits))
-    torch.testing.assert_close(prob, calibrated_probabilities(encoded.logits, softness))
+    expected = calibrated_probabilities(encoded.logits / temperature, softness)
+    torch.testing.assert_close(prob, expected)
     torch.testing.assert_close(place, layout(encoded.mean))
     torch.testing.assert_close(cluster, structure(encoded.mean)[0])
 

@@ -183,7 +183,9 @@ def _label_rules(
         temperature = max(temperature, 1.0)
     answers = replace(answers, logits=answers.logits / np.float32(temperature))
     several = answers.group.max() > answers.group.min()
-    rules = fit_label_rules(answers if several else None, answers, labels, groups)
+    # what these cells ask for has been done to the logits
+    how = replace(LABELS, least_temperature=1.0)
+    rules = fit_label_rules(answers if several else None, answers, labels, groups, how)
     if rules.held_out is not None and not unseen:
         # batches that the model may have been trained on are not left out, and that it is right
         # more often of them than its sets would need says nothing of others

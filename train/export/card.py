@@ -76,11 +76,17 @@ def _accuracy(scores: HeldOut | None, labels: tuple[str, ...]) -> list[str]:
 
 
 def _calibration(manifest: Manifest) -> list[str]:
+    how = manifest.head.calibration
     lines = [
         "Where the network gives a label more than half of the probability, its log-odds x "
-        f"become x / (1 + {manifest.head.calibration.softness:.2f} x), fitted on cells of batches "
-        "kept out of training where there are two batches or more."
+        f"become x / (1 + {how.softness:.2f} x), fitted on cells of batches kept out of training "
+        "where there are two batches or more."
     ]
+    if how.temperature < 1:
+        lines += [
+            f"Before that, scores are divided by {how.temperature:.2f}: the network was less sure "
+            "of cells kept out of training than it was right."
+        ]
     scores = manifest.held_out
     if scores is None:
         return lines

@@ -43,10 +43,11 @@ def atlas_manifest(parts: AtlasParts) -> Manifest:
     state: CalibrationState = "none"
     if rules.held_out is not None:
         state = "left_out_batches" if rules.held_out.by == "batch" else "held_out_cells"
+    softness, temperature = rules.calibration.softness, rules.calibration.temperature
     power = LABELS.information_power if reference.labels else 0.0
     head = Head(
         "softmax" if reference.labels else "none",
-        Calibration(state, rules.calibration.softness, power),
+        Calibration(state, softness, temperature, power),
         rules.set_prob,
         rules.set_mass,
     )

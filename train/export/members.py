@@ -35,7 +35,14 @@ def export_members(
 ) -> dict[str, bytes]:
     """Graphs and arrays of the atlas, by member name."""
     model, cells, latent, seed = fitted.model, fitted.cells, fitted.latent, fitted.seed
-    tail = MappingTail(model.encoder.tail, calibration.softness, novelty.score, layout, structure)
+    tail = MappingTail(
+        model.encoder.tail,
+        calibration.softness,
+        novelty.score,
+        layout,
+        structure,
+        calibration.temperature,
+    )
     encoder = MappingEncoder(model.encoder, tail)
     outputs = answer_names(cells.n_labels > 0, structure.has_trajectory)
     canary = canary_counts(model, latent, seed)

@@ -44,6 +44,10 @@ class LabelConfig:
     # what left-out technologies and studies ask for, as a rule, and at most
     usual_softness: float = 0.1
     most_softness: float = 1.0
+    # of so many judged cells it is believed that a model is too modest, and sharpened at most so
+    # far: where types are many and cells of each few
+    fewest_to_sharpen: int = 100
+    least_temperature: float = 0.3
 
 
 LABELS = LabelConfig()
@@ -55,10 +59,11 @@ class Calibration:
 
     # what `calibrated_probabilities` takes off log-odds; 0 leaves them as they are
     softness: float = 0.0
+    temperature: float = 1.0  # what logits are divided by before, at most 1
 
     def prob(self, logits: NDArray[np.floating]) -> NDArray[np.float32]:
         """Calibrated probabilities, float32 [cells, labels]."""
-        tensor = torch.from_numpy(np.ascontiguousarray(logits, np.float32))
+        tensor = torch.from_numpy(np.ascontiguousarray(logits, np.float32)) / self.temperature
         return calibrated_probabilities(tensor, self.softness).numpy()
 
 
@@ -81,19 +86,38 @@ def held_out_share(n_cells: int) -> float:
     return 0.05 if n_cells >= _MANY else 0.1
 
 
-def calibrate(left_out: LeftOutAnswers | None, config: LabelConfig = LABELS) -> Calibration:
+def calibrate(
+    left_out: LeftOutAnswers | None,
+    held_out: LeftOutAnswers | None = None,
+    config: LabelConfig = LABELS,
+) -> Calibration:
     """Fit the calibration to cells of batches that a model did not know, whole and degraded.
 
     Cells of the batches that a model knows are no judges: they are easier than any query. So
     may be a batch that was left out, where all are donors of one study; the softness is the
     mean of what left-out batches ask for and of what is usual. With one batch it is the latter.
+
+    A model of many types with few cells each is too modest, and so are its answers for cells that
+    it did not see: where many judge, logits are divided by the temperature that these ask for, if
+    that is below 1; by its root, which is half as far, where they are of batches that it knows.
     """
     if left_out is None:
-        return Calibration(config.usual_softness)
-    prob = Calibration().prob(left_out.logits)
+        temperature = _sharpening(held_out, config) ** 0.5
+    else:
+        temperature = _sharpening(left_out, config)
+    if left_out is None:
+        return Calibration(config.usual_softness, temperature)
+    prob = Calibration(temperature=temperature).prob(left_out.logits)
     right = prob.argmax(axis=1) == left_out.label
     asked = fit_softness(prob.max(axis=1), right, balanced(left_out.group), config)
-    return Calibration((asked + config.usual_softness) / 2)
+    return Calibration((asked + config.usual_softness) / 2, temperature)
+
+
+def _sharpening(judged: LeftOutAnswers | None, config: LabelConfig) -> float:
+    if judged is None or np.count_nonzero(~judged.degraded) < config.fewest_to_sharpen:
+        return 1.0
+    asked = fit_temperature(judged.logits, judged.label, balanced(judged.group))
+    return float(np.clip(asked, config.least_temperature, 1.0))
 
 
 def fit_temperature(

@@ -62,7 +62,7 @@ def fit_label_rules(
     """
     if not labels:
         return LabelRules()
-    calibration = calibrate(by_batch, config)
+    calibration = calibrate(by_batch, by_cell, config)
     judged = by_batch or by_cell
     # the mass alone decides
     least = (1.0,) * len(labels)

@@ -86,6 +86,24 @@ def test_answers_below_one_half_say_nothing_of_softness() -> None:
     assert fit_softness(*more, np.ones(25_000)) == fit_softness(prob, right, np.ones(20_000))
 
 
+@pytest.mark.parametrize(("flatter", "expected"), [(1.0, 1.0), (0.5, 0.5), (0.01, 0.3), (4.0, 1.0)])
+def test_a_model_that_is_too_modest_is_sharpened(flatter: float, expected: float) -> None:
+    logits, label = _calibrated()
+    answers = LeftOutAnswers(
+        logits.astype(np.float32) * np.float32(flatter),
+        label,
+        np.zeros(len(label), np.int64),
+        np.zeros(len(label), bool),
+    )
+    assert calibrate(answers).temperature == pytest.approx(expected, abs=0.03)
+    # cells of batches that it knows are easier than a query
+    assert calibrate(None, answers).temperature == pytest.approx(expected**0.5, abs=0.03)
+    few = LeftOutAnswers(
+        *(part[:99] for part in (answers.logits, label, answers.group, answers.degraded))
+    )
+    assert calibrate(None, few).temperature == calibrate(few).temperature == 1.0
+
+
 def test_every_group_weighs_the_same() -> None:
     weight = balanced(np.array([0, 0, 0, 1]))
     assert weight[:3].sum() == pytest.approx(weight[3])

@@ -38,6 +38,7 @@ const readInput = record({
 const readCalibration = record({
   state: oneOf("left_out_batches", "held_out_cells", "none"),
   softness: optional(real, 0),
+  temperature: optional(real, 1),
   information_power: optional(real, 0),
 });
 const readHead = record({
