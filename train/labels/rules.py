@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from cellport.runtime.atlas.label_sets import within_mass
 from cellport.runtime.atlas.manifest import Head, HeldOut, LabelScore, SetScores
 from cellport.train.labels.calibrate import (
     LABELS,
@@ -16,7 +17,6 @@ from cellport.train.labels.calibrate import (
     calibrate,
     call_threshold,
     reached_level,
-    within_mass,
 )
 from cellport.train.labels.left_out import LeftOutAnswers
 from cellport.train.labels.scores import label_scores, reliability

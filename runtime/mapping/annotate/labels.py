@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cellport.runtime.atlas.label_sets import within_mass
 from cellport.runtime.atlas.label_tree import build_tree, call_deepest
 from cellport.runtime.atlas.manifest import Manifest
 from cellport.runtime.base.joined import joinable
@@ -147,14 +148,14 @@ def label_sets(
     """
     best = prob.argmax(axis=1)
     sets: NDArray[np.object_] = names[best]
-    reached = prob >= least
-    reached[np.arange(len(best)), best] = True
-    several = (reached.sum(axis=1) > 1) | (prob.max(axis=1, initial=0) < mass)
-    for row in np.flatnonzero(several):
-        order = np.argsort(-prob[row], kind="stable")
-        ranked = prob[row, order]
-        before = np.cumsum(ranked, dtype=np.float64) - ranked
-        inside = (before < mass) | reached[row, order]
-        sets[row] = JOINED_BY.join(names[order[inside]])
+    within = prob >= least
+    within[np.arange(len(best)), best] = True
+    # of others the best label alone makes up the mass
+    unsure = np.flatnonzero(prob.max(axis=1, initial=0) < mass)
+    within[unsure] |= within_mass(prob[unsure], mass)
+    for row in np.flatnonzero(within.sum(axis=1) > 1):
+        inside = np.flatnonzero(within[row])
+        order = inside[np.argsort(-prob[row, inside], kind="stable")]
+        sets[row] = JOINED_BY.join(names[order])
     sets[empty] = ""
     return sets

@@ -2,8 +2,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from scipy.special import softmax
 
 from cellport.train.labels.calibrate import (
@@ -16,7 +14,6 @@ from cellport.train.labels.calibrate import (
     held_out_share,
     hold_out,
     reached_level,
-    within_mass,
 )
 from cellport.train.labels.left_out import LeftOutAnswers
 
@@ -120,32 +117,6 @@ def test_left_out_batches_and_what_is_usual_weigh_the_same() -> None:
     assert asked > 0.3
     assert calibrate(left_out).softness == pytest.approx((asked + 0.1) / 2)
     assert calibrate(None).softness == 0.1
-
-
-@pytest.mark.parametrize("sharper", [1.0, 0.3])
-@pytest.mark.parametrize("mass", [0.5, 0.85, 0.95])
-def test_sets_of_calibrated_cells_hold_their_mass_however_sure_they_are(
-    mass: float, sharper: float
-) -> None:
-    rng = np.random.default_rng(3)
-    prob = softmax(sharper * rng.normal(0, 2, (20_000, 6)), axis=1)
-    label = (prob.cumsum(1) < rng.random((len(prob), 1))).sum(1)
-    within = within_mass(prob, mass)
-    held = within[np.arange(len(label)), label]
-    assert held.mean() >= mass - 0.01
-    for sure in np.array_split(np.argsort(prob.max(axis=1)), 5):
-        assert held[sure].mean() >= mass - 0.02
-
-
-@given(st.integers(0, 2**31), st.floats(0.01, 0.99))
-def test_a_set_is_the_fewest_labels_of_its_mass(seed: int, mass: float) -> None:
-    prob = np.random.default_rng(seed).dirichlet(np.full(5, 0.5), 20)
-    within = within_mass(prob, mass)
-    for inside, row in zip(within, prob, strict=True):
-        assert inside[row.argmax()]
-        assert row[inside].min() >= row[~inside].max(initial=0)
-        assert row[inside].sum() >= mass - 1e-9
-        assert row[inside].sum() - row[inside].min() < mass
 
 
 def test_sets_promise_what_the_best_label_reaches_by_itself() -> None:
