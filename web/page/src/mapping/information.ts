@@ -5,7 +5,7 @@
 
 import type { Answers } from "../atlas/session";
 import type { PanelGenes } from "./features";
-import { type FactorModel, solve } from "./missing_genes";
+import { type FactorModel, knownOfFactors, solve } from "./missing_genes";
 
 const TINY = 1e-12;
 
@@ -60,11 +60,7 @@ function shares(
     }
   });
   for (let at = 0; at < ofFactor.length; at++) variance[at % nLabels] += ofFactor[at] ** 2;
-  const system = Array.from({ length: nFactors }, (_, row) => {
-    const values = new Float64Array(nFactors + nLabels);
-    values[row] = 1;
-    return values;
-  });
+  const system = knownOfFactors(factors, measured, nLabels);
   const told = new Float64Array(nLabels);
   measured.forEach((has, gene) => {
     if (!has) return;
@@ -77,10 +73,6 @@ function shares(
       for (let f = 0; f < nFactors; f++) {
         system[f][nFactors + k] += (shared * loading[gene * nFactors + f]) / noise[gene];
       }
-    }
-    for (let row = 0; row < nFactors; row++) {
-      const scale = loading[gene * nFactors + row] / noise[gene];
-      for (let f = 0; f < nFactors; f++) system[row][f] += scale * loading[gene * nFactors + f];
     }
   });
   const right = system.map((row) => row.slice(nFactors));

@@ -27,22 +27,13 @@ export function basisOfMeasured(
   const { data: loading } = factors.loading;
   const { data: noise } = factors.noise;
   // [factors, factors + features]: the system beside what the missing genes' rows ask of factors
-  const width = nFactors + nFeatures;
-  const system = Array.from({ length: nFactors }, (_, row) => {
-    const values = new Float64Array(width);
-    values[row] = 1;
-    return values;
-  });
+  const system = knownOfFactors(factors, measured, nFeatures);
   for (let gene = 0; gene < nGenes; gene++) {
-    const at = gene * nFactors;
+    if (measured[gene]) continue;
     for (let row = 0; row < nFactors; row++) {
-      const values = system[row];
-      if (measured[gene]) {
-        const scale = loading[at + row] / noise[gene];
-        for (let k = 0; k < nFactors; k++) values[k] += scale * loading[at + k];
-      } else {
-        const scale = loading[at + row];
-        for (let f = 0; f < nFeatures; f++) values[nFactors + f] += scale * basis[gene * nFeatures + f];
+      const scale = loading[gene * nFactors + row];
+      for (let f = 0; f < nFeatures; f++) {
+        system[row][nFactors + f] += scale * basis[gene * nFeatures + f];
       }
     }
   }
@@ -59,6 +50,29 @@ export function basisOfMeasured(
     for (let f = 0; f < nFeatures; f++) added[gene * nFeatures + f] += sum[f];
   }
   return added;
+}
+
+/** How much the measured genes say of the factors, [factors, factors + room]; zeros in the room. */
+export function knownOfFactors(
+  { loading, noise }: FactorModel,
+  measured: Uint8Array,
+  room: number,
+): Float64Array[] {
+  const nFactors = loading.shape[1];
+  const system = Array.from({ length: nFactors }, (_, row) => {
+    const values = new Float64Array(nFactors + room);
+    values[row] = 1;
+    return values;
+  });
+  measured.forEach((has, gene) => {
+    if (!has) return;
+    const at = gene * nFactors;
+    for (let row = 0; row < nFactors; row++) {
+      const scale = loading.data[at + row] / noise.data[gene];
+      for (let k = 0; k < nFactors; k++) system[row][k] += scale * loading.data[at + k];
+    }
+  });
+  return system;
 }
 
 /** Solve in place, by Gauss-Jordan; the matrix is positive definite, so no row is exchanged. */
