@@ -60,7 +60,7 @@ def test_manifests_genes_and_raw_counts_are_judged_alike(
     (tmp_path / "centres.json").write_text(json.dumps(centre_cases()))
     (tmp_path / "gate.json").write_text(json.dumps(list(gate_cases())))
     (tmp_path / "columns.json").write_text(json.dumps(write_columns(tmp_path / "columns.h5ad")))
-    compute_again(tmp_path, "same_decisions", "pieces")
+    compute_again(tmp_path, "same_decisions", "pieces", "map.test", "tables.test")
 
 
 # what a field may be made of by somebody who errs or means harm; None stands for its absence

@@ -7,7 +7,7 @@ import { type Name, overlap, placeNames } from "../src/page/map/names";
 import { Nearest } from "../src/page/map/nearest";
 import { categoryMark, unlikeMark } from "../src/page/map/palette";
 import { svgOf } from "../src/page/map/picture";
-import { seeded } from "./random";
+import { seeded } from "./random.mjs";
 
 test("names never lie over each other, off the screen, or over what is taken", () => {
   const random = seeded(1);

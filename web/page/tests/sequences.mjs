@@ -4,11 +4,13 @@
 import { readFileSync } from "node:fs";
 import { basename } from "node:path";
 
+import { seeded } from "./random.mjs";
+
 const WAIT_MS = 700;
 
 /** Play `rounds` of random steps; what was wrong, a line each, and how much was seen. */
 export async function playSequences(page, { files, rounds, seed }) {
-  const random = numbers(seed);
+  const random = seeded(seed);
   const one = (list) => list[Math.floor(random() * list.length)];
   const saved = [];
   page.on("download", (download) => saved.push(download));
@@ -142,15 +144,4 @@ async function press(page, step) {
     if (wanted === "selection") document.querySelector("#selection .actions button")?.click();
     return Boolean(button);
   }, step);
-}
-
-/** Mulberry32, so that a seed gives the same steps again. */
-function numbers(seed) {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296;
-  };
 }

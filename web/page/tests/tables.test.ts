@@ -7,7 +7,7 @@ import { density, outline } from "../src/page/genes/violin";
 import { composition, groupsOf } from "../src/page/groups/composition";
 import { Results } from "../src/mapping/results";
 import { csvLine } from "../src/writers/csv";
-import { seeded } from "./random";
+import { seeded } from "./random.mjs";
 
 test("an address gives back what it tells, whatever the names", () => {
   const random = seeded(3);

@@ -1,5 +1,5 @@
 /** Mulberry32: numbers from 0 to 1 that a seed gives again. */
-export function seeded(seed: number): () => number {
+export function seeded(seed) {
   let state = seed;
   return () => {
     state = (state + 0x6d2b79f5) | 0;
