@@ -13,6 +13,8 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+# the example cells mapped, and drawn
+MAPPED: list[list[Any]] = [["verified"], ["click", "#example"], ["mapped"], ["wait", 300]]
 WEB = Path(__file__).resolve().parents[1] / "web" / "page"
 
 

@@ -8,11 +8,10 @@ from typing import Any
 import anndata
 import numpy as np
 import pandas as pd
-from visits import visit
+from visits import MAPPED, visit
 
 from cellport.runtime.mapping.atlas import Atlas
 
-MAPPED: list[list[Any]] = [["verified"], ["click", "#example"], ["mapped"], ["wait", 300]]
 CHOOSE = "#types tbody .link >> nth={}"
 
 

@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from visits import visit
+from visits import MAPPED, visit
 
 from cellport.runtime.mapping.atlas import Atlas
 
 SVG = "{http://www.w3.org/2000/svg}"
-MAPPED: list[list[Any]] = [["verified"], ["click", "#example"], ["mapped"], ["wait", 300]]
 # one cell chosen, round which there is a ring
 CHOSEN: list[list[Any]] = [
     ["click", "#types tbody button >> nth=0"],

@@ -10,11 +10,10 @@ import anndata
 import numpy as np
 import pandas as pd
 import pytest
-from visits import visit
+from visits import MAPPED, visit
 
 from cellport.runtime.mapping.atlas import Atlas
 
-MAPPED: list[list[Any]] = [["verified"], ["click", "#example"], ["mapped"], ["wait", 300]]
 HEADS = "[...document.querySelectorAll('{} tbody th .link')].map((one) => one.innerText)"
 
 
