@@ -10,7 +10,8 @@ MEANING = {
     "call_prob": "probability from which a type or group is called",
     "set_level": "share of cells whose label set is to hold their true label",
     "low_depth": "counts below which a cell is flagged low_depth",
-    "low_gene_coverage": "share of the atlas's genes below which cells are flagged",
+    "low_gene_coverage": "share of the atlas's genes, or of what they tell of its labels, below "
+    "which cells are flagged",
     "novelty_p": "novelty p-value below which a cell is flagged as novel",
 }
 

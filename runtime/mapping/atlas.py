@@ -204,7 +204,7 @@ class Atlas:
             what the options ask for.
         """
         profiles = partial(self.file.array, "label_mean") if self.manifest.has_reference else None
-        opened = open_query(query, self.manifest, how, profiles, unmeasured)
+        opened = open_query(query, self.file, how, profiles, unmeasured)
         try:
             if how.rescale_genes:
                 rescaling = rescaling or self._rescaling(opened, how)

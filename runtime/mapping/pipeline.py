@@ -23,7 +23,7 @@ from cellport.runtime.mapping.encode import (
     encode_block,
     query_basis,
 )
-from cellport.runtime.mapping.genes.information import as_sure_as_its_genes, label_information
+from cellport.runtime.mapping.genes.information import as_sure_as_its_genes
 from cellport.runtime.mapping.query import Query, QueryFacts
 from cellport.runtime.sources import CountBlock, CountSource
 
@@ -121,7 +121,8 @@ class Pipeline:
         scaling = None if rescaling is None else rescaling.of_panel(atlas.manifest.n_genes)
         basis = query_basis(atlas, genes.panel_column, genes.measured, genes.is_gene, scaling)
         power = atlas.manifest.head.calibration.information_power
-        information = label_information(atlas, genes.measured) if power else 1.0
+        coverage = self.query.coverage
+        information = coverage.share if coverage.of_labels else 1.0
 
         def encode(block: CountBlock) -> EncodedCells:
             cells = encode_block(block, basis, tail, threads, pool)
@@ -151,7 +152,12 @@ def prepared(query: Query, setting: Setting) -> Pipeline:
         The atlas or the options do not allow it.
     """
     read = query.source.obs_column
-    setting = replace(setting, measured_share=query.genes.share, obs_column=read)
+    setting = replace(
+        setting,
+        measured_share=query.genes.share,
+        covered=query.coverage.enough,
+        obs_column=read,
+    )
     return Pipeline(query, setting, annotators(setting))
 
 

@@ -5,7 +5,6 @@ import * as ort from "onnxruntime-web/wasm";
 import { edgeNames, type Manifest, rootsOf, terminalNames } from "../atlas/manifest";
 import { positions, type Trajectory } from "../atlas/trajectory";
 import decisions from "../decisions";
-import type { GeneMatch } from "../genes/match";
 import { VERSION } from "../version";
 import type { Query } from "./query";
 
@@ -33,7 +32,7 @@ export function provenance(
       device: "browser",
       counts_from: [matrix.where],
       notes: query.notes,
-      genes: report(query.genes),
+      genes: report(query),
       ...(query.options.groups !== null && { groups: query.options.groups }),
       thresholds: manifest.thresholds,
       n_cells: matrix.nCells,
@@ -55,7 +54,7 @@ function inBrief(trajectory: Trajectory): Said {
   };
 }
 
-function report(genes: GeneMatch): Said {
+function report({ genes, coverage }: Query): Said {
   const { measured, nMatched, missing, ambiguous } = genes;
   return {
     column: genes.column,
@@ -68,6 +67,7 @@ function report(genes: GeneMatch): Said {
     n_duplicated: genes.nDuplicated,
     n_ambiguous: ambiguous.length,
     missing: missing.slice(0, decisions.genes.missing_named.value),
-    warnings: genes.warnings,
+    warnings: [...(coverage.note === null ? [] : [coverage.note]), ...genes.warnings],
+    coverage: coverage.share,
   };
 }

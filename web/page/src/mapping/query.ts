@@ -13,8 +13,9 @@ import { annotators } from "./annotate/all";
 import { GroupVotes, statedGroups } from "./annotate/groups";
 import type { Atlas } from "./atlas";
 import type { MappedBlock } from "./columns";
+import { type Coverage, coverageOf } from "./coverage";
 import { linearFeatures, type CellFeatures, type QueryBasis, queryBasis } from "./features";
-import { asSureAsItsGenes, labelInformation } from "./information";
+import { asSureAsItsGenes } from "./information";
 import { findUnmeasured, without } from "./listed";
 import { checkPanel, rescale } from "./rescale";
 
@@ -53,6 +54,8 @@ export interface Query {
   contents: Contents;
   place: Place;
   genes: GeneMatch;
+  /** How much of the atlas these genes are. */
+  coverage: Coverage;
   basis: QueryBasis;
   notes: string[];
   options: MapOptions;
@@ -88,13 +91,16 @@ export async function openQuery(
   if (options.rescaleGenes) checkPanel(where, genes, atlas, options.minimumGenes);
   const rescaled = options.rescaleGenes ? await rescale(matrix, blocks, genes, atlas) : null;
   const { cells: looked = 0, scaling = null } = rescaled ?? {};
+  const coverage = coverageOf(genes, atlas, where);
+  const few = coverage.note === null ? [] : [coverage.note];
   const note = say(decisions.rescaling.note, { source: where, cells: looked });
   return {
     contents,
     place,
     genes,
     basis: queryBasis(atlas.panel, genes.panelColumn, genes.measured, genes.isGene, scaling),
-    notes: [...seen, ...genes.warnings, ...(rescaled ? [note] : [])],
+    coverage,
+    notes: [...seen, ...few, ...genes.warnings, ...(rescaled ? [note] : [])],
     options,
     votes: options.groups === null ? null : votesBy(options.groups, cells, atlas.manifest),
   };
@@ -127,7 +133,6 @@ function matched(
       organism,
       minimum: leastShare(options),
       previous: human && lacksNames(columns, panel) ? previousSymbols() : new Map(),
-      warnBelow: manifest.thresholds.low_gene_coverage,
       anyOrganism: options.anyOrganism,
       source: where,
     });
@@ -167,7 +172,7 @@ function textOf(column: Column): string[] {
 /** How many panel genes a matrix holds; 0 where they are too few to map by. */
 function covered(columns: GeneColumns, panel: Panel): number {
   try {
-    const options = { organism: null, warnBelow: 0, anyOrganism: true, source: "" };
+    const options = { organism: null, anyOrganism: true, source: "" };
     return matchGenes(columns, panel, options).nMatched;
   } catch (error) {
     if (error instanceof InputError) return 0;
@@ -196,12 +201,12 @@ export async function* mapQuery(
   blockCells = BLOCK_CELLS,
 ): AsyncGenerator<[MappedBlock, CellFeatures]> {
   const { nMatched, measured } = query.genes;
-  const { votes } = query;
+  const { votes, coverage } = query;
   const asked = { severalLabels: query.options.severalLabels, votes };
-  const { labels, head } = atlas.manifest;
-  const power = head.calibration.information_power;
-  const information = power ? labelInformation(atlas.panel, measured, labels.length) : 1;
-  const adding = annotators(atlas, nMatched / measured.length, asked);
+  const power = atlas.manifest.head.calibration.information_power;
+  const information = coverage.ofLabels ? coverage.share : 1;
+  const share = nMatched / measured.length;
+  const adding = annotators(atlas, { share, enough: coverage.enough }, asked);
   for await (const block of checkedBlocks(query, blockCells)) {
     const encoded = linearFeatures(query.basis, block);
     const found = await atlas.tail.run(encoded.features);

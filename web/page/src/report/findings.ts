@@ -5,6 +5,7 @@
 
 import type { Manifest } from "../atlas/manifest";
 import decisions from "../decisions";
+import type { Coverage } from "../mapping/coverage";
 import type { Results } from "../mapping/results";
 
 const { columns, values } = decisions;
@@ -34,6 +35,8 @@ export interface Findings {
   organism: string | null;
   nMatched: number;
   nPanel: number;
+  /** How much of the atlas its genes are. */
+  coverage: Coverage;
   nReference: number;
   /** How far the query spreads beside its reference; null where that is not known. */
   spread: number | null;
@@ -43,7 +46,7 @@ export interface Findings {
 /** What is known beside the results. */
 export type Known = Pick<
   Findings,
-  "organism" | "nMatched" | "nPanel" | "nReference" | "spread" | "manifest" | "countsFrom"
+  "organism" | "nMatched" | "nPanel" | "coverage" | "nReference" | "spread" | "manifest" | "countsFrom"
 >;
 
 export function findingsOf(results: Results, known: Known): Findings {

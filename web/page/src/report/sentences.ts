@@ -13,6 +13,7 @@ const { cautions: rules, report } = decisions;
 type Kind =
   | "organism"
   | "few_genes"
+  | "weak_genes"
   | "unlabelled"
   | "strange"
   | "shifted"
@@ -105,12 +106,12 @@ function caution(kind: Kind, places: Places = {}, serious = true): Caution {
 }
 
 function* aboutGenes(f: Findings): Generator<Caution> {
-  const { manifest, nMatched, nPanel, organism, field } = f;
+  const { manifest, coverage, organism, field } = f;
   const files = cut(f.file);
-  const enough = manifest.thresholds.low_gene_coverage;
-  if (nMatched / nPanel < enough) {
-    const [share, needed] = [shareOf(nMatched, nPanel), shareOf(enough, 1)];
-    yield caution("few_genes", { share, enough: needed, files });
+  if (!coverage.enough) {
+    const enough = shareOf(manifest.thresholds.low_gene_coverage, 1);
+    const kind = coverage.ofLabels ? "weak_genes" : "few_genes";
+    yield caution(kind, { share: shareOf(coverage.share, 1), enough, files });
   }
   const meant = manifest.organism;
   if (meant && organism && organism !== meant) {
@@ -153,10 +154,7 @@ function* aboutAll({ spread }: Findings): Generator<Caution> {
 
 /** Notes of the reading, without what a caution says too. */
 export function unsaid(notes: readonly string[], f: Findings): string[] {
-  const { nMatched: matched, nPanel: panel, manifest, countsFrom: source } = f;
-  const enough = manifest.thresholds.low_gene_coverage;
-  const few = say(decisions.genes.few, { matched, panel, share: matched / panel, source, enough });
-  return notes.filter((note) => note !== few);
+  return notes.filter((note) => note !== f.coverage.note);
 }
 
 /** The most common types, which tell soonest whether something is wrong; null without any. */

@@ -2,6 +2,7 @@
 
 import type { Compared } from "../mapping/compare";
 import type { MappedBlock, ResultColumn } from "../mapping/columns";
+import type { Coverage } from "../mapping/coverage";
 import type { NovelGroup } from "../mapping/novel_groups";
 import type { MapOptions } from "../mapping/query";
 import type { Verification } from "../mapping/verify";
@@ -27,6 +28,7 @@ export interface Started {
   nCells: number;
   nMatched: number;
   nPanel: number;
+  coverage: Coverage;
   countsFrom: string;
   notes: string[];
   obsColumns: string[];

@@ -85,13 +85,14 @@ async function map(files: readonly File[], options: MapOptions): Promise<void> {
   query = kept = told = null;
   const contents = await openFiles(files, await mountedHdf5(), options.genome);
   query = await openQuery(contents, atlas, options);
-  const { genes, place } = query;
+  const { genes, place, coverage } = query;
   say({
     kind: "started",
     started: {
       nCells: place.matrix.nCells,
       nMatched: genes.nMatched,
       nPanel: genes.measured.length,
+      coverage,
       countsFrom: place.matrix.where,
       notes: query.notes,
       obsColumns: contents.cells.columns,

@@ -32,10 +32,16 @@ export interface Asked {
   votes: GroupVotes | null;
 }
 
-/** `measuredShare` of the panel genes are in the query. */
+/** The panel genes that a query has. */
+export interface Measured {
+  share: number;
+  /** Whether cells can be judged by them. */
+  enough: boolean;
+}
+
 export function annotators(
   { manifest, novelty: table }: Atlas,
-  measuredShare: number,
+  measured: Measured,
   { severalLabels, votes }: Asked,
 ): Annotator[] {
   const [clusters, graph] = [clustersOf(manifest), graphOf(manifest)];
@@ -44,8 +50,8 @@ export function annotators(
     ...(manifest.labels.length ? [labelling(manifest)] : []),
     ...(severalLabels && judgesEach(manifest) ? [several(manifest)] : []),
     ...(votes ? [votes.annotate] : []),
-    ...(table ? [novelty(table, manifest.thresholds.novelty_p, measuredShare)] : []),
-    quality(manifest, measuredShare),
+    ...(table ? [novelty(table, manifest.thresholds.novelty_p, measured.share)] : []),
+    quality(manifest, measured.enough),
     ...(clusters.length ? [clustering(clusters)] : []),
     ...(clusters.length && graph ? [placing(graph)] : []),
   ];
