@@ -502,7 +502,7 @@ def mapped_case(
         findings=findings,
         paths=PathFindings(stream.schema, ()),
         facts={
-            "genes": stream.genes.report(),
+            "genes": stream.facts.genes,
             "counts_from": [stream.facts.counts_from.replace(where, "")],
             "notes": [],
         },
