@@ -22,7 +22,7 @@ export function provenance(
   manifest: Manifest,
   trajectory: Trajectory | null,
   seconds: number,
-): Record<string, Said> {
+) {
   const { matrix } = query.place;
   return {
     cellport: {
@@ -33,7 +33,7 @@ export function provenance(
       device: "browser",
       counts_from: [matrix.where],
       notes: query.notes,
-      genes: report(query.genes),
+      genes: geneReport(query.genes),
       ...(query.options.groups !== null && { groups: query.options.groups }),
       thresholds: manifest.thresholds,
       n_cells: matrix.nCells,
@@ -55,7 +55,10 @@ function inBrief(trajectory: Trajectory): Said {
   };
 }
 
-function report(genes: GeneMatch): Said {
+/** How the genes of a query were matched. */
+export type GeneReport = ReturnType<typeof geneReport>;
+
+function geneReport(genes: GeneMatch) {
   const { measured, nMatched, missing, ambiguous } = genes;
   return {
     column: genes.column,
