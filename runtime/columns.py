@@ -26,7 +26,7 @@ NEIGHBORS, NEIGHBOR_LABELS = "cellport_neighbors", "cellport_neighbor_labels"
 SEVERAL_LABELS = text("columns.several_labels")
 GROUP = text("columns.group")
 GROUP_LABEL, GROUP_SHARE = text("columns.group_label"), text("columns.group_share")
-QUERY = "cellport_query"
+QUERY = text("columns.query")
 # obsm
 LATENT, UMAP, FATE = text("columns.latent"), text("columns.umap"), text("columns.fate")
 NEIGHBOR_DISTANCE = "cellport_neighbor_distance"

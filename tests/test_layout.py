@@ -80,7 +80,7 @@ PAGE_ARROWS = {
     "mapping": f"{PAGE_GROUND} genes atlas sources",
     "report": f"{PAGE_GROUND} atlas mapping",
     "writers": f"{PAGE_GROUND} mapping",
-    "worker": f"{PAGE_GROUND} atlas sources mapping writers",
+    "worker": f"{PAGE_GROUND} atlas sources mapping report writers",
     # what is seen shows the query's own columns (sources) and saves tables itself (writers)
     "page": f"{PAGE_GROUND} atlas sources mapping report writers worker",
     "main": "atlas page worker",

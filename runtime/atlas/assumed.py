@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from cellport.runtime.atlas.manifest import AssumedBatch, Manifest
-from cellport.runtime.decisions import text
+from cellport.runtime.decisions import say, text
 
 
 def describe_labels(manifest: Manifest) -> str:
@@ -35,17 +35,14 @@ def describe_own(compared: Mapping[str, Any]) -> str:
 def describe_batch(assumed: AssumedBatch) -> str:
     """Say what stands for the batch of a cell, and how much depends on it."""
     used = [name for name, weight in zip(assumed.batches, assumed.weights, strict=True) if weight]
-    stands = used[0] if len(used) == 1 else f"the mean of {len(used):,} batches"
-    said = f"{stands} of the model stands for that of every cell"
+    if len(used) == 1:
+        stands = say("assumed_batch.one", batch=used[0])
+    else:
+        stands = say("assumed_batch.several", n=f"{len(used):,}")
     if assumed.shift is None:
-        return said
+        return stands
     kept = ""
     if assumed.agreement is not None:
-        kept = (
-            f"at least {assumed.agreement:.1%} of {assumed.cells} cells drawn from its decoder "
-            "keep their label, and "
-        )
-    return (
-        f"{said}; were it any single one, {kept}latents would move by at most "
-        f"{assumed.shift:.2f} of the cells' spread"
-    )
+        share = f"{assumed.agreement:.1%}"
+        kept = say("assumed_batch.kept", share=share, cells=assumed.cells)
+    return say("assumed_batch.shift", said=stands, kept=kept, shift=f"{assumed.shift:.2f}")

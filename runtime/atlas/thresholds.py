@@ -5,15 +5,10 @@ from __future__ import annotations
 from dataclasses import asdict
 
 from cellport.runtime.atlas.manifest import Manifest
+from cellport.runtime.decisions import text
 
-MEANING = {
-    "call_prob": "probability from which a type or group is called",
-    "set_level": "share of cells whose label set is to hold their true label",
-    "low_depth": "counts below which a cell is flagged low_depth",
-    "low_gene_coverage": "share of the atlas's genes, or of what they tell of its labels, below "
-    "which cells are flagged",
-    "novelty_p": "novelty p-value below which a cell is flagged as novel",
-}
+_NAMES = ("call_prob", "set_level", "low_depth", "low_gene_coverage", "novelty_p")
+MEANING = {name: text(f"thresholds.{name}") for name in _NAMES}
 
 
 def thresholds_that_apply(manifest: Manifest) -> dict[str, float]:

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from cellport.runtime.report.charts import count_row
 from cellport.runtime.report.contents import ReportContents
-from cellport.runtime.report.markup import Html, details, name, paragraph, quiet, section, table
+from cellport.runtime.report.markup import (
+    Html,
+    details,
+    heads,
+    name,
+    paragraph,
+    quiet,
+    said,
+    section,
+    table,
+)
 from cellport.runtime.report.numbers import most_first, percent
 
 _ROWS = 15
@@ -19,24 +29,21 @@ def cluster_section(c: ReportContents) -> Html:
     cells = paths.by_cluster.sum(axis=1)
     rows = []
     for code in most_first(cells):
-        title = Html("cluster {}").format(name(paths.clusters[code]))
+        title = said("clusters_each", name=name(paths.clusters[code]))
         row = count_row(title, [("sure", cells[code])], cells.max(), c.findings.n_cells)
         if calls:
             most = int(paths.by_cluster[code, :-1].argmax())
             share = percent(paths.by_cluster[code, most], cells[code])
             row.append(name(calls[most]) + " " + quiet(f"({share})"))
         rows.append(row)
-    head = ["cluster", "", "cells", "share", *(["mostly called"] if calls else [])]
-    caption = "Cells by cluster, most first"
+    head = heads("clusters") if calls else heads("clusters")[:-1]
+    caption = said("clusters_caption")
     rest = rows[_ROWS:_MOST_ROWS]
     smaller = table(head, rest, caption, "types clusters") if rest else Html()
     return section(
         "clusters",
-        "Clusters, whatever the labels",
-        paragraph(
-            "The atlas also sorts cells into groups by similarity alone, without looking at "
-            "labels. A type that falls into several clusters has finer states in the atlas."
-        ),
+        said("clusters_title"),
+        paragraph(said("clusters_why")),
         table(head, rows[:_ROWS], caption, "types clusters"),
-        details(f"{len(rest)} smaller ones", smaller),
+        details(said("clusters_smaller", n=len(rest)), smaller),
     )

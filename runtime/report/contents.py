@@ -15,7 +15,7 @@ from cellport.runtime.mapping.gather.lineages import QueryLineages
 from cellport.runtime.mapping.gather.novel_groups import NovelGroup
 from cellport.runtime.mapping.gather.paths import PathFindings
 from cellport.runtime.report.background import Background, Spread, measure_spread
-from cellport.runtime.report.markup import name
+from cellport.runtime.report.markup import name, said
 
 COLOURS = 8
 _FIELD = re.compile(r"(.*), (X|raw|raw/X|layers\[.*)")
@@ -80,7 +80,7 @@ class ReportContents:
     def query_in_words(self) -> str:
         """Name of the query, or how many there are."""
         names = [source for source, _ in self.sources]
-        return name(names[0]) if len(names) == 1 else f"{len(names)} files"
+        return name(names[0]) if len(names) == 1 else said("several_files", files=len(names))
 
     @property
     def calibrated(self) -> bool:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from cellport.runtime.decisions import say, words
 from cellport.runtime.report.background import Background
 from cellport.runtime.report.charts import Dots, MapLabel, scatter
 from cellport.runtime.report.contents import Call, ReportContents
-from cellport.runtime.report.markup import Html, each, name, paragraph, section
+from cellport.runtime.report.markup import Html, each, name, paragraph, said, section
 from cellport.runtime.report.numbers import counted, number
 
 # names that fit on a map before it is only letters
@@ -24,18 +25,12 @@ def map_section(c: ReportContents) -> Html:
     reference = c.background.point
     query, call, novel = sample.point[finite], sample.call[finite], sample.novel[finite]
     dots = _layers(c.calls(), query, call, novel)
-    label = (
-        f"Map of {number(len(query))} mapped cells, coloured by call, on {number(len(reference))} "
-        "reference cells in grey. The table of types below gives the numbers."
-    )
+    label = say("report.map_said", cells=number(len(query)), reference=number(len(reference)))
     drawing = scatter(Dots("ref", reference), dots, _labels(c, c.background.centre), label)
     return section(
         "map",
-        "Where the cells lie in the atlas",
-        paragraph(
-            "Each grey dot is a reference cell, each coloured one a cell of yours. Cells that "
-            "lie close together use their genes in a similar way."
-        ),
+        said("map_title"),
+        paragraph(said("map_dots")),
         Html('<div class="mapbox">{}{}</div>').format(drawing, _legend(c, dots)),
         paragraph(_small_print(c.background, len(query), found.n_cells), "note"),
     )
@@ -74,16 +69,16 @@ def _legend(c: ReportContents, dots: list[Dots]) -> Html:
     shown = [call for call in calls if call.colour in drawn and call.colour not in ("kx", "ku")]
     items: list[tuple[str, str]] = [(call.colour, name(call.title)) for call in shown]
     if not calls:
-        items.append(("k0", "your cells"))
+        items.append(("k0", said("map_yours")))
     others = sum(call.colour == "kx" for call in calls)
     if others and "kx" in drawn:
         items.append(("kx", counted(others, "other type")))
     if "ku" in drawn:
-        items.append(("ku", "unknown"))
+        items.append(("ku", words("report.outcome_words")["unknown"]))
     rows = each(Html('<li class="of-{0}"><span class="swatch {0}"></span>{1}</li>'), items)
     if "kn" in drawn:
-        rows += Html('<li><span class="swatch ring"></span>ringed: unlike the atlas</li>')
-    rows += Html('<li><span class="swatch refkey"></span>reference</li>')
+        rows += Html('<li><span class="swatch ring"></span>{}</li>').format(said("map_ringed"))
+    rows += Html('<li><span class="swatch refkey"></span>{}</li>').format(said("map_reference"))
     return Html('<ul class="legend">{}</ul>').format(rows)
 
 
@@ -91,12 +86,9 @@ def _small_print(background: Background, n_drawn: int, n_cells: int) -> str:
     n_reference = len(background.point)
     drawn = []
     if n_drawn < n_cells:
-        drawn.append(f"{number(n_drawn)} of the {number(n_cells)} mapped cells")
+        drawn.append(said("map_some", drawn=number(n_drawn), all=number(n_cells)))
     if n_reference < background.n_cells:
-        drawn.append(f"{number(n_reference)} of {number(background.n_cells)} reference cells")
-    few = f" It holds {' and '.join(drawn)}, picked evenly by a fixed rule." if drawn else ""
-    return (
-        f"The picture is the atlas’s own two-dimensional layout.{few} Numbers are those of the "
-        "table of types. Distances are only a guide: labels are decided in the full space, not on "
-        "this picture."
-    )
+        of_all = number(background.n_cells)
+        drawn.append(said("map_some_reference", drawn=number(n_reference), all=of_all))
+    few = said("map_holds", drawn=" and ".join(drawn)) if drawn else ""
+    return said("map_print", few=few)

@@ -11,6 +11,9 @@ from typing import Any, Self
 
 from markupsafe import Markup
 
+from cellport.runtime.decisions import text as decided
+from cellport.runtime.decisions import texts
+
 _LONGEST = 90
 # may turn round the letters beside them, or hide
 _HIDDEN = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
@@ -35,6 +38,16 @@ def _shown(text: str) -> str:
     if text.isprintable():
         return text
     return "".join("\ufffd" if unicodedata.category(c) in _HIDDEN else c for c in text)
+
+
+def said(sentence: str, **places: object) -> Html:
+    """Return a sentence of the decisions on reports with its places filled."""
+    return Html.escape(decided(f"report.{sentence}")).format(**places)
+
+
+def heads(table: str) -> tuple[str, ...]:
+    """Return what stands above the columns of a table."""
+    return texts(f"report_heads.{table}")
 
 
 def cut(text: object, longest: int = _LONGEST) -> str:
@@ -108,6 +121,11 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]], caption: str, kind
         Html("<thead><tr>{}</tr></thead>").format(titles) if head else "",
         Html("\n").join(lines),
     )
+
+
+def heading(text: str) -> Html:
+    """Return a heading within a section."""
+    return Html("<h3>{}</h3>").format(text)
 
 
 def details(summary: str, body: Html) -> Html:

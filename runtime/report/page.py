@@ -8,7 +8,7 @@ from cellport.runtime.report.cluster_section import cluster_section
 from cellport.runtime.report.contents import ReportContents
 from cellport.runtime.report.made import made_section
 from cellport.runtime.report.map_section import map_section
-from cellport.runtime.report.markup import Html, cut, each, name
+from cellport.runtime.report.markup import Html, cut, each, name, said
 from cellport.runtime.report.numbers import counted, number, percent
 from cellport.runtime.report.path_section import lineage_genes_section, path_section
 from cellport.runtime.report.sections import (
@@ -31,7 +31,7 @@ _POLICY = Html("default-src 'none'; style-src 'unsafe-inline'; img-src data:; ba
 
 def render(c: ReportContents) -> str:
     """Return the report as one HTML page that needs nothing else."""
-    plain = c.sources[0][0] if len(c.sources) == 1 else f"{len(c.sources)} files"
+    plain = c.sources[0][0] if len(c.sources) == 1 else said("several_files", files=len(c.sources))
     parts = [
         _header(c),
         Html("<main>"),
@@ -42,21 +42,19 @@ def render(c: ReportContents) -> str:
         genes_section(c),
         terms_section(c),
         made_section(c),
-        Html(
-            "</main>\n<footer>This page holds everything it shows, and asks nothing of the network."
-            "</footer>"
-        ),
+        Html("</main>\n<footer>{}</footer>").format(said("alone")),
     ]
     page = Html(
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta http-equiv="Content-Security-Policy" content="{}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         '<meta name="color-scheme" content="light dark">\n'
-        "<title>{} on {}: cellport report</title>\n<style>{}</style>\n"
+        "<title>{}</title>\n<style>{}</style>\n"
         "</head>\n<body>\n{}\n</body>\n</html>\n"
     )
     body = Html("\n").join(part for part in parts if part)
-    return str(page.format(_POLICY, cut(plain), cut(c.manifest.name), style(), body))
+    title = said("document", query=cut(plain), atlas=cut(c.manifest.name))
+    return str(page.format(_POLICY, title, style(), body))
 
 
 def _about_cells(c: ReportContents) -> Iterator[Html]:
@@ -74,31 +72,30 @@ def _about_cells(c: ReportContents) -> Iterator[Html]:
 
 
 def _header(c: ReportContents) -> Html:
-    return Html(
-        '<header><p class="brand">cellport mapping report · {} {:%B %Y}</p>'
-        "<h1>{} on {}</h1></header>"
-    ).format(c.made.day, c.made, c.query_in_words, name(c.manifest.name))
+    brand = said("brand", date=f"{c.made.day} {c.made:%B %Y}")
+    title = said("on", query=c.query_in_words, atlas=name(c.manifest.name))
+    return Html('<header><p class="brand">{}</p><h1>{}</h1></header>').format(brand, title)
 
 
 def _tiles(c: ReportContents) -> Html:
     found, n = c.findings, c.findings.n_cells
     share = min((report["share"] for report in c.genes), default=0.0)
-    tiles = [("Cells mapped", number(n), counted(len(c.sources), "file"))]
+    tiles = [(said("tile_cells"), number(n), counted(len(c.sources), "file"))]
     if found.labels and not c.calibrated:
         labelled = found.outcome["sure"]
-        tiles.append(("Labelled, however unsure", percent(labelled, n), counted(labelled, "cell")))
+        tiles.append((said("tile_labelled"), percent(labelled, n), counted(labelled, "cell")))
     elif found.labels:
         sure = found.outcome["sure"]
         left = n - sure
         tiles += [
-            ("Labelled with confidence", percent(sure, n), counted(sure, "cell")),
-            ("Broader group or unknown", percent(left, n), counted(left, "cell")),
+            (said("tile_sure"), percent(sure, n), counted(sure, "cell")),
+            (said("tile_left"), percent(left, n), counted(left, "cell")),
         ]
     new = found.n_novel
-    where = "in the query" if len(c.genes) == 1 else "in the file with fewest"
+    where = said("tile_in_query" if len(c.genes) == 1 else "tile_in_fewest")
     if c.background is not None:
-        tiles.append(("Unlike the atlas", percent(new, n), counted(new, "cell")))
-    tiles.append(("Atlas genes found", percent(share, 1), where))
+        tiles.append((said("tile_novel"), percent(new, n), counted(new, "cell")))
+    tiles.append((said("tile_genes"), percent(share, 1), where))
     cells = each(Html("<div><dt>{}</dt><dd>{}<small>{}</small></dd></div>"), tiles)
     return Html('<dl class="tiles">{}</dl>').format(cells)
 
@@ -111,8 +108,8 @@ def _first(c: ReportContents) -> Html:
     )
     return Html(
         '<section id="first" class="first" aria-labelledby="first-title">'
-        '<h2 id="first-title">What to look at first</h2><ol>{}</ol>{}</section>'
-    ).format(steps, mild)
+        '<h2 id="first-title">{}</h2><ol>{}</ol>{}</section>'
+    ).format(said("first"), steps, mild)
 
 
 def _pair(left: Html, right: Html) -> Html:

@@ -6,24 +6,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cellport.runtime.atlas.trajectory import (
-    Direction,
     LineageGene,
     Trajectory,
     gene_changes,
     log_level,
 )
+from cellport.runtime.decisions import say, words
 from cellport.runtime.mapping.gather.lineages import FEWEST_CELLS
 from cellport.runtime.mapping.gather.paths import BOUND, PathFindings
 from cellport.runtime.report.charts import Dots, MapLabel, count_row, scatter
 from cellport.runtime.report.contents import ReportContents
 from cellport.runtime.report.markup import (
     Html,
+    as_code,
     details,
     each,
+    heading,
+    heads,
     name,
     names,
     paragraph,
     quiet,
+    said,
     section,
     strong,
     table,
@@ -42,12 +46,8 @@ _EDGES = 12
 _LINEAGES = 6
 _GENES = 12
 _MOST = 60
-_COURSE: dict[Direction, str] = {
-    "up": "rises",
-    "down": "falls",
-    "peak": "peaks on the way",
-    "dip": "dips on the way",
-}
+_COURSE, _FOLLOWING = words("report.courses"), words("report.follows")
+_PART = words("report.path_part")
 _FOLLOWS, _ROUGHLY = 0.8, 0.4
 
 
@@ -58,15 +58,11 @@ def path_section(c: ReportContents) -> Html:
         return Html()
     return section(
         "path",
-        "Where the cells lie on the path",
-        paragraph(
-            _course(found) + "Pseudotime says how far along a cell is: 0 where the path "
-            "starts, 1 at its far end. It orders cells by what they express. It is no clock, and "
-            "no proof that one cell turns into the next."
-        ),
+        said("path_title"),
+        paragraph(_course(found) + said("path_time")),
         paragraph(_how_many(c.paths, c.findings.n_cells)),
         _map(c, found),
-        Html("<h3>How far along each part of the path</h3>"),
+        heading(said("path_parts")),
         *_edges(c.paths, found),
         _fates(c.paths, found),
     )
@@ -77,33 +73,25 @@ def lineage_genes_section(c: ReportContents) -> Html:
     found, query = c.trajectory, c.query_lineages
     if found is None:
         return Html()
-    ours = (
-        "Dots are your cells, from their own counts, at the same place of the path"
-        if query is not None
-        else "Your cells’ own counts were not at hand for this page"
-    )
-    freed = ", freed from its batches" if len(c.manifest.batches) > 1 else ""
-    heading = Html("<h3>From {} to {}</h3>")
-    parts = [
-        heading.format(names(_roots_of(found, code)), name(terminal)) + _genes_of(c, found, code)
-        for code, terminal in enumerate(found.terminals[:_MOST])
-    ]
+    ours = said("lineage_dots" if query is not None else "lineage_no_counts")
+    freed = said("lineage_freed") if len(c.manifest.batches) > 1 else ""
+    parts = []
+    for code, terminal in enumerate(found.terminals[:_MOST]):
+        roots = names(_roots_of(found, code))
+        way = said("lineage_way", roots=roots, terminal=name(terminal))
+        parts.append(heading(way) + _genes_of(c, found, code))
     rest = parts[_LINEAGES:]
     return section(
         "lineage-genes",
-        "Genes that change along the way",
-        paragraph(
-            f"The genes that change most on the way to each end. The line is what the atlas "
-            f"expects{freed}. {ours}. Both run from the start of the path on the "
-            "left to its end on the right, in counts per 10,000 of the atlas’s genes on a log "
-            "scale. Compare the course rather than the height, which differs between technologies."
-        ),
+        said("lineage_title"),
+        paragraph(said("lineage_read", freed=freed, ours=ours)),
         *parts[:_LINEAGES],
         details(counted(len(rest), "further way"), Html().join(rest)),
         paragraph(
-            Html(
-                "All genes: <code>cellport map --lineage-genes FILE.csv</code>, or "
-                "<code>atlas.lineage_genes()</code> in Python."
+            said(
+                "lineage_all",
+                command=as_code("cellport map --lineage-genes FILE.csv"),
+                call=as_code("atlas.lineage_genes()"),
             ),
             "note",
         ),
@@ -113,25 +101,19 @@ def lineage_genes_section(c: ReportContents) -> Html:
 def _how_many(path: PathFindings, n_cells: int) -> Html:
     lie = "lies" if path.n_on == 1 else "lie"
     share = percent(path.n_on, n_cells)
-    text = strong(counted(path.n_on, "cell")) + f" of yours ({share}) {lie} on it"
+    text = said("path_on", cells=strong(counted(path.n_on, "cell")), share=share, lie=lie)
     off = n_cells - path.n_on
     if off:
-        text += f"; the other {number(off)} resemble cells of the atlas beside it, or are empty"
+        text += said("path_off", cells=number(off))
     if path.n_on:
-        text += f". A cell’s pseudotime is uncertain by about ±{path.mean_sd:.2f}"
+        text += said("path_sd", sd=f"{path.mean_sd:.2f}")
     return text + "."
 
 
 def _course(found: Trajectory) -> Html:
-    course = Html("The atlas’s cells form a path from {} to {}. ").format(
-        names(found.roots), names(found.terminals, 8)
-    )
-    if found.circles:
-        course += (
-            "Part of it is a circle. Which way round cells go cannot be told from their counts, "
-            "so both ways lead to its far side, and pseudotime is that of the shorter. "
-        )
-    return course
+    roots, terminals = names(found.roots), names(found.terminals, 8)
+    course = said("path_course", roots=roots, terminals=terminals)
+    return course + said("path_circle") if found.circles else course
 
 
 def _map(c: ReportContents, found: Trajectory) -> Html:
@@ -147,12 +129,10 @@ def _map(c: ReportContents, found: Trajectory) -> Html:
     labels = [
         MapLabel(i + 1, title, found.positions[i]) for i, title in enumerate(found.milestones)
     ]
-    said = (
-        f"Map of {number(len(at))} mapped cells, coloured by pseudotime, on reference cells in "
-        f"grey, with the path from {', '.join(found.roots)} to {', '.join(found.terminals)}."
-    )
+    roots, terminals = ", ".join(found.roots), ", ".join(found.terminals)
+    label = say("report.path_said", cells=number(len(at)), roots=roots, terminals=terminals)
     assert c.background is not None  # a trajectory is one of reference cells
-    drawing = scatter(Dots("ref", c.background.point), dots, labels, said, ways)
+    drawing = scatter(Dots("ref", c.background.point), dots, labels, label, ways)
     legend = each(
         Html("<li>{} {} {}</li>"),
         [
@@ -161,17 +141,18 @@ def _map(c: ReportContents, found: Trajectory) -> Html:
         ],
     )
     if not on.all():
-        legend += Html('<li><span class="swatch kx"></span>beside the path</li>')
+        beside = Html('<li><span class="swatch kx"></span>{}</li>')
+        legend += beside.format(said("path_beside"))
     return Html('<div class="mapbox pathbox">{}{}<ul class="legend">{}</ul></div>').format(
-        drawing, time_key("start of the path", "far end"), legend
+        drawing, time_key(said("path_start"), said("path_end")), legend
     )
 
 
 def _part(found: Trajectory, milestone: int) -> str:
     title = found.milestones[milestone]
     if title in found.roots:
-        return "start"
-    return "end" if title in found.terminals else "branching"
+        return _PART["start"]
+    return _PART["end" if title in found.terminals else "branching"]
 
 
 def _edges(path: PathFindings, found: Trajectory) -> list[Html]:
@@ -180,32 +161,29 @@ def _edges(path: PathFindings, found: Trajectory) -> list[Html]:
     items = []
     for code, title in enumerate(path.edges[:_MOST]):
         ours = int(path.by_edge[code].sum())
-        words = (
-            f"{counted(ours, 'cell')}: {percent(ours, path.n_on)} of those on the path, "
-            f"{percent(float(reference[code].sum()), 1)} of the atlas’s"
+        below = say(
+            "report.path_edge",
+            cells=counted(ours, "cell"),
+            share=percent(ours, path.n_on),
+            atlas=percent(float(reference[code].sum()), 1),
         )
-        label = f"Cells along {title}, {ours} in all."
+        label = say("report.path_edge_said", edge=title, cells=ours)
         shown = name(title.replace("->", "→"))
-        items.append((shown, along_edge(shares[code], reference[code], tallest, label), words))
-    note = (
-        "Bars are your cells, from the start of each part on the left to its end on the right; "
-        "the line is the same for the atlas’s cells."
-    )
+        items.append((shown, along_edge(shares[code], reference[code], tallest, label), below))
     rest = items[_EDGES:]
     return [
         figures(items[:_EDGES]),
         details(counted(len(rest), "further part"), figures(rest)),
-        paragraph(note, "note"),
+        paragraph(said("path_bars"), "note"),
     ]
 
 
 def _fates(path: PathFindings, found: Trajectory) -> Html:
     if len(path.terminals) < 2 or not path.n_on:
         return Html()
-    head = ["end", "", "cells", "share", "in the atlas"]
     still_open = path.n_on - int(path.bound.sum())
     bound = [*path.bound.tolist(), still_open]
-    titles: list[str] = [*map(name, path.terminals), "still open"]
+    titles: list[str] = [*map(name, path.terminals), said("fates_open")]
     kinds = [*["sure"] * len(path.terminals), "unknown"]
     shares = [*found.bound.tolist(), 1 - float(found.bound.sum())]
     rows = [
@@ -213,13 +191,9 @@ def _fates(path: PathFindings, found: Trajectory) -> Html:
         for title, kind, n, share in zip(titles, kinds, bound, shares, strict=True)
     ]
     return (
-        Html("<h3>What they are bound for</h3>")
-        + paragraph(
-            f"A cell counts as bound for an end of the path when {percent(BOUND, 1)} or more of "
-            "the atlas’s cells further along from its place lead there. Before the path branches, "
-            "nothing is settled."
-        )
-        + table(head, rows, "Your cells on the path by where they are bound", "types")
+        heading(said("fates_title"))
+        + paragraph(said("fates_bound", share=percent(BOUND, 1)))
+        + table(heads("fates"), rows, said("fates_caption"), "types")
     )
 
 
@@ -246,12 +220,12 @@ def _genes_of(c: ReportContents, found: Trajectory, lineage: int) -> Html:
         if query is not None:
             known = (query.cells[lineage] >= FEWEST_CELLS) & query.measured[code]
             level[known] = log_level(query.expression[lineage, known, code])
-        words = f"{_COURSE[gene.direction]}, about {_fold(gene)}"
+        below = say("report.lineage_changes", course=_COURSE[gene.direction], fold=_fold(gene))
         if agreement is not None:
-            words += f"; {_follow(float(agreement[code]))}"
-        label = f"{gene.gene} on the way to {gene.lineage}: {words}."
+            below += f"; {_follow(float(agreement[code]))}"
+        label = say("report.lineage_gene_said", gene=gene.gene, terminal=gene.lineage, words=below)
         title = Html("<i>{}</i>").format(name(gene.gene))
-        items.append((title, gene_curve(atlas, level, label), words))
+        items.append((title, gene_curve(atlas, level, label), below))
     if agreement is None:
         return figures(items)
     most = agreement[[position[gene.gene] for gene in ranked[:100]]]
@@ -262,22 +236,20 @@ def _agreement(found: NDArray[np.float64]) -> str:
     """Say how many of the hundred genes that change most take the same course in the query."""
     known = found[np.isfinite(found)]
     if not len(known):
-        return "Too few of your cells lie along this way to compare."
+        return said("lineage_few")
     follow = int((known >= _FOLLOWS).sum())
-    return (
-        f"Of the {counted(len(known), 'gene')} that change most here, {number(follow)} take the "
-        f"same course in your cells (correlation of {_FOLLOWS:g} or more)."
-    )
+    genes, least = counted(len(known), "gene"), f"{_FOLLOWS:g}"
+    return said("lineage_follow", genes=genes, follow=number(follow), least=least)
 
 
 def _fold(gene: LineageGene) -> str:
     fold = 2**gene.change
-    return f"{fold:.1f}-fold" if fold < 10 else f"{fold:,.0f}-fold"
+    return f"{fold:.1f}" if fold < 10 else f"{fold:,.0f}"
 
 
 def _follow(agreement: float) -> str:
     if not np.isfinite(agreement):
-        return "too few of your cells to compare"
+        return _FOLLOWING["unknown"]
     if agreement >= _FOLLOWS:
-        return "your cells too"
-    return "your cells roughly" if agreement >= _ROUGHLY else "not in your cells"
+        return _FOLLOWING["well"]
+    return _FOLLOWING["roughly" if agreement >= _ROUGHLY else "not"]

@@ -9,6 +9,7 @@ import numpy as np
 
 from cellport.runtime.atlas.assumed import describe_labels
 from cellport.runtime.columns import UNKNOWN
+from cellport.runtime.decisions import say, text, words
 from cellport.runtime.mapping.gather.findings import OUTCOMES
 from cellport.runtime.report.charts import count_row, gauge, histogram, legend, row_bar, share_bar
 from cellport.runtime.report.contents import Call, ReportContents
@@ -18,10 +19,14 @@ from cellport.runtime.report.markup import (
     cut,
     details,
     each,
+    heading,
+    heads,
     name,
     paragraph,
     quiet,
+    said,
     section,
+    strong,
     table,
 )
 from cellport.runtime.report.numbers import counted, most_first, number, percent
@@ -31,12 +36,7 @@ _ROWS = 40
 _MOST_ROWS = 1000
 _NEAREST = 8
 _MARKERS = 12
-_QUALITY = {
-    "ok": "fine",
-    "low_depth": "few counts",
-    "empty": "no counts at all",
-    "low_gene_coverage": "too few of the atlas’s genes measured",
-}
+_QUALITY, _OUTCOME = words("report.quality_words"), words("report.outcome_words")
 
 
 def labels_section(c: ReportContents) -> Html:
@@ -44,21 +44,19 @@ def labels_section(c: ReportContents) -> Html:
     found, calls = c.findings, c.calls()
     rows = _type_rows([call for call in calls if call.n_cells], found.n_cells)
     absent = [call for call in calls if not call.n_cells and call.outcome != "unknown"]
-    head = ["type", "", "cells", "share"]
-    what = "call" if c.calibrated else "label"
-    parts = [table(head, rows[:_ROWS], f"Cells by {what}, most first", "types")]
+    head = heads("types")
+    caption = said("labels_by_call" if c.calibrated else "labels_by_label")
+    parts = [table(head, rows[:_ROWS], caption, "types")]
     if len(rows) > _ROWS:
-        more = table(head, rows[_ROWS:_MOST_ROWS], "The rarer ones", "types")
-        parts.append(details(f"{len(rows) - _ROWS} rarer ones", more))
+        more = table(head, rows[_ROWS:_MOST_ROWS], said("rarer_caption"), "types")
+        parts.append(details(said("rarer", n=len(rows) - _ROWS), more))
     if absent:
         names = Html(", ").join(
             Html("{}\u00a0{}").format(call.mark, name(call.title)) for call in absent[:_MOST_ROWS]
         )
-        text = Html("In the atlas, but not among your cells: {}.").format(names)
-        parts.append(paragraph(text, "note"))
-    words = {"sure": "called a type", "broader": "called a broader group", "unknown": "unknown"}
-    bar = share_bar([(k, words[k], found.outcome[k]) for k in OUTCOMES], found.n_cells)
-    return section("labels", "What the cells are", bar if c.calibrated else Html(), *parts)
+        parts.append(paragraph(said("absent", names=names), "note"))
+    bar = share_bar([(k, _OUTCOME[k], found.outcome[k]) for k in OUTCOMES], found.n_cells)
+    return section("labels", said("labels_title"), bar if c.calibrated else Html(), *parts)
 
 
 def _type_rows(calls: Sequence[Call], n_cells: int) -> list[list[str]]:
@@ -69,7 +67,7 @@ def _type_rows(calls: Sequence[Call], n_cells: int) -> list[list[str]]:
     )
     rows: list[list[str]] = []
     for call in calls:
-        group = " " + quiet("(broader group)") if call.outcome == "broader" else ""
+        group = " " + quiet(said("broader_group")) if call.outcome == "broader" else ""
         shown = title.format(call.mark or "", call.colour, name(call.title), group)
         rows.append(count_row(shown, [(call.colour, call.n_cells)], longest, n_cells))
     return rows
@@ -77,30 +75,27 @@ def _type_rows(calls: Sequence[Call], n_cells: int) -> list[list[str]]:
 
 def confidence_section(c: ReportContents) -> Html:
     """How sure the labels are."""
-    found, title = c.findings, "How sure the labels are"
+    found, title = c.findings, said("confidence_title")
     if not c.manifest.gives_prob:
         return section("confidence", title, paragraph(describe_labels(c.manifest)))
     tens = found.prob_bins.reshape(10, 2, 2).sum(axis=1)
     mean = percent(found.mean_prob, 1)
     if c.calibrated:
-        meant = (
-            f"The mean is {mean}, so if the atlas judges your data as well as its own, about "
-            f"{mean} of the most likely types are right."
-        )
+        meant = said("mean_right", mean=mean)
     else:
-        meant = f"The mean is {mean}. {describe_labels(c.manifest)}"
+        meant = said("mean_alone", mean=mean, labels=describe_labels(c.manifest))
     high = int(found.prob_bins[18:].sum())
-    label = "Cells by probability of their most likely type: " + ", ".join(
-        f"{10 * i} to {10 * (i + 1)} %: {n}" for i, n in enumerate(tens.sum(axis=1).tolist())
+    bars = ", ".join(
+        say("report.prob_bar", low=10 * i, high=10 * (i + 1), cells=n)
+        for i, n in enumerate(tens.sum(axis=1).tolist())
     )
     return section(
         "confidence",
         title,
-        paragraph(
-            f"Each cell’s most likely type has a probability. {meant} "
-            f"{percent(high, found.n_cells)} of the cells are above 90\u00a0%."
+        paragraph(said("each_prob", meant=meant, share=percent(high, found.n_cells))),
+        histogram(
+            tens, ("sure", "unknown"), ("0 %", "50 %", "100 %"), say("report.prob_bars", bars=bars)
         ),
-        histogram(tens, ("sure", "unknown"), ("0 %", "50 %", "100 %"), label),
         *_doubts(c),
     )
 
@@ -109,7 +104,7 @@ def _doubts(c: ReportContents) -> Sequence[Html]:
     if not c.calibrated:
         return ()
     return (
-        legend([("sure", "called a type"), ("unknown", "not called a type")]),
+        legend([("sure", _OUTCOME["sure"]), ("unknown", said("not_called"))]),
         paragraph(_sets(c)),
         paragraph(_held_out(c), "note"),
     )
@@ -117,22 +112,18 @@ def _doubts(c: ReportContents) -> Sequence[Html]:
 
 def _sets(c: ReportContents) -> Html:
     sizes, level = c.findings.set_sizes[1:].tolist(), c.manifest.thresholds.set_level
-    return Html(
-        "The column <code>cellport_label_set</code> names every type a cell may well be, so that "
-        "the true one is among them for {} of cells like the atlas’s own. It holds one type for "
-        "{} of your cells, two for {}, and more for {}."
-    ).format(percent(level, 1), *(percent(n, c.findings.n_cells) for n in sizes))
+    one, two, more = (percent(n, c.findings.n_cells) for n in sizes)
+    column = as_code(text("columns.label_set"))
+    return said("sets", column=column, level=percent(level, 1), one=one, two=two, more=more)
 
 
 def _held_out(c: ReportContents) -> str:
     scores = c.manifest.held_out
     if scores is None:
-        return "The atlas does not say how often its labels are right."
-    batches = " of batches" if scores.by == "batch" else ""
-    return (
-        f"On {counted(scores.cells, 'reference cell')}{batches} kept out of training, "
-        f"{percent(scores.accuracy, 1)} of the most likely types were right. Cells of another "
-        "laboratory, technology or disease are harder than that."
+        return said("no_held_out")
+    cells, share = counted(scores.cells, "reference cell"), percent(scores.accuracy, 1)
+    return said(
+        "held_out_batches" if scores.by == "batch" else "held_out", cells=cells, share=share
     )
 
 
@@ -147,27 +138,21 @@ def unsure_section(c: ReportContents) -> Html:
     ranked, rows = most_first(by_type), []
     for code in ranked[:_NEAREST]:
         title, in_all = found.labels[code], int(found.by_label[code].sum())
-        shown = "none (no counts)" if title == UNKNOWN else name(title)
+        shown = said("unsure_none") if title == UNKNOWN else name(title)
         parts = list(zip(OUTCOMES[1:], unsure[code].tolist(), strict=True))
         rows.append(count_row(shown, parts, int(by_type.max()), in_all))
     rest = len(ranked) - len(rows)
+    needed = percent(c.manifest.thresholds.call_prob, 1)
     return section(
         "unsure",
-        "Cells that were not given a type",
+        said("unsure_title"),
         paragraph(
-            f"{counted(broader + unknown, 'cell')} stayed below the probability that a call needs "
-            f"({percent(c.manifest.thresholds.call_prob, 1)})"
-            + (f"; {number(broader)} could still be given a broader group" if broader else "")
-            + ". They may lie between two types, be damaged or doublets, or be of a type that the "
-            "atlas does not have."
+            said("unsure_below", cells=counted(broader + unknown, "cell"), prob=needed)
+            + (said("unsure_group", cells=number(broader)) if broader else "")
+            + said("unsure_why")
         ),
-        table(
-            ["most likely type", "", "not called", "of its cells"],
-            rows,
-            "Which type they came closest to",
-            "types",
-        ),
-        paragraph(f"And {counted(rest, 'more type')}." if rest else "", "note"),
+        table(heads("unsure"), rows, said("unsure_caption"), "types"),
+        paragraph(said("unsure_more", types=counted(rest, "more type")) if rest else "", "note"),
     )
 
 
@@ -182,38 +167,32 @@ def queries_section(c: ReportContents) -> Html:
         parts = list(zip(OUTCOMES, by_outcome, strict=True))
         shares = [percent(by_outcome[i], n) for i in (0, 2)]
         rows.append([name(title), row_bar(parts, n), number(n), *shares])
-    head = ["file", "", "cells", "called a type", "unknown"]
-    return section("files", "File by file", table(head, rows, "Outcome of each file", "types"))
+    shown = table(heads("files"), rows, said("files_caption"), "types")
+    return section("files", said("files_title"), shown)
 
 
 def novelty_section(c: ReportContents) -> Html:
     """Cells unlike anything in the atlas."""
     found = c.findings
     n, expected = found.n_novel, c.manifest.thresholds.novelty_p * found.n_cells
-    label = (
-        "Cells by novelty p-value, 20 bars from 0 to 1; the first, below 0.05, holds "
-        f"{int(found.novelty_bins[0])} cells."
+    label = say("report.novelty_bars", cells=int(found.novelty_bins[0]))
+    ticks = (said("novelty_low"), "0.5", said("novelty_high"))
+    lie = said(
+        "novelty_found",
+        cells=counted(n, "cell"),
+        share=percent(n, found.n_cells),
+        expected=number(round(expected)),
     )
-    ticks = ("0: unlike the atlas", "0.5", "1: typical of it")
     return section(
         "novelty",
-        "Cells unlike anything in the atlas",
-        paragraph(
-            f"{counted(n, 'cell')} ({percent(n, found.n_cells)}) lie further from the reference "
-            "than its own held-out cells do. If all your cells were like the atlas’s, about "
-            f"{number(round(expected))} would be flagged by chance; far more than that means "
-            "something new: a type, a state, a disease, or a technical difference."
-        ),
+        said("novelty_title"),
+        paragraph(lie),
         _novel_groups(c),
-        Html("<h3>How unusual the cells are</h3>"),
+        heading(said("novelty_unusual")),
         histogram(
             found.novelty_bins[:, np.newaxis], ("sure",), ticks, label, numbers=False, even=True
         ),
-        paragraph(
-            "Each bar counts cells by their novelty p-value. Cells like the reference’s spread "
-            "evenly, at the dashed line; a high bar on the left is cells unlike it.",
-            "note",
-        ),
+        paragraph(said("novelty_even"), "note"),
         _novel_types(c),
     )
 
@@ -222,9 +201,8 @@ def _novel_groups(c: ReportContents) -> Html:
     items = [(cut(group.sentence, 600), _markers(group.markers)) for group in c.groups[:_ROWS]]
     if not items:
         return Html()
-    return Html('<h3>Groups that belong together</h3><ol class="groups">{}</ol>').format(
-        each(Html("<li>{}{}</li>"), items)
-    )
+    listed = Html('<ol class="groups">{}</ol>').format(each(Html("<li>{}{}</li>"), items))
+    return heading(said("novelty_groups")) + listed
 
 
 def _markers(genes: Sequence[str]) -> Html:
@@ -241,8 +219,7 @@ def _novel_types(c: ReportContents) -> Html:
         count_row(name(found.labels[code]), [("new", novel[code])], max(novel), in_all[code])
         for code in most_first(found.novel_by_label)[:_NEAREST]
     ]
-    head = ["most likely type", "", "unlike the atlas", "of its cells"]
-    return table(head, rows, "Which types they resemble most", "types")
+    return table(heads("novel"), rows, said("novelty_types"), "types")
 
 
 def spread_section(c: ReportContents) -> Html:
@@ -250,31 +227,19 @@ def spread_section(c: ReportContents) -> Html:
     spread = c.spread
     if spread is None:
         return Html()
-    verdict: str = "They do: no sign of a shift of the whole query."
+    verdict = said("spread_even")
     if spread.ratio < COMPRESSED:
-        verdict = Html(
-            "<strong>They lie closer together than they should</strong>: the query is compressed. "
-            "Fine differences between types may be lost."
-        )
+        verdict = said("spread_close", strong=strong(said("spread_closer")))
     elif spread.ratio > SHIFTED:
-        verdict = Html(
-            "<strong>They lie further out than they should</strong>: the query is shifted. Labels "
-            "are then only the nearest type."
-        )
+        verdict = said("spread_far", strong=strong(said("spread_further")))
+    means = said("spread_compressed"), said("spread_expected"), said("spread_shifted")
+    numbers = {key: f"{getattr(spread, key):.2f}" for key in ("ratio", "found", "expected")}
     return section(
         "spread",
-        "Is the query as a whole like the reference?",
-        paragraph(
-            "Cells of known types should spread in the atlas as far as reference cells of the same "
-            "types. " + verdict
-        ),
-        gauge(spread.ratio, COMPRESSED, SHIFTED, ("compressed", "as expected", "shifted")),
-        paragraph(
-            f"Spread against reference cells of the same types: {spread.ratio:.2f}, where 1 is the "
-            f"same. Against the whole reference (mean squared z-score of the latent): "
-            f"{spread.found:.2f}; {spread.expected:.2f} is expected of this mixture of types.",
-            "note",
-        ),
+        said("spread_title"),
+        paragraph(said("spread_should", verdict=verdict)),
+        gauge(spread.ratio, COMPRESSED, SHIFTED, means),
+        paragraph(said("spread_numbers", **numbers), "note"),
     )
 
 
@@ -287,56 +252,51 @@ def quality_section(c: ReportContents) -> Html:
             parts = [("sure" if flag == "ok" else "new", n)]
             title = f"{_QUALITY[flag]} " + as_code(flag)
             rows.append(count_row(title, parts, found.n_cells, found.n_cells))
-    depth = c.manifest.thresholds.low_depth
+    depth, column = f"{c.manifest.thresholds.low_depth:g}", as_code(text("columns.quality"))
     return section(
         "quality",
-        "Quality of the cells",
-        paragraph(
-            Html(
-                "Few counts means fewer than {:g} in the genes that the atlas reads. Flags are in "
-                "the column <code>cellport_qc</code>; no cell was left out."
-            ).format(depth)
-        ),
-        table(["quality", "", "cells", "share"], rows, "Cells by quality flag", "types"),
+        said("quality_title"),
+        paragraph(said("quality_few", depth=depth, column=column)),
+        table(heads("quality"), rows, said("quality_caption"), "types"),
     )
 
 
 def genes_section(c: ReportContents) -> Html:
     """How the genes of each query matched, and what was noticed while reading."""
-    missing = (
-        "is not taken for zero: the atlas is told that it was not measured."
-        if c.manifest.fill != "zero"
-        else "counts as zero, as in the tool that the atlas was converted from."
-    )
-    parts = [paragraph(f"Genes are matched by name. One that is missing {missing}")]
+    missing = said("missing_zero" if c.manifest.fill == "zero" else "missing_known")
+    parts = [paragraph(said("genes_matched", missing=missing))]
     for (source, field), report in zip(c.sources, c.genes, strict=True):
         if len(c.genes) > 1:
-            parts.append(Html("<h3>{}</h3>").format(name(source)))
+            parts.append(heading(name(source)))
         parts.append(_gene_facts(field, report))
     notes = each(Html("<li>{}</li>"), [[cut(note, 600)] for note in c.notes])
     if notes:
-        listed = Html('<h3>Noticed while reading</h3><ul class="plain">{}</ul>')
-        parts.append(listed.format(notes))
-    return section("genes", "Genes", *parts)
+        listed = Html('<ul class="plain">{}</ul>').format(notes)
+        parts.append(heading(said("genes_noticed")) + listed)
+    return section("genes", said("genes_title"), *parts)
 
 
 def _gene_facts(field: str, report: dict[str, Any]) -> Html:
     matched, panel = int(report["n_matched"]), int(report["n_panel"])
-    rules = ", ".join(f"{number(int(n))} by {cut(rule)}" for rule, n in report["by_rule"].items())
-    n_query = number(int(report["n_query"]))
+    titles = words("report.genes_rows")
+    rules = Html(", ").join(
+        said("genes_rule", genes=number(int(n)), rule=cut(rule))
+        for rule, n in report["by_rule"].items()
+    )
+    share, n_query = percent(matched, panel), number(int(report["n_query"]))
+    of_panel = {"matched": number(matched), "panel": number(panel), "share": share}
     rows: list[tuple[str, str]] = [
-        ("found", f"{number(matched)} of {number(panel)} ({percent(matched, panel)}): {rules}"),
-        ("names taken from", name(report["column"]) + f", {n_query} genes"),
-        ("look like", cut(report["organism"])),
+        (titles["found"], said("genes_found", **of_panel, rules=rules)),
+        (titles["names"], said("genes_names", column=name(report["column"]), genes=n_query)),
+        (titles["organism"], cut(report["organism"])),
     ]
     if field:
-        rows.append(("counts taken from", name(field)))
-    if report["n_ambiguous"]:
-        rows.append(("could mean several", counted(int(report["n_ambiguous"]), "gene")))
-    if report["n_duplicated"]:
-        rows.append(("named twice and summed", counted(int(report["n_duplicated"]), "gene")))
-    parts = [("sure", "found", matched), ("unknown", "missing", panel - matched)]
-    facts = table((), rows, "How the genes matched", "facts")
+        rows.append((titles["counts"], name(field)))
+    for kind in ("ambiguous", "duplicated"):
+        n = int(report[f"n_{kind}"])
+        rows += [(titles[kind], counted(n, "gene"))] if n else []
+    parts = [("sure", titles["found"], matched), ("unknown", titles["missing"], panel - matched)]
+    facts = table((), rows, said("genes_caption"), "facts")
     return share_bar(parts, panel, "gene") + facts + _missing(report["missing"], panel - matched)
 
 
@@ -344,9 +304,9 @@ def _missing(genes: Sequence[str], n_missing: int) -> Html:
     if not genes:
         return Html()
     rest = n_missing - len(genes)
-    more = f" and {number(rest)} more" if rest else ""
+    more = said("genes_more", genes=number(rest)) if rest else ""
     listed = Html(", ").join(name(gene) for gene in genes)
     return details(
-        f"Missing: {counted(n_missing, 'gene')}",
+        said("genes_missing", genes=counted(n_missing, "gene")),
         Html('<p class="genes">{}{}.</p>').format(listed, more),
     )

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from cellport.runtime.decisions import text, words
 from cellport.runtime.report.contents import ReportContents
-from cellport.runtime.report.markup import Html, as_code, details, quiet, section, table
+from cellport.runtime.report.markup import Html, as_code, details, quiet, said, section, table
 from cellport.runtime.report.numbers import percent
 
 # in the order in which they are told
@@ -23,9 +23,9 @@ _GENES = ("genes", "genes_zero")
 
 def terms_section(c: ReportContents) -> Html:
     """Say what each word means, and which column tells it."""
-    rows = [(title + _code(key), said) for key, title, said in explained(c)]
-    listed = table((), rows, "Words and their meaning", "facts")
-    return section("terms", "What the words mean", details("Each in a sentence", listed))
+    rows = [(title + _code(key), meaning) for key, title, meaning in explained(c)]
+    listed = table((), rows, said("terms_caption"), "facts")
+    return section("terms", said("terms_title"), details(said("terms_each"), listed))
 
 
 def explained(c: ReportContents) -> Iterator[tuple[str, str, str]]:
@@ -39,8 +39,8 @@ def explained(c: ReportContents) -> Iterator[tuple[str, str, str]]:
     }
     for key in _TERMS:
         if _applies(key, c):
-            said = words(f"terms.{key}")
-            yield key, said["title"], said["text"].format(**places)
+            about = words(f"terms.{key}")
+            yield key, about["title"], about["text"].format(**places)
 
 
 def _applies(key: str, c: ReportContents) -> bool:

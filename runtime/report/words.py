@@ -10,7 +10,7 @@ from cellport.runtime.decisions import number as decided
 from cellport.runtime.decisions import text, texts, words
 from cellport.runtime.mapping.genes.coverage import weighs_genes
 from cellport.runtime.report.contents import ReportContents
-from cellport.runtime.report.markup import Html, cut, name, names, strong
+from cellport.runtime.report.markup import Html, as_code, cut, name, names, said, strong
 from cellport.runtime.report.numbers import counted, number, percent
 
 COMPRESSED, SHIFTED = decided("cautions.compressed_below"), decided("cautions.shifted_above")
@@ -32,20 +32,16 @@ class Caution:
 
 
 def _caution(kind: str, where: str, *, serious: bool = True, **places: object) -> Caution:
-    said = words(f"cautions.{kind}")
-    title, meaning = (Html.escape(said[part]).format(**places) for part in ("title", "text"))
+    about = words(f"cautions.{kind}")
+    title, meaning = (Html.escape(about[part]).format(**places) for part in ("title", "text"))
     return Caution(kind, title, meaning, where, serious)
-
-
-def _said(sentence: str, **places: object) -> Html:
-    return Html.escape(text(f"report.{sentence}")).format(**places)
 
 
 def lead(c: ReportContents) -> Html:
     """Return the paragraph that a report begins with."""
     found, m = c.findings, c.manifest
     told = [
-        _said(
+        said(
             "laid",
             cells=strong(counted(found.n_cells, "cell")),
             query=c.query_in_words,
@@ -65,33 +61,33 @@ def lead(c: ReportContents) -> Html:
 def _known(c: ReportContents) -> str:
     types = counted(len(c.manifest.labels), "type") if c.manifest.labels else ""
     if c.background is None:
-        return types or _said("known_nothing")
+        return types or said("known_nothing")
     cells = counted(c.background.n_cells, "reference cell")
     if not types:
-        return _said("known_cells_alone", cells=cells)
-    return _said("known_cells", cells=cells, types=types)
+        return said("known_cells_alone", cells=cells)
+    return said("known_cells", cells=cells, types=types)
 
 
 def _labelled(c: ReportContents) -> Html:
     found = c.findings
     if not c.calibrated:
-        kind = _said("most_likely" if c.manifest.gives_prob else "nearest_type")
-        return _said("every_cell", kind=kind)
+        kind = said("most_likely" if c.manifest.gives_prob else "nearest_type")
+        return said("every_cell", kind=kind)
     sure, broader, unknown = (found.outcome[k] for k in ("sure", "broader", "unknown"))
-    told = _said("called", share=strong(percent(sure, found.n_cells)))
+    told = said("called", share=strong(percent(sure, found.n_cells)))
     if broader:
-        told += _said("called_broader", share=percent(broader, found.n_cells))
+        told += said("called_broader", share=percent(broader, found.n_cells))
     if unknown:
-        told += _said("called_nothing", share=percent(unknown, found.n_cells))
+        told += said("called_nothing", share=percent(unknown, found.n_cells))
     return told + "."
 
 
 def _new(c: ReportContents) -> Html:
     n, share = c.findings.n_novel, percent(c.findings.n_novel, c.findings.n_cells)
     if not n:
-        return _said("none_novel")
+        return said("none_novel")
     look = "looks" if n == 1 else "look"
-    return _said("some_novel", cells=strong(counted(n, "cell")), share=share, look=look)
+    return said("some_novel", cells=strong(counted(n, "cell")), share=share, look=look)
 
 
 def _genes(c: ReportContents) -> Html:
@@ -99,10 +95,10 @@ def _genes(c: ReportContents) -> Html:
     matched, panel = int(least["n_matched"]), int(least["n_panel"])
     one = len(c.genes) == 1
     if matched == panel:
-        genes = _said("all_genes", panel=number(panel))
-        return _said("genes_of_one" if one else "genes_of_each", genes=genes)
-    genes = _said("some_genes", matched=number(matched), panel=number(panel))
-    return _said("genes_of_one" if one else "genes_at_least", genes=genes)
+        genes = said("all_genes", panel=number(panel))
+        return said("genes_of_one" if one else "genes_of_each", genes=genes)
+    genes = said("some_genes", matched=number(matched), panel=number(panel))
+    return said("genes_of_one" if one else "genes_at_least", genes=genes)
 
 
 def cautions(c: ReportContents) -> list[Caution]:
@@ -175,24 +171,19 @@ def first_look(c: ReportContents) -> Iterator[Html]:
             name(call.title) + f" ({percent(call.n_cells, found.n_cells)})" for call in types[:3]
         )
         fit = _link("labels", text("report.fit"))
-        yield Html("{} {}").format(fit, _said("fit_types", types=listed))
+        yield Html("{} {}").format(fit, said("fit_types", types=listed))
     if c.groups:
-        title = f"{counted(len(c.groups), 'group')} of cells unlike the atlas"
-        look = ": look at their marker genes before you believe their labels."
-        yield _link("novelty", title) + look
+        title = said("unlike_atlas", groups=counted(len(c.groups), "group"))
+        yield _link("novelty", title) + said("look_at_markers")
     elif found.outcome["unknown"] and c.calibrated:
-        yield _link("unsure", "Cells without a label") + ": see which types they came closest to."
+        yield _link("unsure", said("without_label")) + said("closest_to")
     if c.paths.n_on:
-        yield _link("path", "How far along are they?") + (
-            f" {percent(c.paths.n_on, found.n_cells)} of your cells lie on the path that the "
-            "atlas’s cells form; see where, what they are bound for, and which genes change."
-        )
+        share = percent(c.paths.n_on, found.n_cells)
+        yield _link("path", said("how_far")) + said("on_path", share=share)
     if found.labels and c.calibrated:
-        where = Html("in {}").format(name(c.out)) if c.out else "of the result"
-        yield Html(
-            "To work on, use the column <code>cellport_call</code> {}: it holds a type only "
-            "where the atlas is sure enough, and <code>unknown</code> elsewhere."
-        ).format(where)
+        where = said("in_file", file=name(c.out)) if c.out else said("of_result")
+        unknown = as_code(text("values.unknown"))
+        yield said("work_on", column=as_code(text("columns.call")), where=where, unknown=unknown)
 
 
 def _link(anchor: str, words: str) -> Html:

@@ -37,8 +37,8 @@ PYTHON_ALONE = {
 }
 # a browser bounds the memory of what reads HDF5
 PYTHON_ALONE |= {"files.overstated"}
-# and maps one file at a time
-PYTHON_ALONE |= {"report.genes_of_each", "report.genes_at_least"}
+# and saves the table of cells when it is asked to
+PYTHON_ALONE |= {"report.in_file"}
 ACCESSORS = ("number", "whole", "text", "texts", "words", "table", "rows", "say", "decided")
 
 

@@ -63,3 +63,15 @@ export function cut(text: string, longest = 90): string {
   const letters = [...text];
   return letters.length <= longest ? text : `${letters.slice(0, longest - 1).join("")}…`;
 }
+
+/** As Python's `:g`: six digits at most, none that say nothing. */
+export function general(value: number): string {
+  const size = Math.abs(value);
+  if (size !== 0 && (size < 1e-4 || size >= 1e6)) {
+    return value
+      .toExponential(5)
+      .replace(/\.?0+e/, "e")
+      .replace(/e([+-])(\d)$/, "e$10$2");
+  }
+  return String(Number(value.toPrecision(6)));
+}

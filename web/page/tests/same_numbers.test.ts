@@ -13,6 +13,7 @@ import { DEFAULTS as PLAIN, type MapOptions } from "../src/mapping/query";
 import { Results } from "../src/mapping/results";
 import { verifyAtlas } from "../src/mapping/verify";
 import { hdf5 } from "../src/sources/hdf5";
+import { ratioOf } from "../src/mapping/spread";
 import { findingsOf } from "../src/report/findings";
 import { cautions, fit, lead } from "../src/report/sentences";
 import { beginning, writeH5ad } from "../src/writers/h5ad";
@@ -59,13 +60,17 @@ async function findingsIn(mapped: Mapped) {
   const all = await parts();
   return findingsOf(gathered(mapped), {
     manifest: all.manifest,
-    countsFrom: place.matrix.where,
-    organism: genes.organism,
-    nMatched: genes.nMatched,
-    nPanel: genes.measured.length,
-    coverage,
+    queries: [
+      {
+        countsFrom: place.matrix.where,
+        organism: genes.organism,
+        nMatched: genes.nMatched,
+        nPanel: genes.measured.length,
+        coverage,
+      },
+    ],
     nReference: (await all.array("reference_label")).shape[0],
-    spread: mapped.spread,
+    spread: mapped.spread && ratioOf(mapped.spread),
   });
 }
 
@@ -91,10 +96,10 @@ describe.skipIf(!given)("cells that Python has mapped", () => {
         }
         expect(novel).toEqual(expected.novel);
         const findings = await findingsIn(mapped);
-        expect(lead(findings)).toBe(expected.lead);
-        const told = cautions(findings).map(({ kind, title, text, serious }) => [kind, title, text, serious]);
+        expect(lead(findings).text).toBe(expected.lead);
+        const told = cautions(findings).map(({ kind, title, text, serious }) => [kind, title.text, text.text, serious]);
         expect(told).toEqual(expected.cautions);
-        expect(fit(findings)?.text ?? null).toBe(expected.fit);
+        expect(fit(findings)?.text.text ?? null).toBe(expected.fit);
       });
     }
   }

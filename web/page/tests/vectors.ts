@@ -11,7 +11,7 @@ import type { MappedBlock, ResultColumn } from "../src/mapping/columns";
 import { KeptCounts, shownTarget } from "../src/mapping/kept_counts";
 import { NovelCells } from "../src/mapping/novel_cells";
 import { mapQuery, type MapOptions, openQuery, type Query } from "../src/mapping/query";
-import { QuerySpread } from "../src/mapping/spread";
+import { QuerySpread, type Spread } from "../src/mapping/spread";
 import { hdf5 } from "../src/sources/hdf5";
 import { openFiles } from "../src/sources/open";
 
@@ -51,7 +51,7 @@ export interface Mapped {
   blocks: MappedBlock[];
   cells: string[];
   novel: string[];
-  spread: number | null;
+  spread: Spread | null;
   /** Columns known once all cells were seen. */
   settled: ResultColumn[];
 }

@@ -52,7 +52,7 @@ const NETWORK = "encoder_tail.onnx";
 /** What the atlas says of itself in Markdown. */
 export const CARD = "README.md";
 const UNREAD =
-  /^arrays\/(reference_batch|reference_names|neighbor_centroids|trajectory_share|trajectory_bound|lineage_\w+)\.npy$/;
+  /^arrays\/(reference_batch|reference_names|neighbor_centroids)\.npy$/;
 
 /** Cells to try the page with, where a site has some. */
 export const EXAMPLE = "example.h5ad";

@@ -13,6 +13,33 @@ export interface Trajectory {
   path: NpyArray;
 }
 
+/** What the atlas's own cells are like along its lineages. */
+export interface Lineages {
+  /** [edges, 10], share of its cells on the trajectory in each tenth of each edge. */
+  share: Float32Array;
+  /** [lineages], share of these that most likely end there. */
+  bound: Float32Array;
+  /** [lineages, edges], 1 where a lineage uses an edge. */
+  lineageEdges: Uint8Array;
+  /** [lineages, 2], first and last pseudotime. */
+  lineageTime: Float32Array;
+  /** float32 [lineages, steps, genes], expected counts per 10,000 of the panel. */
+  expression: NpyArray;
+}
+
+/** Null for an atlas without a trajectory. */
+export async function readLineages(parts: Parts): Promise<Lineages | null> {
+  if (!graphOf(parts.manifest)) return null;
+  const data = async (name: string) => (await parts.array(name)).data;
+  return {
+    share: (await data("trajectory_share")) as Float32Array,
+    bound: (await data("trajectory_bound")) as Float32Array,
+    lineageEdges: Uint8Array.from(await data("lineage_edges"), Number),
+    lineageTime: (await data("lineage_time")) as Float32Array,
+    expression: await parts.array("lineage_expression"),
+  };
+}
+
 /** Null for an atlas without a trajectory. */
 export async function readTrajectory(parts: Parts): Promise<Trajectory | null> {
   const graph = graphOf(parts.manifest);

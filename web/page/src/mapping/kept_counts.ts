@@ -59,7 +59,7 @@ export class KeptCounts {
   }
 
   /** Call with each panel gene of a cell, cells in order, and its log-normalised value. */
-  forEach(visit: (cell: number, gene: number, value: number) => void): void {
+  forEach(visit: Visit): void {
     let first = 0;
     for (const block of this.blocks) {
       const start = first;
@@ -77,10 +77,13 @@ interface ScaledCounts {
   scale: Float32Array;
 }
 
+/** Called with a cell, a panel gene, and its log-normalised value. */
+export type Visit = (cell: number, gene: number, value: number) => void;
+
 /** Call with each gene of a cell of a block, cells in order, and its log-normalised value. */
 export function eachValue(
   { genes, counts, ends, scale }: ScaledCounts,
-  visit: (cell: number, gene: number, value: number) => void,
+  visit: Visit,
 ): void {
   for (let cell = 0; cell < scale.length; cell++) {
     for (let k = ends[cell]; k < ends[cell + 1]; k++) {

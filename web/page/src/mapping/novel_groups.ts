@@ -14,6 +14,8 @@ export interface NovelGroup {
   /** Positions of its cells in the query. */
   cells: Int32Array;
   sentence: string;
+  /** Genes that they express and the label most of them got does not, the largest difference first. */
+  markers: string[];
 }
 
 export interface NovelInput {
@@ -33,6 +35,7 @@ export interface NovelInput {
 
 const { novel_groups: rules } = decisions;
 const [CLEAR, COMMON] = [rules.clear.value, rules.common.value];
+const MARKERS = 10;
 const MOST_LINKED = rules.most_linked.value;
 
 /** Some of the cells, as `runtime/mapping/gather/novel_groups.py` keeps them, and what all are. */
@@ -78,9 +81,9 @@ export function novelGroups(input: NovelInput): NovelGroup[] {
   const place = new Map(Array.from(cells, (cell, i) => [cell, i]));
   found.sort((a, b) => b.length - a.length || place.get(a[0])! - place.get(b[0])!);
   const whole = withOthers(found, members, strange, cells, groups.centres, input);
-  return describe(input, sampled, found).map((sentence, i) => ({
+  return describe(input, sampled, found).map((described, i) => ({
     cells: Int32Array.from(whole[i]),
-    sentence,
+    ...described,
   }));
 }
 
@@ -199,7 +202,7 @@ function describe(
   input: NovelInput,
   { known: sample, scale }: Sampled,
   groups: readonly number[][],
-): string[] {
+): Omit<NovelGroup, "cells">[] {
   const { manifest, labelMean, label, measured, counts } = input;
   const names = panelNames(manifest);
   const nGenes = names.length;
@@ -238,9 +241,10 @@ function describe(
     }
     const like = manifest.labels[code] ?? "";
     const nCells = toEven(cells.length * scale);
-    return counts.fits
-      ? inWords(nCells, like, largest(up), largest(down))
-      : `${novelAnd(nCells, like).join("")}.`;
+    if (!counts.fits) return { sentence: `${novelAnd(nCells, like).join("")}.`, markers: [] };
+    const [markers, lacks] = [largest(up), largest(down)];
+    const named = (genes: string[]) => genes.slice(0, rules.named.value);
+    return { sentence: inWords(nCells, like, named(markers), named(lacks)), markers };
   });
 }
 
@@ -264,7 +268,7 @@ function novelAnd(cells: number, label: string): [string, string] {
 function largest(genes: [number, string][]): string[] {
   return genes
     .sort((a, b) => b[0] - a[0])
-    .slice(0, rules.named.value)
+    .slice(0, MARKERS)
     .map(([, name]) => name);
 }
 

@@ -21,7 +21,7 @@ export function provenance(
   manifest: Manifest,
   trajectory: Trajectory | null,
   seconds: number,
-): Record<string, Said> {
+) {
   const { matrix } = query.place;
   return {
     cellport: {
@@ -32,7 +32,7 @@ export function provenance(
       device: "browser",
       counts_from: [matrix.where],
       notes: query.notes,
-      genes: report(query),
+      genes: geneReport(query),
       ...(query.options.groups !== null && { groups: query.options.groups }),
       thresholds: manifest.thresholds,
       n_cells: matrix.nCells,
@@ -54,7 +54,10 @@ function inBrief(trajectory: Trajectory): Said {
   };
 }
 
-function report({ genes, coverage }: Query): Said {
+/** How the genes of a query were matched. */
+export type GeneReport = ReturnType<typeof geneReport>;
+
+function geneReport({ genes, coverage }: Query) {
   const { measured, nMatched, missing, ambiguous } = genes;
   return {
     column: genes.column,

@@ -12,6 +12,15 @@ export class Results {
 
   constructor(readonly nCells: number) {}
 
+  /** Those of cells that are all mapped. */
+  static of(nCells: number, columns: readonly ResultColumn[], matrices: readonly ResultMatrix[]): Results {
+    const results = new Results(nCells);
+    results.settle(columns);
+    for (const matrix of matrices) results.matrices.set(matrix.name, matrix);
+    results.done = nCells;
+    return results;
+  }
+
   add(block: MappedBlock, names: readonly string[]): void {
     for (const name of names) this.names.push(name);
     for (const column of block.columns) this.addColumn(column, block.start);

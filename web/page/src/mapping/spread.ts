@@ -12,6 +12,18 @@ const { columns: names, values } = decisions;
 // a dimension that varies less than this share of the widest one says nothing
 const FLAT = 1e-3;
 
+/** Mean squared z-scores under the reference's mean and deviation: of the cells, and of reference
+ * cells in the same proportions of labels. */
+export interface Spread {
+  found: number;
+  expected: number;
+}
+
+/** Well below 1: the query is compressed; well above: it is shifted. */
+export function ratioOf({ found, expected }: Spread): number {
+  return expected > 0 ? found / expected : 1;
+}
+
 export class QuerySpread {
   private cells = 0;
   private readonly sum: Float64Array;
@@ -44,7 +56,7 @@ export class QuerySpread {
 
   /** Mean squared z-score of the query's cells, beside that of reference cells in the same
    * proportions of labels; null for a query of empty cells. */
-  async beside(parts: Parts): Promise<number | null> {
+  async beside(parts: Parts): Promise<Spread | null> {
     const latent = (await parts.array("reference_latent")).data as Float32Array;
     const label = (await parts.array("reference_label")).data;
     if (!this.cells) return null;
@@ -57,7 +69,7 @@ export class QuerySpread {
       (sd[d] ** 2 * this.cells);
     const found = wide.length ? wide.reduce((sum, d) => sum + square(d), 0) / wide.length : 1;
     const expected = this.expected(spreadOfLabels(latent, label, this.byLabel.length, mean, sd, wide));
-    return expected > 0 ? found / expected : 1;
+    return { found, expected };
   }
 
   private expected(ofLabel: Float64Array): number {

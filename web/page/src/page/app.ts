@@ -5,6 +5,7 @@ import type { Parts } from "../atlas/parts";
 import decisions from "../decisions";
 import { sentence } from "../errors";
 import type { MapOptions } from "../mapping/query";
+import { ratioOf } from "../mapping/spread";
 import { type Findings, findingsOf } from "../report/findings";
 import { cautions, fit, lead, unsaid } from "../report/sentences";
 import { cellsOf } from "../words";
@@ -14,7 +15,7 @@ import { atlasFacts, showAbout } from "./card/about";
 import { ColourChoice } from "./colour_choice";
 import { shownIn, tell } from "./address";
 import { byId, NARROW, reveal } from "./dom";
-import { saveH5ad, savePng, saveSvg, saveTable } from "./downloads";
+import { saveH5ad, savePng, saveReport, saveSvg, saveTable } from "./downloads";
 import { FileResults } from "./file_results";
 import { Intake } from "./intake";
 import { CompareSection } from "./compare/compare_section";
@@ -110,6 +111,7 @@ export class App {
       stop: () => this.stop(),
       downloadTable: () => void this.saving(() => this.saveTable(null)),
       downloadH5ad: () => void this.saving(() => this.saveH5ad()),
+      downloadReport: () => void this.saving(() => this.saveReport()),
     });
     this.intake.showEmpty(null);
     byId("map").hidden = !hasReference(manifest);
@@ -163,15 +165,17 @@ export class App {
     this.finished = finished;
     results.settle(finished.columns);
     const { manifest } = this.parts;
-    const [{ started, fileName }, { spread, seconds }] = [results, finished];
-    const findings = findingsOf(results, { ...started, nReference: this.reference.n, spread, manifest });
+    const [{ started, fileName }, { seconds }] = [results, finished];
+    const { queries } = started;
+    const spread = finished.spread && ratioOf(finished.spread);
+    const findings = findingsOf(results, { queries, nReference: this.reference.n, spread, manifest });
     const rows = typeRows(results, findings);
     const steps = [
       () => this.offer(results, findings),
       () => this.showTables(results, findings, rows, finished),
       () => {
         const all = tiles(findings, rows, manifest);
-        this.intake.showDone(fileName, lead(findings), all, seconds, started.countsFrom);
+        this.intake.showDone(fileName, lead(findings).text, all, seconds, started.queries[0].countsFrom);
         document.body.classList.add("mapped");
       },
       () => this.stage.fit(),
@@ -379,6 +383,11 @@ export class App {
   private async saveH5ad(): Promise<void> {
     const { results, finished } = this;
     if (results && finished) await saveH5ad(this.mapper, finished, results);
+  }
+
+  private async saveReport(): Promise<void> {
+    const { results, finished } = this;
+    if (results && finished) await saveReport(this.mapper, finished, results);
   }
 
   /** Save something; a failure is told. */

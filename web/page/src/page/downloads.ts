@@ -1,5 +1,6 @@
 /** What is saved: tables, the results for scanpy, pictures of the map. */
 
+import decisions from "../decisions";
 import type { Mapper } from "../worker/client";
 import type { Finished } from "../worker/messages";
 import { csvParts } from "../writers/csv";
@@ -25,6 +26,14 @@ export async function saveH5ad(mapper: Mapper, finished: Finished, results: File
   const matrices = [...results.matrices.values()];
   const bytes = await mapper.h5ad(finished, { names, columns, matrices });
   save(`${title}_mapped.h5ad`, [bytes], "application/x-hdf5");
+}
+
+/** The report that `cellport map --report` writes. */
+export async function saveReport(mapper: Mapper, finished: Finished, results: FileResults): Promise<void> {
+  const shown = new Set<string>([decisions.columns.umap, decisions.columns.fate]);
+  const matrices = [...results.matrices.values()].filter(({ name }) => shown.has(name));
+  const page = await mapper.report(finished, [...results.columns.values()], matrices);
+  save(`${results.title}_report.html`, [page], "text/html");
 }
 
 export async function savePng(stage: Stage, title: string): Promise<void> {

@@ -32,6 +32,7 @@ export interface IntakeActions {
   stop(): void;
   downloadTable(): void;
   downloadH5ad(): void;
+  downloadReport(): void;
 }
 
 export class Intake {
@@ -157,6 +158,7 @@ export class Intake {
           { type: "button", onclick: this.actions.downloadH5ad },
           "Download for scanpy (.h5ad)",
         ),
+        h("button", { type: "button", onclick: this.actions.downloadReport }, "Save the report (HTML)"),
         h("button", { type: "button", onclick: () => this.picker.click() }, "Map another file"),
       ),
       this.picker,

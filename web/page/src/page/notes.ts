@@ -1,6 +1,7 @@
 /** What to look at first: warnings, the worst first, and the groups of cells unlike the atlas. */
 
 import type { NovelGroup } from "../mapping/novel_groups";
+import type { Html } from "../report/html";
 import type { Caution } from "../report/sentences";
 import { grouped } from "../words";
 import { fill, h } from "./dom";
@@ -12,7 +13,7 @@ export interface Notes {
   cautions: readonly Caution[];
   groups: readonly NovelGroup[];
   /** The most common types, to be looked at by who knows the tissue. */
-  fit: { title: string; text: string } | null;
+  fit: { title: string; text: Html } | null;
   /** What was noticed while the file was read. */
   noticed: readonly string[];
 }
@@ -27,7 +28,7 @@ export function showNotes(element: HTMLElement, notes: Notes, actions: NotesActi
   const { cautions, groups, fit, noticed } = notes;
   const serious = cautions.filter((caution) => caution.serious).map((one) => cautionItem(one, actions));
   const mild = cautions.filter((caution) => !caution.serious);
-  const said = [...mild.map(({ title, text }) => `${title}. ${text}`), ...noticed];
+  const said = [...mild.map(({ title, text }) => `${title.text}. ${text.text}`), ...noticed];
   element.hidden = false;
   fill(
     element,
@@ -35,7 +36,7 @@ export function showNotes(element: HTMLElement, notes: Notes, actions: NotesActi
     ...folded(serious, "cautions", "warning"),
     groups.length > 0 && h("h3", {}, "Groups of cells unlike the atlas"),
     ...folded(groups.map((group) => groupItem(group, actions)), "cautions", "group"),
-    fit && h("p", {}, h("strong", {}, fit.title), ` ${fit.text}`),
+    fit && h("p", {}, h("strong", {}, fit.title), ` ${fit.text.text}`),
     said.length > 0 && h("h3", {}, "Noticed while reading the file"),
     ...folded(said.map((note) => h("li", {}, note)), "noticed", "remark"),
   );
@@ -46,9 +47,9 @@ function cautionItem(caution: Caution, actions: NotesActions): HTMLElement {
   return h(
     "li",
     {},
-    h("strong", {}, `${caution.title}.`),
-    ` ${caution.text} `,
-    show && showThem(show, caution.title),
+    h("strong", {}, `${caution.title.text}.`),
+    ` ${caution.text.text} `,
+    show && showThem(show, caution.title.text),
   );
 }
 

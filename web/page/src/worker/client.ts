@@ -3,7 +3,7 @@
 import decisions, { say } from "../decisions";
 import { InputError } from "../errors";
 import type { Compared } from "../mapping/compare";
-import type { MappedBlock } from "../mapping/columns";
+import type { MappedBlock, ResultColumn, ResultMatrix } from "../mapping/columns";
 import type { MapOptions } from "../mapping/query";
 import type { Verification } from "../mapping/verify";
 import type { Column } from "../sources/source";
@@ -107,6 +107,11 @@ export class Mapper {
     results: Omit<Outcome, "uns">,
   ): Promise<Uint8Array<ArrayBuffer>> {
     return (await this.ask({ kind: "h5ad", run, results }, "h5ad")).bytes;
+  }
+
+  /** The report of a finished run, an HTML page. */
+  async report({ run }: Finished, columns: ResultColumn[], matrices: ResultMatrix[]): Promise<string> {
+    return (await this.ask({ kind: "report", run, columns, matrices }, "report")).page;
   }
 
   /** Stop whatever is going on, and be ready for another file. */

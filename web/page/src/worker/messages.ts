@@ -1,11 +1,12 @@
 /** What the page and its worker say to each other. */
 
 import type { Compared } from "../mapping/compare";
-import type { MappedBlock, ResultColumn } from "../mapping/columns";
-import type { Coverage } from "../mapping/coverage";
+import type { MappedBlock, ResultColumn, ResultMatrix } from "../mapping/columns";
 import type { NovelGroup } from "../mapping/novel_groups";
 import type { MapOptions } from "../mapping/query";
+import type { Spread } from "../mapping/spread";
 import type { Verification } from "../mapping/verify";
+import type { Brought } from "../report/findings";
 import type { Column } from "../sources/source";
 import type { Outcome } from "../writers/h5ad";
 
@@ -21,19 +22,16 @@ export type Ask =
   | { kind: "gene"; gene: number }
   | { kind: "column"; name: string }
   | { kind: "compare"; kinds: Uint8Array }
-  | { kind: "h5ad"; run: number; results: Omit<Outcome, "uns"> };
+  | { kind: "h5ad"; run: number; results: Omit<Outcome, "uns"> }
+  | { kind: "report"; run: number; columns: ResultColumn[]; matrices: ResultMatrix[] };
 
 /** What is known of a query before its first cell is mapped. */
 export interface Started {
   nCells: number;
-  nMatched: number;
-  nPanel: number;
-  coverage: Coverage;
-  countsFrom: string;
+  /** What was matched of each query. */
+  queries: Omit<Brought, "file" | "field">[];
   notes: string[];
   obsColumns: string[];
-  /** As the gene names say; null where they do not. */
-  organism: string | null;
   /** [panel], 1 where the query has the gene. */
   measured: Uint8Array;
 }
@@ -44,7 +42,7 @@ export interface Finished {
   seconds: number;
   novelGroups: NovelGroup[];
   /** How far the cells spread beside the reference's; null where there is nothing to compare. */
-  spread: number | null;
+  spread: Spread | null;
   /** Columns that are known once all cells were seen. */
   columns: ResultColumn[];
   /** What could not be found out beside the mapping, a sentence each. */
@@ -62,4 +60,5 @@ export type Answer =
   | { kind: "column"; column: Column }
   | { kind: "compared"; compared: Compared }
   | { kind: "h5ad"; bytes: Uint8Array<ArrayBuffer> }
+  | { kind: "report"; page: string }
   | { kind: "failed"; sentence: string };

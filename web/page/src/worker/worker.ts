@@ -9,7 +9,7 @@ import { InputError, sentence } from "../errors";
 import { type Atlas, openAtlas } from "../mapping/atlas";
 import { type Compared, Comparison } from "../mapping/compare";
 import { linearFeatures } from "../mapping/features";
-import { cellScales, eachValue, geneValues, KeptCounts, shownTarget } from "../mapping/kept_counts";
+import { cellScales, eachValue, geneValues, KeptCounts, shownTarget, type Visit } from "../mapping/kept_counts";
 import { NovelCells } from "../mapping/novel_cells";
 import type { NovelGroup } from "../mapping/novel_groups";
 import { provenance } from "../mapping/provenance";
@@ -21,12 +21,14 @@ import {
   openQuery,
   type Query,
 } from "../mapping/query";
+import { Results } from "../mapping/results";
 import { QuerySpread } from "../mapping/spread";
 import { verifyAtlas } from "../mapping/verify";
 import { hdf5 } from "../sources/hdf5";
 import { openFiles } from "../sources/open";
 import { beginning, type Outcome, writeH5ad } from "../writers/h5ad";
 import type { Answer, Ask, Asked } from "./messages";
+import { reportOf, type Run } from "./report";
 
 const MOUNT = "/query";
 const RESULT = "/result.h5ad";
@@ -37,8 +39,8 @@ let parts: Parts;
 let atlas: Atlas;
 let query: Query | null = null;
 let kept: KeptCounts | null = null;
-// what the h5ad of a finished run says of it
-let told: { run: number; uns: Outcome["uns"] } | null = null;
+// what the h5ad and the report of a finished run say of it
+let told: Run | null = null;
 let asked = 0;
 let before: Promise<void> = Promise.resolve();
 
@@ -76,6 +78,12 @@ async function respond(ask: Ask): Promise<void> {
       const bytes = await h5adOf(ask.run, ask.results);
       return say({ kind: "h5ad", bytes }, [bytes.buffer]);
     }
+    case "report": {
+      const run = finishedRun(ask.run);
+      const { nCells } = opened().place.matrix;
+      const results = Results.of(nCells, ask.columns, ask.matrices);
+      return say({ kind: "report", page: await reportOf(run, results, opened().genes.measured, parts, eachCount) });
+    }
   }
 }
 
@@ -85,18 +93,14 @@ async function map(files: readonly File[], options: MapOptions): Promise<void> {
   query = kept = told = null;
   const contents = await openFiles(files, await mountedHdf5(), options.genome);
   query = await openQuery(contents, atlas, options);
-  const { genes, place, coverage } = query;
+  const { genes, place } = query;
   say({
     kind: "started",
     started: {
       nCells: place.matrix.nCells,
-      nMatched: genes.nMatched,
-      nPanel: genes.measured.length,
-      coverage,
-      countsFrom: place.matrix.where,
+      queries: [broughtOf(query)],
       notes: query.notes,
       obsColumns: contents.cells.columns,
-      organism: genes.organism,
       measured: genes.measured,
     },
   });
@@ -115,8 +119,8 @@ async function map(files: readonly File[], options: MapOptions): Promise<void> {
   const columns = query.votes?.columns(() => say({ kind: "reading" })) ?? [];
   const seconds = (performance.now() - began) / 1000;
   const uns = provenance(query, atlas.manifest, await readTrajectory(parts), seconds);
-  told = { run: asked, uns };
   const found = hasReference(atlas.manifest) ? await spread.beside(parts) : null;
+  told = { run: asked, uns, queries: [broughtOf(query)], groups: novelGroups, spread: found };
   const finished = { run: asked, seconds, novelGroups, spread: found, columns, lacks };
   say({ kind: "mapped", finished });
 }
@@ -181,31 +185,31 @@ async function geneOfQuery(gene: number): Promise<Float32Array> {
   return values;
 }
 
-/** Genes of two kinds of cells: of the counts that were kept, or by reading the file once more. */
+/** Genes of two kinds of cells. */
 async function compared(kinds: Uint8Array): Promise<Compared> {
-  const { basis, place, genes } = opened();
-  const comparison = new Comparison(kinds, genes.measured.length);
-  if (kept?.fits) {
-    kept.forEach((cell, gene, value) => comparison.add(cell, gene, value));
-    return comparison.found;
-  }
+  const { place, genes } = opened();
   if (kinds.length !== place.matrix.nCells) throw new InputError("These cells are gone; choose them again.");
+  const comparison = new Comparison(kinds, genes.measured.length);
+  await eachCount((cell, gene, value) => comparison.add(cell, gene, value));
+  return comparison.found;
+}
+
+/** Visit the log-normalised counts of all cells: those that were kept, or by reading the file again. */
+async function eachCount(visit: Visit): Promise<void> {
+  if (kept?.fits) return kept.forEach(visit);
+  const { basis } = opened();
   for await (const block of checkedBlocks(opened(), PAGE_BLOCK)) {
     const encoded = linearFeatures(basis, block);
     const scale = cellScales(encoded.library, shownTarget(basis, atlas.panel));
-    const visit = (cell: number, gene: number, value: number) =>
-      comparison.add(block.start + cell, gene, value);
-    eachValue({ ...encoded, scale }, visit);
+    eachValue({ ...encoded, scale }, (cell, gene, value) => visit(block.start + cell, gene, value));
   }
-  return comparison.found;
 }
 
 async function h5adOf(
   run: number,
   results: Omit<Outcome, "uns">,
 ): Promise<Uint8Array<ArrayBuffer>> {
-  if (told?.run !== run) throw new InputError("These results are gone; map the file again.");
-  const { uns } = told;
+  const { uns } = finishedRun(run);
   const { files: FS, open, write } = await hdf5();
   write(RESULT, beginning());
   try {
@@ -220,6 +224,16 @@ async function h5adOf(
   } finally {
     FS.unlink(RESULT);
   }
+}
+
+function finishedRun(run: number): Run {
+  if (told?.run !== run) throw new InputError("These results are gone; map the file again.");
+  return told;
+}
+
+function broughtOf({ genes, place, coverage }: Query): Run["queries"][number] {
+  const { nMatched, measured, organism } = genes;
+  return { countsFrom: place.matrix.where, nMatched, nPanel: measured.length, organism, coverage };
 }
 
 function opened(): Query {

@@ -1,25 +1,14 @@
 /** What the words on the page mean: the report's own sentences. */
 
 import type { Manifest } from "../../atlas/manifest";
-import decisions, { say } from "../../decisions";
-import { shareOf } from "../../words";
+import decisions from "../../decisions";
+import { meaning, type Term } from "../../report/terms";
 import { h } from "../dom";
 import { questionMark } from "./bubble";
 
 const { columns, terms } = decisions;
 
-export type Term = keyof typeof terms;
-
-/** The sentence of a term, with the thresholds of an atlas. */
-export function meaning(term: Term, { thresholds }: Pick<Manifest, "thresholds">): string {
-  const { call_prob, set_level, novelty_p, low_depth } = thresholds;
-  return say(terms[term].text, {
-    call_prob: shareOf(call_prob, 1),
-    set_level: shareOf(set_level, 1),
-    novelty_p: shareOf(novelty_p, 1),
-    low_depth: Number(low_depth.toPrecision(6)),
-  });
-}
+export type { Term };
 
 /** A question mark that opens the sentence of a term. */
 export function whatIs(term: Term, manifest: Manifest): HTMLElement {

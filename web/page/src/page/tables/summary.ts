@@ -4,7 +4,7 @@ import type { Manifest } from "../../atlas/manifest";
 import decisions from "../../decisions";
 import type { Results } from "../../mapping/results";
 import type { Findings, Outcome } from "../../report/findings";
-import { isCalibrated } from "../../report/sentences";
+import { fewestGenes, isCalibrated } from "../../report/sentences";
 import { grouped, shareOf } from "../../words";
 import { genesTerm, type Term } from "../explain/terms";
 
@@ -47,7 +47,7 @@ export interface Tile {
 }
 
 export function tiles(findings: Findings, rows: readonly TypeRow[], manifest: Manifest): Tile[] {
-  const { cells, outcome, novel, nMatched, nPanel } = findings;
+  const { cells, outcome, novel } = findings;
   const n = Math.max(1, cells);
   const calibrated = isCalibrated(findings);
   const found: Tile[] = [{ value: grouped(cells), label: "cells", term: null }];
@@ -61,6 +61,7 @@ export function tiles(findings: Findings, rows: readonly TypeRow[], manifest: Ma
   if (novel !== null) {
     found.push({ value: shareOf(novel, n), label: "unlike the atlas", term: "novel" });
   }
+  const { nMatched, nPanel } = fewestGenes(findings);
   const genes = shareOf(nMatched, nPanel);
   found.push({ value: genes, label: "of the atlas’s genes found", term: genesTerm(manifest) });
   return found;
