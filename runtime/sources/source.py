@@ -146,8 +146,15 @@ def gene_columns(frame: Frame) -> dict[str, Text]:
     with readable(frame.where):
         found = {"index": frame.index(0, frame.length)}
         for name in frame.text_columns:
-            found["index (column)" if name == "index" else name] = frame.column(name)
+            column = frame.column(name)
+            if len(column) != frame.length:
+                raise damaged(frame.where, _other_length(name, len(column), frame.length))
+            found["index (column)" if name == "index" else name] = column
         return found
+
+
+def _other_length(column: str, found: int, rows: int) -> str:
+    return say("files.other_length", column=column, found=found, rows=rows)
 
 
 @dataclass(slots=True)
@@ -233,7 +240,8 @@ class CountSource:
         with readable(where):
             column = self._cells.column(name)
         if len(column) != self.n_cells:
-            raise damaged(where, f"it has {len(column)} rows and there are {self.n_cells} cells")
+            fault = _other_length(name, len(column), self.n_cells)
+            raise damaged(self._cells.where, fault)
         return column
 
     def close(self) -> None:
