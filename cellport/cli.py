@@ -274,6 +274,10 @@ def _here(atlas: str) -> Path:
                    "between, or a file with one a line.")  # fmt: skip
 @click.option("--corrected-batch", metavar="NAME",
               help="As if all cells came from this batch; the mean of all by default.")  # fmt: skip
+@click.option("--pseudobulk", default="", metavar="COLUMNS",
+              help="Sum the counts of all genes by these columns, of the query's obs or of the "
+                   "result, with commas between: sample,cellport_call. Written beside OUT, as "
+                   "OUT.pseudobulk.h5ad without OUT's ending, for cellport compare.")  # fmt: skip
 @click.option("--dask", "cluster", metavar="local|ADDRESS",
               help="Map on a Dask cluster; the result is a folder of Parquet files.")  # fmt: skip
 @click.option("--workers", type=click.IntRange(1),

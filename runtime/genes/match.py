@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -56,6 +56,8 @@ class GeneMatch:
     ambiguous: tuple[str, ...]
     missing: tuple[str, ...]
     warnings: tuple[str, ...]  # what the user should know, one plain sentence each
+    # [n_query_genes] object array of str, the names in that column
+    names: NDArray[np.object_] = field(default_factory=lambda: np.empty(0, object))
 
     @property
     def share(self) -> float:
@@ -407,6 +409,7 @@ def _finish(
         ambiguous=tuple(ambiguous),
         missing=tuple(names[~match.measured].tolist()),
         warnings=tuple(warnings),
+        names=np.array(match.names, object),
     )
 
 

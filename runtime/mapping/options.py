@@ -53,6 +53,9 @@ class MapOptions:
         them, or a file with one a line.
     corrected_batch
         Batch of the reference that the cells are decoded in; the mean over all when None.
+    pseudobulk
+        Columns, of the query's ``obs`` or of the results, by whose values the counts of all genes
+        are summed up: names, or one text in which commas part them.
     """
 
     layer: str | None = None
@@ -70,6 +73,14 @@ class MapOptions:
     keep_counts: bool = False
     corrected_expression: str | Sequence[str] = ()
     corrected_batch: str | None = None
+    pseudobulk: str | Sequence[str] = ()
+
+    @property
+    def summed_by(self) -> tuple[str, ...]:
+        """Names of the columns by which counts are summed up; none where they are not."""
+        given = self.pseudobulk
+        names = given.split(",") if isinstance(given, str) else given
+        return tuple(stripped for name in names if (stripped := name.strip()))
 
 
 class MapChanges(TypedDict, total=False):
@@ -90,3 +101,4 @@ class MapChanges(TypedDict, total=False):
     keep_counts: bool
     corrected_expression: str | Sequence[str]
     corrected_batch: str | None
+    pseudobulk: str | Sequence[str]

@@ -23,6 +23,7 @@ from cellport.runtime.mapping.encode import (
     encode_block,
     query_basis,
 )
+from cellport.runtime.mapping.gather.own_columns import OwnColumns, own_columns
 from cellport.runtime.mapping.genes.information import as_sure_as_its_genes
 from cellport.runtime.mapping.query import Query, QueryFacts
 from cellport.runtime.sources import CountBlock, CountSource
@@ -57,6 +58,7 @@ class Pipeline:
     query: Query
     setting: Setting  # what the annotators were prepared from
     annotators: tuple[Annotator, ...]  # what adds columns, in their order
+    own: OwnColumns  # columns of the query that its counts are summed up by
 
     @property
     def schema(self) -> Schema:
@@ -114,7 +116,17 @@ class Pipeline:
                     for annotator in self.annotators:
                         values |= annotator.annotate(cells)
                     mapped = _block(schema, source, block, values)
-                yield replace(mapped, counts=block) if how.keep_counts else mapped
+                yield self._with_counts(mapped, block, cells) if how.keep_counts else mapped
+
+    def _with_counts(
+        self, mapped: MappedBlock, counts: CountBlock, cells: EncodedCells
+    ) -> MappedBlock:
+        if not self.setting.options.summed_by:
+            return replace(mapped, counts=counts)
+        own, prob = self.own.of(counts.start, counts.n_cells), cells.answers.get("label_prob")
+        if prob is not None:
+            prob = np.where(cells.empty[:, np.newaxis], np.float32(0), prob)
+        return replace(mapped, counts=counts, own=own, label_prob=prob)
 
     def _encoder(self, tail: Any, threads: int, pool: Executor) -> Encode:
         genes, atlas, rescaling = self.query.genes, self.setting.atlas, self.query.rescaling
@@ -158,7 +170,9 @@ def prepared(query: Query, setting: Setting) -> Pipeline:
         covered=query.coverage.enough,
         obs_column=read,
     )
-    return Pipeline(query, setting, annotators(setting))
+    added = annotators(setting)
+    own = own_columns(query.source, setting.options.summed_by, schema_of(added))
+    return Pipeline(query, setting, added, own)
 
 
 def _block(

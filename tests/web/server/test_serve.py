@@ -47,6 +47,16 @@ def test_results_are_those_of_map(
     with h5py.File(tmp_path / "out.h5ad") as file:
         assert np.array_equal(file["obsm/X_cellport"][:], atlas.map(query)["X_cellport"])
         assert "cellport-serve" not in str(file["uns/cellport/counts_from"][:])
+    by = "donor,cellport_call"
+    answer = server.map(query.read_bytes(), f"?format=pseudobulk&pseudobulk={by}")
+    made = cellport.map_files(atlas, query, tmp_path / "o.csv", cellport.MapOptions(pseudobulk=by))
+    with h5py.File(io.BytesIO(answer.body)) as file, h5py.File(str(made.pseudobulk)) as own:
+        assert np.array_equal(file["X"][:], own["X"][:])
+        assert file["obs/cells"][:].sum() == 240
+    refused = server.map(query.read_bytes(), "?format=pseudobulk")
+    assert (refused.status, "Say by which columns" in refused.json["error"]) == (422, True)
+    refused = server.map(query.read_bytes(), "?format=pseudobulk&pseudobulk=donr,cellport_call")
+    assert (refused.status, "no column 'donr'" in refused.json["error"]) == (422, True)
     summary = server.map(query.read_bytes()).json
     assert summary["n_cells"] == 240
     assert sum(summary["calls"].values()) == 240
