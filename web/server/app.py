@@ -234,6 +234,10 @@ def _add_api(app: FastAPI, atlas: AtlasFile, jobs: Jobs) -> None:
         several_labels: Annotated[
             bool, Query(description="Add all labels above one half, where each is judged by itself")
         ] = False,
+        probabilities: Annotated[
+            bool,
+            Query(description="Add every label's probability, and labels at each level of a tree"),
+        ] = False,
     ) -> Response:
         """Map an `.h5ad` or 10x `.h5` file, sent as the body, onto the atlas."""
         if request.headers.get("content-type", "").lower().startswith("multipart/"):
@@ -254,6 +258,7 @@ def _add_api(app: FastAPI, atlas: AtlasFile, jobs: Jobs) -> None:
             allow_fractional=fractional_counts,
             groups=groups,
             several_labels=several_labels,
+            probabilities=probabilities,
         )
         with ExitStack() as stack:
             job = stack.enter_context(jobs.admit())
