@@ -262,6 +262,9 @@ def _here(atlas: str) -> Path:
 @click.option("--several-labels", is_flag=True,
               help="Name all labels with a probability above one half, or none: for atlases that "
                    "judge each label by itself, as those made of CellTypist models.")  # fmt: skip
+@click.option("--probabilities", is_flag=True,
+              help="Add the probability of every label, and labels at each level of the atlas's "
+                   "tree with theirs.")  # fmt: skip
 @click.option("--groups", metavar="COLUMN|auto",
               help="Add the label of most cells of each cell's group: obs column with your "
                    "clusters, or auto. Reads the file twice. " + text("groups.cost"))  # fmt: skip

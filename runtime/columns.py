@@ -24,11 +24,16 @@ EDGE, EDGE_FRACTION = text("columns.edge"), text("columns.edge_fraction")
 PSEUDOTIME, PSEUDOTIME_SD = text("columns.pseudotime"), text("columns.pseudotime_sd")
 NEIGHBORS, NEIGHBOR_LABELS = "cellport_neighbors", "cellport_neighbor_labels"
 SEVERAL_LABELS = text("columns.several_labels")
+# with the number of the level
+LEVEL, LEVEL_PROB = text("columns.level"), text("columns.level_prob")
 GROUP = text("columns.group")
 GROUP_LABEL, GROUP_SHARE = text("columns.group_label"), text("columns.group_share")
 QUERY = text("columns.query")
 # obsm
 LATENT, UMAP, FATE = text("columns.latent"), text("columns.umap"), text("columns.fate")
+PROBABILITIES = text("columns.probabilities")
+# columns of a table that the matrix of probabilities becomes
+PROBABILITY_OF = text("columns.probability_of")
 NEIGHBOR_DISTANCE = "cellport_neighbor_distance"
 CORRECTED = "X_cellport_corrected"
 

@@ -43,6 +43,9 @@ class MapOptions:
         Reference cells to name as the nearest of each cell; 0 for none.
     several_labels
         Name all labels whose probability is above one half, of an atlas that judges each by itself.
+    probabilities
+        Give the probability of every label, and the labels along the atlas's tree, where it has
+        one, with theirs.
     groups
         Column of the query's ``obs`` with clusters of cells, or ``auto`` for those near each other
         in the latent: each cell gets the label of most cells of its group too. Nothing when None.
@@ -69,6 +72,7 @@ class MapOptions:
     allow_fractional: bool = False
     neighbors: int = 0
     several_labels: bool = False
+    probabilities: bool = False
     groups: str | None = None
     keep_counts: bool = False
     corrected_expression: str | Sequence[str] = ()
@@ -97,6 +101,7 @@ class MapChanges(TypedDict, total=False):
     allow_fractional: bool
     neighbors: int
     several_labels: bool
+    probabilities: bool
     groups: str | None
     keep_counts: bool
     corrected_expression: str | Sequence[str]

@@ -248,6 +248,10 @@ def _add_api(app: FastAPI, atlas: AtlasFile, jobs: Jobs) -> None:
                 max_length=1000,
             ),
         ] = "",
+        probabilities: Annotated[
+            bool,
+            Query(description="Add every label's probability, and labels at each level of a tree"),
+        ] = False,
     ) -> Response:
         """Map an `.h5ad` or 10x `.h5` file, sent as the body, onto the atlas."""
         if request.headers.get("content-type", "").lower().startswith("multipart/"):
@@ -269,6 +273,7 @@ def _add_api(app: FastAPI, atlas: AtlasFile, jobs: Jobs) -> None:
             groups=groups,
             several_labels=several_labels,
             pseudobulk=pseudobulk if format == "pseudobulk" else "",
+            probabilities=probabilities,
         )
         if format == "pseudobulk" and not how.summed_by:
             raise Refusal(422, "Say by which columns to sum up: pseudobulk=sample,cellport_call.")

@@ -33,6 +33,7 @@ export function provenance(
       counts_from: [matrix.where],
       notes: query.notes,
       genes: geneReport(query),
+      ...(query.options.probabilities && { labels: manifest.labels }),
       ...(query.options.groups !== null && { groups: query.options.groups }),
       thresholds: manifest.thresholds,
       n_cells: matrix.nCells,

@@ -11,6 +11,7 @@ import { checkBlock, chooseCounts } from "../sources/gate";
 import type { Column, Contents, CountBlock, Frame, GeneColumns, Place } from "../sources/source";
 import { annotators } from "./annotate/all";
 import { GroupVotes, statedGroups } from "./annotate/groups";
+import { refuseWithoutProbabilities } from "./annotate/probabilities";
 import type { Atlas } from "./atlas";
 import type { MappedBlock } from "./columns";
 import { type Coverage, coverageOf } from "./coverage";
@@ -32,6 +33,8 @@ export interface MapOptions {
   rescaleGenes: boolean;
   /** Whether to name all labels above one half, of an atlas that judges each by itself. */
   severalLabels: boolean;
+  /** Whether to give every label's probability, and the labels along the tree. */
+  probabilities: boolean;
   /** Column of the query's cells with clusters, or `auto`; null for no groups. */
   groups: string | null;
   /** Refuse below this share of the atlas's genes. */
@@ -45,6 +48,7 @@ export const DEFAULTS: MapOptions = {
   anyOrganism: false,
   rescaleGenes: false,
   severalLabels: false,
+  probabilities: false,
   groups: null,
   minimumGenes: decisions.genes.minimum.value,
 };
@@ -91,6 +95,7 @@ export async function openQuery(
   if (options.rescaleGenes) checkPanel(where, genes, atlas, options.minimumGenes);
   const rescaled = options.rescaleGenes ? await rescale(matrix, blocks, genes, atlas) : null;
   const { cells: looked = 0, scaling = null } = rescaled ?? {};
+  if (options.probabilities) refuseWithoutProbabilities(atlas.manifest);
   const coverage = coverageOf(genes, atlas, where);
   const few = coverage.note === null ? [] : [coverage.note];
   const note = say(decisions.rescaling.note, { source: where, cells: looked });
@@ -202,7 +207,8 @@ export async function* mapQuery(
 ): AsyncGenerator<[MappedBlock, CellFeatures]> {
   const { nMatched, measured } = query.genes;
   const { votes, coverage } = query;
-  const asked = { severalLabels: query.options.severalLabels, votes };
+  const { severalLabels, probabilities } = query.options;
+  const asked = { severalLabels, probabilities, votes };
   const power = atlas.manifest.head.calibration.information_power;
   const information = coverage.ofLabels ? coverage.share : 1;
   const share = nMatched / measured.length;
