@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from cellport.runtime.mapping.paga import add_paga as add_paga
     from cellport.runtime.mapping.pipeline import Stream as Stream
     from cellport.runtime.mapping.result import Mapping as Mapping
+    from cellport.runtime.rank import AtlasFit as AtlasFit
+    from cellport.runtime.rank import rank_atlases as rank_atlases
     from cellport.runtime.report.write import write_report as write_report
     from cellport.runtime.version import __version__ as __version__
     from cellport.train.api import train_atlas as train_atlas
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
 
 _HOME = {
     "Atlas": "runtime.mapping.atlas",
+    "AtlasFit": "runtime.rank",
     "AtlasConfig": "train.config",
     "AtlasError": "runtime.errors",
     "CellportError": "runtime.errors",
@@ -64,6 +67,7 @@ _HOME = {
     "load_atlas": "runtime.mapping.atlas",
     "map_dask": "runtime.cluster.run",
     "map_files": "runtime.map_files",
+    "rank_atlases": "runtime.rank",
     "train_atlas": "train.api",
     "write_report": "runtime.report.write",
 }

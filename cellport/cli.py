@@ -399,6 +399,32 @@ def atlases(as_json: bool) -> None:
     _show(known, as_json, screen.known, lambda _: rows)
 
 
+@main.command()
+@click.argument("query", type=click.Path())
+@click.argument("atlas", nargs=-1, type=click.Path())
+@click.option("--layer", help="Where the raw counts are: X, raw, or a layer. Found by itself.")
+@click.option("--genome", metavar="NAME",
+              help="Of a 10x file or folder of several genomes, the one to map.")  # fmt: skip
+@click.option("--fractional-counts", "allow_fractional", is_flag=True,
+              help="Accept numbers that are not whole, such as expected counts.")  # fmt: skip
+@click.option("--minimum-genes", default=0.2, show_default=True, type=click.FloatRange(0, 1),
+              help="Refuse atlases of whose genes the query has fewer.")  # fmt: skip
+@_json
+def rank(query: str, atlas: tuple[str, ...], as_json: bool, **settings: Any) -> None:
+    """Rank atlases by how well the cells of QUERY fit them.
+
+    Each ATLAS is a file, a folder of .cellport files, a name or an address; without any, all are
+    asked that are here. Some 2,000 cells of the query are read, once.
+    """
+    from cellport import screen
+    from cellport.runtime.mapping.options import MapOptions
+    from cellport.runtime.rank import rank_atlases
+
+    with screen.asking() as on_atlas:
+        found = rank_atlases(query, atlas, MapOptions(**settings), on_atlas)
+    _show(found, as_json, screen.ranked, lambda fits: [asdict(fit) for fit in fits])
+
+
 _example = click.option(
     "--example", metavar="FILE",
     help="An h5ad of some cells that visitors can map with one click. Found for the "

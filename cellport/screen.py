@@ -14,6 +14,7 @@ from rich.progress import (
     ProgressColumn,
     SpinnerColumn,
     TextColumn,
+    TimeElapsedColumn,
     TimeRemainingColumn,
     TransferSpeedColumn,
 )
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from cellport.runtime.mapping.pipeline import Stream
     from cellport.runtime.mapping.query import QueryFacts
     from cellport.runtime.mapping.verify import Check
+    from cellport.runtime.rank import AtlasFit
     from cellport.train.progress import OnProgress
     from cellport.train.progress import Progress as TrainingProgress
     from cellport.web.server.publish import Published
@@ -44,6 +46,8 @@ if TYPE_CHECKING:
 _MOST_ROWS = 25
 # labels and groups that are named in a row: an atlas of 500 types filled seven screens
 _MOST_NAMES = 60
+# of a query and an atlas, by `AtlasFit`
+_RANKED = ("genes", "like it", "called", "prob.", "labels", "fit")
 
 
 def _console(*, stderr: bool = False) -> Console:
@@ -173,6 +177,36 @@ def known(entries: list[tuple[Entry, bool]]) -> None:
         size = f"{entry.size / 1e6:.1f}" if entry.size else ""
         table.add_row(entry.name, entry.description, size, state)
     _console().print(table)
+
+
+@contextmanager
+def asking() -> Iterator[Callable[[str], None]]:
+    """Show which atlas is asked."""
+    with _bar(TextColumn("asking {task.description}"), TimeElapsedColumn()) as bar:
+        task = bar.add_task("", total=None)
+        yield lambda name: bar.update(task, description=name)
+
+
+def ranked(fits: tuple[AtlasFit, ...]) -> None:
+    """Print how a query fits atlases, the best first, and why it cannot be mapped onto others."""
+    rights = [Column(name, justify="right") for name in _RANKED]
+    table = Table(Column("atlas", no_wrap=True), "organism", *rights)
+    for fit in fits:
+        if not fit.refused:
+            shares = (fit.genes, fit.like, fit.called)
+            told = ["" if share is None else f"{share:.0%}" for share in shares]
+            prob = "" if fit.right is None else f"{fit.right:.2f}"
+            labels = f"{fit.types} of {fit.n_labels}"
+            table.add_row(fit.atlas, fit.organism, *told, prob, labels, f"{fit.score:.2f}")
+    console = _console()
+    if table.row_count:
+        console.print(table)
+        console.print(f"Best: {fits[0].atlas}. {fits[0].sentence}")
+    else:
+        console.print("No atlas that was asked can take this query.")
+    for fit in fits:
+        if fit.refused:
+            console.print(f"{fit.atlas}: {fit.refused}", style="dim")
 
 
 def converted(made: Converted) -> None:
