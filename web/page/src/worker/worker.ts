@@ -13,14 +13,8 @@ import { cellScales, eachValue, geneValues, KeptCounts, shownTarget } from "../m
 import { NovelCells } from "../mapping/novel_cells";
 import type { NovelGroup } from "../mapping/novel_groups";
 import { provenance } from "../mapping/provenance";
-import {
-  BLOCK_CELLS,
-  checkedBlocks,
-  mapQuery,
-  type MapOptions,
-  openQuery,
-  type Query,
-} from "../mapping/query";
+import { BLOCK_CELLS, type MapOptions } from "../mapping/options";
+import { checkedBlocks, mapQuery, openQuery, type Query } from "../mapping/query";
 import { QuerySpread } from "../mapping/spread";
 import { verifyAtlas } from "../mapping/verify";
 import { hdf5 } from "../sources/hdf5";
