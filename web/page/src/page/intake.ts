@@ -3,7 +3,7 @@
 import { givesProb, hasReference, type Manifest } from "../atlas/manifest";
 import decisions from "../decisions";
 import { judgesEach } from "../mapping/annotate/several";
-import { DEFAULTS, type MapOptions } from "../mapping/query";
+import { DEFAULTS, type MapOptions } from "../mapping/options";
 import { grouped } from "../words";
 import { fill, h, NARROW } from "./dom";
 import { whatIs } from "./explain/terms";

@@ -4,7 +4,7 @@ import decisions, { say } from "../decisions";
 import { InputError } from "../errors";
 import type { Compared } from "../mapping/compare";
 import type { MappedBlock, ResultColumn, ResultMatrix } from "../mapping/columns";
-import type { MapOptions } from "../mapping/query";
+import type { MapOptions } from "../mapping/options";
 import type { Verification } from "../mapping/verify";
 import type { Column } from "../sources/source";
 import type { Outcome } from "../writers/h5ad";
