@@ -92,12 +92,17 @@ export class Intake {
       h(
         "div",
         { class: "drop" },
-        h("p", {}, h("strong", {}, "Drop files here"), " or"),
+        h("p", { class: "by-mouse" }, h("strong", {}, "Drop files here"), " or"),
         choose,
         h(
-          "p",
-          { class: "quiet" },
-          ".h5ad, .h5mu, 10x .h5, or a folder with matrix.mtx of 10x, STARsolo, kb-python, alevin-fry or Parse (or the three files in it), with raw counts; several are mapped as samples of one result",
+          "details",
+          { class: "formats", open: window.innerWidth > NARROW },
+          h("summary", {}, "Which files"),
+          h(
+            "p",
+            { class: "quiet" },
+            ".h5ad, .h5mu, 10x .h5, or a folder with matrix.mtx of 10x, STARsolo, kb-python, alevin-fry or Parse (or the three files in it), with raw counts; several are mapped as samples of one result",
+          ),
         ),
       ),
       this.picker,
