@@ -7,7 +7,7 @@ import json
 import math
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,7 @@ import click
 
 from cellport.ctrl_c import remembered, was_pressed
 from cellport.runtime.decisions import text
-from cellport.runtime.errors import CellportError
+from cellport.runtime.errors import CellportError, InputError
 
 if TYPE_CHECKING:
     from cellport.runtime.convert.write import Conversion, ConvertOptions
@@ -432,35 +432,40 @@ _example = click.option(
 )  # fmt: skip
 
 
-def _example_cells(atlas: Path, given: str | None) -> ExampleCells | None:
-    """Cells to try an atlas with: those of a file, or of the demonstration where they fit."""
+def _example_cells(atlases: Sequence[Path], given: str | None) -> list[ExampleCells | None]:
+    """Cells to try each atlas with: those of a file, or of the demonstration where they fit."""
     from cellport.demo import demo_example
     from cellport.runtime.atlas.file import open_atlas_file
     from cellport.web.server.site import read_example
 
-    return demo_example(open_atlas_file(atlas).manifest) if given is None else read_example(given)
+    if given is None:
+        return [demo_example(open_atlas_file(atlas).manifest) for atlas in atlases]
+    if len(atlases) > 1:
+        raise InputError("Example cells are of one atlas; leave --example out for several.")
+    return [read_example(given)]
 
 
 @main.command()
-@click.argument("atlas", type=click.Path())
+@click.argument("atlases", metavar="ATLAS...", nargs=-1, required=True, type=click.Path())
 @click.argument("site", type=click.Path())
 @_example
 @_json
-def publish(atlas: str, site: str, example: str | None, as_json: bool) -> None:
+def publish(atlases: tuple[str, ...], site: str, example: str | None, as_json: bool) -> None:
     """Write ATLAS and the page that maps cells in the browser to the folder SITE.
 
-    Any file server can serve the folder, under any path.
+    Any file server can serve the folder, under any path. Of several atlases the page offers a
+    choice.
     """
     from cellport import screen
     from cellport.web.server.publish import publish as publish_site
 
-    path = _here(atlas)
-    published = publish_site(path, site, example=_example_cells(path, example))
+    paths = [_here(atlas) for atlas in atlases]
+    published = publish_site(paths, site, example=_example_cells(paths, example))
     _show(published, as_json, screen.published)
 
 
 @main.command()
-@click.argument("atlas", type=click.Path())
+@click.argument("atlases", metavar="ATLAS...", nargs=-1, required=True, type=click.Path())
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", default=8787, show_default=True, type=click.IntRange(0, 65535))
 @click.option("--token", default="", envvar="CELLPORT_TOKEN", show_envvar=True,
@@ -478,7 +483,7 @@ def publish(atlas: str, site: str, example: str | None, as_json: bool) -> None:
 @_example
 @_json
 def serve(
-    atlas: str,
+    atlases: tuple[str, ...],
     max_upload: str,
     jobs: int,
     queue: int,
@@ -490,7 +495,8 @@ def serve(
 ) -> None:
     """Serve the page and an HTTP API that maps files onto ATLAS, on this machine alone.
 
-    The API is described at /api/openapi.json.
+    The API is described at /api/openapi.json. Of several atlases the page offers a choice, and
+    requests to the API name theirs (?atlas=NAME, of its file without the ending).
     """
     from cellport import screen
     from cellport.runtime.base.extras import require
@@ -498,14 +504,14 @@ def serve(
     from cellport.web.server.serve import serve as run_server
 
     require("serve", "Serving")
-    path = _here(atlas)
+    paths = [_here(atlas) for atlas in atlases]
     limits = Limits(parse_size(max_upload), jobs, queue, seconds)
     screen.warm_up()
     run_server(
-        path,
+        paths,
         limits=limits,
         with_page=not no_page,
-        example=None if no_page else _example_cells(path, example),
+        example=() if no_page else _example_cells(paths, example),
         started=lambda at: _show(at, as_json, screen.listening),
         **settings,
     )

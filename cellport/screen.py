@@ -222,8 +222,11 @@ def _notes(notes: tuple[str, ...]) -> None:
 
 def published(site: Published) -> None:
     """Print what a site is made of."""
-    _tell(f"{site.atlas}: {site.n_files} files, {site.n_bytes / 1e6:.1f} MB -> {site.folder}")
+    names = ", ".join([site.atlas, *(one.name for one in site.others)])
+    _tell(f"{names}: {site.n_files} files, {site.n_bytes / 1e6:.1f} MB -> {site.folder}")
     _tell(f"{site.download}, sha256: {site.sha256}")
+    for one in site.others:
+        _tell(f"{one.download}, sha256: {one.sha256}")
 
 
 def listening(at: Listening) -> None:

@@ -206,6 +206,11 @@ def _site(url: str) -> tuple[str, str]:
     except (ValueError, RecursionError, NotThereError):
         raise _no_site(url) from None
     atlas: Any = text.get("atlas") if isinstance(text, dict) and SITE_KEY in text else None
+    several: Any = text.get("atlases") if isinstance(text, dict) and SITE_KEY in text else None
+    if isinstance(several, list):
+        files = [one.get("file") for one in several if isinstance(one, dict)]
+        offered = ", ".join(urljoin(base, file) for file in files if isinstance(file, str))
+        raise AtlasError(f"{url} has several atlases; fetch one by its own address: {offered}.")
     if not isinstance(atlas, dict):
         raise _no_site(url)
     file, sha256 = atlas.get("file"), atlas.get("sha256")

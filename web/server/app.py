@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import mimetypes
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import ExitStack, asynccontextmanager, suppress
 from dataclasses import fields
 from pathlib import Path
@@ -19,7 +19,7 @@ from starlette.requests import ClientDisconnect
 from starlette.routing import Match, Route
 from starlette.types import Receive, Scope, Send
 
-from cellport.runtime.atlas.file import MANIFEST, AtlasFile
+from cellport.runtime.atlas.file import MANIFEST
 from cellport.runtime.atlas.manifest import Thresholds
 from cellport.runtime.fetch.pull import file_name
 from cellport.runtime.map_files import MapSummary
@@ -30,7 +30,14 @@ from cellport.web.server.held import Held, held_page
 from cellport.web.server.jobs import Jobs
 from cellport.web.server.limits import Limits
 from cellport.web.server.refusal import Refusal
-from cellport.web.server.site import EXAMPLE, ExampleCells, manifest_bytes, page_files
+from cellport.web.server.site import (
+    EXAMPLE,
+    LIST,
+    PlacedAtlas,
+    list_bytes,
+    manifest_bytes,
+    page_files,
+)
 from cellport.web.server.upload import receive_upload
 from cellport.web.server.worker import Format
 
@@ -49,9 +56,12 @@ _TYPES = {
 }
 _MEDIA = {"csv": "text/csv", "h5ad": "application/x-hdf5", "pseudobulk": "application/x-hdf5"}
 _ABOUT = (
-    "Maps single-cell RNA-seq counts onto one atlas. Send the file itself as the body; nothing "
+    "Maps single-cell RNA-seq counts onto an atlas. Send the file itself as the body; nothing "
     "is kept."
 )
+_WhichAtlas = Annotated[
+    str | None, Query(description="Name of the atlas, where there are several", max_length=200)
+]
 _UPLOAD = {
     "schema": {"type": "string", "format": "binary", "contentMediaType": "application/x-hdf5"}
 }
@@ -100,21 +110,19 @@ def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 
 def create_app(
-    atlas: AtlasFile,
+    placed: Sequence[PlacedAtlas],
     limits: Limits | None = None,
     access: Access | None = None,
     page: Path | None = None,
     started: Callable[[], None] | None = None,
-    example: ExampleCells | None = None,
 ) -> FastAPI:
     """Return the ASGI application.
 
     Without `access`, anybody may come in who reaches the server by an address or localhost;
-    without `page` there is the API alone. `started` is called when the first worker is ready. The
-    page offers the example cells to be mapped with one click.
+    without `page` there is the API alone. `started` is called when the first worker is ready.
     """
     access = access or Access()
-    jobs = Jobs(atlas.path.resolve(), limits or Limits())
+    jobs = Jobs({one.name: one.file.path.resolve() for one in placed}, limits or Limits())
     for ending, kind in _TYPES.items():
         # the operating system's own table may say otherwise
         mimetypes.add_type(kind, ending)
@@ -142,26 +150,52 @@ def create_app(
     )
     app.add_middleware(Guard, access=access)
     _add_handlers(app)
-    _add_api(app, atlas, jobs)
-    _add_parts(app, atlas, example)
+    _add_api(app, placed, jobs)
+    for one in placed:
+        _add_parts(app, one)
     if page is not None:
-        _add_page(app, page)
+        _add_page(app, page, placed)
     if access.token:
         _declare_token(app)
     return app
 
 
-def _add_api(app: FastAPI, atlas: AtlasFile, jobs: Jobs) -> None:
+def _named(placed: Sequence[PlacedAtlas], name: str | None) -> PlacedAtlas:
+    """Return the atlas that a request is about.
+
+    Raises
+    ------
+    Refusal
+        There are several and it names none, or one that is not here.
+    """
+    if name is None and len(placed) == 1:
+        return placed[0]
+    found = next((one for one in placed if one.name == name), None)
+    if found is None:
+        names = ", ".join(one.name for one in placed)
+        raise Refusal(
+            422, f"Say which atlas is meant, as in ?atlas={placed[0].name}; here: {names}."
+        )
+    return found
+
+
+def _add_api(app: FastAPI, placed: Sequence[PlacedAtlas], jobs: Jobs) -> None:
     @app.get("/api/health", openapi_extra={"security": []})
     async def health() -> Health:
         """Tell that the server works and how many files it is working on."""
         most = jobs.limits.jobs + jobs.limits.queue
         return Health(status="ok", version=__version__, jobs=jobs.admitted, most_jobs=most)
 
-    @app.get("/api/atlas")
-    async def about() -> AtlasSummary:
+    @app.get("/api/atlases")
+    async def listed() -> list[str]:
+        """Name the atlases that files can be mapped onto."""
+        return [one.name for one in placed]
+
+    @app.get("/api/atlas", responses=_problems(422))
+    async def about(atlas: _WhichAtlas = None) -> AtlasSummary:
         """Describe the atlas that files are mapped onto."""
-        m = atlas.manifest
+        one = _named(placed, atlas)
+        file, m = one.file, one.file.manifest
         return AtlasSummary(
             name=m.name,
             source=m.provenance.source,
@@ -176,11 +210,11 @@ def _add_api(app: FastAPI, atlas: AtlasFile, jobs: Jobs) -> None:
             batches=list(m.batches),
             parents=m.parents,
             thresholds=m.thresholds,
-            sha256=atlas.sha256,
-            size=atlas.path.stat().st_size,
-            format_version=atlas.format_version,
+            sha256=file.sha256,
+            size=file.path.stat().st_size,
+            format_version=file.format_version,
             minimum_runtime=m.minimum_runtime,
-            download=f"/atlas/{file_name(atlas)}",
+            download=f"/{one.folder}/{file_name(file)}",
         )
 
     @app.post(
@@ -252,8 +286,10 @@ def _add_api(app: FastAPI, atlas: AtlasFile, jobs: Jobs) -> None:
             bool,
             Query(description="Add every label's probability, and labels at each level of a tree"),
         ] = False,
+        atlas: _WhichAtlas = None,
     ) -> Response:
         """Map an `.h5ad` or 10x `.h5` file, sent as the body, onto the atlas."""
+        onto = _named(placed, atlas).name
         if request.headers.get("content-type", "").lower().startswith("multipart/"):
             raise Refusal(415, "Send the file itself as the body, not as a form (curl -T FILE).")
         encoding = request.headers.get("content-encoding", "").strip().lower()
@@ -280,7 +316,7 @@ def _add_api(app: FastAPI, atlas: AtlasFile, jobs: Jobs) -> None:
         with ExitStack() as stack:
             job = stack.enter_context(jobs.admit())
             await receive_upload(request, job, jobs)
-            summary = await _unless_gone(request, jobs.map(job, format, how))
+            summary = await _unless_gone(request, jobs.map(job, onto, format, how))
             if format == "json":
                 return JSONResponse({f.name: getattr(summary, f.name) for f in fields(MapSummary)})
             ending = "pseudobulk.h5ad" if format == "pseudobulk" else format
@@ -321,7 +357,8 @@ class _Result(FileResponse):
             await super().__call__(scope, receive, send)
 
 
-def _add_parts(app: FastAPI, atlas: AtlasFile, example: ExampleCells | None) -> None:
+def _add_parts(app: FastAPI, placed: PlacedAtlas) -> None:
+    atlas, example = placed.file, placed.example
     whole = file_name(atlas)
     line = f"{atlas.sha256}  {whole}\n".encode()
     manifest = manifest_bytes(atlas, example)
@@ -334,7 +371,7 @@ def _add_parts(app: FastAPI, atlas: AtlasFile, example: ExampleCells | None) -> 
         cells = example.data
         held[EXAMPLE] = Held(lambda: cells, _BYTES)
 
-    @app.api_route("/atlas/{part:path}", methods=_READING, include_in_schema=False)
+    @app.api_route(f"/{placed.folder}/{{part:path}}", methods=_READING, include_in_schema=False)
     def atlas_part(part: str, request: Request) -> Response:
         if part == whole:
             headers = {"Cache-Control": "private, no-cache"}
@@ -347,8 +384,10 @@ def _add_parts(app: FastAPI, atlas: AtlasFile, example: ExampleCells | None) -> 
         return held[part].answer(request)
 
 
-def _add_page(app: FastAPI, page: Path) -> None:
-    files = held_page(page, page_files(page))
+def _add_page(app: FastAPI, page: Path, placed: Sequence[PlacedAtlas]) -> None:
+    listed = list_bytes(placed)
+    choice = {LIST: Held(lambda: listed, "application/json")}
+    files = held_page(page, page_files(page)) | choice
 
     @app.api_route("/{name:path}", methods=_READING, include_in_schema=False)
     def page_file(name: str, request: Request) -> Response:

@@ -7,7 +7,7 @@ import multiprocessing
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import TimeoutError as TookTooLongError
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -39,11 +39,12 @@ class Job:
 class Jobs:
     """Admits uploads, gives each a folder, and maps them in worker processes."""
 
-    def __init__(self, atlas: Path, limits: Limits) -> None:
+    def __init__(self, atlases: Mapping[str, Path], limits: Limits) -> None:
         self.limits = limits
         self.admitted = 0
         self._held = 0
-        self._start = (str(atlas), max(1, available_threads() // limits.jobs), limits.result)
+        paths = {name: str(path) for name, path in atlases.items()}
+        self._start = (paths, max(1, available_threads() // limits.jobs), limits.result)
         self._pool: ProcessPool | None = None
         self._base: tempfile.TemporaryDirectory[str] | None = None
 
@@ -99,8 +100,10 @@ class Jobs:
         self._held += size
         job.held += size
 
-    async def map(self, job: Job, form: Format, how: MapOptions) -> MapSummary:
-        """Map the upload of a job; return the summary. Cancelling it ends the worker.
+    async def map(self, job: Job, atlas: str, form: Format, how: MapOptions) -> MapSummary:
+        """Map the upload of a job onto an atlas, by its name; return the summary.
+
+        Cancelling it ends the worker.
 
         Raises
         ------
@@ -108,7 +111,7 @@ class Jobs:
             The file cannot be mapped, or takes too long.
         """
         future = self._workers().schedule(
-            map_upload, args=(str(job.folder), form, how), timeout=self.limits.seconds
+            map_upload, args=(str(job.folder), atlas, form, how), timeout=self.limits.seconds
         )
         try:
             outcome: Outcome = await asyncio.wrap_future(future)

@@ -6,15 +6,14 @@ import ipaddress
 import os
 import secrets
 import socket
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from cellport.runtime.atlas.file import open_atlas_file
 from cellport.runtime.base.extras import require
 from cellport.runtime.errors import CellportError, InputError
 from cellport.web.server.limits import Limits
-from cellport.web.server.site import ExampleCells, built_page
+from cellport.web.server.site import ExampleCells, built_page, place_given
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +25,7 @@ class Listening:
 
 
 def serve(
-    atlas: str | os.PathLike[str],
+    atlas: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
     host: str = "127.0.0.1",
     port: int = 8787,
     *,
@@ -34,7 +33,7 @@ def serve(
     limits: Limits | None = None,
     allow_hosts: Iterable[str] = (),
     with_page: bool = True,
-    example: ExampleCells | None = None,
+    example: ExampleCells | Sequence[ExampleCells | None] | None = None,
     started: Callable[[Listening], None] | None = None,
 ) -> None:
     """Serve the page and the API until the process is stopped.
@@ -50,7 +49,7 @@ def serve(
     with_page
         Whether to serve the page, or the API alone.
     example
-        Cells that the page offers to be mapped with one click.
+        Cells that the page offers to be mapped with one click; of several atlases, for each.
     started
         Called once when the server listens.
 
@@ -59,7 +58,7 @@ def serve(
     AtlasError
         No such atlas, or a damaged one.
     InputError
-        The address cannot be listened on.
+        The address cannot be listened on; there is no atlas, or two have files of one name.
     MissingDependencyError
         The extra ``serve`` is not installed, or the page not built.
     """
@@ -72,7 +71,7 @@ def serve(
 
     limits = limits or Limits()
     page = built_page() if with_page else None
-    opened = open_atlas_file(atlas)
+    placed = place_given(atlas, example)
     token = _checked_token(token) or ("" if _is_loopback(host) else secrets.token_urlsafe(24))
     with _listen(host, port) as listener:
         query = f"?token={token}" if token else ""
@@ -84,7 +83,7 @@ def serve(
 
         access = Access(token, known_hosts(host, allow_hosts))
         config = uvicorn.Config(
-            create_app(opened, limits, access, page, announce, example),
+            create_app(placed, limits, access, page, announce),
             http=PatientProtocol,
             ws="none",
             log_level="warning",

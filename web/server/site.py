@@ -5,17 +5,21 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cellport.runtime.atlas.file import MANIFEST, AtlasFile
+from cellport.runtime.atlas.file import MANIFEST, AtlasFile, open_atlas_file
 from cellport.runtime.errors import AtlasError, InputError, MissingDependencyError
 
 PAGE = Path(__file__).parent.parent / "page" / "dist"
 # where a site has cells to try it with, beside the atlas's parts
 EXAMPLE = "example.h5ad"
+# which atlases a site has
+LIST = "atlases.json"
 # every visit fetches them
 _LARGEST_EXAMPLE = 8_000_000
 _BUILD = "npm install --prefix web/page && npm run build --prefix web/page"
@@ -53,6 +57,78 @@ def read_example(path: str | os.PathLike[str]) -> ExampleCells:
             f"fetch; give a file of at most {_LARGEST_EXAMPLE / 1e6:.0f} MB, of some hundred cells."
         )
     return ExampleCells(file.name, file.name, data)
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedAtlas:
+    """An atlas on a site."""
+
+    name: str  # of its file without the ending; in addresses
+    folder: str  # that holds its parts, relative to the site
+    file: AtlasFile
+    example: ExampleCells | None
+
+
+def place_atlases(
+    atlases: Sequence[AtlasFile], examples: Sequence[ExampleCells | None] = ()
+) -> tuple[PlacedAtlas, ...]:
+    """Say where each of a site's atlases lies.
+
+    Raises
+    ------
+    InputError
+        There is none, or two have files of one name.
+    """
+    if not atlases:
+        raise InputError("No atlas was given; name at least one.")
+    given = [*examples, *[None] * (len(atlases) - len(examples))]
+    names = [re.sub(r"[^A-Za-z0-9._-]+", "-", atlas.path.stem) for atlas in atlases]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise InputError(
+            f"Two atlases are called {twice!r}, so that an address would not tell which is meant; "
+            "rename the file of one."
+        )
+    folders = ["atlas"] if len(names) == 1 else [f"atlases/{name}" for name in names]
+    return tuple(map(PlacedAtlas, names, folders, atlases, given))
+
+
+def place_given(
+    atlas: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+    example: ExampleCells | Sequence[ExampleCells | None] | None,
+) -> tuple[PlacedAtlas, ...]:
+    """Open one atlas or several, and say where each lies, with its example cells.
+
+    Raises
+    ------
+    AtlasError
+        No such atlas, or a damaged one.
+    InputError
+        There is none, or two have files of one name.
+    """
+    paths = [atlas] if isinstance(atlas, str | os.PathLike) else list(atlas)
+    examples = example if isinstance(example, Sequence) else [example]
+    return place_atlases([open_atlas_file(path) for path in paths], examples)
+
+
+def list_bytes(placed: Sequence[PlacedAtlas]) -> bytes:
+    """Return what the page offers to choose from, as JSON."""
+    return json.dumps([_told(one) for one in placed]).encode()
+
+
+def _told(placed: PlacedAtlas) -> dict[str, Any]:
+    manifest = placed.file.manifest
+    return {
+        "name": placed.name,
+        "folder": placed.folder,
+        "title": manifest.name,
+        "organism": manifest.organism,
+        "labels": list(manifest.labels),
+        "genes": manifest.n_genes,
+        "cells": manifest.provenance.cells,
+        "source": manifest.provenance.source,
+        "bytes": placed.file.path.stat().st_size,
+    }
 
 
 def built_page() -> Path:

@@ -44,32 +44,33 @@ class Outcome:
     users_fault: bool = True  # whether the file was the reason
 
 
-def start(atlas: str, threads: int, largest_result: int) -> None:
-    """Open the atlas, once for the life of the process, and map a little with it.
+def start(atlases: dict[str, str], threads: int, largest_result: int) -> None:
+    """Open the atlases, once for the life of the process, and map a little with each.
 
     So the first file does not wait for compiled code and graphs to be loaded.
 
     Raises
     ------
     AtlasError
-        The atlas cannot be used here.
+        An atlas cannot be used here.
     """
     # Ctrl-C in a terminal reaches all; the server decides when its workers end
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _state["atlas"] = load_atlas(atlas)
+    _state["atlases"] = {name: load_atlas(path) for name, path in atlases.items()}
     _state["threads"] = threads
     _state["largest_result"] = largest_result
-    canary = csr_matrix(_state["atlas"].file.array("canary_counts"))
-    with suppress(InputError):
-        _state["atlas"].map((canary, _state["atlas"].panel.names), device="cpu", threads=threads)
+    for atlas in _state["atlases"].values():
+        canary = csr_matrix(atlas.file.array("canary_counts"))
+        with suppress(InputError):
+            atlas.map((canary, atlas.panel.names), device="cpu", threads=threads)
 
 
 def ready() -> bool:
     """Answer, which shows that the process has started."""
-    return isinstance(_state["atlas"], Atlas)
+    return all(isinstance(atlas, Atlas) for atlas in _state["atlases"].values())
 
 
-def map_upload(folder: str, form: Format, how: MapOptions) -> Outcome:
+def map_upload(folder: str, atlas: str, form: Format, how: MapOptions) -> Outcome:
     """Map the upload in the folder of a job to ``result.<form>`` beside it.
 
     For ``json`` the summary is all that counts, for ``pseudobulk`` the summed counts. Device and
@@ -81,7 +82,7 @@ def map_upload(folder: str, form: Format, how: MapOptions) -> Outcome:
         refuse_links(UPLOAD)
         options = replace(how, device="cpu", threads=_state["threads"])
         out = f"result.{form}" if form in ("csv", "h5ad") else "result.csv"
-        summary = map_files(_state["atlas"], UPLOAD, out, options)
+        summary = map_files(_state["atlases"][atlas], UPLOAD, out, options)
     except OutputError as error:
         if not _is_too_large(error):
             return Outcome(None, _without_path(str(error), folder), users_fault=False)

@@ -12,15 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cellport.runtime.columns import QUERY, Column, Schema
+from cellport.runtime.decisions import text
 from cellport.runtime.errors import InputError
 from cellport.runtime.mapping.annotate.annotator import Annotator, Setting
 
 # names read at a time
 _NAMES = 1 << 16
-REPEATED = (
-    "Cells of several queries have the same name; the number of their query was added to the "
-    "names of all: -0, -1, ..."
-)
+REPEATED = text("files.repeated_cells")
 
 
 def prepare(setting: Setting) -> Annotator | None:
@@ -52,7 +50,7 @@ def distinct_names(queries: Sequence[Any]) -> tuple[str, ...]:
         return tuple(short)
     if len(set(full)) == len(full):
         return tuple(full)
-    raise InputError("The same query file was named twice; name each once.")
+    raise InputError(text("files.named_twice"))
 
 
 def name_hashes(

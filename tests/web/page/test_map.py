@@ -39,6 +39,11 @@ COLOURED = """(() => {
 FILLS = """[...document.querySelectorAll("#legend .entries button")].map((one) => [
   one.querySelector(".name").textContent, one.querySelector("path").getAttribute("fill"),
 ])"""
+# a field to write in is as high as its letters
+HIGH_ENOUGH = """[...document.querySelectorAll("#options label input:not([type=checkbox])")].every(
+  (one) => one.getBoundingClientRect().height >= 18 &&
+    one.getBoundingClientRect().bottom <= one.parentElement.getBoundingClientRect().bottom + 1,
+)"""
 IN_SIGHT = """(() => {
   const { top, bottom } = document.querySelector("#canvas").getBoundingClientRect();
   return scrollY === 0 && top >= 0 && bottom <= innerHeight;
@@ -69,6 +74,36 @@ def test_names_do_not_lie_over_each_other_and_the_map_is_in_sight(
         for a, b in itertools.combinations(boxes, 2):
             apart = a[1] <= b[0] or b[1] <= a[0] or a[3] <= b[2] or b[3] <= a[2]
             assert apart, (a, b)
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "touch"), [(1440, 900, False), (1024, 768, False), (390, 844, True)]
+)
+def test_the_map_is_in_sight_before_cells_are_mapped(
+    width: int, height: int, touch: bool, site: str, tmp_path: Path
+) -> None:
+    out = visit(
+        site,
+        tmp_path,
+        ["verified"],
+        ["wait", 300],
+        ["evaluate", ["map in sight", IN_SIGHT]],
+        ["evaluate", ["overflow", "document.documentElement.scrollWidth - innerWidth"]],
+        ["axe", "axe"],
+        ["click", "#options summary"],
+        ["evaluate", ["fields", HIGH_ENOUGH]],
+        ["axe", "options"],
+        width=width,
+        height=height,
+        touch=touch,
+    )
+    assert out["values"] == {
+        "map in sight": True,
+        "overflow": 0,
+        "axe": [],
+        "fields": True,
+        "options": [],
+    }
 
 
 def test_a_dot_says_what_it_is_and_the_chosen_one_has_a_ring(site: str, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from cellport.runtime.atlas.file import open_atlas_file
-from cellport.runtime.errors import AtlasError, MissingDependencyError, OutputError
+from cellport.runtime.errors import AtlasError, InputError, MissingDependencyError, OutputError
 from cellport.runtime.fetch.pull import pull
 from cellport.web.server import publish as publishing
 from cellport.web.server import site
@@ -47,6 +47,7 @@ def test_site_holds_the_page_and_every_part(tiny_atlas: Any, page: Path, tmp_pat
         "index.html",
         "assets/app.js",
         "cellport-site.json",
+        "atlases.json",
         "atlas/manifest.json",
         "atlas/tiny.cellport",
         "atlas/tiny.cellport.sha256",
@@ -86,6 +87,48 @@ def test_site_can_be_pulled_from_a_sub_path(
         pulled = pull(f"{url}/site/")
     assert pulled.sha256 == tiny_atlas.sha256
     assert open_atlas_file(pulled.path).manifest == tiny_atlas.manifest
+
+
+def test_several_atlases_lie_beside_each_other(
+    tiny_atlas: Any, page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CELLPORT_CACHE", str(tmp_path / "cache"))
+    other = tmp_path / "other one.cellport"
+    shutil.copyfile(tiny_atlas.path, other)
+    folder = tmp_path / "site"
+    published = publish([tiny_atlas.path, other], folder, page)
+    listed = json.loads((folder / "atlases.json").read_text())
+    assert [one["name"] for one in listed] == ["tiny", "other-one"]
+    assert [one["folder"] for one in listed] == ["atlases/tiny", "atlases/other-one"]
+    assert listed[0]["labels"] == list(tiny_atlas.manifest.labels)
+    assert listed[0]["bytes"] == tiny_atlas.path.stat().st_size
+    for one in listed:
+        for name in tiny_atlas.members:
+            assert (folder / one["folder"] / name).read_bytes() == bytes(tiny_atlas.read(name))
+    assert published.n_files == len(_names(folder))
+    downloads = [published.download, *(one.download for one in published.others)]
+    with _served(tmp_path) as url:
+        with pytest.raises(AtlasError, match="has several atlases") as refused:
+            pull(f"{url}/site/")
+        for download in downloads:
+            assert f"{url}/site/{download}" in str(refused.value)
+            assert pull(f"{url}/site/{download}").sha256 == tiny_atlas.sha256
+    # and an earlier site is known as one
+    publish(tiny_atlas.path, folder, page)
+    assert not (folder / "atlases").exists()
+
+
+def test_atlases_of_one_name_and_none_are_refused(
+    tiny_atlas: Any, page: Path, tmp_path: Path
+) -> None:
+    again = tmp_path / "again" / tiny_atlas.path.name
+    again.parent.mkdir()
+    shutil.copyfile(tiny_atlas.path, again)
+    with pytest.raises(InputError, match="Two atlases are called 'tiny'"):
+        publish([tiny_atlas.path, again], tmp_path / "site", page)
+    with pytest.raises(InputError, match="No atlas was given"):
+        publish([], tmp_path / "site", page)
+    assert not (tmp_path / "site").exists()
 
 
 @contextmanager

@@ -129,6 +129,29 @@ def test_about_the_atlas(server: Any, tiny_atlas: Any) -> None:
     assert server.ask("GET", "/api/health").json["status"] == "ok"
 
 
+def test_several_atlases_are_told_apart_by_name(
+    run_server: Any, tiny_atlas: Any, rewritten_atlas: Any, query: Path, tmp_path: Path
+) -> None:
+    other = rewritten_atlas(name="other").rename(tmp_path / "other.cellport")
+    with run_server("--no-page", str(other)) as server:
+        assert server.ask("GET", "/api/atlases").json == ["tiny", "other"]
+        for name in ("tiny", "other"):
+            about = server.ask("GET", f"/api/atlas?atlas={name}").json
+            assert about["name"] == name
+            assert server.ask("GET", f"/atlases/{name}/manifest.json").json["name"] == name
+            whole = server.ask("GET", about["download"])
+            assert hashlib.sha256(whole.body).hexdigest() == about["sha256"]
+            answer = server.map(query.read_bytes(), f"?format=h5ad&atlas={name}")
+            (tmp_path / "out.h5ad").write_bytes(answer.body)
+            with h5py.File(tmp_path / "out.h5ad") as file:
+                assert file["uns/cellport/atlas"][()].decode() == name
+        for asked in (server.map(query.read_bytes()), server.ask("GET", "/api/atlas?atlas=a")):
+            assert asked.status == 422
+            assert asked.error == "Say which atlas is meant, as in ?atlas=tiny; here: tiny, other."
+        assert server.ask("GET", "/atlas/manifest.json").status == 404
+        assert server.is_idle_within(10)
+
+
 @pytest.mark.skipif(not (PAGE / "index.html").is_file(), reason="the page has not been built")
 def test_example_cells_are_served_with_what_they_are(
     run_server: Callable[..., Any], query: Path

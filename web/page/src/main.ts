@@ -1,7 +1,9 @@
 import wasmUrl from "onnxruntime-web/ort-wasm-simd-threaded.wasm?url";
 
+import { fetchList } from "./atlas/list";
 import { CARD, EXAMPLE, openParts, type Parts, partsIn } from "./atlas/parts";
 import { App } from "./page/app";
+import { chosenOf, offerOthers, showChoice } from "./page/choice";
 import { byId, fill } from "./page/dom";
 import { questionMark } from "./page/explain/bubble";
 import { readReference } from "./page/map/reference";
@@ -10,8 +12,11 @@ import { Mapper } from "./worker/client";
 import { fetchKit, type Kit } from "./worker/kit";
 
 async function start(): Promise<void> {
-  const base = new URL("atlas/", document.baseURI).href;
-  const kit = await fetchKit(new URL(base), wasmUrl);
+  const atlases = await fetchList(new URL(document.baseURI));
+  const chosen = chosenOf(atlases);
+  if (!chosen) return showChoice(atlases);
+  offerOthers(atlases);
+  const kit = await fetchKit(new URL(`${chosen.folder}/`, document.baseURI), wasmUrl);
   const mapper = new Mapper(kit);
   const opening = mapper.open();
   opening.catch(() => undefined);

@@ -124,7 +124,7 @@ describe.skipIf(!given)("cells that Python has mapped", () => {
     writeFileSync(path, beginning());
     const file = (await hdf5()).open(path, "a");
     const from = await parts();
-    const uns = provenance(query, from.manifest, await readTrajectory(from), 1.5);
+    const uns = provenance([query], from.manifest, await readTrajectory(from), 1.5);
     const [columns, matrices] = [[...results.columns.values()], [...results.matrices.values()]];
     await writeH5ad(file, { names: cells, columns, matrices, uns });
     file.close();

@@ -73,13 +73,13 @@ export async function mapFiles(
   const given = await parts({}, folder);
   const atlas = await openAtlas(given);
   const query = await openQuery(contents, atlas, options);
-  const kept = new KeptCounts(shownTarget(query.basis, atlas.panel), query.genes.measured.length, true);
+  const kept = new KeptCounts(query.genes.measured.length, true);
   const cells = new NovelCells(query.place.matrix.nCells, atlas.manifest);
   const spread = new QuerySpread(atlas.manifest);
   const blocks: MappedBlock[] = [];
   for await (const [block, encoded] of mapQuery(query, atlas, blockCells)) {
     blocks.push(block);
-    kept.add(encoded);
+    kept.add(encoded, shownTarget(query.basis, atlas.panel));
     cells.add(block);
     spread.add(block);
   }

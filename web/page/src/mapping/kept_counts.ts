@@ -26,18 +26,15 @@ export class KeptCounts {
   private readonly blocks: KeptBlock[] = [];
   private entries = 0;
 
-  constructor(
-    private readonly target: number,
-    nPanel: number,
-    whole: boolean,
-  ) {
+  constructor(nPanel: number, whole: boolean) {
     this.fits = nPanel <= LARGEST && whole;
   }
 
   /** False once there are too many to be kept. */
   fits: boolean;
 
-  add(encoded: CellFeatures): void {
+  /** Take in cells that are scaled to `target`. */
+  add(encoded: CellFeatures, target: number): void {
     if (!this.fits) return;
     this.entries += encoded.genes.length;
     if (this.entries > MOST_ENTRIES) {
@@ -49,7 +46,7 @@ export class KeptCounts {
       genes: Uint16Array.from(encoded.genes),
       counts: Uint16Array.from(encoded.counts, (count) => Math.min(count, LARGEST)),
       ends: encoded.ends,
-      scale: cellScales(encoded.library, this.target),
+      scale: cellScales(encoded.library, target),
     });
   }
 
@@ -70,7 +67,7 @@ export class KeptCounts {
 }
 
 /** Counts of cells, those of each between its ends, and what its counts are multiplied with. */
-interface ScaledCounts {
+export interface ScaledCounts {
   genes: ArrayLike<number>;
   counts: ArrayLike<number>;
   ends: Int32Array;

@@ -17,12 +17,13 @@ export class Pairs {
 }
 
 export function provenance(
-  query: Query,
+  queries: readonly Query[],
   manifest: Manifest,
   trajectory: Trajectory | null,
   seconds: number,
 ) {
-  const { matrix } = query.place;
+  const reports = queries.map(geneReport);
+  const [{ options }] = queries;
   return {
     cellport: {
       atlas: manifest.name,
@@ -30,13 +31,13 @@ export function provenance(
       cellport_version: VERSION,
       onnxruntime_version: ort.env.versions.web ?? ort.env.versions.common,
       device: "browser",
-      counts_from: [matrix.where],
-      notes: query.notes,
-      genes: geneReport(query),
-      ...(query.options.probabilities && { labels: manifest.labels }),
-      ...(query.options.groups !== null && { groups: query.options.groups }),
+      counts_from: queries.map(({ place }) => place.matrix.where),
+      notes: queries.flatMap(({ notes }) => notes),
+      genes: reports.length === 1 ? reports[0] : Object.fromEntries(reports.entries()),
+      ...(options.probabilities && { labels: manifest.labels }),
+      ...(options.groups !== null && { groups: options.groups }),
       thresholds: manifest.thresholds,
-      n_cells: matrix.nCells,
+      n_cells: queries.reduce((n, { place }) => n + place.matrix.nCells, 0),
       seconds: Math.round(1000 * seconds) / 1000,
       ...(trajectory && { trajectory: inBrief(trajectory) }),
     },
@@ -58,7 +59,7 @@ function inBrief(trajectory: Trajectory): Said {
 /** How the genes of a query were matched. */
 export type GeneReport = ReturnType<typeof geneReport>;
 
-function geneReport({ genes, coverage }: Query) {
+export function geneReport({ genes, coverage }: Query) {
   const { measured, nMatched, missing, ambiguous } = genes;
   return {
     column: genes.column,

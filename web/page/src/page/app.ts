@@ -5,9 +5,11 @@ import type { Parts } from "../atlas/parts";
 import decisions from "../decisions";
 import { sentence } from "../errors";
 import type { MapOptions } from "../mapping/options";
+import type { Bundle } from "../mapping/samples";
 import { ratioOf } from "../mapping/spread";
 import { type Findings, findingsOf } from "../report/findings";
 import { cautions, fit, lead, unsaid } from "../report/sentences";
+import type { Column } from "../sources/source";
 import { cellsOf } from "../words";
 import { type Mapper, Stopped } from "../worker/client";
 import type { Finished, Started } from "../worker/messages";
@@ -16,7 +18,7 @@ import { ColourChoice } from "./colour_choice";
 import { shownIn, tell } from "./address";
 import { byId, NARROW, reveal } from "./dom";
 import { saveH5ad, savePng, saveReport, saveSvg, saveTable } from "./downloads";
-import { FileResults } from "./file_results";
+import { FileResults, inWords } from "./file_results";
 import { Intake } from "./intake";
 import { CompareSection } from "./compare/compare_section";
 import { GeneSection } from "./genes/gene_section";
@@ -94,7 +96,7 @@ export class App {
       failed: (error) => this.say(sentence(error)),
     });
     this.groups = new GroupsSection(byId("by-group"), manifest, {
-      column: (name) => mapper.column(name),
+      column: (name) => this.columnOf(name),
       select: (name, holds) => this.showWhere(name, holds),
       failed: (error) => this.say(sentence(error)),
       chosen: () => this.tell(),
@@ -106,7 +108,7 @@ export class App {
       saveSvg: () => void this.saving(() => saveSvg(this.stage, this.title)),
     });
     this.intake = new Intake(byId("intake"), manifest, example, {
-      files: (files, options) => void this.mapFiles(files, options),
+      files: (bundles, options) => void this.mapFiles(bundles, options),
       refused: (error) => this.stop(sentence(error)),
       stop: () => this.stop(),
       downloadTable: () => void this.saving(() => this.saveTable(null)),
@@ -120,17 +122,17 @@ export class App {
     this.tools.refresh();
   }
 
-  private async mapFiles(files: File[], options: MapOptions): Promise<void> {
-    const main = files.find((file) => /\.mtx(\.gz)?$/i.test(file.name)) ?? files[0];
+  private async mapFiles(bundles: Bundle[], options: MapOptions): Promise<void> {
+    const names = bundles.map(({ name }) => name);
     const run = ++this.run;
     const current = () => run === this.run;
     this.forget();
     this.draw();
-    this.intake.showProgress(main.name);
+    this.intake.showProgress(inWords(names));
     this.began = performance.now();
     try {
-      const finished = await this.mapper.map(files, options, {
-        started: (started) => current() && this.started(main.name, started),
+      const finished = await this.mapper.map(bundles, options, {
+        started: (started) => current() && this.started(names, started),
         block: (block, names) => current() && this.block(block, names),
       });
       if (current()) await this.mapped(finished, current);
@@ -142,8 +144,8 @@ export class App {
     }
   }
 
-  private started(name: string, started: Started): void {
-    this.results = new FileResults(name, started);
+  private started(names: string[], started: Started): void {
+    this.results = new FileResults(names, started);
     this.intake.progress(0, started.nCells, 0);
   }
 
@@ -175,7 +177,7 @@ export class App {
       () => this.showTables(results, findings, rows, finished),
       () => {
         const all = tiles(findings, rows, manifest);
-        this.intake.showDone(fileName, lead(findings).text, all, seconds, started.queries[0].countsFrom);
+        this.intake.showDone(fileName, lead(findings).text, all, seconds, started.queries.map(({ countsFrom }) => countsFrom));
         document.body.classList.add("mapped");
       },
       () => this.stage.fit(),
@@ -202,7 +204,7 @@ export class App {
     this.wanted = shown.chosen;
     this.colour.offer(results, shown);
     if (shown.gene) this.colour.restore(shown);
-    this.groups.choose(results.started.obsColumns.includes(shown.groups) ? shown.groups : "");
+    this.groups.choose(this.groups.offers(shown.groups) ? shown.groups : this.groups.usual);
   }
 
   private showTables(
@@ -243,6 +245,13 @@ export class App {
   private showWhere(name: string, holds: (cell: number) => boolean): void {
     this.choose(this.where(name, holds));
     reveal();
+  }
+
+  /** A column of the files, or the one that says which of them a cell is from. */
+  private async columnOf(name: string): Promise<Column> {
+    const origin = name === decisions.columns.query ? this.results?.category(name) : null;
+    if (!origin) return this.mapper.column(name);
+    return { kind: "category", codes: origin.values, categories: origin.categories };
   }
 
   /** What shows the cells that a caution is of; null where it is of all. */

@@ -1,19 +1,22 @@
 /** Files among what was dropped, folders looked into. */
 
 import { InputError } from "../errors";
+import type { Bundle } from "../mapping/samples";
 import { isPart } from "../sources/triples";
+import { bundlesOf } from "./bundles";
 
 const ZARR = /^(zarr\.json|\.zgroup|\.zattrs|\.zmetadata)$/;
 
-/** Files as they are; of a folder the three of a 10x matrix. */
-export async function droppedFiles(transfer: DataTransfer): Promise<File[]> {
+/** Files as they are; of each folder the three of a 10x matrix. */
+export async function droppedFiles(transfer: DataTransfer): Promise<Bundle[]> {
   // both lists die with their event, so everything is taken from them before anything is awaited
   const files = [...transfer.files];
   const entries = [...transfer.items].map((item) => item.webkitGetAsEntry());
   const folders = entries.filter((entry) => entry?.isDirectory) as FileSystemDirectoryEntry[];
-  if (!folders.length) return files;
-  if (entries.length > 1) throw new InputError("Drop one folder at a time, or the files alone.");
-  return filesOf(folders[0]);
+  const names = new Set(folders.map(({ name }) => name));
+  const loose = bundlesOf(files.filter(({ name }) => !names.has(name)));
+  const inside = folders.map(async (folder) => ({ name: folder.name, files: await filesOf(folder) }));
+  return [...loose, ...(await Promise.all(inside))];
 }
 
 /** The files of a 10x folder; any other folder is refused. */

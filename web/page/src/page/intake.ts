@@ -4,9 +4,12 @@ import { givesProb, hasReference, type Manifest } from "../atlas/manifest";
 import decisions from "../decisions";
 import { judgesEach } from "../mapping/annotate/several";
 import { DEFAULTS, type MapOptions } from "../mapping/options";
+import type { Bundle } from "../mapping/samples";
 import { grouped } from "../words";
+import { inWords } from "./file_results";
 import { fill, h, NARROW } from "./dom";
 import { whatIs } from "./explain/terms";
+import { bundlesOf } from "./bundles";
 import { droppedFiles } from "./dropped";
 import type { Tile } from "./tables/summary";
 
@@ -27,7 +30,7 @@ function shareOf(percent: string): number {
 }
 
 export interface IntakeActions {
-  files(files: File[], options: MapOptions): void;
+  files(bundles: Bundle[], options: MapOptions): void;
   refused(error: unknown): void;
   stop(): void;
   downloadTable(): void;
@@ -69,8 +72,8 @@ export class Intake {
       multiple: true,
       class: "hidden",
       tabindex: -1,
-      "aria-label": "File with your cells",
-      onchange: () => this.take([...(this.picker.files ?? [])]),
+      "aria-label": "Files with your cells",
+      onchange: () => this.take(bundlesOf([...(this.picker.files ?? [])])),
     });
     this.options = this.optionsForm();
     this.acceptDrops();
@@ -81,7 +84,7 @@ export class Intake {
     const choose = h(
       "button",
       { type: "button", class: "primary", onclick: () => this.picker.click() },
-      "Choose a file",
+      "Choose files",
     );
     fill(
       this.element,
@@ -90,12 +93,17 @@ export class Intake {
       h(
         "div",
         { class: "drop" },
-        h("p", {}, h("strong", {}, "Drop a file here"), " or"),
+        h("p", { class: "by-mouse" }, h("strong", {}, "Drop files here"), " or"),
         choose,
         h(
-          "p",
-          { class: "quiet" },
-          ".h5ad, .h5mu, 10x .h5, or a folder with matrix.mtx of 10x, STARsolo, kb-python, alevin-fry or Parse (or the three files in it), with raw counts",
+          "details",
+          { class: "formats", open: window.innerWidth > NARROW },
+          h("summary", {}, "Which files"),
+          h(
+            "p",
+            { class: "quiet" },
+            ".h5ad, .h5mu, 10x .h5, or a folder with matrix.mtx of 10x, STARsolo, kb-python, alevin-fry or Parse (or the three files in it), with raw counts; several are mapped as samples of one result",
+          ),
         ),
       ),
       this.picker,
@@ -113,7 +121,7 @@ export class Intake {
 
   showProgress(name: string): void {
     this.bar = h("progress", { "aria-label": "Progress" });
-    this.status = h("p", { class: "quiet" }, "Opening the file…");
+    this.status = h("p", { class: "quiet" }, "Opening…");
     fill(
       this.element,
       h("h2", { id: "intake-title" }, "Mapping"),
@@ -133,7 +141,7 @@ export class Intake {
     this.status.textContent = `${grouped(done)} of ${grouped(all)} cells${wait}`;
   }
 
-  showDone(name: string, lead: string, tiles: readonly Tile[], seconds: number, from: string): void {
+  showDone(name: string, lead: string, tiles: readonly Tile[], seconds: number, from: readonly string[]): void {
     this.bar = null;
     fill(
       this.element,
@@ -144,7 +152,7 @@ export class Intake {
       h(
         "p",
         { class: "quiet" },
-        `Mapped on this computer in ${seconds < 10 ? seconds.toFixed(1) : Math.round(seconds)} s. Counts from ${from}.`,
+        `Mapped on this computer in ${seconds < 10 ? seconds.toFixed(1) : Math.round(seconds)} s. Counts from ${inWords(from)}.`,
       ),
       h(
         "div",
@@ -160,7 +168,7 @@ export class Intake {
           "Download for scanpy (.h5ad)",
         ),
         h("button", { type: "button", onclick: this.actions.downloadReport }, "Save the report (HTML)"),
-        h("button", { type: "button", onclick: () => this.picker.click() }, "Map another file"),
+        h("button", { type: "button", onclick: () => this.picker.click() }, "Map other files"),
       ),
       this.picker,
       h(
@@ -179,7 +187,7 @@ export class Intake {
   private exampleOffer(): HTMLElement | false {
     const { example, manifest } = this;
     if (!example) return false;
-    const try_ = () => this.actions.files([example], DEFAULTS);
+    const try_ = () => this.actions.files([{ name: example.name, files: [example] }], DEFAULTS);
     return h(
       "p",
       { class: "example" },
@@ -240,11 +248,11 @@ export class Intake {
     );
   }
 
-  private take(files: File[]): void {
+  private take(bundles: Bundle[]): void {
     this.drops++;
     this.picker.value = "";
-    if (!files.length) return;
-    this.actions.files(files, {
+    if (!bundles.length) return;
+    this.actions.files(bundles, {
       layer: this.inputs.layer.value.trim() || null,
       genome: this.inputs.genome.value.trim() || null,
       allowFractional: this.inputs.fractional.checked,
@@ -273,7 +281,7 @@ export class Intake {
       // a folder takes a while to look into, and only the last that was dropped counts
       const drop = ++this.drops;
       droppedFiles(event.dataTransfer)
-        .then((files) => drop === this.drops && this.take(files))
+        .then((bundles) => drop === this.drops && this.take(bundles))
         .catch((error: unknown) => drop === this.drops && this.actions.refused(error));
     });
   }

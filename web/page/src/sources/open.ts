@@ -5,10 +5,11 @@ import type { File as H5File } from "h5wasm";
 import decisions, { say } from "../decisions";
 import { InputError, readable } from "../errors";
 import { openAnndata } from "./anndata";
-import { notReadable, READABLE } from "./refusals";
+import { notReadable } from "./refusals";
 import type { Contents } from "./source";
 import { openTenxH5, tenxGroups } from "./tenx_h5";
 import { openTenxMtx } from "./tenx_mtx";
+import { isMatrix } from "./triples";
 
 const { files } = decisions;
 const CONVERT: Record<string, string> = files.convert;
@@ -33,12 +34,7 @@ async function opened(
   genome: string | null,
 ): Promise<Contents> {
   if (!brought.length) throw new InputError("No file was given.");
-  if (brought.some((file) => /\.mtx(\.gz)?$/i.test(file.name))) return openTenxMtx(brought);
-  if (brought.length > 1) {
-    throw new InputError(
-      `Choose one file at a time: ${READABLE}. cellport map, on your computer, takes several together.`,
-    );
-  }
+  if (brought.length > 1 || isMatrix(brought[0].name)) return openTenxMtx(brought);
   const [file] = brought;
   if (!file.size) throw new InputError(say(files.empty, { file: file.name }));
   if (await beginsAsHdf5(file)) {

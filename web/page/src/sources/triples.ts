@@ -44,6 +44,10 @@ function asked(files: readonly File[]): readonly File[] {
   return matrices(some) ? some : files;
 }
 
+export function isMatrix(name: string): boolean {
+  return /\.mtx(\.gz)?$/i.test(name);
+}
+
 /** Whether a file is a part of any program's matrix, by its name. */
 export function isPart(name: string): boolean {
   return layouts.some((layout) => {

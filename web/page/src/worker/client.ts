@@ -5,6 +5,7 @@ import { InputError } from "../errors";
 import type { Compared } from "../mapping/compare";
 import type { MappedBlock, ResultColumn, ResultMatrix } from "../mapping/columns";
 import type { MapOptions } from "../mapping/options";
+import type { Bundle } from "../mapping/samples";
 import type { Verification } from "../mapping/verify";
 import type { Column } from "../sources/source";
 import type { Outcome } from "../writers/h5ad";
@@ -69,17 +70,17 @@ export class Mapper {
     }
   }
 
-  /** Map files; whatever is being mapped is given up for them. */
-  async map(files: File[], options: MapOptions, listener: MapListener): Promise<Finished> {
+  /** Map files as samples of one result; whatever is being mapped is given up for them. */
+  async map(bundles: Bundle[], options: MapOptions, listener: MapListener): Promise<Finished> {
     if (this.mapping) this.restart(new Stopped());
     const hear = (answer: Answer) => {
       if (answer.kind === "started") listener.started(answer.started);
       if (answer.kind === "block") listener.block(answer.block, answer.names);
     };
-    this.file = files.map((file) => file.name).join(", ");
+    this.file = bundles.map(({ name }) => name).join(", ");
     const run = (this.mapping = this.asked + 1);
     try {
-      return (await this.ask({ kind: "map", files, options }, "mapped", hear)).finished;
+      return (await this.ask({ kind: "map", bundles, options }, "mapped", hear)).finished;
     } catch (error) {
       // a library that has met a damaged file is not asked again
       if (this.mapping === run) this.restart(new Stopped());

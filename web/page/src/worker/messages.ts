@@ -4,6 +4,7 @@ import type { Compared } from "../mapping/compare";
 import type { MappedBlock, ResultColumn, ResultMatrix } from "../mapping/columns";
 import type { NovelGroup } from "../mapping/novel_groups";
 import type { MapOptions } from "../mapping/options";
+import type { Bundle } from "../mapping/samples";
 import type { Spread } from "../mapping/spread";
 import type { Verification } from "../mapping/verify";
 import type { Brought } from "../report/findings";
@@ -18,7 +19,7 @@ export interface Asked<T> {
 
 export type Ask =
   | { kind: "open"; wasm: Blob; parts: ReadonlyMap<string, Blob> }
-  | { kind: "map"; files: File[]; options: MapOptions }
+  | { kind: "map"; bundles: Bundle[]; options: MapOptions }
   | { kind: "gene"; gene: number }
   | { kind: "column"; name: string }
   | { kind: "compare"; kinds: Uint8Array }
@@ -32,7 +33,7 @@ export interface Started {
   queries: Omit<Brought, "file" | "field">[];
   notes: string[];
   obsColumns: string[];
-  /** [panel], 1 where the query has the gene. */
+  /** [panel], 1 where any query has the gene. */
   measured: Uint8Array;
 }
 

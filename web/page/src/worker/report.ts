@@ -6,7 +6,7 @@ import decisions from "../decisions";
 import type { Visit } from "../mapping/kept_counts";
 import { LineageCounts, type QueryLineages } from "../mapping/lineages";
 import type { NovelGroup } from "../mapping/novel_groups";
-import type { provenance } from "../mapping/provenance";
+import type { GeneReport, provenance } from "../mapping/provenance";
 import type { Results } from "../mapping/results";
 import { ratioOf, type Spread } from "../mapping/spread";
 import { allCalls, type Brought, findingsOf } from "../report/findings";
@@ -22,13 +22,14 @@ export interface Run {
   run: number;
   uns: ReturnType<typeof provenance>;
   queries: readonly Omit<Brought, "file" | "field">[];
+  genes: readonly GeneReport[];
   groups: readonly NovelGroup[];
   spread: Spread | null;
 }
 
 /** `measured` are the genes that every query has; `eachCount` visits the counts of all cells. */
 export async function reportOf(
-  { uns, queries, groups, spread }: Run,
+  { uns, queries, genes, groups, spread }: Run,
   results: Results,
   measured: Uint8Array,
   parts: Parts,
@@ -54,8 +55,8 @@ export async function reportOf(
       onnxruntime: facts.onnxruntime_version,
       device: facts.device,
       seconds: facts.seconds,
-      notes: facts.notes,
-      genes: [facts.genes],
+      notes: [...new Set(facts.notes)],
+      genes,
     },
     made: new Date(),
     groups,

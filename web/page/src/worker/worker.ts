@@ -5,17 +5,19 @@ import type { File as H5File } from "h5wasm";
 import { hasReference } from "../atlas/manifest";
 import { openParts, type Parts, partsIn } from "../atlas/parts";
 import { readTrajectory } from "../atlas/trajectory";
+import decisions from "../decisions";
 import { InputError, sentence } from "../errors";
 import { type Atlas, openAtlas } from "../mapping/atlas";
 import { type Compared, Comparison } from "../mapping/compare";
 import { linearFeatures } from "../mapping/features";
-import { cellScales, eachValue, geneValues, KeptCounts, shownTarget, type Visit } from "../mapping/kept_counts";
+import { cellScales, eachValue, geneValues, KeptCounts, type ScaledCounts, shownTarget, type Visit } from "../mapping/kept_counts";
 import { NovelCells } from "../mapping/novel_cells";
 import type { NovelGroup } from "../mapping/novel_groups";
-import { provenance } from "../mapping/provenance";
 import { BLOCK_CELLS, type MapOptions } from "../mapping/options";
+import { geneReport, provenance } from "../mapping/provenance";
 import { checkedBlocks, mapQuery, openQuery, type Query } from "../mapping/query";
 import { Results } from "../mapping/results";
+import { type Bundle, checkNames, columnOf, columnsOf, Joining, measuredIn, nameSuffixes, type Sample, samplesOf } from "../mapping/samples";
 import { QuerySpread } from "../mapping/spread";
 import { verifyAtlas } from "../mapping/verify";
 import { hdf5 } from "../sources/hdf5";
@@ -26,13 +28,14 @@ import type { Answer, Ask, Asked } from "./messages";
 import { reportOf, type Run } from "./report";
 
 const MOUNT = "/query";
+const mounts: string[] = [];
 const RESULT = "/result.h5ad";
 // progress several times a second, even on small machines
 const PAGE_BLOCK = BLOCK_CELLS / 2;
 
 let parts: Parts;
 let atlas: Atlas;
-let query: Query | null = null;
+let samples: Sample[] = [];
 let kept: KeptCounts | null = null;
 // what the h5ad and the report of a finished run say of it
 let told: Run | null = null;
@@ -62,11 +65,11 @@ async function respond(ask: Ask): Promise<void> {
       atlas = await openAtlas(parts, await ask.wasm.arrayBuffer());
       return say({ kind: "opened", verification: await verifyAtlas(atlas, parts) });
     case "map":
-      return map(ask.files, ask.options);
+      return map(ask.bundles, ask.options);
     case "gene":
       return say({ kind: "gene", values: await geneOfQuery(ask.gene) });
     case "column":
-      return say({ kind: "column", column: opened().contents.cells.column(ask.name) });
+      return say({ kind: "column", column: columnOf(opened().map(({ contents }) => contents.cells), ask.name) });
     case "compare":
       return say({ kind: "compared", compared: await compared(ask.kinds) });
     case "h5ad": {
@@ -75,47 +78,64 @@ async function respond(ask: Ask): Promise<void> {
     }
     case "report": {
       const run = finishedRun(ask.run);
-      const { nCells } = opened().place.matrix;
-      const results = Results.of(nCells, ask.columns, ask.matrices);
-      return say({ kind: "report", page: await reportOf(run, results, opened().genes.measured, parts, eachCount) });
+      const measured = measuredIn(opened(), "every");
+      const results = Results.of(nCells(), ask.columns, ask.matrices);
+      return say({ kind: "report", page: await reportOf(run, results, measured, parts, eachCount) });
     }
   }
 }
 
-async function map(files: readonly File[], options: MapOptions): Promise<void> {
+/** Map files as samples of one result: all of them, or none. */
+async function map(bundles: readonly Bundle[], options: MapOptions): Promise<void> {
   const began = performance.now();
-  query?.contents.close();
-  query = kept = told = null;
-  const contents = await openFiles(files, await mountedHdf5(), options.genome);
-  query = await openQuery(contents, atlas, options);
-  const { genes, place } = query;
+  for (const { query } of samples) query.contents.close();
+  samples = [];
+  kept = told = null;
+  checkNames(bundles);
+  const mount = await mountedHdf5();
+  const queries: Query[] = [];
+  for (const { files } of bundles) {
+    queries.push(await openQuery(await openFiles(files, mount, options.genome), atlas, options));
+  }
+  samples = samplesOf(queries);
+  const frames = queries.map(({ contents }) => contents.cells);
+  const suffixes = nameSuffixes(frames);
+  if (suffixes.some((suffix) => suffix)) queries[0].notes.push(decisions.files.repeated_cells);
   say({
     kind: "started",
     started: {
-      nCells: place.matrix.nCells,
-      queries: [broughtOf(query)],
-      notes: query.notes,
-      obsColumns: contents.cells.columns,
-      measured: genes.measured,
+      nCells: nCells(),
+      queries: queries.map(broughtOf),
+      notes: queries.flatMap(({ notes }) => notes),
+      obsColumns: columnsOf(frames),
+      measured: measuredIn(queries, "some"),
     },
   });
-  kept = new KeptCounts(shownTarget(query.basis, atlas.panel), genes.measured.length, !options.allowFractional);
-  const novel = new NovelCells(place.matrix.nCells, atlas.manifest);
+  const measured = measuredIn(queries, "every");
+  kept = new KeptCounts(measured.length, !options.allowFractional);
+  const novel = new NovelCells(nCells(), atlas.manifest);
   const spread = new QuerySpread(atlas.manifest);
-  for await (const [block, encoded] of mapQuery(query, atlas, PAGE_BLOCK)) {
-    kept.add(encoded);
-    novel.add(block);
-    spread.add(block);
-    const names = contents.cells.index(block.start, block.start + block.nCells);
-    const buffers = [...block.columns, ...block.matrices].map((one) => one.values.buffer);
-    say({ kind: "block", block, names }, buffers as ArrayBuffer[]);
+  const joining = new Joining(bundles.map(({ name }) => name));
+  for (const [i, { query, start }] of samples.entries()) {
+    for await (const [own, encoded] of mapQuery(query, atlas, PAGE_BLOCK)) {
+      kept.add(encoded, shownTarget(query.basis, atlas.panel));
+      const names = frames[i].index(own.start, own.start + own.nCells).map((name) => name + suffixes[i]);
+      const block = joining.block(own, i, start);
+      novel.add(block);
+      spread.add(block);
+      const buffers = [...block.columns, ...block.matrices].map((one) => one.values.buffer);
+      say({ kind: "block", block, names }, buffers as ArrayBuffer[]);
+    }
   }
-  const [novelGroups, lacks] = await novelOf(novel, query, kept);
-  const columns = query.votes?.columns(() => say({ kind: "reading" })) ?? [];
+  const [novelGroups, lacks] = await novelOf(novel, measured, kept);
+  const columns = joining.columns(
+    queries.map(({ votes }) => votes?.columns(() => say({ kind: "reading" })) ?? []),
+  );
   const seconds = (performance.now() - began) / 1000;
-  const uns = provenance(query, atlas.manifest, await readTrajectory(parts), seconds);
+  const uns = provenance(queries, atlas.manifest, await readTrajectory(parts), seconds);
   const found = hasReference(atlas.manifest) ? await spread.beside(parts) : null;
-  told = { run: asked, uns, queries: [broughtOf(query)], groups: novelGroups, spread: found };
+  const genes = queries.map(geneReport);
+  told = { run: asked, uns, queries: queries.map(broughtOf), genes, groups: novelGroups, spread: found };
   const finished = { run: asked, seconds, novelGroups, spread: found, columns, lacks };
   say({ kind: "mapped", finished });
 }
@@ -123,26 +143,28 @@ async function map(files: readonly File[], options: MapOptions): Promise<void> {
 /** Groups of novel cells; where they cannot be found, why: the mapping holds without them. */
 async function novelOf(
   cells: NovelCells,
-  { genes }: Query,
+  measured: Uint8Array,
   counts: KeptCounts,
 ): Promise<[NovelGroup[], string[]]> {
   try {
-    return [await cells.groups(parts, genes.measured, counts), []];
+    return [await cells.groups(parts, measured, counts), []];
   } catch (error) {
     return [[], [`Groups among the cells unlike the atlas were not looked for: ${sentence(error)}`]];
   }
 }
 
-/** Mounts a file so that only the pieces that are asked for are read. */
+/** Mounts files so that only the pieces that are asked for are read; those of before are let go. */
 async function mountedHdf5(): Promise<(file: File) => H5File> {
   const { files: FS, open } = await hdf5();
   (FS.filesystems.WORKERFS as ReadingFs).stream_ops.read = readFile;
+  for (const place of mounts.splice(0)) FS.unmount(place);
   return (file) => {
     say({ kind: "reading" });
-    if (FS.analyzePath(MOUNT).exists) FS.unmount(MOUNT);
-    else FS.mkdir(MOUNT);
-    FS.mount(FS.filesystems.WORKERFS, { files: [file] }, MOUNT);
-    return open(`${MOUNT}/${file.name}`);
+    const place = `${MOUNT}${mounts.length}`;
+    mounts.push(place);
+    if (!FS.analyzePath(place).exists) FS.mkdir(place);
+    FS.mount(FS.filesystems.WORKERFS, { files: [file] }, place);
+    return open(`${place}/${file.name}`);
   };
 }
 
@@ -175,36 +197,43 @@ function readNow(piece: Blob): ArrayBuffer {
   return new FileReaderSync().readAsArrayBuffer(piece);
 }
 
-/** Values of a gene: of the counts that were kept, or by reading the file once more. */
+/** Values of a gene: of the counts that were kept, or by reading the files once more; NaN in the
+ * cells of a file that lacks it. */
 async function geneOfQuery(gene: number): Promise<Float32Array> {
-  if (kept?.fits) return kept.gene(gene);
-  const { basis, place } = opened();
-  const values = new Float32Array(place.matrix.nCells);
-  for await (const block of checkedBlocks(opened(), PAGE_BLOCK)) {
-    const encoded = linearFeatures(basis, block);
-    const scale = cellScales(encoded.library, shownTarget(basis, atlas.panel));
-    values.set(geneValues({ ...encoded, scale }, gene), block.start);
+  let values = new Float32Array(nCells());
+  if (kept?.fits) values = Float32Array.from(kept.gene(gene));
+  else await eachBlock((block, start) => values.set(geneValues(block, gene), start));
+  for (const { query, start } of samples) {
+    const { genes, place } = query;
+    if (!genes.measured[gene]) values.fill(NaN, start, start + place.matrix.nCells);
   }
   return values;
 }
 
-/** Genes of two kinds of cells. */
+/** Genes of two kinds of cells; those that a file lacks are left out. */
 async function compared(kinds: Uint8Array): Promise<Compared> {
-  const { place, genes } = opened();
-  if (kinds.length !== place.matrix.nCells) throw new InputError("These cells are gone; choose them again.");
-  const comparison = new Comparison(kinds, genes.measured.length);
-  await eachCount((cell, gene, value) => comparison.add(cell, gene, value));
+  if (kinds.length !== nCells()) throw new InputError("These cells are gone; choose them again.");
+  const measured = measuredIn(opened(), "every");
+  const comparison = new Comparison(kinds, measured.length);
+  await eachCount((cell, gene, value) => measured[gene] && comparison.add(cell, gene, value));
   return comparison.found;
 }
 
-/** Visit the log-normalised counts of all cells: those that were kept, or by reading the file again. */
+/** Visit the log-normalised counts of all cells: those that were kept, or by reading the files again. */
 async function eachCount(visit: Visit): Promise<void> {
   if (kept?.fits) return kept.forEach(visit);
-  const { basis } = opened();
-  for await (const block of checkedBlocks(opened(), PAGE_BLOCK)) {
-    const encoded = linearFeatures(basis, block);
-    const scale = cellScales(encoded.library, shownTarget(basis, atlas.panel));
-    eachValue({ ...encoded, scale }, (cell, gene, value) => visit(block.start + cell, gene, value));
+  await eachBlock((block, start) => eachValue(block, (cell, gene, value) => visit(start + cell, gene, value)));
+}
+
+/** Read the counts of all cells once more. */
+async function eachBlock(visit: (block: ScaledCounts, start: number) => void): Promise<void> {
+  opened();
+  for (const { query, start } of samples) {
+    for await (const block of checkedBlocks(query, PAGE_BLOCK)) {
+      const encoded = linearFeatures(query.basis, block);
+      const scale = cellScales(encoded.library, shownTarget(query.basis, atlas.panel));
+      visit({ ...encoded, scale }, start + block.start);
+    }
   }
 }
 
@@ -239,7 +268,11 @@ function broughtOf({ genes, place, coverage }: Query): Run["queries"][number] {
   return { countsFrom: place.matrix.where, nMatched, nPanel: measured.length, organism, coverage };
 }
 
-function opened(): Query {
-  if (!query) throw new InputError("No file is open; choose one first.");
-  return query;
+function nCells(): number {
+  return samples.reduce((n, { query }) => n + query.place.matrix.nCells, 0);
+}
+
+function opened(): Query[] {
+  if (!samples.length) throw new InputError("No file is open; choose one first.");
+  return samples.map(({ query }) => query);
 }

@@ -47,6 +47,22 @@ export class GroupsSection {
     return this.results ? this.choice.value : "";
   }
 
+  /** What there is to group by: which file a cell is from, where there are several, and columns. */
+  private get names(): readonly string[] {
+    if (!this.results) return [];
+    const { obsColumns } = this.results.started;
+    return this.results.category(columns.query) ? [columns.query, ...obsColumns] : obsColumns;
+  }
+
+  offers(name: string): boolean {
+    return this.names.includes(name);
+  }
+
+  /** What is shown where nothing was chosen: samples, where there are several. */
+  get usual(): string {
+    return this.results?.category(columns.query) ? columns.query : "";
+  }
+
   forget(): void {
     this.asked++;
     this.results = null;
@@ -56,9 +72,9 @@ export class GroupsSection {
 
   offer(results: FileResults, calls: readonly Call[]): void {
     [this.results, this.calls] = [results, calls];
-    const names = results.started.obsColumns;
+    const names = this.names;
     this.element.hidden = !names.length || !calls.length;
-    const options = names.map((name) => h("option", { value: name }, name));
+    const options = names.map((name) => h("option", { value: name }, name === columns.query ? titleOf(name) : name));
     fill(this.choice, h("option", { value: "" }, "Choose a column…"), ...options);
     fill(this.shown);
     fill(
@@ -67,7 +83,7 @@ export class GroupsSection {
       h(
         "div",
         { class: "tools" },
-        h("label", { for: "group-by" }, "A column of your file, as samples or clusters"),
+        h("label", { for: "group-by" }, "A column of your files, as samples or clusters"),
         this.choice,
       ),
       this.shown,
@@ -97,21 +113,22 @@ export class GroupsSection {
       const text = `The column '${column}' holds numbers that name no groups; colour the map by it instead.`;
       return fill(this.shown, h("p", { class: "quiet" }, text));
     }
+    const title = column === columns.query ? titleOf(column) : column;
     const rows = composition(groups, results);
     const file = `${results.title}_by_${column.replace(/[^\p{L}\p{N}._-]+/gu, "_")}`;
     const select = (row: GroupRow) =>
-      this.actions.select(`${column} ${row.name}`, (cell) => groups.codes[cell] === row.code);
-    const name = `Groups by ${column}`;
+      this.actions.select(`${title} ${row.name}`, (cell) => groups.codes[cell] === row.code);
+    const name = `Groups by ${title}`;
     const some = rows.slice(0, SHOWN);
-    const numbers = new SortedTable(rows, this.countColumns(column), {
-      name: `Cells of each type by ${column}`,
+    const numbers = new SortedTable(rows, this.countColumns(title), {
+      name: `Cells of each type by ${title}`,
       file: `${file}_types`,
     });
     fill(
       this.shown,
       rows.length > SHOWN &&
         h("p", { class: "quiet" }, `The ${SHOWN} largest of ${grouped(rows.length)} groups; the CSV has all.`),
-      new SortedTable(some, this.columnsOf(column, select), { name, file }).element,
+      new SortedTable(some, this.columnsOf(title, select), { name, file }).element,
       h("details", {}, h("summary", {}, "Cells of each type, in numbers"), numbers.element),
     );
   }

@@ -15,7 +15,7 @@ import type { Contents } from "./contents";
 const { assumed_batch: assumed, columns, report, terms, thresholds: meant } = decisions;
 // in the order in which they are told
 const TERMS: readonly Term[] = [
-  "call", "unknown", "broader", "label", "prob", "model_prob", "distance", "label_set",
+  "query", "call", "unknown", "broader", "label", "prob", "model_prob", "distance", "label_set",
   "several_labels", "group", "group_label", "group_share", "novel", "novelty_p", "map",
   "quality", "genes", "genes_zero", "cluster", "pseudotime", "pseudotime_sd", "edge",
   "edge_fraction", "fate",
