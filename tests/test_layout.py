@@ -42,6 +42,8 @@ ARROWS = {
     "runtime.mapping": f"{DATA} kernels runtime.columns runtime.writers runtime.fetch",
     "runtime.report": f"{DATA} runtime.columns runtime.writers runtime.mapping",
     "runtime.map_files": f"{DATA} runtime.columns runtime.writers runtime.mapping runtime.report",
+    "runtime.compare": f"{DATA} kernels runtime.columns runtime.writers runtime.mapping "
+    "runtime.report",
     "runtime.cluster": f"{DATA} runtime.columns runtime.writers runtime.mapping runtime.report "
     "runtime.map_files",
     "train.degrade": "",
@@ -99,6 +101,7 @@ HEAVY = (
     "matplotlib",
     "dask",
     "distributed",
+    "pydeseq2",
 )
 
 
