@@ -160,14 +160,14 @@ class Queries:
         ):
             genes = _genes(source)
             own = {
-                "sample": np.append(sample, "")[place],
-                "type": np.append(type_, "")[place],
+                name: _coded(np.append(values, "")[place])
+                for name, values in (("sample", sample), ("type", type_))
             }
-            if not (own["sample"] != "").any():
+            if not any(own["sample"][1]):
                 continue
             for counts in source.blocks(BLOCK_CELLS):
                 rows = slice(counts.start, counts.start + counts.n_cells)
-                of_block = {name: values[rows] for name, values in own.items()}
+                of_block = {name: (codes[rows], values) for name, (codes, values) in own.items()}
                 obs = {QUERY: np.full(counts.n_cells, number, np.int32)}
                 names = np.empty(counts.n_cells, object)
                 block = MappedBlock(counts.start, names, obs, {}, counts, of_block)
@@ -228,6 +228,12 @@ class Queries:
                 "files that were mapped."
             )
         return places
+
+
+def _coded(values: NDArray[np.object_]) -> tuple[NDArray[np.int32], NDArray[np.object_]]:
+    known: dict[str, int] = {}
+    codes = [known.setdefault(value, len(known)) for value in values.tolist()]
+    return np.array(codes, np.int32), np.array(list(known), object)
 
 
 def _genes(source: CountSource) -> GeneMatch:
