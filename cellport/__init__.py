@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from cellport.runtime.atlas.trajectory import LineageGene as LineageGene
     from cellport.runtime.cluster.run import map_dask as map_dask
+    from cellport.runtime.compare.api import compare as compare
+    from cellport.runtime.compare.found import Comparison as Comparison
     from cellport.runtime.convert.write import Converted as Converted
     from cellport.runtime.convert.write import ConvertOptions as ConvertOptions
     from cellport.runtime.convert.write import convert_model as convert_model
@@ -46,6 +48,7 @@ _HOME = {
     "AtlasConfig": "train.config",
     "AtlasError": "runtime.errors",
     "CellportError": "runtime.errors",
+    "Comparison": "runtime.compare.found",
     "ConvertOptions": "runtime.convert.write",
     "Converted": "runtime.convert.write",
     "FitConfig": "train.config",
@@ -62,6 +65,7 @@ _HOME = {
     "TrainingError": "runtime.errors",
     "__version__": "runtime.version",
     "add_paga": "runtime.mapping.paga",
+    "compare": "runtime.compare.api",
     "convert_model": "runtime.convert.write",
     "convert_with_reference": "train.attach.api",
     "load_atlas": "runtime.mapping.atlas",

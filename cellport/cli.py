@@ -330,6 +330,64 @@ def map_(
 
 
 @main.command()
+@click.argument("mapped", nargs=-1, required=True, type=click.Path())
+@click.option("--condition", required=True, metavar="COLUMN",
+              help="Column of conditions: of MAPPED, of --counts, or of --samples.")  # fmt: skip
+@click.option("--sample", metavar="COLUMN",
+              help="Column that tells samples apart; of several files each is one.")  # fmt: skip
+@click.option("--reference-level", metavar="NAME",
+              help="Condition that the others are compared with; the one called control, healthy "
+                   "or the like, or the first by name.")  # fmt: skip
+@click.option("--pairs", metavar="COLUMN",
+              help="Column of what samples are compared within, as patients before and after; also "
+                   "given as --sample, each condition of a patient is a sample.")  # fmt: skip
+@click.option("--batch", metavar="COLUMN", help="Column of batches of samples, to be held even.")
+@click.option("--type", metavar="COLUMN",
+              help="Column of MAPPED by which expression is compared; its calls.")  # fmt: skip
+@click.option("--counts", multiple=True, type=click.Path(), metavar="QUERY",
+              help="File that was mapped, for its counts and columns; repeatable. Not needed where "
+                   "cellport map had --pseudobulk.")  # fmt: skip
+@click.option("--samples", type=click.Path(), metavar="TABLE",
+              help="Table, .csv or .tsv, with a line a sample, its name first.")  # fmt: skip
+@click.option("-o", "--out", required=True, type=click.Path(), help="Folder for the tables.")
+@click.option("--report", is_flag=True, help="Write a page to read in a browser: report.html.")
+@click.option("--figures", type=click.Path(), metavar="DIR",
+              help="Folder for each picture as SVG and PNG, and its table as CSV.")  # fmt: skip
+@_json
+def compare(mapped: tuple[str, ...], condition: str, as_json: bool, **settings: Any) -> None:
+    """Compare conditions in what cellport map wrote: composition, and expression of each type.
+
+    Every sample is one observation, however many cells it has. With too few samples there is no
+    p-value but a sentence of what is needed.
+    """
+    from cellport import screen
+    from cellport.runtime.compare.api import compare as compare_conditions
+
+    found = compare_conditions(list(mapped), condition, **settings)
+    _show(found, as_json, screen.compared, _compared)
+
+
+def _compared(found: Any) -> dict[str, Any]:
+    return {
+        "samples": asdict(found.study.samples),
+        "notes": list(found.notes),
+        "composition": [asdict(change) for change in found.composition],
+        "expression": [
+            {
+                "type": one.type,
+                "reference": one.reference,
+                "level": one.level,
+                "samples": list(one.samples),
+                "genes": None if one.genes is None else len(one.genes),
+                "changed": one.significant,
+                "note": one.note,
+            }
+            for one in found.expression
+        ],
+    }
+
+
+@main.command()
 @click.argument("atlas", type=click.Path())
 @_json
 def info(atlas: str, as_json: bool) -> None:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from cellport.runtime.atlas.file import AtlasFile
     from cellport.runtime.atlas.manifest import HeldOut, Manifest
     from cellport.runtime.cluster.plan import Plan
+    from cellport.runtime.compare.found import Comparison
     from cellport.runtime.convert.write import Converted
     from cellport.runtime.fetch.pull import Pulled
     from cellport.runtime.fetch.registry import Entry
@@ -261,6 +262,30 @@ def mapped(summary: Summary) -> None:
         _tell(f"genes along the lineages: {summary.lineage_genes}")
     if summary.pseudobulk:
         _tell(f"summed counts: {summary.pseudobulk}")
+
+
+def compared(found: Comparison) -> None:
+    """Print what changes between conditions."""
+    console = _console()
+    kind = next((one.kind for one in found.composition), "")
+    rows = [one for one in found.composition if one.kind == kind]
+    table = Table(kind, "against", "there", "here", "times", "95 %", "p", "adjusted",
+                  title="Shares of samples", title_justify="left")  # fmt: skip
+    for one in sorted(rows, key=lambda change: (change.p != change.p, change.p))[:_MOST_ROWS]:
+        times = [f"{2**x:.2f}" if x == x else "" for x in (one.change, one.low, one.high)]
+        interval = f"{times[1]} to {times[2]}" if times[1] else ""
+        p = [f"{x:.2g}" if x == x else "" for x in (one.p, one.p_adjusted)]
+        shares = f"{one.mean_reference:.1%}", f"{one.mean_level:.1%}"
+        named = f"{one.category} in {one.level}"
+        table.add_row(named, one.reference, *shares, times[0], interval, *p)
+    console.print(table)
+    for tested in found.expression:
+        if tested.genes is not None:
+            first = ", ".join(tested.genes["gene"].tolist()[:5])
+            told = f"{tested.significant:,} of {len(tested.genes):,} genes change"
+            console.print(f"{tested.type}, {tested.level}: {told}, first {first}")
+    for note in found.notes:
+        console.print(note)
 
 
 def atlas(file: AtlasFile) -> None:

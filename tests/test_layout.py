@@ -43,6 +43,8 @@ ARROWS = {
     "runtime.report": f"{DATA} runtime.columns runtime.writers runtime.mapping",
     "runtime.rank": f"{DATA} runtime.columns runtime.fetch runtime.mapping",
     "runtime.map_files": f"{DATA} runtime.columns runtime.writers runtime.mapping runtime.report",
+    "runtime.compare": f"{DATA} kernels runtime.columns runtime.writers runtime.mapping "
+    "runtime.report",
     "runtime.cluster": f"{DATA} runtime.columns runtime.writers runtime.mapping runtime.report "
     "runtime.map_files",
     "train.degrade": "",
@@ -100,6 +102,7 @@ HEAVY = (
     "matplotlib",
     "dask",
     "distributed",
+    "pydeseq2",
 )
 
 
