@@ -21,7 +21,14 @@ from cellport.runtime.mapping.annotate.origin import (
     renamed,
 )
 from cellport.runtime.mapping.atlas import Atlas
-from cellport.runtime.mapping.gather import LINEAGES, NEED_COUNTS, REPORT, TALLY, start_gathering
+from cellport.runtime.mapping.gather import (
+    LINEAGES,
+    NEED_COUNTS,
+    REPORT,
+    TALLY,
+    can_gather,
+    start_gathering,
+)
 from cellport.runtime.mapping.gather.gatherer import Gatherer
 from cellport.runtime.mapping.gather.tally import Tally
 from cellport.runtime.mapping.options import MapOptions
@@ -89,12 +96,11 @@ class SideOutputs(NamedTuple):
     # queries' own counts
     lineage_genes: Path | None = None
 
-    @property
-    def gatherers(self) -> tuple[str, ...]:
-        """What has to be summed up for them, and for every mapping."""
+    def gatherers(self, options: MapOptions) -> tuple[str, ...]:
+        """Return what has to be summed up for them, and for every mapping."""
         of_report = REPORT if self.report is not None else ()
         of_genes = (LINEAGES,) if self.lineage_genes is not None else ()
-        return tuple(dict.fromkeys((TALLY, *of_report, *of_genes)))
+        return can_gather((TALLY, *of_report, *of_genes), options)
 
     def check(self, atlas: Atlas, out: Path, inputs: Sequence[Path]) -> None:
         """Refuse what could not be written, before any work is done for it.
@@ -198,8 +204,9 @@ def map_files(
     check_output(out, with_counts=with_counts, inputs=inputs)
     beside = SideOutputs(report, lineage_genes)
     beside.check(atlas, out, inputs)
-    keep = with_counts or any(name in NEED_COUNTS for name in beside.gatherers)
-    how = replace(options or MapOptions(), keep_counts=keep)
+    how = options or MapOptions()
+    keep = with_counts or any(name in NEED_COUNTS for name in beside.gatherers(how))
+    how = replace(how, keep_counts=keep)
     names = distinct_names(queries)
     streams = [
         atlas.stream(query, how, among=(names, position)) for position, query in enumerate(queries)
@@ -208,7 +215,7 @@ def map_files(
     if on_start is not None:
         on_start(streams)
     schema, n_cells = streams[0].schema, sum(stream.n_cells for stream in streams)
-    gathered = start_gathering(beside.gatherers, atlas.file, schema)
+    gathered = start_gathering(beside.gatherers(how), atlas.file, schema)
     genes = streams[0].gene_names if with_counts else None
     with open_writer(out, schema, n_cells, counts_genes=genes, inputs=inputs) as writer:
         # mapping goes on in the background while a block is written

@@ -41,6 +41,7 @@ ARROWS = {
     "runtime.fetch": f"{GROUND} runtime.base runtime.atlas runtime.convert models",
     "runtime.mapping": f"{DATA} kernels runtime.columns runtime.writers runtime.fetch",
     "runtime.report": f"{DATA} runtime.columns runtime.writers runtime.mapping",
+    "runtime.explain": f"{DATA} runtime.columns runtime.mapping",
     "runtime.map_files": f"{DATA} runtime.columns runtime.writers runtime.mapping runtime.report",
     "runtime.cluster": f"{DATA} runtime.columns runtime.writers runtime.mapping runtime.report "
     "runtime.map_files",

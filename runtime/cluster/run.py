@@ -116,7 +116,7 @@ def map_dask(
     beside = SideOutputs(report, lineage_genes)
     beside.check(opened, out, inputs)
     result = annotators(opened.setting(how, (names, 0)))
-    gathered = start_gathering(beside.gatherers, opened.file, schema_of(result))
+    gathered = start_gathering(beside.gatherers(how), opened.file, schema_of(result))
     folder = check_folder(out, inputs)
     atlas_file, data = str(opened.file.path.absolute()), opened.file.path.read_bytes()
     run = Run(

@@ -29,7 +29,7 @@ from cellport.runtime.errors import InputError
 from cellport.runtime.genes.panel import Panel
 from cellport.runtime.mapping.annotate.annotator import Setting
 from cellport.runtime.mapping.decode import decode_latent
-from cellport.runtime.mapping.gather import NEED_COUNTS, start_gathering
+from cellport.runtime.mapping.gather import NEED_COUNTS, can_gather, start_gathering
 from cellport.runtime.mapping.genes.rescale import Rescaling, check_panel, rescale
 from cellport.runtime.mapping.options import MapChanges, MapOptions
 from cellport.runtime.mapping.pipeline import Pipeline, Stream, prepared
@@ -100,7 +100,7 @@ class Atlas:
         """
         began = time.perf_counter()
         how = replace(options or MapOptions(), **changes)
-        kept = how.keep_counts
+        kept, gather = how.keep_counts, can_gather(gather, how)
         needed = kept or any(name in NEED_COUNTS for name in gather)
         stream = self.stream(query, how, keep_counts=needed)
         sums = start_gathering(gather, self.file, stream.schema)

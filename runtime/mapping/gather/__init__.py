@@ -13,9 +13,11 @@ from cellport.runtime.columns import Schema
 from cellport.runtime.errors import InputError
 from cellport.runtime.mapping.gather.gatherer import Gatherer
 from cellport.runtime.mapping.gather.tally import Tally
+from cellport.runtime.mapping.options import MapOptions
 
 TALLY, FINDINGS, PATHS = "tally", "findings", "paths"
 NOVEL_GROUPS, LINEAGES = "novel_groups", "lineages"
+LABEL_GENES = "label_genes"
 
 
 def _tally(atlas: AtlasFile, schema: Schema) -> Gatherer:
@@ -52,6 +54,14 @@ def _lineages(atlas: AtlasFile, schema: Schema) -> Gatherer | None:
     return None if trajectory is None else LineageCounts(atlas, trajectory)
 
 
+def _label_genes(atlas: AtlasFile, schema: Schema) -> Gatherer | None:
+    if not atlas.manifest.labels:
+        return None
+    from cellport.runtime.mapping.gather.label_genes import LabelGenes
+
+    return LabelGenes(atlas)
+
+
 # None where an atlas has nothing to gather along
 GATHERERS: dict[str, Callable[[AtlasFile, Schema], Gatherer | None]] = {
     TALLY: _tally,
@@ -59,11 +69,21 @@ GATHERERS: dict[str, Callable[[AtlasFile, Schema], Gatherer | None]] = {
     PATHS: _paths,
     NOVEL_GROUPS: _novel_groups,
     LINEAGES: _lineages,
+    LABEL_GENES: _label_genes,
 }
 # what reads the counts that were mapped, which blocks then carry
-NEED_COUNTS = (NOVEL_GROUPS, LINEAGES)
+NEED_COUNTS = (NOVEL_GROUPS, LINEAGES, LABEL_GENES)
 # what a report shows
-REPORT = (FINDINGS, PATHS, NOVEL_GROUPS, LINEAGES)
+REPORT = (FINDINGS, PATHS, NOVEL_GROUPS, LINEAGES, LABEL_GENES)
+
+
+def can_gather(names: Sequence[str], options: MapOptions) -> tuple[str, ...]:
+    """Return those of some gatherers that have something to gather of cells mapped so, each once.
+
+    Genes that are scaled over the whole query speak for no label as they were counted.
+    """
+    left_out = {LABEL_GENES} if options.rescale_genes else set()
+    return tuple(name for name in dict.fromkeys(names) if name not in left_out)
 
 
 def start_gathering(names: Sequence[str], atlas: AtlasFile, schema: Schema) -> dict[str, Gatherer]:
