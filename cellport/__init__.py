@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from cellport.runtime.errors import MissingDependencyError as MissingDependencyError
     from cellport.runtime.errors import OutputError as OutputError
     from cellport.runtime.errors import TrainingError as TrainingError
+    from cellport.runtime.explain import Explanation as Explanation
+    from cellport.runtime.explain import explain as explain
     from cellport.runtime.map_files import MapSummary as MapSummary
     from cellport.runtime.map_files import Summary as Summary
     from cellport.runtime.map_files import map_files as map_files
@@ -51,6 +53,7 @@ _HOME = {
     "Comparison": "runtime.compare.found",
     "ConvertOptions": "runtime.convert.write",
     "Converted": "runtime.convert.write",
+    "Explanation": "runtime.explain",
     "FitConfig": "train.config",
     "InputError": "runtime.errors",
     "LineageGene": "runtime.atlas.trajectory",
@@ -68,6 +71,7 @@ _HOME = {
     "compare": "runtime.compare.api",
     "convert_model": "runtime.convert.write",
     "convert_with_reference": "train.attach.api",
+    "explain": "runtime.explain",
     "load_atlas": "runtime.mapping.atlas",
     "map_dask": "runtime.cluster.run",
     "map_files": "runtime.map_files",

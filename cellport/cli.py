@@ -389,6 +389,61 @@ def _compared(found: Any) -> dict[str, Any]:
 
 @main.command()
 @click.argument("atlas", type=click.Path())
+@click.argument("query", type=click.Path())
+@click.option("-o", "--out", type=click.Path(), help="Table of all genes named: .csv or .tsv.")
+@click.option("--cells", multiple=True, metavar="NAME",
+              help="A cell to tell by itself, in place of the types; repeatable.")  # fmt: skip
+@click.option("--labels", multiple=True, metavar="LABEL",
+              help="Of types, this one alone; of cells, why they may be this one; "
+                   "repeatable.")  # fmt: skip
+@click.option("-n", "--genes", default=10, show_default=True, type=click.IntRange(1),
+              help="Most genes to name of each.")  # fmt: skip
+@click.option("--layer", help="Where the raw counts are: X, raw, or a layer. Found by itself.")
+@click.option("--genome", metavar="NAME",
+              help="Of a 10x file or folder of several genomes, the one to map.")  # fmt: skip
+@click.option("--threads", type=click.IntRange(1), help="Processors to use; all by default.")
+@click.option("--minimum-genes", default=0.2, show_default=True, type=click.FloatRange(0, 1),
+              help="Refuse a query with a smaller share of the atlas's genes.")  # fmt: skip
+@click.option("--any-organism", is_flag=True,
+              help="Map even when the gene names look like another organism's.")  # fmt: skip
+@click.option("--fractional-counts", "allow_fractional", is_flag=True,
+              help="Take counts with fractions (RSEM, ambient-corrected) as counts.")  # fmt: skip
+@_json
+def explain(
+    atlas: str,
+    query: str,
+    out: str | None,
+    cells: tuple[str, ...],
+    labels: tuple[str, ...],
+    genes: int,
+    as_json: bool,
+    **settings: Any,
+) -> None:
+    """Name the genes by which the cells of QUERY were given their labels on ATLAS.
+
+    Of each type, those that added most to the odds of the label against all others, what they add
+    against the next label, and how probable the label is without their counts.
+    """
+    from cellport import screen
+    from cellport.runtime.explain import check_genes_table
+    from cellport.runtime.explain import explain as explain_query
+    from cellport.runtime.mapping.atlas import load_atlas
+
+    opened = load_atlas(_here(atlas))
+    if out is not None:
+        check_genes_table(out, [query, opened.file.path])
+    screen.warm_up()
+    with screen.mapping() as show:
+        steps: dict[str, Any] = {"on_start": show.started, "on_progress": show.cells}
+        asked: dict[str, Any] = {"cells": cells, "labels": labels, "genes": genes}
+        found = explain_query(opened, query, **asked, **steps, **settings)
+    if out is not None:
+        found.write(out)
+    _show(found, as_json, screen.explained)
+
+
+@main.command()
+@click.argument("atlas", type=click.Path())
 @_json
 def info(atlas: str, as_json: bool) -> None:
     """Show what is in an atlas file."""

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from cellport.runtime.cluster.plan import Plan
     from cellport.runtime.compare.found import Comparison
     from cellport.runtime.convert.write import Converted
+    from cellport.runtime.explain import Explanation
     from cellport.runtime.fetch.pull import Pulled
     from cellport.runtime.fetch.registry import Entry
     from cellport.runtime.map_files import Summary
@@ -286,6 +287,21 @@ def compared(found: Comparison) -> None:
             console.print(f"{tested.type}, {tested.level}: {told}, first {first}")
     for note in found.notes:
         console.print(note)
+
+
+def explained(found: Explanation) -> None:
+    """Print which genes spoke for labels."""
+    by_cell = any(one.cell for one in found.reasons)
+    first = ["cell", "label"] if by_cell else ["label", "cells looked at"]
+    table = Table(*first, "next label", "genes, the strongest first", "probability, and without")
+    for one in found.reasons[:_MOST_ROWS]:
+        of = [one.cell, one.label] if by_cell else [one.label, f"{one.cells:,}"]
+        genes = ", ".join(gene.gene for gene in one.genes) or "none spoke for it"
+        sure = f"{one.probability:.2f}, {one.probability_without:.2f}"
+        table.add_row(*of, one.runner_up, genes, sure)
+    _console().print(table)
+    if len(found.reasons) > _MOST_ROWS:
+        _tell(f"{len(found.reasons) - _MOST_ROWS:,} more in the table that -o writes")
 
 
 def atlas(file: AtlasFile) -> None:

@@ -12,6 +12,7 @@ from cellport.runtime.report.map_section import map_section
 from cellport.runtime.report.markup import Html, cut, each, name, said
 from cellport.runtime.report.numbers import counted, number, percent
 from cellport.runtime.report.path_section import lineage_genes_section, path_section
+from cellport.runtime.report.reasons_section import reasons_section
 from cellport.runtime.report.sections import (
     confidence_section,
     genes_section,
@@ -50,6 +51,7 @@ def _about_cells(c: ReportContents) -> Iterator[Html]:
     if c.findings.labels:
         yield labels_section(c)
         yield _pair(confidence_section(c), unsure_section(c) if c.calibrated else Html())
+        yield reasons_section(c)
         yield queries_section(c)
     yield path_section(c)
     yield lineage_genes_section(c)
