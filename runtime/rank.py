@@ -32,6 +32,10 @@ from cellport.runtime.sources.spread import spread_source
 
 # tell shares to a hundredth or two; samples and plates often lie one after another in a file
 _CELLS, _WINDOWS = 2000, 20
+# what is taken for the share of cells like something in an atlas that cannot tell: the word of a
+# model alone, which calls the cells of any tissue with .9 and more, never outbids an atlas that
+# knows half of them
+_UNTOLD = 0.5
 # share of the cells from which a label is one that the query has
 _COMMON = 0.01
 _EMPTY = QUALITIES.index("empty")
@@ -188,5 +192,5 @@ def _judged(fit: AtlasFit, schema: Schema, blocks: Iterable[MappedBlock]) -> Atl
         called = float((obs[CALL][some] < len(schema.categories(CALL)) - 1).mean())
     if LABEL in obs:
         types = int((np.bincount(obs[LABEL][some]) > _COMMON * some.sum()).sum())
-    score = (1.0 if like is None else like) * (1.0 if right is None else right)
+    score = (_UNTOLD if like is None else like) * (1.0 if right is None else right)
     return replace(fit, like=like, right=right, called=called, types=types, score=score)
