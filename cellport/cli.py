@@ -262,6 +262,9 @@ def _here(atlas: str) -> Path:
 @click.option("--several-labels", is_flag=True,
               help="Name all labels with a probability above one half, or none: for atlases that "
                    "judge each label by itself, as those made of CellTypist models.")  # fmt: skip
+@click.option("--probabilities", is_flag=True,
+              help="Add the probability of every label, and labels at each level of the atlas's "
+                   "tree with theirs.")  # fmt: skip
 @click.option("--groups", metavar="COLUMN|auto",
               help="Add the label of most cells of each cell's group: obs column with your "
                    "clusters, or auto. Reads the file twice. " + text("groups.cost"))  # fmt: skip
@@ -274,6 +277,10 @@ def _here(atlas: str) -> Path:
                    "between, or a file with one a line.")  # fmt: skip
 @click.option("--corrected-batch", metavar="NAME",
               help="As if all cells came from this batch; the mean of all by default.")  # fmt: skip
+@click.option("--pseudobulk", default="", metavar="COLUMNS",
+              help="Sum the counts of all genes by these columns, of the query's obs or of the "
+                   "result, with commas between: sample,cellport_call. Written beside OUT, as "
+                   "OUT.pseudobulk.h5ad without OUT's ending, for cellport compare.")  # fmt: skip
 @click.option("--dask", "cluster", metavar="local|ADDRESS",
               help="Map on a Dask cluster; the result is a folder of Parquet files.")  # fmt: skip
 @click.option("--workers", type=click.IntRange(1),

@@ -225,6 +225,8 @@ def mapped(summary: Summary) -> None:
         _tell(f"report: {summary.report}")
     if summary.lineage_genes:
         _tell(f"genes along the lineages: {summary.lineage_genes}")
+    if summary.pseudobulk:
+        _tell(f"summed counts: {summary.pseudobulk}")
 
 
 def atlas(file: AtlasFile) -> None:

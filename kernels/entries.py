@@ -11,7 +11,8 @@ from numba.extending import intrinsic
 
 from .check_loops import all_counts
 from .features_loops import linear_features
-from .signatures import RESULTS, AllCounts, Field, LinearFeatures, fields
+from .group_sums_loops import group_sums
+from .signatures import RESULTS, AllCounts, Field, GroupSums, LinearFeatures, fields
 
 _WORD = ir.IntType(64)
 
@@ -73,5 +74,6 @@ def _view(address: Any, shape: Any) -> Any:
 
 ENTRIES = {
     AllCounts: entry(AllCounts, all_counts),
+    GroupSums: entry(GroupSums, group_sums),
     LinearFeatures: entry(LinearFeatures, linear_features),
 }

@@ -65,7 +65,22 @@ class LinearFeatures(NamedTuple):
     stop: int
 
 
-RESULTS = {AllCounts: ctypes.c_bool, LinearFeatures: None}
+class GroupSums(NamedTuple):
+    """What `cellport.kernels.group_sums_loops.group_sums` takes.
+
+    As in `cellport.kernels.group_sums.add_group_sums`.
+    """
+
+    indptr: Annotated[Int64, "cells+1"]
+    indices: Annotated[Int32, "nonzeros"]
+    data: Annotated[Float32, "nonzeros"]
+    group: Annotated[Int32, "cells"]
+    column: Annotated[Int32, "genes"]
+    parts: int
+    total: Annotated[Int64, "groups", "columns"]
+
+
+RESULTS = {AllCounts: ctypes.c_bool, GroupSums: None, LinearFeatures: None}
 """Every signature, and what its function returns."""
 
 _LENGTHS = {"LANES": LANES, "TILE+1": TILE + 1}

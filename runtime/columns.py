@@ -24,11 +24,16 @@ EDGE, EDGE_FRACTION = text("columns.edge"), text("columns.edge_fraction")
 PSEUDOTIME, PSEUDOTIME_SD = text("columns.pseudotime"), text("columns.pseudotime_sd")
 NEIGHBORS, NEIGHBOR_LABELS = "cellport_neighbors", "cellport_neighbor_labels"
 SEVERAL_LABELS = text("columns.several_labels")
+# with the number of the level
+LEVEL, LEVEL_PROB = text("columns.level"), text("columns.level_prob")
 GROUP = text("columns.group")
 GROUP_LABEL, GROUP_SHARE = text("columns.group_label"), text("columns.group_share")
 QUERY = text("columns.query")
 # obsm
 LATENT, UMAP, FATE = text("columns.latent"), text("columns.umap"), text("columns.fate")
+PROBABILITIES = text("columns.probabilities")
+# columns of a table that the matrix of probabilities becomes
+PROBABILITY_OF = text("columns.probability_of")
 NEIGHBOR_DISTANCE = "cellport_neighbor_distance"
 CORRECTED = "X_cellport_corrected"
 
@@ -97,6 +102,10 @@ class MappedBlock:
     # one float32 [n, width] array an ``obsm`` matrix of the schema
     obsm: dict[str, NDArray[np.float32]]
     counts: CountBlock | None = None  # the counts that were mapped, when they are to be kept
+    # [n] object arrays of str: columns of the query's own that something is summed up by
+    own: dict[str, NDArray[np.object_]] = field(default_factory=dict)
+    # float32 [n, labels], probabilities of all labels, 0 for empty cells; kept beside `own`
+    label_prob: NDArray[np.float32] | None = None
 
     @property
     def n_cells(self) -> int:

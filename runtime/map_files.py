@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
-from cellport.runtime.base.files import whole_file
+from cellport.runtime.base.files import check_place, whole_file
 from cellport.runtime.base.prefetch import prefetch
 from cellport.runtime.columns import MappedBlock
 from cellport.runtime.errors import InputError, OutputError
@@ -21,7 +21,14 @@ from cellport.runtime.mapping.annotate.origin import (
     renamed,
 )
 from cellport.runtime.mapping.atlas import Atlas
-from cellport.runtime.mapping.gather import LINEAGES, NEED_COUNTS, REPORT, TALLY, start_gathering
+from cellport.runtime.mapping.gather import (
+    LINEAGES,
+    NEED_COUNTS,
+    PSEUDOBULK,
+    REPORT,
+    TALLY,
+    start_gathering,
+)
 from cellport.runtime.mapping.gather.gatherer import Gatherer
 from cellport.runtime.mapping.gather.tally import Tally
 from cellport.runtime.mapping.options import MapOptions
@@ -29,6 +36,7 @@ from cellport.runtime.mapping.pipeline import Stream
 from cellport.runtime.mapping.query import QueryFacts
 from cellport.runtime.sources.memory import is_anndata
 from cellport.runtime.writers import check_output, open_writer
+from cellport.runtime.writers.output import FORMATS
 
 Path = str | os.PathLike[str]
 
@@ -73,9 +81,10 @@ class Summary(MapSummary):
     """The same, and what was written."""
 
     out: str  # the file or folder
-    # the HTML page and the table of genes, where they were asked for
+    # the HTML page, the table of genes and the summed counts, where they were asked for
     report: str | None = None
     lineage_genes: str | None = None
+    pseudobulk: str | None = None
     # of a mapping on a cluster: files of the dataset, and those of them that were there before
     parts: int | None = None
     parts_kept: int | None = None
@@ -88,13 +97,16 @@ class SideOutputs(NamedTuple):
     # a ``.csv`` or ``.tsv`` of how each gene changes along each lineage, in the atlas and in the
     # queries' own counts
     lineage_genes: Path | None = None
+    # an ``.h5ad`` of the counts of all genes, summed up by columns
+    pseudobulk: Path | None = None
 
     @property
     def gatherers(self) -> tuple[str, ...]:
         """What has to be summed up for them, and for every mapping."""
         of_report = REPORT if self.report is not None else ()
         of_genes = (LINEAGES,) if self.lineage_genes is not None else ()
-        return tuple(dict.fromkeys((TALLY, *of_report, *of_genes)))
+        of_groups = (PSEUDOBULK,) if self.pseudobulk is not None else ()
+        return tuple(dict.fromkeys((TALLY, *of_report, *of_genes, *of_groups)))
 
     def check(self, atlas: Atlas, out: Path, inputs: Sequence[Path]) -> None:
         """Refuse what could not be written, before any work is done for it.
@@ -118,6 +130,8 @@ class SideOutputs(NamedTuple):
             require_trajectory(atlas.trajectory, atlas.manifest.name)
             check_table(self.lineage_genes, inputs)
             _check_other(self.lineage_genes, out, "table of genes")
+        if self.pseudobulk is not None:
+            check_place(self.pseudobulk, inputs)
 
     def appear(
         self,
@@ -140,6 +154,22 @@ class SideOutputs(NamedTuple):
             assert isinstance(counts, LineageCounts)
             table = gene_table(counts, self.lineage_genes)
             stack.enter_context(whole_file(self.lineage_genes, table))
+        if self.pseudobulk is not None:
+            from cellport.runtime.mapping.gather.pseudobulk import Pseudobulk, pseudobulk_h5ad
+
+            summed = gathered[PSEUDOBULK]
+            assert isinstance(summed, Pseudobulk)
+            data = pseudobulk_h5ad(summed.found(), uns)
+            stack.enter_context(whole_file(self.pseudobulk, data))
+
+
+def pseudobulk_place(out: Path, how: MapOptions) -> str | None:
+    """Return where summed counts are written, beside the output; None where none are asked for."""
+    if not how.summed_by:
+        return None
+    place = str(out).rstrip("/\\")
+    ending = next((form for form in FORMATS if place.lower().endswith(form)), "")
+    return f"{place[: len(place) - len(ending)]}.pseudobulk.h5ad"
 
 
 def _check_other(path: Path, out: Path, kind: str) -> None:
@@ -171,7 +201,8 @@ def map_files(
     out
         ``.h5ad``, ``.zarr``, ``.csv`` or ``.parquet``; replaced in one step at the end.
     options
-        How to map.
+        How to map. Where `pseudobulk` names columns, the counts of all genes are summed up by
+        them and written beside `out`: ``cells.pseudobulk.h5ad`` beside ``cells.h5ad``.
     with_counts
         Copy the counts into the result too (``.h5ad`` only, one query).
     report, lineage_genes
@@ -196,10 +227,11 @@ def map_files(
     paths = [query for query in queries if isinstance(query, str | os.PathLike)]
     inputs = [*paths, atlas.file.path]
     check_output(out, with_counts=with_counts, inputs=inputs)
-    beside = SideOutputs(report, lineage_genes)
+    how = options or MapOptions()
+    beside = SideOutputs(report, lineage_genes, pseudobulk_place(out, how))
     beside.check(atlas, out, inputs)
     keep = with_counts or any(name in NEED_COUNTS for name in beside.gatherers)
-    how = replace(options or MapOptions(), keep_counts=keep)
+    how = replace(how, keep_counts=keep)
     names = distinct_names(queries)
     streams = [
         atlas.stream(query, how, among=(names, position)) for position, query in enumerate(queries)
@@ -208,7 +240,7 @@ def map_files(
     if on_start is not None:
         on_start(streams)
     schema, n_cells = streams[0].schema, sum(stream.n_cells for stream in streams)
-    gathered = start_gathering(beside.gatherers, atlas.file, schema)
+    gathered = start_gathering(beside.gatherers, atlas.file, schema, how)
     genes = streams[0].gene_names if with_counts else None
     with open_writer(out, schema, n_cells, counts_genes=genes, inputs=inputs) as writer:
         # mapping goes on in the background while a block is written
@@ -266,6 +298,7 @@ def summary(
         out=str(out),
         report=None if beside.report is None else str(beside.report),
         lineage_genes=None if beside.lineage_genes is None else str(beside.lineage_genes),
+        pseudobulk=None if beside.pseudobulk is None else str(beside.pseudobulk),
     )
 
 

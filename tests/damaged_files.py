@@ -222,7 +222,14 @@ files = st.builds(
     st.integers(0, 2**32 - 1),
 ).filter(lambda one: one.layout != "dense" or not one.part.startswith("ind"))
 
-
+# every array that is shorter or longer than those beside it
+other_lengths = [
+    Damaged(layout, "f4", "gzip", part, damage, 0)
+    for layout in LAYOUTS
+    for part in PARTS
+    for damage in ("shorter", "longer")
+    if layout != "dense" or not part.startswith("ind")
+]
 anything = st.integers(0, 7).flatmap(lambda kind: files if kind else folders)
 
 

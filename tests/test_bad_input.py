@@ -18,6 +18,7 @@ import scipy.sparse as sp
 from click.testing import CliRunner, Result
 
 from cellport.cli import main
+from cellport.runtime.mapping.genes.information import label_information
 
 
 def cellport(*arguments: object) -> Result:
@@ -258,20 +259,34 @@ def test_genes_of_nobody(tiny_atlas_path: Path, query: Any, save: Any, out: Path
     assert "'locus_0', 'locus_1'" in said
 
 
-def test_thresholds_of_gene_coverage(
+def test_fewer_genes_than_a_fifth_are_refused(
     tiny_atlas_path: Path, tiny_atlas: Any, query: Any, save: Any, out: Path
 ) -> None:
-    """Refused under 20 %, warned of under 60 %, silent above, each to the gene."""
     used = np.flatnonzero(query.var_names.isin(tiny_atlas.manifest.panel.symbols))
-    for n_genes, code, warned in ((19, 2, False), (20, 0, True), (59, 0, True), (60, 0, False)):
+    for n_genes, code in ((19, 2), (20, 0)):
         path = save(query[:, used[:n_genes]].copy())
-        result = cellport("map", tiny_atlas_path, path, "-o", out)
-        assert result.exit_code == code, n_genes
-        assert ("labels are less sure below 60%" in result.stderr) == warned, n_genes
-        if code == 0:
-            flags = set(anndata.read_h5ad(out).obs["cellport_qc"])
-            assert ("low_gene_coverage" in flags) == warned, n_genes
-            out.unlink()
+        assert cellport("map", tiny_atlas_path, path, "-o", out).exit_code == code, n_genes
+    out.unlink()
+
+
+def test_genes_that_tell_too_little_are_warned_of_to_the_gene(
+    tiny_atlas_path: Path, tiny_atlas: Any, query: Any, save: Any, out: Path
+) -> None:
+    symbols = list(tiny_atlas.manifest.panel.symbols)
+    used = np.flatnonzero(query.var_names.isin(symbols))
+    asked = tiny_atlas.manifest.thresholds.low_gene_coverage
+    told = [
+        label_information(tiny_atlas, np.isin(symbols, query.var_names[used[:n_genes]]))
+        for n_genes in range(1, 101)
+    ]
+    first = 1 + int(np.searchsorted(told, asked))
+    assert 1 < first < 100
+    for n_genes in (first - 1, first):
+        path, warned = save(query[:, used[:n_genes]].copy()), n_genes < first
+        result = cellport("map", tiny_atlas_path, path, "-o", out, "--minimum-genes", "0")
+        assert result.exit_code == 0
+        assert ("labels are less sure below 75%" in result.stderr) == warned
+        out.unlink()
 
 
 def test_the_share_of_genes_can_be_lowered(

@@ -12,6 +12,7 @@ from typing import Any
 
 import anndata
 import numpy as np
+import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
 from numpy.testing import assert_array_equal
@@ -311,6 +312,37 @@ def test_files_of_one_name_are_told_apart(
     assert result.exit_code == 2
     assert "named twice" in result.stderr
     assert not (tmp_path / "twice.h5ad").exists()
+
+
+@pytest.mark.parametrize("form", ["h5ad", "zarr", "parquet", "csv"])
+def test_every_probability_in_every_format(
+    form: str, tiny_atlas: Any, rewritten_atlas: Any, query: Path, tmp_path: Path
+) -> None:
+    first, second = tiny_atlas.manifest.labels[:2]
+    tiny_atlas_path = rewritten_atlas(parents={first: "both", second: "both"})
+    out = tmp_path / f"out.{form}"
+    assert run("map", tiny_atlas_path, query, "-o", out, "--probabilities").exit_code == 0
+    plain = tmp_path / "plain.h5ad"
+    run("map", tiny_atlas_path, query, "-o", plain)
+    expected = anndata.read_h5ad(plain).obs
+    if form in ("h5ad", "zarr"):
+        found = anndata.read_h5ad(out) if form == "h5ad" else anndata.read_zarr(out)
+        labels = list(found.uns["cellport"]["labels"])
+        prob, obs = found.obsm["cellport_probabilities"], found.obs
+    else:
+        obs = pd.read_parquet(out) if form == "parquet" else pd.read_csv(out)
+        named = obs.filter(like="cellport_probability_")
+        labels = [name.removeprefix("cellport_probability_") for name in named]
+        prob = named.to_numpy(np.float32)
+    best = np.array(labels, object)[prob.argmax(axis=1)]
+    assert best.tolist() == expected["cellport_label"].tolist()
+    assert_array_equal(prob.max(axis=1), expected["cellport_prob"].to_numpy())
+    np.testing.assert_allclose(prob.sum(axis=1), 1, rtol=1e-5)
+    levels = [name for name in obs if name.startswith("cellport_level_")]
+    assert len(levels) == 4
+    broad = ["both" if one in (first, second) else one for one in best]
+    assert obs[levels[0]].tolist() == broad
+    assert obs[levels[2]].tolist() == best.tolist()
 
 
 def test_counts_are_copied_unchanged(tiny_atlas_path: Path, query: Path, tmp_path: Path) -> None:

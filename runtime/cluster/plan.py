@@ -18,8 +18,8 @@ from cellport.runtime.mapping.options import MapOptions
 from cellport.runtime.mapping.query import QueryFacts
 
 PART_CELLS = 50_000
-# options that decide how fast cells are mapped, never what comes out
-_NO_MATTER = ("threads", "block_cells", "keep_counts")
+# options that decide how fast cells are mapped or what is summed up beside, never what they get
+_NO_MATTER = ("threads", "block_cells", "keep_counts", "pseudobulk")
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +167,11 @@ class Task:
 def deciding_options(options: MapOptions) -> dict[str, Any]:
     """Return the options on which results depend."""
     return {name: value for name, value in asdict(options).items() if name not in _NO_MATTER}
+
+
+def sums_key(key: str, options: MapOptions) -> str:
+    """Return what sums of parts are known again by: the key of the plan, and how they are made."""
+    return f"{key} {json.dumps(options.summed_by)}" if options.summed_by else key
 
 
 def absolute(query: Any) -> str:

@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, Unpack
 
 from cellport.runtime.base.extras import require
@@ -22,10 +21,11 @@ from cellport.runtime.cluster.plan import (
     Task,
     absolute,
     deciding_options,
+    sums_key,
 )
 from cellport.runtime.cluster.sums import PartSums
 from cellport.runtime.errors import CellportError, InputError, first_line
-from cellport.runtime.map_files import SideOutputs, Summary, listed, summary
+from cellport.runtime.map_files import SideOutputs, Summary, listed, pseudobulk_place, summary
 from cellport.runtime.mapping.annotate import annotators, facts_of, schema_of, survey_of
 from cellport.runtime.mapping.annotate.annotator import Survey
 from cellport.runtime.mapping.annotate.corrected import names_or_file
@@ -113,10 +113,10 @@ def map_dask(
     # workers need not see a file of names
     how = replace(how, corrected_expression=names_or_file(how.corrected_expression))
     names, inputs = distinct_names(paths), [*paths, str(opened.file.path)]
-    beside = SideOutputs(report, lineage_genes)
+    beside = SideOutputs(report, lineage_genes, pseudobulk_place(out, how))
     beside.check(opened, out, inputs)
     result = annotators(opened.setting(how, (names, 0)))
-    gathered = start_gathering(beside.gatherers, opened.file, schema_of(result))
+    gathered = start_gathering(beside.gatherers, opened.file, schema_of(result), how)
     folder = check_folder(out, inputs)
     atlas_file, data = str(opened.file.path.absolute()), opened.file.path.read_bytes()
     run = Run(
@@ -140,7 +140,10 @@ def map_dask(
         if len(known) < len(list(plan.parts())):
             blank = (survey_of(annotators(opened.setting(how, (names, 0)))) for _ in queries)
             surveyed = _surveyed(client, shared, plan, [one for one in blank if one])
-        written = _mapped(client, shared, plan, known, surveyed, folder, gathered, on_progress)
+        rest = {name: one for name, one in gathered.items() if name != TALLY}
+        sums = PartSums(folder, sums_key(plan.key, how), rest)
+        tally = gathered[TALLY]
+        written = _mapped(client, shared, plan, known, surveyed, tally, sums, on_progress)
     facts = [query.facts for query in plan.queries]
     device, version = (
         ", ".join(sorted({getattr(one, name) for one in written}))
@@ -213,15 +216,14 @@ def _mapped(
     plan: Plan,
     known: dict[str, str],
     surveyed: dict[int, Surveyed],
-    folder: Path,
-    gathered: dict[str, Gatherer],
+    tally: Gatherer,
+    sums: PartSums,
     on_progress: Callable[[int], None] | None,
 ) -> list[Written]:
     """Have all parts mapped, and what was found in them added up."""
     from cellport.runtime.cluster.worker import map_part
 
     parts, key = list(plan.parts()), plan.key
-    sums = PartSums(folder, key, {n: one for n, one in gathered.items() if n != TALLY})
     tasks = []
     for part in parts:
         gather = () if part.number in sums.parts else sums.names
@@ -232,7 +234,7 @@ def _mapped(
     done = 0
     for position, written in _answers(client, shared, map_part, tasks, places):
         found[position] = written
-        gathered[TALLY].absorb(written.tally)
+        tally.absorb(written.tally)
         sums.add(written.part)
         done += written.part.n_cells
         if on_progress is not None:

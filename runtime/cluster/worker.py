@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from cellport.runtime.atlas.file import atlas_from_bytes, open_atlas_file
 from cellport.runtime.atlas.session import onnxruntime
 from cellport.runtime.cluster.dataset import MANIFEST, Written, digest, facts_of_part, read_part
-from cellport.runtime.cluster.plan import QueryPlan, Run, Task, stamp
+from cellport.runtime.cluster.plan import QueryPlan, Run, Task, stamp, sums_key
 from cellport.runtime.cluster.sums import read_state, write_state
 from cellport.runtime.errors import AtlasError, CellportError, InputError, OutputError
 from cellport.runtime.mapping.annotate.origin import name_hashes, renamed
@@ -143,7 +143,8 @@ def map_part(plugin: RunPlugin, task: Task) -> Written:
             "where every worker can write."
         )
     there = read_part(folder, task.key, task.part, task.sha256)
-    sums = read_state(folder, task.key, task.part.number, task.gather)
+    key = sums_key(task.key, plugin.run.options)
+    sums = read_state(folder, key, task.part.number, task.gather)
     if there is not None and sums is not None:
         return there
     _unchanged(task.query)
@@ -166,7 +167,7 @@ def _written(plugin: RunPlugin, folder: Path, task: Task) -> Written:
         rescaling=query.rescaling,
         surveyed=task.surveyed,
     )
-    gathered = start_gathering((TALLY, *task.gather), atlas.file, stream.schema)
+    gathered = start_gathering((TALLY, *task.gather), atlas.file, stream.schema, how)
     genes = stream.gene_names if run.with_counts else None
     path, version = folder / part.file, onnxruntime().__version__
     with open_writer(path, stream.schema, stream.n_cells, counts_genes=genes) as writer:
@@ -178,7 +179,7 @@ def _written(plugin: RunPlugin, folder: Path, task: Task) -> Written:
         _unchanged(query)
         tally = gathered.pop(TALLY).state()
         if gathered:
-            write_state(folder, task.key, part.number, gathered)
+            write_state(folder, sums_key(task.key, how), part.number, gathered)
         writer.close(facts_of_part(task.key, part, tally, stream.device, version))
     size = path.stat().st_size
     return Written(part, digest(path), size, tally, stream.device, version, kept=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -56,6 +56,8 @@ class GeneMatch:
     ambiguous: tuple[str, ...]
     missing: tuple[str, ...]
     warnings: tuple[str, ...]  # what the user should know, one plain sentence each
+    # [n_query_genes] object array of str, the names in that column
+    names: NDArray[np.object_] = field(default_factory=lambda: np.empty(0, object))
 
     @property
     def share(self) -> float:
@@ -100,7 +102,6 @@ def match_genes(
     *,
     organism: str | None,
     minimum: float = _MINIMUM,
-    warn_below: float = 0.6,
     any_organism: bool = False,
     source: str = "the query",
 ) -> GeneMatch:
@@ -129,8 +130,6 @@ def match_genes(
         The atlas's organism (``"human"``, ``"mouse"``, ...); None where it is not known.
     minimum
         Refuse the query below this share of panel genes.
-    warn_below
-        Warn below this share.
     any_organism
         Accept names of another organism, matched by letter case alone.
     source
@@ -161,7 +160,7 @@ def match_genes(
     notes = (*untidy, *alone.notes, *own.notes, *others, *_contradictions(merged, source), *table)
     is_gene = np.any([np.array(values, object) != "" for values in own.columns.values()], axis=0)
     seen = infer_organism(match.names)
-    return _finish(merged, panel, is_gene, seen, warn_below, source, notes)
+    return _finish(merged, panel, is_gene, seen, source, notes)
 
 
 def _organism_of(panel: Panel) -> str | None:
@@ -380,21 +379,16 @@ def _finish(
     panel: Panel,
     is_gene: NDArray[np.bool_],
     seen: str | None,
-    warn_below: float,
     source: str,
     notes: tuple[str, ...],
 ) -> GeneMatch:
     match = merged.match
-    n_panel, n_matched = panel.n_genes, match.n_matched
     names = panel.names
     ambiguous = [names[gene] for gene in sorted(match.ambiguous) if not match.measured[gene]]
     n_duplicated = _n_duplicated(match.panel_column)
     loose = match.by_rule["letter case"]
     warnings = [*notes]
-    if n_matched < warn_below * n_panel:
-        counts = {"matched": n_matched, "panel": n_panel, "share": n_matched / n_panel}
-        warnings.append(say("genes.few", **counts, enough=warn_below, source=source))
-    if loose > _MANY_BY_CASE * n_matched:
+    if loose > _MANY_BY_CASE * match.n_matched:
         warnings.append(say("genes.by_case", genes=loose, source=source))
     if ambiguous:
         few = _examples(ambiguous)
@@ -415,6 +409,7 @@ def _finish(
         ambiguous=tuple(ambiguous),
         missing=tuple(names[~match.measured].tolist()),
         warnings=tuple(warnings),
+        names=np.array(match.names, object),
     )
 
 

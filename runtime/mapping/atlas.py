@@ -29,7 +29,7 @@ from cellport.runtime.errors import InputError
 from cellport.runtime.genes.panel import Panel
 from cellport.runtime.mapping.annotate.annotator import Setting
 from cellport.runtime.mapping.decode import decode_latent
-from cellport.runtime.mapping.gather import NEED_COUNTS, start_gathering
+from cellport.runtime.mapping.gather import NEED_COUNTS, PSEUDOBULK, start_gathering
 from cellport.runtime.mapping.genes.rescale import Rescaling, check_panel, rescale
 from cellport.runtime.mapping.options import MapChanges, MapOptions
 from cellport.runtime.mapping.pipeline import Pipeline, Stream, prepared
@@ -84,7 +84,8 @@ class Atlas:
             How to map.
         gather
             What to sum up of the cells and their counts on the way, by name
-            (`cellport.runtime.mapping.gather.GATHERERS`); a report shows all of it.
+            (`cellport.runtime.mapping.gather.GATHERERS`); a report shows all of it. Where the
+            option `pseudobulk` names columns, counts are summed up by them without being asked.
         **changes
             Single options by name: ``layer="counts"``.
 
@@ -101,14 +102,15 @@ class Atlas:
         began = time.perf_counter()
         how = replace(options or MapOptions(), **changes)
         kept = how.keep_counts
+        gather = (*gather, PSEUDOBULK) if how.summed_by else gather
         needed = kept or any(name in NEED_COUNTS for name in gather)
         stream = self.stream(query, how, keep_counts=needed)
-        sums = start_gathering(gather, self.file, stream.schema)
+        sums = start_gathering(gather, self.file, stream.schema, how)
 
         def watched(block: MappedBlock) -> MappedBlock:
             for one in sums.values():
                 one.add(block, stream.genes)
-            return block if kept else replace(block, counts=None)
+            return block if kept else replace(block, counts=None, own={}, label_prob=None)
 
         mapping = Mapping.from_blocks(stream.schema, map(watched, stream.blocks))
         uns = self.provenance([stream], time.perf_counter() - began)
@@ -204,7 +206,7 @@ class Atlas:
             what the options ask for.
         """
         profiles = partial(self.file.array, "label_mean") if self.manifest.has_reference else None
-        opened = open_query(query, self.manifest, how, profiles, unmeasured)
+        opened = open_query(query, self.file, how, profiles, unmeasured)
         try:
             if how.rescale_genes:
                 rescaling = rescaling or self._rescaling(opened, how)

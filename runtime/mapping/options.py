@@ -43,6 +43,9 @@ class MapOptions:
         Reference cells to name as the nearest of each cell; 0 for none.
     several_labels
         Name all labels whose probability is above one half, of an atlas that judges each by itself.
+    probabilities
+        Give the probability of every label, and the labels along the atlas's tree, where it has
+        one, with theirs.
     groups
         Column of the query's ``obs`` with clusters of cells, or ``auto`` for those near each other
         in the latent: each cell gets the label of most cells of its group too. Nothing when None.
@@ -53,6 +56,9 @@ class MapOptions:
         them, or a file with one a line.
     corrected_batch
         Batch of the reference that the cells are decoded in; the mean over all when None.
+    pseudobulk
+        Columns, of the query's ``obs`` or of the results, by whose values the counts of all genes
+        are summed up: names, or one text in which commas part them.
     """
 
     layer: str | None = None
@@ -66,10 +72,19 @@ class MapOptions:
     allow_fractional: bool = False
     neighbors: int = 0
     several_labels: bool = False
+    probabilities: bool = False
     groups: str | None = None
     keep_counts: bool = False
     corrected_expression: str | Sequence[str] = ()
     corrected_batch: str | None = None
+    pseudobulk: str | Sequence[str] = ()
+
+    @property
+    def summed_by(self) -> tuple[str, ...]:
+        """Names of the columns by which counts are summed up; none where they are not."""
+        given = self.pseudobulk
+        names = given.split(",") if isinstance(given, str) else given
+        return tuple(stripped for name in names if (stripped := name.strip()))
 
 
 class MapChanges(TypedDict, total=False):
@@ -86,7 +101,9 @@ class MapChanges(TypedDict, total=False):
     allow_fractional: bool
     neighbors: int
     several_labels: bool
+    probabilities: bool
     groups: str | None
     keep_counts: bool
     corrected_expression: str | Sequence[str]
     corrected_batch: str | None
+    pseudobulk: str | Sequence[str]

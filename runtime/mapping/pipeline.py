@@ -23,7 +23,8 @@ from cellport.runtime.mapping.encode import (
     encode_block,
     query_basis,
 )
-from cellport.runtime.mapping.genes.information import as_sure_as_its_genes, label_information
+from cellport.runtime.mapping.gather.own_columns import OwnColumns, own_columns
+from cellport.runtime.mapping.genes.information import as_sure_as_its_genes
 from cellport.runtime.mapping.query import Query, QueryFacts
 from cellport.runtime.sources import CountBlock, CountSource
 
@@ -57,6 +58,7 @@ class Pipeline:
     query: Query
     setting: Setting  # what the annotators were prepared from
     annotators: tuple[Annotator, ...]  # what adds columns, in their order
+    own: OwnColumns  # columns of the query that its counts are summed up by
 
     @property
     def schema(self) -> Schema:
@@ -114,14 +116,25 @@ class Pipeline:
                     for annotator in self.annotators:
                         values |= annotator.annotate(cells)
                     mapped = _block(schema, source, block, values)
-                yield replace(mapped, counts=block) if how.keep_counts else mapped
+                yield self._with_counts(mapped, block, cells) if how.keep_counts else mapped
+
+    def _with_counts(
+        self, mapped: MappedBlock, counts: CountBlock, cells: EncodedCells
+    ) -> MappedBlock:
+        if not self.setting.options.summed_by:
+            return replace(mapped, counts=counts)
+        own, prob = self.own.of(counts.start, counts.n_cells), cells.answers.get("label_prob")
+        if prob is not None:
+            prob = np.where(cells.empty[:, np.newaxis], np.float32(0), prob)
+        return replace(mapped, counts=counts, own=own, label_prob=prob)
 
     def _encoder(self, tail: Any, threads: int, pool: Executor) -> Encode:
         genes, atlas, rescaling = self.query.genes, self.setting.atlas, self.query.rescaling
         scaling = None if rescaling is None else rescaling.of_panel(atlas.manifest.n_genes)
         basis = query_basis(atlas, genes.panel_column, genes.measured, genes.is_gene, scaling)
         power = atlas.manifest.head.calibration.information_power
-        information = label_information(atlas, genes.measured) if power else 1.0
+        coverage = self.query.coverage
+        information = coverage.share if coverage.of_labels else 1.0
 
         def encode(block: CountBlock) -> EncodedCells:
             cells = encode_block(block, basis, tail, threads, pool)
@@ -151,8 +164,15 @@ def prepared(query: Query, setting: Setting) -> Pipeline:
         The atlas or the options do not allow it.
     """
     read = query.source.obs_column
-    setting = replace(setting, measured_share=query.genes.share, obs_column=read)
-    return Pipeline(query, setting, annotators(setting))
+    setting = replace(
+        setting,
+        measured_share=query.genes.share,
+        covered=query.coverage.enough,
+        obs_column=read,
+    )
+    added = annotators(setting)
+    own = own_columns(query.source, setting.options.summed_by, schema_of(added))
+    return Pipeline(query, setting, added, own)
 
 
 def _block(

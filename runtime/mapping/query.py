@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cellport.runtime.atlas.file import AtlasFile
 from cellport.runtime.atlas.manifest import Manifest
 from cellport.runtime.decisions import say, texts, whole
 from cellport.runtime.errors import InputError
 from cellport.runtime.genes.match import GeneMatch, match_genes
 from cellport.runtime.genes.panel import Panel
+from cellport.runtime.mapping.genes.coverage import Coverage, coverage
 from cellport.runtime.mapping.genes.listed import find_unmeasured, without
 from cellport.runtime.mapping.genes.rescale import Rescaling
 from cellport.runtime.mapping.options import MINIMUM_GENES, MapOptions
@@ -42,6 +44,7 @@ class Query:
     genes: GeneMatch  # which panel genes it has
     # positions in the panel of genes that it lists without having measured them
     unmeasured: tuple[int, ...]
+    coverage: Coverage  # how much of the atlas these genes are
     # how its genes are put on the atlas's scale, where they are
     rescaling: Rescaling | None = None
 
@@ -54,8 +57,11 @@ class Query:
         """Return what a result says of it; `notes` come last."""
         source = self.source
         scaled = () if self.rescaling is None else (self._rescaled(self.rescaling),)
-        said = (*source.notes, *self.genes.warnings, *scaled, *notes)
-        return QueryFacts(source.description, source.n_cells, said, self.genes.report())
+        few = self.coverage.notes(self.genes, source.description)
+        warnings = (*few, *self.genes.warnings)
+        said = (*source.notes, *warnings, *scaled, *notes)
+        genes = self.genes.report() | {"coverage": self.coverage.share, "warnings": list(warnings)}
+        return QueryFacts(source.description, source.n_cells, said, genes)
 
     def _rescaled(self, rescaling: Rescaling) -> str:
         where = self.source.description
@@ -64,7 +70,7 @@ class Query:
 
 def open_query(
     query: Any,
-    manifest: Manifest,
+    atlas: AtlasFile,
     how: MapOptions,
     profiles: Callable[[], NDArray[np.float32]] | None,
     unmeasured: Sequence[int] | None = None,
@@ -83,6 +89,7 @@ def open_query(
     InputError
         The query does not hold raw counts of enough panel genes.
     """
+    manifest = atlas.manifest
     source = open_source(
         query,
         layer=how.layer,
@@ -98,7 +105,7 @@ def open_query(
             unmeasured = find_unmeasured(source, genes, profiles, symbols) if profiles else ()
         minimum, where = _least_share(how), source.description
         genes = without(genes, unmeasured, manifest.panel, minimum, where)
-        return Query(source, genes, tuple(unmeasured))
+        return Query(source, genes, tuple(unmeasured), coverage(atlas, genes.measured))
     except BaseException:
         source.close()
         raise
@@ -116,7 +123,6 @@ def _match(source: CountSource, manifest: Manifest, how: MapOptions) -> GeneMatc
             manifest.panel,
             organism=manifest.organism or None,
             minimum=_least_share(how),
-            warn_below=manifest.thresholds.low_gene_coverage,
             any_organism=how.any_organism,
             source=source.description,
         )

@@ -12,7 +12,8 @@ from cellport.runtime.report.numbers import percent
 # in the order in which they are told
 _TERMS = (
     "query", "call", "unknown", "broader", "label", "prob", "model_prob", "distance", "label_set",
-    "several_labels", "group", "group_label", "group_share", "novel", "novelty_p", "map",
+    "several_labels", "level", "level_prob", "probabilities", "group", "group_label",
+    "group_share", "novel", "novelty_p", "map",
     "quality", "genes", "genes_zero", "cluster", "pseudotime", "pseudotime_sd", "edge",
     "edge_fraction", "fate",
 )  # fmt: skip
@@ -52,7 +53,7 @@ def _applies(key: str, c: ReportContents) -> bool:
 
 
 def _column(key: str) -> str:
-    return text(f"columns.{_COLUMNS.get(key, key)}")
+    return text(f"columns.{_COLUMNS.get(key, key)}").format(level=1)
 
 
 def _code(key: str) -> Html:

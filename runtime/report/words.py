@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from cellport.runtime.atlas.assumed import describe_labels
 from cellport.runtime.decisions import number as decided
 from cellport.runtime.decisions import text, texts, words
+from cellport.runtime.mapping.genes.coverage import weighs_genes
 from cellport.runtime.report.contents import ReportContents
 from cellport.runtime.report.markup import Html, as_code, cut, name, names, said, strong
 from cellport.runtime.report.numbers import counted, number, percent
@@ -109,11 +110,12 @@ def cautions(c: ReportContents) -> list[Caution]:
 def _about_genes(c: ReportContents) -> Iterator[Caution]:
     enough, meant = c.manifest.thresholds.low_gene_coverage, c.manifest.organism
     sources = [source for source, _ in c.sources]
-    share = [report["share"] for report in c.genes]
+    share = [report["coverage"] for report in c.genes]
     short = [source for source, found in zip(sources, share, strict=True) if found < enough]
     if short:
         least, needed = percent(min(share), 1), percent(enough, 1)
-        yield _caution("few_genes", "genes", share=least, enough=needed, files=names(short))
+        kind = "weak_genes" if weighs_genes(c.manifest) else "few_genes"
+        yield _caution(kind, "genes", share=least, enough=needed, files=names(short))
     seen = [report["organism"] for report in c.genes]
     pairs = list(zip(sources, seen, strict=True))
     others = [source for source, found in pairs if meant and found not in ("unknown", meant)]

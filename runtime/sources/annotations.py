@@ -188,6 +188,7 @@ def _frame_of_group(group: Element, where: str) -> Frame:
         columns=tuple(names),
         text_columns=tuple(name for name in names if _holds_text(group[name])),
         column=lambda name: read_whole(group[name], group),
+        rows=lambda name, start, stop: read_text(group[name], start, stop, group),
     )
 
 

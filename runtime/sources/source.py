@@ -24,6 +24,8 @@ CheckArray = Callable[[Any, str], None]
 # Cells looked at to judge a matrix: this many at the start of each of a few windows.
 SAMPLE_WINDOWS = 8
 SAMPLE_CELLS = 16
+# rows of a column of text in memory at a time
+_ROWS = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +101,8 @@ class Frame:
     columns: tuple[str, ...] = ()
     text_columns: tuple[str, ...] = ()  # those that hold text
     column: Callable[[str], Text] = _no_column  # reads a whole column as text
+    # reads the rows ``start:stop`` of a column; None where a column can only be read whole
+    rows: Callable[[str, int, int], Text] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,8 +150,19 @@ def gene_columns(frame: Frame) -> dict[str, Text]:
     with readable(frame.where):
         found = {"index": frame.index(0, frame.length)}
         for name in frame.text_columns:
-            found["index (column)" if name == "index" else name] = frame.column(name)
+            column = frame.column(name)
+            if len(column) != frame.length:
+                raise damaged(frame.where, _other_length(name, len(column), frame.length))
+            found["index (column)" if name == "index" else name] = column
         return found
+
+
+def _other_length(column: str, found: int, rows: int) -> str:
+    return say("files.other_length", column=column, found=found, rows=rows)
+
+
+def _in_rows(column: Text) -> Callable[[str, int, int], Text]:
+    return lambda name, start, stop: column[start:stop]
 
 
 @dataclass(slots=True)
@@ -223,18 +238,53 @@ class CountSource:
         """Names of the columns of ``obs`` that hold text."""
         return self._cells.text_columns
 
+    def has_obs(self, name: str) -> bool:
+        """Whether there is a column of ``obs`` of that name."""
+        return name in self._cells.columns
+
     def obs_column(self, name: str) -> Text:
         """Return a whole column of ``obs`` as an object array of str, missing values as ''."""
+        where = self._column_place(name)
+        with readable(where):
+            column = self._cells.column(name)
+        if len(column) != self.n_cells:
+            fault = _other_length(name, len(column), self.n_cells)
+            raise damaged(self._cells.where, fault)
+        return column
+
+    def obs_codes(self, name: str, most: int) -> tuple[NDArray[np.int32], tuple[str, ...]]:
+        """Return a column of ``obs`` as codes, int32 [n_cells], and the values that they stand for.
+
+        A missing value is the empty one. Values come in the order in which cells first have them,
+        and memory does not grow with the cells by more than their codes.
+
+        Raises
+        ------
+        InputError
+            There is no such column, or it has more than `most` different values.
+        """
+        where = self._column_place(name)
+        read = self._cells.rows or _in_rows(self.obs_column(name))
+        known: dict[str, int] = {}
+        codes = np.empty(self.n_cells, np.int32)
+        for start in range(0, self.n_cells, _ROWS):
+            stop = min(start + _ROWS, self.n_cells)
+            with readable(where):
+                values = read(name, start, stop)
+            if len(values) != stop - start:
+                fault = _other_length(name, start + len(values), self.n_cells)
+                raise damaged(self._cells.where, fault)
+            codes[start:stop] = [known.setdefault(value, len(known)) for value in values.tolist()]
+            if len(known) > most:
+                raise InputError(say("pseudobulk.many_values", where=where, most=most))
+        return codes, tuple(known)
+
+    def _column_place(self, name: str) -> str:
         if name not in self._cells.columns:
             near = hint(name, self._cells.columns)
             said = {"where": self._cells.where, "column": name, "near": near}
             raise InputError(say("files.no_column", **said))
-        where = f"{self._cells.where}['{name}']"
-        with readable(where):
-            column = self._cells.column(name)
-        if len(column) != self.n_cells:
-            raise damaged(where, f"it has {len(column)} rows and there are {self.n_cells} cells")
-        return column
+        return f"{self._cells.where}['{name}']"
 
     def close(self) -> None:
         """Release the file."""

@@ -32,7 +32,7 @@ class H5adSink:
     ) -> None:
         self._disk = PatientFile(path)
         self._file = h5py.File(self._disk, "w")
-        self._store = _Hdf5()
+        self._store = Hdf5()
         try:
             self._cells = cell_arrays(self._store, self._file, schema, n_cells)
             genes = np.empty(0, object) if counts_genes is None else counts_genes
@@ -72,17 +72,20 @@ class H5adSink:
             self._disk.close()
 
 
-class _Hdf5:
+class Hdf5:
     """How h5py makes what the layout asks for."""
 
     def array(self, parent: Any, name: str, shape: tuple[int, ...], dtype: Any) -> Any:
+        """Allocate an array of numbers or of text."""
         return parent.create_dataset(name, shape, _TEXT if dtype == TEXT else dtype)
 
     def scalar(self, parent: Any, name: str, value: Any) -> Any:
+        """Write a single number or str."""
         dtype = _TEXT if isinstance(value, str) else None
         return parent.create_dataset(name, data=value, dtype=dtype)
 
     def names(self, item: Any, key: str, values: Sequence[str]) -> None:
+        """Write an attribute that lists names."""
         item.attrs.create(key, np.array(values, object), (len(values),), _TEXT)
 
 

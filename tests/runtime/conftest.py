@@ -269,6 +269,8 @@ class MadeUpCells:
     obsm: dict[str, Any]
     counts: sp.csr_matrix
     genes: tuple[GeneMatch, ...]
+    own: dict[str, Any]  # columns of the queries' own
+    label_prob: Any
 
     @property
     def n(self) -> int:
@@ -283,7 +285,10 @@ class MadeUpCells:
         counts = CountBlock(
             start, part.indptr.astype(np.int64), part.indices.astype(np.int32), part.data
         )
-        return MappedBlock(start, names, obs, {k: v[rows] for k, v in self.obsm.items()}, counts)
+        obsm = {k: v[rows] for k, v in self.obsm.items()}
+        own = {name: values[rows] for name, values in self.own.items()}
+        prob = None if self.label_prob is None else self.label_prob[rows]
+        return MappedBlock(start, names, obs, obsm, counts, own, prob)
 
     def blocks(self, cuts: list[int]) -> list[tuple[MappedBlock, GeneMatch]]:
         """Cells cut there and between queries, each block with the genes of its query."""
@@ -366,7 +371,9 @@ def _cells(
     schema = Schema(tuple(columns), {name: m.shape[1] for name, m in obsm.items()})
     counts = sp.csr_matrix(rng.poisson(0.5, (n, n_genes + 4)).astype(np.float32))
     genes = tuple(_half_of_the_genes(n_genes, rng) for _ in range(max(1, len(queries))))
-    return MadeUpCells(schema, obs, obsm, counts, genes)
+    donor = rng.choice(np.array(["", "ann", "bo", "ähm"], object), n)
+    prob = rng.dirichlet(np.ones(len(labels)), n).astype(np.float32) if labels else None
+    return MadeUpCells(schema, obs, obsm, counts, genes, {"donor": donor}, prob)
 
 
 def _half_of_the_genes(n_genes: int, rng: np.random.Generator) -> GeneMatch:
@@ -375,6 +382,8 @@ def _half_of_the_genes(n_genes: int, rng: np.random.Generator) -> GeneMatch:
     column = np.full(n_genes + 4, -1, np.int32)
     column[: len(some) + 1] = [*some, some[0]]
     measured = np.isin(np.arange(n_genes), some)
+    # a name that comes twice, what has none, and names in an order of this query's own
+    names = rng.permutation([f"Q{i % 37}" for i in range(len(column) - 1)] + [""]).astype(object)
     return GeneMatch(
         rng.permutation(column),
         np.ones(len(column), bool),
@@ -385,6 +394,7 @@ def _half_of_the_genes(n_genes: int, rng: np.random.Generator) -> GeneMatch:
         (),
         (),
         (),
+        names,
     )
 
 

@@ -31,8 +31,8 @@ from cellport.train.labels.levels import found_below
 from cellport.train.labels.rules import required_by
 from cellport.train.reference.gene_names import name_genes
 
-# a cell with fewer counts says little of itself; labels are less sure where fewer genes are
-# measured (docs/validation.md); one known cell of twenty may be flagged as novel
+# a cell with fewer counts says little of itself; a place in an atlas without labels is less sure
+# where fewer genes are measured; one known cell of twenty may be flagged as novel
 LOW_DEPTH, LOW_GENE_COVERAGE, NOVELTY_P = 100.0, 0.6, 0.05
 
 
@@ -44,7 +44,9 @@ def atlas_manifest(parts: AtlasParts) -> Manifest:
     if rules.held_out is not None:
         state = "left_out_batches" if rules.held_out.by == "batch" else "held_out_cells"
     softness, temperature = rules.calibration.softness, rules.calibration.temperature
-    power = LABELS.information_power if reference.labels else 0.0
+    power, enough_genes = 0.0, LOW_GENE_COVERAGE
+    if reference.labels:
+        power, enough_genes = LABELS.information_power, LABELS.least_information
     head = Head(
         "softmax" if reference.labels else "none",
         Calibration(state, softness, temperature, power),
@@ -66,9 +68,7 @@ def atlas_manifest(parts: AtlasParts) -> Manifest:
         parents=rules.parents,
         head=head,
         batches=reference.batches,
-        thresholds=Thresholds(
-            LOW_DEPTH, LOW_GENE_COVERAGE, NOVELTY_P, rules.set_level, rules.call_prob
-        ),
+        thresholds=Thresholds(LOW_DEPTH, enough_genes, NOVELTY_P, rules.set_level, rules.call_prob),
         structure=Structure(
             tuple(summary["cluster_names"]), graph, summary.get("no_trajectory", "")
         ),

@@ -54,7 +54,7 @@ _TYPES = {
     ".svg": "image/svg+xml",
     ".wasm": "application/wasm",
 }
-_MEDIA = {"csv": "text/csv", "h5ad": "application/x-hdf5"}
+_MEDIA = {"csv": "text/csv", "h5ad": "application/x-hdf5", "pseudobulk": "application/x-hdf5"}
 _ABOUT = (
     "Maps single-cell RNA-seq counts onto an atlas. Send the file itself as the body; nothing "
     "is kept."
@@ -236,7 +236,13 @@ def _add_api(app: FastAPI, placed: Sequence[PlacedAtlas], jobs: Jobs) -> None:
     )
     async def map_file(
         request: Request,
-        format: Annotated[Format, Query(description="json gives the summary alone")] = "json",
+        format: Annotated[
+            Format,
+            Query(
+                description="json gives the summary alone, pseudobulk an .h5ad of the counts that "
+                "the parameter of that name has summed up"
+            ),
+        ] = "json",
         layer: Annotated[
             str | None,
             Query(description="Where the raw counts are; found when left out", max_length=200),
@@ -268,6 +274,18 @@ def _add_api(app: FastAPI, placed: Sequence[PlacedAtlas], jobs: Jobs) -> None:
         several_labels: Annotated[
             bool, Query(description="Add all labels above one half, where each is judged by itself")
         ] = False,
+        pseudobulk: Annotated[
+            str,
+            Query(
+                description="Columns, of obs or of the result, by which the counts of all genes "
+                "are summed up, with commas between: sample,cellport_call",
+                max_length=1000,
+            ),
+        ] = "",
+        probabilities: Annotated[
+            bool,
+            Query(description="Add every label's probability, and labels at each level of a tree"),
+        ] = False,
         atlas: _WhichAtlas = None,
     ) -> Response:
         """Map an `.h5ad` or 10x `.h5` file, sent as the body, onto the atlas."""
@@ -290,14 +308,19 @@ def _add_api(app: FastAPI, placed: Sequence[PlacedAtlas], jobs: Jobs) -> None:
             allow_fractional=fractional_counts,
             groups=groups,
             several_labels=several_labels,
+            pseudobulk=pseudobulk if format == "pseudobulk" else "",
+            probabilities=probabilities,
         )
+        if format == "pseudobulk" and not how.summed_by:
+            raise Refusal(422, "Say by which columns to sum up: pseudobulk=sample,cellport_call.")
         with ExitStack() as stack:
             job = stack.enter_context(jobs.admit())
             await receive_upload(request, job, jobs)
             summary = await _unless_gone(request, jobs.map(job, onto, format, how))
             if format == "json":
                 return JSONResponse({f.name: getattr(summary, f.name) for f in fields(MapSummary)})
-            result = job.folder / f"result.{format}"
+            ending = "pseudobulk.h5ad" if format == "pseudobulk" else format
+            result = job.folder / f"result.{ending}"
             return _Result(result, _MEDIA[format], stack.pop_all())
 
 

@@ -29,7 +29,7 @@ from cellport.runtime.mapping.options import MapOptions
 from cellport.web.server.links import refuse_links
 
 UPLOAD = "upload.h5"
-Format = Literal["csv", "h5ad", "json"]
+Format = Literal["csv", "h5ad", "json", "pseudobulk"]
 # a block of cells needs far less; a file that claims more is refused
 _MEMORY = 4 << 30
 _state: dict[str, Any] = {}
@@ -73,14 +73,15 @@ def ready() -> bool:
 def map_upload(folder: str, atlas: str, form: Format, how: MapOptions) -> Outcome:
     """Map the upload in the folder of a job to ``result.<form>`` beside it.
 
-    For ``json`` the summary is all that counts. Device and threads of `how` are left to the server.
+    For ``json`` the summary is all that counts, for ``pseudobulk`` the summed counts. Device and
+    threads of `how` are left to the server.
     """
     os.chdir(folder)
     try:
         _limit_resources()
         refuse_links(UPLOAD)
         options = replace(how, device="cpu", threads=_state["threads"])
-        out = "result.csv" if form == "json" else f"result.{form}"
+        out = f"result.{form}" if form in ("csv", "h5ad") else "result.csv"
         summary = map_files(_state["atlases"][atlas], UPLOAD, out, options)
     except OutputError as error:
         if not _is_too_large(error):

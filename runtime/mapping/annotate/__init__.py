@@ -21,16 +21,17 @@ from cellport.runtime.mapping.annotate import (
     novelty,
     origin,
     quality,
-    several,
     structure,
 )
 from cellport.runtime.mapping.annotate.annotator import Annotator, Prepare, Setting, Survey
+from cellport.runtime.mapping.annotate.beside_label import probabilities, several
 
 # in the order of the columns
 ANNOTATORS: tuple[Prepare, ...] = (
     latent.prepare,
     labels.prepare,
     several.prepare,
+    probabilities.prepare,
     groups.prepare,
     novelty.prepare,
     quality.prepare,

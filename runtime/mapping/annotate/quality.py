@@ -15,8 +15,7 @@ from cellport.runtime.mapping.encode import EncodedCells
 def prepare(setting: Setting) -> Annotator:
     """Flag cells by the atlas's thresholds; of several flags a cell has the gravest."""
     limits = setting.atlas.manifest.thresholds
-    covered = setting.measured_share >= limits.low_gene_coverage
-    usual = QUALITIES.index("ok" if covered else "low_gene_coverage")
+    usual = QUALITIES.index("ok" if setting.covered else "low_gene_coverage")
 
     def annotate(cells: EncodedCells) -> dict[str, NDArray[Any]]:
         quality = np.full(len(cells.library), usual, np.int32)

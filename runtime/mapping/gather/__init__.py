@@ -13,30 +13,32 @@ from cellport.runtime.columns import Schema
 from cellport.runtime.errors import InputError
 from cellport.runtime.mapping.gather.gatherer import Gatherer
 from cellport.runtime.mapping.gather.tally import Tally
+from cellport.runtime.mapping.options import MapOptions
 
 TALLY, FINDINGS, PATHS = "tally", "findings", "paths"
 NOVEL_GROUPS, LINEAGES = "novel_groups", "lineages"
+PSEUDOBULK = "pseudobulk"
 
 
-def _tally(atlas: AtlasFile, schema: Schema) -> Gatherer:
+def _tally(atlas: AtlasFile, schema: Schema, how: MapOptions) -> Gatherer:
     return Tally(schema)
 
 
 # the others are imported where somebody asks for them: most mappings do not
-def _findings(atlas: AtlasFile, schema: Schema) -> Gatherer:
+def _findings(atlas: AtlasFile, schema: Schema, how: MapOptions) -> Gatherer:
     from cellport.runtime.mapping.gather.findings import Findings
 
     return Findings(schema)
 
 
-def _paths(atlas: AtlasFile, schema: Schema) -> Gatherer:
+def _paths(atlas: AtlasFile, schema: Schema, how: MapOptions) -> Gatherer:
     from cellport.runtime.mapping.gather.paths import PathFindings
 
     graph = atlas.manifest.trajectory
     return PathFindings(schema, graph.terminal_names if graph else ())
 
 
-def _novel_groups(atlas: AtlasFile, schema: Schema) -> Gatherer | None:
+def _novel_groups(atlas: AtlasFile, schema: Schema, how: MapOptions) -> Gatherer | None:
     if not (atlas.manifest.has_reference and atlas.has_array("gene_share")):
         return None
     from cellport.runtime.mapping.gather.novel_groups import NovelCells
@@ -44,7 +46,7 @@ def _novel_groups(atlas: AtlasFile, schema: Schema) -> Gatherer | None:
     return NovelCells(atlas)
 
 
-def _lineages(atlas: AtlasFile, schema: Schema) -> Gatherer | None:
+def _lineages(atlas: AtlasFile, schema: Schema, how: MapOptions) -> Gatherer | None:
     from cellport.runtime.atlas.trajectory import read_trajectory
     from cellport.runtime.mapping.gather.lineages import LineageCounts
 
@@ -52,22 +54,36 @@ def _lineages(atlas: AtlasFile, schema: Schema) -> Gatherer | None:
     return None if trajectory is None else LineageCounts(atlas, trajectory)
 
 
-# None where an atlas has nothing to gather along
-GATHERERS: dict[str, Callable[[AtlasFile, Schema], Gatherer | None]] = {
+def _pseudobulk(atlas: AtlasFile, schema: Schema, how: MapOptions) -> Gatherer | None:
+    if not how.summed_by:
+        return None
+    from cellport.runtime.mapping.gather.pseudobulk import Pseudobulk
+
+    labels = atlas.manifest.labels if atlas.manifest.gives_prob else ()
+    return Pseudobulk(schema, how.summed_by, labels)
+
+
+# None where an atlas has nothing to gather along, or nothing was asked for
+GATHERERS: dict[str, Callable[[AtlasFile, Schema, MapOptions], Gatherer | None]] = {
     TALLY: _tally,
     FINDINGS: _findings,
     PATHS: _paths,
     NOVEL_GROUPS: _novel_groups,
     LINEAGES: _lineages,
+    PSEUDOBULK: _pseudobulk,
 }
 # what reads the counts that were mapped, which blocks then carry
-NEED_COUNTS = (NOVEL_GROUPS, LINEAGES)
+NEED_COUNTS = (NOVEL_GROUPS, LINEAGES, PSEUDOBULK)
 # what a report shows
 REPORT = (FINDINGS, PATHS, NOVEL_GROUPS, LINEAGES)
 
 
-def start_gathering(names: Sequence[str], atlas: AtlasFile, schema: Schema) -> dict[str, Gatherer]:
+def start_gathering(
+    names: Sequence[str], atlas: AtlasFile, schema: Schema, how: MapOptions | None = None
+) -> dict[str, Gatherer]:
     """Return a new gatherer for each name, without those that have nothing to gather here.
+
+    What is summed up by columns takes them from `how`.
 
     Raises
     ------
@@ -78,7 +94,7 @@ def start_gathering(names: Sequence[str], atlas: AtlasFile, schema: Schema) -> d
     for name in dict.fromkeys(names):
         if name not in GATHERERS:
             raise InputError(f"Nothing gathers {name!r}; take {', '.join(GATHERERS)}.")
-        gatherer = GATHERERS[name](atlas, schema)
+        gatherer = GATHERERS[name](atlas, schema, how or MapOptions())
         if gatherer is not None:
             started[name] = gatherer
     return started

@@ -14,14 +14,17 @@ import pytest
 import scipy.sparse as sp
 
 from cellport.runtime.cluster.dataset import GATHERED, read_manifest
+from cellport.runtime.cluster.plan import sums_key
 from cellport.runtime.cluster.run import map_dask
 from cellport.runtime.cluster.sums import PartSums
 from cellport.runtime.errors import InputError, OutputError
 from cellport.runtime.map_files import map_files
 from cellport.runtime.mapping.atlas import Atlas, load_atlas
-from cellport.runtime.mapping.gather import REPORT, TALLY, start_gathering
+from cellport.runtime.mapping.gather import PSEUDOBULK, REPORT, TALLY, start_gathering
+from cellport.runtime.mapping.options import MapOptions
 
 PART_CELLS = 20
+SUMMED = ("donor", "cellport_query", "cellport_call")
 
 
 @pytest.fixture(scope="module")
@@ -48,11 +51,14 @@ def single(
     """The report and the table of one process."""
     folder = tmp_path_factory.mktemp("single")
     report, table = folder / "report.html", folder / "genes.csv"
-    map_files(fork, queries, folder / "out.parquet", report=report, lineage_genes=table)
+    out, how = folder / "out.parquet", MapOptions(pseudobulk=SUMMED)
+    made = map_files(fork, queries, out, how, report=report, lineage_genes=table)
     page = undated(report)
     assert "look like nothing in the atlas; they resemble" in page
     assert "take the same course in your cells" in page
-    return SimpleNamespace(report=page, table=table.read_bytes())
+    summed = anndata.read_h5ad(str(made.pseudobulk))
+    assert summed.obs["cells"].sum() == 320
+    return SimpleNamespace(report=page, table=table.read_bytes(), summed=summed)
 
 
 def undated(page: Path) -> str:
@@ -76,7 +82,14 @@ def mapped(
             part_cells=PART_CELLS,
             report=report,
             lineage_genes=table,
+            pseudobulk=SUMMED,
         )
+        summed = anndata.read_h5ad(str(summary.pseudobulk))
+        assert summed.obs.equals(single.summed.obs)
+        assert summed.var.equals(single.summed.var)
+        np.testing.assert_array_equal(summed.X, single.summed.X)
+        probs = (one.obsm["cellport_label_prob"] for one in (summed, single.summed))
+        np.testing.assert_array_equal(*probs)
         assert undated(report) == single.report
         assert table.read_bytes() == single.table
         assert (summary.report, summary.lineage_genes) == (str(report), str(table))
@@ -135,7 +148,9 @@ def _add_up(atlas: Atlas, folder: Path, numbers: set[int]) -> None:
     manifest = read_manifest(folder)
     assert manifest is not None
     schema = atlas.stream(manifest["queries"][0]["path"], among=(("a", "b"), 0)).schema
-    sums = PartSums(folder, manifest["key"], start_gathering(REPORT, atlas.file, schema))
+    how = MapOptions(pseudobulk=SUMMED)
+    gathered = start_gathering((*REPORT, PSEUDOBULK), atlas.file, schema, how)
+    sums = PartSums(folder, sums_key(manifest["key"], how), gathered)
     for number in sorted(numbers):
         sums.add(SimpleNamespace(number=number))  # type: ignore[arg-type]
     sums.save()
@@ -209,3 +224,18 @@ def test_without_a_report_only_a_tally_is_kept(
     assert summary.mean_prob == single.mean_prob
     assert summary.genes == single.genes
     assert TALLY not in REPORT
+
+
+def test_sums_by_other_columns_are_made_anew(
+    client: Any, mapped: Callable[[], Any], fork: Atlas, queries: list[Path], tmp_path: Path
+) -> None:
+    mapped()
+    before = contents(tmp_path / "out.parquet")
+    summary = map_dask(
+        fork, queries, client, tmp_path / "out.parquet", part_cells=PART_CELLS,
+        pseudobulk="cellport_query,cellport_label",
+    )  # fmt: skip
+    assert contents(tmp_path / "out.parquet") == before
+    summed = anndata.read_h5ad(str(summary.pseudobulk))
+    assert summed.obs.columns.tolist() == ["cellport_query", "cellport_label", "cells"]
+    assert summed.obs["cells"].sum() == 320

@@ -226,14 +226,6 @@ def test_a_query_without_genes_is_refused(gene_columns):
         match_genes(gene_columns, PANEL, organism="human", minimum=0)
 
 
-def test_few_genes_are_mapped_with_a_warning():
-    result = match(SYMBOLS[:6])
-    assert result.warnings == (
-        "Only 6 of the atlas's 12 genes (50%) are in the query; labels are less sure below 60%.",
-    )
-    assert match(SYMBOLS[:6], warn_below=0.4).warnings == ()
-
-
 def test_the_report_is_json_and_says_what_matched():
     report = match([*SYMBOLS[:-2], "lyz2"]).report()
     assert json.loads(json.dumps(report)) == report

@@ -50,8 +50,9 @@ def _contents(
     queries = cells.schema.categories("cellport_query") or ("query.h5ad",)
     genes = {
         "column": "index", "organism": "human", "n_panel": 100, "n_query": 900, "n_matched": 90,
-        "share": 0.9, "by_rule": {"symbol": 80, "Ensembl id": 10}, "n_duplicated": 0,
-        "n_ambiguous": 0, "missing": [f"GENE{i}" for i in range(10)], "warnings": [],
+        "share": 0.9, "coverage": 0.9, "by_rule": {"symbol": 80, "Ensembl id": 10},
+        "n_duplicated": 0, "n_ambiguous": 0, "warnings": [],
+        "missing": [f"GENE{i}" for i in range(10)],
     }  # fmt: skip
     findings = Findings(cells.schema)
     findings.add(cells.block(0, cells.n))

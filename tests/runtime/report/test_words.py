@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from cellport.runtime.atlas.manifest import Calibration, Head
 from cellport.runtime.report.words import cautions, first_look
 
 
@@ -30,7 +31,7 @@ def test_nothing_to_say_of_a_good_query(made_up: Any) -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"share": 0.45}, "Only 45 % of the atlas’s genes were found in query.h5ad"),
+        ({"coverage": 0.45}, "Only 45 % of the atlas’s genes were found in query.h5ad"),
         ({"organism": "mouse"}, "The gene names of query.h5ad are not those of human"),
     ],
 )
@@ -40,9 +41,18 @@ def test_genes(change: dict[str, Any], words: str, made_up: Any) -> None:
     assert any(title.startswith(words) for title in titles(c))
 
 
+def test_genes_are_judged_by_what_they_tell_where_the_atlas_does(made_up: Any) -> None:
+    head = Head("softmax", Calibration("held_out_cells", 0.0, 1.0, 2.0), (), 0.0)
+    c = made_up.contents(fine(made_up), head=head, fill="factors")
+    c = replace(c, facts={**c.facts, "genes": {**c.genes[0], "share": 0.9, "coverage": 0.5}})
+    assert "The genes of query.h5ad hold only 50 % of what tells the atlas’s types apart" in titles(
+        c
+    )
+
+
 def test_many_files_are_one_caution(made_up: Any) -> None:
     c = made_up.contents(fine(made_up, queries=tuple("abcde")))
-    genes = {str(i): {**c.genes[0], "share": 0.3 + i / 10} for i in range(5)}
+    genes = {str(i): {**c.genes[0], "coverage": 0.3 + i / 10} for i in range(5)}
     found = titles(replace(c, facts={**c.facts, "genes": genes}))
     assert found == ["Only 30 % of the atlas’s genes were found in a, b, c"]
 
@@ -93,6 +103,6 @@ def test_the_serious_comes_first(made_up: Any) -> None:
 def test_the_worst_comes_before_what_follows_from_it(made_up: Any) -> None:
     cells = made_up.cells(1000, groups=(), sure=0.5, novel=0.3, quality=(0.6, 0.2, 0.2, 0.0))
     c = made_up.contents(cells)
-    genes = {**c.genes[0], "share": 0.45, "organism": "mouse"}
+    genes = {**c.genes[0], "coverage": 0.45, "organism": "mouse"}
     found = [caution.kind for caution in cautions(replace(c, facts={**c.facts, "genes": genes}))]
     assert found == ["organism", "few_genes", "unlabelled", "strange", "shallow", "empty"]

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from damaged_files import Damaged, anything, drawn
+from damaged_files import Damaged, anything, drawn, other_lengths
 
 from cellport.runtime.errors import CellportError
 from cellport.runtime.sources import open_source
@@ -29,7 +29,7 @@ def test_damaged_files_are_decided_alike(
 
 
 def _cases(folder: Path) -> Iterator[dict[str, Any]]:
-    for number, one in enumerate(drawn(anything, DRAWS)):
+    for number, one in enumerate([*other_lengths, *drawn(anything, DRAWS)]):
         path = folder / (f"{number}.h5" if isinstance(one, Damaged) else f"{number}")
         one.write(path)
         inside = sorted(path.iterdir()) if path.is_dir() else [path]

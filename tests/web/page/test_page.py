@@ -45,6 +45,7 @@ PLAIN = {
     "anyOrganism": False,
     "rescaleGenes": False,
     "severalLabels": False,
+    "probabilities": False,
     "groups": None,
     "minimumGenes": 0.2,
 }
@@ -298,6 +299,7 @@ def test_a_visit_names_several_labels_and_groups(
         ["click", "#options summary"],
         ["text", ["options", "#options"]],
         ["click", "#several"],
+        ["click", "#probabilities"],
         ["type", ["#groups", "auto"]],
         ["choose", [str(foreign_query)]],
         ["mapped"],
@@ -305,11 +307,14 @@ def test_a_visit_names_several_labels_and_groups(
         ["download", ["page.h5ad", "Download for scanpy"]],
     )
     assert GROUPS_COST in out["values"]["options"]
-    mapped = load_atlas(path).map(foreign_query, several_labels=True, groups="auto")
+    mapped = load_atlas(path).map(
+        foreign_query, several_labels=True, probabilities=True, groups="auto"
+    )
     mapped.write(tmp_path / "map.csv")
     found, expected = (
         pd.read_csv(tmp_path / name, index_col=0) for name in ("page.csv", "map.csv")
     )
+    assert sum(name.startswith("cellport_probability_") for name in found) == 8
     assert {"cellport_labels_above_half", "cellport_group", "cellport_group_label"} < {*found}
     pd.testing.assert_frame_equal(found, expected, check_exact=False, rtol=1e-3, atol=1e-3)
     mapped.write(tmp_path / "map.h5ad")
@@ -381,6 +386,7 @@ def variants(cells: Any) -> Iterator[tuple[str, Any, dict[str, Any]]]:
         return other
 
     yield "plain", cells, PLAIN
+    yield "probabilities", cells, {**PLAIN, "probabilities": True}
     yield "int64", changed(cells.X.astype(np.int64)), PLAIN
     yield "csc", changed(sp.csc_matrix(cells.X)), PLAIN
     yield "dense", changed(cells.X.toarray()), PLAIN
@@ -487,6 +493,7 @@ def mapped_case(
             any_organism=options["anyOrganism"],
             rescale_genes=options["rescaleGenes"],
             minimum_genes=options["minimumGenes"],
+            probabilities=options["probabilities"],
             keep_counts=True,
         )
         blocks = list(stream.blocks)
@@ -502,7 +509,7 @@ def mapped_case(
         findings=findings,
         paths=PathFindings(stream.schema, ()),
         facts={
-            "genes": stream.genes.report(),
+            "genes": stream.facts.genes,
             "counts_from": [stream.facts.counts_from.replace(where, "")],
             "notes": [],
         },

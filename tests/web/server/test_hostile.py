@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from damaged_files import drawn, files
+from damaged_files import drawn, files, other_lengths
 
 from cellport.web.server.patience import HEAD_SECONDS
 from cellport.web.server.site import PAGE
@@ -36,7 +36,7 @@ def test_damaged_files_are_never_a_fault_of_the_server(
             assert len(answer.error) > 20
         return int(answer.status)
 
-    damaged = drawn(files, DRAWS)
+    damaged = [*other_lengths, *drawn(files, DRAWS)]
     with ThreadPoolExecutor(4) as pool:
         statuses = Counter(pool.map(answered, range(len(damaged)), damaged))
     print(statuses)

@@ -56,7 +56,7 @@ function gathered({ blocks, cells }: Mapped): Results {
 }
 
 async function findingsIn(mapped: Mapped) {
-  const { genes, place } = mapped.query;
+  const { genes, place, coverage } = mapped.query;
   const all = await parts();
   return findingsOf(gathered(mapped), {
     manifest: all.manifest,
@@ -66,6 +66,7 @@ async function findingsIn(mapped: Mapped) {
         organism: genes.organism,
         nMatched: genes.nMatched,
         nPanel: genes.measured.length,
+        coverage,
       },
     ],
     nReference: (await all.array("reference_label")).shape[0],

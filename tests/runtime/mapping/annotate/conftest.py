@@ -26,7 +26,7 @@ def _decode(latent: NDArray[np.floating], batch: str | None) -> NDArray[np.float
 
 def _setting(atlas: AtlasFile, share: float = 1.0, **options: Any) -> Setting:
     queries = options.pop("queries", ((), 0))
-    return Setting(atlas, MapOptions(**options), _decode, {}, share, *queries)
+    return Setting(atlas, MapOptions(**options), _decode, {}, share, True, *queries)
 
 
 def _cells(library: list[float], **answers: Any) -> EncodedCells:

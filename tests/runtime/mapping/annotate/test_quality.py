@@ -15,9 +15,10 @@ from cellport.runtime.mapping.annotate.quality import prepare
 def quality(small_atlas: Callable[..., AtlasFile], forgery: Any, made: Any) -> Any:
     """How to flag cells of some depths."""
 
-    def flags(library: list[float], share: float = 1.0, **thresholds: float) -> list[str]:
+    def flags(library: list[float], covered: bool = True, **thresholds: float) -> list[str]:
         limits = replace(forgery.manifest().thresholds, **thresholds)
-        found = prepare(made.setting(small_atlas(thresholds=limits), share))
+        setting = made.setting(small_atlas(thresholds=limits))
+        found = prepare(replace(setting, covered=covered))
         (column,) = found.schema.columns
         assert column.categories == QUALITIES
         codes = found.annotate(made.cells(library))["cellport_qc"]
@@ -30,9 +31,9 @@ def test_few_counts_and_none(quality: Any) -> None:
     assert quality([100, 5000, 99.5, 0]) == ["ok", "ok", "low_depth", "empty"]
 
 
-@pytest.mark.parametrize(("share", "expected"), [(0.6, "ok"), (0.59, "low_gene_coverage")])
-def test_a_cell_has_the_gravest_flag(quality: Any, share: float, expected: str) -> None:
-    assert quality([1000, 50, 0, 100], share) == [expected, "low_depth", "empty", expected]
+@pytest.mark.parametrize(("covered", "expected"), [(True, "ok"), (False, "low_gene_coverage")])
+def test_a_cell_has_the_gravest_flag(quality: Any, covered: bool, expected: str) -> None:
+    assert quality([1000, 50, 0, 100], covered) == [expected, "low_depth", "empty", expected]
 
 
 @pytest.mark.parametrize(("low_depth", "low"), [(0.0, 0), (50.0, 1), (1e6, 4)])

@@ -18,14 +18,17 @@ from cellport.runtime.mapping.gather import (
     GATHERERS,
     LINEAGES,
     NEED_COUNTS,
+    PSEUDOBULK,
     REPORT,
     TALLY,
     novel_groups,
     start_gathering,
 )
 from cellport.runtime.mapping.gather.gatherer import PARTS, Gatherer, in_parts
+from cellport.runtime.mapping.options import MapOptions
 
 State = dict[str, Any]
+SUMMED = MapOptions(pseudobulk="donor, cellport_call")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -60,7 +63,7 @@ def test_any_blocks_in_any_order_by_any_hands(
     cells = mapped(n, seed)
 
     def new() -> Gatherer:
-        return start_gathering([name], fork_atlas, cells.schema)[name]
+        return start_gathering([name], fork_atlas, cells.schema, SUMMED)[name]
 
     whole = new()
     for block, genes in cells.blocks([]):
@@ -83,7 +86,7 @@ def test_any_blocks_in_any_order_by_any_hands(
 @pytest.mark.parametrize("name", GATHERERS)
 def test_something_is_gathered(name: str, fork_atlas: AtlasFile, mapped: Any) -> None:
     cells = mapped(100)
-    gatherer = start_gathering([name], fork_atlas, cells.schema)[name]
+    gatherer = start_gathering([name], fork_atlas, cells.schema, SUMMED)[name]
     nothing = gatherer.state()
     assert not any(array.any() for array in nothing.values())
     nothing = {key: array.copy() for key, array in nothing.items()}
@@ -103,7 +106,8 @@ def test_what_an_atlas_has_not_is_not_gathered(
 ) -> None:
     schema = made_up_cells(0, labels=("B cell", "T cell"), n_latent=2).schema
     assert LINEAGES not in start_gathering(GATHERERS, small_atlas(), schema)
-    assert {TALLY, *REPORT} == set(GATHERERS)
+    assert {TALLY, *REPORT, PSEUDOBULK} == set(GATHERERS)
+    assert PSEUDOBULK not in start_gathering(GATHERERS, small_atlas(), schema)
     assert set(NEED_COUNTS) <= set(GATHERERS)
 
 

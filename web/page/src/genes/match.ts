@@ -52,7 +52,6 @@ export interface GeneMatch {
 export interface MatchOptions {
   organism: string | null;
   minimum?: number;
-  warnBelow?: number;
   anyOrganism?: boolean;
   source?: string;
   /** Needed where names of a human panel are not there as they stand. */
@@ -66,7 +65,7 @@ function geneName(panel: Panel, gene: number): string {
 export function matchGenes(
   columns: GeneColumns,
   panel: Panel,
-  { organism, minimum = rules.minimum.value, warnBelow = 0.6, anyOrganism = false, source = "the query", previous = new Map() }: MatchOptions,
+  { organism, minimum = rules.minimum.value, anyOrganism = false, source = "the query", previous = new Map() }: MatchOptions,
 ): GeneMatch {
   const nPanel = panel.symbols.length;
   const wanted = organismOf(panel, organism);
@@ -89,7 +88,7 @@ export function matchGenes(
   const contradicted = contradictions(merged, source);
   const notes = [...untidy, ...alone.notes, ...own.notes, ...others, ...contradicted, ...table];
   const isGene = namedRows(own.columns, match.names.length);
-  return finish(merged, panel, isGene, warnBelow, source, inferOrganism(match.names), notes);
+  return finish(merged, panel, isGene, source, inferOrganism(match.names), notes);
 }
 
 /** 1 for each row that any column names. */
@@ -414,12 +413,10 @@ function finish(
   { match, geneRule }: Merged,
   panel: Panel,
   isGene: Uint8Array,
-  warnBelow: number,
   source: string,
   organism: string | null,
   notes: string[],
 ): GeneMatch {
-  const nPanel = panel.symbols.length;
   const { nMatched } = match;
   const ambiguous = [...match.ambiguous]
     .sort((a, b) => a - b)
@@ -428,10 +425,6 @@ function finish(
   const nDuplicated = countDuplicated(match.panelColumn);
   const loose = match.byRule.get("letter case") ?? 0;
   const warnings = [...notes];
-  if (nMatched < warnBelow * nPanel) {
-    const counts = { matched: nMatched, panel: nPanel, share: nMatched / nPanel };
-    warnings.push(say(rules.few, { ...counts, enough: warnBelow, source }));
-  }
   if (loose > rules.many_by_case.value * nMatched) {
     warnings.push(say(rules.by_case, { genes: loose, source }));
   }

@@ -16,6 +16,8 @@ export interface ResultMatrix {
   name: string;
   width: number;
   values: Float32Array;
+  /** Names of its columns in a table; they are numbered where there are none. */
+  columns?: readonly string[];
 }
 
 /** Results of some consecutive cells. */

@@ -5,7 +5,6 @@ import * as ort from "onnxruntime-web/wasm";
 import { edgeNames, type Manifest, rootsOf, terminalNames } from "../atlas/manifest";
 import { positions, type Trajectory } from "../atlas/trajectory";
 import decisions from "../decisions";
-import type { GeneMatch } from "../genes/match";
 import { VERSION } from "../version";
 import type { Query } from "./query";
 
@@ -23,7 +22,7 @@ export function provenance(
   trajectory: Trajectory | null,
   seconds: number,
 ) {
-  const reports = queries.map(({ genes }) => geneReport(genes));
+  const reports = queries.map(geneReport);
   const [{ options }] = queries;
   return {
     cellport: {
@@ -35,6 +34,7 @@ export function provenance(
       counts_from: queries.map(({ place }) => place.matrix.where),
       notes: queries.flatMap(({ notes }) => notes),
       genes: reports.length === 1 ? reports[0] : Object.fromEntries(reports.entries()),
+      ...(options.probabilities && { labels: manifest.labels }),
       ...(options.groups !== null && { groups: options.groups }),
       thresholds: manifest.thresholds,
       n_cells: queries.reduce((n, { place }) => n + place.matrix.nCells, 0),
@@ -59,7 +59,7 @@ function inBrief(trajectory: Trajectory): Said {
 /** How the genes of a query were matched. */
 export type GeneReport = ReturnType<typeof geneReport>;
 
-export function geneReport(genes: GeneMatch) {
+export function geneReport({ genes, coverage }: Query) {
   const { measured, nMatched, missing, ambiguous } = genes;
   return {
     column: genes.column,
@@ -72,6 +72,7 @@ export function geneReport(genes: GeneMatch) {
     n_duplicated: genes.nDuplicated,
     n_ambiguous: ambiguous.length,
     missing: missing.slice(0, decisions.genes.missing_named.value),
-    warnings: genes.warnings,
+    warnings: [...(coverage.note === null ? [] : [coverage.note]), ...genes.warnings],
+    coverage: coverage.share,
   };
 }

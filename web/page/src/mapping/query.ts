@@ -11,10 +11,12 @@ import { checkBlock, chooseCounts } from "../sources/gate";
 import type { Column, Contents, CountBlock, Frame, GeneColumns, Place } from "../sources/source";
 import { annotators } from "./annotate/all";
 import { GroupVotes, statedGroups } from "./annotate/groups";
+import { refuseWithoutProbabilities } from "./annotate/probabilities";
 import type { Atlas } from "./atlas";
 import type { MappedBlock } from "./columns";
+import { type Coverage, coverageOf } from "./coverage";
 import { linearFeatures, type CellFeatures, type QueryBasis, queryBasis } from "./features";
-import { asSureAsItsGenes, labelInformation } from "./information";
+import { asSureAsItsGenes } from "./information";
 import { findUnmeasured, without } from "./listed";
 import { checkPanel, rescale } from "./rescale";
 
@@ -31,6 +33,8 @@ export interface MapOptions {
   rescaleGenes: boolean;
   /** Whether to name all labels above one half, of an atlas that judges each by itself. */
   severalLabels: boolean;
+  /** Whether to give every label's probability, and the labels along the tree. */
+  probabilities: boolean;
   /** Column of the query's cells with clusters, or `auto`; null for no groups. */
   groups: string | null;
   /** Refuse below this share of the atlas's genes. */
@@ -44,6 +48,7 @@ export const DEFAULTS: MapOptions = {
   anyOrganism: false,
   rescaleGenes: false,
   severalLabels: false,
+  probabilities: false,
   groups: null,
   minimumGenes: decisions.genes.minimum.value,
 };
@@ -53,6 +58,8 @@ export interface Query {
   contents: Contents;
   place: Place;
   genes: GeneMatch;
+  /** How much of the atlas these genes are. */
+  coverage: Coverage;
   basis: QueryBasis;
   notes: string[];
   options: MapOptions;
@@ -88,13 +95,17 @@ export async function openQuery(
   if (options.rescaleGenes) checkPanel(where, genes, atlas, options.minimumGenes);
   const rescaled = options.rescaleGenes ? await rescale(matrix, blocks, genes, atlas) : null;
   const { cells: looked = 0, scaling = null } = rescaled ?? {};
+  if (options.probabilities) refuseWithoutProbabilities(atlas.manifest);
+  const coverage = coverageOf(genes, atlas, where);
+  const few = coverage.note === null ? [] : [coverage.note];
   const note = say(decisions.rescaling.note, { source: where, cells: looked });
   return {
     contents,
     place,
     genes,
     basis: queryBasis(atlas.panel, genes.panelColumn, genes.measured, genes.isGene, scaling),
-    notes: [...seen, ...genes.warnings, ...(rescaled ? [note] : [])],
+    coverage,
+    notes: [...seen, ...few, ...genes.warnings, ...(rescaled ? [note] : [])],
     options,
     votes: options.groups === null ? null : votesBy(options.groups, cells, atlas.manifest),
   };
@@ -127,7 +138,6 @@ function matched(
       organism,
       minimum: leastShare(options),
       previous: human && lacksNames(columns, panel) ? previousSymbols() : new Map(),
-      warnBelow: manifest.thresholds.low_gene_coverage,
       anyOrganism: options.anyOrganism,
       source: where,
     });
@@ -167,7 +177,7 @@ function textOf(column: Column): string[] {
 /** How many panel genes a matrix holds; 0 where they are too few to map by. */
 function covered(columns: GeneColumns, panel: Panel): number {
   try {
-    const options = { organism: null, warnBelow: 0, anyOrganism: true, source: "" };
+    const options = { organism: null, anyOrganism: true, source: "" };
     return matchGenes(columns, panel, options).nMatched;
   } catch (error) {
     if (error instanceof InputError) return 0;
@@ -196,12 +206,13 @@ export async function* mapQuery(
   blockCells = BLOCK_CELLS,
 ): AsyncGenerator<[MappedBlock, CellFeatures]> {
   const { nMatched, measured } = query.genes;
-  const { votes } = query;
-  const asked = { severalLabels: query.options.severalLabels, votes };
-  const { labels, head } = atlas.manifest;
-  const power = head.calibration.information_power;
-  const information = power ? labelInformation(atlas.panel, measured, labels.length) : 1;
-  const adding = annotators(atlas, nMatched / measured.length, asked);
+  const { votes, coverage } = query;
+  const { severalLabels, probabilities } = query.options;
+  const asked = { severalLabels, probabilities, votes };
+  const power = atlas.manifest.head.calibration.information_power;
+  const information = coverage.ofLabels ? coverage.share : 1;
+  const share = nMatched / measured.length;
+  const adding = annotators(atlas, { share, enough: coverage.enough }, asked);
   for await (const block of checkedBlocks(query, blockCells)) {
     const encoded = linearFeatures(query.basis, block);
     const found = await atlas.tail.run(encoded.features);

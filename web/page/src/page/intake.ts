@@ -1,6 +1,6 @@
 /** Where a file is dropped or chosen, its progress, and what it came to. */
 
-import { hasReference, type Manifest } from "../atlas/manifest";
+import { givesProb, hasReference, type Manifest } from "../atlas/manifest";
 import decisions from "../decisions";
 import { judgesEach } from "../mapping/annotate/several";
 import type { Bundle } from "../mapping/samples";
@@ -41,7 +41,7 @@ export interface IntakeActions {
 export class Intake {
   private readonly options: HTMLElement;
   private readonly inputs: Record<
-    "fractional" | "organism" | "rescaled" | "least" | "layer" | "genome" | "several" | "groups",
+    "fractional" | "organism" | "rescaled" | "least" | "layer" | "genome" | "several" | "probabilities" | "groups",
     HTMLInputElement
   >;
   private readonly picker: HTMLInputElement;
@@ -63,6 +63,7 @@ export class Intake {
       layer: h("input", { type: "text", id: "layer", placeholder: "found by itself" }),
       genome: h("input", { type: "text", id: "genome", placeholder: "the only one" }),
       several: h("input", { type: "checkbox", id: "several" }),
+      probabilities: h("input", { type: "checkbox", id: "probabilities" }),
       groups: h("input", { type: "text", id: "groups", placeholder: "none" }),
     };
     this.picker = h("input", {
@@ -218,7 +219,8 @@ export class Intake {
   }
 
   private optionsForm(): HTMLElement {
-    const { fractional, organism, rescaled, least, layer, genome, several, groups } = this.inputs;
+    const { fractional, organism, rescaled, least, layer, genome, several, groups, probabilities } =
+      this.inputs;
     const { auto, cost } = decisions.groups;
     const labelled = this.manifest.labels.length > 0;
     return h(
@@ -233,6 +235,8 @@ export class Intake {
       h("label", { class: "stacked" }, "Which genome, of a 10x file of several", genome),
       judgesEach(this.manifest) &&
         h("label", {}, several, " Name every type above one half: several, one or none"),
+      givesProb(this.manifest) &&
+        h("label", {}, probabilities, " Add every type's probability, and each level of the types' tree"),
       labelled &&
         h(
           "label",
@@ -255,6 +259,7 @@ export class Intake {
       anyOrganism: this.inputs.organism.checked,
       rescaleGenes: this.inputs.rescaled.checked,
       severalLabels: this.inputs.several.checked,
+      probabilities: this.inputs.probabilities.checked,
       groups: this.inputs.groups.value.trim() || null,
       minimumGenes: shareOf(this.inputs.least.value),
     });

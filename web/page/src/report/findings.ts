@@ -5,6 +5,7 @@
 
 import type { Manifest } from "../atlas/manifest";
 import decisions from "../decisions";
+import type { Coverage } from "../mapping/coverage";
 import type { Results } from "../mapping/results";
 
 const { columns, values } = decisions;
@@ -29,6 +30,8 @@ export interface Brought {
   organism: string | null;
   nMatched: number;
   nPanel: number;
+  /** How much of the atlas its genes are. */
+  coverage: Coverage;
 }
 
 export interface Findings {

@@ -4,7 +4,8 @@
  */
 
 import { givesProb, hasReference, type Manifest } from "../atlas/manifest";
-import decisions, { say } from "../decisions";
+import decisions from "../decisions";
+import { weighsGenes } from "../mapping/coverage";
 import { counted, cut, general, grouped, shareOf } from "../words";
 import type { Brought, Findings } from "./findings";
 import { filled, html, Html, type Inside, joined, name, names, said, strong } from "./html";
@@ -14,6 +15,7 @@ const { cautions: rules, report } = decisions;
 type Kind =
   | "organism"
   | "few_genes"
+  | "weak_genes"
   | "unlabelled"
   | "strange"
   | "shifted"
@@ -122,12 +124,13 @@ function caution(kind: Kind, where: string, places: Record<string, Inside> = {},
 }
 
 function* aboutGenes({ manifest, queries }: Findings): Generator<Caution> {
-  const enough = manifest.thresholds.low_gene_coverage;
-  const short = queries.filter((query) => shareFound(query) < enough);
+  const short = queries.filter(({ coverage }) => !coverage.enough);
   if (short.length) {
-    const share = shareOf(Math.min(...queries.map(shareFound)), 1);
+    const share = shareOf(Math.min(...short.map(({ coverage }) => coverage.share)), 1);
+    const enough = shareOf(manifest.thresholds.low_gene_coverage, 1);
     const files = names(short.map(({ file }) => file));
-    yield caution("few_genes", "genes", { share, enough: shareOf(enough, 1), files });
+    const kind = weighsGenes(manifest) ? "weak_genes" : "few_genes";
+    yield caution(kind, "genes", { share, enough, files });
   }
   const meant = manifest.organism;
   const others = queries.filter(({ organism }) => meant && organism && organism !== meant);
@@ -184,12 +187,9 @@ function* aboutCounts({ queries }: Findings): Generator<Caution> {
 }
 
 /** Notes of the reading, without what a caution says too. */
-export function unsaid(notes: readonly string[], { queries, manifest }: Findings): string[] {
-  const enough = manifest.thresholds.low_gene_coverage;
-  const few = queries.map(({ nMatched: matched, nPanel: panel, countsFrom: source }) =>
-    say(decisions.genes.few, { matched, panel, share: matched / panel, source, enough }),
-  );
-  return notes.filter((note) => !few.includes(note));
+export function unsaid(notes: readonly string[], { queries }: Findings): string[] {
+  const few = new Set(queries.map(({ coverage }) => coverage.note));
+  return notes.filter((note) => !few.has(note));
 }
 
 /** The most common types, which tell soonest whether something is wrong; null without any. */

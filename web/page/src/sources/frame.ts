@@ -12,7 +12,7 @@ import {
   readTexts,
   textAttribute,
 } from "./hdf5_values";
-import type { Column, Frame, GeneColumns } from "./source";
+import { checkRows, type Column, type Frame, type GeneColumns } from "./source";
 
 /** Open a stored table: a group, or the compound dataset of files from before anndata 0.7. */
 export function readFrame(entity: Entity | null, where: string, root: Group): Frame {
@@ -28,8 +28,10 @@ export function geneColumns(frame: Frame): GeneColumns {
   return readable(frame.where, () => {
     const columns: GeneColumns = new Map([["index", frame.index(0, frame.length)]]);
     for (const name of frame.textColumns) {
+      const values = asTexts(frame.column(name));
+      checkRows(frame, name, values.length);
       // as `reset_index` leaves it
-      columns.set(name === "index" ? "index (column)" : name, asTexts(frame.column(name)));
+      columns.set(name === "index" ? "index (column)" : name, values);
     }
     return columns;
   });

@@ -1,6 +1,9 @@
 /** The pieces that a format hands over. */
 
-import { cellRange, InputError, readable } from "../errors";
+import decisions, { say } from "../decisions";
+import { cellRange, damaged, readable } from "../errors";
+
+const { files } = decisions;
 
 /** Raw counts of consecutive cells, CSR. */
 export interface CountBlock {
@@ -51,11 +54,16 @@ export function cellFrame(frame: Frame): Frame {
     column: (name) =>
       readable(`${where}, ${name}`, () => {
         const column = frame.column(name);
-        const n = (column.kind === "category" ? column.codes : column.values).length;
-        if (n !== frame.length) throw new InputError(`it has ${n} entries for ${frame.length} cells`);
+        checkRows(frame, name, (column.kind === "category" ? column.codes : column.values).length);
         return column;
       }),
   };
+}
+
+/** Refuse a column of another length than its table. */
+export function checkRows({ where, length }: Frame, column: string, found: number): void {
+  if (found === length) return;
+  throw damaged(where, say(files.other_length, { column, found, rows: length }));
 }
 
 export type Column =

@@ -84,8 +84,9 @@ async function respond(ask: Ask): Promise<void> {
     case "report": {
       const run = finishedRun(ask.run);
       const measured = measuredIn(opened(), "every");
-      const results = Results.of(nCells(), ask.columns, ask.matrices);
-      return say({ kind: "report", page: await reportOf(run, results, measured, parts, eachCount) });
+      const { columns, matrices, names } = ask.results;
+      const results = Results.of(nCells(), columns, matrices);
+      return say({ kind: "report", page: await reportOf(run, results, names, measured, parts, eachCount) });
     }
   }
 }
@@ -139,7 +140,7 @@ async function map(bundles: readonly Bundle[], options: MapOptions): Promise<voi
   const seconds = (performance.now() - began) / 1000;
   const uns = provenance(queries, atlas.manifest, await readTrajectory(parts), seconds);
   const found = hasReference(atlas.manifest) ? await spread.beside(parts) : null;
-  const genes = queries.map((query) => geneReport(query.genes));
+  const genes = queries.map(geneReport);
   told = { run: asked, uns, queries: queries.map(broughtOf), genes, groups: novelGroups, spread: found };
   const finished = { run: asked, seconds, novelGroups, spread: found, columns, lacks };
   say({ kind: "mapped", finished });
@@ -260,9 +261,9 @@ function finishedRun(run: number): Run {
   return told;
 }
 
-function broughtOf({ genes, place }: Query): Run["queries"][number] {
+function broughtOf({ genes, place, coverage }: Query): Run["queries"][number] {
   const { nMatched, measured, organism } = genes;
-  return { countsFrom: place.matrix.where, nMatched, nPanel: measured.length, organism };
+  return { countsFrom: place.matrix.where, nMatched, nPanel: measured.length, organism, coverage };
 }
 
 function nCells(): number {

@@ -15,8 +15,8 @@ export function* csvParts(
   const columns = [...results.columns.values()];
   const matrices = [...results.matrices.values()];
   const header = ["cell", ...columns.map((column) => column.name)];
-  for (const { name, width } of matrices) {
-    for (let d = 0; d < width; d++) header.push(`${name}_${d}`);
+  for (const { name, width, columns: named } of matrices) {
+    for (let d = 0; d < width; d++) header.push(quoted(named?.[d] ?? `${name}_${d}`));
   }
   yield `${header.join(",")}\n`;
   const n = cells ? cells.length : results.done;

@@ -7,6 +7,7 @@ import type { Annotator } from "./annotator";
 import type { GroupVotes } from "./groups";
 import { labelling } from "./labels";
 import { novelty } from "./novelty";
+import { probabilities } from "./probabilities";
 import { quality } from "./quality";
 import { judgesEach, several } from "./several";
 import { clustering, placing } from "./structure";
@@ -28,24 +29,32 @@ function placed(manifest: Manifest): Annotator {
 
 export interface Asked {
   severalLabels: boolean;
+  probabilities: boolean;
   /** Null where no groups are asked for. */
   votes: GroupVotes | null;
 }
 
-/** `measuredShare` of the panel genes are in the query. */
+/** The panel genes that a query has. */
+export interface Measured {
+  share: number;
+  /** Whether cells can be judged by them. */
+  enough: boolean;
+}
+
 export function annotators(
   { manifest, novelty: table }: Atlas,
-  measuredShare: number,
-  { severalLabels, votes }: Asked,
+  measured: Measured,
+  { severalLabels, probabilities: all, votes }: Asked,
 ): Annotator[] {
   const [clusters, graph] = [clustersOf(manifest), graphOf(manifest)];
   return [
     placed(manifest),
     ...(manifest.labels.length ? [labelling(manifest)] : []),
     ...(severalLabels && judgesEach(manifest) ? [several(manifest)] : []),
+    ...(all ? [probabilities(manifest)] : []),
     ...(votes ? [votes.annotate] : []),
-    ...(table ? [novelty(table, manifest.thresholds.novelty_p, measuredShare)] : []),
-    quality(manifest, measuredShare),
+    ...(table ? [novelty(table, manifest.thresholds.novelty_p, measured.share)] : []),
+    quality(manifest, measured.enough),
     ...(clusters.length ? [clustering(clusters)] : []),
     ...(clusters.length && graph ? [placing(graph)] : []),
   ];

@@ -8,8 +8,7 @@ const { columns, values } = decisions;
 const FLAGS = values.qualities;
 
 /** Of several flags a cell has the gravest. */
-export function quality({ thresholds }: Manifest, measuredShare: number): Annotator {
-  const covered = measuredShare >= thresholds.low_gene_coverage;
+export function quality({ thresholds }: Manifest, covered: boolean): Annotator {
   const usual = FLAGS.indexOf(covered ? "ok" : "low_gene_coverage");
   return ({ library }) => {
     const flags = Int32Array.from(library, (counts) => {

@@ -1,6 +1,6 @@
 /** All labels whose probability is above one half, when asked for: several, one or none.
  *
- * Same as `runtime/mapping/annotate/several.py` of the Python package.
+ * Same as `runtime/mapping/annotate/beside_label/several.py` of the Python package.
  */
 
 import type { Manifest } from "../../atlas/manifest";

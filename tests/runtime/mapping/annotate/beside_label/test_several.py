@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from cellport.runtime.atlas.file import AtlasFile
 from cellport.runtime.columns import UNASSIGNED
 from cellport.runtime.errors import InputError
-from cellport.runtime.mapping.annotate.several import above_half, prepare
+from cellport.runtime.mapping.annotate.beside_label.several import above_half, prepare
 
 NAMES = np.array(["a", "b", "c"], object)
 
