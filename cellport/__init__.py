@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from cellport.runtime.atlas.trajectory import LineageGene as LineageGene
     from cellport.runtime.cluster.run import map_dask as map_dask
+    from cellport.runtime.compare.api import compare as compare
+    from cellport.runtime.compare.found import Comparison as Comparison
     from cellport.runtime.convert.write import Converted as Converted
     from cellport.runtime.convert.write import ConvertOptions as ConvertOptions
     from cellport.runtime.convert.write import convert_model as convert_model
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from cellport.runtime.errors import MissingDependencyError as MissingDependencyError
     from cellport.runtime.errors import OutputError as OutputError
     from cellport.runtime.errors import TrainingError as TrainingError
+    from cellport.runtime.explain import Explanation as Explanation
+    from cellport.runtime.explain import explain as explain
     from cellport.runtime.map_files import MapSummary as MapSummary
     from cellport.runtime.map_files import Summary as Summary
     from cellport.runtime.map_files import map_files as map_files
@@ -30,6 +34,8 @@ if TYPE_CHECKING:
     from cellport.runtime.mapping.paga import add_paga as add_paga
     from cellport.runtime.mapping.pipeline import Stream as Stream
     from cellport.runtime.mapping.result import Mapping as Mapping
+    from cellport.runtime.rank import AtlasFit as AtlasFit
+    from cellport.runtime.rank import rank_atlases as rank_atlases
     from cellport.runtime.report.write import write_report as write_report
     from cellport.runtime.version import __version__ as __version__
     from cellport.train.api import train_atlas as train_atlas
@@ -40,11 +46,14 @@ if TYPE_CHECKING:
 
 _HOME = {
     "Atlas": "runtime.mapping.atlas",
+    "AtlasFit": "runtime.rank",
     "AtlasConfig": "train.config",
     "AtlasError": "runtime.errors",
     "CellportError": "runtime.errors",
+    "Comparison": "runtime.compare.found",
     "ConvertOptions": "runtime.convert.write",
     "Converted": "runtime.convert.write",
+    "Explanation": "runtime.explain",
     "FitConfig": "train.config",
     "InputError": "runtime.errors",
     "LineageGene": "runtime.atlas.trajectory",
@@ -59,11 +68,14 @@ _HOME = {
     "TrainingError": "runtime.errors",
     "__version__": "runtime.version",
     "add_paga": "runtime.mapping.paga",
+    "compare": "runtime.compare.api",
     "convert_model": "runtime.convert.write",
     "convert_with_reference": "train.attach.api",
+    "explain": "runtime.explain",
     "load_atlas": "runtime.mapping.atlas",
     "map_dask": "runtime.cluster.run",
     "map_files": "runtime.map_files",
+    "rank_atlases": "runtime.rank",
     "train_atlas": "train.api",
     "write_report": "runtime.report.write",
 }

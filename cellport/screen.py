@@ -14,6 +14,7 @@ from rich.progress import (
     ProgressColumn,
     SpinnerColumn,
     TextColumn,
+    TimeElapsedColumn,
     TimeRemainingColumn,
     TransferSpeedColumn,
 )
@@ -29,13 +30,16 @@ if TYPE_CHECKING:
     from cellport.runtime.atlas.file import AtlasFile
     from cellport.runtime.atlas.manifest import HeldOut, Manifest
     from cellport.runtime.cluster.plan import Plan
+    from cellport.runtime.compare.found import Comparison
     from cellport.runtime.convert.write import Converted
+    from cellport.runtime.explain import Explanation
     from cellport.runtime.fetch.pull import Pulled
     from cellport.runtime.fetch.registry import Entry
     from cellport.runtime.map_files import Summary
     from cellport.runtime.mapping.pipeline import Stream
     from cellport.runtime.mapping.query import QueryFacts
     from cellport.runtime.mapping.verify import Check
+    from cellport.runtime.rank import AtlasFit
     from cellport.train.progress import OnProgress
     from cellport.train.progress import Progress as TrainingProgress
     from cellport.web.server.publish import Published
@@ -44,6 +48,8 @@ if TYPE_CHECKING:
 _MOST_ROWS = 25
 # labels and groups that are named in a row: an atlas of 500 types filled seven screens
 _MOST_NAMES = 60
+# of a query and an atlas, by `AtlasFit`
+_RANKED = ("genes", "like it", "called", "prob.", "labels", "fit")
 
 
 def _console(*, stderr: bool = False) -> Console:
@@ -175,6 +181,36 @@ def known(entries: list[tuple[Entry, bool]]) -> None:
     _console().print(table)
 
 
+@contextmanager
+def asking() -> Iterator[Callable[[str], None]]:
+    """Show which atlas is asked."""
+    with _bar(TextColumn("asking {task.description}"), TimeElapsedColumn()) as bar:
+        task = bar.add_task("", total=None)
+        yield lambda name: bar.update(task, description=name)
+
+
+def ranked(fits: tuple[AtlasFit, ...]) -> None:
+    """Print how a query fits atlases, the best first, and why it cannot be mapped onto others."""
+    rights = [Column(name, justify="right") for name in _RANKED]
+    table = Table(Column("atlas", no_wrap=True), "organism", *rights)
+    for fit in fits:
+        if not fit.refused:
+            shares = (fit.genes, fit.like, fit.called)
+            told = ["" if share is None else f"{share:.0%}" for share in shares]
+            prob = "" if fit.right is None else f"{fit.right:.2f}"
+            labels = f"{fit.types} of {fit.n_labels}"
+            table.add_row(fit.atlas, fit.organism, *told, prob, labels, f"{fit.score:.2f}")
+    console = _console()
+    if table.row_count:
+        console.print(table)
+        console.print(f"Best: {fits[0].atlas}. {fits[0].sentence}")
+    else:
+        console.print("No atlas that was asked can take this query.")
+    for fit in fits:
+        if fit.refused:
+            console.print(f"{fit.atlas}: {fit.refused}", style="dim")
+
+
 def converted(made: Converted) -> None:
     """Say how near an atlas is to the model that it was made of, and what is not known of it."""
     say(f"answers within {made.difference:.1g} of the model's on made-up cells")
@@ -227,6 +263,45 @@ def mapped(summary: Summary) -> None:
         _tell(f"genes along the lineages: {summary.lineage_genes}")
     if summary.pseudobulk:
         _tell(f"summed counts: {summary.pseudobulk}")
+
+
+def compared(found: Comparison) -> None:
+    """Print what changes between conditions."""
+    console = _console()
+    kind = next((one.kind for one in found.composition), "")
+    rows = [one for one in found.composition if one.kind == kind]
+    table = Table(kind, "against", "there", "here", "times", "95 %", "p", "adjusted",
+                  title="Shares of samples", title_justify="left")  # fmt: skip
+    for one in sorted(rows, key=lambda change: (change.p != change.p, change.p))[:_MOST_ROWS]:
+        times = [f"{2**x:.2f}" if x == x else "" for x in (one.change, one.low, one.high)]
+        interval = f"{times[1]} to {times[2]}" if times[1] else ""
+        p = [f"{x:.2g}" if x == x else "" for x in (one.p, one.p_adjusted)]
+        shares = f"{one.mean_reference:.1%}", f"{one.mean_level:.1%}"
+        named = f"{one.category} in {one.level}"
+        table.add_row(named, one.reference, *shares, times[0], interval, *p)
+    console.print(table)
+    for tested in found.expression:
+        if tested.genes is not None:
+            first = ", ".join(tested.genes["gene"].tolist()[:5])
+            told = f"{tested.significant:,} of {len(tested.genes):,} genes change"
+            console.print(f"{tested.type}, {tested.level}: {told}, first {first}")
+    for note in found.notes:
+        console.print(note)
+
+
+def explained(found: Explanation) -> None:
+    """Print which genes spoke for labels."""
+    by_cell = any(one.cell for one in found.reasons)
+    first = ["cell", "label"] if by_cell else ["label", "cells looked at"]
+    table = Table(*first, "next label", "genes, the strongest first", "probability, and without")
+    for one in found.reasons[:_MOST_ROWS]:
+        of = [one.cell, one.label] if by_cell else [one.label, f"{one.cells:,}"]
+        genes = ", ".join(gene.gene for gene in one.genes) or "none spoke for it"
+        sure = f"{one.probability:.2f}, {one.probability_without:.2f}"
+        table.add_row(*of, one.runner_up, genes, sure)
+    _console().print(table)
+    if len(found.reasons) > _MOST_ROWS:
+        _tell(f"{len(found.reasons) - _MOST_ROWS:,} more in the table that -o writes")
 
 
 def atlas(file: AtlasFile) -> None:

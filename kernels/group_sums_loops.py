@@ -15,12 +15,14 @@ if TYPE_CHECKING:
 @part
 def group_sums(of: GroupSums) -> None:
     """Add the counts of cells to the sums of their groups."""
-    half = 0.5
-    for i in range(len(of.group)):
-        g = of.group[i]
-        if g < 0:
+    parts, half = np.float64(of.parts), 0.5
+    for j in range(len(of.order)):
+        i = of.order[j]
+        if of.group[i] < 0:
             continue
-        for k in range(of.indptr[i], of.indptr[i + 1]):
-            c = of.column[of.indices[k]]
+        # places without a sign: none of them is looked at from the end
+        row = of.total[np.uint64(of.group[i])]
+        for k in range(np.uint64(of.indptr[i]), np.uint64(of.indptr[i + 1])):
+            c = of.column[np.uint64(of.indices[k])]
             if c >= 0:
-                of.total[g, c] += np.int64(np.floor(np.float64(of.data[k]) * of.parts + half))
+                row[np.uint64(c)] += np.int64(np.float64(of.data[k]) * parts + half)

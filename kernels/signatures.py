@@ -68,9 +68,10 @@ class LinearFeatures(NamedTuple):
 class GroupSums(NamedTuple):
     """What `cellport.kernels.group_sums_loops.group_sums` takes.
 
-    As in `cellport.kernels.group_sums.add_group_sums`.
+    As in `cellport.kernels.group_sums.add_group_sums`; `order` is that of the cells by group.
     """
 
+    order: Annotated[Int64, "cells"]
     indptr: Annotated[Int64, "cells+1"]
     indices: Annotated[Int32, "nonzeros"]
     data: Annotated[Float32, "nonzeros"]

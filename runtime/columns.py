@@ -102,8 +102,9 @@ class MappedBlock:
     # one float32 [n, width] array an ``obsm`` matrix of the schema
     obsm: dict[str, NDArray[np.float32]]
     counts: CountBlock | None = None  # the counts that were mapped, when they are to be kept
-    # [n] object arrays of str: columns of the query's own that something is summed up by
-    own: dict[str, NDArray[np.object_]] = field(default_factory=dict)
+    # columns of the query's own that something is summed up by: int32 [n] codes, and the values,
+    # object arrays of str, that they stand for
+    own: dict[str, tuple[NDArray[np.int32], NDArray[np.object_]]] = field(default_factory=dict)
     # float32 [n, labels], probabilities of all labels, 0 for empty cells; kept beside `own`
     label_prob: NDArray[np.float32] | None = None
 

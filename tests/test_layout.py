@@ -41,7 +41,11 @@ ARROWS = {
     "runtime.fetch": f"{GROUND} runtime.base runtime.atlas runtime.convert models",
     "runtime.mapping": f"{DATA} kernels runtime.columns runtime.writers runtime.fetch",
     "runtime.report": f"{DATA} runtime.columns runtime.writers runtime.mapping",
+    "runtime.rank": f"{DATA} runtime.columns runtime.fetch runtime.mapping",
+    "runtime.explain": f"{DATA} runtime.columns runtime.mapping",
     "runtime.map_files": f"{DATA} runtime.columns runtime.writers runtime.mapping runtime.report",
+    "runtime.compare": f"{DATA} kernels runtime.columns runtime.writers runtime.mapping "
+    "runtime.report",
     "runtime.cluster": f"{DATA} runtime.columns runtime.writers runtime.mapping runtime.report "
     "runtime.map_files",
     "train.degrade": "",
@@ -99,6 +103,7 @@ HEAVY = (
     "matplotlib",
     "dask",
     "distributed",
+    "pydeseq2",
 )
 
 

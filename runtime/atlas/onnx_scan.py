@@ -54,7 +54,9 @@ class _ExternalDataError(Exception):
 def _walk(message: memoryview, kind: str, depth: int) -> None:
     if depth > _DEEPEST:
         raise ValueError("nested too deep")
-    for number, value in _fields(message):
+    for number, value in fields(message):
+        if isinstance(value, bytes):
+            continue
         if kind == "tensor":
             if number == _TENSOR_EXTERNAL_DATA or (number == _TENSOR_DATA_LOCATION and value != 0):
                 raise _ExternalDataError
@@ -64,7 +66,16 @@ def _walk(message: memoryview, kind: str, depth: int) -> None:
             _walk(value, _CHILDREN[kind][number], depth + 1)
 
 
-def _fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
+def fields(message: memoryview) -> Iterator[tuple[int, int | memoryview | bytes]]:
+    """Yield number and value of each field of a protobuf message.
+
+    A whole number, a view of what has a length, or the bytes of what has a fixed width.
+
+    Raises
+    ------
+    IndexError, ValueError
+        It is no message.
+    """
     at = 0
     while at < len(message):
         tag, at = _varint(message, at)
@@ -82,9 +93,11 @@ def _fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
             yield number, message[at : at + size]
             at += size
         elif wire in (1, 5):
-            at += 8 if wire == 1 else 4
-            if at > len(message):
+            size = 8 if wire == 1 else 4
+            if at + size > len(message):
                 raise ValueError("field runs past the end")
+            yield number, bytes(message[at : at + size])
+            at += size
         else:
             raise ValueError("unknown wire type")
 

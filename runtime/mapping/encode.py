@@ -71,14 +71,14 @@ def query_basis(
         panel_column,
         measured,
         atlas.array("basis"),
-        _panel_genes(atlas),
+        panel_genes(atlas),
         counted,
         atlas.manifest.panel.representative,
         scaling,
     )
 
 
-def _panel_genes(atlas: AtlasFile) -> PanelGenes:
+def panel_genes(atlas: AtlasFile) -> PanelGenes:
     """Read what the manifest says that counts become values with."""
     how, fill = atlas.manifest.input, atlas.manifest.fill
     n_genes = atlas.manifest.n_genes

@@ -10,6 +10,7 @@ from typing import Any
 
 from cellport.runtime.atlas.manifest import Manifest
 from cellport.runtime.atlas.trajectory import Trajectory
+from cellport.runtime.mapping.explain.genes import LabelReasons
 from cellport.runtime.mapping.gather.findings import OUTCOMES, Findings
 from cellport.runtime.mapping.gather.lineages import QueryLineages
 from cellport.runtime.mapping.gather.novel_groups import NovelGroup
@@ -46,6 +47,8 @@ class ReportContents:
     made: datetime.date
     groups: tuple[NovelGroup, ...] = ()  # of cells unlike the atlas, where they were looked for
     trajectory: Trajectory | None = None
+    # genes that spoke for the types, where they were looked for
+    reasons: tuple[LabelReasons, ...] = ()
     query_lineages: QueryLineages | None = None  # where the query's counts were at hand
 
     @property

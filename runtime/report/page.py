@@ -6,11 +6,13 @@ from collections.abc import Iterator
 
 from cellport.runtime.report.cluster_section import cluster_section
 from cellport.runtime.report.contents import ReportContents
+from cellport.runtime.report.document import document
 from cellport.runtime.report.made import made_section
 from cellport.runtime.report.map_section import map_section
 from cellport.runtime.report.markup import Html, cut, each, name, said
 from cellport.runtime.report.numbers import counted, number, percent
 from cellport.runtime.report.path_section import lineage_genes_section, path_section
+from cellport.runtime.report.reasons_section import reasons_section
 from cellport.runtime.report.sections import (
     confidence_section,
     genes_section,
@@ -21,12 +23,8 @@ from cellport.runtime.report.sections import (
     spread_section,
     unsure_section,
 )
-from cellport.runtime.report.style import style
 from cellport.runtime.report.terms import terms_section
 from cellport.runtime.report.words import cautions, first_look, lead
-
-# nothing may be fetched or run, even if a name were to slip through as markup
-_POLICY = Html("default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'")
 
 
 def render(c: ReportContents) -> str:
@@ -44,17 +42,8 @@ def render(c: ReportContents) -> str:
         made_section(c),
         Html("</main>\n<footer>{}</footer>").format(said("alone")),
     ]
-    page = Html(
-        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta http-equiv="Content-Security-Policy" content="{}">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        '<meta name="color-scheme" content="light dark">\n'
-        "<title>{}</title>\n<style>{}</style>\n"
-        "</head>\n<body>\n{}\n</body>\n</html>\n"
-    )
-    body = Html("\n").join(part for part in parts if part)
     title = said("document", query=cut(plain), atlas=cut(c.manifest.name))
-    return str(page.format(_POLICY, title, style(), body))
+    return document(title, Html("\n").join(part for part in parts if part))
 
 
 def _about_cells(c: ReportContents) -> Iterator[Html]:
@@ -62,6 +51,7 @@ def _about_cells(c: ReportContents) -> Iterator[Html]:
     if c.findings.labels:
         yield labels_section(c)
         yield _pair(confidence_section(c), unsure_section(c) if c.calibrated else Html())
+        yield reasons_section(c)
         yield queries_section(c)
     yield path_section(c)
     yield lineage_genes_section(c)

@@ -10,11 +10,21 @@ from typing import Any
 
 from cellport.runtime.base.files import check_place, whole_file
 from cellport.runtime.columns import MappedBlock
-from cellport.runtime.errors import OutputError
+from cellport.runtime.decisions import whole
+from cellport.runtime.errors import AtlasError, OutputError
 from cellport.runtime.mapping.atlas import Atlas
-from cellport.runtime.mapping.gather import FINDINGS, LINEAGES, NOVEL_GROUPS, PATHS, start_gathering
+from cellport.runtime.mapping.explain.genes import LabelReasons
+from cellport.runtime.mapping.gather import (
+    FINDINGS,
+    LABEL_GENES,
+    LINEAGES,
+    NOVEL_GROUPS,
+    PATHS,
+    start_gathering,
+)
 from cellport.runtime.mapping.gather.findings import Findings
 from cellport.runtime.mapping.gather.gatherer import Gatherer
+from cellport.runtime.mapping.gather.label_genes import LabelGenes
 from cellport.runtime.mapping.gather.lineages import LineageCounts
 from cellport.runtime.mapping.gather.novel_groups import NovelCells
 from cellport.runtime.mapping.gather.paths import PathFindings
@@ -49,7 +59,8 @@ def report_page(
 ) -> str:
     """Return the page about a finished mapping, whose provenance is `uns`.
 
-    The gatherers `FINDINGS` and `PATHS` have to be there, `NOVEL_GROUPS` and `LINEAGES` may be.
+    The gatherers `FINDINGS` and `PATHS` have to be there, `NOVEL_GROUPS`, `LINEAGES` and
+    `LABEL_GENES` may be.
 
     Raises
     ------
@@ -69,6 +80,7 @@ def report_page(
             facts=uns["cellport"],
             out=None if out is None else Path(out).name,
             made=datetime.datetime.now(datetime.UTC).date(),
+            reasons=_reasons(gathered.get(LABEL_GENES)),
             groups=novel.groups() if isinstance(novel, NovelCells) else (),
             trajectory=atlas.trajectory,
             query_lineages=lineages.found() if isinstance(lineages, LineageCounts) else None,
@@ -76,11 +88,21 @@ def report_page(
     )
 
 
+def _reasons(kept: Gatherer | None) -> tuple[LabelReasons, ...]:
+    """Genes that spoke for the types; none of an atlas whose network cannot be followed."""
+    if not isinstance(kept, LabelGenes):
+        return ()
+    try:
+        return kept.reasons(whole("explain.genes"))
+    except AtlasError:
+        return ()
+
+
 def write_report(atlas: Atlas, mapping: Mapping, path: str | os.PathLike[str]) -> None:
     """Write the report of a mapping kept in memory.
 
-    Groups of cells unlike the atlas, and what the query's own counts say along a trajectory, are
-    on it when they were gathered on the way:
+    Groups of cells unlike the atlas, genes that spoke for the types, and what the query's own
+    counts say along a trajectory, are on it when they were gathered on the way:
     ``atlas.map(query, gather=cellport.runtime.mapping.gather.REPORT)``. The page is HTML, needs no
     other file and asks nothing of the network.
 

@@ -40,8 +40,9 @@ def open_source(
     Parameters
     ----------
     query
-        A path (h5ad, 10x ``.h5``, 10x folder or its ``matrix.mtx``, zarr store), an AnnData, or a
-        tuple ``(matrix, gene_names)`` or ``(matrix, gene_names, cell_names)``.
+        A path (h5ad, 10x ``.h5``, 10x folder or its ``matrix.mtx``, zarr store), an AnnData, a
+        tuple ``(matrix, gene_names)`` or ``(matrix, gene_names, cell_names)``, or a source that is
+        open already, which is returned as it is.
     layer
         Where the counts are: a layer's name, ``X`` or ``raw``. By default the raw-count gate
         finds them (`cellport.runtime.sources.gate.choose_counts`).
@@ -62,6 +63,8 @@ def open_source(
     MissingDependencyError
         When a package that this format needs is not installed.
     """
+    if isinstance(query, CountSource):
+        return query
     threads = available_threads() if threads is None else threads
     container = _open_container(query, threads, genome)
     try:

@@ -286,7 +286,7 @@ class MadeUpCells:
             start, part.indptr.astype(np.int64), part.indices.astype(np.int32), part.data
         )
         obsm = {k: v[rows] for k, v in self.obsm.items()}
-        own = {name: values[rows] for name, values in self.own.items()}
+        own = {name: (codes[rows], values) for name, (codes, values) in self.own.items()}
         prob = None if self.label_prob is None else self.label_prob[rows]
         return MappedBlock(start, names, obs, obsm, counts, own, prob)
 
@@ -371,7 +371,8 @@ def _cells(
     schema = Schema(tuple(columns), {name: m.shape[1] for name, m in obsm.items()})
     counts = sp.csr_matrix(rng.poisson(0.5, (n, n_genes + 4)).astype(np.float32))
     genes = tuple(_half_of_the_genes(n_genes, rng) for _ in range(max(1, len(queries))))
-    donor = rng.choice(np.array(["", "ann", "bo", "ähm"], object), n)
+    donors = np.array(["", "ann", "bo", "ähm"], object)
+    donor = rng.integers(0, len(donors), n).astype(np.int32), donors
     prob = rng.dirichlet(np.ones(len(labels)), n).astype(np.float32) if labels else None
     return MadeUpCells(schema, obs, obsm, counts, genes, {"donor": donor}, prob)
 

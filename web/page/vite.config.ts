@@ -1,4 +1,31 @@
+import { basename } from "node:path";
+import { gzipSync } from "node:zlib";
+
+import type { Plugin } from "vite";
 import { defineConfig } from "vitest/config";
+
+const LARGE = 1_000_000;
+
+/** Packs what is large, as any file server sends it then; the page unpacks it (`worker/kit.ts`). */
+const packed: Plugin = {
+  name: "packed",
+  apply: "build",
+  enforce: "post",
+  generateBundle(_, bundle) {
+    const files = Object.values(bundle);
+    for (const file of files) {
+      if (file.type !== "asset" || file.source.length < LARGE) continue;
+      const fileName = `${file.fileName}.gz`;
+      const source = gzipSync(file.source, { level: 9 });
+      Reflect.deleteProperty(bundle, file.fileName);
+      this.emitFile({ type: "asset", fileName, source });
+      for (const chunk of files) {
+        if (chunk.type !== "chunk") continue;
+        chunk.code = chunk.code.replaceAll(basename(file.fileName), basename(fileName));
+      }
+    }
+  },
+};
 
 // every address is relative: a published site works under any path
 export default defineConfig({
@@ -6,6 +33,7 @@ export default defineConfig({
   // in one piece: nothing is fetched once the page is open
   worker: { format: "es", rollupOptions: { output: { inlineDynamicImports: true } } },
   // the decisions and the version of the Python package lie above
+  plugins: [packed],
   server: { fs: { allow: ["../.."] } },
   build: { target: "es2022", assetsInlineLimit: 0, chunkSizeWarningLimit: 6000 },
   test: {

@@ -17,7 +17,7 @@ from cellport.runtime.mapping.options import MapOptions
 
 TALLY, FINDINGS, PATHS = "tally", "findings", "paths"
 NOVEL_GROUPS, LINEAGES = "novel_groups", "lineages"
-PSEUDOBULK = "pseudobulk"
+PSEUDOBULK, LABEL_GENES = "pseudobulk", "label_genes"
 
 
 def _tally(atlas: AtlasFile, schema: Schema, how: MapOptions) -> Gatherer:
@@ -63,6 +63,15 @@ def _pseudobulk(atlas: AtlasFile, schema: Schema, how: MapOptions) -> Gatherer |
     return Pseudobulk(schema, how.summed_by, labels)
 
 
+def _label_genes(atlas: AtlasFile, schema: Schema, how: MapOptions) -> Gatherer | None:
+    # genes that are scaled over the whole query speak for no label as they were counted
+    if not atlas.manifest.labels or how.rescale_genes:
+        return None
+    from cellport.runtime.mapping.gather.label_genes import LabelGenes
+
+    return LabelGenes(atlas)
+
+
 # None where an atlas has nothing to gather along, or nothing was asked for
 GATHERERS: dict[str, Callable[[AtlasFile, Schema, MapOptions], Gatherer | None]] = {
     TALLY: _tally,
@@ -71,11 +80,12 @@ GATHERERS: dict[str, Callable[[AtlasFile, Schema, MapOptions], Gatherer | None]]
     NOVEL_GROUPS: _novel_groups,
     LINEAGES: _lineages,
     PSEUDOBULK: _pseudobulk,
+    LABEL_GENES: _label_genes,
 }
 # what reads the counts that were mapped, which blocks then carry
-NEED_COUNTS = (NOVEL_GROUPS, LINEAGES, PSEUDOBULK)
+NEED_COUNTS = (NOVEL_GROUPS, LINEAGES, PSEUDOBULK, LABEL_GENES)
 # what a report shows
-REPORT = (FINDINGS, PATHS, NOVEL_GROUPS, LINEAGES)
+REPORT = (FINDINGS, PATHS, NOVEL_GROUPS, LINEAGES, LABEL_GENES)
 
 
 def start_gathering(

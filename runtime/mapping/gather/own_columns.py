@@ -16,6 +16,10 @@ from cellport.runtime.sources import CountSource
 _MOST_VALUES, MOST_SUMS = whole("pseudobulk.most_values"), whole("pseudobulk.most_sums")
 
 
+# int32 codes of cells, and the values that they stand for
+Coded = tuple[NDArray[np.int32], NDArray[np.object_]]
+
+
 @dataclass(frozen=True, slots=True)
 class OwnColumns:
     """Some columns of a query, as codes of their values."""
@@ -23,10 +27,10 @@ class OwnColumns:
     codes: dict[str, NDArray[np.int32]]  # [cells] each
     values: dict[str, NDArray[np.object_]]  # of str, what the codes stand for
 
-    def of(self, start: int, n_cells: int) -> dict[str, NDArray[np.object_]]:
-        """Values of a run of cells, object [cells] of str; '' where they are missing."""
+    def of(self, start: int, n_cells: int) -> dict[str, Coded]:
+        """Codes of a run of cells, and the values of all; '' where they are missing."""
         rows = slice(start, start + n_cells)
-        return {name: self.values[name][codes[rows]] for name, codes in self.codes.items()}
+        return {name: (codes[rows], self.values[name]) for name, codes in self.codes.items()}
 
 
 def own_columns(source: CountSource, wanted: Sequence[str], schema: Schema) -> OwnColumns:

@@ -49,7 +49,10 @@ class Pseudobulk(Gatherer):
     def __init__(self, schema: Schema, columns: Sequence[str], labels: tuple[str, ...]) -> None:
         self.columns, self.labels = tuple(columns), labels
         self._of_result = {
-            name: (*schema.categories(name), "") for name in columns if schema.categories(name)
+            # a code of -1 is the last one's, which is no value
+            name: np.array([*schema.categories(name), ""], object)
+            for name in columns
+            if schema.categories(name)
         }
         self._group: dict[Group, int] = {}
         self._gene: dict[str, int] = {}
@@ -144,19 +147,29 @@ class Pseudobulk(Gatherer):
 
     def _groups(self, block: MappedBlock) -> NDArray[np.int32]:
         """Row of the group of each cell, int32 [cells]; -1 where a column has no value."""
-        values = [self._values(block, name) for name in self.columns]
-        rows = [
-            self._row(group) if all(group) else -1
-            for group in zip(*(column.tolist() for column in values), strict=True)
-        ]
-        return np.array(rows, np.int32)
+        coded = [self._coded(block, name) for name in self.columns]
+        together = np.zeros(block.n_cells, np.int64)
+        for codes, values in coded:
+            # those of each column are few, and they are made few again after each
+            together = together * len(values) + codes
+            together = np.unique(together, return_inverse=True)[1]
+        _, first, place = np.unique(together, return_index=True, return_inverse=True)
+        groups = [tuple(str(values[codes[at]]) for codes, values in coded) for at in first.tolist()]
+        rows = [self._row(group) if all(group) else -1 for group in groups]
+        return np.array(rows, np.int32)[place]
 
-    def _values(self, block: MappedBlock, name: str) -> NDArray[Any]:
+    def _coded(self, block: MappedBlock, name: str) -> tuple[NDArray[Any], NDArray[np.object_]]:
+        """Codes of a column from 0 on, and the values that they stand for."""
         if name in self._of_result:
-            known: NDArray[np.object_] = np.array(self._of_result[name], object)
-            return np.asarray(known[block.obs[name]])
-        values = block.obs[name] if name in block.obs else block.own[name]
-        return np.where(values, "yes", "no") if values.dtype == np.bool_ else values
+            values = self._of_result[name]
+            return block.obs[name] % len(values), values
+        if name not in block.obs:
+            return block.own[name]
+        given = block.obs[name]
+        if given.dtype == np.bool_:
+            return given.astype(np.int32), np.array(["no", "yes"], object)
+        known, codes = np.unique(given.astype(str), return_inverse=True)
+        return codes, known.astype(object)
 
     def _row(self, group: Group) -> int:
         row = self._group.get(group)
@@ -202,11 +215,11 @@ class Pseudobulk(Gatherer):
 
 def _add_rows(total: NDArray[np.int64], row: NDArray[np.int32], values: NDArray[np.int64]) -> None:
     """Add rows of whole numbers to those rows of a total."""
-    found, place = np.unique(row, return_inverse=True)
-    member = np.zeros((len(found), len(row)))
-    member[place, np.arange(len(row))] = 1.0
-    # whole numbers below 2**53 are exact
-    total[found] += (member @ values.astype(np.float64)).astype(np.int64)
+    if not len(row):
+        return
+    order = np.argsort(row, kind="stable")
+    found, begin = np.unique(row[order], return_index=True)
+    total[found] += np.add.reduceat(values[order], begin)
 
 
 def _packed(names: Sequence[Any]) -> NDArray[np.uint8]:

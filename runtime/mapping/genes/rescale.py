@@ -7,7 +7,7 @@ query itself, so the answers for a cell then depend on the others of its query.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,12 +23,12 @@ from cellport.runtime.genes.match import GeneMatch
 from cellport.runtime.mapping.encode import encode_block, query_basis
 from cellport.runtime.mapping.genes.information import label_information
 from cellport.runtime.sources import CountBlock, CountSource
+from cellport.runtime.sources.spread import spread_cells
 
 _CELLS, _WINDOWS = whole("rescaling.cells"), whole("rescaling.windows")
 _ROUNDS, _OWN_MIX = whole("rescaling.rounds"), number("rescaling.own_mix")
 _FEW_CELLS, _STEEPEST = number("rescaling.few_cells"), number("rescaling.steepest")
 _LEAST_WITHIN, _LEAST = number("rescaling.least_within"), number("rescaling.least_information")
-_BLOCK = 2048
 # variances below these are those of a gene that hardly varies, in the atlas and in the query
 _LEAST_VARIANCE, _LEAST_SEEN = 1e-6, 1e-4
 _TINY = 1e-9
@@ -111,7 +111,7 @@ def rescale(source: CountSource, genes: GeneMatch, atlas: AtlasFile, tail: Any) 
     if manifest.fill != "factors" or not manifest.has_reference:
         raise InputError(say("rescaling.unknown", atlas=manifest.name))
     reference = _reference(atlas)
-    blocks = list(_sample(source))
+    blocks = list(spread_cells(source, _CELLS, _WINDOWS))
     n, mean, variance = _moments(blocks, genes, atlas)
     if not n:
         raise InputError(say("rescaling.empty", source=source.description))
@@ -154,33 +154,6 @@ def _reference(atlas: AtlasFile) -> _Reference:
     between = share @ np.square(values - mean)
     within = np.maximum(variance - between, _LEAST_WITHIN * variance)
     return _Reference(values, within, share)
-
-
-def _sample(source: CountSource) -> Iterator[CountBlock]:
-    """Yield the cells of evenly spread windows; all where they are few."""
-    n = source.n_cells
-    if n <= _CELLS:
-        yield from source.blocks(_BLOCK)
-        return
-    size = _CELLS // _WINDOWS
-    starts = [(n - size) * window // (_WINDOWS - 1) for window in range(_WINDOWS)]
-    if source.seekable:
-        for start in starts:
-            yield from source.blocks(size, start, start + size)
-        return
-    for block in source.blocks(_BLOCK):
-        for start in starts:
-            first, last = start - block.start, start + size - block.start
-            if last > 0 and first < block.n_cells:
-                yield _rows(block, max(first, 0), min(last, block.n_cells))
-
-
-def _rows(block: CountBlock, first: int, last: int) -> CountBlock:
-    start, stop = block.indptr[first], block.indptr[last]
-    indptr = block.indptr[first : last + 1] - start
-    # a copy: what a source yields may lie in memory that the next block takes
-    indices, data = block.indices[start:stop].copy(), block.data[start:stop].copy()
-    return CountBlock(block.start + first, indptr, indices, data)
 
 
 def _moments(

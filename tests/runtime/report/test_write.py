@@ -14,7 +14,7 @@ from cellport.runtime.atlas.file import npy_bytes
 from cellport.runtime.errors import AtlasError, OutputError
 from cellport.runtime.map_files import map_files
 from cellport.runtime.mapping.atlas import Atlas, load_atlas
-from cellport.runtime.mapping.gather import FINDINGS, REPORT
+from cellport.runtime.mapping.gather import FINDINGS, LABEL_GENES, REPORT
 from cellport.runtime.mapping.options import MapOptions
 
 
@@ -71,7 +71,7 @@ def of_the_result(page: Path) -> str:
 def test_a_mapping_in_memory_has_the_same_report(atlas: Atlas, query: Path, tmp_path: Path) -> None:
     one, other = tmp_path / "one.html", tmp_path / "other.html"
     map_files(atlas, query, tmp_path / "out.csv", report=one)
-    cellport.write_report(atlas, atlas.map(query), other)
+    cellport.write_report(atlas, atlas.map(query, gather=(LABEL_GENES,)), other)
     assert undated(other) == of_the_result(one)
 
 
@@ -93,6 +93,7 @@ def test_a_report_shows_what_was_gathered(
     cellport.write_report(atlas, atlas.map(query, gather=(FINDINGS,)), other)
     text = made_up.read(undated(other)).text
     assert "Groups that belong together" not in text
+    assert "Why these types" not in text
     assert "own counts were not at hand" in text
 
 

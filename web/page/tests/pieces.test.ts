@@ -15,11 +15,13 @@ import { bundlesOf } from "../src/page/bundles";
 import { filesOf } from "../src/page/dropped";
 import { isInside } from "../src/page/map/map_view";
 import { coursesOf } from "../src/page/map/trajectory";
+import { ReadAhead } from "../src/sources/read_ahead";
 import { type Column, type Frame, split, withoutZeros } from "../src/sources/source";
 import { parseTriplets } from "../src/sources/triplets";
 import { percent } from "../src/words";
 import { Watchdog } from "../src/worker/watchdog";
 import { csvParts } from "../src/writers/csv";
+import { seeded } from "./random.mjs";
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 
@@ -288,4 +290,30 @@ describe("samples of one result", () => {
     const alone = block(set(["x"], 0));
     expect(new Joining(["one"]).block(alone, 0, 0)).toBe(alone);
   });
+});
+
+test("what is read ahead is what lies there, and pieces are read few times", () => {
+  const random = seeded(1);
+  const upTo = (most: number) => Math.floor(random() * (most + 1));
+  const whole = Uint8Array.from({ length: 1000 }, () => upTo(255));
+  for (const size of [1, 7, 64, 1000, 4096]) {
+    let reads = 0;
+    // a piece says nothing but where it begins and ends
+    const file = { size: whole.length, slice: (begin: number, end: number) => ({ begin, end }) };
+    const readBlob = (piece: unknown) => {
+      const { begin, end } = piece as { begin: number; end: number };
+      reads++;
+      return whole.slice(begin, end).buffer;
+    };
+    const ahead = new ReadAhead(file as unknown as Blob, readBlob, size);
+    for (let round = 0; round < 200; round++) {
+      const [position, length] = [upTo(1100), upTo(300)];
+      const into = new Uint8Array(length);
+      const there = whole.slice(position, position + length);
+      expect(ahead.read(into, position)).toBe(there.length);
+      expect(into.subarray(0, there.length)).toEqual(there);
+      expect(into.subarray(there.length).every((byte) => byte === 0)).toBe(true);
+    }
+    if (size >= 1000) expect(reads).toBe(1);
+  }
 });

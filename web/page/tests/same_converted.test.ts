@@ -4,7 +4,7 @@ import { describe, expect, test } from "vitest";
 
 import { sentence } from "../src/errors";
 import { openAtlas } from "../src/mapping/atlas";
-import { DEFAULTS as PLAIN, type MapOptions } from "../src/mapping/query";
+import { DEFAULTS as PLAIN, type MapOptions } from "../src/mapping/options";
 import { verifyAtlas } from "../src/mapping/verify";
 import { columnValues, compare, matrixValues, type Value, valuesOf } from "./compared";
 import { has, mapFiles, parts, vectors } from "./vectors";

@@ -9,7 +9,7 @@ import { readTrajectory } from "../src/atlas/trajectory";
 import { AtlasError, sentence } from "../src/errors";
 import { openAtlas } from "../src/mapping/atlas";
 import { provenance } from "../src/mapping/provenance";
-import { DEFAULTS as PLAIN, type MapOptions } from "../src/mapping/query";
+import { DEFAULTS as PLAIN, type MapOptions } from "../src/mapping/options";
 import { Results } from "../src/mapping/results";
 import { verifyAtlas } from "../src/mapping/verify";
 import { hdf5 } from "../src/sources/hdf5";

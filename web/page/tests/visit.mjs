@@ -34,6 +34,11 @@ context.on("console", (message) => {
   if (["error", "warning"].includes(message.type())) said.push(message.text());
 });
 const page = context.pages()[0] ?? (await context.newPage());
+// bytes that came over the wire, heads and packing included
+let received = 0;
+const network = await context.newCDPSession(page);
+await network.send("Network.enable");
+network.on("Network.loadingFinished", ({ encodedDataLength }) => (received += encodedDataLength));
 page.setDefaultTimeout(plan.timeout ?? 120_000);
 const values = {};
 
@@ -136,6 +141,10 @@ const actions = {
   offline: () => {
     requests.push("offline");
     return context.setOffline(true);
+  },
+  received: (name) => {
+    values[name] = received;
+    received = 0;
   },
   sequences: async (how) => {
     values.sequences = await playSequences(page, how);

@@ -21,6 +21,7 @@ from cellport.runtime.mapping.gather import (
     PSEUDOBULK,
     REPORT,
     TALLY,
+    label_genes,
     novel_groups,
     start_gathering,
 )
@@ -36,6 +37,7 @@ def few_kept() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(novel_groups, "MOST_NOVEL", 11)
         patch.setattr(novel_groups, "MOST_KNOWN", 7)
+        patch.setattr(label_genes, "OF_LABEL", 7)
         yield
 
 

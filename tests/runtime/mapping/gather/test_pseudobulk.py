@@ -46,7 +46,8 @@ def test_sums_are_those_of_pandas(
         dense.columns = genes.names
         named = dense.drop(columns="").T.groupby(level=0).sum().T
         calls = np.array([*cells.schema.categories("cellport_call")], object)
-        own = block.own["donor"] if by == "donor" else block.obs[by]
+        codes, values = block.own["donor"]
+        own = values[codes] if by == "donor" else block.obs[by]
         named["by"] = np.where(own, "yes", "no") if own.dtype == bool else own
         named["call"] = calls[block.obs["cellport_call"]]
         if block.n_cells:

@@ -18,40 +18,10 @@ import { type Coverage, coverageOf } from "./coverage";
 import { linearFeatures, type CellFeatures, type QueryBasis, queryBasis } from "./features";
 import { asSureAsItsGenes } from "./information";
 import { findUnmeasured, without } from "./listed";
+import { BLOCK_CELLS, type MapOptions } from "./options";
 import { checkPanel, rescale } from "./rescale";
 
-export const BLOCK_CELLS = 2048;
-
 const { files, format } = decisions;
-
-export interface MapOptions {
-  layer: string | null;
-  genome: string | null;
-  allowFractional: boolean;
-  anyOrganism: boolean;
-  /** Whether to put each gene on the atlas's scale by its mean and spread over the whole query. */
-  rescaleGenes: boolean;
-  /** Whether to name all labels above one half, of an atlas that judges each by itself. */
-  severalLabels: boolean;
-  /** Whether to give every label's probability, and the labels along the tree. */
-  probabilities: boolean;
-  /** Column of the query's cells with clusters, or `auto`; null for no groups. */
-  groups: string | null;
-  /** Refuse below this share of the atlas's genes. */
-  minimumGenes: number;
-}
-
-export const DEFAULTS: MapOptions = {
-  layer: null,
-  genome: null,
-  allowFractional: false,
-  anyOrganism: false,
-  rescaleGenes: false,
-  severalLabels: false,
-  probabilities: false,
-  groups: null,
-  minimumGenes: decisions.genes.minimum.value,
-};
 
 /** A query that has passed the gate and whose genes have been matched. */
 export interface Query {

@@ -4,7 +4,7 @@ import { hasReference, panelNames } from "../atlas/manifest";
 import type { Parts } from "../atlas/parts";
 import decisions from "../decisions";
 import { sentence } from "../errors";
-import type { MapOptions } from "../mapping/query";
+import type { MapOptions } from "../mapping/options";
 import type { Bundle } from "../mapping/samples";
 import { ratioOf } from "../mapping/spread";
 import { type Findings, findingsOf } from "../report/findings";

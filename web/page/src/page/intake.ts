@@ -3,8 +3,8 @@
 import { givesProb, hasReference, type Manifest } from "../atlas/manifest";
 import decisions from "../decisions";
 import { judgesEach } from "../mapping/annotate/several";
+import { DEFAULTS, type MapOptions } from "../mapping/options";
 import type { Bundle } from "../mapping/samples";
-import { DEFAULTS, type MapOptions } from "../mapping/query";
 import { grouped } from "../words";
 import { inWords } from "./file_results";
 import { fill, h, NARROW } from "./dom";

@@ -4,7 +4,7 @@ import decisions, { say } from "../decisions";
 import { InputError } from "../errors";
 import type { Compared } from "../mapping/compare";
 import type { MappedBlock } from "../mapping/columns";
-import type { MapOptions } from "../mapping/query";
+import type { MapOptions } from "../mapping/options";
 import type { Bundle } from "../mapping/samples";
 import type { Verification } from "../mapping/verify";
 import type { Column } from "../sources/source";

@@ -3,7 +3,7 @@
 import type { Compared } from "../mapping/compare";
 import type { MappedBlock, ResultColumn, ResultMatrix } from "../mapping/columns";
 import type { NovelGroup } from "../mapping/novel_groups";
-import type { MapOptions } from "../mapping/query";
+import type { MapOptions } from "../mapping/options";
 import type { Bundle } from "../mapping/samples";
 import type { Spread } from "../mapping/spread";
 import type { Verification } from "../mapping/verify";

@@ -13,21 +13,16 @@ import { linearFeatures } from "../mapping/features";
 import { cellScales, eachValue, geneValues, KeptCounts, type ScaledCounts, shownTarget, type Visit } from "../mapping/kept_counts";
 import { NovelCells } from "../mapping/novel_cells";
 import type { NovelGroup } from "../mapping/novel_groups";
+import { BLOCK_CELLS, type MapOptions } from "../mapping/options";
 import { geneReport, provenance } from "../mapping/provenance";
-import {
-  BLOCK_CELLS,
-  checkedBlocks,
-  mapQuery,
-  type MapOptions,
-  openQuery,
-  type Query,
-} from "../mapping/query";
+import { checkedBlocks, mapQuery, openQuery, type Query } from "../mapping/query";
 import { Results } from "../mapping/results";
 import { type Bundle, checkNames, columnOf, columnsOf, Joining, measuredIn, nameSuffixes, type Sample, samplesOf } from "../mapping/samples";
 import { QuerySpread } from "../mapping/spread";
 import { verifyAtlas } from "../mapping/verify";
 import { hdf5 } from "../sources/hdf5";
 import { openFiles } from "../sources/open";
+import { ReadAhead } from "../sources/read_ahead";
 import { beginning, type Outcome, writeH5ad } from "../writers/h5ad";
 import type { Answer, Ask, Asked } from "./messages";
 import { reportOf, type Run } from "./report";
@@ -159,10 +154,10 @@ async function novelOf(
   }
 }
 
-/** Mounts files so that only the ranges that are asked for are read; those of before are let go. */
+/** Mounts files so that only the pieces that are asked for are read; those of before are let go. */
 async function mountedHdf5(): Promise<(file: File) => H5File> {
   const { files: FS, open } = await hdf5();
-  tellOfReading(FS.filesystems.WORKERFS as ReadingFs);
+  (FS.filesystems.WORKERFS as ReadingFs).stream_ops.read = readFile;
   for (const place of mounts.splice(0)) FS.unmount(place);
   return (file) => {
     say({ kind: "reading" });
@@ -175,24 +170,32 @@ async function mountedHdf5(): Promise<(file: File) => H5File> {
 }
 
 interface ReadingFs {
-  stream_ops: { read: (...args: unknown[]) => number };
-  told?: boolean;
+  stream_ops: { read: typeof readFile };
 }
 
-/** Let the page know, once a second, that the file is still being read. */
-function tellOfReading(fs: ReadingFs): void {
-  if (fs.told) return;
-  fs.told = true;
-  const { read } = fs.stream_ops;
-  let last = 0;
-  fs.stream_ops.read = (...args) => {
-    const now = performance.now();
-    if (now - last > 1000) {
-      last = now;
-      say({ kind: "reading" });
-    }
-    return read(...args);
-  };
+const ahead = new WeakMap<File, ReadAhead>();
+let toldOfReading = 0;
+
+/** Reads of a mounted file; the page is told, once a second, that it is still being read. */
+function readFile(
+  { node }: { node: { contents: File } },
+  { buffer, byteOffset }: Int8Array,
+  offset: number,
+  length: number,
+  position: number,
+): number {
+  const now = performance.now();
+  if (now - toldOfReading > 1000) {
+    toldOfReading = now;
+    say({ kind: "reading" });
+  }
+  const pieces = ahead.get(node.contents) ?? new ReadAhead(node.contents, readNow);
+  ahead.set(node.contents, pieces);
+  return pieces.read(new Uint8Array(buffer, byteOffset + offset, length), position);
+}
+
+function readNow(piece: Blob): ArrayBuffer {
+  return new FileReaderSync().readAsArrayBuffer(piece);
 }
 
 /** Values of a gene: of the counts that were kept, or by reading the files once more; NaN in the

@@ -1,0 +1,1 @@
+"""Conditions compared with samples as replicates: composition and expression."""

@@ -1,0 +1,192 @@
+"""Which of several atlases a query fits."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cellport.runtime.columns import (
+    CALL,
+    LABEL,
+    NOVEL,
+    PROB,
+    QUALITIES,
+    QUALITY,
+    MappedBlock,
+    Schema,
+)
+from cellport.runtime.errors import AtlasError, CellportError, InputError
+from cellport.runtime.fetch.listing import list_atlases
+from cellport.runtime.genes.match import match_genes
+from cellport.runtime.genes.panel import Panel
+from cellport.runtime.mapping.atlas import Atlas, load_atlas
+from cellport.runtime.mapping.options import MapOptions
+from cellport.runtime.sources import CountSource, open_source
+from cellport.runtime.sources.spread import spread_source
+
+# tell shares to a hundredth or two; samples and plates often lie one after another in a file
+_CELLS, _WINDOWS = 2000, 20
+# share of the cells from which a label is one that the query has
+_COMMON = 0.01
+_EMPTY = QUALITIES.index("empty")
+
+
+@dataclass(frozen=True, slots=True)
+class AtlasFit:
+    """How a query fits an atlas; shares are of the looked-at cells that have counts."""
+
+    atlas: str  # as it was given, or its name
+    name: str  # as it calls itself; empty where it could not be opened
+    organism: str
+    n_labels: int
+    refused: str  # why the query cannot be mapped onto it; empty where it can
+    genes: float  # share of its genes that the query has
+    like: float | None  # share of cells like something in it; None where it cannot tell
+    right: float | None  # mean probability of the labels of these; None where it gives none
+    called: float | None  # share with a call; None without labels
+    types: int  # labels that at least a hundredth of the cells have
+    score: float  # by which atlases are ranked, 0 to 1
+
+    @property
+    def sentence(self) -> str:
+        """What it comes to, in words."""
+        if self.refused:
+            return self.refused
+        said = [f"{self.genes:.0%} of its genes are in the query"]
+        if self.like is None:
+            said.append("it cannot tell whether cells are like it")
+        else:
+            said.append(f"{self.like:.0%} of the cells are like something in it")
+        if self.right is not None:
+            said.append(
+                f"their {self.types} labels have a probability of {self.right:.2f} on the mean"
+            )
+        return f"{'; '.join(said)}."
+
+
+def rank_atlases(
+    query: Any,
+    atlases: Sequence[str | os.PathLike[str]] = (),
+    options: MapOptions | None = None,
+    on_atlas: Callable[[str], None] = lambda name: None,
+) -> tuple[AtlasFit, ...]:
+    """Rank atlases by how well a query fits them, the best first.
+
+    Some 2,000 of its cells, evenly spread, are read once and mapped onto each atlas.
+
+    Parameters
+    ----------
+    query
+        As for `Atlas.map`.
+    atlases
+        Paths, folders of ``.cellport`` files, names or addresses; without any, all that are here.
+    options
+        How to map.
+    on_atlas
+        Called with each atlas before it is asked.
+
+    Raises
+    ------
+    InputError
+        The query holds no raw counts.
+    AtlasError
+        There is no such folder, or no atlas in it.
+    """
+    how = options or MapOptions()
+    names = [name for atlas in atlases for name in _named(os.fspath(atlas))]
+    names = names or [entry.name for entry, here in list_atlases() if here]
+    opened: dict[str, Atlas | CellportError] = {}
+    for name in names:
+        try:
+            opened[name] = load_atlas(name)
+        except CellportError as error:
+            opened[name] = error
+    panels = [atlas.panel for atlas in opened.values() if isinstance(atlas, Atlas)]
+    source = open_source(
+        query,
+        layer=how.layer,
+        threads=how.threads,
+        allow_fractional=how.allow_fractional,
+        covered=lambda columns: max((_covered(columns, one) for one in panels), default=0),
+        genome=how.genome,
+    )
+    cells = spread_source(source, _CELLS, _WINDOWS)
+    found = []
+    for name, atlas in opened.items():
+        on_atlas(name)
+        found.append(_fit(name, atlas, cells, how))
+    return tuple(sorted(found, key=lambda fit: -fit.score))
+
+
+def _named(atlas: str) -> list[str]:
+    """Return an atlas, or those in a folder."""
+    folder = Path(atlas)
+    if not folder.is_dir():
+        return [atlas]
+    found = sorted(str(path) for path in folder.glob("*.cellport"))
+    if not found:
+        raise AtlasError(f"There is no .cellport file in the folder {atlas}.")
+    return found
+
+
+def _covered(columns: Mapping[str, NDArray[np.object_]], panel: Panel) -> int:
+    try:
+        match = match_genes(columns, panel, organism=None, any_organism=True, minimum=0.0)
+    except InputError:
+        return 0
+    return int(match.measured.sum())
+
+
+def _refused(atlas: str, why: str) -> AtlasFit:
+    return AtlasFit(atlas, "", "", 0, why, 0.0, None, None, None, 0, 0.0)
+
+
+def _fit(name: str, atlas: Atlas | CellportError, cells: CountSource, how: MapOptions) -> AtlasFit:
+    if isinstance(atlas, CellportError):
+        return _refused(name, str(atlas))
+    manifest = atlas.manifest
+    fit = AtlasFit(
+        name,
+        manifest.name,
+        manifest.organism,
+        len(manifest.labels),
+        "",
+        0.0,
+        None,
+        None,
+        None,
+        0,
+        0.0,
+    )
+    try:
+        stream = atlas.stream(cells, how)
+        fit = replace(fit, genes=stream.genes.share)
+        return _judged(fit, stream.schema, stream.blocks)
+    except InputError as error:
+        return replace(fit, refused=str(error))
+
+
+def _judged(fit: AtlasFit, schema: Schema, blocks: Iterable[MappedBlock]) -> AtlasFit:
+    parts = list(blocks)
+    obs = {n: np.concatenate([p.obs[n] for p in parts]) for n in parts[0].obs}
+    some = obs[QUALITY] != _EMPTY
+    like = right = called = None
+    types = 0
+    known = some
+    if NOVEL in obs:
+        known = some & ~obs[NOVEL]
+        like = float(known.sum() / max(some.sum(), 1))
+    if PROB in obs:
+        right = float(obs[PROB][known].mean()) if known.any() else 0.0
+    if CALL in obs:
+        called = float((obs[CALL][some] < len(schema.categories(CALL)) - 1).mean())
+    if LABEL in obs:
+        types = int((np.bincount(obs[LABEL][some]) > _COMMON * some.sum()).sum())
+    score = (1.0 if like is None else like) * (1.0 if right is None else right)
+    return replace(fit, like=like, right=right, called=called, types=types, score=score)

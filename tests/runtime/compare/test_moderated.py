@@ -1,0 +1,56 @@
+"""Moderated tests are limma's; adjusted p-values those of Benjamini and Hochberg."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from cellport.runtime.compare.moderated import adjusted, moderated_effects, squeezed_variance
+
+LIMMA = [
+    0.9918934, 0.8742044, 0.1443139, 0.04077138, 0.4163728, 0.7253752, 0.0007463933, 0.9249728,
+    0.587479, 0.8716493,
+]  # fmt: skip
+FREEDOM = 11.60135
+DESIGN = np.column_stack([np.ones(8), np.repeat([0.0, 1.0], 4)])
+
+
+def rows(n: int) -> np.ndarray:
+    i, j = np.arange(1, n + 1)[:, None], np.arange(1, 9)[None]
+    return np.sin(i * j * 1.7) * np.sqrt(i) / 2 + (j > 4) * (i == 3)
+
+
+def test_p_values_are_those_of_limma() -> None:
+    """limma 3.54.1: ``eBayes(lmFit(y, design))$p.value[, 2]``."""
+    found = moderated_effects(rows(10), DESIGN, 1)
+    np.testing.assert_allclose(found.p, LIMMA, rtol=1e-6)
+    assert found.freedom[0] == pytest.approx(FREEDOM, rel=1e-6)
+
+
+def test_a_single_row_is_a_t_test() -> None:
+    values = rows(1)
+    found = moderated_effects(values, DESIGN, 1)
+    plain = stats.ttest_ind(values[0, 4:], values[0, :4])
+    assert found.p[0] == pytest.approx(plain.pvalue)
+    low, high = found.interval()
+    expected = plain.confidence_interval()
+    assert (low[0], high[0]) == pytest.approx((expected.low, expected.high))
+
+
+def test_rows_that_agree_share_their_variance_within_bounds() -> None:
+    moderated, prior = squeezed_variance(np.array([1.0, 1.01, 0.99, 1.0]), 6)
+    assert prior == 4.0
+    assert np.ptp(moderated) < 0.02
+    assert squeezed_variance(np.array([0.0, 2.0]), 3)[1] == 0.0
+
+
+@given(st.lists(st.floats(0, 1) | st.just(float("nan")), max_size=30))
+def test_adjusted_as_scipy(p: list[float]) -> None:
+    found, known = adjusted(np.array(p, float)), np.isfinite(p)
+    assert np.isnan(found[~known]).all()
+    if known.any():
+        expected = stats.false_discovery_control(np.array(p, float)[known])
+        np.testing.assert_allclose(found[known], expected)
