@@ -10,11 +10,13 @@ import { say } from "../src/decisions";
 import type { ResultColumn } from "../src/mapping/columns";
 import { averageLinkage } from "../src/mapping/linkage";
 import { Results } from "../src/mapping/results";
+import { columnOf, columnsOf, Joining, nameSuffixes } from "../src/mapping/samples";
+import { bundlesOf } from "../src/page/bundles";
 import { filesOf } from "../src/page/dropped";
 import { isInside } from "../src/page/map/map_view";
 import { coursesOf } from "../src/page/map/trajectory";
 import { ReadAhead } from "../src/sources/read_ahead";
-import { split, withoutZeros } from "../src/sources/source";
+import { type Column, type Frame, split, withoutZeros } from "../src/sources/source";
 import { parseTriplets } from "../src/sources/triplets";
 import { percent } from "../src/words";
 import { Watchdog } from "../src/worker/watchdog";
@@ -220,6 +222,74 @@ test("silence is noticed while an HDF5 file is read, and at no other time", () =
   vi.advanceTimersByTime(5000);
   expect(silent).toBe(1);
   vi.useRealTimers();
+});
+
+describe("which files are one sample", () => {
+  const bundled = (...names: string[]) =>
+    bundlesOf(names.map((name) => new File(["x"], name))).map(({ name, files }) => [name, files.map((one) => one.name)]);
+
+  test("a file by itself, a matrix with its names and whatever lies beside it", () => {
+    expect(bundled("b.h5ad", "a.h5")).toEqual([["b.h5ad", ["b.h5ad"]], ["a.h5", ["a.h5"]]]);
+    const triple = ["barcodes.tsv.gz", "features.tsv.gz", "matrix.mtx.gz", "summary.html"];
+    expect(bundled(...triple)).toEqual([["matrix.mtx.gz", triple]]);
+    expect(bundled("a.h5ad", ...triple)).toEqual([["a.h5ad", ["a.h5ad"]], ["matrix.mtx.gz", triple]]);
+    expect(bundled("a.h5ad", "notes.txt")).toEqual([["a.h5ad", ["a.h5ad"]], ["notes.txt", ["notes.txt"]]]);
+  });
+
+  test("matrices by the beginning of their names, where it tells whose each file is", () => {
+    const of = (sample: string) => ["barcodes.tsv", "genes.tsv", "matrix.mtx"].map((part) => `${sample}${part}`);
+    expect(bundled(...of("s1_"), ...of("s2_"))).toEqual([["s1_matrix.mtx", of("s1_")], ["s2_matrix.mtx", of("s2_")]]);
+    const shared = [...of("s1_"), "s2_matrix.mtx", "genes.tsv"];
+    expect(bundled(...shared)).toEqual([["s1_matrix.mtx", shared]]);
+  });
+});
+
+describe("samples of one result", () => {
+  const frame = (names: string[], columns: Record<string, Column>): Frame => ({
+    where: "obs",
+    length: names.length,
+    index: (start, stop) => names.slice(start, stop),
+    columns: Object.keys(columns),
+    textColumns: [],
+    column: (name) => columns[name],
+  });
+  const number = (...values: number[]): Column => ({ kind: "number", values: Float32Array.from(values) });
+  const text = (...values: string[]): Column => ({ kind: "text", values });
+
+  test("cells get the number of their file only where files share a name", () => {
+    const of = (...names: string[][]) => nameSuffixes(names.map((some) => frame(some, {})));
+    expect(of(["a", "a"], ["b"])).toEqual(["", ""]);
+    expect(of(["a", "b"], ["b"], [])).toEqual(["-0", "-1", "-2"]);
+    expect(of(["a", "a"])).toEqual([""]);
+  });
+
+  test("a column is empty in the cells of a file that lacks it", () => {
+    const frames = [frame(["a", "b"], { x: number(1, 2), y: text("p", "q") }), frame(["c"], { y: number(3), z: number(4) })];
+    expect(columnsOf(frames)).toEqual(["x", "y", "z"]);
+    expect(columnOf(frames, "x")).toEqual(number(1, 2, NaN));
+    expect(columnOf(frames, "z")).toEqual(number(NaN, NaN, 4));
+    const mixed = { kind: "category", codes: Int32Array.of(0, 1, 2), categories: ["p", "q", "3"] };
+    expect(columnOf(frames, "y")).toEqual(mixed);
+  });
+
+  test("free texts of several files have one code each", () => {
+    const set = (categories: string[], ...codes: number[]): ResultColumn => ({
+      name: "set",
+      kind: "category",
+      categories,
+      values: Int32Array.from(codes),
+      free: true,
+    });
+    const joining = new Joining(["one", "two"]);
+    const block = (column: ResultColumn) => ({ start: 0, nCells: column.values.length, columns: [column], matrices: [] });
+    joining.block(block(set(["", "a"], 1, 0)), 0, 0);
+    const { start, columns } = joining.block(block(set(["b", "a"], 0, 1, -1)), 1, 2);
+    expect(start).toBe(2);
+    expect(columns[0]).toMatchObject({ categories: ["", "a", "b"], values: Int32Array.of(2, 1, -1) });
+    expect(columns[1]).toMatchObject({ categories: ["one", "two"], values: Int32Array.of(1, 1, 1) });
+    const alone = block(set(["x"], 0));
+    expect(new Joining(["one"]).block(alone, 0, 0)).toBe(alone);
+  });
 });
 
 test("what is read ahead is what lies there, and pieces are read few times", () => {

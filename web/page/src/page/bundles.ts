@@ -3,9 +3,16 @@
 import type { Bundle } from "../mapping/samples";
 import { isMatrix, isPart } from "../sources/triples";
 
+// files that hold cells and genes too
+const CONTAINER = /\.(h5ad|h5mu|h5|hdf5|loom|h5seurat|rds)$/i;
+
 /** Files that stand for themselves, and the parts of matrices of text. */
 export function bundlesOf(files: readonly File[]): Bundle[] {
-  const alone = files.filter(({ name }) => !isMatrix(name) && !isPart(name));
+  const beside = files.some(({ name }) => isMatrix(name));
+  const alone = files.filter(
+    // whatever else lies beside a matrix is not looked at
+    ({ name }) => !isMatrix(name) && !isPart(name) && (!beside || CONTAINER.test(name)),
+  );
   const parts = files.filter((file) => !alone.includes(file));
   const bundles = bundlesOfParts(parts);
   const first = (bundle: Bundle) => Math.min(...bundle.files.map((file) => files.indexOf(file)));

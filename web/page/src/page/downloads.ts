@@ -32,7 +32,9 @@ export async function saveH5ad(mapper: Mapper, finished: Finished, results: File
 export async function saveReport(mapper: Mapper, finished: Finished, results: FileResults): Promise<void> {
   const shown = new Set<string>([decisions.columns.umap, decisions.columns.fate]);
   const matrices = [...results.matrices.values()].filter(({ name }) => shown.has(name));
-  const page = await mapper.report(finished, [...results.columns.values()], matrices);
+  const columns = [...results.columns.values()];
+  const names = [...results.columns.keys(), ...results.matrices.keys()];
+  const page = await mapper.report(finished, { columns, matrices, names });
   save(`${results.title}_report.html`, [page], "text/html");
 }
 

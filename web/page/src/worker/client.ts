@@ -3,14 +3,14 @@
 import decisions, { say } from "../decisions";
 import { InputError } from "../errors";
 import type { Compared } from "../mapping/compare";
-import type { MappedBlock, ResultColumn, ResultMatrix } from "../mapping/columns";
+import type { MappedBlock } from "../mapping/columns";
 import type { MapOptions } from "../mapping/options";
 import type { Bundle } from "../mapping/samples";
 import type { Verification } from "../mapping/verify";
 import type { Column } from "../sources/source";
 import type { Outcome } from "../writers/h5ad";
 import type { Kit } from "./kit";
-import type { Answer, Ask, Asked, Finished, Started } from "./messages";
+import type { Answer, Ask, Asked, Finished, Reported, Started } from "./messages";
 import { Watchdog } from "./watchdog";
 
 // reading the largest pieces and mapping a block take a few seconds on small machines
@@ -111,8 +111,8 @@ export class Mapper {
   }
 
   /** The report of a finished run, an HTML page. */
-  async report({ run }: Finished, columns: ResultColumn[], matrices: ResultMatrix[]): Promise<string> {
-    return (await this.ask({ kind: "report", run, columns, matrices }, "report")).page;
+  async report({ run }: Finished, results: Reported): Promise<string> {
+    return (await this.ask({ kind: "report", run, results }, "report")).page;
   }
 
   /** Stop whatever is going on, and be ready for another file. */

@@ -17,6 +17,13 @@ export interface Asked<T> {
   said: T;
 }
 
+/** What a report is made of: all columns, the matrices that it draws, and the names of all. */
+export interface Reported {
+  columns: ResultColumn[];
+  matrices: ResultMatrix[];
+  names: string[];
+}
+
 export type Ask =
   | { kind: "open"; wasm: Blob; parts: ReadonlyMap<string, Blob> }
   | { kind: "map"; bundles: Bundle[]; options: MapOptions }
@@ -24,7 +31,7 @@ export type Ask =
   | { kind: "column"; name: string }
   | { kind: "compare"; kinds: Uint8Array }
   | { kind: "h5ad"; run: number; results: Omit<Outcome, "uns"> }
-  | { kind: "report"; run: number; columns: ResultColumn[]; matrices: ResultMatrix[] };
+  | { kind: "report"; run: number; results: Reported };
 
 /** What is known of a query before its first cell is mapped. */
 export interface Started {

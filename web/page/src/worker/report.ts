@@ -27,10 +27,12 @@ export interface Run {
   spread: Spread | null;
 }
 
-/** `measured` are the genes that every query has; `eachCount` visits the counts of all cells. */
+/** `names` are those of all columns and matrices of the results, `measured` the genes that every query
+ * has; `eachCount` visits the counts of all cells. */
 export async function reportOf(
   { uns, queries, genes, groups, spread }: Run,
   results: Results,
+  names: readonly string[],
   measured: Uint8Array,
   parts: Parts,
   eachCount: (visit: Visit) => Promise<void>,
@@ -46,7 +48,7 @@ export async function reportOf(
     findings: findingsOf(results, known),
     calls,
     gathered: gather(results, calls, manifest),
-    columns: new Set([...results.columns.keys(), ...results.matrices.keys()]),
+    columns: new Set(names),
     background,
     spread,
     facts: {

@@ -79,8 +79,9 @@ async function respond(ask: Ask): Promise<void> {
     case "report": {
       const run = finishedRun(ask.run);
       const measured = measuredIn(opened(), "every");
-      const results = Results.of(nCells(), ask.columns, ask.matrices);
-      return say({ kind: "report", page: await reportOf(run, results, measured, parts, eachCount) });
+      const { columns, matrices, names } = ask.results;
+      const results = Results.of(nCells(), columns, matrices);
+      return say({ kind: "report", page: await reportOf(run, results, names, measured, parts, eachCount) });
     }
   }
 }

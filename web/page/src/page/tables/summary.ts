@@ -8,7 +8,7 @@ import { fewestGenes, isCalibrated } from "../../report/sentences";
 import { grouped, shareOf } from "../../words";
 import { genesTerm, type Term } from "../explain/terms";
 
-const { columns } = decisions;
+const { columns, report } = decisions;
 
 export interface TypeRow {
   name: string;
@@ -62,7 +62,8 @@ export function tiles(findings: Findings, rows: readonly TypeRow[], manifest: Ma
     found.push({ value: shareOf(novel, n), label: "unlike the atlas", term: "novel" });
   }
   const { nMatched, nPanel } = fewestGenes(findings);
+  const several = findings.queries.length > 1;
   const genes = shareOf(nMatched, nPanel);
-  found.push({ value: genes, label: "of the atlas’s genes found", term: genesTerm(manifest) });
+  found.push({ value: genes, label: `of the atlas’s genes found${several ? `, ${report.tile_in_fewest}` : ""}`, term: genesTerm(manifest) });
   return found;
 }

@@ -16,7 +16,8 @@ const { assumed_batch: assumed, columns, report, terms, thresholds: meant } = de
 // in the order in which they are told
 const TERMS: readonly Term[] = [
   "query", "call", "unknown", "broader", "label", "prob", "model_prob", "distance", "label_set",
-  "several_labels", "group", "group_label", "group_share", "novel", "novelty_p", "map",
+  "several_labels", "level", "level_prob", "probabilities", "group", "group_label",
+  "group_share", "novel", "novelty_p", "map",
   "quality", "genes", "genes_zero", "cluster", "pseudotime", "pseudotime_sd", "edge",
   "edge_fraction", "fate",
 ]; // prettier-ignore
@@ -41,7 +42,7 @@ export function termsSection(c: Contents): Html {
 const isOfGenes = (term: Term): boolean => term === "genes" || term === "genes_zero";
 
 function columnOf(term: Term): string {
-  return columns[COLUMNS[term] ?? (term as keyof typeof columns)];
+  return say(columns[COLUMNS[term] ?? (term as keyof typeof columns)], { level: 1 });
 }
 
 function applies(term: Term, c: Contents): boolean {
