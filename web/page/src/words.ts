@@ -63,3 +63,15 @@ export function cut(text: string, longest = 90): string {
   const letters = [...text];
   return letters.length <= longest ? text : `${letters.slice(0, longest - 1).join("")}…`;
 }
+
+/** The most cells that this page was measured with: docs/page.md says what they took. */
+export const MEASURED_CELLS = 1_000_000;
+
+/** What whoever brings more cells should know before they are mapped; nothing of fewer. */
+export function beyondMeasured(cells: number): string {
+  if (cells <= MEASURED_CELLS) return "";
+  return (
+    `More than the ${grouped(MEASURED_CELLS)} cells that this page was measured with: it may run ` +
+    "out of memory, which cellport map on your computer does not."
+  );
+}

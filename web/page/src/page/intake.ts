@@ -4,7 +4,7 @@ import { hasReference, type Manifest } from "../atlas/manifest";
 import decisions from "../decisions";
 import { judgesEach } from "../mapping/annotate/several";
 import { DEFAULTS, type MapOptions } from "../mapping/options";
-import { grouped } from "../words";
+import { beyondMeasured, grouped } from "../words";
 import { fill, h, NARROW } from "./dom";
 import { whatIs } from "./explain/terms";
 import { droppedFiles } from "./dropped";
@@ -128,7 +128,8 @@ export class Intake {
     this.bar.value = done;
     const left = done ? (seconds * (all - done)) / done : 0;
     const wait = left > 5 ? `, about ${Math.ceil(left / 5) * 5} s left` : "";
-    this.status.textContent = `${grouped(done)} of ${grouped(all)} cells${wait}`;
+    const beyond = beyondMeasured(all);
+    this.status.textContent = `${grouped(done)} of ${grouped(all)} cells${wait}${beyond && `. ${beyond}`}`;
   }
 
   showDone(name: string, lead: string, tiles: readonly Tile[], seconds: number, from: string): void {
