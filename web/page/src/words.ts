@@ -75,3 +75,15 @@ export function general(value: number): string {
   }
   return String(Number(value.toPrecision(6)));
 }
+
+/** The most cells that this page was measured with: docs/page.md says what they took. */
+export const MEASURED_CELLS = 1_000_000;
+
+/** What whoever brings more cells should know before they are mapped; nothing of fewer. */
+export function beyondMeasured(cells: number): string {
+  if (cells <= MEASURED_CELLS) return "";
+  return (
+    `More than the ${grouped(MEASURED_CELLS)} cells that this page was measured with: it may run ` +
+    "out of memory, which cellport map on your computer does not."
+  );
+}

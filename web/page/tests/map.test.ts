@@ -2,6 +2,7 @@
 
 import { expect, test } from "vitest";
 
+import { type Layer, stepOf } from "../src/page/map/canvas";
 import { entries, LIKE, marks, type Shading, UNLIKE } from "../src/page/map/colouring";
 import { type Name, overlap, placeNames } from "../src/page/map/names";
 import { Nearest } from "../src/page/map/nearest";
@@ -133,4 +134,20 @@ test("a picture is well formed whatever cells and types are called", () => {
   expect(open).toEqual([]);
   // one of the two dots lies outside
   expect(svg.match(/scale\(/g)).toHaveLength(1);
+});
+
+test("while a map moves about as many points are drawn as are asked for, and all of few", () => {
+  const random = seeded(2);
+  for (let round = 0; round < 500; round++) {
+    const [n, most] = [Math.floor(10 ** (6.4 * random())), 1 + Math.floor(1e5 * random())];
+    const step = stepOf({ n } as Layer, most);
+    const drawn = Math.ceil(n / step);
+    if (n <= most) expect(step).toBe(1);
+    // a step of a WebGL attribute is at most 255 bytes, and a place has 8
+    expect(8 * step).toBeLessThan(256);
+    expect(drawn <= most || step === 31).toBe(true);
+    expect(drawn).toBeGreaterThanOrEqual(Math.min(n, most) / 2);
+  }
+  expect(stepOf({ n: 1_000_000 } as Layer, 100_000)).toBe(10);
+  expect(stepOf({ n: 1_000_000 } as Layer, Infinity)).toBe(1);
 });

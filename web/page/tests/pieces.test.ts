@@ -18,7 +18,7 @@ import { coursesOf } from "../src/page/map/trajectory";
 import { ReadAhead } from "../src/sources/read_ahead";
 import { type Column, type Frame, split, withoutZeros } from "../src/sources/source";
 import { parseTriplets } from "../src/sources/triplets";
-import { percent } from "../src/words";
+import { beyondMeasured, MEASURED_CELLS, percent } from "../src/words";
 import { Watchdog } from "../src/worker/watchdog";
 import { csvParts } from "../src/writers/csv";
 import { seeded } from "./random.mjs";
@@ -316,4 +316,9 @@ test("what is read ahead is what lies there, and pieces are read few times", () 
     }
     if (size >= 1000) expect(reads).toBe(1);
   }
+});
+
+test("who brings more cells than were measured is told so before they are mapped", () => {
+  expect(beyondMeasured(MEASURED_CELLS)).toBe("");
+  expect(beyondMeasured(MEASURED_CELLS + 1)).toMatch(/^More than the 1,000,000 cells .*cellport map/);
 });

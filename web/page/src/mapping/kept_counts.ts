@@ -43,8 +43,8 @@ export class KeptCounts {
       return;
     }
     this.blocks.push({
-      genes: Uint16Array.from(encoded.genes),
-      counts: Uint16Array.from(encoded.counts, (count) => Math.min(count, LARGEST)),
+      genes: new Uint16Array(encoded.genes),
+      counts: clipped(encoded.counts),
       ends: encoded.ends,
       scale: cellScales(encoded.library, target),
     });
@@ -87,6 +87,13 @@ export function eachValue(
       visit(cell, genes[k], Math.log1p(counts[k] * scale[cell]));
     }
   }
+}
+
+/** Many times as fast as `Uint16Array.from` with a function. */
+function clipped(counts: Float32Array): Uint16Array {
+  const out = new Uint16Array(counts.length);
+  for (let k = 0; k < out.length; k++) out[k] = Math.min(counts[k], LARGEST);
+  return out;
 }
 
 export function cellScales(library: Float64Array, target: number): Float32Array {

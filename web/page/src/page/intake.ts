@@ -5,7 +5,7 @@ import decisions from "../decisions";
 import { judgesEach } from "../mapping/annotate/several";
 import { DEFAULTS, type MapOptions } from "../mapping/options";
 import type { Bundle } from "../mapping/samples";
-import { grouped } from "../words";
+import { beyondMeasured, grouped } from "../words";
 import { inWords } from "./file_results";
 import { fill, h, NARROW } from "./dom";
 import { whatIs } from "./explain/terms";
@@ -138,7 +138,8 @@ export class Intake {
     this.bar.value = done;
     const left = done ? (seconds * (all - done)) / done : 0;
     const wait = left > 5 ? `, about ${Math.ceil(left / 5) * 5} s left` : "";
-    this.status.textContent = `${grouped(done)} of ${grouped(all)} cells${wait}`;
+    const beyond = beyondMeasured(all);
+    this.status.textContent = `${grouped(done)} of ${grouped(all)} cells${wait}${beyond && `. ${beyond}`}`;
   }
 
   showDone(name: string, lead: string, tiles: readonly Tile[], seconds: number, from: readonly string[]): void {

@@ -27,7 +27,16 @@ export type Place = (x: number, y: number) => [number, number];
 
 export interface Scatter {
   setLayers(layers: readonly Layer[]): void;
-  draw(view: View, background: readonly [number, number, number]): void;
+  /** Draw every `stepOf(layer, most)`th point of each layer. */
+  draw(view: View, background: readonly [number, number, number], most?: number): void;
+}
+
+// widest stride of WebGL, 255 bytes, over the 8 of a place
+const MOST_STEP = 31;
+
+/** How far apart the points of a layer are of which about `most` are drawn. */
+export function stepOf({ n }: Layer, most: number): number {
+  return Math.min(Math.max(Math.ceil(n / most), 1), MOST_STEP);
 }
 
 /** Fit the drawing to the canvas as it is laid out; sharp on dense screens. */

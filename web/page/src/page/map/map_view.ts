@@ -23,6 +23,9 @@ const REACH = 12;
 const MARGIN = 0.92;
 const STEP = 60;
 const MOST_ZOOM = 60;
+// points that are drawn while the map moves, so that it follows; all of them once it rests
+const MOVING_POINTS = 100_000;
+const REST_MS = 250;
 
 export class MapView {
   private readonly scatter: Scatter;
@@ -35,6 +38,8 @@ export class MapView {
   private line: [number, number][] = [];
   private moved = false;
   private asked = false;
+  private moving = false;
+  private resting: number | undefined;
   private drawing_ = false;
   /** Told when `drawing` is set. */
   drawingChanged: (on: boolean) => void = () => undefined;
@@ -105,7 +110,7 @@ export class MapView {
     );
     const kept = this.view.scale / scale;
     this.view = { x: x + (this.view.x - x) * kept, y: y + (this.view.y - y) * kept, scale };
-    this.redraw();
+    this.follow();
   }
 
   redraw(): void {
@@ -113,9 +118,26 @@ export class MapView {
     this.asked = true;
     requestAnimationFrame(() => {
       this.asked = false;
-      this.scatter.draw(this.view, this.background);
+      this.scatter.draw(this.view, this.background, this.moving ? MOVING_POINTS : Infinity);
       this.listener.drawn((x, y) => this.onScreen(x, y));
     });
+  }
+
+  /** Draw all points at once, as they are to be saved. */
+  drawWhole(): void {
+    this.moving = false;
+    this.scatter.draw(this.view, this.background);
+  }
+
+  /** Draw a map that is being moved: with fewer of many points, until it rests. */
+  private follow(): void {
+    this.moving = true;
+    clearTimeout(this.resting);
+    this.resting = window.setTimeout(() => {
+      this.moving = false;
+      this.redraw();
+    }, REST_MS);
+    this.redraw();
   }
 
   private computeHome(): void {
@@ -169,7 +191,7 @@ export class MapView {
     } else {
       this.view.x -= (now[0] - before[0]) / this.view.scale;
       this.view.y += (now[1] - before[1]) / this.view.scale;
-      this.redraw();
+      this.follow();
     }
     this.pointers.set(event.pointerId, now);
   };
@@ -234,7 +256,7 @@ export class MapView {
     event.preventDefault();
     act();
     this.listener.pointed(this.view.x, this.view.y, REACH / this.view.scale);
-    this.redraw();
+    this.follow();
   };
 }
 

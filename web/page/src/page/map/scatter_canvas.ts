@@ -1,6 +1,6 @@
 /** The scatter plot on a plain canvas, for browsers without WebGL 2. */
 
-import { fitCanvas, type Layer, type Scatter, type View } from "./canvas";
+import { fitCanvas, type Layer, type Scatter, stepOf, type View } from "./canvas";
 
 export class CanvasScatter implements Scatter {
   private layers: readonly Layer[] = [];
@@ -11,7 +11,7 @@ export class CanvasScatter implements Scatter {
     this.layers = layers;
   }
 
-  draw(view: View, background: readonly [number, number, number]): void {
+  draw(view: View, background: readonly [number, number, number], most = Infinity): void {
     const { canvas } = this;
     const context = canvas.getContext("2d");
     if (!context) return;
@@ -23,7 +23,8 @@ export class CanvasScatter implements Scatter {
     context.fillRect(0, 0, width, height);
     for (const layer of this.layers) {
       const { places, colours, shapes, size, rim } = layer;
-      for (let i = 0; i < layer.n; i++) {
+      const step = stepOf(layer, most);
+      for (let i = 0; i < layer.n; i += step) {
         const x = (places[2 * i] - view.x) * view.scale + width / 2;
         const y = (view.y - places[2 * i + 1]) * view.scale + height / 2;
         if (x < -size || y < -size || x > width + size || y > height + size) continue;

@@ -1,6 +1,6 @@
 /** The scatter plot in WebGL 2: one draw call a layer, shapes from signed distances. */
 
-import { fitCanvas, type Layer, type Scatter, type View } from "./canvas";
+import { fitCanvas, type Layer, type Scatter, stepOf, type View } from "./canvas";
 
 const VERTEX = `#version 300 es
 in vec2 place; in vec4 colour; in float shape;
@@ -38,8 +38,18 @@ void main() {
 
 interface Buffers {
   vao: WebGLVertexArrayObject;
-  parts: WebGLBuffer[];
+  parts: Attribute[];
   layer: Layer;
+}
+
+/** Values of one kind, of every point. */
+interface Attribute {
+  buffer: WebGLBuffer;
+  at: number;
+  width: number;
+  type: number;
+  normalised: boolean;
+  bytes: number;
 }
 
 /** The plot, or null where the browser has no WebGL 2. */
@@ -87,14 +97,14 @@ class WebglScatter implements Scatter {
     const { gl } = this;
     for (const { vao, parts } of this.layers) {
       gl.deleteVertexArray(vao);
-      for (const part of parts) gl.deleteBuffer(part);
+      for (const { buffer } of parts) gl.deleteBuffer(buffer);
     }
     this.layers = layers.map((layer) => this.upload(layer));
   }
 
-  draw(view: View, [r, g, b]: readonly [number, number, number]): void {
+  draw(view: View, [r, g, b]: readonly [number, number, number], most = Infinity): void {
     const { gl, canvas, program } = this;
-    this.last = [view, [r, g, b]];
+    this.last = [view, [r, g, b], most];
     const ratio = fitCanvas(canvas);
     gl.viewport(0, 0, canvas.width, canvas.height);
     gl.clearColor(r / 255, g / 255, b / 255, 1);
@@ -108,12 +118,14 @@ class WebglScatter implements Scatter {
       (2 * view.scale) / canvas.clientHeight,
     );
     gl.uniform3f(at("background"), r / 255, g / 255, b / 255);
-    for (const { vao, layer } of this.layers) {
+    for (const { vao, parts, layer } of this.layers) {
       const size = layer.size * ratio;
       gl.uniform1f(at("size"), size);
       gl.uniform1f(at("rim"), layer.rim ? (2.4 * ratio) / size : 0);
       gl.bindVertexArray(vao);
-      gl.drawArrays(gl.POINTS, 0, layer.n);
+      const step = stepOf(layer, most);
+      for (const part of parts) this.point(part, step);
+      gl.drawArrays(gl.POINTS, 0, Math.ceil(layer.n / step));
     }
     gl.bindVertexArray(null);
   }
@@ -137,15 +149,21 @@ class WebglScatter implements Scatter {
     width: number,
     type: number,
     normalised: boolean,
-  ): WebGLBuffer {
+  ): Attribute {
     const { gl } = this;
     const buffer = gl.createBuffer();
     gl.bindBuffer(gl.ARRAY_BUFFER, buffer);
     gl.bufferData(gl.ARRAY_BUFFER, values, gl.STATIC_DRAW);
     const at = gl.getAttribLocation(this.program, name);
     gl.enableVertexAttribArray(at);
-    gl.vertexAttribPointer(at, width, type, normalised, 0, 0);
-    return buffer;
+    return { buffer, at, width, type, normalised, bytes: width * values.BYTES_PER_ELEMENT };
+  }
+
+  /** Take the values of every so manieth point. */
+  private point({ buffer, at, width, type, normalised, bytes }: Attribute, step: number): void {
+    const { gl } = this;
+    gl.bindBuffer(gl.ARRAY_BUFFER, buffer);
+    gl.vertexAttribPointer(at, width, type, normalised, step * bytes, 0);
   }
 }
 

@@ -145,6 +145,7 @@ export class Stage {
   /** The map as it stands, to be saved. */
   picture(title: string): Picture {
     const { canvas, layers, theme, background } = this;
+    this.map.drawWhole();
     const paths = [...document.querySelectorAll("#overlay .course")].map((one) => one.getAttribute("d")!);
     return {
       title,
