@@ -72,8 +72,8 @@ def squeezed_variance(
     float
         Degrees of freedom of the common one: 0 where there is a single row, at most one a row.
         However well few rows seem to agree, they know their common variance no better: without
-        the bound, 9 types of 4 + 4 samples gave 6 % of false positives at 5 %
-        (``benchmarks.compare``).
+        the bound, 1,200 made-up cohorts of 4 + 4 donors and 8 types (``benchmarks.compare``) had
+        5.6 % of p-values below 5 %, with it 5.2 %, and found as many planted changes.
     """
     from scipy.special import digamma, polygamma
 

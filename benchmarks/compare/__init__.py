@@ -1,0 +1,1 @@
+"""Comparison of conditions: false positives, power, and its peers in R."""
