@@ -234,6 +234,12 @@ def _add_api(app: FastAPI, atlas: AtlasFile, jobs: Jobs) -> None:
         several_labels: Annotated[
             bool, Query(description="Add all labels above one half, where each is judged by itself")
         ] = False,
+        cell_ontology: Annotated[
+            bool, Query(description="Add the term of the Cell Ontology that each cell's call is")
+        ] = False,
+        cellxgene: Annotated[
+            bool, Query(description="The same, with the column called as in CELLxGENE's schema")
+        ] = False,
         probabilities: Annotated[
             bool,
             Query(description="Add every label's probability, and labels at each level of a tree"),
@@ -259,6 +265,8 @@ def _add_api(app: FastAPI, atlas: AtlasFile, jobs: Jobs) -> None:
             groups=groups,
             several_labels=several_labels,
             probabilities=probabilities,
+            cell_ontology=cell_ontology,
+            cellxgene=cellxgene,
         )
         with ExitStack() as stack:
             job = stack.enter_context(jobs.admit())

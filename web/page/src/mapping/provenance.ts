@@ -35,6 +35,7 @@ export function provenance(
       notes: query.notes,
       genes: report(query.genes),
       ...(query.options.probabilities && { labels: manifest.labels }),
+      ...(query.options.cellOntology && { cell_ontology: termsOf(manifest) }),
       ...(query.options.groups !== null && { groups: query.options.groups }),
       thresholds: manifest.thresholds,
       n_cells: matrix.nCells,
@@ -42,6 +43,10 @@ export function provenance(
       ...(trajectory && { trajectory: inBrief(trajectory) }),
     },
   };
+}
+
+function termsOf({ terms }: Manifest): Said {
+  return { labels: [...terms.keys()], term_ids: [...terms.values()].map(([id]) => id) };
 }
 
 function inBrief(trajectory: Trajectory): Said {

@@ -12,6 +12,7 @@ import type { Column, Contents, CountBlock, Frame, GeneColumns, Place } from "..
 import { annotators } from "./annotate/all";
 import { GroupVotes, statedGroups } from "./annotate/groups";
 import { refuseWithoutProbabilities } from "./annotate/probabilities";
+import { refuseWithoutLabels } from "./annotate/terms";
 import type { Atlas } from "./atlas";
 import type { MappedBlock } from "./columns";
 import { linearFeatures, type CellFeatures, type QueryBasis, queryBasis } from "./features";
@@ -34,6 +35,8 @@ export interface MapOptions {
   severalLabels: boolean;
   /** Whether to give every label's probability, and the labels along the tree. */
   probabilities: boolean;
+  /** Whether to give the term of the Cell Ontology that each cell's call is. */
+  cellOntology: boolean;
   /** Column of the query's cells with clusters, or `auto`; null for no groups. */
   groups: string | null;
   /** Refuse below this share of the atlas's genes. */
@@ -48,6 +51,7 @@ export const DEFAULTS: MapOptions = {
   rescaleGenes: false,
   severalLabels: false,
   probabilities: false,
+  cellOntology: false,
   groups: null,
   minimumGenes: decisions.genes.minimum.value,
 };
@@ -92,6 +96,7 @@ export async function openQuery(
   if (options.rescaleGenes) checkPanel(where, genes, atlas, options.minimumGenes);
   const rescaled = options.rescaleGenes ? await rescale(matrix, blocks, genes, atlas) : null;
   const { cells: looked = 0, scaling = null } = rescaled ?? {};
+  if (options.cellOntology) refuseWithoutLabels(atlas.manifest);
   if (options.probabilities) refuseWithoutProbabilities(atlas.manifest);
   const note = say(decisions.rescaling.note, { source: where, cells: looked });
   return {
@@ -99,7 +104,12 @@ export async function openQuery(
     place,
     genes,
     basis: queryBasis(atlas.panel, genes.panelColumn, genes.measured, genes.isGene, scaling),
-    notes: [...seen, ...genes.warnings, ...(rescaled ? [note] : [])],
+    notes: [
+      ...seen,
+      ...genes.warnings,
+      ...(rescaled ? [note] : []),
+      ...(options.cellOntology ? atlas.manifest.term_notes : []),
+    ],
     options,
     votes: options.groups === null ? null : votesBy(options.groups, cells, atlas.manifest),
   };
@@ -202,8 +212,8 @@ export async function* mapQuery(
 ): AsyncGenerator<[MappedBlock, CellFeatures]> {
   const { nMatched, measured } = query.genes;
   const { votes } = query;
-  const { severalLabels, probabilities } = query.options;
-  const asked = { severalLabels, probabilities, votes };
+  const { severalLabels, probabilities, cellOntology } = query.options;
+  const asked = { severalLabels, probabilities, cellOntology, votes };
   const { labels, head } = atlas.manifest;
   const power = head.calibration.information_power;
   const information = power ? labelInformation(atlas.panel, measured, labels.length) : 1;
