@@ -96,7 +96,8 @@ _device = click.option(
               help="obs column with coarser labels to call when unsure; repeatable.")  # fmt: skip
 @click.option("--ontology", type=click.Path(), help="Cell Ontology (.obo) for coarser labels.")
 @click.option("--label-ids",
-              help="obs column with the labels' terms in the ontology, which the atlas keeps.")  # fmt: skip
+              help="obs column with the labels' terms in the ontology, which the atlas "
+                   "keeps.")  # fmt: skip
 @click.option("--other", multiple=True, metavar="LABEL",
               help="Label that is a group of others, of whose cells a type of their own is made, "
                    "'other LABEL', in place of one of these; repeatable.")  # fmt: skip
