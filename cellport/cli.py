@@ -95,7 +95,9 @@ _device = click.option(
 @click.option("--label-tree", multiple=True, metavar="COLUMN",
               help="obs column with coarser labels to call when unsure; repeatable.")  # fmt: skip
 @click.option("--ontology", type=click.Path(), help="Cell Ontology (.obo) for coarser labels.")
-@click.option("--label-ids", help="obs column with the labels' terms in the ontology.")
+@click.option("--label-ids",
+              help="obs column with the labels' terms in the ontology, which the atlas "
+                   "keeps.")  # fmt: skip
 @click.option("--other", multiple=True, metavar="LABEL",
               help="Label that is a group of others, of whose cells a type of their own is made, "
                    "'other LABEL', in place of one of these; repeatable.")  # fmt: skip
@@ -265,6 +267,15 @@ def _here(atlas: str) -> Path:
 @click.option("--probabilities", is_flag=True,
               help="Add the probability of every label, and labels at each level of the atlas's "
                    "tree with theirs.")  # fmt: skip
+@click.option("--cell-ontology", is_flag=True,
+              help="Add the term of the Cell Ontology that each cell's call is.")  # fmt: skip
+@click.option("--crosswalk", type=click.Path(), metavar="FILE",
+              help="The same, with a table of your labels and terms: .csv or .tsv.")  # fmt: skip
+@click.option("--ontology", type=click.Path(), metavar="FILE",
+              help="The same, by another ontology (.obo) than the one that comes with "
+                   "cellport.")  # fmt: skip
+@click.option("--cellxgene", is_flag=True,
+              help="The same, with the column called as in the schema of CELLxGENE.")  # fmt: skip
 @click.option("--groups", metavar="COLUMN|auto",
               help="Add the label of most cells of each cell's group: obs column with your "
                    "clusters, or auto. Reads the file twice. " + text("groups.cost"))  # fmt: skip

@@ -26,6 +26,7 @@ NEIGHBORS, NEIGHBOR_LABELS = "cellport_neighbors", "cellport_neighbor_labels"
 SEVERAL_LABELS = text("columns.several_labels")
 # with the number of the level
 LEVEL, LEVEL_PROB = text("columns.level"), text("columns.level_prob")
+TERM_ID, TERM_NAME = text("columns.term_id"), text("columns.term_name")
 GROUP = text("columns.group")
 GROUP_LABEL, GROUP_SHARE = text("columns.group_label"), text("columns.group_share")
 QUERY = text("columns.query")

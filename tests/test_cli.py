@@ -345,6 +345,32 @@ def test_every_probability_in_every_format(
     assert obs[levels[2]].tolist() == best.tolist()
 
 
+def test_terms_of_the_cell_ontology(
+    tiny_atlas: Any, tiny_atlas_path: Path, query: Path, tmp_path: Path
+) -> None:
+    first, second, *_ = tiny_atlas.manifest.labels
+    table, out = tmp_path / "terms.tsv", tmp_path / "out.h5ad"
+    table.write_text(f"label\tterm\n{first}\tCL:0000084\n{second}\tCL:0000236\n")
+    asked = ("--cellxgene", "--crosswalk", table)
+    result = run("map", tiny_atlas_path, query, "-o", out, "--json", *asked)
+    assert result.exit_code == 0, result.stderr
+    found = anndata.read_h5ad(out)
+    term = found.obs["cell_type_ontology_term_id"].astype(str)
+    call = found.obs["cellport_call"].astype(str)
+    expected = call.map({first: "CL:0000084", second: "CL:0000236"}).fillna("unknown")
+    assert term.tolist() == expected.tolist()
+    assert {"CL:0000084", "CL:0000236"} <= set(term)
+    name = found.obs["cellport_cell_type_ontology_name"]
+    assert set(name[term == "CL:0000084"]) == {"T cell"}
+    assert any("No term of the Cell Ontology is known" in n for n in as_json(result)["notes"])
+    said = found.uns["cellport"]["cell_ontology"]
+    assert said["term_ids"].tolist()[:2] == ["CL:0000084", "CL:0000236"]
+    table.write_text("label,term\nnone such,CL:0000084\n")
+    refused = run("map", tiny_atlas_path, query, "-o", out, "--crosswalk", table)
+    assert refused.exit_code == 2
+    assert "has no label of this atlas" in refused.stderr
+
+
 def test_counts_are_copied_unchanged(tiny_atlas_path: Path, query: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.h5ad"
     arguments = ("--with-counts", "--block-cells", 50)

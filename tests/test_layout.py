@@ -23,7 +23,7 @@ PAGE = ROOT / "web" / "page" / "src"
 # every room, and what it may take from; one line a room, from the ground floor up. A room is a
 # folder, or a module that stands beside folders
 GROUND = "runtime.errors runtime.version runtime.decisions"
-DATA = f"{GROUND} runtime.base runtime.genes runtime.atlas runtime.sources"
+DATA = f"{GROUND} runtime.base runtime.ontology runtime.genes runtime.atlas runtime.sources"
 MODELLED = f"{DATA} kernels models train.config train.cells train.progress train.degrade"
 ARROWS = {
     "kernels": "",
@@ -32,6 +32,7 @@ ARROWS = {
     "runtime.version": "",
     "runtime.decisions": "",
     "runtime.base": GROUND,
+    "runtime.ontology": f"{GROUND} runtime.base",
     "runtime.genes": f"{GROUND} runtime.base",
     "runtime.atlas": f"{GROUND} runtime.base runtime.genes",
     "runtime.sources": f"{GROUND} runtime.base kernels",

@@ -109,8 +109,8 @@ class AtlasConfig:
     label_tree
         Columns of ``obs`` with coarser labels, from which calls back off.
     ontology, label_ids
-        An OBO file (Cell Ontology) and the column with the labels' terms in it, as another
-        source of coarser labels; both or neither.
+        An OBO file (Cell Ontology), as another source of coarser labels, and the column with the
+        labels' terms in it. The terms alone are kept in the atlas, which gives them to cells.
     other
         Names of groups that cells have as their label though they are of none of its other types:
         of these cells a label of its own is made. Else they are trained as one of the others.
@@ -153,23 +153,21 @@ class AtlasConfig:
         Raises
         ------
         TrainingError
-            An ontology without terms, or terms without one.
+            An ontology without terms.
         """
         refuse_half_an_ontology(self.ontology, self.label_ids)
 
 
 def refuse_half_an_ontology(ontology: object, label_ids: str | None) -> None:
-    """Refuse an ontology without the labels' terms in it, or terms without one.
+    """Refuse an ontology without the labels' terms in it.
 
     Raises
     ------
     TrainingError
-        One of them is there alone.
+        It is there alone.
     """
-    if (ontology is None) != (label_ids is None):
-        raise TrainingError(
-            "An ontology needs the column with the labels' terms, and it an ontology."
-        )
+    if ontology is not None and label_ids is None:
+        raise TrainingError("An ontology needs the column with the labels' terms.")
 
 
 class AtlasSettings(TypedDict, total=False):

@@ -237,6 +237,8 @@ class Manifest:
     provenance: Provenance  # where it comes from
     # what stands for a cell's batch in an encoder that asks for it; None where it asks for none
     assumed_batch: AssumedBatch | None = None
+    # terms of an ontology of cell types, by label; of the labels whose maker said it
+    label_terms: dict[str, str] = field(default_factory=dict)
     minimum_runtime: str = "0.1.0"  # oldest cellport that can map with this atlas
     # what it uses of the format beyond its first version: name, and the cellport version from which
     # on that is known
@@ -325,6 +327,7 @@ def _check_lists(manifest: Manifest, path: Path) -> None:
         "panel": 0 < len(manifest.panel.symbols) == len(manifest.panel.ensembl),
         "panel.other_names": len(manifest.panel.other_names) in (0, manifest.n_genes),
         "labels": len(set(labels)) == len(labels),
+        "label_terms": set(manifest.label_terms) <= set(labels),
         "head": (manifest.head.kind == "none") == (not labels),
         "head.set_prob": len(manifest.head.set_prob) in (0, len(labels)),
         "head.calibration": manifest.head.calibration.information_power >= 0,

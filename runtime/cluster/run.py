@@ -28,6 +28,7 @@ from cellport.runtime.errors import CellportError, InputError, first_line
 from cellport.runtime.map_files import SideOutputs, Summary, listed, pseudobulk_place, summary
 from cellport.runtime.mapping.annotate import annotators, facts_of, schema_of, survey_of
 from cellport.runtime.mapping.annotate.annotator import Survey
+from cellport.runtime.mapping.annotate.beside_label.terms import without_tables
 from cellport.runtime.mapping.annotate.corrected import names_or_file
 from cellport.runtime.mapping.annotate.origin import REPEATED, distinct_names, name_suffixes
 from cellport.runtime.mapping.atlas import Atlas, Surveyed, load_atlas
@@ -110,8 +111,9 @@ def map_dask(
     paths = [absolute(source) for source in listed(sources)]
     opened = atlas if isinstance(atlas, Atlas) else load_atlas(atlas)
     how = replace(options or MapOptions(), **changes)
-    # workers need not see a file of names
+    # workers need not see files of names
     how = replace(how, corrected_expression=names_or_file(how.corrected_expression))
+    how = without_tables(how)
     names, inputs = distinct_names(paths), [*paths, str(opened.file.path)]
     beside = SideOutputs(report, lineage_genes, pseudobulk_place(out, how))
     beside.check(opened, out, inputs)

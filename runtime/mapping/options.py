@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypedDict
 
@@ -46,6 +46,15 @@ class MapOptions:
     probabilities
         Give the probability of every label, and the labels along the atlas's tree, where it has
         one, with theirs.
+    cell_ontology
+        Give the term of the Cell Ontology that each cell's call is.
+    crosswalk
+        Terms of labels or groups: a CSV or TSV of both, or a mapping. Goes before what the atlas
+        says; as if `cell_ontology` were set.
+    ontology
+        OBO file of terms, in place of the Cell Ontology that comes with the package; the same.
+    cellxgene
+        Call the column of terms as the schema of CELLxGENE does; the same.
     groups
         Column of the query's ``obs`` with clusters of cells, or ``auto`` for those near each other
         in the latent: each cell gets the label of most cells of its group too. Nothing when None.
@@ -73,6 +82,10 @@ class MapOptions:
     neighbors: int = 0
     several_labels: bool = False
     probabilities: bool = False
+    cell_ontology: bool = False
+    crosswalk: str | Mapping[str, str] | None = None
+    ontology: str | None = None
+    cellxgene: bool = False
     groups: str | None = None
     keep_counts: bool = False
     corrected_expression: str | Sequence[str] = ()
@@ -102,6 +115,10 @@ class MapChanges(TypedDict, total=False):
     neighbors: int
     several_labels: bool
     probabilities: bool
+    cell_ontology: bool
+    crosswalk: str | Mapping[str, str] | None
+    ontology: str | None
+    cellxgene: bool
     groups: str | None
     keep_counts: bool
     corrected_expression: str | Sequence[str]

@@ -12,8 +12,8 @@ from cellport.runtime.report.numbers import percent
 # in the order in which they are told
 _TERMS = (
     "query", "call", "unknown", "broader", "label", "prob", "model_prob", "distance", "label_set",
-    "several_labels", "level", "level_prob", "probabilities", "group", "group_label",
-    "group_share", "novel", "novelty_p", "map",
+    "several_labels", "level", "level_prob", "probabilities", "term_id", "group",
+    "group_label", "group_share", "novel", "novelty_p", "map",
     "quality", "genes", "genes_zero", "cluster", "pseudotime", "pseudotime_sd", "edge",
     "edge_fraction", "fate",
 )  # fmt: skip

@@ -173,7 +173,7 @@ def attach_reference(
     compared = _compared(made, given, how, on_progress) if how.compare_own else None
     with _counts(given, out, how, on_progress) as counts:
         found = _attached(made, given, counts, how, _steps(on_progress))
-        manifest = attached_manifest(made, given.matched, found, compared)
+        manifest = attached_manifest(made, given.matched, found, compared, how.label_ids)
         members = attached_members(made, given.matched, found, manifest)
     attached = replace(made, manifest=manifest, members=members)
     return write_conversion(attached, out, _notes(made, given, found, compared is not None))

@@ -32,6 +32,7 @@ from cellport.train.export.graphs import export_graph
 from cellport.train.export.members import array_members, reference_members
 from cellport.train.features.log_normalise import label_means
 from cellport.train.labels.rules import required_by
+from cellport.train.labels.tree import stated_terms
 from cellport.train.reference.reference import Reference
 from cellport.train.umap import place
 
@@ -41,6 +42,7 @@ def attached_manifest(
     reference: Reference,
     found: Attached,
     compared: dict[str, Any] | None = None,
+    label_ids: str | None = None,
 ) -> Manifest:
     """Describe the atlas: what `made` says of the model, what was found, and what was compared."""
     rules, before = found.rules, made.manifest
@@ -69,6 +71,7 @@ def attached_manifest(
         before,
         answers=attached_answers(made.network, calibrated),
         parents=rules.parents,
+        label_terms=stated_terms(reference, label_ids),
         head=head,
         batches=_batches(made, reference),
         thresholds=replace(before.thresholds, set_level=rules.set_level, call_prob=rules.call_prob),

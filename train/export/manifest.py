@@ -29,6 +29,7 @@ from cellport.train.infer import Fitted
 from cellport.train.labels.calibrate import LABELS
 from cellport.train.labels.levels import found_below
 from cellport.train.labels.rules import required_by
+from cellport.train.labels.tree import stated_terms
 from cellport.train.reference.gene_names import name_genes
 
 # a cell with fewer counts says little of itself; a place in an atlas without labels is less sure
@@ -66,6 +67,7 @@ def atlas_manifest(parts: AtlasParts) -> Manifest:
         answers=answer_names(bool(reference.labels), graph is not None),
         labels=reference.labels,
         parents=rules.parents,
+        label_terms=stated_terms(reference, how.label_ids),
         head=head,
         batches=reference.batches,
         thresholds=Thresholds(LOW_DEPTH, enough_genes, NOVELTY_P, rules.set_level, rules.call_prob),

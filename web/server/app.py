@@ -282,6 +282,12 @@ def _add_api(app: FastAPI, placed: Sequence[PlacedAtlas], jobs: Jobs) -> None:
                 max_length=1000,
             ),
         ] = "",
+        cell_ontology: Annotated[
+            bool, Query(description="Add the term of the Cell Ontology that each cell's call is")
+        ] = False,
+        cellxgene: Annotated[
+            bool, Query(description="The same, with the column called as in CELLxGENE's schema")
+        ] = False,
         probabilities: Annotated[
             bool,
             Query(description="Add every label's probability, and labels at each level of a tree"),
@@ -310,6 +316,8 @@ def _add_api(app: FastAPI, placed: Sequence[PlacedAtlas], jobs: Jobs) -> None:
             several_labels=several_labels,
             pseudobulk=pseudobulk if format == "pseudobulk" else "",
             probabilities=probabilities,
+            cell_ontology=cell_ontology,
+            cellxgene=cellxgene,
         )
         if format == "pseudobulk" and not how.summed_by:
             raise Refusal(422, "Say by which columns to sum up: pseudobulk=sample,cellport_call.")

@@ -14,6 +14,7 @@ from typing import Any
 
 from cellport.runtime.atlas.file import MANIFEST, AtlasFile, open_atlas_file
 from cellport.runtime.errors import AtlasError, InputError, MissingDependencyError
+from cellport.runtime.mapping.annotate.beside_label.terms import terms_of
 
 PAGE = Path(__file__).parent.parent / "page" / "dist"
 # where a site has cells to try it with, beside the atlas's parts
@@ -160,10 +161,21 @@ def page_files(page: Path) -> list[str]:
     )
 
 
+def _terms(atlas: AtlasFile) -> dict[str, Any]:
+    """Terms of labels and groups, which the page gives to cells; nothing where none is known."""
+    try:
+        found = terms_of(atlas.manifest)
+    except InputError:
+        return {}
+    terms = {node: [term.id, term.name] for node, term in found.terms.items()}
+    return {"terms": terms, "term_notes": list(found.notes)}
+
+
 def manifest_bytes(atlas: AtlasFile, example: ExampleCells | None = None) -> bytes:
     """Return the manifest as it stands in the file, as JSON, with what a site adds.
 
-    That is the ``sha256`` of the whole file, and what the example cells are where there are some.
+    That is the ``sha256`` of the whole file, the terms of its labels in the Cell Ontology, and what
+    the example cells are where there are some.
 
     Raises
     ------
@@ -173,6 +185,7 @@ def manifest_bytes(atlas: AtlasFile, example: ExampleCells | None = None) -> byt
     with zipfile.ZipFile(atlas.path) as archive:
         text = json.loads(archive.read(MANIFEST))
     added: dict[str, Any] = {"sha256": atlas.sha256}
+    added |= _terms(atlas)
     if example is not None:
         told = {"name": example.name, "about": example.about}
         added["example"] = {**told, "sha256": hashlib.sha256(example.data).hexdigest()}

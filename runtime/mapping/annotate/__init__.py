@@ -24,7 +24,7 @@ from cellport.runtime.mapping.annotate import (
     structure,
 )
 from cellport.runtime.mapping.annotate.annotator import Annotator, Prepare, Setting, Survey
-from cellport.runtime.mapping.annotate.beside_label import probabilities, several
+from cellport.runtime.mapping.annotate.beside_label import probabilities, several, terms
 
 # in the order of the columns
 ANNOTATORS: tuple[Prepare, ...] = (
@@ -32,6 +32,7 @@ ANNOTATORS: tuple[Prepare, ...] = (
     labels.prepare,
     several.prepare,
     probabilities.prepare,
+    terms.prepare,
     groups.prepare,
     novelty.prepare,
     quality.prepare,

@@ -92,7 +92,7 @@ def test_every_command_takes_the_atlas(made: tuple[Path, Result], place: Path) -
         (("--labels", "typo"), "has no column 'typo'"),
         (("--labels", "batch"), "--labels label."),
         ((*COLUMNS, "--batch", "typo"), "has no column 'typo'"),
-        ((*COLUMNS, "--label-ids", "label"), "An ontology needs"),
+        ((*COLUMNS, "--ontology", "cl.obo"), "An ontology needs"),
         ((*COLUMNS, "--layer", "typo"), "typo"),
     ],
 )

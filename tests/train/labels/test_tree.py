@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import pytest
@@ -16,7 +18,9 @@ from cellport.train.labels.tree import (
     groups_of_confusions,
     groups_of_ontology,
     nested,
+    stated_terms,
 )
+from cellport.train.reference.reference import Reference
 
 LABELS = ("B", "CD4 T", "CD8 T", "NK")
 OBO = """format-version: 1.2
@@ -134,3 +138,16 @@ def test_labels_taken_for_one_another_are_grouped() -> None:
     groups = groups_of_confusions(np.repeat(prob, 5, axis=0), np.repeat(np.arange(4), 5), LABELS)
     assert groups == [("CD4 T / CD8 T", frozenset({1, 2}))]
     assert not groups_of_confusions(np.eye(4), np.arange(4), LABELS)
+
+
+def test_terms_that_the_maker_states() -> None:
+    """Those that nine in ten cells of a label have, and that are written as terms are."""
+    label = np.repeat(np.arange(4), 10)
+    terms = np.array(["CL:0000084"] * 10 + ["CL:1"] * 8 + ["CL:2"] * 2 + ["T"] * 10
+                     + ["UBERON:1"] * 9 + [""], object)  # fmt: skip
+    reference = SimpleNamespace(
+        labels=("a", "b", "c", "d"), label=label, annotations={"term": terms}
+    )
+    found = stated_terms(cast(Reference, reference), "term")
+    assert found == {"a": "CL:0000084", "d": "UBERON:1"}
+    assert stated_terms(cast(Reference, reference), None) == {}

@@ -70,7 +70,11 @@ def _cases(path: Path, folder: Path) -> Iterator[dict[str, Any]]:
     several = atlas.manifest.head.kind == "sigmoids"
     asked: list[tuple[str, dict[str, Any]]] = [("query.h5ad", {}), ("fewer_genes.h5ad", {})]
     asked += [("clustered.h5ad", {"groups": groups}) for groups in CLUSTERED]
-    asked += [("query.h5ad", {"rescale_genes": True}), ("query.h5ad", {"probabilities": True})]
+    asked += [
+        ("query.h5ad", {"rescale_genes": True}),
+        ("query.h5ad", {"probabilities": True}),
+        ("query.h5ad", {"cell_ontology": True}),
+    ]
     asked += [("clustered.h5ad", {"several_labels": True, "groups": "auto"})] if several else []
     for file, options in asked:
         case = {
@@ -79,6 +83,7 @@ def _cases(path: Path, folder: Path) -> Iterator[dict[str, Any]]:
             "options": {
                 "severalLabels": options.get("several_labels", False),
                 "probabilities": options.get("probabilities", False),
+                "cellOntology": options.get("cell_ontology", False),
                 "groups": options.get("groups"),
                 "rescaleGenes": options.get("rescale_genes", False),
             },

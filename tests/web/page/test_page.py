@@ -46,6 +46,7 @@ PLAIN = {
     "rescaleGenes": False,
     "severalLabels": False,
     "probabilities": False,
+    "cellOntology": False,
     "groups": None,
     "minimumGenes": 0.2,
 }
@@ -386,7 +387,7 @@ def variants(cells: Any) -> Iterator[tuple[str, Any, dict[str, Any]]]:
         return other
 
     yield "plain", cells, PLAIN
-    yield "probabilities", cells, {**PLAIN, "probabilities": True}
+    yield "probabilities", cells, {**PLAIN, "probabilities": True, "cellOntology": True}
     yield "int64", changed(cells.X.astype(np.int64)), PLAIN
     yield "csc", changed(sp.csc_matrix(cells.X)), PLAIN
     yield "dense", changed(cells.X.toarray()), PLAIN
@@ -494,6 +495,7 @@ def mapped_case(
             rescale_genes=options["rescaleGenes"],
             minimum_genes=options["minimumGenes"],
             probabilities=options["probabilities"],
+            cell_ontology=options["cellOntology"],
             keep_counts=True,
         )
         blocks = list(stream.blocks)

@@ -19,6 +19,7 @@ from cellport.runtime.mapping.encode import EncodedCells
 ALL = {
     "neighbors": 3,
     "probabilities": True,
+    "cell_ontology": True,
     "groups": "auto",
     "corrected_expression": ("GENE0", "GENE7"),
     "queries": (("x", "y"), 1),
@@ -70,7 +71,8 @@ def test_columns_in_their_order(fork_atlas: AtlasFile, made: Any) -> None:
     schema = schema_of(found)
     assert [column.name.removeprefix("cellport_") for column in schema.columns] == [
         "label", "prob", "call", "label_set", "level_1", "level_1_probability", "level_2",
-        "level_2_probability", "group", "group_label", "group_share",
+        "level_2_probability", "cell_type_ontology_term_id", "cell_type_ontology_name",
+        "group", "group_label", "group_share",
         "novelty_p", "novel", "qc", "cluster", "edge",
         "edge_fraction", "pseudotime", "pseudotime_sd", "neighbors", "neighbor_labels", "query",
     ]  # fmt: skip
@@ -78,7 +80,7 @@ def test_columns_in_their_order(fork_atlas: AtlasFile, made: Any) -> None:
         "X_cellport": 2, "X_cellport_umap": 2, "cellport_probabilities": 2, "X_cellport_fate": 2,
         "cellport_neighbor_distance": 3, "X_cellport_corrected": 2,
     }  # fmt: skip
-    assert set(facts_of(found)) == {"trajectory", "corrected", "groups", "labels"}
+    assert set(facts_of(found)) == {"trajectory", "corrected", "groups", "labels", "cell_ontology"}
 
 
 def test_a_bare_atlas_gives_little(small_atlas: Any, made: Any, forgery: Any) -> None:

@@ -125,6 +125,7 @@ const readFields = record({
   held_out: nullable(readHeldOut),
   provenance: readProvenance,
   assumed_batch: optional(nullable(readAssumedBatch), null),
+  label_terms: optional(dictionary(text), new Map()),
   minimum_runtime: optional(text, "0.1.0"),
   requires: readRequires,
 });
@@ -133,6 +134,9 @@ const readFields = record({
 const readSite = record({
   members: dictionary(record({ sha256: text })),
   sha256: text,
+  // added by the site: id and name of the term of each label and group, and what to know of them
+  terms: optional(dictionary(list(text)), new Map()),
+  term_notes: optional(list(text), []),
   example: optional(nullable(record({ name: text, about: text, sha256: text })), null),
 });
 
@@ -242,6 +246,7 @@ function checkLists(manifest: Manifest): void {
     ["panel", panel.symbols.length > 0 && panel.symbols.length === panel.ensembl.length],
     ["panel.other_names", [0, panel.symbols.length].includes(panel.other_names.length)],
     ["labels", isDistinct(labels)],
+    ["label_terms", [...manifest.label_terms.keys()].every((label) => labels.includes(label))],
     ["head", (head.kind === "none") === (labels.length === 0)],
     ["head.set_prob", [0, labels.length].includes(head.set_prob.length)],
     ["head.calibration", head.calibration.information_power >= 0],

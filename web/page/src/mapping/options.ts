@@ -15,6 +15,8 @@ export interface MapOptions {
   severalLabels: boolean;
   /** Whether to give every label's probability, and the labels along the tree. */
   probabilities: boolean;
+  /** Whether to give the term of the Cell Ontology that each cell's call is. */
+  cellOntology: boolean;
   /** Column of the query's cells with clusters, or `auto`; null for no groups. */
   groups: string | null;
   /** Refuse below this share of the atlas's genes. */
@@ -29,6 +31,7 @@ export const DEFAULTS: MapOptions = {
   rescaleGenes: false,
   severalLabels: false,
   probabilities: false,
+  cellOntology: false,
   groups: null,
   minimumGenes: decisions.genes.minimum.value,
 };

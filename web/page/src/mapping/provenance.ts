@@ -35,6 +35,7 @@ export function provenance(
       notes: queries.flatMap(({ notes }) => notes),
       genes: reports.length === 1 ? reports[0] : Object.fromEntries(reports.entries()),
       ...(options.probabilities && { labels: manifest.labels }),
+      ...(options.cellOntology && { cell_ontology: termsOf(manifest) }),
       ...(options.groups !== null && { groups: options.groups }),
       thresholds: manifest.thresholds,
       n_cells: queries.reduce((n, { place }) => n + place.matrix.nCells, 0),
@@ -42,6 +43,10 @@ export function provenance(
       ...(trajectory && { trajectory: inBrief(trajectory) }),
     },
   };
+}
+
+function termsOf({ terms }: Manifest): Said {
+  return { labels: [...terms.keys()], term_ids: [...terms.values()].map(([id]) => id) };
 }
 
 function inBrief(trajectory: Trajectory): Said {

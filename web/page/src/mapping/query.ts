@@ -12,6 +12,7 @@ import type { Column, Contents, CountBlock, Frame, GeneColumns, Place } from "..
 import { annotators } from "./annotate/all";
 import { GroupVotes, statedGroups } from "./annotate/groups";
 import { refuseWithoutProbabilities } from "./annotate/probabilities";
+import { refuseWithoutLabels } from "./annotate/terms";
 import type { Atlas } from "./atlas";
 import type { MappedBlock } from "./columns";
 import { type Coverage, coverageOf } from "./coverage";
@@ -65,6 +66,7 @@ export async function openQuery(
   if (options.rescaleGenes) checkPanel(where, genes, atlas, options.minimumGenes);
   const rescaled = options.rescaleGenes ? await rescale(matrix, blocks, genes, atlas) : null;
   const { cells: looked = 0, scaling = null } = rescaled ?? {};
+  if (options.cellOntology) refuseWithoutLabels(atlas.manifest);
   if (options.probabilities) refuseWithoutProbabilities(atlas.manifest);
   const coverage = coverageOf(genes, atlas, where);
   const few = coverage.note === null ? [] : [coverage.note];
@@ -75,7 +77,13 @@ export async function openQuery(
     genes,
     basis: queryBasis(atlas.panel, genes.panelColumn, genes.measured, genes.isGene, scaling),
     coverage,
-    notes: [...seen, ...few, ...genes.warnings, ...(rescaled ? [note] : [])],
+    notes: [
+      ...seen,
+      ...few,
+      ...genes.warnings,
+      ...(rescaled ? [note] : []),
+      ...(options.cellOntology ? atlas.manifest.term_notes : []),
+    ],
     options,
     votes: options.groups === null ? null : votesBy(options.groups, cells, atlas.manifest),
   };
@@ -177,8 +185,8 @@ export async function* mapQuery(
 ): AsyncGenerator<[MappedBlock, CellFeatures]> {
   const { nMatched, measured } = query.genes;
   const { votes, coverage } = query;
-  const { severalLabels, probabilities } = query.options;
-  const asked = { severalLabels, probabilities, votes };
+  const { severalLabels, probabilities, cellOntology } = query.options;
+  const asked = { severalLabels, probabilities, cellOntology, votes };
   const power = atlas.manifest.head.calibration.information_power;
   const information = coverage.ofLabels ? coverage.share : 1;
   const share = nMatched / measured.length;

@@ -41,7 +41,7 @@ export interface IntakeActions {
 export class Intake {
   private readonly options: HTMLElement;
   private readonly inputs: Record<
-    "fractional" | "organism" | "rescaled" | "least" | "layer" | "genome" | "several" | "probabilities" | "groups",
+    "fractional" | "organism" | "rescaled" | "least" | "layer" | "genome" | "several" | "probabilities" | "ontology" | "groups",
     HTMLInputElement
   >;
   private readonly picker: HTMLInputElement;
@@ -64,6 +64,7 @@ export class Intake {
       genome: h("input", { type: "text", id: "genome", placeholder: "the only one" }),
       several: h("input", { type: "checkbox", id: "several" }),
       probabilities: h("input", { type: "checkbox", id: "probabilities" }),
+      ontology: h("input", { type: "checkbox", id: "ontology" }),
       groups: h("input", { type: "text", id: "groups", placeholder: "none" }),
     };
     this.picker = h("input", {
@@ -220,7 +221,7 @@ export class Intake {
   }
 
   private optionsForm(): HTMLElement {
-    const { fractional, organism, rescaled, least, layer, genome, several, groups, probabilities } =
+    const { fractional, organism, rescaled, least, layer, genome, several, groups, probabilities, ontology } =
       this.inputs;
     const { auto, cost } = decisions.groups;
     const labelled = this.manifest.labels.length > 0;
@@ -238,6 +239,8 @@ export class Intake {
         h("label", {}, several, " Name every type above one half: several, one or none"),
       givesProb(this.manifest) &&
         h("label", {}, probabilities, " Add every type's probability, and each level of the types' tree"),
+      this.manifest.terms.size > 0 &&
+        h("label", {}, ontology, " Add the term of the Cell Ontology that each cell's type is"),
       labelled &&
         h(
           "label",
@@ -261,6 +264,7 @@ export class Intake {
       rescaleGenes: this.inputs.rescaled.checked,
       severalLabels: this.inputs.several.checked,
       probabilities: this.inputs.probabilities.checked,
+      cellOntology: this.inputs.ontology.checked,
       groups: this.inputs.groups.value.trim() || null,
       minimumGenes: shareOf(this.inputs.least.value),
     });

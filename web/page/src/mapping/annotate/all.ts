@@ -11,6 +11,7 @@ import { probabilities } from "./probabilities";
 import { quality } from "./quality";
 import { judgesEach, several } from "./several";
 import { clustering, placing } from "./structure";
+import { termed } from "./terms";
 
 const { columns } = decisions;
 
@@ -30,6 +31,7 @@ function placed(manifest: Manifest): Annotator {
 export interface Asked {
   severalLabels: boolean;
   probabilities: boolean;
+  cellOntology: boolean;
   /** Null where no groups are asked for. */
   votes: GroupVotes | null;
 }
@@ -44,7 +46,7 @@ export interface Measured {
 export function annotators(
   { manifest, novelty: table }: Atlas,
   measured: Measured,
-  { severalLabels, probabilities: all, votes }: Asked,
+  { severalLabels, probabilities: all, cellOntology, votes }: Asked,
 ): Annotator[] {
   const [clusters, graph] = [clustersOf(manifest), graphOf(manifest)];
   return [
@@ -52,6 +54,7 @@ export function annotators(
     ...(manifest.labels.length ? [labelling(manifest)] : []),
     ...(severalLabels && judgesEach(manifest) ? [several(manifest)] : []),
     ...(all ? [probabilities(manifest)] : []),
+    ...(cellOntology ? [termed(manifest)] : []),
     ...(votes ? [votes.annotate] : []),
     ...(table ? [novelty(table, manifest.thresholds.novelty_p, measured.share)] : []),
     quality(manifest, measured.enough),

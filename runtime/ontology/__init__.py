@@ -1,0 +1,1 @@
+"""Terms of an ontology of cell types, and which of them labels are."""
