@@ -1,4 +1,4 @@
-"""The report that the page saves is the one that `cellport map --report` writes, less its reasons."""
+"""The report that the page saves is that of `cellport map --report`, less its reasons."""
 
 from __future__ import annotations
 
