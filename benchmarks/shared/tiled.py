@@ -90,6 +90,46 @@ def _noisy(cells: sp.csr_matrix, rng: np.random.Generator) -> sp.csr_matrix:
     return cells
 
 
+def kept_few_counts(out: Path, n_cells: int, n_genes: int = 2_000, counts: int = 80) -> Path:
+    """Make a file of many shallow cells: of the genes that have most counts, `counts` a cell."""
+    if out.exists():
+        return out
+    out.parent.mkdir(parents=True, exist_ok=True)
+    part = out.with_suffix(".part")
+    real, names, _ = _real_cells()
+    kept = np.sort(np.argsort(-np.asarray(real.sum(0)).ravel())[:n_genes])
+    cells = real[:, kept].astype(np.int64)
+    totals = np.asarray(cells.sum(1)).ravel()
+    with h5py.File(part, "w") as file:
+        matrix = file.create_group("X")
+        matrix.attrs.update({"encoding-type": "csr_matrix", "encoding-version": "0.1.0"})
+        matrix.attrs["shape"] = np.array([n_cells, n_genes])
+        how = {"chunks": (1 << 17,), "maxshape": (None,), "compression": "gzip"}
+        stored = [
+            matrix.create_dataset(name, (0,), dtype, **how)
+            for name, dtype in (("data", np.float32), ("indices", np.int32))
+        ]
+        indptr = np.zeros(n_cells + 1, np.int64)
+        for start in range(0, n_cells, 10 * _BLOCK):
+            stop = min(start + 10 * _BLOCK, n_cells)
+            rng = np.random.default_rng(start)
+            rows = rng.integers(0, cells.shape[0], stop - start)
+            some = cells[rows]
+            share = np.minimum(1, counts / np.maximum(totals[rows], 1))
+            some.data = rng.binomial(some.data, np.repeat(share, np.diff(some.indptr)))
+            some.eliminate_zeros()
+            filled = indptr[start]
+            indptr[start + 1 : stop + 1] = filled + some.indptr[1:]
+            for dataset, values in zip(stored, (some.data, some.indices), strict=True):
+                dataset.resize((filled + some.nnz,))
+                dataset[filled:] = values
+        matrix.create_dataset("indptr", data=indptr, compression="gzip")
+        _frame(file, "obs", np.array([f"cell_{i}" for i in range(n_cells)], dtype=object), {})
+        _frame(file, "var", names[kept], {})
+    part.rename(out)
+    return out
+
+
 def _frame(file: h5py.File, group: str, names: np.ndarray, columns: dict[str, np.ndarray]) -> None:
     frame = file.create_group(group)
     frame.attrs.update({"encoding-type": "dataframe", "encoding-version": "0.2.0"})
