@@ -181,7 +181,9 @@ ul.plain{margin:0 0 12px;padding-left:20px;max-width:80ch}
 footer{padding:4px 24px 48px;color:var(--quiet);font-size:14px}
 .picture{margin:18px 0 22px}.picture figcaption{margin:0 0 6px}
 .wide{overflow-x:auto}.drawing{display:block;width:100%;min-width:600px;max-width:860px;height:auto}
-@media (max-width:760px){main,header,footer{padding-left:14px;padding-right:14px}
+@media (max-width:760px){.picture .wide::before{content:"swipe sideways to see all of it";
+position:sticky;left:0;display:block;width:max-content;font-size:12px;color:var(--quiet)}
+main,header,footer{padding-left:14px;padding-right:14px}
 header{padding-top:22px}h1{font-size:24px}.lead{font-size:17px}
 section{padding:16px 14px}.pair{grid-template-columns:minmax(0,1fr)}
 .tiles{grid-template-columns:1fr 1fr}.tiles>div:last-child:nth-child(odd){grid-column:1/-1}
