@@ -155,14 +155,14 @@ def _planted(
     """Plant twice the expression in a tenth of the genes of one side, by thinning the other."""
     changed = rng.random(counts.shape[1]) < 0.1
     planted = counts.copy()
-    rows = np.flatnonzero(side == 0)[:, None]
-    planted[rows, changed] = rng.binomial(planted[rows, changed], 0.5)
-    kept = planted.sum(axis=0) >= 10
+    thinned = np.outer(np.asarray(side) == 0, changed)
+    planted[thinned] = rng.binomial(planted[thinned], 0.5)
+    kept: NDArray[np.bool_] = planted.sum(axis=0) >= 10
     mine = _genes(planted[:, kept], side)
     files = {"counts.csv": planted[:, kept], "side.csv": side}
     peer = in_r("deseq2", files, "genes.csv")
     known = np.isfinite(peer[:, 0]) & np.isfinite(mine["change"])
-    hit = changed[kept]
+    hit = np.asarray(changed)[kept]
     return {
         "samples": f"{len(side) // 2}+{len(side) // 2}",
         "correlation": float(np.corrcoef(peer[known, 0], mine["change"][known])[0, 1]),
@@ -189,27 +189,21 @@ def stimulated(real: Donors) -> dict[str, Any]:
     """Count interferon genes among the ten of each type that grow most, of stimulated donors."""
     found = {}
     for at, name in enumerate(real.types):
-        sides = []
-        rows = []
-        for side, counts, cells in (
-            (0, real.counts[name], real.cells),
-            (1, real.stimulated[name], real.stimulated_cells),
-        ):
-            enough = cells[:, at] >= FEWEST_CELLS
-            rows.append(counts[enough])
-            sides.append(np.full(int(enough.sum()), side))
-        side, counts = np.concatenate(sides), np.concatenate(rows)
-        if design(side).refusal if len(set(side)) > 1 else True:
+        control = real.counts[name][real.cells[:, at] >= FEWEST_CELLS]
+        treated = real.stimulated[name][real.stimulated_cells[:, at] >= FEWEST_CELLS]
+        if len(control) < 2 or len(treated) < 2:
             continue
+        counts = np.concatenate([control, treated])
+        sides = design(np.repeat([0, 1], [len(control), len(treated)]))
         kept = counts.sum(axis=0) >= 10
-        table = compare_genes(counts[:, kept], real.genes[kept], design(side))
+        table = compare_genes(counts[:, kept], real.genes[kept], sides)
         sure = table[table["p_adjusted"] < 0.05].sort_values("shrunken", ascending=False)
         up = sure["gene"].tolist()[:10]
         found[name] = {
-            "samples": f"{(side == 0).sum()}+{(side == 1).sum()}",
+            "samples": f"{len(control)}+{len(treated)}",
             "first": up,
             "interferon": sum(gene in INTERFERON for gene in up),
-            "changed": int((table["p_adjusted"] < 0.05).sum()),
+            "changed": len(sure),
         }
     return found
 
@@ -230,46 +224,76 @@ def cost(cache: Path, n_cells: int) -> dict[str, Any]:
 
 def tables(made: dict[str, Any]) -> str:
     """Set all that was measured."""
-    parts = []
-    if "composition" in made:
-        null = made["composition"]["null"]
-        rows = [(name, *(f"{100 * one[who]:.1f} %" for who in ("cellport", "propeller", "cells")))
-                for name, one in null.items()]  # fmt: skip
-        head = ("composition, no difference", "cellport", "propeller", "testing cells")
-        parts.append(markdown(head, rows))
-        rows = [(name, *(f"{100 * one[who]:.1f} %" for who in ("cellport", "propeller")))
-                for name, one in made["composition"]["power"].items()]  # fmt: skip
-        parts.append(markdown(("planted in one type", "cellport", "propeller"), rows))
-    if "expression" in made:
-        rows = [(name, f"{100 * one['cellport']:.1f} %",
-                 f"{100 * one['cells']:.1f} %" if "cells" in one else "", str(one["splits"]))
-                for name, one in made["expression"]["null"].items()]  # fmt: skip
-        head = ("expression, no difference", "cellport", "testing cells", "splits")
-        parts.append(markdown(head, rows))
-        rows = [(one["samples"], f"{one['correlation']:.4f}",
-                 *(f"{100 * one[who]:.1f} %" for who in ("cellport", "deseq2", "false_cellport",
-                                                         "false_deseq2")))
-                for one in made["expression"]["planted"]]  # fmt: skip
-        head = ("twice in a tenth of genes", "correlation of log changes", "found", "DESeq2 in R",
-                "p < .05 elsewhere", "DESeq2 in R")  # fmt: skip
-        parts.append(markdown(head, rows))
-    if "stimulated" in made:
-        rows = [(name, one["samples"], f"{one['interferon']}", ", ".join(one["first"][:5]))
-                for name, one in made["stimulated"].items() if isinstance(one, dict)]  # fmt: skip
-        head = (
-            "stimulated against control",
-            "samples",
-            "interferon genes of the first 10",
-            "first",
-        )
-        parts.append(markdown(head, rows, "lrrl"))
-    if "cost" in made:
-        one = made["cost"]
-        rows = [(name, f"{one[name]['wall']:.1f}", f"{one[name]['cpu']:.1f}",
-                 f"{one[name]['memory_mb']:.0f}") for name in ("plain", "pseudobulk")]  # fmt: skip
-        head = (f"{one['cells']:,} cells", "seconds", "processor seconds", "MB")
-        parts.append(markdown(head, rows))
-    return "\n\n".join(parts)
+    kinds = {
+        "composition": (_null_table, _power_table),
+        "expression": (_genes_null_table, _genes_table),
+        "stimulated": (_stimulated_table,),
+        "cost": (_cost_table,),
+    }
+    set_ = [table(made[name]) for name, of in kinds.items() if name in made for table in of]
+    return "\n\n".join(set_)
+
+
+def _null_table(made: dict[str, Any]) -> str:
+    who = ("cellport", "propeller", "cells")
+    rows = [
+        (name, *(_percent(one[each]) for each in who), f"{one['cohorts']:,}")
+        for name, one in made["null"].items()
+    ]
+    head = ("composition, no difference", "cellport", "propeller", "testing cells", "cohorts")
+    return markdown(head, rows)
+
+
+def _power_table(made: dict[str, Any]) -> str:
+    rows = [
+        (name, _percent(one["cellport"]), _percent(one["propeller"]))
+        for name, one in made["power"].items()
+    ]
+    return markdown(("planted in one type", "cellport", "propeller"), rows)
+
+
+def _genes_null_table(made: dict[str, Any]) -> str:
+    rows = [
+        (name, _percent(one["cellport"]), _percent(one.get("cells")), str(one["splits"]))
+        for name, one in made["null"].items()
+    ]
+    return markdown(("expression, no difference", "cellport", "testing cells", "cohorts"), rows)
+
+
+def _genes_table(made: dict[str, Any]) -> str:
+    who = ("cellport", "deseq2", "false_cellport", "false_deseq2")
+    rows = [
+        (one["samples"], f"{one['correlation']:.5f}", *(_percent(one[each]) for each in who))
+        for one in made["planted"]
+    ]
+    head = (
+        "twice in a tenth of genes", "correlation of log changes", "found", "by DESeq2 in R",
+        "p below .05 elsewhere", "by DESeq2 in R",
+    )  # fmt: skip
+    return markdown(head, rows)
+
+
+def _stimulated_table(made: dict[str, Any]) -> str:
+    rows = [
+        (name, one["samples"], str(one["interferon"]), ", ".join(one["first"][:5]))
+        for name, one in made.items()
+        if isinstance(one, dict)
+    ]
+    head = ("stimulated against control", "samples", "interferon genes of the first 10", "first")
+    return markdown(head, rows, "lrrl")
+
+
+def _cost_table(made: dict[str, Any]) -> str:
+    rows = [
+        (name, f"{one['wall']:.1f}", f"{one['cpu']:.1f}", f"{one['memory_mb']:.0f}")
+        for name, one in made.items()
+        if isinstance(one, dict)
+    ]
+    return markdown((f"{made['cells']:,} cells", "seconds", "processor seconds", "MB"), rows)
+
+
+def _percent(share: float | None) -> str:
+    return "" if share is None else f"{100 * share:.1f} %"
 
 
 def main() -> None:
