@@ -1,0 +1,1 @@
+"""Whether the atlas that fits a query is ranked first."""

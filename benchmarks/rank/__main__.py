@@ -1,0 +1,127 @@
+"""Whether the atlas that fits a query is ranked first, and what asking many costs.
+
+    python -m benchmarks.rank --models /path/to/models
+
+Ten atlases are trained on halves of the shared datasets and three CellTypist models converted,
+beside the two that ship; queries are the other halves, as they are and with 1,000 counts a cell.
+Atlases are kept in ``benchmarks/cache/rank``; figures go to ``benchmarks/results/rank.json`` and
+``docs/mapping.md``, and with ``--table`` nothing else is done than to show them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmarks.rank.cases import RankedQuery, atlases, queries
+from benchmarks.shared.command import parser
+from benchmarks.shared.results import ROOT, facts, fill, markdown, read, write
+from cellport.runtime.mapping.atlas import load_atlas
+from cellport.runtime.rank import rank_atlases
+
+MARK, PAGE = "benchmarks.rank", ROOT / "docs" / "mapping.md"
+_TIMES = 3
+
+
+def run(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """Rank all atlases for each query, and yield a row a query."""
+    asked = atlases(options.cache, options.models)
+    names = {path: name for name, path in asked.items()}
+    for query in queries():
+        fits = rank_atlases(query.cells, list(names))
+        row = row_of(query, [(names[fit.atlas], fit.score, bool(fit.refused)) for fit in fits])
+        print(row, flush=True)
+        yield row
+
+
+def row_of(query: RankedQuery, ranked: list[tuple[str, float, bool]]) -> dict[str, Any]:
+    """Tell what came first, and where the best of another organism came."""
+    place = 1 + next(i for i, (name, _, _) in enumerate(ranked) if name in query.right)
+    of_mouse = query.tissue.startswith("mouse")
+    others = [
+        i + 1
+        for i, (name, _, refused) in enumerate(ranked)
+        if name.startswith("mouse") != of_mouse and not refused
+    ]
+    first, second = ranked[:2]
+    return {
+        "query": query.name,
+        "first": first[0],
+        "score": round(first[1], 3),
+        "second": second[0],
+        "second_score": round(second[1], 3),
+        "place_of_right": place,
+        "other_organism_from": min(others, default=None),
+    }
+
+
+def cost(options: argparse.Namespace) -> dict[str, float]:
+    """Seconds that one atlas and ten take, opened before, of a file; medians."""
+    asked = atlases(options.cache, options.models)
+    path = options.cache / "query.h5ad"
+    query = next(query for query in queries() if query.name == "blood, all genes")
+    query.cells.write_h5ad(path, compression="gzip")
+    one, ten = ["pbmc-demo"], [name for name in asked.values() if not name.endswith("pkl")][:10]
+    for name in ten:
+        load_atlas(name)
+    seconds: dict[str, list[float]] = {"one": [], "ten": []}
+    for _ in range(_TIMES):
+        for which, some in (("one", one), ("ten", ten)):
+            began = time.perf_counter()
+            rank_atlases(path, some)
+            seconds[which].append(time.perf_counter() - began)
+    path.unlink()
+    return {which: round(statistics.median(found), 2) for which, found in seconds.items()}
+
+
+def table(made: dict[str, Any]) -> str:
+    """Set queries with what came first and second, and the sum of it."""
+    rows = made["runs"]
+    right = sum(row["place_of_right"] == 1 for row in rows)
+    foreign = [row["other_organism_from"] for row in rows if row["other_organism_from"]]
+    shown = [
+        [
+            row["query"],
+            row["first"],
+            f"{row['score']:.2f}",
+            row["second"],
+            f"{row['second_score']:.2f}",
+        ]
+        for row in rows
+    ]
+    cost = made["cost"]
+    said = (
+        f"Of {len(rows)} queries of known tissue and {made['atlases']} atlases an atlas of the "
+        f"tissue came first {right} times. Atlases of another organism were refused"
+        + (f", or came at best in place {min(foreign)}" if foreign else "")
+        + f". Ten atlases took {cost['ten'] / cost['one']:.1f} times as long as one "
+        f"({cost['ten']:.1f} and {cost['one']:.1f} s; {made['date']}, {made['machine']})."
+    )
+    head = ("query", "first", "score", "second", "score")
+    return f"{said}\n\n{markdown(head, shown, 'llrlr')}"
+
+
+def main() -> None:
+    """Run what is asked for and print the table."""
+    command = parser("rank", __doc__, "table out cache")
+    command.add_argument("--models", type=Path, default=ROOT.parent / "shared" / "models")
+    options = command.parse_args()
+    torch.set_num_threads(1)
+    if not options.table:
+        rows, seconds = list(run(options)), cost(options)
+        n_atlases = len(atlases(options.cache, options.models))
+        write(options.out, facts() | {"atlases": n_atlases, "cost": seconds, "runs": rows})
+    text = table(read(options.out))
+    print(text)
+    if options.out == command.get_default("out"):
+        fill(PAGE, MARK, text)
+
+
+if __name__ == "__main__":
+    main()
