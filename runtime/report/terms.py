@@ -4,19 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cellport.runtime.decisions import text, words
+from cellport.runtime.decisions import text, texts, words
 from cellport.runtime.report.contents import ReportContents
 from cellport.runtime.report.markup import Html, as_code, details, quiet, said, section, table
 from cellport.runtime.report.numbers import percent
 
-# in the order in which they are told
-_TERMS = (
-    "query", "call", "unknown", "broader", "label", "prob", "model_prob", "distance", "label_set",
-    "several_labels", "level", "level_prob", "probabilities", "term_id", "group",
-    "group_label", "group_share", "novel", "novelty_p", "map",
-    "quality", "genes", "genes_zero", "cluster", "pseudotime", "pseudotime_sd", "edge",
-    "edge_fraction", "fate",
-)  # fmt: skip
+_TERMS = texts("report.term_order")
 # the column that tells of it, where that is not called as the term is; none for genes
 _COLUMNS = {"unknown": "call", "broader": "call", "model_prob": "prob", "map": "umap"}
 _GENES = ("genes", "genes_zero")

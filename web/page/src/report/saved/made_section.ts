@@ -14,13 +14,7 @@ import type { Contents } from "./contents";
 
 const { assumed_batch: assumed, columns, report, terms, thresholds: meant } = decisions;
 // in the order in which they are told
-const TERMS: readonly Term[] = [
-  "query", "call", "unknown", "broader", "label", "prob", "model_prob", "distance", "label_set",
-  "several_labels", "level", "level_prob", "probabilities", "group", "group_label",
-  "group_share", "novel", "novelty_p", "map",
-  "quality", "genes", "genes_zero", "cluster", "pseudotime", "pseudotime_sd", "edge",
-  "edge_fraction", "fate",
-]; // prettier-ignore
+const TERMS = report.term_order.value as readonly Term[];
 // the column that tells of it, where that is not called as the term is
 const COLUMNS: Partial<Record<Term, keyof typeof columns>> = {
   unknown: "call",
