@@ -26,7 +26,7 @@ from cellport.runtime.map_files import MapSummary
 from cellport.runtime.mapping.options import GROUPS_COST, MINIMUM_GENES, MapOptions
 from cellport.runtime.version import __version__
 from cellport.web.server.guard import Access, Guard
-from cellport.web.server.held import Held, held_page
+from cellport.web.server.held import Held, has_already, held_page
 from cellport.web.server.jobs import Jobs
 from cellport.web.server.limits import Limits
 from cellport.web.server.refusal import Refusal
@@ -382,7 +382,9 @@ def _add_parts(app: FastAPI, placed: PlacedAtlas) -> None:
     @app.api_route(f"/{placed.folder}/{{part:path}}", methods=_READING, include_in_schema=False)
     def atlas_part(part: str, request: Request) -> Response:
         if part == whole:
-            headers = {"Cache-Control": "private, no-cache"}
+            headers = {"Cache-Control": "private, no-cache", "ETag": f'"{atlas.sha256}"'}
+            if has_already(request, headers["ETag"]):
+                return Response(None, 304, headers)
             return FileResponse(atlas.path, media_type=_BYTES, filename=whole, headers=headers)
         if part not in held and part in atlas:
             kind = "text/plain; charset=utf-8" if part.endswith(".md") else _BYTES

@@ -51,13 +51,19 @@ class Held:
             "Cache-Control": _FOR_EVER if for_ever else _ASK_AGAIN,
             "Vary": "Accept-Encoding",
         }
-        if tag in request.headers.get("if-none-match", ""):
+        if has_already(request, tag):
             return Response(None, 304, headers)
         packed = self._packed if _takes_gzip(request) else None
         if packed is not None:
             headers["Content-Encoding"] = "gzip"
         body = self._read() if packed is None else packed
         return Response(body, headers=headers, media_type=self._media)
+
+
+def has_already(request: Request, tag: str) -> bool:
+    """Tell whether who asks has what an ETag names."""
+    known = request.headers.get("if-none-match", "")
+    return tag in known or known.strip() == "*"
 
 
 def held_page(page: Path, names: list[str]) -> dict[str, Held]:

@@ -96,6 +96,11 @@ def test_parts_are_sent_once(server: Any, tiny_atlas: Any) -> None:
     tag = first.headers["etag"]
     again = server.ask("GET", part, headers={"If-None-Match": tag})
     assert (again.status, again.body) == (304, b"")
+    assert server.ask("GET", part, headers={"If-None-Match": "*"}).status == 304
+    whole = server.ask("GET", "/api/atlas").json["download"]
+    known = {"If-None-Match": server.ask("HEAD", whole).headers["etag"]}
+    assert server.ask("GET", whole, headers=known).status == 304
+    assert server.ask("GET", whole, headers={"If-None-Match": tag}).status == 200
     kept = server.ask("GET", f"{part}?v={tag[1:17]}")
     assert "immutable" in kept.headers["cache-control"]
     assert server.ask("GET", f"{part}?v=0").headers["cache-control"] == "private, no-cache"
