@@ -150,13 +150,13 @@ def _refusal(samples: Samples, reference: str, level: str, matrix: NDArray[np.fl
             "condition does cannot be told from what the batch does. Samples of both conditions in "
             "one batch are needed."
         )
-    freedom = len(samples) - rank
+    freedom = int(len(samples) - rank)
     if freedom < FEWEST_FREEDOM:
-        more = FEWEST_FREEDOM - freedom
+        left = f"{_counted(freedom, 'degree')} of freedom"
         return (
-            f"No p-value: {_counted(len(samples), 'sample')} leave {freedom} degrees of freedom to "
-            f"judge by how much samples of one condition differ, and {FEWEST_FREEDOM} are needed: "
-            f"{_counted(int(more), unit)} more."
+            f"No p-value: {_counted(len(samples), 'sample')} leave {left} to judge by how much "
+            f"samples of one condition differ, and {FEWEST_FREEDOM} are needed: "
+            f"{_counted(FEWEST_FREEDOM - freedom, unit)} more."
         )
     return ""
 
