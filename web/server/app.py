@@ -173,9 +173,8 @@ def _named(placed: Sequence[PlacedAtlas], name: str | None) -> PlacedAtlas:
     found = next((one for one in placed if one.name == name), None)
     if found is None:
         names = ", ".join(one.name for one in placed)
-        raise Refusal(
-            422, f"Say which atlas is meant, as in ?atlas={placed[0].name}; here: {names}."
-        )
+        said = f"Say which atlas is meant, as in ?atlas={placed[0].name}; here: {names}."
+        raise Refusal(422 if name is None else 404, said)
     return found
 
 
@@ -191,7 +190,7 @@ def _add_api(app: FastAPI, placed: Sequence[PlacedAtlas], jobs: Jobs) -> None:
         """Name the atlases that files can be mapped onto."""
         return [one.name for one in placed]
 
-    @app.get("/api/atlas", responses=_problems(422))
+    @app.get("/api/atlas", responses=_problems(404, 422))
     async def about(atlas: _WhichAtlas = None) -> AtlasSummary:
         """Describe the atlas that files are mapped onto."""
         one = _named(placed, atlas)
@@ -228,7 +227,7 @@ def _add_api(app: FastAPI, placed: Sequence[PlacedAtlas], jobs: Jobs) -> None:
                     for media in _MEDIA.values()
                 },
             },
-            **_problems(403, 408, 413, 415, 422, 500, 503),
+            **_problems(403, 404, 408, 413, 415, 422, 500, 503),
         },
         openapi_extra={
             "requestBody": {"required": True, "content": {"application/octet-stream": _UPLOAD}}

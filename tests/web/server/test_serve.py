@@ -145,8 +145,9 @@ def test_several_atlases_are_told_apart_by_name(
             (tmp_path / "out.h5ad").write_bytes(answer.body)
             with h5py.File(tmp_path / "out.h5ad") as file:
                 assert file["uns/cellport/atlas"][()].decode() == name
-        for asked in (server.map(query.read_bytes()), server.ask("GET", "/api/atlas?atlas=a")):
-            assert asked.status == 422
+        unsaid, unknown = server.map(query.read_bytes()), server.ask("GET", "/api/atlas?atlas=a")
+        assert (unsaid.status, unknown.status) == (422, 404)
+        for asked in (unsaid, unknown):
             assert asked.error == "Say which atlas is meant, as in ?atlas=tiny; here: tiny, other."
         assert server.ask("GET", "/atlas/manifest.json").status == 404
         assert server.is_idle_within(10)
