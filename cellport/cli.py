@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import gc
-import json
-import math
 import os
 import sys
-from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,12 +12,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cellport.ctrl_c import remembered, was_pressed
+from cellport.questions import compare, explain, rank
 from cellport.runtime.decisions import text
-from cellport.runtime.errors import CellportError, InputError
+from cellport.runtime.errors import CellportError
+from cellport.shared import as_json_option, atlas_file, show
+from cellport.sharing import publish, serve
 
 if TYPE_CHECKING:
     from cellport.runtime.convert.write import Conversion, ConvertOptions
-    from cellport.web.server.site import ExampleCells
 
 BAD_INPUT = 2
 STOPPED = 130
@@ -81,7 +80,9 @@ def main() -> None:
     """Train a single-cell atlas once, ship it as one file, map new cells anywhere."""
 
 
-_json = click.option("--json", "as_json", is_flag=True, help="Print a JSON summary on stdout.")
+for command in (compare, explain, publish, rank, serve):
+    main.add_command(command)
+
 _device = click.option(
     "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True
 )
@@ -124,7 +125,7 @@ _device = click.option(
               type=click.Choice(["32-true", "bf16-mixed", "16-mixed"]))  # fmt: skip
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0))
 @_device
-@_json
+@as_json_option
 def train(reference: tuple[str, ...], out: str, as_json: bool, **settings: Any) -> None:
     """Train on the annotated counts in each REFERENCE and write one atlas file.
 
@@ -147,7 +148,7 @@ def train(reference: tuple[str, ...], out: str, as_json: bool, **settings: Any) 
         path = train_atlas(list(reference), out, on_progress=on_progress, **settings)
     from cellport.runtime.atlas.file import open_atlas_file
 
-    _show(open_atlas_file(path), as_json, screen.atlas, _info)
+    show(open_atlas_file(path), as_json, screen.atlas, _info)
 
 
 @main.command()
@@ -178,7 +179,7 @@ def train(reference: tuple[str, ...], out: str, as_json: bool, **settings: Any) 
 @click.option("--genome", metavar="NAME",
               help="Of a 10x file or folder of several genomes, the one to take.")  # fmt: skip
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0))
-@_json
+@as_json_option
 def convert(
     model: str, out: str, reference: tuple[str, ...], as_json: bool, **settings: Any
 ) -> None:
@@ -211,7 +212,7 @@ def convert(
     else:
         made = write_conversion(_model(model, options), out)
     screen.converted(made)
-    _show(open_atlas_file(made.path), as_json, screen.atlas, _info)
+    show(open_atlas_file(made.path), as_json, screen.atlas, _info)
 
 
 def _model(model: str, options: ConvertOptions) -> Conversion:
@@ -225,17 +226,6 @@ def _model(model: str, options: ConvertOptions) -> Conversion:
         return prepare_conversion(model, options)
     with screen.fetching() as on_progress:
         return prepare_published(read_model_name(model), options, on_progress)
-
-
-def _here(atlas: str) -> Path:
-    """File of an atlas; where it has to be fetched, that is shown."""
-    if os.path.exists(atlas):
-        return Path(atlas)
-    from cellport import screen
-    from cellport.runtime.fetch.pull import find_atlas
-
-    with screen.fetching() as on_progress:
-        return find_atlas(atlas, on_progress)
 
 
 @main.command("map")
@@ -298,7 +288,7 @@ def _here(atlas: str) -> Path:
               help="Processes of --dask local; one a processor by default.")  # fmt: skip
 @click.option("--part-cells", type=click.IntRange(1),
               help="Cells a file of that folder; 50,000 by default.")  # fmt: skip
-@_json
+@as_json_option
 def map_(
     atlas: str,
     query: tuple[str, ...],
@@ -323,7 +313,7 @@ def map_(
     gc.enable()
     # threads that inflate come back for the interpreter every 0.1 ms, and would wait 5 for it
     sys.setswitchinterval(0.0005)
-    opened = load_atlas(_here(atlas))
+    opened = load_atlas(atlas_file(atlas))
     screen.warm_up()
     beside = {name: settings.pop(name) for name in ("with_counts", "report", "lineage_genes")}
     options = MapOptions(**settings)
@@ -334,150 +324,37 @@ def map_(
             opened, query, out, options, cluster, workers, part_cells, **beside
         )
     else:
-        with screen.mapping() as show:
-            steps: dict[str, Any] = {"on_start": show.started, "on_progress": show.cells}
+        with screen.mapping() as view:
+            steps: dict[str, Any] = {"on_start": view.started, "on_progress": view.cells}
             summary = map_files(opened, query, out, options, **steps, **beside)
-    _show(summary, as_json, screen.mapped)
-
-
-@main.command()
-@click.argument("mapped", nargs=-1, required=True, type=click.Path())
-@click.option("--condition", required=True, metavar="COLUMN",
-              help="Column of conditions: of MAPPED, of --counts, or of --samples.")  # fmt: skip
-@click.option("--sample", metavar="COLUMN",
-              help="Column that tells samples apart; of several files each is one.")  # fmt: skip
-@click.option("--reference-level", metavar="NAME",
-              help="Condition that the others are compared with; the one called control, healthy "
-                   "or the like, or the first by name.")  # fmt: skip
-@click.option("--pairs", metavar="COLUMN",
-              help="Column of what samples are compared within, as patients before and after; also "
-                   "given as --sample, each condition of a patient is a sample.")  # fmt: skip
-@click.option("--batch", metavar="COLUMN", help="Column of batches of samples, to be held even.")
-@click.option("--type", metavar="COLUMN",
-              help="Column of MAPPED by which expression is compared; its calls.")  # fmt: skip
-@click.option("--counts", multiple=True, type=click.Path(), metavar="QUERY",
-              help="File that was mapped, for its counts and columns; repeatable. Not needed where "
-                   "cellport map had --pseudobulk.")  # fmt: skip
-@click.option("--samples", type=click.Path(), metavar="TABLE",
-              help="Table, .csv or .tsv, with a line a sample, its name first.")  # fmt: skip
-@click.option("-o", "--out", required=True, type=click.Path(), help="Folder for the tables.")
-@click.option("--report", is_flag=True, help="Write a page to read in a browser: report.html.")
-@click.option("--figures", type=click.Path(), metavar="DIR",
-              help="Folder for each picture as SVG and PNG, and its table as CSV.")  # fmt: skip
-@_json
-def compare(mapped: tuple[str, ...], condition: str, as_json: bool, **settings: Any) -> None:
-    """Compare conditions in what cellport map wrote: composition, and expression of each type.
-
-    Every sample is one observation, however many cells it has. With too few samples there is no
-    p-value but a sentence of what is needed.
-    """
-    from cellport import screen
-    from cellport.runtime.compare.api import compare as compare_conditions
-
-    found = compare_conditions(list(mapped), condition, **settings)
-    _show(found, as_json, screen.compared, _compared)
-
-
-def _compared(found: Any) -> dict[str, Any]:
-    return {
-        "samples": asdict(found.study.samples),
-        "notes": list(found.notes),
-        "composition": [asdict(change) for change in found.composition],
-        "expression": [
-            {
-                "type": one.type,
-                "reference": one.reference,
-                "level": one.level,
-                "samples": list(one.samples),
-                "genes": None if one.genes is None else len(one.genes),
-                "changed": one.significant,
-                "note": one.note,
-            }
-            for one in found.expression
-        ],
-    }
+    show(summary, as_json, screen.mapped)
 
 
 @main.command()
 @click.argument("atlas", type=click.Path())
-@click.argument("query", type=click.Path())
-@click.option("-o", "--out", type=click.Path(), help="Table of all genes named: .csv or .tsv.")
-@click.option("--cells", multiple=True, metavar="NAME",
-              help="A cell to tell by itself, in place of the types; repeatable.")  # fmt: skip
-@click.option("--labels", multiple=True, metavar="LABEL",
-              help="Of types, this one alone; of cells, why they may be this one; "
-                   "repeatable.")  # fmt: skip
-@click.option("-n", "--genes", default=10, show_default=True, type=click.IntRange(1),
-              help="Most genes to name of each.")  # fmt: skip
-@click.option("--layer", help="Where the raw counts are: X, raw, or a layer. Found by itself.")
-@click.option("--genome", metavar="NAME",
-              help="Of a 10x file or folder of several genomes, the one to map.")  # fmt: skip
-@click.option("--threads", type=click.IntRange(1), help="Processors to use; all by default.")
-@click.option("--minimum-genes", default=0.2, show_default=True, type=click.FloatRange(0, 1),
-              help="Refuse a query with a smaller share of the atlas's genes.")  # fmt: skip
-@click.option("--any-organism", is_flag=True,
-              help="Map even when the gene names look like another organism's.")  # fmt: skip
-@click.option("--fractional-counts", "allow_fractional", is_flag=True,
-              help="Take counts with fractions (RSEM, ambient-corrected) as counts.")  # fmt: skip
-@_json
-def explain(
-    atlas: str,
-    query: str,
-    out: str | None,
-    cells: tuple[str, ...],
-    labels: tuple[str, ...],
-    genes: int,
-    as_json: bool,
-    **settings: Any,
-) -> None:
-    """Name the genes by which the cells of QUERY were given their labels on ATLAS.
-
-    Of each type, those that added most to the odds of the label against all others, what they add
-    against the next label, and how probable the label is without their counts.
-    """
-    from cellport import screen
-    from cellport.runtime.explain import check_genes_table
-    from cellport.runtime.explain import explain as explain_query
-    from cellport.runtime.mapping.atlas import load_atlas
-
-    opened = load_atlas(_here(atlas))
-    if out is not None:
-        check_genes_table(out, [query, opened.file.path])
-    screen.warm_up()
-    with screen.mapping() as show:
-        steps: dict[str, Any] = {"on_start": show.started, "on_progress": show.cells}
-        asked: dict[str, Any] = {"cells": cells, "labels": labels, "genes": genes}
-        found = explain_query(opened, query, **asked, **steps, **settings)
-    if out is not None:
-        found.write(out)
-    _show(found, as_json, screen.explained)
-
-
-@main.command()
-@click.argument("atlas", type=click.Path())
-@_json
+@as_json_option
 def info(atlas: str, as_json: bool) -> None:
     """Show what is in an atlas file."""
     from cellport import screen
     from cellport.runtime.atlas.file import open_atlas_file
 
-    _show(open_atlas_file(_here(atlas)), as_json, screen.atlas, _info)
+    show(open_atlas_file(atlas_file(atlas)), as_json, screen.atlas, _info)
 
 
 @main.command()
 @click.argument("atlas", type=click.Path())
 @_device
-@_json
+@as_json_option
 def verify(atlas: str, device: Any, as_json: bool) -> None:
     """Prove that this machine computes the answers ATLAS was published with."""
     from cellport import screen
     from cellport.runtime.atlas.file import open_atlas_file
     from cellport.runtime.mapping.verify import verify_atlas
 
-    checks = verify_atlas(open_atlas_file(_here(atlas)), device)
+    checks = verify_atlas(open_atlas_file(atlas_file(atlas)), device)
     passed = all(check.passed for check in checks)
     rows = [{**asdict(check), "passed": check.passed} for check in checks]
-    _show(checks, as_json, screen.verified, lambda _: {"passed": passed, "checks": rows})
+    show(checks, as_json, screen.verified, lambda _: {"passed": passed, "checks": rows})
     if not passed:
         sys.exit(1)
 
@@ -487,7 +364,7 @@ def verify(atlas: str, device: Any, as_json: bool) -> None:
 @click.option("-o", "--out", type=click.Path(), help="Copy it here too: a file or a folder.")
 @click.option("--sha256", help="What the SHA-256 of the fetched file must be.")
 @click.option("--refresh", is_flag=True, help="Ask the address again although it is here.")
-@_json
+@as_json_option
 def pull(atlas: str, as_json: bool, **settings: Any) -> None:
     """Fetch ATLAS, a name or an http(s) address, check it and keep it for offline use.
 
@@ -504,11 +381,11 @@ def pull(atlas: str, as_json: bool, **settings: Any) -> None:
 
     with screen.fetching() as on_progress:
         pulled = pull_atlas(atlas, on_progress=on_progress, **settings)
-    _show(pulled, as_json, screen.pulled)
+    show(pulled, as_json, screen.pulled)
 
 
 @main.command()
-@_json
+@as_json_option
 def atlases(as_json: bool) -> None:
     """List the atlases known by name, without asking anybody.
 
@@ -520,125 +397,7 @@ def atlases(as_json: bool) -> None:
 
     known = list_atlases()
     rows = [{**asdict(entry), "here": here} for entry, here in known]
-    _show(known, as_json, screen.known, lambda _: rows)
-
-
-@main.command()
-@click.argument("query", type=click.Path())
-@click.argument("atlas", nargs=-1, type=click.Path())
-@click.option("--layer", help="Where the raw counts are: X, raw, or a layer. Found by itself.")
-@click.option("--genome", metavar="NAME",
-              help="Of a 10x file or folder of several genomes, the one to map.")  # fmt: skip
-@click.option("--fractional-counts", "allow_fractional", is_flag=True,
-              help="Accept numbers that are not whole, such as expected counts.")  # fmt: skip
-@click.option("--minimum-genes", default=0.2, show_default=True, type=click.FloatRange(0, 1),
-              help="Refuse atlases of whose genes the query has fewer.")  # fmt: skip
-@_json
-def rank(query: str, atlas: tuple[str, ...], as_json: bool, **settings: Any) -> None:
-    """Rank atlases by how well the cells of QUERY fit them.
-
-    Each ATLAS is a file, a folder of .cellport files, a name or an address; without any, all are
-    asked that are here. Some 2,000 cells of the query are read, once.
-    """
-    from cellport import screen
-    from cellport.runtime.mapping.options import MapOptions
-    from cellport.runtime.rank import rank_atlases
-
-    with screen.asking() as on_atlas:
-        found = rank_atlases(query, atlas, MapOptions(**settings), on_atlas)
-    _show(found, as_json, screen.ranked, lambda fits: [asdict(fit) for fit in fits])
-
-
-_example = click.option(
-    "--example", metavar="FILE",
-    help="An h5ad of some cells that visitors can map with one click. Found for the "
-    "demonstration's lung atlas.",
-)  # fmt: skip
-
-
-def _example_cells(atlases: Sequence[Path], given: str | None) -> list[ExampleCells | None]:
-    """Cells to try each atlas with: those of a file, or of the demonstration where they fit."""
-    from cellport.demo import demo_example
-    from cellport.runtime.atlas.file import open_atlas_file
-    from cellport.web.server.site import read_example
-
-    if given is None:
-        return [demo_example(open_atlas_file(atlas).manifest) for atlas in atlases]
-    if len(atlases) > 1:
-        raise InputError("Example cells are of one atlas; leave --example out for several.")
-    return [read_example(given)]
-
-
-@main.command()
-@click.argument("atlases", metavar="ATLAS...", nargs=-1, required=True, type=click.Path())
-@click.argument("site", type=click.Path())
-@_example
-@_json
-def publish(atlases: tuple[str, ...], site: str, example: str | None, as_json: bool) -> None:
-    """Write ATLAS and the page that maps cells in the browser to the folder SITE.
-
-    Any file server can serve the folder, under any path. Of several atlases the page offers a
-    choice.
-    """
-    from cellport import screen
-    from cellport.web.server.publish import publish as publish_site
-
-    paths = [_here(atlas) for atlas in atlases]
-    published = publish_site(paths, site, example=_example_cells(paths, example))
-    _show(published, as_json, screen.published)
-
-
-@main.command()
-@click.argument("atlases", metavar="ATLAS...", nargs=-1, required=True, type=click.Path())
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option("--port", default=8787, show_default=True, type=click.IntRange(0, 65535))
-@click.option("--token", default="", envvar="CELLPORT_TOKEN", show_envvar=True,
-              help="Secret that requests must bring; made up when --host is public.")  # fmt: skip
-@click.option("--max-upload", default="2GB", show_default=True, help="Largest file to take.")
-@click.option("--jobs", default=2, show_default=True, type=click.IntRange(1, 256),
-              help="Files to map at a time.")  # fmt: skip
-@click.option("--queue", default=256, show_default=True, type=click.IntRange(0, 10_000),
-              help="Further files that may wait.")  # fmt: skip
-@click.option("--seconds", default=900.0, show_default=True, type=click.FloatRange(1),
-              help="Longest time for one file.")  # fmt: skip
-@click.option("--allow-host", "allow_hosts", multiple=True, metavar="NAME",
-              help="Another name of this server, as behind a proxy; repeatable.")  # fmt: skip
-@click.option("--no-page", is_flag=True, help="Serve the API alone.")
-@_example
-@_json
-def serve(
-    atlases: tuple[str, ...],
-    max_upload: str,
-    jobs: int,
-    queue: int,
-    seconds: float,
-    no_page: bool,
-    example: str | None,
-    as_json: bool,
-    **settings: Any,
-) -> None:
-    """Serve the page and an HTTP API that maps files onto ATLAS, on this machine alone.
-
-    The API is described at /api/openapi.json. Of several atlases the page offers a choice, and
-    requests to the API name theirs (?atlas=NAME, of its file without the ending).
-    """
-    from cellport import screen
-    from cellport.runtime.base.extras import require
-    from cellport.web.server.limits import Limits, parse_size
-    from cellport.web.server.serve import serve as run_server
-
-    require("serve", "Serving")
-    paths = [_here(atlas) for atlas in atlases]
-    limits = Limits(parse_size(max_upload), jobs, queue, seconds)
-    screen.warm_up()
-    run_server(
-        paths,
-        limits=limits,
-        with_page=not no_page,
-        example=() if no_page else _example_cells(paths, example),
-        started=lambda at: _show(at, as_json, screen.listening),
-        **settings,
-    )
+    show(known, as_json, screen.known, lambda _: rows)
 
 
 @main.command()
@@ -653,7 +412,7 @@ def warmup() -> None:
 @main.command()
 @click.option("-o", "--out", default="cellport-demo", show_default=True, type=click.Path())
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0))
-@_json
+@as_json_option
 def demo(out: str, seed: int, as_json: bool) -> None:
     """Train on real lung cells, map those of another technology, and draw them."""
     from cellport import screen
@@ -663,7 +422,7 @@ def demo(out: str, seed: int, as_json: bool) -> None:
     from cellport.demo import run_demo
 
     result = run_demo(Path(out), seed, screen.training, screen.say)
-    _show(result, as_json, screen.demo)
+    show(result, as_json, screen.demo)
 
 
 def _info(atlas: Any) -> dict[str, Any]:
@@ -676,25 +435,3 @@ def _info(atlas: Any) -> dict[str, Any]:
         **asdict(atlas.manifest.panel),
         "members": atlas.members,
     }
-
-
-def _show(
-    result: Any,
-    as_json: bool,
-    on_screen: Callable[[Any], None],
-    plain: Callable[[Any], Any] = asdict,
-) -> None:
-    """Print a result for people or, made `plain`, as JSON for programs."""
-    if as_json:
-        click.echo(json.dumps(_finite(plain(result)), indent=1, default=str, allow_nan=False))
-    else:
-        on_screen(result)
-
-
-def _finite(value: Any) -> Any:
-    """Put None for NaN and infinity, which JSON does not have."""
-    if isinstance(value, dict):
-        return {key: _finite(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(inner) for inner in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

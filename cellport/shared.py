@@ -1,0 +1,50 @@
+"""What commands of the command line share: options, atlases by name, and how results are shown."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+
+as_json_option = click.option(
+    "--json", "as_json", is_flag=True, help="Print a JSON summary on stdout."
+)
+
+
+def atlas_file(atlas: str) -> Path:
+    """File of an atlas; where it has to be fetched, that is shown."""
+    if os.path.exists(atlas):
+        return Path(atlas)
+    from cellport import screen
+    from cellport.runtime.fetch.pull import find_atlas
+
+    with screen.fetching() as on_progress:
+        return find_atlas(atlas, on_progress)
+
+
+def show(
+    result: Any,
+    as_json: bool,
+    on_screen: Callable[[Any], None],
+    plain: Callable[[Any], Any] = asdict,
+) -> None:
+    """Print a result for people or, made `plain`, as JSON for programs."""
+    if as_json:
+        click.echo(json.dumps(_finite(plain(result)), indent=1, default=str, allow_nan=False))
+    else:
+        on_screen(result)
+
+
+def _finite(value: Any) -> Any:
+    """Put None for NaN and infinity, which JSON does not have."""
+    if isinstance(value, dict):
+        return {key: _finite(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
