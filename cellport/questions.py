@@ -74,13 +74,13 @@ def explain(
     against the next label, and how probable the label is without their counts.
     """
     from cellport import screen
-    from cellport.runtime.explain import check_genes_table
+    from cellport.runtime.base.text_table import check_table
     from cellport.runtime.explain import explain as explain_query
     from cellport.runtime.mapping.atlas import load_atlas
 
     opened = load_atlas(atlas_file(atlas))
     if out is not None:
-        check_genes_table(out, [query, opened.file.path])
+        check_table(out, [query, opened.file.path])
     screen.warm_up()
     with screen.mapping() as view:
         steps: dict[str, Any] = {"on_start": view.started, "on_progress": view.cells}

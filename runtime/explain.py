@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -11,11 +9,12 @@ from typing import Any, Unpack
 
 import numpy as np
 
-from cellport.runtime.base.files import check_place, whole_file
+from cellport.runtime.base.files import whole_file
 from cellport.runtime.base.hints import hint
+from cellport.runtime.base.text_table import check_table, five_digits, table_bytes
 from cellport.runtime.columns import LABEL, UNKNOWN, MappedBlock
 from cellport.runtime.decisions import say, whole
-from cellport.runtime.errors import InputError, OutputError
+from cellport.runtime.errors import InputError
 from cellport.runtime.mapping.atlas import Atlas
 from cellport.runtime.mapping.explain.counted import CountedCells, count_cells
 from cellport.runtime.mapping.explain.evidence import Explainer
@@ -63,37 +62,13 @@ class Explanation:
         OutputError
             The file cannot be written there.
         """
-        check_genes_table(path)
-        text = io.StringIO()
-        separator = "\t" if str(path).lower().endswith(".tsv") else ","
-        table = csv.writer(text, delimiter=separator, lineterminator="\n")
-        table.writerow(COLUMNS)
-        table.writerows(map(_shown, self.rows()))
-        with whole_file(path, text.getvalue().encode()):
+        check_table(path)
+        with whole_file(path, table_bytes(COLUMNS, map(_shown, self.rows()), path)):
             pass
 
 
 def _shown(row: tuple[Any, ...]) -> list[Any]:
-    return [_number(value) if isinstance(value, float) else value for value in row]
-
-
-def _number(value: float) -> str:
-    return "" if np.isnan(value) else f"{value:.5g}"
-
-
-def check_genes_table(
-    path: str | os.PathLike[str], inputs: Sequence[str | os.PathLike[str]] = ()
-) -> None:
-    """Refuse a table that could not be written, before any work is done for it.
-
-    Raises
-    ------
-    OutputError
-        Another ending than ``.csv`` or ``.tsv``, or the place cannot be written to, or is an input.
-    """
-    if not str(path).lower().endswith((".csv", ".tsv")):
-        raise OutputError(f"The table of genes '{path}' must end in .csv or .tsv.")
-    check_place(path, inputs)
+    return [five_digits(value) if isinstance(value, float) else value for value in row]
 
 
 def explain(

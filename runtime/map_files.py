@@ -125,7 +125,7 @@ class SideOutputs(NamedTuple):
             _check_other(self.report, out, "report")
         if self.lineage_genes is not None:
             from cellport.runtime.atlas.trajectory import require_trajectory
-            from cellport.runtime.mapping.gather.lineages import check_table
+            from cellport.runtime.base.text_table import check_table
 
             require_trajectory(atlas.trajectory, atlas.manifest.name)
             check_table(self.lineage_genes, inputs)

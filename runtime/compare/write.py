@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import os
-import re
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from importlib.util import find_spec
 from pathlib import Path
 
 from cellport.runtime.base.files import check_place, plain_errors, whole_file
+from cellport.runtime.base.text_table import table_bytes
 from cellport.runtime.compare.expression import TypeChanges
 from cellport.runtime.compare.found import Comparison
 from cellport.runtime.compare.show.figures import (
@@ -23,12 +21,11 @@ from cellport.runtime.compare.show.figures import (
     shares_table,
 )
 from cellport.runtime.compare.show.page import page_of
-from cellport.runtime.decisions import text
 from cellport.runtime.errors import OutputError
+from cellport.runtime.writers.text import FORMULA
 
 Place = str | os.PathLike[str]
 NO_PNG = "Pictures were written as SVG alone: PNG needs matplotlib (pip install matplotlib)."
-_FORMULA = re.compile(text("values.formula"))
 
 
 def check_folders(*places: Place | None) -> None:
@@ -125,17 +122,13 @@ def _summary(expression: Sequence[TypeChanges]) -> Table:
 
 def _csv(table: Table) -> bytes:
     head, rows = table
-    made = io.StringIO()
-    writer = csv.writer(made, lineterminator="\n")
-    writer.writerow(head)
-    writer.writerows(map(_guarded, rows))
-    return made.getvalue().encode()
+    return table_bytes(head, map(_guarded, rows))
 
 
 def _guarded(row: Iterable[object]) -> list[object]:
     """Put an apostrophe before what spreadsheets take for a formula, as results do."""
     return [
-        f"'{value}" if isinstance(value, str) and _FORMULA.match(value) else value for value in row
+        f"'{value}" if isinstance(value, str) and FORMULA.match(value) else value for value in row
     ]
 
 

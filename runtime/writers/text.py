@@ -17,7 +17,8 @@ from cellport.runtime.decisions import text
 from cellport.runtime.writers.flat import flat_columns
 
 _GZIP_LEVEL = 1
-_FORMULA = re.compile(text("values.formula"))
+# what a spreadsheet would take for a formula
+FORMULA = re.compile(text("values.formula"))
 
 
 class TextSink:
@@ -88,7 +89,7 @@ class TextSink:
             # a search by a pattern takes ten times as long
             return any(mark in text for mark in (self._separator, '"', "\n", "\r"))
 
-        values = [f"'{value}" if _FORMULA.match(value) else value for value in values]
+        values = [f"'{value}" if FORMULA.match(value) else value for value in values]
         if not needs_quotes("".join(values)):
             return values
         return ['"' + v.replace('"', '""') + '"' if needs_quotes(v) else v for v in values]

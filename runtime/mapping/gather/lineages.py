@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cellport.runtime.atlas.file import AtlasFile
 from cellport.runtime.atlas.trajectory import LineageGene, Trajectory, gene_changes, log_level
-from cellport.runtime.base.files import check_place
+from cellport.runtime.base.text_table import five_digits, table_bytes
 from cellport.runtime.columns import EDGE, PSEUDOTIME, MappedBlock
-from cellport.runtime.errors import OutputError
 from cellport.runtime.genes.match import GeneMatch
 from cellport.runtime.mapping.gather.gatherer import PARTS, Gatherer, in_parts
 from cellport.runtime.mapping.panel_counts import panel_counts
@@ -123,19 +118,6 @@ class LineageCounts(Gatherer):
         return lineage * n_steps + step, cell
 
 
-def check_table(path: str | os.PathLike[str], inputs: Sequence[str | os.PathLike[str]]) -> None:
-    """Refuse a table of genes that could not be written, before any work is done for it.
-
-    Raises
-    ------
-    OutputError
-        Another ending than ``.csv`` or ``.tsv``, or the place cannot be written to, or is an input.
-    """
-    if Path(path).suffix.lower() not in (".csv", ".tsv"):
-        raise OutputError(f"The table of genes '{path}' must end in .csv or .tsv.")
-    check_place(path, inputs)
-
-
 def gene_table(counts: LineageCounts, path: str | os.PathLike[str]) -> bytes:
     """Write a line for each lineage and gene: the atlas's change, and the query's beside it.
 
@@ -145,13 +127,10 @@ def gene_table(counts: LineageCounts, path: str | os.PathLike[str]) -> bytes:
     position = {name: code for code, name in reversed(list(enumerate(names.tolist())))}
     lineage = {name: code for code, name in enumerate(trajectory.terminals)}
     change, agreement = query.change(), query.agreement(trajectory)
-    text = io.StringIO()
-    separator = "\t" if str(path).lower().endswith(".tsv") else ","
-    table = csv.writer(text, delimiter=separator, lineterminator="\n")
-    table.writerow([*LineageGene._fields, "query_change", "query_agreement"])
+    rows = []
     for gene in gene_changes(trajectory, names):
         at = lineage[gene.lineage], position[gene.gene]
         numbers = [gene.change, gene.peak, gene.start, gene.end, change[at], agreement[at]]
-        shown = ["" if np.isnan(n) else f"{n:.5g}" for n in numbers]
-        table.writerow([gene.lineage, gene.gene, shown[0], gene.direction, *shown[1:]])
-    return text.getvalue().encode()
+        first, *rest = map(five_digits, numbers)
+        rows.append([gene.lineage, gene.gene, first, gene.direction, *rest])
+    return table_bytes([*LineageGene._fields, "query_change", "query_agreement"], rows, path)

@@ -11,12 +11,12 @@ import pytest
 
 from cellport.runtime.atlas.file import AtlasFile
 from cellport.runtime.atlas.trajectory import Trajectory, read_trajectory
+from cellport.runtime.base.text_table import check_table
 from cellport.runtime.errors import OutputError
 from cellport.runtime.mapping.gather.lineages import (
     FEWEST_CELLS,
     LineageCounts,
     QueryLineages,
-    check_table,
     gene_table,
 )
 
