@@ -171,6 +171,18 @@ def _twins(panel: NDArray[np.int64], representative: NDArray[np.int64] | None) -
     return frozen(twin, np.int32)
 
 
+def fitted_to_measured(
+    basis: NDArray[np.float32], measured: NDArray[np.bool_], panel: PanelGenes
+) -> tuple[NDArray[np.float32], float]:
+    """Basis and target for cells that measured these genes, as `prepare_measured` says."""
+    target = panel.target
+    if panel.factors is not None:
+        basis = basis_of_measured(basis, measured, panel.factors)
+    if panel.share is not None:
+        target *= float(panel.share[measured].sum(dtype=np.float64))
+    return basis, target
+
+
 def prepare_measured(
     panel_column: NDArray[Any],
     measured: NDArray[np.bool_],
@@ -198,11 +210,8 @@ def prepare_measured(
     scaling
         Of the genes, where they are to be scaled.
     """
-    if panel.factors is not None:
-        basis = basis_of_measured(basis, measured, panel.factors)
-    target, cap, mean = panel.target, panel.cap, panel.mean.astype(np.float64)
-    if panel.share is not None:
-        target *= float(panel.share[measured].sum(dtype=np.float64))
+    basis, target = fitted_to_measured(basis, measured, panel)
+    cap, mean = panel.cap, panel.mean.astype(np.float64)
     if cap is None:
         cap = np.full(len(basis), _NO_CAP, np.float32)
     if scaling is not None:

@@ -15,6 +15,29 @@ if TYPE_CHECKING:
     import scipy.sparse as sp
 
 
+def query_counts(
+    counts: CountBlock | None, genes: GeneMatch, rows: NDArray[np.integer] | None = None
+) -> sp.csr_matrix:
+    """Return counts of cells of a block over all genes of its query; of all without `rows`."""
+    import scipy.sparse as sp
+
+    if counts is None:
+        raise ValueError("the block does not carry its counts")
+    shape = counts.n_cells, len(genes.panel_column)
+    every = sp.csr_matrix((counts.data, counts.indices, counts.indptr), shape)
+    return every if rows is None else every[rows]
+
+
+def over_panel(counts: sp.csr_matrix, genes: GeneMatch) -> sp.csr_matrix:
+    """Sum counts of a query's genes up to those of the panel's, float64 [cells, panel]."""
+    import scipy.sparse as sp
+
+    used = np.flatnonzero(genes.panel_column >= 0)
+    ends = used, genes.panel_column[used]
+    shape = len(genes.panel_column), len(genes.measured)
+    return counts @ sp.csr_matrix((np.ones(len(used)), ends), shape)
+
+
 def panel_counts(
     counts: CountBlock | None,
     genes: GeneMatch,
@@ -42,16 +65,7 @@ def panel_counts(
     csr_matrix
         float64 [cells, panel], each gene once.
     """
-    import scipy.sparse as sp
-
-    if counts is None:
-        raise ValueError("the block does not carry its counts")
-    used = np.flatnonzero(genes.panel_column >= 0)
-    ends = used, genes.panel_column[used]
-    place = sp.csr_matrix((np.ones(len(used)), ends), (len(genes.panel_column), len(share)))
-    shape = counts.n_cells, len(genes.panel_column)
-    every = sp.csr_matrix((counts.data, counts.indices, counts.indptr), shape)
-    panel = (every if rows is None else every[rows]) @ place
+    panel = over_panel(query_counts(counts, genes, rows), genes)
     library = np.maximum(np.asarray(panel.sum(axis=1)).ravel(), 1e-6)
     scale = LIBRARY * float(share[genes.measured].sum())
     panel.data *= np.repeat(scale / library, np.diff(panel.indptr))

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cellport.runtime.genes.match import GeneMatch
+from cellport.runtime.mapping.panel_counts import over_panel, query_counts
 from cellport.runtime.sources.block import CountBlock
 
 if TYPE_CHECKING:
@@ -45,16 +46,7 @@ def count_cells(
     counts: CountBlock | None, genes: GeneMatch, rows: NDArray[np.integer]
 ) -> CountedCells:
     """Take the counts of some cells of a block; `genes` are those of its query."""
-    import scipy.sparse as sp
-
-    if counts is None:
-        raise ValueError("the block does not carry its counts")
-    n_panel = len(genes.measured)
-    used = np.flatnonzero(genes.panel_column >= 0)
-    ends = used, genes.panel_column[used]
-    place = sp.csr_matrix((np.ones(len(used)), ends), (len(genes.panel_column), n_panel))
-    shape = counts.n_cells, len(genes.panel_column)
-    chosen = sp.csr_matrix((counts.data, counts.indices, counts.indptr), shape)[rows]
+    chosen = query_counts(counts, genes, rows)
     library = np.asarray(chosen @ genes.is_gene.astype(np.float64)).ravel()
     bits = np.tile(np.packbits(~genes.measured), (len(rows), 1))
-    return CountedCells((chosen @ place).astype(np.float32).tocsr(), library, bits)
+    return CountedCells(over_panel(chosen, genes).astype(np.float32).tocsr(), library, bits)

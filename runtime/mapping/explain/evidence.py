@@ -22,13 +22,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cellport.kernels.features import PanelGenes, basis_of_measured
+from cellport.kernels.features import PanelGenes, fitted_to_measured
 from cellport.runtime.atlas.file import AtlasFile
 from cellport.runtime.atlas.network.gradient import Run, run
 from cellport.runtime.atlas.network.graph import Graph, read_graph
 from cellport.runtime.mapping.encode import panel_genes
 from cellport.runtime.mapping.explain.counted import CountedCells
-from cellport.runtime.mapping.genes.information import label_information
+from cellport.runtime.mapping.genes.information import label_information, mixed_with_ignorance
 
 Array = NDArray[np.float64]
 # gradients along the way: of 19 in 20 cells no contribution is farther from that by eight times as
@@ -186,8 +186,7 @@ class Explainer:
         power = self.atlas.manifest.head.calibration.information_power
         if not power:
             return answer
-        known = 1 - (1 - label_information(self.atlas, measured)) ** power
-        return np.asarray(known * answer + (1 - known) / answer.shape[1])
+        return mixed_with_ignorance(answer, label_information(self.atlas, measured), power)
 
     def _runner_up(self, answer: Array, label: NDArray[np.integer]) -> NDArray[np.int64]:
         closeness = -answer if self._kind == "prototypes" else answer.copy()
@@ -237,12 +236,8 @@ class Explainer:
 
     def _basis(self, measured: NDArray[np.bool_]) -> MeasuredBasis:
         """As `cellport.kernels.features.prepare_measured` fits it."""
-        panel, basis = self._panel, self.atlas.array("basis")
-        if panel.factors is not None:
-            basis = basis_of_measured(basis, measured, panel.factors)
+        panel = self._panel
+        basis, target = fitted_to_measured(self.atlas.array("basis"), measured, panel)
         wide = np.where(measured[:, None], basis.astype(np.float64), 0)
         mean = np.where(measured, panel.mean.astype(np.float64), 0)
-        target = panel.target
-        if panel.share is not None:
-            target *= float(panel.share[measured].sum(dtype=np.float64))
         return MeasuredBasis(wide, mean, -(mean @ wide), target, measured)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from cellport.runtime.atlas.file import AtlasFile
 from cellport.runtime.mapping.encode import EncodedCells
 
+Floating = TypeVar("Floating", np.float32, np.float64)
 _TINY = 1e-12
 
 
@@ -59,7 +61,14 @@ def as_sure_as_its_genes(cells: EncodedCells, information: float, power: float) 
     """
     if information >= 1 or not power:
         return cells
-    prob = cells.answers["label_prob"]
-    known = np.float32(1 - (1 - information) ** power)
-    mixed = known * prob + (1 - known) / np.float32(prob.shape[1])
+    mixed = mixed_with_ignorance(cells.answers["label_prob"], information, power)
     return replace(cells, answers=cells.answers | {"label_prob": mixed})
+
+
+def mixed_with_ignorance(
+    prob: NDArray[Floating], information: float, power: float
+) -> NDArray[Floating]:
+    """Probabilities float [cells, labels], mixed as `as_sure_as_its_genes` says, in their type."""
+    number = prob.dtype.type
+    known = number(1 - (1 - information) ** power)
+    return known * prob + (1 - known) / number(prob.shape[1])
