@@ -38,18 +38,11 @@ class SampleCounts:
     def of(
         cls, summed: Summed, sample: NDArray[np.object_], type_: NDArray[np.object_]
     ) -> SampleCounts:
-        """Add up groups to samples and types; those without either are left out."""
-        keys = list(zip(sample.tolist(), type_.tolist(), strict=True))
-        order = sorted({key for key in keys if all(key)})
-        place = {key: at for at, key in enumerate(order)}
-        rows = np.array([place.get(key, -1) for key in keys], np.int64)
-        known = rows >= 0
-        counts = np.zeros((len(order), len(summed.genes)), np.int64)
-        cells = np.zeros(len(order), np.int64)
-        np.add.at(counts, rows[known], summed.counts[known])
-        np.add.at(cells, rows[known], summed.groups[CELLS].to_numpy(np.int64)[known])
-        samples, types = (tuple(key[at] for key in order) for at in (0, 1))
-        return cls(samples, types, cells, counts, summed.genes)
+        """Return groups that have a sample and a type, as they are: `joined` adds them up."""
+        known = (sample != "") & (type_ != "")
+        cells = summed.groups[CELLS].to_numpy(np.int64)[known]
+        names = tuple(sample[known].tolist()), tuple(type_[known].tolist())
+        return cls(*names, cells, summed.counts[known], summed.genes)
 
     @property
     def types(self) -> tuple[str, ...]:
@@ -80,17 +73,15 @@ class SampleCounts:
 
 
 def joined(parts: Sequence[SampleCounts]) -> SampleCounts:
-    """Add up counts of several files, over the genes that all of them have.
+    """Add up counts by sample and type, over the genes that all files have.
 
     Raises
     ------
     InputError
         They share hardly any.
     """
-    if len(parts) == 1:
-        return parts[0]
     shared = set(parts[0].genes).intersection(*(set(part.genes) for part in parts[1:]))
-    if not shared:
+    if len(parts) > 1 and not shared:
         raise InputError(
             "The files share no gene by name, so their counts cannot be compared; they call genes "
             "in different ways."
@@ -102,7 +93,7 @@ def joined(parts: Sequence[SampleCounts]) -> SampleCounts:
     cells = np.zeros(len(order), np.int64)
     for part in parts:
         at = {gene: column for column, gene in enumerate(part.genes)}
-        columns = [at[gene] for gene in genes]
+        columns = np.array([at[gene] for gene in genes], np.int64)
         for row, key in enumerate(zip(part.sample, part.type, strict=True)):
             counts[place[key]] += part.counts[row, columns]
             cells[place[key]] += part.cells[row]
@@ -231,9 +222,10 @@ class Queries:
 
 
 def _coded(values: NDArray[np.object_]) -> tuple[NDArray[np.int32], NDArray[np.object_]]:
-    known: dict[str, int] = {}
-    codes = [known.setdefault(value, len(known)) for value in values.tolist()]
-    return np.array(codes, np.int32), np.array(list(known), object)
+    import pandas as pd
+
+    codes, known = pd.factorize(values)
+    return codes.astype(np.int32), np.asarray(known, object)
 
 
 def _genes(source: CountSource) -> GeneMatch:

@@ -127,13 +127,14 @@ def read_study(results: Sequence[Result], columns: Columns, sources: Sources) ->
                 counts.append(SampleCounts.of(result.summed, sample, by_type))
     together = pd.concat(who)
     samples, notes = _samples(together, columns)
+    quantities = {}
     if times:
         moments = pd.concat(times)
-        tables[STEP] = [_steps(moments)]
+        tables[STEP], quantities = [_steps(moments)], _quantities(moments)
     return Study(
         samples,
         tuple(_composition(kind, made, samples) for kind, made in tables.items()),
-        _quantities(pd.concat(times)) if times else {},
+        quantities,
         joined(counts).without_type(UNKNOWN) if counts else None,
         tuple(notes),
     )

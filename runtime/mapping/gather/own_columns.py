@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -51,7 +51,7 @@ def own_columns(source: CountSource, wanted: Sequence[str], schema: Schema) -> O
         if name not in results:
             known[name] = _read(source, name, schema)
     codes = {name: code for name, (code, _) in known.items()}
-    check_sums(_n_groups(codes), source.n_genes)
+    check_sums(_n_groups(list(codes.values())), source.n_genes)
     return OwnColumns(codes, {name: np.array(text, object) for name, (_, text) in known.items()})
 
 
@@ -81,11 +81,21 @@ def _read(
         raise InputError(say("pseudobulk.no_column", **said)) from error
 
 
-def _n_groups(codes: dict[str, NDArray[np.int32]]) -> int:
+def _n_groups(codes: Sequence[NDArray[np.int32]]) -> int:
     """How many different combinations of values cells have."""
-    together: NDArray[np.int64] | None = None
-    for code in codes.values():
-        wide = code.astype(np.int64)
-        joined = wide if together is None else together * (int(code.max(initial=0)) + 1) + wide
-        together = np.unique(joined, return_inverse=True)[1]
-    return 0 if together is None else int(together.max(initial=-1)) + 1
+    if not codes:
+        return 0
+    coded = [(code, int(code.max(initial=0)) + 1) for code in codes]
+    return int(combined(coded, len(codes[0])).max(initial=-1)) + 1
+
+
+def combined(coded: Iterable[tuple[NDArray[np.integer], int]], n_cells: int) -> NDArray[np.int64]:
+    """Code of each cell's combination of values, int64 [cells] from 0 on.
+
+    Of the codes of some columns from 0 on, and how many values each has. Combinations are made few
+    again after each column, so that they can be counted through.
+    """
+    together = np.zeros(n_cells, np.int64)
+    for codes, n_values in coded:
+        together = np.unique(together * n_values + codes, return_inverse=True)[1]
+    return together

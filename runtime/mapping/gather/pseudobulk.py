@@ -14,7 +14,7 @@ from cellport.kernels.group_sums import add_group_sums
 from cellport.runtime.columns import QUERY, MappedBlock, Schema
 from cellport.runtime.genes.match import GeneMatch
 from cellport.runtime.mapping.gather.gatherer import PARTS, Gatherer, in_parts
-from cellport.runtime.mapping.gather.own_columns import check_sums
+from cellport.runtime.mapping.gather.own_columns import check_sums, combined
 from cellport.runtime.writers.grouped import GroupRows, GroupTable, grouped_h5ad
 
 # names in the file: ``uns``, ``obs``, ``obsm``, ``var``
@@ -93,12 +93,16 @@ class Pseudobulk(Gatherer):
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Return all that was found, groups and genes in their order, names as JSON."""
-        groups, genes = self._order()
-        g, c = [self._group[one] for one in groups], [self._gene[one] for one in genes]
+        groups, genes, sums = self._in_order()
+        return {"groups": _packed(groups), "genes": _packed(genes), **sums}
+
+    def _in_order(self) -> tuple[list[Group], list[str], dict[str, NDArray[np.int64]]]:
+        """Return groups by name, genes as the first query with them has them, and sums so."""
         sums = self.sums
-        return {
-            "groups": _packed(groups),
-            "genes": _packed(genes),
+        groups = sorted(self._group)
+        genes = sorted(self._gene, key=lambda name: (sums["rank"][self._gene[name]], name))
+        g, c = [self._group[one] for one in groups], [self._gene[one] for one in genes]
+        ordered = {
             "seen": sums["seen"],
             "left_out": sums["left_out"],
             "cells": sums["cells"][g],
@@ -107,6 +111,7 @@ class Pseudobulk(Gatherer):
             "measured": sums["measured"][c],
             "rank": sums["rank"][c],
         }
+        return groups, genes, ordered
 
     def absorb(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Add what another one found, from its `state`."""
@@ -124,35 +129,25 @@ class Pseudobulk(Gatherer):
 
     def found(self) -> GroupedCounts:
         """Return the sums over all blocks."""
-        groups, genes = self._order()
-        state = self.state()
+        groups, genes, sums = self._in_order()
         # half of a count is rounded up; whole counts come as they were
-        counts = (state["counts"] + PARTS // 2) // PARTS
+        counts = (sums["counts"] + PARTS // 2) // PARTS
         return GroupedCounts(
             columns=self.columns,
             groups=tuple(groups),
-            cells=state["cells"],
+            cells=sums["cells"],
             counts=counts,
             genes=np.array(genes, object),
-            measured=state["measured"] == state["seen"],
+            measured=sums["measured"] == sums["seen"],
             labels=self.labels,
-            label_prob=state["prob"] / PARTS,
-            left_out=int(state["left_out"][0]),
+            label_prob=sums["prob"] / PARTS,
+            left_out=int(sums["left_out"][0]),
         )
-
-    def _order(self) -> tuple[list[Group], list[str]]:
-        """Return groups by name, and genes as the first query with them has them."""
-        genes = sorted(self._gene, key=lambda name: (self.sums["rank"][self._gene[name]], name))
-        return sorted(self._group), genes
 
     def _groups(self, block: MappedBlock) -> NDArray[np.int32]:
         """Row of the group of each cell, int32 [cells]; -1 where a column has no value."""
         coded = [self._coded(block, name) for name in self.columns]
-        together = np.zeros(block.n_cells, np.int64)
-        for codes, values in coded:
-            # those of each column are few, and they are made few again after each
-            together = together * len(values) + codes
-            together = np.unique(together, return_inverse=True)[1]
+        together = combined(((codes, len(values)) for codes, values in coded), block.n_cells)
         _, first, place = np.unique(together, return_index=True, return_inverse=True)
         groups = [tuple(str(values[codes[at]]) for codes, values in coded) for at in first.tolist()]
         rows = [self._row(group) if all(group) else -1 for group in groups]
