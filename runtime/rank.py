@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cellport.runtime.columns import (
     CALL,
@@ -23,10 +22,9 @@ from cellport.runtime.columns import (
 )
 from cellport.runtime.errors import AtlasError, CellportError, InputError
 from cellport.runtime.fetch.listing import list_atlases
-from cellport.runtime.genes.match import match_genes
-from cellport.runtime.genes.panel import Panel
 from cellport.runtime.mapping.atlas import Atlas, load_atlas
 from cellport.runtime.mapping.options import MapOptions
+from cellport.runtime.mapping.query import covered_genes
 from cellport.runtime.sources import CountSource, open_source
 from cellport.runtime.sources.spread import spread_source
 
@@ -46,16 +44,16 @@ class AtlasFit:
     """How a query fits an atlas; shares are of the looked-at cells that have counts."""
 
     atlas: str  # as it was given, or its name
-    name: str  # as it calls itself; empty where it could not be opened
-    organism: str
-    n_labels: int
-    refused: str  # why the query cannot be mapped onto it; empty where it can
-    genes: float  # share of its genes that the query has
-    like: float | None  # share of cells like something in it; None where it cannot tell
-    right: float | None  # mean probability of the labels of these; None where it gives none
-    called: float | None  # share with a call; None without labels
-    types: int  # labels that at least a hundredth of the cells have
-    score: float  # by which atlases are ranked, 0 to 1
+    name: str = ""  # as it calls itself; empty where it could not be opened
+    organism: str = ""
+    n_labels: int = 0
+    refused: str = ""  # why the query cannot be mapped onto it; empty where it can
+    genes: float = 0.0  # share of its genes that the query has
+    like: float | None = None  # share of cells like something in it; None where it cannot tell
+    right: float | None = None  # mean probability of their labels; None where it gives none
+    called: float | None = None  # share with a call; None without labels
+    types: int = 0  # labels that at least a hundredth of the cells have
+    score: float = 0.0  # by which atlases are ranked, 0 to 1
 
     @property
     def sentence(self) -> str:
@@ -117,7 +115,7 @@ def rank_atlases(
         layer=how.layer,
         threads=how.threads,
         allow_fractional=how.allow_fractional,
-        covered=lambda columns: max((_covered(columns, one) for one in panels), default=0),
+        covered=lambda columns: max((covered_genes(columns, one) for one in panels), default=0),
         genome=how.genome,
     )
     cells = spread_source(source, _CELLS, _WINDOWS)
@@ -139,35 +137,11 @@ def _named(atlas: str) -> list[str]:
     return found
 
 
-def _covered(columns: Mapping[str, NDArray[np.object_]], panel: Panel) -> int:
-    try:
-        match = match_genes(columns, panel, organism=None, any_organism=True, minimum=0.0)
-    except InputError:
-        return 0
-    return int(match.measured.sum())
-
-
-def _refused(atlas: str, why: str) -> AtlasFit:
-    return AtlasFit(atlas, "", "", 0, why, 0.0, None, None, None, 0, 0.0)
-
-
 def _fit(name: str, atlas: Atlas | CellportError, cells: CountSource, how: MapOptions) -> AtlasFit:
     if isinstance(atlas, CellportError):
-        return _refused(name, str(atlas))
+        return AtlasFit(name, refused=str(atlas))
     manifest = atlas.manifest
-    fit = AtlasFit(
-        name,
-        manifest.name,
-        manifest.organism,
-        len(manifest.labels),
-        "",
-        0.0,
-        None,
-        None,
-        None,
-        0,
-        0.0,
-    )
+    fit = AtlasFit(name, manifest.name, manifest.organism, len(manifest.labels))
     try:
         stream = atlas.stream(cells, how)
         fit = replace(fit, genes=stream.genes.share)

@@ -95,7 +95,7 @@ def open_query(
         layer=how.layer,
         threads=how.threads,
         allow_fractional=how.allow_fractional,
-        covered=partial(_covered, panel=manifest.panel),
+        covered=partial(covered_genes, panel=manifest.panel),
         genome=how.genome,
     )
     try:
@@ -149,7 +149,7 @@ def _refuse_transposed(source: CountSource, manifest: Manifest) -> None:
     raise InputError(say("genes.transposed", source=source.description, examples=examples))
 
 
-def _covered(gene_columns: Mapping[str, NDArray[np.object_]], panel: Panel) -> int:
+def covered_genes(gene_columns: Mapping[str, NDArray[np.object_]], panel: Panel) -> int:
     """Return how many panel genes a matrix holds; 0 where they are too few to map by."""
     try:
         found = match_genes(gene_columns, panel, organism=None, any_organism=True)
