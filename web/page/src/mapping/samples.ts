@@ -6,6 +6,7 @@
 
 import decisions from "../decisions";
 import { InputError } from "../errors";
+import { codeOf } from "../sources/codes";
 import { asTexts } from "../sources/frame";
 import type { Column, Frame } from "../sources/source";
 import type { MappedBlock, ResultColumn } from "./columns";
@@ -82,11 +83,7 @@ export function columnOf(frames: readonly Frame[], name: string): Column {
   }
   const texts = found.flatMap((one, i) => (one ? [...asTexts(one)] : new Array<string>(frames[i].length).fill("")));
   const codes = new Map<string, number>();
-  const coded = Int32Array.from(texts, (text) => {
-    if (text === "") return -1;
-    if (!codes.has(text)) codes.set(text, codes.size);
-    return codes.get(text)!;
-  });
+  const coded = Int32Array.from(texts, (text) => (text === "" ? -1 : codeOf(codes, text)));
   return { kind: "category", codes: coded, categories: [...codes.keys()] };
 }
 
@@ -116,10 +113,7 @@ export class Joining {
     if (column.kind !== "category" || !column.free) return column;
     const met = this.met.get(column.name) ?? new Map<string, number>();
     this.met.set(column.name, met);
-    const codes = column.categories.map((text) => {
-      if (!met.has(text)) met.set(text, met.size);
-      return met.get(text)!;
-    });
+    const codes = column.categories.map((text) => codeOf(met, text));
     const values = column.values.map((code) => (code < 0 ? -1 : codes[code]));
     return { ...column, categories: [...met.keys()], values };
   }

@@ -8,6 +8,7 @@
 import type { Manifest } from "../../atlas/manifest";
 import decisions, { say } from "../../decisions";
 import { InputError } from "../../errors";
+import { codeOf } from "../../sources/codes";
 import { asTexts } from "../../sources/frame";
 import type { Frame } from "../../sources/source";
 import { grouped } from "../../words";
@@ -31,13 +32,13 @@ export function statedGroups(cells: Frame, manifest: Manifest, column: string): 
   }
   const values = asTexts(cells.column(column));
   const codes = new Map<string, number>();
-  for (const value of values) if (value !== "" && !codes.has(value)) codes.set(value, codes.size);
+  const groups = Int32Array.from(values, (value) => (value === "" ? -1 : codeOf(codes, value)));
   if (!codes.size) throw new InputError(say(rules.empty_column, { column }));
   const most = rules.most_groups.value;
   if (codes.size > most) {
     throw new InputError(say(rules.too_many, { column, groups: codes.size, most }));
   }
-  return Int32Array.from(values, (value) => codes.get(value) ?? -1);
+  return groups;
 }
 
 function listed(columns: readonly string[]): string {

@@ -1,6 +1,7 @@
 /** From a chosen column to marks of the cells and a legend. */
 
 import type { Results } from "../../mapping/results";
+import { codeOf } from "../../sources/codes";
 import type { Column } from "../../sources/source";
 import {
   categoryMark,
@@ -51,10 +52,7 @@ export function shadingOf(title: string, column: Column): Shading {
     return { kind: "category", title, codes: column.codes, categories: column.categories };
   }
   const code = new Map<string, number>();
-  const codes = Int32Array.from(column.values, (value) => {
-    if (!code.has(value)) code.set(value, code.size);
-    return code.get(value)!;
-  });
+  const codes = Int32Array.from(column.values, (value) => codeOf(code, value));
   return { kind: "category", title, codes, categories: [...code.keys()] };
 }
 
