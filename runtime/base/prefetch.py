@@ -27,8 +27,12 @@ def prefetch(items: Iterable[T], depth: int) -> Generator[T, None, None]:
     """
     iterator = iter(items)
     with ThreadPoolExecutor(1, "cellport-prefetch") as worker:
-        coming = deque(worker.submit(next, iterator, _END) for _ in range(depth + 1))
+        # a Ctrl-C while a thread starts leaves it behind, unknown to its pool and waited for by
+        # nobody: with nothing to do it ends by itself, where one inside torch or ONNX Runtime when
+        # Python ends would abort the process
+        worker.submit(_start)
         try:
+            coming = deque(worker.submit(next, iterator, _END) for _ in range(depth + 1))
             while (item := _when_made(coming.popleft())) is not _END:
                 coming.append(worker.submit(next, iterator, _END))
                 yield item
@@ -37,6 +41,10 @@ def prefetch(items: Iterable[T], depth: int) -> Generator[T, None, None]:
             worker.shutdown(cancel_futures=True)
             if hasattr(iterator, "close"):
                 iterator.close()
+
+
+def _start() -> None:
+    """Do nothing."""
 
 
 def _when_made(item: Future[Any]) -> Any:

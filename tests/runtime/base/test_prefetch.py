@@ -135,3 +135,24 @@ def test_interrupt_while_waiting_is_prompt():
     # what the stream was at took half a second
     assert time.perf_counter() - begin < 5
     assert not workers()
+
+
+def test_a_thread_whose_start_was_interrupted_is_left_without_work(monkeypatch):
+    asked = threading.Event()
+    start = threading.Thread.start
+
+    def interrupted(thread):
+        start(thread)
+        raise KeyboardInterrupt
+
+    def items():
+        asked.set()
+        yield 1
+
+    monkeypatch.setattr(threading.Thread, "start", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        next(prefetch(items(), 0))
+    for thread in workers():
+        thread.join(5)
+    assert not workers()
+    assert not asked.is_set()
