@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from cellport.runtime.mapping.paga import add_paga as add_paga
     from cellport.runtime.mapping.pipeline import Stream as Stream
     from cellport.runtime.mapping.result import Mapping as Mapping
+    from cellport.runtime.outlook import PanelOutlook as PanelOutlook
+    from cellport.runtime.outlook import panel_outlook as panel_outlook
     from cellport.runtime.rank import AtlasFit as AtlasFit
     from cellport.runtime.rank import rank_atlases as rank_atlases
     from cellport.runtime.report.write import write_report as write_report
@@ -62,6 +64,7 @@ _HOME = {
     "Mapping": "runtime.mapping.result",
     "MissingDependencyError": "runtime.errors",
     "OutputError": "runtime.errors",
+    "PanelOutlook": "runtime.outlook",
     "ReferenceOptions": "train.attach.api",
     "Stream": "runtime.mapping.pipeline",
     "Summary": "runtime.map_files",
@@ -75,6 +78,7 @@ _HOME = {
     "load_atlas": "runtime.mapping.atlas",
     "map_dask": "runtime.cluster.run",
     "map_files": "runtime.map_files",
+    "panel_outlook": "runtime.outlook",
     "rank_atlases": "runtime.rank",
     "train_atlas": "train.api",
     "write_report": "runtime.report.write",

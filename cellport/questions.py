@@ -38,6 +38,31 @@ def rank(query: str, atlas: tuple[str, ...], as_json: bool, **settings: Any) -> 
 
 @click.command()
 @click.argument("atlas", type=click.Path())
+@click.argument("genes", type=click.Path())
+@click.option("--depth", type=click.FloatRange(0, min_open=True),
+              help="Counts of a cell over these genes. Those of the query; of a list, its share of "
+                   "1,000 over the genes of the atlas.")  # fmt: skip
+@click.option("-n", "--wanted", default=10, show_default=True, type=click.IntRange(0),
+              help="Most genes to name whose addition would help.")  # fmt: skip
+@click.option("--any-organism", is_flag=True,
+              help="Take gene names that look like another organism's.")  # fmt: skip
+@as_json_option
+def panel(atlas: str, genes: str, as_json: bool, **settings: Any) -> None:
+    """Tell which labels of ATLAS these GENES can tell apart, before anything is measured.
+
+    GENES is a .txt file of names, one a line, or a query that has them. Cells are made up from the
+    atlas as these genes would count them, and labelled as those of a query are.
+    """
+    from cellport import screen
+    from cellport.runtime.mapping.atlas import load_atlas
+    from cellport.runtime.outlook import panel_outlook
+
+    found = panel_outlook(load_atlas(atlas_file(atlas)), genes, **settings)
+    show(found, as_json, screen.outlook)
+
+
+@click.command()
+@click.argument("atlas", type=click.Path())
 @click.argument("query", type=click.Path())
 @click.option("-o", "--out", type=click.Path(), help="Table of all genes named: .csv or .tsv.")
 @click.option("--cells", multiple=True, metavar="NAME",

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from cellport.runtime.mapping.pipeline import Stream
     from cellport.runtime.mapping.query import QueryFacts
     from cellport.runtime.mapping.verify import Check
+    from cellport.runtime.outlook import PanelOutlook
     from cellport.runtime.rank import AtlasFit
     from cellport.train.progress import OnProgress
     from cellport.train.progress import Progress as TrainingProgress
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
 _MOST_ROWS = 25
 # labels and groups that are named in a row: an atlas of 500 types filled seven screens
 _MOST_NAMES = 60
+_NAMED = 10
 # of a query and an atlas, by `AtlasFit`
 _RANKED = ("genes", "like it", "called", "prob.", "labels", "fit")
 
@@ -209,6 +211,31 @@ def ranked(fits: tuple[AtlasFit, ...]) -> None:
     for fit in fits:
         if fit.refused:
             console.print(f"{fit.atlas}: {fit.refused}", style="dim")
+
+
+def outlook(found: PanelOutlook) -> None:
+    """Print how the cells of each label would fare with some genes, and what would help."""
+    rights = [Column(name, justify="right") for name in ("right", "with all genes", "F1")]
+    table = Table("label", *rights, "else taken for")
+    for one in found.labels:
+        others = ", ".join(f"{name} {share:.0%}" for name, share in one.mistaken_for)
+        shares = f"{one.recall:.0%}", f"{one.recall_whole:.0%}", f"{one.f1:.2f}"
+        table.add_row(one.label, *shares, others)
+    console = _console()
+    console.print(table)
+    console.print(found.sentence)
+    for group in found.merged:
+        console.print(f"Not told apart: {', '.join(group)}.")
+    if found.merged:
+        console.print(
+            f"With those as one, {found.accuracy_merged:.0%} of the cells would be right."
+        )
+    if found.wanted:
+        console.print(f"Genes that would help most: {', '.join(found.wanted)}.")
+    if found.unknown:
+        some = ", ".join(found.unknown[:_NAMED])
+        rest = ", ..." if len(found.unknown) > _NAMED else ""
+        say(f"{len(found.unknown)} names are not among the atlas's genes: {some}{rest}")
 
 
 def converted(made: Converted) -> None:

@@ -32,6 +32,8 @@ from cellport.runtime.mapping.decode import decode_latent
 from cellport.runtime.mapping.gather import NEED_COUNTS, PSEUDOBULK, start_gathering
 from cellport.runtime.mapping.genes.rescale import Rescaling, check_panel, rescale
 from cellport.runtime.mapping.options import MapChanges, MapOptions
+from cellport.runtime.mapping.outlook.confusion import Confusion, confuse
+from cellport.runtime.mapping.outlook.made_cells import make_cells
 from cellport.runtime.mapping.pipeline import Pipeline, Stream, prepared
 from cellport.runtime.mapping.provenance import provenance
 from cellport.runtime.mapping.query import Query, open_query
@@ -286,6 +288,19 @@ class Atlas:
         """
         found = require_trajectory(self.trajectory, self.manifest.name)
         return gene_changes(found, self.panel.names, lineage)
+
+    def confusion(self, measured: NDArray[np.bool_], depth: float) -> Confusion:
+        """Tell which labels cells would be given by some of the panel genes.
+
+        Parameters
+        ----------
+        measured
+            bool [genes], those that are counted.
+        depth
+            Counts of a cell over these genes, the median.
+        """
+        made = make_cells(self.file, self.decode, measured, depth)
+        return confuse(self.file, self._tail(MapOptions()), made, measured)
 
     def provenance(self, streams: Sequence[Stream], seconds: float) -> dict[str, Any]:
         """Return what ``uns["cellport"]`` says of a finished mapping."""
