@@ -257,6 +257,9 @@ def _model(model: str, options: ConvertOptions) -> Conversion:
 @click.option("--probabilities", is_flag=True,
               help="Add the probability of every label, and labels at each level of the atlas's "
                    "tree with theirs.")  # fmt: skip
+@click.option("--merge-labels", is_flag=True,
+              help="Put labels together that the genes of QUERY cannot tell apart, and add the "
+                   "group of each cell's label.")  # fmt: skip
 @click.option("--cell-ontology", is_flag=True,
               help="Add the term of the Cell Ontology that each cell's call is.")  # fmt: skip
 @click.option("--crosswalk", type=click.Path(), metavar="FILE",

@@ -19,9 +19,8 @@ from cellport.runtime.mapping.options import MapOptions
 from cellport.runtime.mapping.outlook.confusion import Confusion
 from cellport.runtime.mapping.outlook.made_cells import can_make
 from cellport.runtime.mapping.outlook.merged_labels import merge_labels
+from cellport.runtime.mapping.outlook.query_depth import query_depth
 from cellport.runtime.mapping.outlook.wanted_genes import wanted_genes
-from cellport.runtime.mapping.query import Query
-from cellport.runtime.sources.spread import spread_cells
 
 # counts of a droplet cell over the genes of an atlas, where nothing else is said: the libraries of
 # the shared datasets have 600 to 1,500
@@ -29,7 +28,6 @@ USUAL_DEPTH = 1000.0
 WANTED = 10
 # share of a label's cells from which another one is named that they are taken for
 _MISTAKEN = 0.05
-_CELLS, _WINDOWS = 500, 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +174,7 @@ def _asked(
     if names is None:
         opened = atlas.prepare(genes, MapOptions(minimum_genes=0, any_organism=any_organism)).query
         try:
-            return opened.genes.measured, (), _depth(opened)
+            return opened.genes.measured, (), query_depth(opened.source, opened.genes)
         finally:
             opened.source.close()
     match = _matched(atlas, names, any_organism)
@@ -204,15 +202,3 @@ def _names(genes: Any) -> tuple[str, ...] | None:
         return names_or_file(path) if path.lower().endswith(".txt") else None
     named = isinstance(genes, Sequence) and all(isinstance(one, str) for one in genes)
     return tuple(genes) if named else None
-
-
-def _depth(query: Query) -> float | None:
-    """Median counts of some cells over the panel genes; None where they have none."""
-    blocks = spread_cells(query.source, _CELLS, _WINDOWS)
-    known, totals = query.genes.panel_column >= 0, []
-    for block in blocks:
-        cell = np.repeat(np.arange(block.n_cells), np.diff(block.indptr))
-        counts = np.where(known[block.indices], block.data, 0)
-        totals.append(np.bincount(cell, counts, block.n_cells))
-    total = np.concatenate(totals)
-    return float(np.median(total[total > 0])) if (total > 0).any() else None

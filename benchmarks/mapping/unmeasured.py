@@ -22,6 +22,7 @@ from benchmarks.shared.results import ROOT, facts, fill, markdown, read, write
 from cellport.runtime.errors import InputError
 from cellport.runtime.mapping.atlas import Atlas, load_atlas
 from cellport.runtime.mapping.options import MapOptions
+from cellport.runtime.mapping.query import Decided
 
 ATLASES = ("lung-demo", "pbmc-demo")
 WHOLE = (KANG, LINES, LUNG, PANCREAS, PAUL, PBMC)
@@ -36,7 +37,7 @@ def declared(atlas: Atlas, query: Any) -> int | None:
     except InputError:
         return None
     opened.source.close()
-    return len(opened.unmeasured)
+    return len(opened.decided.unmeasured)
 
 
 def labels(atlas: Atlas, query: anndata.AnnData, **options: Any) -> NDArray[np.int32]:
@@ -59,7 +60,7 @@ def zeroed(atlas: Atlas, cells: anndata.AnnData, share: float) -> dict[str, Any]
     return {
         "genes": int(in_panel.sum()),
         "found": declared(atlas, listed),
-        "as_counts": float((labels(atlas, listed, unmeasured=()) == whole).mean()),
+        "as_counts": float((labels(atlas, listed, decided=Decided()) == whole).mean()),
         "judged": float((labels(atlas, listed) == whole).mean()),
         "left_out": float((labels(atlas, cells[:, kept].copy()) == whole).mean()),
     }

@@ -40,12 +40,12 @@ def panels() -> Iterator[Panel]:
     labels, as a panel is that was chosen on other cells; and every gene is seen by the platform
     with an efficiency of its own.
     """
-    reference, query = (_labelled(one.read(), one) for one in (CORTEX, OSMFISH))
+    reference, query = (labelled(one.read(), one) for one in (CORTEX, OSMFISH))
     genes = np.isin(query.var_names, reference.var_names)
     yield Panel("cortex, osmFISH", int(genes.sum()), reference, query)
     for name in SPLITS:
         cells, other, dataset = load_split(name, _AT_MOST)
-        reference, query = _labelled(cells, dataset), _labelled(other, dataset)
+        reference, query = labelled(cells, dataset), labelled(other, dataset)
         telling = _telling(reference)
         for size in SIZES:
             rng = np.random.default_rng(size)
@@ -56,7 +56,7 @@ def panels() -> Iterator[Panel]:
             yield Panel(name, size, reference, few)
 
 
-def _labelled(cells: anndata.AnnData, dataset: Dataset) -> anndata.AnnData:
+def labelled(cells: anndata.AnnData, dataset: Dataset) -> anndata.AnnData:
     cells.obs = cells.obs[[]].assign(
         label=strings(cells, dataset.label), batch=strings(cells, dataset.batch)
     )

@@ -13,9 +13,8 @@ from typing import Any
 from numpy.typing import NDArray
 
 from cellport.runtime.errors import InputError
-from cellport.runtime.mapping.genes.rescale import Rescaling
 from cellport.runtime.mapping.options import MapOptions
-from cellport.runtime.mapping.query import QueryFacts
+from cellport.runtime.mapping.query import Decided, QueryFacts
 
 PART_CELLS = 50_000
 # options that decide how fast cells are mapped or what is summed up beside, never what they get
@@ -64,9 +63,7 @@ class QueryPlan:
     layer: str  # where its counts are
     seekable: bool  # a range of its cells can be read without reading all before it
     facts: QueryFacts  # what the result says of it
-    # panel genes that it lists without having measured them, which only all cells together tell
-    unmeasured: tuple[int, ...] = ()
-    rescaling: Rescaling | None = None  # how its genes are put on the atlas's scale
+    decided: Decided  # what only all cells together tell
     suffix: str = ""  # what its cells' names get, to differ from those of other queries
 
 

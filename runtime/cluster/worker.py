@@ -111,8 +111,7 @@ def look_at(plugin: RunPlugin, path: str) -> tuple[QueryPlan, NDArray[np.uint64]
             source.layer,
             source.seekable,
             opened.facts,
-            opened.query.unmeasured,
-            opened.query.rescaling,
+            opened.query.decided,
         )
         return found, name_hashes(source.cell_names, named)
     finally:
@@ -127,8 +126,7 @@ def survey_part(plugin: RunPlugin, task: Task) -> dict[str, NDArray[Any]]:
     how = replace(_options(plugin.run), layer=query.layer)
     cells, among = (part.start, part.stop), (plugin.run.names, part.query)
     try:
-        known = (query.unmeasured, query.rescaling)
-        return plugin.atlas.survey(query.path, how, cells, among, *known)
+        return plugin.atlas.survey(query.path, how, cells, among, query.decided)
     except CellportError as error:
         raise type(error)(f"{task.place}: {error}") from error
 
@@ -163,8 +161,7 @@ def _written(plugin: RunPlugin, folder: Path, task: Task) -> Written:
         how,
         cells=(part.start, part.stop),
         among=(run.names, part.query),
-        unmeasured=query.unmeasured,
-        rescaling=query.rescaling,
+        decided=query.decided,
         surveyed=task.surveyed,
     )
     gathered = start_gathering((TALLY, *task.gather), atlas.file, stream.schema, how)

@@ -30,13 +30,15 @@ from cellport.runtime.genes.panel import Panel
 from cellport.runtime.mapping.annotate.annotator import Setting
 from cellport.runtime.mapping.decode import decode_latent
 from cellport.runtime.mapping.gather import NEED_COUNTS, PSEUDOBULK, start_gathering
-from cellport.runtime.mapping.genes.rescale import Rescaling, check_panel, rescale
+from cellport.runtime.mapping.genes.rescale import check_panel, rescale
 from cellport.runtime.mapping.options import MapChanges, MapOptions
 from cellport.runtime.mapping.outlook.confusion import Confusion, confuse
-from cellport.runtime.mapping.outlook.made_cells import make_cells
+from cellport.runtime.mapping.outlook.made_cells import can_make, make_cells
+from cellport.runtime.mapping.outlook.merged_labels import merge_labels
+from cellport.runtime.mapping.outlook.query_depth import query_depth
 from cellport.runtime.mapping.pipeline import Pipeline, Stream, prepared
 from cellport.runtime.mapping.provenance import provenance
-from cellport.runtime.mapping.query import Query, open_query
+from cellport.runtime.mapping.query import Decided, Query, open_query
 from cellport.runtime.mapping.result import Mapping
 
 # plain arrays, by name
@@ -125,8 +127,7 @@ class Atlas:
         *,
         cells: tuple[int, int] | None = None,
         among: tuple[Sequence[str], int] = ((), 0),
-        unmeasured: Sequence[int] | None = None,
-        rescaling: Rescaling | None = None,
+        decided: Decided | None = None,
         surveyed: Surveyed | None = None,
         **changes: Unpack[MapChanges],
     ) -> Stream:
@@ -141,11 +142,8 @@ class Atlas:
             decided on the whole query all the same.
         among
             Names of all queries that go into one result, and the position of this one.
-        unmeasured
-            Panel genes that it lists without having measured them, where that is known; else its
-            cells are looked at.
-        rescaling
-            How its genes are put on the atlas's scale, where that is asked for and known.
+        decided
+            What was decided on the whole of it, where that is known; else its cells are looked at.
         surveyed
             What `survey` of all cells concluded, where something needs that and it is known; else
             they are gone through first.
@@ -153,7 +151,7 @@ class Atlas:
         how = replace(options or MapOptions(), **changes)
         if how.block_cells < 1:
             raise InputError("block_cells must be at least 1.")
-        opened = self.prepare(query, how, among, unmeasured, rescaling)
+        opened = self.prepare(query, how, among, decided)
         source, genes = opened.query.source, opened.query.genes
         try:
             tail = self._tail(how)
@@ -182,11 +180,10 @@ class Atlas:
         how: MapOptions,
         cells: tuple[int, int],
         among: tuple[Sequence[str], int],
-        unmeasured: Sequence[int],
-        rescaling: Rescaling | None,
+        decided: Decided,
     ) -> Surveyed:
         """Go through the cells ``start:stop`` for what needs to know all of them: its `state`."""
-        opened = self.prepare(query, how, among, unmeasured, rescaling)
+        opened = self.prepare(query, how, among, decided)
         assert opened.survey is not None
         opened.survey_cells(self._tail(how), how.threads or available_threads(), *cells)
         return opened.survey.state()
@@ -196,8 +193,7 @@ class Atlas:
         query: Any,
         how: MapOptions,
         among: tuple[Sequence[str], int] = ((), 0),
-        unmeasured: Sequence[int] | None = None,
-        rescaling: Rescaling | None = None,
+        decided: Decided | None = None,
     ) -> Pipeline:
         """Open a query, and prepare all that its cells will get; map nothing yet.
 
@@ -208,19 +204,28 @@ class Atlas:
             what the options ask for.
         """
         profiles = partial(self.file.array, "label_mean") if self.manifest.has_reference else None
-        opened = open_query(query, self.file, how, profiles, unmeasured)
+        opened = open_query(query, self.file, how, profiles, decided)
         try:
-            if how.rescale_genes:
-                rescaling = rescaling or self._rescaling(opened, how)
-                opened = replace(opened, rescaling=rescaling)
+            if decided is None:
+                opened = replace(opened, decided=self._decided(opened, how))
             return prepared(opened, self.setting(how, among))
         except BaseException:
             opened.source.close()
             raise
 
-    def _rescaling(self, query: Query, how: MapOptions) -> Rescaling:
-        check_panel(query.source, query.genes, self.file, how.minimum_genes)
-        return rescale(query.source, query.genes, self.file, self._tail(how))
+    def _decided(self, query: Query, how: MapOptions) -> Decided:
+        """Decide what the options ask for that takes a look at the whole query."""
+        decided = query.decided
+        if how.rescale_genes:
+            check_panel(query.source, query.genes, self.file, how.minimum_genes)
+            scales = rescale(query.source, query.genes, self.file, self._tail(how))
+            decided = replace(decided, rescaling=scales)
+        if how.merge_labels:
+            can_make(self.file)
+            depth = query_depth(query.source, query.genes)
+            found = self.confusion(query.genes.measured, depth)
+            decided = replace(decided, merged=tuple(merge_labels(found).tolist()))
+        return decided
 
     def setting(self, how: MapOptions, among: tuple[Sequence[str], int] = ((), 0)) -> Setting:
         """Return what annotators are prepared from, before a query is known."""

@@ -58,6 +58,9 @@ class MapOptions:
     groups
         Column of the query's ``obs`` with clusters of cells, or ``auto`` for those near each other
         in the latent: each cell gets the label of most cells of its group too. Nothing when None.
+    merge_labels
+        Put those labels together that the query's genes cannot tell apart, as cells made up from
+        the atlas show, and give each cell the group of its label too.
     keep_counts
         Hand each block's counts on with its results.
     corrected_expression
@@ -87,6 +90,7 @@ class MapOptions:
     ontology: str | None = None
     cellxgene: bool = False
     groups: str | None = None
+    merge_labels: bool = False
     keep_counts: bool = False
     corrected_expression: str | Sequence[str] = ()
     corrected_batch: str | None = None
@@ -120,6 +124,7 @@ class MapChanges(TypedDict, total=False):
     ontology: str | None
     cellxgene: bool
     groups: str | None
+    merge_labels: bool
     keep_counts: bool
     corrected_expression: str | Sequence[str]
     corrected_batch: str | None

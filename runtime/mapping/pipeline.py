@@ -129,7 +129,7 @@ class Pipeline:
         return replace(mapped, counts=counts, own=own, label_prob=prob)
 
     def _encoder(self, tail: Any, threads: int, pool: Executor) -> Encode:
-        genes, atlas, rescaling = self.query.genes, self.setting.atlas, self.query.rescaling
+        genes, atlas, rescaling = self.query.genes, self.setting.atlas, self.query.decided.rescaling
         scaling = None if rescaling is None else rescaling.of_panel(atlas.manifest.n_genes)
         basis = query_basis(atlas, genes.panel_column, genes.measured, genes.is_gene, scaling)
         power = atlas.manifest.head.calibration.information_power
@@ -168,6 +168,7 @@ def prepared(query: Query, setting: Setting) -> Pipeline:
         setting,
         measured_share=query.genes.share,
         covered=query.coverage.enough,
+        merged=query.decided.merged,
         obs_column=read,
     )
     added = annotators(setting)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -37,16 +37,25 @@ class QueryFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class Decided:
+    """What is decided on the whole of a query, once, for all of its parts."""
+
+    # positions in the panel of genes that it lists without having measured them
+    unmeasured: tuple[int, ...] = ()
+    # how its genes are put on the atlas's scale, where they are
+    rescaling: Rescaling | None = None
+    # group of each label, where those are merged that its genes cannot tell apart
+    merged: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Query:
     """An opened query."""
 
     source: CountSource  # its counts; closed by whoever opened it
     genes: GeneMatch  # which panel genes it has
-    # positions in the panel of genes that it lists without having measured them
-    unmeasured: tuple[int, ...]
+    decided: Decided
     coverage: Coverage  # how much of the atlas these genes are
-    # how its genes are put on the atlas's scale, where they are
-    rescaling: Rescaling | None = None
 
     @property
     def gene_names(self) -> NDArray[np.object_]:
@@ -56,7 +65,8 @@ class Query:
     def facts(self, notes: tuple[str, ...] = ()) -> QueryFacts:
         """Return what a result says of it; `notes` come last."""
         source = self.source
-        scaled = () if self.rescaling is None else (self._rescaled(self.rescaling),)
+        rescaling = self.decided.rescaling
+        scaled = () if rescaling is None else (self._rescaled(rescaling),)
         few = self.coverage.notes(self.genes, source.description)
         warnings = (*few, *self.genes.warnings)
         said = (*source.notes, *warnings, *scaled, *notes)
@@ -73,7 +83,7 @@ def open_query(
     atlas: AtlasFile,
     how: MapOptions,
     profiles: Callable[[], NDArray[np.float32]] | None,
-    unmeasured: Sequence[int] | None = None,
+    decided: Decided | None = None,
 ) -> Query:
     """Find a query's counts and match its genes, and map nothing yet.
 
@@ -81,8 +91,8 @@ def open_query(
     ----------
     profiles
         As for `find_unmeasured`; None for an atlas that cannot tell.
-    unmeasured
-        What that found on all cells, where it was asked before.
+    decided
+        What was found on all cells, where that was asked before.
 
     Raises
     ------
@@ -100,12 +110,13 @@ def open_query(
     )
     try:
         genes = _match(source, manifest, how)
-        if unmeasured is None:
+        if decided is None:
             symbols = manifest.panel.symbols
-            unmeasured = find_unmeasured(source, genes, profiles, symbols) if profiles else ()
+            listed = find_unmeasured(source, genes, profiles, symbols) if profiles else ()
+            decided = Decided(tuple(listed))
         minimum, where = _least_share(how), source.description
-        genes = without(genes, unmeasured, manifest.panel, minimum, where)
-        return Query(source, genes, tuple(unmeasured), coverage(atlas, genes.measured))
+        genes = without(genes, decided.unmeasured, manifest.panel, minimum, where)
+        return Query(source, genes, decided, coverage(atlas, genes.measured))
     except BaseException:
         source.close()
         raise

@@ -291,6 +291,10 @@ def _add_api(app: FastAPI, placed: Sequence[PlacedAtlas], jobs: Jobs) -> None:
             bool,
             Query(description="Add every label's probability, and labels at each level of a tree"),
         ] = False,
+        merge_labels: Annotated[
+            bool,
+            Query(description="Add the group of each label, of those the genes cannot tell apart"),
+        ] = False,
         atlas: _WhichAtlas = None,
     ) -> Response:
         """Map an `.h5ad` or 10x `.h5` file, sent as the body, onto the atlas."""
@@ -315,6 +319,7 @@ def _add_api(app: FastAPI, placed: Sequence[PlacedAtlas], jobs: Jobs) -> None:
             several_labels=several_labels,
             pseudobulk=pseudobulk if format == "pseudobulk" else "",
             probabilities=probabilities,
+            merge_labels=merge_labels,
             cell_ontology=cell_ontology,
             cellxgene=cellxgene,
         )

@@ -83,6 +83,9 @@ class Setting:
     # what is costly to make and the same for every query on this atlas; see `once`
     made: dict[Any, Any]
     measured_share: float = 1.0  # share of the panel genes that the query has
+    # group of each label, where those are merged that these genes cannot tell apart; none before a
+    # query is known
+    merged: tuple[int, ...] = ()
     covered: bool = True  # whether these genes are enough to judge cells by
     # names of all queries of the result, and the position of this one
     queries: tuple[str, ...] = ()

@@ -25,10 +25,10 @@ from cellport.runtime.cluster.dataset import (
 from cellport.runtime.cluster.plan import Part, Plan, QueryPlan, Stamp
 from cellport.runtime.columns import Column, MappedBlock, Schema
 from cellport.runtime.errors import OutputError
-from cellport.runtime.mapping.query import QueryFacts
+from cellport.runtime.mapping.query import Decided, QueryFacts
 from cellport.runtime.writers import open_writer
 
-QUERY = QueryPlan("/a.h5ad", Stamp(1, 2, 1), "X", True, QueryFacts("a, X", 7, (), {}))
+QUERY = QueryPlan("/a.h5ad", Stamp(1, 2, 1), "X", True, QueryFacts("a, X", 7, (), {}), Decided())
 PLAN = Plan("lung", "f" * 64, "1.0", {"layer": None}, 4, ".parquet", (QUERY,))
 TALLY = {"cells": np.array([4]), "calls": np.array([2, 2, 0])}
 

@@ -19,12 +19,12 @@ from cellport.runtime.cluster.plan import (
 )
 from cellport.runtime.errors import InputError
 from cellport.runtime.mapping.options import MapOptions
-from cellport.runtime.mapping.query import QueryFacts
+from cellport.runtime.mapping.query import Decided, QueryFacts
 
 
 def query(n_cells: int, seekable: bool = True, **changes: Any) -> QueryPlan:
     facts = QueryFacts("a.h5ad, X", n_cells, (), {"n_matched": 3})
-    return replace(QueryPlan("/a.h5ad", Stamp(1, 2, 1), "X", seekable, facts), **changes)
+    return replace(QueryPlan("/a.h5ad", Stamp(1, 2, 1), "X", seekable, facts, Decided()), **changes)
 
 
 def plan(*queries: QueryPlan, **changes: Any) -> Plan:

@@ -123,6 +123,15 @@ def test_genes_are_rescaled_over_all_cells_of_a_query(
     assert contents(out) == before
 
 
+def test_labels_are_merged_by_the_genes_of_the_whole_query(
+    client: Any, atlas: Atlas, save: Save, tmp_path: Path
+) -> None:
+    queries, out = [save(0, 100), save(100, 240)], tmp_path / "out"
+    map_dask(atlas, queries, client, out, part_cells=33, merge_labels=True)
+    expected = single(atlas, queries, tmp_path, merge_labels=True)
+    assert_frame_equal(pandas.read_parquet(out), expected, check_exact=True)
+
+
 def test_genes_that_were_not_measured_are_told_from_all_cells(
     client: Any, atlas: Atlas, save: Save, tmp_path: Path
 ) -> None:
