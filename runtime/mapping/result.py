@@ -142,7 +142,7 @@ class Mapping:
             writer.close(self._uns())
 
     def _uns(self) -> dict[str, Any]:
-        """What holds for the whole query, and the colours of its categories."""
+        """Return what holds for the whole query, and the colours of its categories."""
         calls = self.schema.categories(self.schema.call)
         by_call = np.zeros(0, np.int64)
         if calls:

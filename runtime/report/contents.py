@@ -68,7 +68,7 @@ class ReportContents:
     @property
     def sources(self) -> list[tuple[str, str]]:
         """Name without its folder, and the field that was read, of each query."""
-        return [_name_and_field(where) for where in self.facts["counts_from"]]
+        return [name_and_field(where) for where in self.facts["counts_from"]]
 
     @property
     def notes(self) -> list[str]:
@@ -104,7 +104,8 @@ class ReportContents:
         return calls
 
 
-def _name_and_field(where: str) -> tuple[str, str]:
+def name_and_field(where: str) -> tuple[str, str]:
+    """Return the name of a query without its folder, and the field that was read."""
     match = _FIELD.fullmatch(where)
     source, field = match.groups() if match else (where, "")
     # a report is passed on; where its maker keeps the data is nobody's business

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cellport.runtime.base.files import plain_name
 from cellport.runtime.compare.composition import Change, Composition
 from cellport.runtime.compare.design import Design, Samples
 from cellport.runtime.compare.expression import ALPHA, TypeChanges
@@ -360,8 +361,3 @@ def _by_p(one: Change) -> float:
 def _round(value: float) -> object:
     """Six digits of a number; empty for what is unknown."""
     return "" if value != value else float(f"{value:.6g}")
-
-
-def plain_name(name: str) -> str:
-    """Return a name as part of a file's."""
-    return "".join(c if c.isalnum() or c in "-+." else "_" for c in name).strip("._")[:60] or "_"
