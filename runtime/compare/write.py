@@ -18,13 +18,13 @@ from cellport.runtime.base.text_table import table_bytes
 from cellport.runtime.compare.expression import TypeChanges
 from cellport.runtime.compare.found import Comparison
 from cellport.runtime.compare.show.figures import (
-    Table,
     change_table,
     gene_table,
     pictures,
     shares_table,
 )
 from cellport.runtime.compare.show.page import page_of
+from cellport.runtime.compare.show.picture import Picture, Table
 from cellport.runtime.writers.text import guarded
 
 Place = str | os.PathLike[str]
@@ -135,9 +135,6 @@ def _svg_file(svg: str) -> bytes:
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{svg}\n'.encode()
 
 
-def _captions(drawn: Iterable[object]) -> bytes:
-    told = [
-        f"{one.name}: {one.title}\n{one.caveat}\n"  # type: ignore[attr-defined]
-        for one in drawn
-    ]
+def _captions(drawn: Iterable[Picture]) -> bytes:
+    told = [f"{one.name}: {one.title}\n{one.caveat}\n" for one in drawn]
     return "\n".join(told).encode()
