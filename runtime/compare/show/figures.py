@@ -39,6 +39,10 @@ _COLOURS = 8
 _FIXED = {UNKNOWN: "ku", LIKE: "ref", NOT_SURE: "kx"}
 # categories in a picture, samples in a picture, genes with a name in a volcano
 _MOST_ROWS, _MOST_SAMPLES, _NAMED = 40, 80, 8
+_NO_NAME = (
+    "What cells unlike the atlas are, is not shown: the type nearest to them is no name for them, "
+    "and some ordinary cells are among them by chance."
+)
 # how far a name may stand above or below its dot
 _ASIDE = (0, -15, 15, -30)
 # a picture of more dots shows no more
@@ -137,6 +141,8 @@ def shares_picture(composition: Composition, found: Comparison, colours: dict[st
         "A bar shows shares, not numbers of cells: a type can lose share because another one "
         "grows, and how many cells the tissue holds is not seen."
     )
+    if composition.kind.startswith("novel"):
+        caveat += f" {_NO_NAME}"
     if len(samples) > _MOST_SAMPLES:
         caveat += f" The first {_MOST_SAMPLES} of {len(samples)} samples are drawn."
     said = f"Bars of {len(drawn)} samples cut by {len(legend)} categories"
@@ -183,6 +189,8 @@ def changes_picture(changes: Sequence[Change], design: Design, several: bool) ->
         "A line across 1 is no proof that nothing changed, and a change is beside the average of "
         "the other categories, not in numbers of cells."
     )
+    if kind.startswith("novel"):
+        caveat += f" {_NO_NAME}"
     if design.refusal:
         caveat = f"{design.refusal} The dots are differences of means, and may be chance. {caveat}"
     return Picture(
