@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from cellport.runtime.errors import TrainingError as TrainingError
     from cellport.runtime.explain import Explanation as Explanation
     from cellport.runtime.explain import explain as explain
+    from cellport.runtime.export.api import Exported as Exported
+    from cellport.runtime.export.api import export as export
     from cellport.runtime.map_files import MapSummary as MapSummary
     from cellport.runtime.map_files import Summary as Summary
     from cellport.runtime.map_files import map_files as map_files
@@ -56,6 +58,7 @@ _HOME = {
     "ConvertOptions": "runtime.convert.write",
     "Converted": "runtime.convert.write",
     "Explanation": "runtime.explain",
+    "Exported": "runtime.export.api",
     "FitConfig": "train.config",
     "InputError": "runtime.errors",
     "LineageGene": "runtime.atlas.trajectory",
@@ -75,6 +78,7 @@ _HOME = {
     "convert_model": "runtime.convert.write",
     "convert_with_reference": "train.attach.api",
     "explain": "runtime.explain",
+    "export": "runtime.export.api",
     "load_atlas": "runtime.mapping.atlas",
     "map_dask": "runtime.cluster.run",
     "map_files": "runtime.map_files",

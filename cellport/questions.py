@@ -1,4 +1,4 @@
-"""Commands that ask: which atlas fits, why a label was given, what differs between conditions."""
+"""Commands on queries and results: which atlas fits, why this label, what differs, export."""
 
 from __future__ import annotations
 
@@ -114,6 +114,37 @@ def explain(
     if out is not None:
         found.write(out)
     show(found, as_json, screen.explained)
+
+
+@click.command()
+@click.argument("mapped", type=click.Path())
+@click.option("--loupe", type=click.Path(), metavar="DIR",
+              help="Folder for a CSV a grouping, to import into 10x Loupe Browser.")  # fmt: skip
+@click.option("--xenium", type=click.Path(), metavar="DIR",
+              help="Folder for a CSV a grouping, to import into 10x Xenium Explorer.")  # fmt: skip
+@click.option("--cell-browser", type=click.Path(), metavar="DIR",
+              help="Folder for cbBuild of the UCSC Cell Browser; it needs counts.")  # fmt: skip
+@click.option("--excel", type=click.Path(), metavar="FILE",
+              help="A summary as an Excel file, .xlsx.")  # fmt: skip
+@click.option("--by", multiple=True, metavar="COLUMN",
+              help="Column that puts cells into groups; calls, labels, clusters and cells unlike "
+                   "the atlas by default; repeatable.")  # fmt: skip
+@click.option("--sample", metavar="COLUMN",
+              help="Column that tells samples apart in the Excel file, of MAPPED or of --counts; "
+                   "the files that were mapped by default.")  # fmt: skip
+@click.option("--counts", multiple=True, type=click.Path(), metavar="QUERY",
+              help="File that was mapped, for its counts and columns; repeatable, in the same "
+                   "order. Not needed where cellport map had --with-counts.")  # fmt: skip
+@click.option("--atlas", type=click.Path(),
+              help="The atlas that was mapped on, for its card in the Excel file.")  # fmt: skip
+@as_json_option
+def export(mapped: str, as_json: bool, atlas: str | None, **settings: Any) -> None:
+    """Write MAPPED, an .h5ad of cellport map, as files of the tools that you use next."""
+    from cellport import screen
+    from cellport.runtime.export.api import export as export_mapped
+
+    place = None if atlas is None else atlas_file(atlas)
+    show(export_mapped(mapped, atlas=place, **settings), as_json, screen.exported)
 
 
 @click.command()

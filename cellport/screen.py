@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from cellport.runtime.compare.found import Comparison
     from cellport.runtime.convert.write import Converted
     from cellport.runtime.explain import Explanation
+    from cellport.runtime.export.api import Exported
     from cellport.runtime.fetch.pull import Pulled
     from cellport.runtime.fetch.registry import Entry
     from cellport.runtime.map_files import Summary
@@ -314,6 +315,14 @@ def compared(found: Comparison) -> None:
             console.print(f"{tested.type}, {tested.level}: {told}, first {first}")
     for note in found.notes:
         console.print(note)
+
+
+def exported(found: Exported) -> None:
+    """Print which files were written."""
+    for file in found.files:
+        _tell(file)
+    for note in found.notes:
+        say(f"note: {note}")
 
 
 def explained(found: Explanation) -> None:

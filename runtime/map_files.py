@@ -21,6 +21,7 @@ from cellport.runtime.mapping.annotate.origin import (
     renamed,
 )
 from cellport.runtime.mapping.atlas import Atlas
+from cellport.runtime.mapping.colours import column_colours
 from cellport.runtime.mapping.gather import (
     LINEAGES,
     NEED_COUNTS,
@@ -251,6 +252,9 @@ def map_files(
             if on_progress is not None:
                 on_progress(block.start + block.n_cells)
         uns = atlas.provenance(streams, time.perf_counter() - began)
+        tally = gathered[TALLY]
+        assert isinstance(tally, Tally)
+        uns |= column_colours(schema, tally.by_call.tolist())
         # none of the files appears without the others
         with ExitStack() as stack:
             beside.appear(stack, atlas, gathered, uns, out)

@@ -48,6 +48,7 @@ ARROWS = {
     "runtime.map_files": f"{DATA} runtime.columns runtime.writers runtime.mapping runtime.report",
     "runtime.compare": f"{DATA} kernels runtime.columns runtime.writers runtime.mapping "
     "runtime.report",
+    "runtime.export": f"{DATA} runtime.columns runtime.writers runtime.mapping runtime.report",
     "runtime.cluster": f"{DATA} runtime.columns runtime.writers runtime.mapping runtime.report "
     "runtime.map_files",
     "train.degrade": "",
@@ -106,6 +107,7 @@ HEAVY = (
     "dask",
     "distributed",
     "pydeseq2",
+    "xlsxwriter",
 )
 
 

@@ -146,6 +146,18 @@ def check_place(path: Place, inputs: Sequence[Place] = (), *, folder: bool = Fal
     check_no_input(path, inputs)
 
 
+def check_folder(path: Place) -> None:
+    """Refuse a place for a folder of files that is a file, or cannot be written to."""
+    check_place(path, folder=True)
+    if os.path.isdir(path) and not os.access(path, os.W_OK | os.X_OK):
+        raise OutputError(f"The folder '{path}' is not writable.")
+
+
+def plain_name(name: str) -> str:
+    """Return a name as part of a file's."""
+    return "".join(c if c.isalnum() or c in "-+." else "_" for c in name).strip("._")[:60] or "_"
+
+
 def check_no_input(path: Place, inputs: Sequence[Place]) -> None:
     """Refuse an output that is there and is one of the inputs, by whatever name."""
     there = [source for source in inputs if os.path.exists(source) and os.path.exists(path)]

@@ -14,6 +14,7 @@ from cellport.runtime.columns import (
     CALL,
     CLUSTER,
     EDGE,
+    GROUP,
     GROUP_LABEL,
     LABEL,
     NOVEL,
@@ -34,9 +35,10 @@ if TYPE_CHECKING:
 
 # what cells of each sample are counted by, and what that is called
 _KINDS = {
-    "call": CALL, "group": GROUP_LABEL, "cluster": CLUSTER, "novel": NOVEL, "edge": EDGE,
+    "call": CALL, "group": GROUP_LABEL, "own_cluster": GROUP, "cluster": CLUSTER, "edge": EDGE,
 }  # fmt: skip
 TYPE, STEP = "type", "pseudotime"
+LIKE, UNLIKE, UNLIKE_NEAR = "like the atlas", "unlike the atlas", "unlike, near"
 NOT_SURE = "(not sure)"
 # steps of pseudotime in which cells are counted
 _STEPS = 10
@@ -251,6 +253,18 @@ def _counted(cells: _Rows | None, groups: _Rows | None) -> Iterable[tuple[str, p
     for kind, column in _KINDS.items():
         if column in rows.frame:
             yield kind, _crossed(sample, text_of(rows.frame[column]), rows.weight)
+    if NOVEL in rows.frame:
+        yield from _novel(rows, sample)
+
+
+def _novel(rows: _Rows, sample: NDArray[np.object_]) -> Iterable[tuple[str, pd.DataFrame]]:
+    """Cells unlike the atlas, beside all others and, by the type nearest to them, beside calls."""
+    novel = np.isin(text_of(rows.frame[NOVEL]), ("yes", "True"))
+    yield "novel", _crossed(sample, np.where(novel, UNLIKE, LIKE).astype(object), rows.weight)
+    if CALL in rows.frame and LABEL in rows.frame:
+        call, label = text_of(rows.frame[CALL]), text_of(rows.frame[LABEL])
+        group = np.where(novel, f"{UNLIKE_NEAR} " + label, call)
+        yield "novel_group", _crossed(sample, group.astype(object), rows.weight)
 
 
 def _crossed(

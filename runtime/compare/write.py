@@ -8,21 +8,24 @@ from contextlib import ExitStack
 from importlib.util import find_spec
 from pathlib import Path
 
-from cellport.runtime.base.files import check_place, plain_errors, whole_file
+from cellport.runtime.base.files import (
+    check_folder,
+    plain_errors,
+    plain_name,
+    whole_file,
+)
 from cellport.runtime.base.text_table import table_bytes
 from cellport.runtime.compare.expression import TypeChanges
 from cellport.runtime.compare.found import Comparison
 from cellport.runtime.compare.show.figures import (
-    Table,
     change_table,
     gene_table,
     pictures,
-    plain_name,
     shares_table,
 )
 from cellport.runtime.compare.show.page import page_of
-from cellport.runtime.errors import OutputError
-from cellport.runtime.writers.text import FORMULA
+from cellport.runtime.compare.show.picture import Picture, Table
+from cellport.runtime.writers.text import guarded
 
 Place = str | os.PathLike[str]
 NO_PNG = "Pictures were written as SVG alone: PNG needs matplotlib (pip install matplotlib)."
@@ -39,9 +42,7 @@ def check_folders(*places: Place | None) -> None:
     for place in places:
         if place is None:
             continue
-        check_place(place, folder=True)
-        if Path(place).is_dir() and not os.access(place, os.W_OK | os.X_OK):
-            raise OutputError(f"The folder '{place}' is not writable.")
+        check_folder(place)
 
 
 def write_comparison(
@@ -127,18 +128,13 @@ def _csv(table: Table) -> bytes:
 
 def _guarded(row: Iterable[object]) -> list[object]:
     """Put an apostrophe before what spreadsheets take for a formula, as results do."""
-    return [
-        f"'{value}" if isinstance(value, str) and FORMULA.match(value) else value for value in row
-    ]
+    return [guarded(value) if isinstance(value, str) else value for value in row]
 
 
 def _svg_file(svg: str) -> bytes:
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{svg}\n'.encode()
 
 
-def _captions(drawn: Iterable[object]) -> bytes:
-    told = [
-        f"{one.name}: {one.title}\n{one.caveat}\n"  # type: ignore[attr-defined]
-        for one in drawn
-    ]
+def _captions(drawn: Iterable[Picture]) -> bytes:
+    told = [f"{one.name}: {one.title}\n{one.caveat}\n" for one in drawn]
     return "\n".join(told).encode()

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from cellport.runtime.columns import Column, MappedBlock, Schema
 from cellport.runtime.errors import InputError, MissingDependencyError
+from cellport.runtime.mapping.colours import column_colours
 from cellport.runtime.mapping.gather.gatherer import Gatherer
 from cellport.runtime.writers import open_writer
 from cellport.runtime.writers.flat import CELL, no_cells
@@ -125,7 +126,7 @@ class Mapping:
         for name in frame:
             onto.obs[name] = frame[name].array
         onto.obsm.update(self.obsm)
-        onto.uns.update(self.uns)
+        onto.uns.update(self._uns())
         return onto
 
     def write(self, path: str | os.PathLike[str]) -> None:
@@ -138,7 +139,16 @@ class Mapping:
         """
         with open_writer(path, self.schema, self.n_cells) as writer:
             writer.write(MappedBlock(0, self.cell_names, self.obs, self.obsm))
-            writer.close(self.uns)
+            writer.close(self._uns())
+
+    def _uns(self) -> dict[str, Any]:
+        """Return what holds for the whole query, and the colours of its categories."""
+        calls = self.schema.categories(self.schema.call)
+        by_call = np.zeros(0, np.int64)
+        if calls:
+            codes = self.obs[self.schema.call]
+            by_call = np.bincount(codes[codes >= 0], minlength=len(calls))
+        return self.uns | column_colours(self.schema, by_call.tolist())
 
     def _obs_frame(self) -> Any:
         try:

@@ -10,6 +10,7 @@ from typing import Any
 
 from cellport.runtime.atlas.manifest import Manifest
 from cellport.runtime.atlas.trajectory import Trajectory
+from cellport.runtime.mapping.colours import OF_CALLS, shown_calls
 from cellport.runtime.mapping.explain.genes import LabelReasons
 from cellport.runtime.mapping.gather.findings import OUTCOMES, Findings
 from cellport.runtime.mapping.gather.lineages import QueryLineages
@@ -18,7 +19,7 @@ from cellport.runtime.mapping.gather.paths import PathFindings
 from cellport.runtime.report.background import Background, Spread, measure_spread
 from cellport.runtime.report.markup import name, said
 
-COLOURS = 8
+COLOURS = len(OF_CALLS)
 _FIELD = re.compile(r"(.*), (X|raw|raw/X|layers\[.*)")
 
 
@@ -67,7 +68,7 @@ class ReportContents:
     @property
     def sources(self) -> list[tuple[str, str]]:
         """Name without its folder, and the field that was read, of each query."""
-        return [_name_and_field(where) for where in self.facts["counts_from"]]
+        return [name_and_field(where) for where in self.facts["counts_from"]]
 
     @property
     def notes(self) -> list[str]:
@@ -94,10 +95,8 @@ class ReportContents:
         """Return calls with cells, most first and unknown last, then types without any cell."""
         titles, cells = self.findings.calls, self.findings.by_call.tolist()
         outcome = [OUTCOMES[i] for i in self.findings.outcome_of_call.tolist()]
-        codes = [code for code, what in enumerate(outcome) if cells[code] or what != "broader"]
-        codes.sort(key=lambda code: (outcome[code] == "unknown", -cells[code]))
         calls = []
-        for rank, code in enumerate(codes):
+        for rank, code in enumerate(shown_calls(cells, outcome)):
             mark, colour = rank + 1, f"k{rank}" if rank < COLOURS else "kx"
             if outcome[code] == "unknown":
                 mark, colour = 0, "ku"
@@ -105,7 +104,8 @@ class ReportContents:
         return calls
 
 
-def _name_and_field(where: str) -> tuple[str, str]:
+def name_and_field(where: str) -> tuple[str, str]:
+    """Return the name of a query without its folder, and the field that was read."""
     match = _FIELD.fullmatch(where)
     source, field = match.groups() if match else (where, "")
     # a report is passed on; where its maker keeps the data is nobody's business

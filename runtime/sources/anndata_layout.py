@@ -89,13 +89,14 @@ def open_layout(
         return fitted(name, matrix, cells, own)
 
     candidates = {key: partial(candidate, *found) for key, found in elements.items()}
-    beside = Beside(partial(_matrix_of_cells, root, title, check_array), partial(_text, root))
+    beside = Beside(partial(matrix_of_cells, root, title, check_array), partial(_text, root))
     return Container(title, candidates, cells, notes, close, beside=beside)
 
 
-def _matrix_of_cells(
+def matrix_of_cells(
     root: Any, title: str, check_array: CheckArray, name: str
 ) -> NDArray[np.float32] | None:
+    """Return a matrix of ``obsm``, float32 [cells, width]; None where there is none."""
     where = f"{title}, obsm['{name}']"
     with readable(where):
         kept = root.get("obsm")

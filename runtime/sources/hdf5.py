@@ -52,7 +52,7 @@ def _unopened(path: Path, error: OSError) -> str:
 
 def _by_content(file: h5py.File, path: Path, threads: int, genome: str | None) -> Container:
     title = str(path)
-    check = partial(_check_inside, file.filename)
+    check = partial(check_inside, file.filename)
     with readable(title):
         names = set(names_in(file))
         convert = _foreign(names)
@@ -84,7 +84,8 @@ def _tenx_groups(file: h5py.File) -> list[str]:
     return [name for name in groups if needed <= set(names_in(file[name]))]
 
 
-def _check_inside(name: str, dataset: Any, where: str) -> None:
+def check_inside(name: str, dataset: Any, where: str) -> None:
+    """Refuse datasets that are not in the file of that name, and those of `check_dataset`."""
     if dataset.file.filename != name:
         raise led_away(where)
     check_dataset(dataset, where)

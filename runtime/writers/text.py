@@ -21,6 +21,11 @@ _GZIP_LEVEL = 1
 FORMULA = re.compile(text("values.formula"))
 
 
+def guarded(text: str) -> str:
+    """Put an apostrophe before what a spreadsheet would take for a formula."""
+    return f"'{text}" if FORMULA.match(text) else text
+
+
 class TextSink:
     """A text table being filled: a header line, then a line a cell.
 
@@ -89,7 +94,7 @@ class TextSink:
             # a search by a pattern takes ten times as long
             return any(mark in text for mark in (self._separator, '"', "\n", "\r"))
 
-        values = [f"'{value}" if FORMULA.match(value) else value for value in values]
+        values = [guarded(value) for value in values]
         if not needs_quotes("".join(values)):
             return values
         return ['"' + v.replace('"', '""') + '"' if needs_quotes(v) else v for v in values]

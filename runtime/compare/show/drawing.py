@@ -8,13 +8,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from cellport.runtime.mapping.colours import LIKE, OF_CALLS, OTHERS, UNKNOWN_COLOUR, UNLIKE
 from cellport.runtime.report.markup import Html, cut
 
 # name of a colour of the style sheet, and the colour where there is no style sheet
 COLOURS = {
-    "k0": "#0067a5", "k1": "#6b4423", "k2": "#00835c", "k3": "#a3336f", "k4": "#8a7a00",
-    "k5": "#2ca0d8", "k6": "#7d4fc4", "k7": "#c8102e", "kx": "#7a8290", "ku": "#171b22",
-    "ink": "#171b22", "quiet": "#59616e", "line": "#dfe3e9", "ref": "#c3c9d2", "card": "#ffffff",
+    **{f"k{at}": colour for at, colour in enumerate(OF_CALLS)},
+    "kx": OTHERS, "ku": UNKNOWN_COLOUR, "new": UNLIKE, "ref": LIKE,
+    "ink": "#171b22", "quiet": "#59616e", "line": "#dfe3e9", "card": "#ffffff",
 }  # fmt: skip
 SIZE = 13
 """Of letters, in units of a drawing."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cellport.runtime.base.files import plain_name
+from cellport.runtime.columns import UNKNOWN
 from cellport.runtime.compare.composition import Change, Composition
 from cellport.runtime.compare.design import Design, Samples
 from cellport.runtime.compare.expression import ALPHA, TypeChanges
@@ -24,17 +25,26 @@ from cellport.runtime.compare.show.drawing import (
     swatches,
     ticks,
 )
-from cellport.runtime.compare.study import STEP, TYPE
+from cellport.runtime.compare.show.picture import WIDTH, Picture, Table
+from cellport.runtime.compare.show.points import points_picture
+from cellport.runtime.compare.show.scale import Scale
+from cellport.runtime.compare.study import LIKE, NOT_SURE, STEP, TYPE, UNLIKE, UNLIKE_NEAR
 
 if TYPE_CHECKING:
     import pandas as pd
 
-WIDTH = 760
 _NAMES = 190
 _ROW = 20
 _COLOURS = 8
+_FIXED = {UNKNOWN: "ku", LIKE: "ref", NOT_SURE: "kx"}
 # categories in a picture, samples in a picture, genes with a name in a volcano
 _MOST_ROWS, _MOST_SAMPLES, _NAMED = 40, 80, 8
+_NO_NAME = (
+    "What cells unlike the atlas are, is not shown: the type nearest to them is no name for them, "
+    "and some ordinary cells are among them by chance."
+)
+# how far a name may stand above or below its dot
+_ASIDE = (0, -15, 15, -30)
 # a picture of more dots shows no more
 _MOST_DOTS = 3000
 _GENES_A_TYPE, _MOST_GENES = 4, 36
@@ -43,29 +53,19 @@ _TITLES = {
     "call": "calls",
     "group": "types of groups",
     "cluster": "clusters of the atlas",
+    "own_cluster": "clusters of the query",
     "novel": "cells unlike the atlas",
+    "novel_group": "calls, and cells unlike the atlas by the type nearest to them",
     "edge": "edges of the trajectory",
     STEP: "steps of pseudotime",
 }
 
-Table = tuple[Sequence[str], list[Sequence[object]]]
-
-
-@dataclass(frozen=True, slots=True)
-class Picture:
-    """A drawing, the numbers it is of, and what it does not show."""
-
-    name: str  # of its files
-    title: str
-    drawing: Drawing
-    table: Table
-    caveat: str
-
 
 def pictures(found: Comparison) -> Iterator[Picture]:
     """Yield all pictures of a comparison."""
+    colours = category_colours(found.study.compositions)
     for composition in found.study.compositions:
-        yield shares_picture(composition, found)
+        yield shares_picture(composition, found, colours[composition.kind])
         for design in found.designs:
             of_kind = [
                 one
@@ -79,20 +79,47 @@ def pictures(found: Comparison) -> Iterator[Picture]:
             one for one in found.expression if one.level == design.level and one.genes is not None
         ]
         for one in tested:
+            assert found.study.counts is not None
+            yield points_picture(one, found.study.counts, design, len(found.designs) > 1)
             yield volcano_picture(one, len(found.designs) > 1)
         if tested:
             yield genes_picture(tested, design, len(found.designs) > 1)
 
 
-def shares_picture(composition: Composition, found: Comparison) -> Picture:
-    """Draw the composition of each sample as a bar, samples of one condition together."""
-    samples, shares = found.study.samples, composition.shares
-    order = np.argsort(-np.nan_to_num(shares).mean(axis=0), kind="stable")
+def category_colours(compositions: Sequence[Composition]) -> dict[str, dict[str, str]]:
+    """Colour of categories by kind: the largest have one each, the same wherever the name is."""
+    known: dict[str, str] = {}
+    found = {}
+    for composition in compositions:
+        names = [composition.categories[at] for at in _largest(composition)]
+        fixed = {name: _FIXED[name] for name in names if name in _FIXED}
+        fixed |= {name: "new" for name in names if name.startswith((UNLIKE, UNLIKE_NEAR))}
+        shown = [name for name in names if name not in fixed][:_COLOURS]
+        free = [f"k{at}" for at in range(_COLOURS)]
+        free = [one for one in free if one not in {known.get(name) for name in shown}]
+        for name in shown:
+            known.setdefault(name, free.pop(0) if name not in known else known[name])
+        found[composition.kind] = fixed | {name: known[name] for name in shown}
+    return found
+
+
+def _largest(composition: Composition) -> list[int]:
+    """Categories with the largest mean share first; steps of pseudotime in their order."""
     if composition.kind == STEP:
-        order = np.arange(len(order))
-    shown, rest = order[:_COLOURS], order[_COLOURS:]
-    legend = [(f"k{rank}", composition.categories[at]) for rank, at in enumerate(shown)]
-    legend += [("ref", f"{len(rest)} others")] if len(rest) else []
+        return list(range(len(composition.categories)))
+    mean = np.nan_to_num(composition.shares).mean(axis=0)
+    return [int(at) for at in np.argsort(-mean, kind="stable")]
+
+
+def shares_picture(composition: Composition, found: Comparison, colours: dict[str, str]) -> Picture:
+    """Draw the composition of each sample as a bar, samples of one condition together."""
+    samples, shares, names = found.study.samples, composition.shares, composition.categories
+    order = _largest(composition)
+    shown = [at for at in order if names[at] in colours]
+    rest = [at for at in order if names[at] not in colours]
+    legend = [(colours[names[at]], names[at]) for at in shown if colours[names[at]] != "new"]
+    legend += [("new", UNLIKE)] if len(legend) < len(shown) else []
+    legend += [("ref", f"{len(rest)} others")] if rest else []
     shapes, y = swatches(legend, 8, 14, WIDTH - 16)
     before = ""
     drawn = list(zip(samples.names, samples.condition, strict=True))[:_MOST_SAMPLES]
@@ -103,7 +130,7 @@ def shares_picture(composition: Composition, found: Comparison) -> Picture:
             y, before = y + 26, condition
         shapes.append(Words(_NAMES - 8, y + 7, name, "end", longest=24))
         x, row = float(_NAMES), shares[row_of[name]]
-        parts = [(f"k{rank}", float(row[at])) for rank, at in enumerate(shown)]
+        parts = [(colours[names[at]], float(row[at])) for at in shown]
         for colour, share in [*parts, ("ref", float(row[rest].sum()))]:
             width = (WIDTH - _NAMES - 12) * (share if share == share else 0)
             shapes.append(Box(x, y, max(width - 0.6, 0), 14, colour))
@@ -114,6 +141,8 @@ def shares_picture(composition: Composition, found: Comparison) -> Picture:
         "A bar shows shares, not numbers of cells: a type can lose share because another one "
         "grows, and how many cells the tissue holds is not seen."
     )
+    if composition.kind.startswith("novel"):
+        caveat += f" {_NO_NAME}"
     if len(samples) > _MOST_SAMPLES:
         caveat += f" The first {_MOST_SAMPLES} of {len(samples)} samples are drawn."
     said = f"Bars of {len(drawn)} samples cut by {len(legend)} categories"
@@ -123,6 +152,7 @@ def shares_picture(composition: Composition, found: Comparison) -> Picture:
         Drawing(WIDTH, y + 6, tuple(shapes), said),
         shares_table(composition, samples),
         caveat,
+        composition.kind,
     )
 
 
@@ -133,7 +163,7 @@ def changes_picture(changes: Sequence[Change], design: Design, several: bool) ->
     drawn = sorted(drawn, key=lambda one: -one.change)
     ends = [x for c in drawn for x in (c.change, c.low, c.high) if math.isfinite(x)]
     reach = min(max(1.0, *(abs(x) for x in ends)) * 1.06, 8.0)
-    scale = _Scale(-reach, reach, _NAMES, WIDTH - 130)
+    scale = Scale(-reach, reach, _NAMES, WIDTH - 130)
     bottom = 34 + _ROW * len(drawn)
     shapes: list[Shape] = _axis(scale, 26, bottom, _times)
     shapes.append(Line([(scale(0), 22), (scale(0), bottom)], "ink", 1.4))
@@ -144,7 +174,7 @@ def changes_picture(changes: Sequence[Change], design: Design, several: bool) ->
     for at, one in enumerate(drawn):
         y, sure = 40.0 + _ROW * at, one.p_adjusted < ALPHA
         colour = "k0" if sure else "kx"
-        shapes.append(Words(_NAMES - 10, y, one.category, "end", longest=26))
+        shapes.append(Words(_NAMES - 10, y, one.category, "end", longest=24))
         if math.isfinite(one.low):
             shapes.append(Line([(scale(one.low), y), (scale(one.high), y)], colour, 2.4))
         shapes.append(Dot(scale(one.change), y, 4.6, colour, hollow=not sure))
@@ -159,6 +189,8 @@ def changes_picture(changes: Sequence[Change], design: Design, several: bool) ->
         "A line across 1 is no proof that nothing changed, and a change is beside the average of "
         "the other categories, not in numbers of cells."
     )
+    if kind.startswith("novel"):
+        caveat += f" {_NO_NAME}"
     if design.refusal:
         caveat = f"{design.refusal} The dots are differences of means, and may be chance. {caveat}"
     return Picture(
@@ -167,6 +199,7 @@ def changes_picture(changes: Sequence[Change], design: Design, several: bool) ->
         Drawing(WIDTH, bottom + 46, tuple(shapes), f"Changes of {len(drawn)} categories"),
         change_table(changes),
         caveat,
+        kind,
     )
 
 
@@ -178,8 +211,8 @@ def volcano_picture(one: TypeChanges, several: bool) -> Picture:
     y = np.minimum(-np.log10(np.maximum(genes["p"].to_numpy(), 1e-300)), 300)
     top = max(float(y.max(initial=1.0)) * 1.06, 2.0)
     reach = max(float(np.abs(x).max(initial=1.0)) * 1.06, 1.0)
-    across = _Scale(-reach, reach, 60, WIDTH - 20)
-    up = _Scale(0, top, 356, 26)
+    across = Scale(-reach, reach, 60, WIDTH - 20)
+    up = Scale(0, top, 356, 26)
     shapes: list[Shape] = _axis(across, 20, 356, _times)
     shapes += [Words(52, up(at), f"{at:g}", "end", "quiet") for at in ticks(0, top, 5)]
     shapes.append(Line([(across(0), 26), (across(0), 356)], "line", 1.4))
@@ -287,22 +320,7 @@ def gene_table(genes: pd.DataFrame) -> Table:
     return [str(name) for name in genes.columns], rows
 
 
-@dataclass(frozen=True, slots=True)
-class _Scale:
-    """Numbers to places on the canvas."""
-
-    low: float
-    high: float
-    left: float
-    right: float
-
-    def __call__(self, value: float) -> float:
-        inside = min(max(value, self.low), self.high)
-        share = (inside - self.low) / max(self.high - self.low, 1e-12)
-        return self.left + share * (self.right - self.left)
-
-
-def _axis(scale: _Scale, top: float, bottom: float, words: object) -> list[Shape]:
+def _axis(scale: Scale, top: float, bottom: float, words: object) -> list[Shape]:
     shapes: list[Shape] = []
     for tick in ticks(scale.low, scale.high, 7):
         if tick == round(tick):
@@ -319,14 +337,23 @@ def _times(log2: float) -> str:
 
 
 def _gene_names(
-    names: Sequence[str], x: np.ndarray, y: np.ndarray, across: _Scale, up: _Scale
+    names: Sequence[str], x: np.ndarray, y: np.ndarray, across: Scale, up: Scale
 ) -> Iterator[Shape]:
-    """Name the first dots, each where no other name is."""
+    """Name the first dots, each where no other name is; where all is taken, not at all."""
     taken: list[tuple[float, float]] = []
+
+    def free(place: float, level: float) -> bool:
+        inside = up.right <= level <= up.left
+        return inside and not any(
+            abs(level - other) < 15 and abs(place - there) < 90 for there, other in taken
+        )
+
     for at, name in enumerate(names):
-        place, level = across(x[at]), up(y[at])
-        while any(abs(level - other) < 15 and abs(place - there) < 90 for there, other in taken):
-            level += 15
+        place = across(x[at])
+        levels = (up(y[at]) + aside for aside in _ASIDE)
+        level = next((one for one in levels if free(place, one)), None)
+        if level is None:
+            continue
         taken.append((place, level))
         left = place > across.right - 90
         anchor: Anchor = "end" if left else "start"
@@ -360,8 +387,3 @@ def _by_p(one: Change) -> float:
 def _round(value: float) -> object:
     """Six digits of a number; empty for what is unknown."""
     return "" if value != value else float(f"{value:.6g}")
-
-
-def plain_name(name: str) -> str:
-    """Return a name as part of a file's."""
-    return "".join(c if c.isalnum() or c in "-+." else "_" for c in name).strip("._")[:60] or "_"

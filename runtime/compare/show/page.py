@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from cellport.runtime.compare.composition import Change
 from cellport.runtime.compare.expression import ALPHA
 from cellport.runtime.compare.found import Comparison
-from cellport.runtime.compare.show.figures import Picture
+from cellport.runtime.compare.show.picture import Picture
 from cellport.runtime.compare.study import STEP, TYPE
 from cellport.runtime.report.document import document
 from cellport.runtime.report.markup import (
@@ -26,7 +26,8 @@ from cellport.runtime.report.numbers import counted, percent
 
 _KIND_TITLES = {
     TYPE: "Types", "call": "Calls", "group": "Types of groups", "cluster": "Clusters",
-    "novel": "Unlike the atlas", "edge": "Edges", STEP: "Along the trajectory",
+    "own_cluster": "Clusters of the query", "novel": "Unlike the atlas",
+    "novel_group": "Groups unlike the atlas", "edge": "Edges", STEP: "Along the trajectory",
     f"{STEP} mean": "Pseudotime",
 }  # fmt: skip
 _MOST_SHOWN = 4
@@ -122,7 +123,7 @@ def _composition_sections(found: Comparison, pictures: Sequence[Picture]) -> lis
         kind = composition.kind
         mine = [
             one for one in pictures
-            if one.name == f"composition_{kind}" or one.name.startswith(f"changes_{kind}")
+            if one.kind == kind
         ]  # fmt: skip
         rows = [one for one in found.composition if one.kind == kind]
         if kind == STEP:
@@ -147,16 +148,17 @@ def _expression_section(found: Comparison, pictures: Sequence[Picture]) -> Html:
     head = ("Type", "Samples", "Genes", "Changed")
     listed = table(head, rows, "Genes with an adjusted p below 5 %, by type")
     dots = [one for one in pictures if one.name.startswith("genes")]
-    volcanoes = [one for one in pictures if one.name.startswith("volcano_")]
     # those with most to show first; pictures stand in the order of what was tested
     tested = [one for one in found.expression if one.genes is not None]
-    order = sorted(range(len(volcanoes)), key=lambda at: -tested[at].significant)
-    volcanoes = [volcanoes[at] for at in order]
-    shown, more = volcanoes[:_MOST_SHOWN], volcanoes[_MOST_SHOWN:]
+    order = sorted(range(len(tested)), key=lambda at: -tested[at].significant)
+    of_genes = [one for one in pictures if one.name.startswith(("points_", "volcano_"))]
+    pairs = [of_genes[2 * at : 2 * at + 2] for at in order]
+    shown = [one for pair in pairs[:_MOST_SHOWN] for one in pair]
+    more = [one for pair in pairs[_MOST_SHOWN:] for one in pair]
     parts = [listed, *map(picture_html, [*dots, *shown])]
     if more:
         rest = Html("\n").join(picture_html(one) for one in more)
-        parts.append(details(f"{len(more)} more types", rest))
+        parts.append(details(f"{len(tested) - _MOST_SHOWN} more types", rest))
     return section("expression", "Genes", *parts)
 
 

@@ -22,6 +22,7 @@ import pytest
 import cellport
 from cellport.runtime.compare.counts import Queries
 from cellport.runtime.compare.inputs import read_result
+from cellport.runtime.compare.show.figures import category_colours
 from cellport.runtime.compare.study import Columns, Sources, Study, read_study
 from cellport.runtime.errors import InputError, OutputError
 
@@ -43,7 +44,7 @@ def test_cells_and_counts_are_those_of_pandas(study: SimpleNamespace) -> None:
     assert found.samples.condition == ("healthy",) * 4 + ("ill",) * 4
     cells = study.result.assign(donor=study.obs["donor"].astype(str))
     by_kind = {one.kind: one for one in found.compositions}
-    assert set(by_kind) == {"type", "call", "novel", "pseudotime"}
+    assert set(by_kind) == {"type", "call", "novel", "novel_group", "pseudotime"}
     expected = pd.crosstab(cells["donor"], cells["cellport_call"])
     order = list(found.samples.names)
     np.testing.assert_array_equal(by_kind["call"].cells, expected.loc[order])
@@ -54,6 +55,13 @@ def test_cells_and_counts_are_those_of_pandas(study: SimpleNamespace) -> None:
         np.testing.assert_allclose(types.cells[:, at], [weights[d, name] for d in order])
     assert types.categories[3:] == ("(not sure)",)
     np.testing.assert_allclose(types.cells.sum(axis=1), 90)
+    # cells unlike the atlas stand beside calls, by the type nearest to them
+    new = cells["cellport_novel"].to_numpy()
+    label, call = (cells[f"cellport_{one}"].astype(str) for one in ("label", "call"))
+    expected = pd.crosstab(cells["donor"], np.where(new, "unlike, near " + label, call))
+    groups = by_kind["novel_group"]
+    np.testing.assert_array_equal(groups.cells, expected.loc[order, list(groups.categories)])
+    assert by_kind["novel"].categories == ("like the atlas", "unlike the atlas")
     counts = found.counts
     assert counts is not None
     assert counts.types == ("B", "NK", "T")
@@ -114,6 +122,7 @@ def test_every_picture_has_its_table_and_says_what_it_does_not_show(
 ) -> None:
     names = {path.stem for path in found.figures.glob("*.svg")}
     assert names >= {"composition_type", "changes_type", "volcano_T", "genes", "changes_pseudotime"}
+    assert names >= {"points_T", "points_B", "changes_novel_group"}
     captions = (found.figures / "README.txt").read_text()
     for name in names:
         root = ET.fromstring((found.figures / f"{name}.svg").read_text())
@@ -123,12 +132,43 @@ def test_every_picture_has_its_table_and_says_what_it_does_not_show(
         assert f"{name}: " in captions
 
 
+def test_points_are_samples(study: SimpleNamespace, found: SimpleNamespace) -> None:
+    points = pd.read_csv(found.figures / "points_T.csv")
+    t_cells = {one.type: one for one in found.comparison.expression}["T"]
+    genes = t_cells.genes["gene"].head(t_cells.significant).tolist()
+    assert 5 <= len(genes) <= 8
+    assert points["gene"].unique().tolist() == genes
+    is_t = (study.result["cellport_call"] == "T").to_numpy()
+    for row in points.itertuples():
+        mine = study.counts[is_t & (study.obs["donor"] == row.sample).to_numpy()].toarray().sum(0)
+        at = int(row.gene.removeprefix("GENE"))
+        assert row.counts_per_10000 == pytest.approx(1e4 * mine[at] / mine.sum(), rel=1e-5)
+        assert row.condition == ("ill" if int(row.sample[1:]) % 2 else "healthy")
+    drawn = (found.figures / "points_T.svg").read_text()
+    assert drawn.count("<circle") == len(points)
+
+
+def test_a_name_has_one_colour_in_all_kinds(found: SimpleNamespace) -> None:
+    colours = category_colours(found.comparison.study.compositions)
+    for name in ("B", "T", "NK"):
+        assert len({of[name] for of in colours.values() if name in of}) == 1
+    for of in colours.values():
+        own = [colour for colour in of.values() if colour.startswith("k") and colour[1:].isdigit()]
+        assert len(set(own)) == len(own)
+    assert colours["novel"] == {"like the atlas": "ref", "unlike the atlas": "new"}
+
+
 def test_the_page_needs_nothing_else(found: SimpleNamespace) -> None:
     page = (found.out / "report.html").read_text()
     assert "ill</bdi> against" in page
     assert "Each sample is one observation" in page
     assert not re.search(r"(src|href)=\"(?!#)", page)
-    for words in ("not numbers of cells", "no proof that nothing changed", "sure, not large"):
+    for words in (
+        "not numbers of cells",
+        "no proof that nothing changed",
+        "sure, not large",
+        "A point is a sample",
+    ):
         assert words in page
     assert page.count("<svg") == page.count("</svg>") > 6
 

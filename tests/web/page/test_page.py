@@ -73,6 +73,9 @@ def assert_same_h5ad(page: Path, python: Path) -> None:
     for name, values in expected.obsm.items():
         assert found.obsm[name].dtype == values.dtype
         np.testing.assert_allclose(found.obsm[name], values, rtol=1e-3, atol=1e-3)
+    assert found.uns.keys() == expected.uns.keys()
+    for name in expected.uns.keys() - {"cellport"}:
+        assert found.uns[name].tolist() == expected.uns[name].tolist()
     said, wanted = found.uns["cellport"], expected.uns["cellport"]
     assert said.keys() == wanted.keys()
     assert said["device"] == "browser"

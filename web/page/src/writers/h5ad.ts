@@ -8,6 +8,7 @@ import { Dataset, type File, type Group, ready } from "h5wasm";
 import decisions from "../decisions";
 import type { ResultColumn, ResultMatrix } from "../mapping/columns";
 import { Pairs, type Said } from "../mapping/provenance";
+import { columnColours } from "./colours";
 
 export interface Outcome {
   names: readonly string[];
@@ -51,7 +52,7 @@ export async function writeH5ad(file: File, outcome: Outcome): Promise<void> {
   }
   for (const name of ["layers", "obsp", "varm", "varp"]) mapping(file, name);
   frame(file.create_group("var"), [], []);
-  writeSaid(file, "uns", uns);
+  writeSaid(file, "uns", { ...uns, ...columnColours(columns) });
 }
 
 function tag(item: Group | Dataset, encoding: string, version: string): void {

@@ -1,16 +1,16 @@
 /** Colours and marks that colour-blind readers tell apart, for light and for dark screens. */
 
+import decisions from "../../decisions";
+
 export type Rgb = readonly [number, number, number];
 
-// Okabe and Ito's and Tol's colours, darkened for white paper and lightened for a dark screen, as
-// in the HTML report; without orange, which means one thing alone
-const LIGHT = [
-  "#0067a5", "#6b4423", "#00835c", "#a3336f", "#8a7a00", "#2ca0d8", "#7d4fc4", "#c8102e", "#e08bc0",
-].map(rgb); // prettier-ignore
+const { colours } = decisions;
+// as in the HTML report, and lightened for a dark screen
+const LIGHT = colours.categories.value.map(rgb);
 const DARK = [
   "#4da3e8", "#a89078", "#2fbf8f", "#e07ab0", "#d3c04a", "#8fd3f5", "#b79af0", "#ff7a85", "#9c5f8f",
 ].map(rgb); // prettier-ignore
-const UNLIKE: Record<Theme, Rgb> = { light: rgb("#d65a00"), dark: rgb("#f08a3c") };
+const UNLIKE: Record<Theme, Rgb> = { light: rgb(colours.unlike), dark: rgb("#f08a3c") };
 const UNKNOWN: Record<Theme, Rgb> = { light: rgb("#7c8592"), dark: rgb("#8b95a3") };
 const REFERENCE: Record<Theme, Rgb> = { light: rgb("#c3c9d2"), dark: rgb("#4a5260") };
 

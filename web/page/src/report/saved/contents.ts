@@ -5,6 +5,7 @@
 
 import type { Manifest } from "../../atlas/manifest";
 import type { Lineages, Trajectory } from "../../atlas/trajectory";
+import decisions from "../../decisions";
 import type { QueryLineages } from "../../mapping/lineages";
 import type { NovelGroup } from "../../mapping/novel_groups";
 import type { GeneReport } from "../../mapping/provenance";
@@ -13,7 +14,7 @@ import type { Call, Findings } from "../findings";
 import type { Background } from "./background";
 import type { Gathered } from "./gathered";
 
-const COLOURS = 8;
+const COLOURS = decisions.colours.of_calls.value;
 
 /** The atlas's trajectory, with what its lineages are like. */
 export type Path = Trajectory & Lineages;

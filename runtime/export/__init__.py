@@ -1,0 +1,1 @@
+"""Mapped cells as files of the tools that people use next."""
