@@ -2,12 +2,13 @@
 
     python -m benchmarks.outlook
 
-Queries of four splits are cut to 33, 100, 300 and 1,000 genes of the atlas's panel, drawn from those
-that tell labels apart and from all, and labelled; beside it stands what `cellport.panel_outlook`
-foretells for these genes at the query's depth, and how often labels are right that were merged by
-it. To 33 genes at random, ten are added that are wanted most, or at random. Atlases are kept in
-``benchmarks/cache/outlook``; figures go to ``benchmarks/results/outlook.json`` and
-``docs/mapping.md``, and with ``--table`` nothing else is done than to show them.
+Queries of four splits are cut to 33, 100, 300 and 1,000 genes of the atlas's panel, drawn from
+those that tell labels apart and from all, and labelled; beside it stands what
+`cellport.panel_outlook` foretells for these genes at the query's depth, and how often labels are
+right that were merged by it. To 33 genes at random, ten are added that are wanted most, or at
+random. Atlases are kept in ``benchmarks/cache/outlook``; figures go to
+``benchmarks/results/outlook.json`` and ``docs/mapping.md``, and with ``--table`` nothing else is
+done than to show them.
 """
 
 from __future__ import annotations
@@ -67,7 +68,8 @@ def drawn(
     if kind == "telling":
         differences = np.ptp(atlas.file.array("label_mean"), axis=0)
         there = there[np.argsort(-differences[there], kind="stable")][: 3 * size]
-    return names[np.random.default_rng(size).permutation(there)[:size]]
+    chosen: NDArray[np.object_] = names[np.random.default_rng(size).permutation(there)[:size]]
+    return chosen
 
 
 def judged(
