@@ -24,7 +24,7 @@ interface ReasonsCase {
 
 const cases = has("reasons.json") ? vectors<ReasonsCase[]>("reasons.json") : [];
 // values are capped, and missing genes fitted, in float32
-const APART = 1e-5;
+const APART = 1e-6;
 
 function expectAlike(found: LabelReasons, told: Told): void {
   expect(found.genes.map(({ gene }) => gene)).toEqual(told.genes.map(({ gene }) => gene));

@@ -67,11 +67,14 @@ export function withoutGenes(cell: CountedCell, gone: ReadonlySet<number>, own: 
 
 /** Values of the genes of a cell, in their order. */
 export function valuesOf({ genes, counts, divisor, basis: { fitted } }: CountedCell): Float64Array {
-  const scale = fitted.target / (divisor > 0 ? divisor : 1);
-  return Float64Array.from(counts, (count, k) => {
-    const value = count * scale;
-    return Math.min(fitted.log1p ? Math.log1p(value) : value, fitted.cap[genes[k]]);
-  });
+  const { cap, log1p, target } = fitted;
+  const scale = target / (divisor > 0 ? divisor : 1);
+  const values = new Float64Array(counts.length);
+  for (let k = 0; k < values.length; k++) {
+    const value = counts[k] * scale;
+    values[k] = Math.min(log1p ? Math.log1p(value) : value, cap[genes[k]]);
+  }
+  return values;
 }
 
 /** Features of cells, [cells, features], in float64. */

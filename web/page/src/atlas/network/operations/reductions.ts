@@ -1,6 +1,6 @@
 /** Sums and the like along axes. */
 
-import { paired, places, sizeOf, spread, tensor, type Tensor } from "../tensor";
+import { folded, paired, places, sizeOf, spread, tensor, type Tensor } from "../tensor";
 import { axisOf, type Given, numberOf, nowhere, type Operation } from "./operation";
 
 /** The shape without these axes, each of which is kept as one. */
@@ -8,21 +8,14 @@ function shortened({ shape }: Tensor, axes: readonly number[]): number[] {
   return shape.map((extent, axis) => (axes.includes(axis) ? 1 : extent));
 }
 
-/** Numbers along axes put together one after the other, beginning with `start`. */
-function folded(x: Tensor, axes: readonly number[], start: number, of: (sum: number, one: number) => number): Tensor {
-  const shape = shortened(x, axes);
-  const found = new Float64Array(sizeOf(shape)).fill(start);
-  places(shape, x.shape).forEach((at, i) => (found[at] = of(found[at], x.values[i])));
-  return tensor(shape, found);
-}
-
 const plus = (sum: number, one: number) => sum + one;
 const finite = (one: number) => (Number.isFinite(one) ? one : 0);
 
 function logSum(x: Tensor, axes: readonly number[]): Tensor {
-  const top = folded(x, axes, -Infinity, Math.max);
+  const shape = shortened(x, axes);
+  const top = folded(x, shape, -Infinity, Math.max);
   const parts = paired(x, top, (one, most) => Math.exp(one - finite(most)), false);
-  return paired(folded(parts, axes, 0, plus), top, (sum, most) => finite(most) + Math.log(sum), false);
+  return paired(folded(parts, shape, 0, plus), top, (sum, most) => finite(most) + Math.log(sum), false);
 }
 
 const logSoftmax: Operation = (given, x) => {
@@ -31,7 +24,7 @@ const logSoftmax: Operation = (given, x) => {
   return [
     found,
     (g) => {
-      const along = paired(found, folded(g, axes, 0, plus), (one, sum) => Math.exp(one) * sum, false);
+      const along = paired(found, folded(g, shortened(x, axes), 0, plus), (one, sum) => Math.exp(one) * sum, false);
       return [paired(g, along, (one, other) => one - other, false)];
     },
   ];
@@ -43,7 +36,7 @@ const softmax: Operation = (given, x) => {
   return [
     found,
     (g) => {
-      const along = folded(paired(g, found, (one, other) => one * other, false), axes, 0, plus);
+      const along = folded(paired(g, found, (one, other) => one * other, false), shortened(x, axes), 0, plus);
       return [paired(found, paired(g, along, (one, sum) => one - sum, false), (one, other) => one * other, false)];
     },
   ];
@@ -69,14 +62,14 @@ const reduceLogSum: Operation = (given, x, which) => {
 
 const reduceSum: Operation = (given, x, which) => {
   const axes = axesOf(x, which);
-  return reduced(given, x, axes, folded(x, axes, 0, plus), tensor(x.shape, new Float64Array(x.values.length).fill(1)));
+  return reduced(given, x, axes, folded(x, shortened(x, axes), 0, plus), tensor(x.shape, new Float64Array(x.values.length).fill(1)));
 };
 
 const reduceMax: Operation = (given, x, which) => {
   const axes = axesOf(x, which);
-  const found = folded(x, axes, -Infinity, Math.max);
+  const found = folded(x, shortened(x, axes), -Infinity, Math.max);
   const best = paired(x, found, (one, most) => Number(one === most), false);
-  return reduced(given, x, axes, found, paired(best, folded(best, axes, 0, plus), (one, all) => one / all, false));
+  return reduced(given, x, axes, found, paired(best, folded(best, shortened(x, axes), 0, plus), (one, all) => one / all, false));
 };
 
 const argMax: Operation = (given, x) => {
