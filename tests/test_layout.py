@@ -69,7 +69,7 @@ ARROWS = {
     "train.api": f"{MODELLED} train.reference train.fit train.build train.export",
     "train.attach": f"{MODELLED} runtime.convert runtime.mapping train.reference train.features "
     "train.infer train.novelty train.umap train.structure train.labels train.export train.api",
-    "web.server": f"{DATA} runtime.fetch runtime.mapping runtime.map_files",
+    "web.server": f"{DATA} runtime.fetch runtime.mapping runtime.explain runtime.map_files",
     "cellport": "kernels runtime train web",
 }
 PAGE_GROUND = "words decisions errors version feature_kinds"
