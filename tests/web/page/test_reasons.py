@@ -9,7 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import anndata
+import numpy as np
+import pandas as pd
 from parts import write_parts
+from visits import visit
 
 import cellport
 from cellport.runtime.mapping.atlas import Atlas, load_atlas
@@ -93,3 +96,55 @@ def told(one: LabelReasons) -> dict[str, Any]:
 
 def known(number: float) -> float | None:
     return None if number != number else number
+
+
+def test_on_the_page(site: str, lung: tuple[Atlas, Path], tmp_path: Path) -> None:
+    """Without the network: by type in the report's words, and by cell for any type."""
+    out = visit(
+        site,
+        tmp_path,
+        ["verified"],
+        ["offline"],
+        ["choose", [str(lung[1])]],
+        ["mapped"],
+        ["evaluate", ["all", ALL_TYPES]],
+        ["save", ["types.csv", "#reasons .csv >> nth=0"]],
+        ["click", "#reasons summary"],
+        ["save", ["genes.csv", "#reasons .csv >> nth=1"]],
+        ["axe", "types"],
+        ["click", "#reasons .gene >> nth=0"],
+        ["wait", 500],
+        ["text", ["coloured", "#legend h3"]],
+        ["click", "#types tbody button >> nth=0"],
+        ["click", "#selection tbody button >> nth=0"],
+        ["text", ["cell", "#selection h2"]],
+        ["select", ["#why-label", "NK"]],
+        ["click", "#selection .why button"],
+        ["wait", 2000],
+        ["evaluate", ["why", WHY]],
+        ["axe", "cell axe"],
+    )
+    said = out["values"]
+    atlas, query = lung
+    reasons = cellport.explain(atlas, query).reasons
+    types = pd.read_csv(tmp_path / "types.csv", index_col=0, keep_default_na=False)
+    assert types.index.tolist() == [one.label for one in reasons]
+    named = [", ".join(gene.gene for gene in one.genes) for one in reasons]
+    assert types["Its cells were told by"].tolist() == named
+    genes = pd.read_csv(tmp_path / "genes.csv")
+    adds = [gene.for_label for one in reasons for gene in one.genes]
+    np.testing.assert_allclose(genes["Adds to its log-odds"], adds, rtol=1e-4)
+    assert said["coloured"].startswith(reasons[0].genes[0].gene)
+    (one,) = cellport.explain(atlas, query, cells=[said["cell"]], labels=["NK"]).reasons
+    assert said["why"] == [gene.gene for gene in one.genes]
+    assert said["types"] == said["cell axe"] == []
+
+
+ALL_TYPES = """new Promise((told) => {
+  const looking = setInterval(() => {
+    if (document.querySelector("#reasons > p[role=status]")) return;
+    clearInterval(looking);
+    told(true);
+  }, 50);
+})"""
+WHY = "[...document.querySelectorAll('#selection .why tbody button')].map((one) => one.innerText)"
