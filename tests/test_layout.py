@@ -83,11 +83,12 @@ PAGE_ARROWS = {
     "atlas": PAGE_GROUND,
     "sources": PAGE_GROUND,
     "mapping": f"{PAGE_GROUND} genes atlas sources",
+    "compare": f"{PAGE_GROUND} mapping",
     "report": f"{PAGE_GROUND} atlas mapping",
     "writers": f"{PAGE_GROUND} mapping",
     "worker": f"{PAGE_GROUND} atlas sources mapping report writers",
     # what is seen shows the query's own columns (sources) and saves tables itself (writers)
-    "page": f"{PAGE_GROUND} atlas sources mapping report writers worker",
+    "page": f"{PAGE_GROUND} atlas sources mapping compare report writers worker",
     "main": "atlas page worker",
 }
 MOST_MODULES = 12

@@ -20,10 +20,11 @@ import { byId, NARROW, reveal } from "./dom";
 import { saveH5ad, savePng, saveReport, saveSvg, saveTable } from "./downloads";
 import { FileResults, inWords } from "./file_results";
 import { Intake } from "./intake";
+import { ConditionsSection } from "./conditions/conditions_section";
 import { CompareSection } from "./compare/compare_section";
 import { GeneSection } from "./genes/gene_section";
 import { GroupsSection } from "./groups/groups_section";
-import { callEntries } from "./map/colouring";
+import { callEntries, type Entry } from "./map/colouring";
 import { Stage } from "./map/stage";
 import { type Reference } from "./map/reference";
 import { showNotes } from "./notes";
@@ -60,6 +61,7 @@ export class App {
   private readonly genes: GeneSection;
   private readonly compared: CompareSection;
   private readonly reasons: ReasonsSection;
+  private readonly conditions: ConditionsSection;
   /** Entry of the legend that an address names, until what it is of is shown. */
   private wanted = "";
 
@@ -109,7 +111,11 @@ export class App {
       select: (name, holds) => this.showWhere(name, holds),
       failed: (error) => this.say(sentence(error)),
       chosen: () => this.tell(),
-      marks: () => (this.results ? callEntries(this.results, reference.order, this.theme.theme) : []),
+      marks: () => this.marks(),
+    });
+    this.conditions = new ConditionsSection(byId("conditions"), {
+      column: (name) => this.columnOf(name),
+      marks: () => this.marks(),
     });
     this.tools = addTools(byId("map-tools"), byId("zoom"), this.stage, {
       looks: () => this.draw(),
@@ -211,6 +217,7 @@ export class App {
     this.groups.offer(results, calls);
     this.genes.offer(results, calls);
     this.compared.offer(results);
+    this.conditions.offer(results);
     this.wanted = shown.chosen;
     this.colour.offer(results, shown);
     if (shown.gene) this.colour.restore(shown);
@@ -245,6 +252,10 @@ export class App {
         reveal();
       },
     });
+  }
+
+  private marks(): Entry[] {
+    return this.results ? callEntries(this.results, this.reference.order, this.theme.theme) : [];
   }
 
   private holding(column: string, value: string): (cell: number) => boolean {
@@ -306,6 +317,7 @@ export class App {
     this.genes.forget();
     this.compared.forget();
     this.reasons.forget();
+    this.conditions.forget();
     this.select(null);
     this.tools.lasso.disabled = true;
     this.stage.map.drawing = false;
