@@ -48,7 +48,7 @@ def test_reasons_are_alike(
     cases = [case(atlas, tmp_path, file) for atlas, file in atlases]
     assert all(one["types"] for one in cases)
     (tmp_path / "reasons.json").write_text(json.dumps(cases))
-    compute_again(tmp_path, "same_reasons")
+    compute_again(tmp_path, "same_reasons", "network")
 
 
 def case(atlas: Atlas, folder: Path, file: str) -> dict[str, Any]:
