@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 from collections.abc import Callable
 from dataclasses import asdict
@@ -36,15 +35,8 @@ def show(
 ) -> None:
     """Print a result for people or, made `plain`, as JSON for programs."""
     if as_json:
-        click.echo(json.dumps(_finite(plain(result)), indent=1, default=str, allow_nan=False))
+        from cellport.runtime.base.typed_json import finite
+
+        click.echo(json.dumps(finite(plain(result)), indent=1, default=str, allow_nan=False))
     else:
         on_screen(result)
-
-
-def _finite(value: Any) -> Any:
-    """Put None for NaN and infinity, which JSON does not have."""
-    if isinstance(value, dict):
-        return {key: _finite(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(inner) for inner in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

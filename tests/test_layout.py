@@ -71,7 +71,7 @@ ARROWS = {
     "train.api": f"{MODELLED} train.reference train.fit train.build train.export",
     "train.attach": f"{MODELLED} runtime.convert runtime.mapping train.reference train.features "
     "train.infer train.novelty train.umap train.structure train.labels train.export train.api",
-    "web.server": f"{DATA} runtime.fetch runtime.mapping runtime.map_files",
+    "web.server": f"{DATA} runtime.fetch runtime.mapping runtime.explain runtime.map_files",
     "cellport": "kernels runtime train web",
 }
 PAGE_GROUND = "words decisions errors version feature_kinds"
@@ -85,11 +85,12 @@ PAGE_ARROWS = {
     "atlas": PAGE_GROUND,
     "sources": PAGE_GROUND,
     "mapping": f"{PAGE_GROUND} genes atlas sources",
+    "compare": f"{PAGE_GROUND} mapping",
     "report": f"{PAGE_GROUND} atlas mapping",
     "writers": f"{PAGE_GROUND} mapping",
     "worker": f"{PAGE_GROUND} atlas sources mapping report writers",
     # what is seen shows the query's own columns (sources) and saves tables itself (writers)
-    "page": f"{PAGE_GROUND} atlas sources mapping report writers worker",
+    "page": f"{PAGE_GROUND} atlas sources mapping compare report writers worker",
     "main": "atlas page worker",
 }
 MOST_MODULES = 12

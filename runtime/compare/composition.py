@@ -10,12 +10,10 @@ from numpy.typing import NDArray
 
 from cellport.runtime.compare.design import Design, full_rank, without
 from cellport.runtime.compare.moderated import adjusted, moderated_effects
+from cellport.runtime.decisions import number, say, text, whole
 
-# added to every count before logarithms are taken, as propeller does
-# (Phipson et al. 2022, Bioinformatics 38:4720)
-_ADDED = 0.5
-# cells a sample on average below which a share is hardly more than chance
-FEWEST_CELLS = 2.0
+_ADDED = number("compare.added")
+FEWEST_CELLS = whole("compare.fewest_cells")
 LEVEL = 0.95
 
 
@@ -86,8 +84,8 @@ def changes(composition: Composition, design: Design) -> list[Change]:
     tested[4] = adjusted(tested[3])
     shares = cells / np.maximum(cells.sum(axis=1, keepdims=True), 1e-12)
     means = np.stack([_mean(shares, design, one) for one in (design.reference, design.level)])
-    few = f"fewer than {FEWEST_CELLS:g} cells a sample on average"
-    alone = "no other category to compare with" if np.count_nonzero(enough) == 1 else ""
+    few = say("compare.few_cells", cells=FEWEST_CELLS)
+    alone = text("compare.alone") if np.count_nonzero(enough) == 1 else ""
     ends = composition.kind, design.reference, design.level
     return [
         _change(

@@ -8,19 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from cellport.runtime.decisions import say, texts, whole
 from cellport.runtime.errors import InputError
 
-# of each condition: the spread between samples of one cannot be seen in a single one
-FEWEST_SAMPLES = 2
-# degrees of freedom left to judge that spread by. With two, the 95 % interval is 4.3 standard
-# errors wide and the spread itself unknown by a factor of five (chi-square); two samples against
-# two can be split in three ways only
-FEWEST_FREEDOM = 3
+FEWEST_SAMPLES = whole("compare.fewest_samples")
+FEWEST_FREEDOM = whole("compare.fewest_freedom")
 # what a condition is called that others are compared with, where nobody says so
-_REFERENCES = (
-    "control", "controls", "ctrl", "ctl", "healthy", "normal", "untreated", "unstimulated", "wt",
-    "wildtype", "baseline", "placebo", "mock", "reference",
-)  # fmt: skip
+_REFERENCES = texts("compare.references")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +75,7 @@ def reference_level(conditions: Sequence[str], asked: str | None) -> str:
         raise InputError(f"--reference-level: there is no condition '{asked}'; there are {listed}.")
     if len(known) < 2:
         only = f"'{known[0]}'" if known else "none"
-        raise InputError(
-            f"All samples are of one condition ({only}); nothing can be compared. Name the column "
-            "that tells the conditions apart as --condition."
-        )
+        raise InputError(say("compare.one_condition", only=only))
     usual = [one for one in known if one.lower().replace("_", "").replace("-", "") in _REFERENCES]
     return asked or (usual or known)[0]
 
@@ -137,11 +128,13 @@ def _refusal(samples: Samples, reference: str, level: str, matrix: NDArray[np.fl
     few = [one for one, n in count.items() if n < FEWEST_SAMPLES]
     unit = "pair" if samples.pair is not None else "sample"
     if few:
-        return (
-            f"No p-value: '{few[0]}' has {_counted(count[few[0]], unit)}. How much samples of one "
-            f"condition differ has to be seen to judge a difference between two: at least "
-            f"{FEWEST_SAMPLES} samples of each are needed, and {FEWEST_FREEDOM + 2} in all"
-            + (f" ({FEWEST_FREEDOM + 1} whole pairs)." if unit == "pair" else ".")
+        return say(
+            "compare.few_samples",
+            condition=few[0],
+            has=_counted(count[few[0]], unit),
+            samples=FEWEST_SAMPLES,
+            all=FEWEST_FREEDOM + 2,
+            pairs=f" ({FEWEST_FREEDOM + 1} whole pairs)" if unit == "pair" else "",
         )
     rank = np.linalg.matrix_rank(matrix)
     if np.linalg.matrix_rank(np.delete(matrix, 1, axis=1)) == rank:
@@ -152,11 +145,12 @@ def _refusal(samples: Samples, reference: str, level: str, matrix: NDArray[np.fl
         )
     freedom = int(len(samples) - rank)
     if freedom < FEWEST_FREEDOM:
-        left = f"{_counted(freedom, 'degree')} of freedom"
-        return (
-            f"No p-value: {_counted(len(samples), 'sample')} leave {left} to judge by how much "
-            f"samples of one condition differ, and {FEWEST_FREEDOM} are needed: "
-            f"{_counted(FEWEST_FREEDOM - freedom, unit)} more."
+        return say(
+            "compare.few_freedom",
+            samples=_counted(len(samples), "sample"),
+            left=f"{_counted(freedom, 'degree')} of freedom",
+            needed=FEWEST_FREEDOM,
+            more=_counted(FEWEST_FREEDOM - freedom, unit),
         )
     return ""
 

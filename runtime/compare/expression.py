@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from cellport.runtime.base.processors import available_threads
 from cellport.runtime.compare.counts import SampleCounts
 from cellport.runtime.compare.design import Design, without
+from cellport.runtime.decisions import number
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,8 +26,8 @@ FEWEST_CELLS = 10
 _FEWEST_COUNTS = 10
 # a fit takes milliseconds, and processes take seconds to start
 _GENES_A_PROCESS = 4000
-# share of false discoveries for which DESeq2 chooses what it filters
-ALPHA = 0.05
+# also the share of false discoveries for which DESeq2 chooses what it filters
+ALPHA = number("compare.alpha")
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ from cellport.runtime.compare.composition import Composition
 from cellport.runtime.compare.counts import Queries, SampleCounts, joined
 from cellport.runtime.compare.design import Samples
 from cellport.runtime.compare.inputs import Result, text_of
+from cellport.runtime.decisions import say, text
 from cellport.runtime.errors import InputError
 from cellport.runtime.mapping.gather.pseudobulk import CELLS
 
@@ -39,7 +40,7 @@ _KINDS = {
 }  # fmt: skip
 TYPE, STEP = "type", "pseudotime"
 LIKE, UNLIKE, UNLIKE_NEAR = "like the atlas", "unlike the atlas", "unlike, near"
-NOT_SURE = "(not sure)"
+NOT_SURE = text("compare.not_sure")
 # steps of pseudotime in which cells are counted
 _STEPS = 10
 # cells of a sample on the trajectory from which their mean says something
@@ -323,13 +324,10 @@ def _samples(who: pd.DataFrame, columns: Columns) -> tuple[Samples, list[str]]:
     notes = []
     lost = who.loc[who["sample"] == "", "cells"].sum()
     if lost:
-        notes.append(
-            f"{int(lost):,} of {int(who['cells'].sum()):,} cells have no sample or no condition "
-            "and are left out."
-        )
+        notes.append(say("compare.left_out", lost=int(lost), cells=int(who["cells"].sum())))
     known = who[who["sample"] != ""]
     if not len(known):
-        raise InputError("No cell has both a sample and a condition; look at these columns.")
+        raise InputError(say("compare.no_cells"))
     facts = {what: _one_each(known, what, columns) for what in _FACTS}
     names = sorted(facts["condition"], key=lambda name: (facts["condition"][name], name))
     for what in ("pairs", "batch"):
@@ -354,11 +352,8 @@ def _one_each(who: pd.DataFrame, what: str, columns: Columns) -> dict[str, str]:
     values = who.groupby("sample")[what].unique()
     for sample, found in values.items():
         if len(found) > 1 and what == "condition":
-            raise InputError(
-                f"Sample '{sample}' has cells of '{found[0]}' and of '{found[1]}': a sample is of "
-                "one condition. Name a column that tells such samples apart as --sample; or, if "
-                "they are two samples of one donor, name that column as --sample and as --pairs."
-            )
+            ends = {"one": found[0], "other": found[1]}
+            raise InputError(say("compare.two_conditions", sample=sample, **ends))
         if len(found) > 1:
             raise InputError(
                 f"Sample '{sample}' has several values in '{getattr(columns, what)}': "

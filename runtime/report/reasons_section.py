@@ -5,7 +5,7 @@ from __future__ import annotations
 from cellport.runtime.decisions import say, text
 from cellport.runtime.mapping.explain.genes import LabelReasons
 from cellport.runtime.report.contents import ReportContents
-from cellport.runtime.report.markup import Html, each, name, paragraph, section, table
+from cellport.runtime.report.markup import Html, each, heads, name, paragraph, said, section, table
 from cellport.runtime.report.numbers import percent
 
 _TYPES = 25
@@ -19,12 +19,11 @@ def reasons_section(c: ReportContents) -> Html:
         [name(one.label), _genes(one), name(one.runner_up), _without(one)]
         for one in c.reasons[:_TYPES]
     ]
-    head = ["type", "its cells were told by", "and told from", "without these genes"]
     return section(
         "reasons",
-        "Why these types",
+        said("reasons_title"),
         paragraph(text("explain.lead")),
-        table(head, rows, "Genes that spoke for each type, the strongest first", "types"),
+        table(heads("reasons"), rows, said("reasons_caption"), "types"),
         paragraph(say("explain.not_shown"), "note"),
     )
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import mimetypes
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import ExitStack, asynccontextmanager, suppress
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,7 +16,6 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.routing import Match, Route
-from starlette.types import Receive, Scope, Send
 
 from cellport.runtime.atlas.file import MANIFEST
 from cellport.runtime.atlas.manifest import Thresholds
@@ -25,11 +23,22 @@ from cellport.runtime.fetch.pull import file_name
 from cellport.runtime.map_files import MapSummary
 from cellport.runtime.mapping.options import GROUPS_COST, MINIMUM_GENES, MapOptions
 from cellport.runtime.version import __version__
+from cellport.web.server.explain import add_explain
 from cellport.web.server.guard import Access, Guard
 from cellport.web.server.held import Held, has_already, held_page
 from cellport.web.server.jobs import Jobs
 from cellport.web.server.limits import Limits
 from cellport.web.server.refusal import Refusal
+from cellport.web.server.requests import (
+    OF_UPLOADS,
+    TAKES_A_FILE,
+    WhichAtlas,
+    check_body,
+    named,
+    problems,
+    unless_gone,
+)
+from cellport.web.server.result import Result
 from cellport.web.server.site import (
     EXAMPLE,
     LIST,
@@ -59,18 +68,6 @@ _ABOUT = (
     "Maps single-cell RNA-seq counts onto an atlas. Send the file itself as the body; nothing "
     "is kept."
 )
-_WhichAtlas = Annotated[
-    str | None, Query(description="Name of the atlas, where there are several", max_length=200)
-]
-_UPLOAD = {
-    "schema": {"type": "string", "format": "binary", "contentMediaType": "application/x-hdf5"}
-}
-
-
-class Problem(BaseModel):
-    """Why a request was refused."""
-
-    error: str
 
 
 class Health(BaseModel):
@@ -103,10 +100,6 @@ class AtlasSummary(BaseModel):
     format_version: int
     minimum_runtime: str
     download: str
-
-
-def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    return {status: {"model": Problem} for status in statuses}
 
 
 def create_app(
@@ -146,11 +139,12 @@ def create_app(
         docs_url=None,  # its page loads scripts from another host
         redoc_url=None,
         redirect_slashes=False,
-        responses=_problems(400, 401) if access.token else _problems(400),
+        responses=problems(400, 401) if access.token else problems(400),
     )
     app.add_middleware(Guard, access=access)
     _add_handlers(app)
     _add_api(app, placed, jobs)
+    add_explain(app, placed, jobs)
     for one in placed:
         _add_parts(app, one)
     if page is not None:
@@ -158,24 +152,6 @@ def create_app(
     if access.token:
         _declare_token(app)
     return app
-
-
-def _named(placed: Sequence[PlacedAtlas], name: str | None) -> PlacedAtlas:
-    """Return the atlas that a request is about.
-
-    Raises
-    ------
-    Refusal
-        There are several and it names none, or one that is not here.
-    """
-    if name is None and len(placed) == 1:
-        return placed[0]
-    found = next((one for one in placed if one.name == name), None)
-    if found is None:
-        names = ", ".join(one.name for one in placed)
-        said = f"Say which atlas is meant, as in ?atlas={placed[0].name}; here: {names}."
-        raise Refusal(422 if name is None else 404, said)
-    return found
 
 
 def _add_api(app: FastAPI, placed: Sequence[PlacedAtlas], jobs: Jobs) -> None:
@@ -190,10 +166,10 @@ def _add_api(app: FastAPI, placed: Sequence[PlacedAtlas], jobs: Jobs) -> None:
         """Name the atlases that files can be mapped onto."""
         return [one.name for one in placed]
 
-    @app.get("/api/atlas", responses=_problems(404, 422))
-    async def about(atlas: _WhichAtlas = None) -> AtlasSummary:
+    @app.get("/api/atlas", responses=problems(404, 422))
+    async def about(atlas: WhichAtlas = None) -> AtlasSummary:
         """Describe the atlas that files are mapped onto."""
-        one = _named(placed, atlas)
+        one = named(placed, atlas)
         file, m = one.file, one.file.manifest
         return AtlasSummary(
             name=m.name,
@@ -227,11 +203,9 @@ def _add_api(app: FastAPI, placed: Sequence[PlacedAtlas], jobs: Jobs) -> None:
                     for media in _MEDIA.values()
                 },
             },
-            **_problems(403, 404, 408, 413, 415, 422, 500, 503),
+            **problems(*OF_UPLOADS),
         },
-        openapi_extra={
-            "requestBody": {"required": True, "content": {"application/octet-stream": _UPLOAD}}
-        },
+        openapi_extra=TAKES_A_FILE,
     )
     async def map_file(
         request: Request,
@@ -295,19 +269,11 @@ def _add_api(app: FastAPI, placed: Sequence[PlacedAtlas], jobs: Jobs) -> None:
             bool,
             Query(description="Add the group of each label, of those the genes cannot tell apart"),
         ] = False,
-        atlas: _WhichAtlas = None,
+        atlas: WhichAtlas = None,
     ) -> Response:
         """Map an `.h5ad` or 10x `.h5` file, sent as the body, onto the atlas."""
-        onto = _named(placed, atlas).name
-        if request.headers.get("content-type", "").lower().startswith("multipart/"):
-            raise Refusal(415, "Send the file itself as the body, not as a form (curl -T FILE).")
-        encoding = request.headers.get("content-encoding", "").strip().lower()
-        if encoding not in ("", "identity"):
-            raise Refusal(
-                415,
-                "Send the file as it is, without a Content-Encoding: an h5ad is compressed inside.",
-                {"Accept-Encoding": "identity"},
-            )
+        onto = named(placed, atlas).name
+        check_body(request)
         how = MapOptions(
             layer=layer,
             genome=genome,
@@ -328,45 +294,12 @@ def _add_api(app: FastAPI, placed: Sequence[PlacedAtlas], jobs: Jobs) -> None:
         with ExitStack() as stack:
             job = stack.enter_context(jobs.admit())
             await receive_upload(request, job, jobs)
-            summary = await _unless_gone(request, jobs.map(job, onto, format, how))
+            summary = await unless_gone(request, jobs.map(job, onto, format, how))
             if format == "json":
                 return JSONResponse({f.name: getattr(summary, f.name) for f in fields(MapSummary)})
             ending = "pseudobulk.h5ad" if format == "pseudobulk" else format
             result = job.folder / f"result.{ending}"
-            return _Result(result, _MEDIA[format], stack.pop_all())
-
-
-async def _unless_gone(request: Request, work: Any) -> Any:
-    """Wait for work, and end it when the client goes away meanwhile."""
-    job = asyncio.ensure_future(work)
-    gone = asyncio.ensure_future(_disconnected(request))
-    try:
-        await asyncio.wait({job, gone}, return_when=asyncio.FIRST_COMPLETED)
-        if not job.done():
-            raise ClientDisconnect
-        return job.result()
-    finally:
-        for task in (job, gone):
-            task.cancel()
-            with suppress(asyncio.CancelledError, Exception):
-                await task
-
-
-async def _disconnected(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
-
-
-class _Result(FileResponse):
-    """A result that is removed when it has been sent, or could not be."""
-
-    def __init__(self, path: Path, media: str, cleanup: ExitStack) -> None:
-        super().__init__(path, media_type=media, filename=f"cellport{path.suffix}")
-        self._cleanup = cleanup
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        with self._cleanup:
-            await super().__call__(scope, receive, send)
+            return Result(result, _MEDIA[format], stack.pop_all())
 
 
 def _add_parts(app: FastAPI, placed: PlacedAtlas) -> None:

@@ -7,21 +7,23 @@ import multiprocessing
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import TimeoutError as TookTooLongError
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pebble import ProcessExpired, ProcessPool
 
 from cellport.runtime.base.processors import available_threads
 from cellport.runtime.errors import CellportError
+from cellport.runtime.explain import Explanation
 from cellport.runtime.map_files import MapSummary
 from cellport.runtime.mapping.options import MapOptions
 from cellport.web.server.limits import Limits
 from cellport.web.server.refusal import Refusal
-from cellport.web.server.worker import Format, Outcome, map_upload, ready, start
+from cellport.web.server.worker import Format, Outcome, explain_upload, map_upload, ready, start
 
 _CRASHED = (
     "The file made the reader stop; it is damaged, needs too much memory, or was made to do so."
@@ -110,22 +112,35 @@ class Jobs:
         Refusal
             The file cannot be mapped, or takes too long.
         """
-        future = self._workers().schedule(
-            map_upload, args=(str(job.folder), atlas, form, how), timeout=self.limits.seconds
+        found = await self._work("map", map_upload, str(job.folder), atlas, form, how)
+        assert isinstance(found, MapSummary)
+        return found
+
+    async def explain(
+        self, job: Job, atlas: str, asked: dict[str, Any], form: Format, how: MapOptions
+    ) -> Explanation:
+        """Tell why the cells of the upload of a job have their labels; otherwise as `map`."""
+        found = await self._work(
+            "explain", explain_upload, str(job.folder), atlas, asked, form, how
         )
+        assert isinstance(found, Explanation)
+        return found
+
+    async def _work(self, command: str, work: Callable[..., Outcome], *args: Any) -> Any:
+        future = self._workers().schedule(work, args=args, timeout=self.limits.seconds)
         try:
-            outcome: Outcome = await asyncio.wrap_future(future)
+            outcome = await asyncio.wrap_future(future)
         except TookTooLongError:
             raise Refusal(
                 422,
                 f"Mapping took longer than the {self.limits.seconds:g} s that the server allows; "
-                "use cellport map.",
+                f"use cellport {command}.",
             ) from None
         except ProcessExpired:
             raise Refusal(422, _CRASHED) from None
-        if outcome.summary is None:
+        if outcome.found is None:
             raise Refusal(422 if outcome.users_fault else 500, outcome.refusal)
-        return outcome.summary
+        return outcome.found
 
     def _workers(self) -> ProcessPool:
         if self._pool is None or not self._pool.active:

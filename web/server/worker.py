@@ -10,6 +10,7 @@ import errno
 import os
 import signal
 import traceback
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,11 +19,13 @@ from typing import Any, Literal
 from scipy.sparse import csr_matrix
 
 from cellport.runtime.errors import (
+    AtlasError,
     CellportError,
     InputError,
     MissingDependencyError,
     OutputError,
 )
+from cellport.runtime.explain import Explanation, explain
 from cellport.runtime.map_files import MapSummary, map_files
 from cellport.runtime.mapping.atlas import Atlas, load_atlas
 from cellport.runtime.mapping.options import MapOptions
@@ -39,7 +42,7 @@ _state: dict[str, Any] = {}
 class Outcome:
     """How a job ended."""
 
-    summary: MapSummary | None  # None when it was refused
+    found: MapSummary | Explanation | None  # None when it was refused
     refusal: str = ""  # why, in a sentence
     users_fault: bool = True  # whether the file was the reason
 
@@ -76,13 +79,37 @@ def map_upload(folder: str, atlas: str, form: Format, how: MapOptions) -> Outcom
     For ``json`` the summary is all that counts, for ``pseudobulk`` the summed counts. Device and
     threads of `how` are left to the server.
     """
+    out = f"result.{form}" if form in ("csv", "h5ad") else "result.csv"
+    return _outcome(folder, how, lambda own: map_files(_state["atlases"][atlas], UPLOAD, out, own))
+
+
+def explain_upload(
+    folder: str, atlas: str, asked: dict[str, Any], form: Format, how: MapOptions
+) -> Outcome:
+    """Tell why the cells of the upload have their labels; of ``csv`` write the table as well."""
+
+    def work(own: MapOptions) -> Explanation:
+        try:
+            found = explain(_state["atlases"][atlas], UPLOAD, options=own, **asked)
+        except AtlasError as error:
+            # this atlas does not tell: another one may
+            raise InputError(str(error)) from None
+        if form == "csv":
+            found.write("result.csv")
+        return found
+
+    return _outcome(folder, how, work)
+
+
+def _outcome(
+    folder: str, how: MapOptions, work: Callable[[MapOptions], MapSummary | Explanation]
+) -> Outcome:
+    """Work inside the folder of a job; whatever goes wrong is a sentence."""
     os.chdir(folder)
     try:
         _limit_resources()
         refuse_links(UPLOAD)
-        options = replace(how, device="cpu", threads=_state["threads"])
-        out = f"result.{form}" if form in ("csv", "h5ad") else "result.csv"
-        summary = map_files(_state["atlases"][atlas], UPLOAD, out, options)
+        found = work(replace(how, device="cpu", threads=_state["threads"]))
     except OutputError as error:
         if not _is_too_large(error):
             return Outcome(None, _without_path(str(error), folder), users_fault=False)
@@ -103,7 +130,7 @@ def map_upload(folder: str, atlas: str, form: Format, how: MapOptions) -> Outcom
         return Outcome(None, said, users_fault=False)
     finally:
         os.chdir("/")
-    return Outcome(summary)
+    return Outcome(found)
 
 
 def _is_too_large(error: BaseException | None) -> bool:

@@ -11,6 +11,7 @@ from cellport.runtime.compare.expression import ALPHA
 from cellport.runtime.compare.found import Comparison
 from cellport.runtime.compare.show.picture import Picture
 from cellport.runtime.compare.study import STEP, TYPE
+from cellport.runtime.decisions import text, texts
 from cellport.runtime.report.document import document
 from cellport.runtime.report.markup import (
     Html,
@@ -69,11 +70,7 @@ def _lead(found: Comparison) -> Html:
         Html("{} of {}").format(counted(samples.condition.count(one), "sample"), name(one))
         for one in conditions
     )
-    return Html(
-        "{} were compared. Each sample is one observation, however many cells it has: cells of one "
-        "sample resemble each other, and counting them as evidence finds differences that the next "
-        "samples do not show."
-    ).format(told)
+    return Html("{} were compared. {}").format(told, text("compare.one_observation"))
 
 
 def _first(found: Comparison) -> Html:
@@ -84,23 +81,16 @@ def _first(found: Comparison) -> Html:
     told = [one for one in found.composition if one.kind == main and math.isfinite(one.p)]
     if sure:
         listed = Html("; ").join(_in_words(one) for one in sorted(sure, key=lambda c: c.p)[:5])
-        steps.append(
-            Html("Types whose share changes beyond what samples differ by: {}.").format(listed)
-        )
+        steps.append(Html.escape(text("compare.changed")).format(types=listed))
     elif told:
-        steps.append(
-            Html.escape(
-                "No type changes its share beyond what samples of one condition differ by. That is "
-                "no proof that none does: with few samples only large changes can be seen."
-            )
-        )
+        steps.append(Html.escape(text("compare.unchanged")))
     for one in sorted(found.expression, key=lambda e: -e.significant)[:3]:
         if one.significant and one.genes is not None:
             genes = ", ".join(one.genes["gene"].tolist()[:5])
-            text = Html("{}: changed from {} to {} in {}, first {}.")
+            changed = Html("{}: changed from {} to {} in {}, first {}.")
             ends = name(one.reference), name(one.level)
             many = counted(one.significant, "gene")
-            steps.append(text.format(name(one.type), *ends, many, genes))
+            steps.append(changed.format(name(one.type), *ends, many, genes))
     items = each(Html("<li>{}</li>"), [[step] for step in steps])
     return Html(
         '<section id="first" class="first" aria-labelledby="first-title">'
@@ -109,12 +99,16 @@ def _first(found: Comparison) -> Html:
 
 
 def _in_words(one: Change) -> Html:
-    times = 2 ** abs(one.change)
-    way = "as many" if one.change > 0 else "as few"
-    return Html("{} ({:.1f} times {} in {}, {} of cells there and {} in {})").format(
-        name(one.category), times, way, name(one.level), percent(one.mean_level, 1),
-        percent(one.mean_reference, 1), name(one.reference),
-    )  # fmt: skip
+    more, fewer = texts("compare.ways")
+    return Html.escape(text("compare.in_words")).format(
+        type=name(one.category),
+        times=f"{2 ** abs(one.change):.1f}",
+        way=more if one.change > 0 else fewer,
+        level=name(one.level),
+        here=percent(one.mean_level, 1),
+        there=percent(one.mean_reference, 1),
+        reference=name(one.reference),
+    )
 
 
 def _composition_sections(found: Comparison, pictures: Sequence[Picture]) -> list[Html]:
@@ -233,7 +227,7 @@ def _change_table(rows: Sequence[Change]) -> Html:
             (title, name(one.reference), *shown, change,
              f"{low} to {high}" if low else "", _short(one.p), _short(one.p_adjusted))
         )  # fmt: skip
-    caption = "Shares are means over samples; times are beside the average of the others"
+    caption = text("compare.shares")
     if means:
         caption += "; of pseudotime, means and their difference"
     return Html('<div class="wide">{}</div>').format(table(head, lines, caption))

@@ -12,10 +12,10 @@ import anndata
 import numpy as np
 import pandas as pd
 import scipy.sparse as sp
+from parts import write_parts
 
 from cellport.runtime.errors import InputError
-from cellport.runtime.mapping.atlas import Atlas, load_atlas
-from cellport.web.server.site import manifest_bytes
+from cellport.runtime.mapping.atlas import load_atlas
 
 MODELS = (
     "celltypist_duplicates",
@@ -66,7 +66,7 @@ def test_converted_atlases_on_the_page(
 
 def _cases(path: Path, folder: Path) -> Iterator[dict[str, Any]]:
     atlas = load_atlas(path)
-    _write_parts(atlas, folder / path.stem)
+    write_parts(atlas, folder / path.stem)
     several = atlas.manifest.head.kind == "sigmoids"
     asked: list[tuple[str, dict[str, Any]]] = [("query.h5ad", {}), ("fewer_genes.h5ad", {})]
     asked += [("clustered.h5ad", {"groups": groups}) for groups in CLUSTERED]
@@ -144,10 +144,3 @@ def _write_clustered(cells: anndata.AnnData, path: Path) -> None:
 
 def _nulled(values: Any) -> list[Any]:
     return [None if value != value else value for value in values.tolist()]
-
-
-def _write_parts(atlas: Atlas, folder: Path) -> None:
-    (folder / "arrays").mkdir(parents=True)
-    (folder / "manifest.json").write_bytes(manifest_bytes(atlas.file))
-    for name in atlas.file.members:
-        (folder / name).write_bytes(atlas.file.read(name))

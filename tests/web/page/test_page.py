@@ -19,6 +19,7 @@ import pandas as pd
 import pytest
 import scipy.io
 import scipy.sparse as sp
+from parts import write_parts
 from visits import visit
 
 from cellport.runtime.atlas.file import npy_bytes, write_atlas_file
@@ -33,7 +34,6 @@ from cellport.runtime.report.background import read_background
 from cellport.runtime.report.contents import ReportContents
 from cellport.runtime.report.words import cautions, first_look, lead
 from cellport.web.server.publish import publish
-from cellport.web.server.site import manifest_bytes
 
 # of random drops, stops and downloads; CELLPORT_DRAWS plays more, of other seeds
 ROUNDS = int(os.environ.get("CELLPORT_DRAWS", "24"))
@@ -325,13 +325,6 @@ def test_a_visit_names_several_labels_and_groups(
     assert_same_h5ad(tmp_path / "page.h5ad", tmp_path / "map.h5ad")
     out = visit(site, tmp_path, ["verified"], ["evaluate", ["several", wanted]])
     assert out["values"]["several"] == 0
-
-
-def write_parts(atlas: Atlas, folder: Path) -> None:
-    (folder / "arrays").mkdir(parents=True)
-    (folder / "manifest.json").write_bytes(manifest_bytes(atlas.file))
-    for name in atlas.file.members:
-        (folder / name).write_bytes(atlas.file.read(name))
 
 
 def forged_cases(atlas: Atlas, query: Path, folder: Path) -> Iterator[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""The report that the page saves is that of `cellport map --report`, less its reasons."""
+"""The report that the page saves is that of `cellport map --report`."""
 
 from __future__ import annotations
 
@@ -53,6 +53,7 @@ def test_along_a_trajectory(site: str, lung: tuple[Atlas, Any], tmp_path: Path) 
     page = saved(site, tmp_path, lung[1])
     command = written(lung[0], lung[1], tmp_path)
     assert 'id="lineage-genes"' in command
+    assert 'id="reasons"' in command
     assert_alike(page, command)
 
 

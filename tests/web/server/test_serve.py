@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
+import json
 import os
 import socket
 import subprocess
@@ -105,6 +106,48 @@ def test_two_hundred_at_once_none_lost_or_mixed_up(
         right = [{**expected[row], "cell": f"{i}-{j}"} for j, row in enumerate(rows)]
         assert _rows(answer.body) == right
     assert server.is_idle_within(20)
+
+
+def test_reasons_are_those_of_explain(
+    server: Any, query: Path, tiny_atlas_path: Path, tmp_path: Path
+) -> None:
+    atlas = cellport.load_atlas(tiny_atlas_path)
+    found = cellport.explain(atlas, query)
+    answer = server.ask("POST", "/api/explain", query.read_bytes())
+    assert answer.status == 200
+    said = answer.json
+    assert said["reasons"] == json.loads(json.dumps([asdict(one) for one in found.reasons]))
+    assert (said["atlas"], said["n_cells"]) == ("tiny", 240)
+    asked = "?format=csv&genes=3&cells=cell3&cells=cell200&labels=alpha"
+    answer = server.ask("POST", f"/api/explain{asked}", query.read_bytes())
+    own = {"cells": ["cell3", "cell200"], "labels": ["alpha"], "genes": 3}
+    cellport.explain(atlas, query, **own).write(tmp_path / "out.csv")
+    assert answer.headers["content-type"].startswith("text/csv")
+    assert answer.body == (tmp_path / "out.csv").read_bytes()
+    for asked, status, sentence in (
+        ("labels=no", 422, "no label 'no'"),
+        ("cells=nobody", 422, "no cell 'nobody'"),
+        ("genes=0", 422, "genes"),
+        ("atlas=other", 404, "Say which atlas"),
+    ):
+        refused = server.ask("POST", f"/api/explain?{asked}", query.read_bytes())
+        assert (refused.status, sentence in refused.json["error"]) == (status, True)
+    form = {"Content-Type": "multipart/form-data; boundary=x"}
+    assert server.ask("POST", "/api/explain", b"x", form).status == 415
+    assert server.is_idle_within(5)
+
+
+def test_reasons_without_probabilities(
+    converted: Callable[[str], Path], foreign_query: Path, run_server: Callable[..., Any]
+) -> None:
+    """What is not known is null, and an atlas without labels is refused."""
+    body = foreign_query.read_bytes()
+    with run_server("--no-page", atlas=converted("scpoli_default")) as running:
+        said = running.ask("POST", "/api/explain", body).json
+        assert said["reasons"][0]["genes"][0]["probability_without"] is None
+    with run_server("--no-page", atlas=converted("scimilarity")) as running:
+        refused = running.ask("POST", "/api/explain", body)
+        assert (refused.status, "it has none" in refused.json["error"]) == (422, True)
 
 
 def test_about_the_atlas(server: Any, tiny_atlas: Any) -> None:
@@ -441,4 +484,5 @@ def test_api_is_as_documented(guarded: Any, query: Path, tmp_path: Path) -> None
     statuses = Counter(answered.read_text().splitlines())
     print(statuses)
     assert statuses["POST /api/map 200"]
+    assert statuses["POST /api/explain 200"]
     assert guarded.is_idle_within(5)

@@ -8,6 +8,11 @@ import { hasReference } from "../src/atlas/manifest";
 import { openParts, type Parts } from "../src/atlas/parts";
 import { openAtlas } from "../src/mapping/atlas";
 import type { MappedBlock, ResultColumn } from "../src/mapping/columns";
+import { measuredBasis } from "../src/mapping/explain/counted";
+import { LabelGenes } from "../src/mapping/explain/label_genes";
+import { countOne } from "../src/mapping/explain/one_cell";
+import type { LabelReasons } from "../src/mapping/explain/reasons";
+import { Why } from "../src/mapping/explain/why";
 import { KeptCounts, shownTarget } from "../src/mapping/kept_counts";
 import { NovelCells } from "../src/mapping/novel_cells";
 import type { MapOptions } from "../src/mapping/options";
@@ -55,6 +60,9 @@ export interface Mapped {
   spread: Spread | null;
   /** Columns known once all cells were seen. */
   settled: ResultColumn[];
+  why: Why;
+  /** Why a cell may be of a label. */
+  whyCell(cell: number, label: number): Promise<LabelReasons>;
 }
 
 export async function mapFiles(
@@ -76,13 +84,17 @@ export async function mapFiles(
   const kept = new KeptCounts(query.genes.measured.length, true);
   const cells = new NovelCells(query.place.matrix.nCells, atlas.manifest);
   const spread = new QuerySpread(atlas.manifest);
+  const ofLabels = new LabelGenes(atlas.manifest);
+  const basis = measuredBasis(query, atlas.panel);
   const blocks: MappedBlock[] = [];
   for await (const [block, encoded] of mapQuery(query, atlas, blockCells)) {
     blocks.push(block);
     kept.add(encoded, shownTarget(query.basis, atlas.panel));
     cells.add(block);
     spread.add(block);
+    ofLabels.add(block, encoded, basis);
   }
+  const why = new Why(given, ofLabels);
   const groups = await cells.groups(given, query.genes.measured, kept);
   return {
     query,
@@ -91,5 +103,7 @@ export async function mapFiles(
     novel: groups.map((group) => group.sentence),
     spread: hasReference(atlas.manifest) ? await spread.beside(given) : null,
     settled: query.votes?.columns() ?? [],
+    why,
+    whyCell: async (cell, label) => why.ofCell(await countOne({ query, start: 0 }, atlas.panel, kept, cell), label),
   };
 }

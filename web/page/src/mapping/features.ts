@@ -64,6 +64,8 @@ export interface QueryBasis {
 export interface CellFeatures {
   features: Features;
   library: Float64Array;
+  /** What the counts of each cell are divided by; 1 where there are none. */
+  divisor: Float64Array;
   /** Panel genes of all cells, cell after cell, and their counts: for colouring by gene. */
   genes: Int32Array;
   counts: Float32Array;
@@ -157,6 +159,7 @@ export function linearFeatures(fitted: QueryBasis, block: CountBlock): CellFeatu
   const { width, cap, offset } = fitted;
   const values = new Float32Array(block.nCells * width);
   const library = new Float64Array(block.nCells);
+  const divisor = new Float64Array(block.nCells).fill(1);
   const ends = new Int32Array(block.nCells + 1);
   const again = fitted.twin?.reduce((sum, gene) => sum + Number(gene >= 0), 0) ?? 0;
   const room = block.data.length + again * block.nCells;
@@ -175,7 +178,8 @@ export function linearFeatures(fitted: QueryBasis, block: CountBlock): CellFeatu
     library[cell] = total;
     if (fitted.twin) n = withTwins(fitted.twin, genes, counts, first, n);
     ends[cell + 1] = n;
-    logarithms.start(total > 0 ? fitted.target / divisorOf(fitted, block, cell, total) : 0);
+    if (total > 0) divisor[cell] = divisorOf(fitted, block, cell, total);
+    logarithms.start(total > 0 ? fitted.target / divisor[cell] : 0);
     for (let k = first; k < n; k++) {
       logs[k - first] = Math.min(logarithms.of(counts[k]), cap[genes[k]]);
     }
@@ -184,7 +188,7 @@ export function linearFeatures(fitted: QueryBasis, block: CountBlock): CellFeatu
     values.set(sum, cell * width);
   }
   const features = { width, values };
-  return { features, library, genes: genes.slice(0, n), counts: counts.slice(0, n), ends };
+  return { features, library, divisor, genes: genes.slice(0, n), counts: counts.slice(0, n), ends };
 }
 
 /** What a cell's counts are divided by; `total` are those over the panel. */

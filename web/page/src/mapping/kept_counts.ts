@@ -20,6 +20,7 @@ interface KeptBlock {
   ends: Int32Array;
   /** What each cell's counts are multiplied with before the logarithm. */
   scale: Float32Array;
+  divisor: Float64Array;
 }
 
 export class KeptCounts {
@@ -47,7 +48,27 @@ export class KeptCounts {
       counts: clipped(encoded.counts),
       ends: encoded.ends,
       scale: cellScales(encoded.library, target),
+      divisor: encoded.divisor,
     });
+  }
+
+  /** Counts of one cell, as of a block of one; null where they were not kept as they are. */
+  cell(cell: number): Pick<CellFeatures, "genes" | "counts" | "ends" | "divisor"> | null {
+    let first = 0;
+    for (const { genes, counts, ends, divisor } of this.blocks) {
+      const at = cell - first;
+      first += divisor.length;
+      if (cell >= first) continue;
+      const own = counts.subarray(ends[at], ends[at + 1]);
+      if (own.includes(LARGEST)) return null;
+      return {
+        genes: Int32Array.from(genes.subarray(ends[at], ends[at + 1])),
+        counts: Float32Array.from(own),
+        ends: Int32Array.of(0, own.length),
+        divisor: divisor.slice(at, at + 1),
+      };
+    }
+    return null;
   }
 
   /** Log-normalised values of one gene in all cells. */

@@ -20,13 +20,16 @@ import { byId, NARROW, reveal } from "./dom";
 import { saveH5ad, savePng, saveReport, saveSvg, saveTable } from "./downloads";
 import { FileResults, inWords } from "./file_results";
 import { Intake } from "./intake";
+import { ConditionsSection } from "./conditions/conditions_section";
 import { CompareSection } from "./compare/compare_section";
 import { GeneSection } from "./genes/gene_section";
 import { GroupsSection } from "./groups/groups_section";
-import { callEntries } from "./map/colouring";
+import { callEntries, type Entry } from "./map/colouring";
 import { Stage } from "./map/stage";
-import { showNotes } from "./notes";
 import { type Reference } from "./map/reference";
+import { showNotes } from "./notes";
+import { cellReasons } from "./reasons/cell_reasons";
+import { ReasonsSection } from "./reasons/reasons_section";
 import { type Selection, showSelection } from "./selection";
 import { tiles, type TypeRow, typeRows } from "./tables/summary";
 import { showTypes } from "./tables/type_table";
@@ -57,6 +60,8 @@ export class App {
   private readonly groups: GroupsSection;
   private readonly genes: GeneSection;
   private readonly compared: CompareSection;
+  private readonly reasons: ReasonsSection;
+  private readonly conditions: ConditionsSection;
   /** Entry of the legend that an address names, until what it is of is shown. */
   private wanted = "";
 
@@ -95,12 +100,22 @@ export class App {
       colour: (gene) => this.colour.restore({ colour: "", gene }),
       failed: (error) => this.say(sentence(error)),
     });
+    this.reasons = new ReasonsSection(byId("reasons"), {
+      reasons: (label) => mapper.typeReasons(this.finished!, label),
+      select: (label) => this.showWhere(label, this.holding(decisions.columns.label, label)),
+      colour: (gene) => this.colour.restore({ colour: "", gene }),
+      failed: (error) => (error instanceof Stopped ? null : sentence(error)),
+    });
     this.groups = new GroupsSection(byId("by-group"), manifest, {
       column: (name) => this.columnOf(name),
       select: (name, holds) => this.showWhere(name, holds),
       failed: (error) => this.say(sentence(error)),
       chosen: () => this.tell(),
-      marks: () => (this.results ? callEntries(this.results, reference.order, this.theme.theme) : []),
+      marks: () => this.marks(),
+    });
+    this.conditions = new ConditionsSection(byId("conditions"), {
+      column: (name) => this.columnOf(name),
+      marks: () => this.marks(),
     });
     this.tools = addTools(byId("map-tools"), byId("zoom"), this.stage, {
       looks: () => this.draw(),
@@ -188,6 +203,7 @@ export class App {
       step();
     }
     this.tools.refresh();
+    void this.reasons.offer(results, finished.explained);
     this.say(`${cellsOf(results.done)} mapped.`, true);
     byId("intake").focus({ preventScroll: true });
     // on narrow screens the map comes first, and the button that was pressed was below it
@@ -201,6 +217,7 @@ export class App {
     this.groups.offer(results, calls);
     this.genes.offer(results, calls);
     this.compared.offer(results);
+    this.conditions.offer(results);
     this.wanted = shown.chosen;
     this.colour.offer(results, shown);
     if (shown.gene) this.colour.restore(shown);
@@ -234,6 +251,28 @@ export class App {
         this.chooseCode(code);
         reveal();
       },
+    });
+  }
+
+  private marks(): Entry[] {
+    return this.results ? callEntries(this.results, this.reference.order, this.theme.theme) : [];
+  }
+
+  private holding(column: string, value: string): (cell: number) => boolean {
+    const { values, categories } = this.results!.category(column)!;
+    const code = categories.indexOf(value);
+    return (cell) => values[cell] === code;
+  }
+
+  /** Why a cell has its label, to be asked for; null of an atlas without labels. */
+  private why(cell: number): HTMLElement | null {
+    const { results, finished, mapper } = this;
+    const { labels } = this.parts.manifest;
+    const label = results?.category(decisions.columns.label);
+    if (!finished || !label || !labels.length) return null;
+    return cellReasons(labels, label.categories[label.values[cell]], {
+      reasons: (one) => mapper.cellReasons(finished, cell, one),
+      colour: (gene) => this.colour.restore({ colour: "", gene }),
     });
   }
 
@@ -277,6 +316,8 @@ export class App {
     this.groups.forget();
     this.genes.forget();
     this.compared.forget();
+    this.reasons.forget();
+    this.conditions.forget();
     this.select(null);
     this.tools.lasso.disabled = true;
     this.stage.map.drawing = false;
@@ -374,6 +415,7 @@ export class App {
         this.select(selection);
       },
       held: this.compared.held,
+      why: (cell) => this.why(cell),
     });
     if (selection) this.say(`${selection.title || "One cell"}.`, true);
   }

@@ -29,6 +29,8 @@ export interface SelectionActions {
   /** Keep them to be compared with the next. */
   hold(): void;
   held: Selection | null;
+  /** Why a cell has its label; null where that is not told. */
+  why(cell: number): HTMLElement | null;
 }
 
 export function showSelection(
@@ -46,7 +48,7 @@ export function showSelection(
   fill(
     element,
     h("h2", { id: "selection-title" }, single ? results.names[cells[0]] : title),
-    ...(single ? [oneCell(results, cells[0], manifest)] : manyCells(results, cells, manifest, actions)),
+    ...(single ? oneCell(results, cells[0], manifest, actions) : manyCells(results, cells, manifest, actions)),
     h(
       "div",
       { class: "actions" },
@@ -68,12 +70,12 @@ function comparing(selection: Selection, { held, compare, hold }: SelectionActio
   ];
 }
 
-function oneCell(results: Results, cell: number, manifest: Manifest): HTMLElement {
+function oneCell(results: Results, cell: number, manifest: Manifest, { why }: SelectionActions): (HTMLElement | null)[] {
   const facts = [...results.columns.keys()].flatMap((name) => [
     h("dt", {}, termed(titleOf(name), termOf(name, manifest), manifest)),
     h("dd", {}, valueOf(results, name, cell)),
   ]);
-  return h("dl", { class: "facts narrow" }, ...facts);
+  return [h("dl", { class: "facts narrow" }, ...facts), why(cell)];
 }
 
 function manyCells(

@@ -4,6 +4,7 @@ import decisions, { say } from "../decisions";
 import { InputError } from "../errors";
 import type { Compared } from "../mapping/compare";
 import type { MappedBlock } from "../mapping/columns";
+import type { LabelReasons } from "../mapping/explain/reasons";
 import type { MapOptions } from "../mapping/options";
 import type { Bundle } from "../mapping/samples";
 import type { Verification } from "../mapping/verify";
@@ -100,6 +101,16 @@ export class Mapper {
 
   async compare(kinds: Uint8Array): Promise<Compared> {
     return (await this.ask({ kind: "compare", kinds }, "compared")).compared;
+  }
+
+  /** The genes that spoke for a label over all of its cells. */
+  async typeReasons({ run }: Finished, label: number): Promise<LabelReasons> {
+    return (await this.ask({ kind: "type reasons", run, label }, "reasons")).reasons;
+  }
+
+  /** The genes that spoke for a label of one cell. */
+  async cellReasons({ run }: Finished, cell: number, label: number): Promise<LabelReasons> {
+    return (await this.ask({ kind: "cell reasons", run, cell, label }, "reasons")).reasons;
   }
 
   /** Results of a finished run as the bytes of an h5ad. */

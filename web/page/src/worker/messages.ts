@@ -2,6 +2,7 @@
 
 import type { Compared } from "../mapping/compare";
 import type { MappedBlock, ResultColumn, ResultMatrix } from "../mapping/columns";
+import type { LabelReasons } from "../mapping/explain/reasons";
 import type { NovelGroup } from "../mapping/novel_groups";
 import type { MapOptions } from "../mapping/options";
 import type { Bundle } from "../mapping/samples";
@@ -30,6 +31,8 @@ export type Ask =
   | { kind: "gene"; gene: number }
   | { kind: "column"; name: string }
   | { kind: "compare"; kinds: Uint8Array }
+  | { kind: "type reasons"; run: number; label: number }
+  | { kind: "cell reasons"; run: number; cell: number; label: number }
   | { kind: "h5ad"; run: number; results: Omit<Outcome, "uns"> }
   | { kind: "report"; run: number; results: Reported };
 
@@ -53,6 +56,8 @@ export interface Finished {
   spread: Spread | null;
   /** Columns that are known once all cells were seen. */
   columns: ResultColumn[];
+  /** Labels of which it can be told which genes spoke for them, the most common first. */
+  explained: readonly number[];
   /** What could not be found out beside the mapping, a sentence each. */
   lacks: string[];
 }
@@ -67,6 +72,7 @@ export type Answer =
   | { kind: "gene"; values: Float32Array }
   | { kind: "column"; column: Column }
   | { kind: "compared"; compared: Compared }
+  | { kind: "reasons"; reasons: LabelReasons }
   | { kind: "h5ad"; bytes: Uint8Array<ArrayBuffer> }
   | { kind: "report"; page: string }
   | { kind: "failed"; sentence: string };

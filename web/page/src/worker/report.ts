@@ -3,6 +3,7 @@
 import { readLineages, readTrajectory } from "../atlas/trajectory";
 import type { Parts } from "../atlas/parts";
 import decisions from "../decisions";
+import type { Why } from "../mapping/explain/why";
 import type { Visit } from "../mapping/kept_counts";
 import { LineageCounts, type QueryLineages } from "../mapping/lineages";
 import type { NovelGroup } from "../mapping/novel_groups";
@@ -25,12 +26,13 @@ export interface Run {
   genes: readonly GeneReport[];
   groups: readonly NovelGroup[];
   spread: Spread | null;
+  why: Why;
 }
 
 /** `names` are those of all columns and matrices of the results, `measured` the genes that every query
  * has; `eachCount` visits the counts of all cells. */
 export async function reportOf(
-  { uns, queries, genes, groups, spread }: Run,
+  { uns, queries, genes, groups, spread, why }: Run,
   results: Results,
   names: readonly string[],
   measured: Uint8Array,
@@ -62,6 +64,7 @@ export async function reportOf(
     },
     made: new Date(),
     groups,
+    reasons: await why.ofTypes(),
     path,
     queryLineages: path && (await lineagesOf(path, results, measured, eachCount)),
   });

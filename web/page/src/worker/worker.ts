@@ -9,6 +9,10 @@ import decisions from "../decisions";
 import { InputError, sentence } from "../errors";
 import { type Atlas, openAtlas } from "../mapping/atlas";
 import { type Compared, Comparison } from "../mapping/compare";
+import { measuredBasis } from "../mapping/explain/counted";
+import { LabelGenes } from "../mapping/explain/label_genes";
+import { countOne } from "../mapping/explain/one_cell";
+import { Why } from "../mapping/explain/why";
 import { linearFeatures } from "../mapping/features";
 import { cellScales, eachValue, geneValues, KeptCounts, type ScaledCounts, shownTarget, type Visit } from "../mapping/kept_counts";
 import { NovelCells } from "../mapping/novel_cells";
@@ -72,6 +76,14 @@ async function respond(ask: Ask): Promise<void> {
       return say({ kind: "column", column: columnOf(opened().map(({ contents }) => contents.cells), ask.name) });
     case "compare":
       return say({ kind: "compared", compared: await compared(ask.kinds) });
+    case "type reasons":
+      return say({ kind: "reasons", reasons: await whyIn(ask.run).ofType(ask.label) });
+    case "cell reasons": {
+      const why = whyIn(ask.run);
+      const sample = [...samples].reverse().find(({ start }) => start <= ask.cell)!;
+      const cell = await countOne(sample, atlas.panel, kept, ask.cell);
+      return say({ kind: "reasons", reasons: await why.ofCell(cell, ask.label) });
+    }
     case "h5ad": {
       const bytes = await h5adOf(ask.run, ask.results);
       return say({ kind: "h5ad", bytes }, [bytes.buffer]);
@@ -116,14 +128,17 @@ async function map(bundles: readonly Bundle[], options: MapOptions): Promise<voi
   kept = new KeptCounts(measured.length, !options.allowFractional);
   const novel = new NovelCells(nCells(), atlas.manifest);
   const spread = new QuerySpread(atlas.manifest);
+  const ofLabels = new LabelGenes(atlas.manifest);
   const joining = new Joining(bundles.map(({ name }) => name));
   for (const [i, { query, start }] of samples.entries()) {
+    const basis = measuredBasis(query, atlas.panel);
     for await (const [own, encoded] of mapQuery(query, atlas, PAGE_BLOCK)) {
       kept.add(encoded, shownTarget(query.basis, atlas.panel));
       const names = frames[i].index(own.start, own.start + own.nCells).map((name) => name + suffixes[i]);
       const block = joining.block(own, i, start);
       novel.add(block);
       spread.add(block);
+      if (!options.rescaleGenes) ofLabels.add(block, encoded, basis);
       const buffers = [...block.columns, ...block.matrices].map((one) => one.values.buffer);
       say({ kind: "block", block, names }, buffers as ArrayBuffer[]);
     }
@@ -136,8 +151,9 @@ async function map(bundles: readonly Bundle[], options: MapOptions): Promise<voi
   const uns = provenance(queries, atlas.manifest, await readTrajectory(parts), seconds);
   const found = hasReference(atlas.manifest) ? await spread.beside(parts) : null;
   const genes = queries.map(geneReport);
-  told = { run: asked, uns, queries: queries.map(broughtOf), genes, groups: novelGroups, spread: found };
-  const finished = { run: asked, seconds, novelGroups, spread: found, columns, lacks };
+  const why = new Why(parts, ofLabels);
+  told = { run: asked, uns, queries: queries.map(broughtOf), genes, groups: novelGroups, spread: found, why };
+  const finished = { run: asked, seconds, novelGroups, spread: found, columns, explained: why.labels, lacks };
   say({ kind: "mapped", finished });
 }
 
@@ -218,6 +234,12 @@ async function compared(kinds: Uint8Array): Promise<Compared> {
   const comparison = new Comparison(kinds, measured.length);
   await eachCount((cell, gene, value) => measured[gene] && comparison.add(cell, gene, value));
   return comparison.found;
+}
+
+function whyIn(run: number): Why {
+  const { why } = finishedRun(run);
+  if (opened()[0].options.rescaleGenes) throw new InputError(decisions.explain.rescaled);
+  return why;
 }
 
 /** Visit the log-normalised counts of all cells: those that were kept, or by reading the files again. */

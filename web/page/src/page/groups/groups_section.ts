@@ -9,10 +9,11 @@ import { fill, h } from "../dom";
 import { whatIs } from "../explain/terms";
 import type { FileResults } from "../file_results";
 import type { Entry } from "../map/colouring";
-import { css, type Mark } from "../map/palette";
+import type { Mark } from "../map/palette";
 import { SortedTable, type TableColumn } from "../tables/sorted_table";
 import { titleOf } from "../titles";
 import { composition, type GroupRow, type Groups, groupsOf } from "./composition";
+import { stackedBar } from "./stacked_bar";
 
 const { columns, values } = decisions;
 // more are no picture any more
@@ -169,18 +170,8 @@ export class GroupsSection {
     ];
   }
 
-  /** One bar whose parts are the types, in their colours on the map. */
   private stack(row: GroupRow, marks: ReadonlyMap<string, Mark>): HTMLElement {
-    const parts = this.calls.flatMap(({ name, code }) => {
-      const cells = row.byCall[code];
-      if (!cells) return [];
-      const mark = marks.get(name);
-      const part = h("i", { class: `s${mark?.shape ?? 0}`, title: `${name}: ${grouped(cells)} (${shareOf(cells, row.cells)})` });
-      part.style.width = `${(100 * cells) / row.cells}%`;
-      if (mark) part.style.backgroundColor = css(mark.colour);
-      return [part];
-    });
-    return h("span", { class: "stacked", "aria-hidden": "true" }, ...parts);
+    return stackedBar(this.calls.map(({ name, code }) => ({ name, cells: row.byCall[code] ?? 0 })), row.cells, marks);
   }
 
   private countColumns(column: string): TableColumn<GroupRow>[] {

@@ -34,6 +34,7 @@ export class SortedTable<Row> {
   private readonly body = h("tbody");
   private readonly head = h("tr");
   private readonly found = h("p", { class: "quiet", role: "status" });
+  private readonly search = h("input", { type: "text", placeholder: "Search…" });
   private sought = "";
   private by: { column: TableColumn<Row>; down: boolean } | null = null;
 
@@ -59,7 +60,8 @@ export class SortedTable<Row> {
 
   private tools(): HTMLElement {
     const { name, file } = this.options;
-    const search = h("input", { type: "text", placeholder: "Search…", "aria-label": `Search in ${name}` });
+    const { search } = this;
+    search.setAttribute("aria-label", `Search in ${name}`);
     search.addEventListener("input", () => {
       this.sought = search.value.trim().toLowerCase();
       this.draw();
@@ -69,7 +71,7 @@ export class SortedTable<Row> {
     return h(
       "div",
       { class: "tools" },
-      this.rows.length > SEARCHED && search,
+      search,
       h("span", { class: "spacer" }),
       h("button", { type: "button", class: "plain csv", "aria-label": label, onclick: csv }, "CSV"),
     );
@@ -83,7 +85,9 @@ export class SortedTable<Row> {
     return found.sort((a, b) => (by.down ? -1 : 1) * compared(by.column.value(a), by.column.value(b), by.down));
   }
 
-  private draw(): void {
+  /** Show the rows, also those that were added since. */
+  draw(): void {
+    this.search.hidden = this.rows.length <= SEARCHED;
     const found = this.shown();
     const shown = found.slice(0, this.options.most);
     fill(this.head, ...this.columns.map((column) => this.headOf(column)));

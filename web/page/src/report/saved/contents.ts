@@ -7,6 +7,7 @@ import type { Manifest } from "../../atlas/manifest";
 import type { Lineages, Trajectory } from "../../atlas/trajectory";
 import decisions from "../../decisions";
 import type { QueryLineages } from "../../mapping/lineages";
+import type { LabelReasons } from "../../mapping/explain/reasons";
 import type { NovelGroup } from "../../mapping/novel_groups";
 import type { GeneReport } from "../../mapping/provenance";
 import type { Spread } from "../../mapping/spread";
@@ -43,6 +44,8 @@ export interface Contents {
   facts: Facts;
   made: Date;
   groups: readonly Pick<NovelGroup, "sentence" | "markers">[];
+  /** Genes that spoke for the types, where they were looked for. */
+  reasons: readonly LabelReasons[];
   path: Path | null;
   queryLineages: QueryLineages | null;
 }

@@ -16,6 +16,7 @@ import { confidenceSection, labelsSection, queriesSection, unsureSection } from 
 import { madeSection, termsSection } from "./made_section";
 import { mapSection } from "./map_section";
 import { lineageGenesSection, pathSection } from "./path_section";
+import { reasonsSection } from "./reasons_section";
 
 const { columns, values } = decisions;
 // nothing may be fetched or run, even if a name were to slip through as markup
@@ -61,7 +62,7 @@ function aboutCells(c: Contents): Html[] {
   const parts = [mapSection(c)];
   if (c.gathered.labels.length) {
     const unsure = isCalibrated(c) ? unsureSection(c) : NOTHING;
-    parts.push(labelsSection(c), pair(confidenceSection(c), unsure), queriesSection(c));
+    parts.push(labelsSection(c), pair(confidenceSection(c), unsure), reasonsSection(c), queriesSection(c));
   }
   parts.push(pathSection(c), lineageGenesSection(c), clusterSection(c));
   if (c.background) parts.push(noveltySection(c));

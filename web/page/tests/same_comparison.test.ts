@@ -1,0 +1,82 @@
+/** Conditions compared: the TypeScript path against Python. */
+
+import { describe, expect, test } from "vitest";
+
+import { type Change, changes, type Composition } from "../src/compare/composition";
+import { designs } from "../src/compare/design";
+import { readStudy } from "../src/compare/study";
+import { sentence } from "../src/errors";
+import { Results } from "../src/mapping/results";
+import type { ResultColumn } from "../src/mapping/columns";
+import { has, vectors } from "./vectors";
+
+type Told<T> = { [K in keyof T]: T[K] extends number ? number | null : T[K] };
+
+interface ComparedCase {
+  /** Of each cell, by column; numbers under the probability. */
+  columns: Record<string, (string | number)[]>;
+  sample: string[];
+  condition: string[];
+  reference: string | null;
+  error: string | null;
+  notes: string[];
+  samples: string[];
+  compositions: (Omit<Composition, "samples" | "cells"> & { cells: number[][] })[];
+  /** By kind, of each design. */
+  changes: Record<string, Told<Change>[]>;
+}
+
+const cases = has("compared.json") ? vectors<ComparedCase[]>("compared.json") : [];
+
+function resultsOf(columns: ComparedCase["columns"]): Results {
+  const made = Object.entries(columns).map(([name, values]): ResultColumn => {
+    if (typeof values[0] === "number") return { name, kind: "float", values: Float32Array.from(values as number[]) };
+    const categories = [...new Set(values as string[])].filter((value) => value !== "");
+    const codes = Int32Array.from(values as string[], (value) => categories.indexOf(value));
+    return { name, kind: "category", categories, values: codes };
+  });
+  return Results.of(Object.values(columns)[0].length, made, []);
+}
+
+function expectNumber(found: number, told: number | null, name: string): void {
+  if (told === null) return expect(found, name).toBeNaN();
+  expect(Math.abs(found - told), `${name} ${found} ${told}`).toBeLessThanOrEqual(1e-9 * Math.max(1, Math.abs(told)));
+}
+
+describe.skipIf(!cases.length)("conditions that Python has compared", () => {
+  test.each(cases.map((one, at) => [at, one] as const))("study %i", (_, one) => {
+    const results = resultsOf(one.columns);
+    const read = () => {
+      const study = readStudy(results, (cell) => one.sample[cell], (cell) => one.condition[cell]);
+      return [study, designs(study.samples, one.reference)] as const;
+    };
+    if (one.error !== null) {
+      let said = "";
+      try {
+        read();
+      } catch (error) {
+        said = sentence(error);
+      }
+      return expect(said).toBe(one.error);
+    }
+    const [study, found] = read();
+    expect(study.notes).toEqual(one.notes);
+    expect(study.samples.names).toEqual(one.samples);
+    expect(study.compositions.map(({ kind, categories }) => [kind, categories])).toEqual(
+      one.compositions.map(({ kind, categories }) => [kind, categories]),
+    );
+    study.compositions.forEach((composition, at) => {
+      composition.cells.forEach((row, i) => row.forEach((n, k) => expectNumber(n, one.compositions[at].cells[i][k], "cells")));
+      const told = one.changes[composition.kind];
+      const own = found.flatMap((design) => changes(composition, design));
+      expect(own.map(({ category, reference, level, note }) => [category, reference, level, note])).toEqual(
+        told.map(({ category, reference, level, note }) => [category, reference, level, note]),
+      );
+      own.forEach((change, i) => {
+        for (const name of ["meanReference", "meanLevel", "change", "low", "high", "p", "pAdjusted"] as const) {
+          expectNumber(change[name], told[i][name], `${change.category} ${name}`);
+        }
+      });
+    });
+  });
+});
