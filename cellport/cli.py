@@ -257,6 +257,9 @@ def _model(model: str, options: ConvertOptions) -> Conversion:
 @click.option("--probabilities", is_flag=True,
               help="Add the probability of every label, and labels at each level of the atlas's "
                    "tree with theirs.")  # fmt: skip
+@click.option("--also", multiple=True, metavar="ATLAS",
+              help="Another atlas to map onto in the same pass: adds its labels, and what all "
+                   "atlases say together; repeatable.")  # fmt: skip
 @click.option("--merge-labels", is_flag=True,
               help="Put labels together that the genes of QUERY cannot tell apart, and add the "
                    "group of each cell's label.")  # fmt: skip

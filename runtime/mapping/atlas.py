@@ -28,6 +28,9 @@ from cellport.runtime.columns import MappedBlock
 from cellport.runtime.errors import InputError
 from cellport.runtime.genes.panel import Panel
 from cellport.runtime.mapping.annotate.annotator import Setting
+from cellport.runtime.mapping.consensus.companion import Companion, companion, heard
+from cellport.runtime.mapping.consensus.labels_alike import numbered
+from cellport.runtime.mapping.consensus.learnt import learn_alike
 from cellport.runtime.mapping.decode import decode_latent
 from cellport.runtime.mapping.gather import NEED_COUNTS, PSEUDOBULK, start_gathering
 from cellport.runtime.mapping.genes.rescale import check_panel, rescale
@@ -206,16 +209,48 @@ class Atlas:
         profiles = partial(self.file.array, "label_mean") if self.manifest.has_reference else None
         opened = open_query(query, self.file, how, profiles, decided)
         try:
+            companions = self._companions(opened, how, decided)
             if decided is None:
-                opened = replace(opened, decided=self._decided(opened, how))
-            return prepared(opened, self.setting(how, among))
+                found = self._decided(opened, how, companions)
+                opened = replace(opened, decided=found)
+            return prepared(opened, self.setting(how, among), companions)
         except BaseException:
             opened.source.close()
             raise
 
-    def _decided(self, query: Query, how: MapOptions) -> Decided:
+    def _companions(
+        self, query: Query, how: MapOptions, decided: Decided | None
+    ) -> tuple[Companion, ...]:
+        """Open what maps the same counts onto other atlases."""
+        paths = how.other_atlases
+        if not paths:
+            return ()
+        known = decided.others if decided else (None,) * len(paths)
+        atlases = [self._other(path) for path in paths]
+        own = self.manifest.name
+        names = numbered([own, *(one.manifest.name for one in atlases)])[1:]
+        first = heard(own, self.file, self._tail(how), query, how)
+        others = (
+            companion(name, one.file, one._tail(how), query.source, how, of_it)
+            for name, one, of_it in zip(names, atlases, known, strict=True)
+        )
+        return (first, *others)
+
+    def _other(self, path: str) -> Atlas:
+        key = ("also", path)
+        if key not in self._made:
+            self._made[key] = load_atlas(path)
+        found: Atlas = self._made[key]
+        return found
+
+    def _decided(self, query: Query, how: MapOptions, companions: tuple[Companion, ...]) -> Decided:
         """Decide what the options ask for that takes a look at the whole query."""
         decided = query.decided
+        if companions:
+            first, *beside = companions
+            alike = learn_alike(query.source, first, beside)
+            others = tuple(one.query.decided for one in beside)
+            decided = replace(decided, others=others, alike=alike)
         if how.rescale_genes:
             check_panel(query.source, query.genes, self.file, how.minimum_genes)
             scales = rescale(query.source, query.genes, self.file, self._tail(how))

@@ -36,6 +36,7 @@ class EncodedCells:
     # over which further work on these cells may be spread
     threads: int = 1
     pool: Executor | None = None
+    others: tuple[EncodedCells, ...] = ()  # what the encoders of other atlases say of them
 
     @property
     def empty(self) -> NDArray[np.bool_]:

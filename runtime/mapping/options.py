@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypedDict
@@ -9,6 +10,7 @@ from typing import TypedDict
 from cellport.runtime.atlas.session import Device
 from cellport.runtime.decisions import number, text
 
+Path = str | os.PathLike[str]
 BLOCK_CELLS = 2048
 MINIMUM_GENES = number("genes.minimum")
 GROUPS_COST = text("groups.cost")
@@ -58,6 +60,9 @@ class MapOptions:
     groups
         Column of the query's ``obs`` with clusters of cells, or ``auto`` for those near each other
         in the latent: each cell gets the label of most cells of its group too. Nothing when None.
+    also
+        Other atlases, by path or name, that the cells are mapped onto in the same pass: their
+        labels stand beside, and what all atlases say together.
     merge_labels
         Put those labels together that the query's genes cannot tell apart, as cells made up from
         the atlas show, and give each cell the group of its label too.
@@ -90,6 +95,7 @@ class MapOptions:
     ontology: str | None = None
     cellxgene: bool = False
     groups: str | None = None
+    also: Path | Sequence[Path] = ()
     merge_labels: bool = False
     keep_counts: bool = False
     corrected_expression: str | Sequence[str] = ()
@@ -102,6 +108,13 @@ class MapOptions:
         given = self.pseudobulk
         names = given.split(",") if isinstance(given, str) else given
         return tuple(stripped for name in names if (stripped := name.strip()))
+
+    @property
+    def other_atlases(self) -> tuple[str, ...]:
+        """Paths and names of the other atlases."""
+        given = self.also
+        paths = (given,) if isinstance(given, str | os.PathLike) else given
+        return tuple(map(os.fspath, paths))
 
 
 class MapChanges(TypedDict, total=False):
@@ -124,6 +137,7 @@ class MapChanges(TypedDict, total=False):
     ontology: str | None
     cellxgene: bool
     groups: str | None
+    also: Path | Sequence[Path]
     merge_labels: bool
     keep_counts: bool
     corrected_expression: str | Sequence[str]

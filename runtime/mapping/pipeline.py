@@ -17,18 +17,13 @@ from cellport.runtime.errors import CellportError, first_line
 from cellport.runtime.genes.match import GeneMatch
 from cellport.runtime.mapping.annotate import annotators, facts_of, schema_of, survey_of
 from cellport.runtime.mapping.annotate.annotator import Annotator, Setting, Survey
-from cellport.runtime.mapping.encode import (
-    EncodedCells,
-    check_answers,
-    encode_block,
-    query_basis,
-)
+from cellport.runtime.mapping.consensus.annotate import consensus
+from cellport.runtime.mapping.consensus.companion import Companion
+from cellport.runtime.mapping.encode import EncodedCells
+from cellport.runtime.mapping.encoder import Encode, encoder_of
 from cellport.runtime.mapping.gather.own_columns import OwnColumns, own_columns
-from cellport.runtime.mapping.genes.information import as_sure_as_its_genes
 from cellport.runtime.mapping.query import Query, QueryFacts
 from cellport.runtime.sources import CountBlock, CountSource
-
-Encode = Callable[[CountBlock], EncodedCells]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +54,7 @@ class Pipeline:
     setting: Setting  # what the annotators were prepared from
     annotators: tuple[Annotator, ...]  # what adds columns, in their order
     own: OwnColumns  # columns of the query that its counts are summed up by
+    companions: tuple[Companion, ...] = ()  # other atlases that the cells are mapped onto beside
 
     @property
     def schema(self) -> Schema:
@@ -129,19 +125,16 @@ class Pipeline:
         return replace(mapped, counts=counts, own=own, label_prob=prob)
 
     def _encoder(self, tail: Any, threads: int, pool: Executor) -> Encode:
-        genes, atlas, rescaling = self.query.genes, self.setting.atlas, self.query.decided.rescaling
-        scaling = None if rescaling is None else rescaling.of_panel(atlas.manifest.n_genes)
-        basis = query_basis(atlas, genes.panel_column, genes.measured, genes.is_gene, scaling)
-        power = atlas.manifest.head.calibration.information_power
-        coverage = self.query.coverage
-        information = coverage.share if coverage.of_labels else 1.0
+        encode = encoder_of(self.query, self.setting.atlas, tail, threads, pool)
+        others = [one.encoder(threads, pool) for one in self.companions]
+        if not others:
+            return encode
 
-        def encode(block: CountBlock) -> EncodedCells:
-            cells = encode_block(block, basis, tail, threads, pool)
-            check_answers(cells, atlas.manifest)
-            return as_sure_as_its_genes(cells, information, power)
+        def encode_on_all(block: CountBlock) -> EncodedCells:
+            cells = encode(block)
+            return replace(cells, others=tuple(other(block) for other in others))
 
-        return encode
+        return encode_on_all
 
     def _counts(self, threads: int, start: int, stop: int) -> Iterator[CountBlock]:
         counts = self.query.source.blocks(self.setting.options.block_cells, start, stop)
@@ -155,8 +148,13 @@ class Pipeline:
                 self.survey.add(encode(block))
 
 
-def prepared(query: Query, setting: Setting) -> Pipeline:
+def prepared(query: Query, setting: Setting, companions: tuple[Companion, ...] = ()) -> Pipeline:
     """Prepare what adds columns to a query's cells.
+
+    Parameters
+    ----------
+    companions
+        Where several atlases are heard, this one and the others.
 
     Raises
     ------
@@ -172,8 +170,11 @@ def prepared(query: Query, setting: Setting) -> Pipeline:
         obs_column=read,
     )
     added = annotators(setting)
+    if companions:
+        first, *others = companions
+        added = (*added, consensus(first, others, query.decided.alike))
     own = own_columns(query.source, setting.options.summed_by, schema_of(added))
-    return Pipeline(query, setting, added, own)
+    return Pipeline(query, setting, added, own, companions[1:])
 
 
 def _block(

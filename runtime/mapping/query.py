@@ -16,6 +16,7 @@ from cellport.runtime.decisions import say, texts, whole
 from cellport.runtime.errors import InputError
 from cellport.runtime.genes.match import GeneMatch, match_genes
 from cellport.runtime.genes.panel import Panel
+from cellport.runtime.mapping.consensus.labels_alike import LabelsAlike
 from cellport.runtime.mapping.genes.coverage import Coverage, coverage
 from cellport.runtime.mapping.genes.listed import find_unmeasured, without
 from cellport.runtime.mapping.genes.rescale import Rescaling
@@ -46,6 +47,9 @@ class Decided:
     rescaling: Rescaling | None = None
     # group of each label, where those are merged that its genes cannot tell apart
     merged: tuple[int, ...] = ()
+    # the same for each other atlas that it is mapped onto, and how labels of theirs are this one's
+    others: tuple[Decided, ...] = ()
+    alike: tuple[LabelsAlike, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

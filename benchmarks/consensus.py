@@ -1,0 +1,201 @@
+"""Whether several atlases together are right more often than the best of them.
+
+    python -m benchmarks.consensus
+
+Of datasets with three batches or more, atlases of single batches are trained and heard together on
+cells of another one; of blood, two studies with names of their own. Atlases are kept in
+``benchmarks/cache/consensus``; figures go to ``benchmarks/results/consensus.json`` and
+``docs/mapping.md``, and with ``--table`` nothing else is done than to show them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import anndata
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.metrics import f1_score
+
+import cellport
+from benchmarks.panels.cases import labelled
+from benchmarks.panels.methods import train
+from benchmarks.shared.command import parser
+from benchmarks.shared.data import KANG, LINES, LUNG, PBMC, Dataset, kang_donors
+from benchmarks.shared.results import ROOT, facts, fill, markdown, read, write
+from cellport.runtime.columns import AGREEMENT, JOINT, JOINT_PROB, LABEL, PROB
+from cellport.train.labels.scores import expected_calibration_error
+
+MARK, PAGE = "benchmarks.consensus", ROOT / "docs" / "mapping.md"
+Which = Callable[[anndata.AnnData], NDArray[np.bool_]]
+_MOST = 2500
+_TIMES = 3
+# one study kept 940 genes
+_GENES = 0.1
+
+
+def _are(column: str, *values: str) -> Which:
+    return lambda cells: cells.obs[column].isin(values).to_numpy()
+
+
+def _lung(donor: str) -> Which:
+    return lambda cells: _are("donor", donor)(cells) & _are("technology", "10x_v2")(cells)
+
+
+PARTS: dict[str, tuple[Dataset, Which]] = {
+    "PBMC 10x": (PBMC, _are("batch", "10x_pbmc3k")),
+    "PBMC Zheng": (PBMC, _are("batch", "Zheng2017_FACS")),
+    "PBMC Kang": (PBMC, _are("batch", "Kang2018_ctrl")),
+    "Kang, five donors": (KANG, lambda cells: kang_donors(cells)[0]),
+    "Kang, other donors": (KANG, lambda cells: kang_donors(cells)[1]),
+    "Kang stimulated": (KANG, _are("condition", "stim")),
+    "lines 10x": (LINES, _are("batch", "10x_5cl")),
+    "lines CEL-seq2": (LINES, _are("batch", "CEL-seq2_5cl_p3", "CEL-seq2_5cl_p2")),
+    "lines CEL-seq2, others": (LINES, _are("batch", "CEL-seq2_5cl_p1", "CEL-seq2_3cl")),
+    "lines Drop-seq": (LINES, _are("batch", "Drop-seq_3cl")),
+    "lung donor 1": (LUNG, _lung("LCA_1")),
+    "lung donor 2": (LUNG, _lung("LCA_2")),
+    "lung donor 3": (LUNG, _lung("LCA_3")),
+    "lung Smart-seq2": (LUNG, _are("technology", "Smart-seq2")),
+}
+QUERIES = {
+    "PBMC 10x": ("Kang, five donors", "PBMC Zheng", "PBMC Kang"),
+    "PBMC Zheng": ("PBMC 10x", "PBMC Kang", "Kang, five donors"),
+    "Kang stimulated": ("Kang, five donors", "PBMC 10x", "PBMC Zheng"),
+    "Kang, other donors": ("PBMC 10x", "PBMC Kang", "PBMC Zheng"),
+    "lines CEL-seq2, others": ("lines 10x", "lines CEL-seq2", "lines Drop-seq"),
+    "lung Smart-seq2": ("lung donor 1", "lung donor 2", "lung donor 3"),
+}
+# what the second dataset of blood calls the types of the first
+ONE_NAME = {"Megakaryocytes": "Megakaryocyte/Platelet", "Dendritic cells": "Dendritic"}
+
+
+def cells_of(part: str) -> anndata.AnnData:
+    """Read cells of a part of a dataset, at most 2,500."""
+    dataset, which = PARTS[part]
+    cells = dataset.read()
+    chosen = np.flatnonzero(which(cells))
+    kept = np.sort(np.random.default_rng(0).permutation(len(chosen))[:_MOST])
+    return labelled(cells[chosen[kept]].copy(), dataset)
+
+
+def atlas_of(part: str, cache: Path) -> Path:
+    """Train an atlas of a part, unless it is there."""
+    cache.mkdir(parents=True, exist_ok=True)
+    path = cache / f"{part.replace(', ', '_').replace(' ', '_')}.cellport"
+    train(cells_of(part), path, seed=0)
+    return path
+
+
+def same_names(labels: Any) -> NDArray[np.str_]:
+    """Call types of both studies of blood alike."""
+    names = [ONE_NAME.get(name, name) for name in np.asarray(labels).astype(str)]
+    return np.array(
+        [name.removesuffix(" cells").replace("Monocytes", "Monocyte") for name in names]
+    )
+
+
+def scores(truth: Any, label: Any, prob: Any) -> dict[str, float]:
+    """Score labels and their probabilities."""
+    truth, label = same_names(truth), same_names(label)
+    right = truth == label
+    f1 = f1_score(truth, label, labels=np.unique(truth), average="macro", zero_division=0)
+    error = expected_calibration_error(np.asarray(prob, np.float64), right)
+    return {"f1": float(f1), "accuracy": float(right.mean()), "ece": float(error)}
+
+
+def run(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """Hear three atlases on each query, and yield a row a query."""
+    for name, parts in QUERIES.items():
+        paths = [atlas_of(part, options.cache) for part in parts]
+        query = cells_of(name)
+        truth = query.obs["label"]
+        alone = {}
+        for part, path in zip(parts, paths, strict=True):
+            mapping = cellport.load_atlas(path).map(query, minimum_genes=_GENES)
+            alone[part] = scores(truth, mapping[LABEL], mapping[PROB])
+        mapping = cellport.load_atlas(paths[0]).map(query, also=paths[1:], minimum_genes=_GENES)
+        joint = scores(truth, mapping[JOINT], mapping[JOINT_PROB])
+        all_agree = mapping[AGREEMENT] > 0.99
+        right = same_names(truth) == same_names(mapping[JOINT])
+        row = {
+            "query": name,
+            "alone": alone,
+            "joint": joint,
+            "agree": float(all_agree.mean()),
+            "right_where_agreed": float(right[all_agree].mean()),
+            "right_elsewhere": float(right[~all_agree].mean()) if (~all_agree).any() else None,
+        }
+        print(row, flush=True)
+        yield row
+
+
+def cost(options: argparse.Namespace) -> dict[str, float]:
+    """Seconds of a file of three single mappings and of one that hears all; medians."""
+    parts = QUERIES["Kang, other donors"]
+    first, *others = (atlas_of(part, options.cache) for part in parts)
+    path = options.cache / "query.h5ad"
+    cells_of("Kang, other donors").write_h5ad(path, compression="gzip")
+    opened = [cellport.load_atlas(one) for one in (first, *others)]
+    seconds: dict[str, list[float]] = {"apart": [], "together": []}
+    for _ in range(_TIMES + 1):
+        began = time.perf_counter()
+        for atlas in opened:
+            atlas.map(path, minimum_genes=_GENES)
+        between = time.perf_counter()
+        opened[0].map(path, also=others, minimum_genes=_GENES)
+        seconds["apart"].append(between - began)
+        seconds["together"].append(time.perf_counter() - between)
+    path.unlink()
+    return {which: round(statistics.median(found[1:]), 2) for which, found in seconds.items()}
+
+
+def table(made: dict[str, Any]) -> str:
+    """Set what atlases say together beside what the best one says."""
+    rows, shown = made["runs"], []
+    for row in rows:
+        best = max(row["alone"].values(), key=lambda one: one["f1"])
+        told = (best["f1"], row["joint"]["f1"], best["ece"], row["joint"]["ece"], row["agree"])
+        shown.append(
+            [row["query"], *(f"{one:.2f}" for one in told), f"{row['right_where_agreed']:.3f}"]
+        )
+    better = sum(
+        row["joint"]["f1"] >= max(one["f1"] for one in row["alone"].values()) for row in rows
+    )
+    mean = {
+        "joint": np.mean([row["joint"]["f1"] for row in rows]),
+        "best": np.mean([max(one["f1"] for one in row["alone"].values()) for row in rows]),
+        "one": np.mean([one["f1"] for row in rows for one in row["alone"].values()]),
+    }
+    seconds = made["cost"]
+    said = (
+        f"Three atlases together have a macro-F1 of {mean['joint']:.3f} on the mean of {len(rows)} "
+        f"queries, the best of the three, which nobody knows beforehand, {mean['best']:.3f}, and "
+        f"one of them {mean['one']:.3f}; {better} times they are at least as good as the best. "
+        f"Three at once took {seconds['together'] / seconds['apart']:.2f} times as long as one "
+        f"after the other ({made['date']}, {made['machine']})."
+    )
+    head = ("query", "best F1", "joint F1", "best ECE", "joint ECE", "all agree", "right then")
+    return f"{said}\n\n{markdown(head, shown, 'lrrrrrr')}"
+
+
+def main() -> None:
+    """Run what is asked for and print the table."""
+    options = parser("consensus", __doc__, "table out cache").parse_args()
+    torch.set_num_threads(1)
+    if not options.table:
+        rows = list(run(options))
+        write(options.out, facts() | {"runs": rows, "cost": cost(options)})
+    text = table(read(options.out))
+    print(text)
+    fill(PAGE, MARK, text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""What several atlases say of the same cells, and what they say together."""

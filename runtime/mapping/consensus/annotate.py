@@ -1,0 +1,94 @@
+"""Columns of other atlases, and of what all atlases say together.
+
+Beside the first atlas's own columns stand, of each other one, the label, its probability and
+whether the cell is unlike that atlas; then the joint label and its probability; and how many of the
+atlases say the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cellport.runtime.columns import (
+    AGREEMENT,
+    JOINT,
+    JOINT_PROB,
+    LABEL,
+    NOVEL,
+    PROB,
+    UNKNOWN,
+    Column,
+    Schema,
+)
+from cellport.runtime.mapping.annotate.annotator import Annotator
+from cellport.runtime.mapping.consensus.companion import Companion
+from cellport.runtime.mapping.consensus.joint import evidence, of_first, together, translation
+from cellport.runtime.mapping.consensus.labels_alike import LabelsAlike, joint_labels
+from cellport.runtime.mapping.consensus.told import alike_in_words
+from cellport.runtime.mapping.encode import EncodedCells
+
+_OWN = (LABEL, PROB, NOVEL)
+
+
+def consensus(
+    first: Companion, others: Sequence[Companion], alike: Sequence[LabelsAlike]
+) -> Annotator:
+    """Say what other atlases and all together say of each cell.
+
+    `alike` is what the whole query showed of their labels; before a query is known, there is none.
+    """
+    manifests = [one.atlas.manifest for one in (first, *others)]
+    joint, places = joint_labels(manifests)
+    n_first = len(manifests[0].labels)
+    seen = alike or [
+        LabelsAlike(np.zeros((len(joint), len(manifest.labels)))) for manifest in manifests[1:]
+    ]
+    how = [
+        translation(one.cells, place, n_first) for one, place in zip(seen, places[1:], strict=True)
+    ]
+
+    def annotate(cells: EncodedCells) -> dict[str, NDArray[Any]]:
+        found: dict[str, NDArray[Any]] = {}
+        said, words = of_first(*first.opinion(cells), len(joint)), []
+        for one, theirs, into in zip(others, cells.others, how, strict=True):
+            columns = one.annotate(theirs)
+            found |= {f"{name}_{one.name}": columns[name] for name in _OWN if name in columns}
+            words.append(evidence(*one.opinion(theirs), into))
+        prob = together(said, words)
+        label, empty = prob.argmax(axis=1), cells.empty
+        # one with coarser labels agrees where it makes the joint one more probable
+        rows = np.arange(len(label))
+        agreeing = [said.argmax(axis=1) == label, *(one[rows, label] > 1 for one in words)]
+        return found | {
+            JOINT: np.where(empty, len(joint), label).astype(np.int32),
+            JOINT_PROB: np.where(empty, 0, prob.max(axis=1)).astype(np.float32),
+            AGREEMENT: np.where(empty, 0, np.mean(agreeing, axis=0)).astype(np.float32),
+        }
+
+    own = [
+        Column(f"{column.name}_{one.name}", column.kind, column.categories)
+        for one in others
+        for annotator in one.annotators
+        for column in annotator.schema.columns
+        if column.name in _OWN
+    ]
+    columns = (
+        *own,
+        Column(JOINT, "category", (*joint, UNKNOWN)),
+        Column(JOINT_PROB, "float"),
+        Column(AGREEMENT, "float"),
+    )
+    told = {
+        one.name: alike_in_words(seen_of_it.cells, place, manifests[0].labels, joint)
+        for one, seen_of_it, place in zip(others, seen, places[1:], strict=True)
+    }
+    facts = {
+        "also": [{"name": one.name, "sha256": one.atlas.sha256} for one in others],
+        "labels_alike": told,
+    }
+    notes = tuple(f"{one.name}: {note}" for one in others for note in one.gene_notes)
+    return Annotator(Schema(columns), annotate, notes, facts)
