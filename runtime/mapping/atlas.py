@@ -28,9 +28,9 @@ from cellport.runtime.columns import MappedBlock
 from cellport.runtime.errors import InputError
 from cellport.runtime.genes.panel import Panel
 from cellport.runtime.mapping.annotate.annotator import Setting
-from cellport.runtime.mapping.consensus.companion import Companion, companion, heard
+from cellport.runtime.mapping.consensus.companion import Companion, companion, of_query
 from cellport.runtime.mapping.consensus.labels_alike import numbered
-from cellport.runtime.mapping.consensus.learnt import learn_alike
+from cellport.runtime.mapping.consensus.listen import listen
 from cellport.runtime.mapping.decode import decode_latent
 from cellport.runtime.mapping.gather import NEED_COUNTS, PSEUDOBULK, start_gathering
 from cellport.runtime.mapping.genes.rescale import check_panel, rescale
@@ -229,7 +229,7 @@ class Atlas:
         atlases = [self._other(path) for path in paths]
         own = self.manifest.name
         names = numbered([own, *(one.manifest.name for one in atlases)])[1:]
-        first = heard(own, self.file, self._tail(how), query, how)
+        first = of_query(own, self.file, self._tail(how), query, how)
         others = (
             companion(name, one.file, one._tail(how), query.source, how, of_it)
             for name, one, of_it in zip(names, atlases, known, strict=True)
@@ -248,9 +248,9 @@ class Atlas:
         decided = query.decided
         if companions:
             first, *beside = companions
-            alike = learn_alike(query.source, first, beside)
+            heard = listen(query.source, first, beside)
             others = tuple(one.query.decided for one in beside)
-            decided = replace(decided, others=others, alike=alike)
+            decided = replace(decided, others=others, heard=heard)
         if how.rescale_genes:
             check_panel(query.source, query.genes, self.file, how.minimum_genes)
             scales = rescale(query.source, query.genes, self.file, self._tail(how))

@@ -114,7 +114,7 @@ class MapOptions:
         """Paths and names of the other atlases."""
         given = self.also
         paths = (given,) if isinstance(given, str | os.PathLike) else given
-        return tuple(map(os.fspath, paths))
+        return tuple(os.fspath(path) for path in paths)
 
 
 class MapChanges(TypedDict, total=False):

@@ -19,8 +19,8 @@ from cellport.runtime.mapping.annotate import annotators, facts_of, schema_of, s
 from cellport.runtime.mapping.annotate.annotator import Annotator, Setting, Survey
 from cellport.runtime.mapping.consensus.annotate import consensus
 from cellport.runtime.mapping.consensus.companion import Companion
+from cellport.runtime.mapping.consensus.encoder import Encode, encoder_of
 from cellport.runtime.mapping.encode import EncodedCells
-from cellport.runtime.mapping.encoder import Encode, encoder_of
 from cellport.runtime.mapping.gather.own_columns import OwnColumns, own_columns
 from cellport.runtime.mapping.query import Query, QueryFacts
 from cellport.runtime.sources import CountBlock, CountSource
@@ -172,7 +172,7 @@ def prepared(query: Query, setting: Setting, companions: tuple[Companion, ...] =
     added = annotators(setting)
     if companions:
         first, *others = companions
-        added = (*added, consensus(first, others, query.decided.alike))
+        added = (*added, consensus(first, others, query.decided.heard))
     own = own_columns(query.source, setting.options.summed_by, schema_of(added))
     return Pipeline(query, setting, added, own, companions[1:])
 

@@ -16,7 +16,6 @@ from cellport.runtime.decisions import say, texts, whole
 from cellport.runtime.errors import InputError
 from cellport.runtime.genes.match import GeneMatch, match_genes
 from cellport.runtime.genes.panel import Panel
-from cellport.runtime.mapping.consensus.labels_alike import LabelsAlike
 from cellport.runtime.mapping.genes.coverage import Coverage, coverage
 from cellport.runtime.mapping.genes.listed import find_unmeasured, without
 from cellport.runtime.mapping.genes.rescale import Rescaling
@@ -38,6 +37,18 @@ class QueryFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class Heard:
+    """What cells of a query show of several atlases, and of which labels of theirs are which."""
+
+    # mean probability of the labels of cells like an atlas, none for the others; first that of the
+    # first atlas
+    fits: tuple[float, ...]
+    # for each other atlas float64 [joint labels, its labels], sums of products of probabilities
+    # over cells; those unlike the first atlas count for the joint labels that it lacks
+    alike: tuple[NDArray[np.float64], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Decided:
     """What is decided on the whole of a query, once, for all of its parts."""
 
@@ -47,9 +58,9 @@ class Decided:
     rescaling: Rescaling | None = None
     # group of each label, where those are merged that its genes cannot tell apart
     merged: tuple[int, ...] = ()
-    # the same for each other atlas that it is mapped onto, and how labels of theirs are this one's
+    # the same for each other atlas that it is mapped onto
     others: tuple[Decided, ...] = ()
-    alike: tuple[LabelsAlike, ...] = ()
+    heard: Heard | None = None  # how they are heard together with this one
 
 
 @dataclass(frozen=True, slots=True)

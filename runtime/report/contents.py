@@ -15,6 +15,7 @@ from cellport.runtime.mapping.explain.genes import LabelReasons
 from cellport.runtime.mapping.gather.findings import OUTCOMES, Findings
 from cellport.runtime.mapping.gather.lineages import QueryLineages
 from cellport.runtime.mapping.gather.novel_groups import NovelGroup
+from cellport.runtime.mapping.gather.opinions import Opinions
 from cellport.runtime.mapping.gather.paths import PathFindings
 from cellport.runtime.report.background import Background, Spread, measure_spread
 from cellport.runtime.report.markup import name, said
@@ -50,6 +51,7 @@ class ReportContents:
     trajectory: Trajectory | None = None
     # genes that spoke for the types, where they were looked for
     reasons: tuple[LabelReasons, ...] = ()
+    opinions: Opinions | None = None  # where several atlases were asked
     query_lineages: QueryLineages | None = None  # where the query's counts were at hand
 
     @property

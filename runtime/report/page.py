@@ -11,6 +11,7 @@ from cellport.runtime.report.made import made_section
 from cellport.runtime.report.map_section import map_section
 from cellport.runtime.report.markup import Html, cut, each, name, said
 from cellport.runtime.report.numbers import counted, number, percent
+from cellport.runtime.report.opinions_section import opinions_section
 from cellport.runtime.report.path_section import lineage_genes_section, path_section
 from cellport.runtime.report.reasons_section import reasons_section
 from cellport.runtime.report.sections import (
@@ -52,6 +53,7 @@ def _about_cells(c: ReportContents) -> Iterator[Html]:
         yield labels_section(c)
         yield _pair(confidence_section(c), unsure_section(c) if c.calibrated else Html())
         yield reasons_section(c)
+        yield opinions_section(c)
         yield queries_section(c)
     yield path_section(c)
     yield lineage_genes_section(c)

@@ -19,6 +19,7 @@ from cellport.runtime.mapping.gather import (
     LABEL_GENES,
     LINEAGES,
     NOVEL_GROUPS,
+    OPINIONS,
     PATHS,
     start_gathering,
 )
@@ -27,6 +28,7 @@ from cellport.runtime.mapping.gather.gatherer import Gatherer
 from cellport.runtime.mapping.gather.label_genes import LabelGenes
 from cellport.runtime.mapping.gather.lineages import LineageCounts
 from cellport.runtime.mapping.gather.novel_groups import NovelCells
+from cellport.runtime.mapping.gather.opinions import Opinions
 from cellport.runtime.mapping.gather.paths import PathFindings
 from cellport.runtime.mapping.result import Mapping
 from cellport.runtime.report.background import read_background
@@ -59,8 +61,8 @@ def report_page(
 ) -> str:
     """Return the page about a finished mapping, whose provenance is `uns`.
 
-    The gatherers `FINDINGS` and `PATHS` have to be there, `NOVEL_GROUPS`, `LINEAGES` and
-    `LABEL_GENES` may be.
+    The gatherers `FINDINGS` and `PATHS` have to be there, `NOVEL_GROUPS`, `LINEAGES`,
+    `LABEL_GENES` and `OPINIONS` may be.
 
     Raises
     ------
@@ -69,6 +71,7 @@ def report_page(
     """
     findings, paths = gathered[FINDINGS], gathered[PATHS]
     novel, lineages = gathered.get(NOVEL_GROUPS), gathered.get(LINEAGES)
+    opinions = gathered.get(OPINIONS)
     assert isinstance(findings, Findings)
     assert isinstance(paths, PathFindings)
     return render(
@@ -81,6 +84,7 @@ def report_page(
             out=None if out is None else Path(out).name,
             made=datetime.datetime.now(datetime.UTC).date(),
             reasons=_reasons(gathered.get(LABEL_GENES)),
+            opinions=opinions if isinstance(opinions, Opinions) else None,
             groups=novel.groups() if isinstance(novel, NovelCells) else (),
             trajectory=atlas.trajectory,
             query_lineages=lineages.found() if isinstance(lineages, LineageCounts) else None,

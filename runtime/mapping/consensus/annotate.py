@@ -27,28 +27,27 @@ from cellport.runtime.columns import (
 from cellport.runtime.mapping.annotate.annotator import Annotator
 from cellport.runtime.mapping.consensus.companion import Companion
 from cellport.runtime.mapping.consensus.joint import evidence, of_first, together, translation
-from cellport.runtime.mapping.consensus.labels_alike import LabelsAlike, joint_labels
+from cellport.runtime.mapping.consensus.labels_alike import joint_labels
 from cellport.runtime.mapping.consensus.told import alike_in_words
 from cellport.runtime.mapping.encode import EncodedCells
+from cellport.runtime.mapping.query import Heard
 
 _OWN = (LABEL, PROB, NOVEL)
 
 
-def consensus(
-    first: Companion, others: Sequence[Companion], alike: Sequence[LabelsAlike]
-) -> Annotator:
+def consensus(first: Companion, others: Sequence[Companion], heard: Heard | None) -> Annotator:
     """Say what other atlases and all together say of each cell.
 
-    `alike` is what the whole query showed of their labels; before a query is known, there is none.
+    `heard` is what the whole query showed of them; None before a query is known.
     """
     manifests = [one.atlas.manifest for one in (first, *others)]
     joint, places = joint_labels(manifests)
     n_first = len(manifests[0].labels)
-    seen = alike or [
-        LabelsAlike(np.zeros((len(joint), len(manifest.labels)))) for manifest in manifests[1:]
-    ]
+    nothing = tuple(np.zeros((len(joint), len(one.labels))) for one in manifests[1:])
+    known = heard or Heard((1.0,) * len(manifests), nothing)
     how = [
-        translation(one.cells, place, n_first) for one, place in zip(seen, places[1:], strict=True)
+        translation(cells, place, n_first)
+        for cells, place in zip(known.alike, places[1:], strict=True)
     ]
 
     def annotate(cells: EncodedCells) -> dict[str, NDArray[Any]]:
@@ -58,7 +57,7 @@ def consensus(
             columns = one.annotate(theirs)
             found |= {f"{name}_{one.name}": columns[name] for name in _OWN if name in columns}
             words.append(evidence(*one.opinion(theirs), into))
-        prob = together(said, words)
+        prob = together(said, words, known.fits)
         label, empty = prob.argmax(axis=1), cells.empty
         # one with coarser labels agrees where it makes the joint one more probable
         rows = np.arange(len(label))
@@ -83,11 +82,14 @@ def consensus(
         Column(AGREEMENT, "float"),
     )
     told = {
-        one.name: alike_in_words(seen_of_it.cells, place, manifests[0].labels, joint)
-        for one, seen_of_it, place in zip(others, seen, places[1:], strict=True)
+        one.name: alike_in_words(cells, place, manifests[0].labels, joint)
+        for one, cells, place in zip(others, known.alike, places[1:], strict=True)
     }
     facts = {
-        "also": [{"name": one.name, "sha256": one.atlas.sha256} for one in others],
+        "also": [
+            {"name": one.name, "sha256": one.atlas.sha256, "fit": round(fit, 4)}
+            for one, fit in zip(others, known.fits[1:], strict=True)
+        ],
         "labels_alike": told,
     }
     notes = tuple(f"{one.name}: {note}" for one in others for note in one.gene_notes)

@@ -15,8 +15,8 @@ from cellport.runtime.columns import NOVEL
 from cellport.runtime.errors import InputError
 from cellport.runtime.mapping.annotate import labels, novelty
 from cellport.runtime.mapping.annotate.annotator import Annotator, Setting
+from cellport.runtime.mapping.consensus.encoder import Encode, encoder_of
 from cellport.runtime.mapping.encode import EncodedCells
-from cellport.runtime.mapping.encoder import Encode, encoder_of
 from cellport.runtime.mapping.options import MapOptions
 from cellport.runtime.mapping.query import Decided, Query, open_query
 from cellport.runtime.sources import CountSource
@@ -78,10 +78,10 @@ def companion(
         It gives no probabilities of labels, or the query has too few of its genes.
     """
     profiles = partial(atlas.array, "label_mean") if atlas.manifest.has_reference else None
-    return heard(name, atlas, tail, open_query(source, atlas, how, profiles, decided), how)
+    return of_query(name, atlas, tail, open_query(source, atlas, how, profiles, decided), how)
 
 
-def heard(name: str, atlas: AtlasFile, tail: Any, query: Query, how: MapOptions) -> Companion:
+def of_query(name: str, atlas: AtlasFile, tail: Any, query: Query, how: MapOptions) -> Companion:
     """Prepare what an atlas says of the cells of a query, to be heard with others.
 
     Raises

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-# weight of the evidence of each atlas, of n, is n to the minus this: 0 were they independent, 1
-# were they one and the same; chosen on eight queries (`benchmarks.consensus`)
+# the evidence of each atlas, of n, counts for n to the minus this: 0 were they independent, 1 were
+# they one and the same; chosen on eight queries (`benchmarks.consensus`)
 _SHARED = 0.5
 # probability that a cell is none of an atlas's labels, where it is like the atlas and where not
 _STRANGE, _STRANGE_IF_NOVEL = 0.02, 0.5
@@ -88,22 +88,35 @@ def evidence(
 
 
 def together(
-    first: NDArray[np.float64], others: Sequence[NDArray[np.float64]]
+    first: NDArray[np.float64],
+    others: Sequence[NDArray[np.float64]],
+    fits: Sequence[float],
 ) -> NDArray[np.float64]:
     """Return the joint probabilities, [cells, joint labels].
 
     Evidence is multiplied, each weighing less the more atlases there are: what they were trained on
-    and what they get wrong is not independent.
+    and what they get wrong is not independent. An atlas weighs by the square of how well it fits
+    the query.
+
+    Parameters
+    ----------
+    first
+        Probabilities of the first atlas, [cells, joint labels].
+    others
+        `evidence` of the others.
+    fits
+        As `Heard.fits` says.
 
     References
     ----------
     Genest and Zidek 1986, Statistical Science, "Combining probability distributions: a critique and
     an annotated bibliography" (logarithmic pools).
     """
-    weight = (1 + len(others)) ** -_SHARED
-    score = weight * np.log(np.maximum(first, _TINY))
-    for one in others:
-        score += weight * np.log(one)
+    weight = np.square(np.maximum(fits, _TINY))
+    weight *= len(weight) ** (1 - _SHARED) / weight.sum()
+    score = weight[0] * np.log(np.maximum(first, _TINY))
+    for one, its in zip(others, weight[1:], strict=True):
+        score += its * np.log(one)
     score -= score.max(axis=1, keepdims=True)
     joint = np.exp(score)
     return np.asarray(joint / joint.sum(axis=1, keepdims=True))

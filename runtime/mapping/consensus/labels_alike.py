@@ -1,10 +1,9 @@
-"""Which labels of several atlases are one, by name and by term; and what cells show of the rest."""
+"""Which labels of several atlases are one, by name and by term."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,15 +12,6 @@ from cellport.runtime.atlas.manifest import Manifest
 from cellport.runtime.mapping.annotate.beside_label.terms import terms_of
 
 _WORDS = re.compile(r"[^a-z0-9+]+")
-
-
-@dataclass(frozen=True, slots=True)
-class LabelsAlike:
-    """How often cells of a query that have one label on this atlas have another one on that."""
-
-    # float64 [joint labels, labels of the other], sums of products of probabilities over cells
-    # that were looked at; those unlike this atlas count for the joint labels that it lacks
-    cells: NDArray[np.float64]
 
 
 def joint_labels(manifests: Sequence[Manifest]) -> tuple[tuple[str, ...], list[NDArray[np.int64]]]:

@@ -17,7 +17,7 @@ from cellport.runtime.mapping.options import MapOptions
 
 TALLY, FINDINGS, PATHS = "tally", "findings", "paths"
 NOVEL_GROUPS, LINEAGES = "novel_groups", "lineages"
-PSEUDOBULK, LABEL_GENES = "pseudobulk", "label_genes"
+PSEUDOBULK, LABEL_GENES, OPINIONS = "pseudobulk", "label_genes", "opinions"
 
 
 def _tally(atlas: AtlasFile, schema: Schema, how: MapOptions) -> Gatherer:
@@ -72,6 +72,14 @@ def _label_genes(atlas: AtlasFile, schema: Schema, how: MapOptions) -> Gatherer 
     return LabelGenes(atlas)
 
 
+def _opinions(atlas: AtlasFile, schema: Schema, how: MapOptions) -> Gatherer | None:
+    if not how.other_atlases:
+        return None
+    from cellport.runtime.mapping.gather.opinions import Opinions
+
+    return Opinions(schema)
+
+
 # None where an atlas has nothing to gather along, or nothing was asked for
 GATHERERS: dict[str, Callable[[AtlasFile, Schema, MapOptions], Gatherer | None]] = {
     TALLY: _tally,
@@ -81,11 +89,12 @@ GATHERERS: dict[str, Callable[[AtlasFile, Schema, MapOptions], Gatherer | None]]
     LINEAGES: _lineages,
     PSEUDOBULK: _pseudobulk,
     LABEL_GENES: _label_genes,
+    OPINIONS: _opinions,
 }
 # what reads the counts that were mapped, which blocks then carry
 NEED_COUNTS = (NOVEL_GROUPS, LINEAGES, PSEUDOBULK, LABEL_GENES)
 # what a report shows
-REPORT = (FINDINGS, PATHS, NOVEL_GROUPS, LINEAGES, LABEL_GENES)
+REPORT = (FINDINGS, PATHS, NOVEL_GROUPS, LINEAGES, LABEL_GENES, OPINIONS)
 
 
 def start_gathering(

@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+import cellport
+from cellport.runtime.mapping.consensus.labels_alike import joint_labels, numbered, plain_name
+
+
+def test_names_and_terms_make_labels_one() -> None:
+    pbmc, lung = (cellport.load_atlas(f"{name}-demo").manifest for name in ("pbmc", "lung"))
+    joint, (of_pbmc, of_lung) = joint_labels([pbmc, lung])
+    assert joint[: len(pbmc.labels)] == pbmc.labels
+    assert of_pbmc.tolist() == list(range(len(pbmc.labels)))
+    same = {joint[place] for place in of_lung.tolist() if place < len(pbmc.labels)}
+    assert same == {"B", "NK", "Dendritic"}
+    assert len(set(of_lung.tolist())) == len(lung.labels)
+
+
+def test_two_labels_of_one_atlas_stay_two() -> None:
+    manifest: Any = cellport.load_atlas("pbmc-demo").manifest
+    twice = replace(manifest, labels=("B cells", "b-cell", "NK"), parents={}, label_terms={})
+    joint, places = joint_labels([twice, manifest])
+    assert joint[:3] == twice.labels
+    assert places[0].tolist() == [0, 1, 2]
+    assert len(set(places[1].tolist())) == len(manifest.labels)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [("CD4 T cells", "CD4 T"), ("Monocytes", "monocyte"), ("FCGR3A+", "fcgr3a+")]
+)
+def test_plain_names(one: str, other: str) -> None:
+    assert plain_name(one) == plain_name(other)
+
+
+def test_names_that_come_again_get_numbers() -> None:
+    assert numbered(["lung", "blood", "lung", "lung"]) == ["lung", "blood", "lung_2", "lung_3"]
+    assert np.unique(numbered(["a", "a_2", "a"])).size == 3
