@@ -43,6 +43,8 @@ if TYPE_CHECKING:
     from cellport.train.attach.api import convert_with_reference as convert_with_reference
     from cellport.train.config import AtlasConfig as AtlasConfig
     from cellport.train.config import FitConfig as FitConfig
+    from cellport.train.extend.api import Extended as Extended
+    from cellport.train.extend.api import extend as extend
 
 _HOME = {
     "Atlas": "runtime.mapping.atlas",
@@ -54,6 +56,7 @@ _HOME = {
     "ConvertOptions": "runtime.convert.write",
     "Converted": "runtime.convert.write",
     "Explanation": "runtime.explain",
+    "Extended": "train.extend.api",
     "FitConfig": "train.config",
     "InputError": "runtime.errors",
     "LineageGene": "runtime.atlas.trajectory",
@@ -72,6 +75,7 @@ _HOME = {
     "convert_model": "runtime.convert.write",
     "convert_with_reference": "train.attach.api",
     "explain": "runtime.explain",
+    "extend": "train.extend.api",
     "load_atlas": "runtime.mapping.atlas",
     "map_dask": "runtime.cluster.run",
     "map_files": "runtime.map_files",

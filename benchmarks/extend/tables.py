@@ -1,0 +1,76 @@
+"""The tables of what was measured."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from benchmarks.shared.results import markdown
+
+Rows = Sequence[dict[str, Any]]
+_HEAD = (
+    "dataset, cells added", "types", "refused", "macro-F1 extended", "trained anew",
+    "old types before", "extended", "trained anew", "still unknown extended", "trained anew",
+)  # fmt: skip
+
+
+def tables(made: dict[str, Any]) -> str:
+    """Means over the types of each dataset, and every type by itself."""
+    runs = made["runs"]
+    parts = [_means(runs), _each(runs)]
+    if made.get("large"):
+        one = made["large"]
+        parts.append(
+            f"{one['old_cells']:,} old and {one['new_cells']:,} new cells: {one['seconds']} s."
+        )
+    return "\n\n".join(parts)
+
+
+def _means(runs: Rows) -> str:
+    rows = []
+    for name in [*dict.fromkeys(row["dataset"] for row in runs), "all"]:
+        for number in sorted({row["asked_for"] for row in runs}):
+            these = [
+                row
+                for row in runs
+                if name in ("all", row["dataset"]) and row["asked_for"] == number
+            ]
+            rows.append((f"{name}, {number}", *_row(these)))
+    return markdown(_HEAD, rows)
+
+
+def _row(these: Rows) -> tuple[str, ...]:
+    made = [row for row in these if "extended" in row]
+
+    def mean(which: str, score: str) -> str:
+        return f"{np.mean([row[which][score] for row in made]):.3f}" if made else ""
+
+    return (
+        str(len(these)),
+        str(len(these) - len(made)),
+        mean("extended", "macro_f1"), mean("trained", "macro_f1"),
+        mean("before", "old_accuracy"), mean("extended", "old_accuracy"),
+        mean("trained", "old_accuracy"),
+        mean("extended", "auroc_unknown"), mean("trained", "auroc_unknown"),
+    )  # fmt: skip
+
+
+def _each(runs: Rows) -> str:
+    head = (
+        "added (still unknown)", "cells", "macro-F1", "trained anew", "recall", "trained anew",
+        "old types before", "extended", "trained anew", "novelty of the unknown", "trained anew",
+    )  # fmt: skip
+    rows = []
+    for row in runs:
+        named = f"{row['dataset']}: {row['added']} ({row['unknown']})"
+        one, other = row.get("extended"), row["trained"]
+        if one is None:
+            rows.append((named, str(row["cells"]), "refused", *[""] * 8))
+            continue
+        pairs = [f"{x[key]:.3f}" for key in ("macro_f1", "recall") for x in (one, other)]
+        old = [f"{x['old_accuracy']:.3f}" for x in (row["before"], one, other)]
+        novel = [f"{x['auroc_unknown']:.3f}" for x in (one, other)]
+        rows.append((named, str(row["cells"]), *pairs, *old, *novel))
+    return markdown(head, rows)
