@@ -23,8 +23,10 @@ from cellport.train.extend.write import (
 )
 from cellport.train.progress import OnProgress, Progress, unwatched
 
-# a new type that is told worse from its nearest relative asks for another encoder
-LEAST_RECALL, LEAST_AUROC = 0.5, 0.9
+# a new type that is told worse from its nearest relative asks for another encoder. In thirty tries
+# with cells of known types under another name, .61 were found at the most and .94 of the area
+# reached; of new types, from 20 cells, .70 and .93 at the least
+LEAST_RECALL, LEAST_AUROC = 2 / 3, 0.9
 _NEEDED = ("gene_loading", "gene_noise", "gene_share", "reference_latent", "label_mean")
 
 

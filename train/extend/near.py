@@ -1,8 +1,9 @@
 """When cells near a new type are no longer novel.
 
 A cell's novelty score becomes the lower one of the atlas's own and of one that its distance to the
-new type gives it: at the distance that half of that type's own cells reach, the score that half of
-the reference's cells reach, and so at a twentieth, on the line through both. So cells of a new type
+new type gives it: a straight line, as steep as scores rise from what half of the reference's cells
+reach to what a twentieth does, where distances rise from what half of the type's own cells reach to
+what a twentieth does. So cells of a new type
 are as seldom novel as those of an old one, and no other cell is more novel than before.
 """
 
@@ -42,15 +43,17 @@ def fit_line(
 ) -> tuple[float, float]:
     """Slope and start of the line from the distances of a type's cells to scores.
 
-    Of distances float64 [cells] from a centre that was made without each cell, and its counts.
+    Of distances float64 [cells] from a centre that was made without each cell, and its counts. How
+    high a score is that makes a cell novel depends on its depth, so the line lies as high as leaves
+    a twentieth of these cells novel, each by its own.
     """
     near, far = np.quantile(reached, [1 - _USUAL, 1 - _RARE])
-    low, high = (score_at(table, p, float(np.median(library))) for p in (_USUAL, _RARE))
-    slope = max(high - low, 1e-3) / max(far - near, _LEAST_SPREAD * near)
-    return slope, low - slope * near
+    usual, rare = (score_at(table, p, library) for p in (_USUAL, _RARE))
+    slope = max(float(np.median(rare - usual)), 1e-3) / max(far - near, _LEAST_SPREAD * near)
+    return float(slope), float(np.quantile(rare - slope * reached, _RARE))
 
 
-def score_at(table: NoveltyTable, p: float, library: float) -> float:
-    """Score that a share `p` of held-out cells of this depth reach, all genes being measured."""
+def score_at(table: NoveltyTable, p: float, library: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Score that a share `p` of held-out cells of such depths reach, all genes being measured."""
     by_bin = [np.interp(-p, -table.p.astype(np.float64), levels) for levels in table.score[-1]]
-    return float(np.interp(np.log1p(library), table.depth[-1], by_bin))
+    return np.asarray(np.interp(np.log1p(library), table.depth[-1], by_bin))
