@@ -14,7 +14,9 @@ An atlas trained with the same cells is asked the same. Then, how long it takes 
 from __future__ import annotations
 
 import argparse
+import itertools
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +26,11 @@ from numpy.typing import NDArray
 from sklearn.metrics import f1_score, roc_auc_score
 
 from benchmarks.extend.cases import DATASETS, NUMBERS, Case, cases
+from benchmarks.extend.checks import drawn_like, moved, poor_cells, twins
 from benchmarks.extend.large import large_atlas
-from benchmarks.extend.tables import tables
+from benchmarks.extend.tables import MARK, PAGE, tables
 from benchmarks.shared.command import parser
-from benchmarks.shared.results import facts, read, write
+from benchmarks.shared.results import facts, fill, read, write
 from cellport.runtime.atlas.file import open_atlas_file
 from cellport.runtime.errors import InputError
 from cellport.runtime.mapping.atlas import Atlas
@@ -121,8 +124,34 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     ]
     done = {(row["dataset"], row["added"]) for row in rows}
     kept = [one for one in before.get("runs", []) if (one["dataset"], one["added"]) not in done]
-    large = before.get("large") if options.no_large else timed(options.cache)
-    return facts() | {"runs": [*kept, *rows], "large": large}
+    found = facts() | {"runs": [*kept, *rows]}
+    for name, measure in CHECKS.items():
+        wanted = name in options.check
+        found[name] = measure(options.cache) if wanted else before.get(name, [])
+    return found
+
+
+def of_first_cases(
+    measure: Callable[[Case, Path], Any],
+) -> Callable[[Path], list[Any]]:
+    """Measure on the first case of each dataset."""
+    return lambda folder: [
+        row for name in DATASETS for case in first(name) for row in measure(case, folder)
+    ]
+
+
+def first(name: str) -> Iterator[Case]:
+    """Yield the first case of a dataset."""
+    yield from itertools.islice(cases([name]), 1)
+
+
+CHECKS: dict[str, Callable[[Path], Any]] = {
+    "large": timed,
+    "poor": lambda folder: poor_cells(next(first("pbmc")), folder),
+    "twins": of_first_cases(twins),
+    "drawn": of_first_cases(lambda case, folder: [drawn_like(case, folder)]),
+    "moved": lambda folder: list(moved(folder)),
+}
 
 
 def main() -> None:
@@ -131,12 +160,15 @@ def main() -> None:
     command.add_argument("--dataset", nargs="*", choices=list(DATASETS), default=list(DATASETS))
     command.add_argument("--type", help="add this type only")
     command.add_argument("--cached", action="store_true", help="only where atlases are there")
-    command.add_argument("--no-large", action="store_true", help="do not time a large atlas")
+    command.add_argument("--check", nargs="*", choices=list(CHECKS), default=list(CHECKS))
     options = command.parse_args()
     torch.set_num_threads(1)
     if not options.table:
         write(options.out, run(options))
-    print(tables(read(options.out)))
+    text = tables(read(options.out))
+    print(text)
+    if options.out == command.get_default("out"):
+        fill(PAGE, MARK, text)
 
 
 if __name__ == "__main__":

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.shared.results import markdown
+from benchmarks.shared.results import ROOT, markdown
 
+PAGE, MARK = ROOT / "docs" / "extend.md", "benchmarks.extend"
 Rows = Sequence[dict[str, Any]]
 _HEAD = (
     "dataset, cells added", "types", "refused", "macro-F1 extended", "trained anew",
@@ -23,7 +24,8 @@ def tables(made: dict[str, Any]) -> str:
     if made.get("large"):
         one = made["large"]
         parts.append(
-            f"{one['old_cells']:,} old and {one['new_cells']:,} new cells: {one['seconds']} s."
+            f"With {one['old_cells']:,} old and {one['new_cells']:,} new cells it took "
+            f"{one['seconds']} s ({made['date']}, {made['machine']})."
         )
     return "\n\n".join(parts)
 
