@@ -66,7 +66,8 @@ def poor_cells(case: Case, folder: Path) -> list[dict[str, Any]]:
     label = strings(asked, DATASETS[case.dataset].label)
     rows = []
     for name, poorer in POORER.items():
-        cells, row = poorer(asked.copy()), {"cells": name}
+        cells = poorer(asked.copy())
+        row: dict[str, Any] = {"cells": name}
         for which, atlas in atlases.items():
             best = np.asarray(atlas.map(cells, minimum_genes=0.05)["cellport_label"], object)
             row[which] = _scores(label, best) | {"recall": _share(best, label, case.added)}
@@ -111,7 +112,10 @@ def drawn_like(case: Case, folder: Path) -> dict[str, Any]:
     known = np.isin(case.label, atlas.manifest.labels) & ~case.asked
     how = Columns(labels=DATASETS[case.dataset].label)
     given = read_cells(atlas, case.cells[known].copy(), how).cells
-    made, true = encoder.see(drawn.counts, every), encoder.see(given.counts, given.measured)
+    made, true = (
+        encoder.see(drawn.counts, every, drawn.noise),
+        encoder.see(given.counts, given.measured),
+    )
     spread = {
         "latent": (made.answers["latent"], true.answers["latent"]),
         "features": (made.features, true.features),

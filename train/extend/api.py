@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from cellport.runtime.atlas.file import AtlasFile, open_atlas_file, write_atlas_file
 from cellport.runtime.atlas.manifest import Manifest
@@ -27,6 +29,8 @@ from cellport.train.progress import OnProgress, Progress, unwatched
 # with cells of known types under another name, .61 were found at the most and .94 of the area
 # reached; of new types, from 20 cells, .70 and .93 at the least
 LEAST_RECALL, LEAST_AUROC = 2 / 3, 0.9
+# share of a type's cells with one old label from which that is said
+_ALIKE = 0.9
 _NEEDED = ("gene_loading", "gene_noise", "gene_share", "reference_latent", "label_mean")
 
 
@@ -135,7 +139,13 @@ def extend(
     on_progress(Progress(1, 1, {}, part="fitting", unit="step"))
     updated = updated_labels(given, opened.manifest)
     return Extended(
-        Path(out), sha256, manifest, types, updated, found.lost, _notes(given, found, updated)
+        Path(out),
+        sha256,
+        manifest,
+        types,
+        updated,
+        found.lost,
+        (*_notes(given, updated), *_alike(opened.manifest, given, found)),
     )
 
 
@@ -172,7 +182,7 @@ def _reading(on_progress: OnProgress) -> Any:
     return lambda done: on_progress(Progress(done, max(done, 1), {}, part="reading", unit="cell"))
 
 
-def _notes(given: GivenCells, found: Extension, updated: dict[str, int]) -> tuple[str, ...]:
+def _notes(given: GivenCells, updated: dict[str, int]) -> tuple[str, ...]:
     notes = list(given.notes)
     if given.new_labels and not updated:
         notes.append(
@@ -185,3 +195,17 @@ def _notes(given: GivenCells, found: Extension, updated: dict[str, int]) -> tupl
             "expression is the mean over the batches that it knows."
         )
     return tuple(notes)
+
+
+def _alike(before: Manifest, given: GivenCells, found: Extension) -> Iterator[str]:
+    """Say which new types the atlas took for one of its own."""
+    best = found.seen.prob.argmax(axis=1)
+    for at, name in enumerate(given.new_labels, start=len(before.labels)):
+        own = np.bincount(best[given.cells.code == at], minlength=len(before.labels))
+        share = own.max() / own.sum()
+        if share >= _ALIKE:
+            yield (
+                f"The atlas itself gives {share:.0%} of the {name!r} cells the label "
+                f"{before.labels[int(own.argmax())]!r}. If that is what they are, label them so: a "
+                "small atlas may take cells that it was not trained on for a type of their own."
+            )

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from cellport.runtime.atlas.file import AtlasFile
 from cellport.runtime.atlas.novelty_table import NoveltyTable, read_novelty_table
 from cellport.runtime.atlas.session import open_session
+from cellport.train.features.log_normalise import log_normalised
 
 # cells in all, and of each label at least: a covariance of a hundred features asks for thousands
 _CELLS, _OF_LABEL = 4_000, 40
@@ -27,6 +28,8 @@ class DrawnCells:
 
     counts: sp.csr_matrix  # float32 [cells, panel genes]
     label: NDArray[np.int64]  # [cells], positions among the labels of the atlas
+    # float32 [cells, panel genes], to be added to the values that the counts become
+    noise: NDArray[np.float32]
 
 
 def draw_cells(atlas: AtlasFile, seed: int) -> DrawnCells:
@@ -34,6 +37,8 @@ def draw_cells(atlas: AtlasFile, seed: int) -> DrawnCells:
 
     Counts are Poisson about what the decoder expects, as canaries are drawn; depths are those of
     the deeper half of the cells that the novelty table was made of, as the other half was thinned.
+    Counts of cells vary more than so: what their values lack of the variance that the atlas's
+    factor model gives each gene is there as noise.
     """
     rng = np.random.default_rng(seed)
     label = atlas.array("reference_label").astype(np.int64)
@@ -52,7 +57,22 @@ def draw_cells(atlas: AtlasFile, seed: int) -> DrawnCells:
         }
         (mean,) = session.run(None, inputs)
         parts.append(sp.csr_matrix(rng.poisson(mean).astype(np.float32)))
-    return DrawnCells(sp.vstack(parts, format="csr"), label[rows])
+    counts = sp.vstack(parts, format="csr")
+    return DrawnCells(counts, label[rows], _noise(atlas, counts, rng))
+
+
+def _noise(
+    atlas: AtlasFile, counts: sp.csr_matrix, rng: np.random.Generator
+) -> NDArray[np.float32]:
+    values = log_normalised(counts, atlas.manifest.target)
+    values.data = np.minimum(values.data, atlas.array("gene_cap")[values.indices])
+    mean = np.asarray(values.mean(axis=0)).ravel()
+    varies = np.asarray(values.multiply(values).mean(axis=0)).ravel() - mean**2
+    loading, noise = atlas.array("gene_loading").astype(np.float64), atlas.array("gene_noise")
+    lacks = np.sqrt(np.maximum(np.square(loading).sum(axis=1) + noise - varies, 0))
+    drawn: NDArray[np.float32] = rng.standard_normal(counts.shape, np.float32)
+    drawn *= lacks.astype(np.float32)
+    return drawn
 
 
 def _rows(label: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:

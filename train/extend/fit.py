@@ -101,7 +101,7 @@ def fit_extension(encoder: Encoder, new: NewCells, seed: int) -> Extension:
     old_cells = np.bincount(label[label >= 0], minlength=n_old)
     setting = _Setting(
         encoder, new, encoder.see(new.counts, new.measured),
-        drawn, encoder.see(drawn.counts, every), old_cells, n_old,
+        drawn, encoder.see(drawn.counts, every, drawn.noise), old_cells, n_old,
     )  # fmt: skip
     whole = _fitted(setting, np.ones(len(new.code), np.bool_), np.ones(len(drawn.label), np.bool_))
     left_out = _left_out(setting, seed)
@@ -127,7 +127,8 @@ def _fitted(setting: _Setting, new_kept: NDArray[np.bool_], drawn_kept: NDArray[
         more = new_discriminants(atlas, new.counts[strange], code, new.measured)
     every = np.ones(new.counts.shape[1], np.bool_)
     at = _places(setting, new.counts, new.measured, setting.seen, more)
-    at_drawn = _places(setting, setting.drawn.counts, every, setting.seen_drawn, more)
+    drawn = setting.drawn
+    at_drawn = _places(setting, drawn.counts, every, setting.seen_drawn, more, drawn.noise)
     types = fit_types(
         Measured(at_drawn[drawn_kept], setting.drawn.label[drawn_kept]),
         Measured(at[new_kept], new.code[new_kept]),
@@ -143,11 +144,12 @@ def _places(
     measured: NDArray[np.bool_],
     seen: Seen,
     more: NDArray[np.float32],
+    noise: NDArray[np.float32] | None = None,
 ) -> NDArray[np.float64]:
     """Put features, the new ones in their places, and latents side by side."""
     features = seen.features
     if more.shape[1]:
-        added, _ = setting.encoder.features(counts, measured, more)
+        added, _ = setting.encoder.features(counts, measured, more, noise)
         features = widened(features, added, first_new(setting.encoder.atlas))
     return np.column_stack([features, seen.answers["latent"]]).astype(np.float64)
 

@@ -49,20 +49,28 @@ class Encoder:
         counts: sp.csr_matrix,
         measured: NDArray[np.bool_],
         basis: NDArray[np.float32] | None = None,
+        noise: NDArray[np.float32] | None = None,
     ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
         """Features float32 [n, features] of CSR [n, genes] by a basis, the atlas's own if None.
 
         The second are the counts of each cell over the genes that were `measured`, bool [genes].
+        What is added to the values of the genes is `noise`, float32 [n, genes].
         """
         column = np.where(measured, np.arange(len(measured)), -1).astype(np.int32)
         used = self.basis if basis is None else np.ascontiguousarray(basis, np.float32)
         laid = query_basis(self.atlas, column, measured, basis=used)
         indptr, indices = counts.indptr.astype(np.int64), counts.indices.astype(np.int32)
-        return linear_features(laid, indptr, indices, counts.data.astype(np.float32))
+        found, library = linear_features(laid, indptr, indices, counts.data.astype(np.float32))
+        return found if noise is None else found + noise @ used, library
 
-    def see(self, counts: sp.csr_matrix, measured: NDArray[np.bool_]) -> Seen:
-        """Put counts float32 CSR [n, genes] through the whole encoder."""
-        features, library = self.features(counts, measured)
+    def see(
+        self,
+        counts: sp.csr_matrix,
+        measured: NDArray[np.bool_],
+        noise: NDArray[np.float32] | None = None,
+    ) -> Seen:
+        """Put counts float32 CSR [n, genes] through the whole encoder, as `features` does."""
+        features, library = self.features(counts, measured, noise=noise)
         parts = [
             run_graph(self._tail, {"features": features[start : start + _CHUNK]})
             for start in range(0, len(features), _CHUNK)
