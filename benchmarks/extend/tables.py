@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.shared.results import ROOT, markdown
+from cellport.train.extend.api import LEAST_AUROC, LEAST_RECALL
 
 PAGE, MARK = ROOT / "docs" / "extend.md", "benchmarks.extend"
 Rows = Sequence[dict[str, Any]]
@@ -21,13 +22,58 @@ def tables(made: dict[str, Any]) -> str:
     """Means over the types of each dataset, and every type by itself."""
     runs = made["runs"]
     parts = [_means(runs), _each(runs)]
-    if made.get("large"):
+    if made["large"]:
         one = made["large"]
         parts.append(
             f"With {one['old_cells']:,} old and {one['new_cells']:,} new cells it took "
-            f"{one['seconds']} s ({made['date']}, {made['machine']})."
+            f"{one['seconds']:.0f} s ({made['date']}, {made['machine']})."
         )
-    return "\n\n".join(parts)
+    if made["poor"]:
+        parts += ["B cells added to the PBMC from 100 cells, where the asked cells are poor:"]
+        parts += [_poor(made["poor"])]
+    said = [_twins(made["twins"]), _moved(made["moved"]), _drawn(made["drawn"])]
+    return "\n\n".join([*parts, *filter(None, said)])
+
+
+def _poor(rows: Rows) -> str:
+    head = ("asked cells", "macro-F1", "trained anew", "recall", "trained anew")
+    shown = [
+        (row["cells"], *(f"{row[which][score]:.3f}" for score in ("macro_f1", "recall")
+                         for which in ("extended", "trained")))
+        for row in rows
+    ]  # fmt: skip
+    return markdown(head, shown)
+
+
+def _twins(rows: Rows) -> str:
+    if not rows:
+        return ""
+    taken = [one for one in rows if one["recall"] >= LEAST_RECALL and one["auroc"] >= LEAST_AUROC]
+    named = ", ".join(f"{one['type']} of the {one['dataset']}" for one in taken)
+    return (
+        f"Of {len(rows)} lots of 20 to 100 cells of known types under another name, which the "
+        f"atlas had not seen, {len(rows) - len(taken)} were refused"
+        + (f"; not refused was {named}." if taken else ".")
+    )
+
+
+def _moved(rows: Rows) -> str:
+    told = "; ".join(
+        f"{one['dataset']}, {one['given']} cells given: {one['before']['macro_f1']:.3f} before, "
+        f"{one['after']['macro_f1']:.3f} after"
+        for one in rows
+    )
+    return f"Macro-F1 on known types of another technology ({told})." if rows else ""
+
+
+def _drawn(rows: Rows) -> str:
+    head = (
+        "drawn cells", "given the label they were drawn from", "true cells given theirs",
+        "spread of the latent within labels, drawn / true", "of the features",
+    )  # fmt: skip
+    names = ("right_drawn", "right_true", "spread_latent", "spread_features")
+    shown = [(one["dataset"], *(f"{one[name]:.3f}" for name in names)) for one in rows]
+    return markdown(head, shown) if rows else ""
 
 
 def _means(runs: Rows) -> str:
