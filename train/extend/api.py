@@ -25,8 +25,8 @@ from cellport.train.extend.write import (
 )
 from cellport.train.progress import OnProgress, Progress, unwatched
 
-# a new type that is told worse from its nearest relative asks for another encoder. Of known types
-# under another name nearly all lie below, of new types from 20 cells all above (`benchmarks.extend`)
+# a new type that is told worse from its nearest relative asks for another encoder: of known types
+# under another name nearly all lie below, of new ones from 20 cells all above (`benchmarks.extend`)
 LEAST_RECALL, LEAST_AUROC = 2 / 3, 0.9
 # share of a type's cells with one old label from which that is said
 _ALIKE = 0.9
