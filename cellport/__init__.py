@@ -47,6 +47,8 @@ if TYPE_CHECKING:
     from cellport.train.attach.api import convert_with_reference as convert_with_reference
     from cellport.train.config import AtlasConfig as AtlasConfig
     from cellport.train.config import FitConfig as FitConfig
+    from cellport.train.extend.api import Extended as Extended
+    from cellport.train.extend.api import extend as extend
 
 _HOME = {
     "Atlas": "runtime.mapping.atlas",
@@ -59,6 +61,7 @@ _HOME = {
     "Converted": "runtime.convert.write",
     "Explanation": "runtime.explain",
     "Exported": "runtime.export.api",
+    "Extended": "train.extend.api",
     "FitConfig": "train.config",
     "InputError": "runtime.errors",
     "LineageGene": "runtime.atlas.trajectory",
@@ -79,6 +82,7 @@ _HOME = {
     "convert_with_reference": "train.attach.api",
     "explain": "runtime.explain",
     "export": "runtime.export.api",
+    "extend": "train.extend.api",
     "load_atlas": "runtime.mapping.atlas",
     "map_dask": "runtime.cluster.run",
     "map_files": "runtime.map_files",

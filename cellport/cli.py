@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cellport.ctrl_c import remembered, was_pressed
+from cellport.extending import extend
 from cellport.questions import compare, explain, export, panel, rank
 from cellport.runtime.decisions import text
 from cellport.runtime.errors import CellportError
@@ -80,7 +81,7 @@ def main() -> None:
     """Train a single-cell atlas once, ship it as one file, map new cells anywhere."""
 
 
-for command in (compare, explain, export, panel, publish, rank, serve):
+for command in (compare, explain, export, extend, panel, publish, rank, serve):
     main.add_command(command)
 
 _device = click.option(

@@ -70,7 +70,7 @@ def say(text: str | Text) -> None:
     _console(stderr=True).print(text, soft_wrap=True)
 
 
-def _tell(text: str) -> None:
+def tell(text: str) -> None:
     """Print a line of a result."""
     _console().print(text, soft_wrap=True)
 
@@ -169,9 +169,9 @@ def fetching() -> Iterator[Callable[[int, int | None], None]]:
 def pulled(atlas: Pulled) -> None:
     """Print where an atlas is."""
     how = f"fetched from {atlas.source}" if atlas.fetched else "was here already"
-    _tell(f"{atlas.name} ({atlas.size / 1e6:.1f} MB) {how}: {atlas.path}")
-    _tell(f"sha256: {atlas.sha256}")
-    _notes(atlas.notes)
+    tell(f"{atlas.name} ({atlas.size / 1e6:.1f} MB) {how}: {atlas.path}")
+    tell(f"sha256: {atlas.sha256}")
+    notes(atlas.notes)
 
 
 def known(entries: list[tuple[Entry, bool]]) -> None:
@@ -242,10 +242,11 @@ def outlook(found: PanelOutlook) -> None:
 def converted(made: Converted) -> None:
     """Say how near an atlas is to the model that it was made of, and what is not known of it."""
     say(f"answers within {made.difference:.1g} of the model's on made-up cells")
-    _notes(made.notes)
+    notes(made.notes)
 
 
-def _notes(notes: tuple[str, ...]) -> None:
+def notes(notes: tuple[str, ...]) -> None:
+    """Say what whoever made something should know, a line each."""
     for note in notes:
         say(Text.assemble(("note:", "yellow"), f" {note}"))
 
@@ -253,10 +254,10 @@ def _notes(notes: tuple[str, ...]) -> None:
 def published(site: Published) -> None:
     """Print what a site is made of."""
     names = ", ".join([site.atlas, *(one.name for one in site.others)])
-    _tell(f"{names}: {site.n_files} files, {site.n_bytes / 1e6:.1f} MB -> {site.folder}")
-    _tell(f"{site.download}, sha256: {site.sha256}")
+    tell(f"{names}: {site.n_files} files, {site.n_bytes / 1e6:.1f} MB -> {site.folder}")
+    tell(f"{site.download}, sha256: {site.sha256}")
     for one in site.others:
-        _tell(f"{one.download}, sha256: {one.sha256}")
+        tell(f"{one.download}, sha256: {one.sha256}")
 
 
 def listening(at: Listening) -> None:
@@ -284,13 +285,13 @@ def mapped(summary: Summary) -> None:
     if summary.parts is not None:
         kept = f", {summary.parts_kept:,} of them there before" if summary.parts_kept else ""
         line += f" ({summary.parts:,} parts{kept})"
-    _tell(line)
+    tell(line)
     if summary.report:
-        _tell(f"report: {summary.report}")
+        tell(f"report: {summary.report}")
     if summary.lineage_genes:
-        _tell(f"genes along the lineages: {summary.lineage_genes}")
+        tell(f"genes along the lineages: {summary.lineage_genes}")
     if summary.pseudobulk:
-        _tell(f"summed counts: {summary.pseudobulk}")
+        tell(f"summed counts: {summary.pseudobulk}")
 
 
 def compared(found: Comparison) -> None:
@@ -337,7 +338,7 @@ def explained(found: Explanation) -> None:
         table.add_row(*of, one.runner_up, genes, sure)
     _console().print(table)
     if len(found.reasons) > _MOST_ROWS:
-        _tell(f"{len(found.reasons) - _MOST_ROWS:,} more in the table that -o writes")
+        tell(f"{len(found.reasons) - _MOST_ROWS:,} more in the table that -o writes")
 
 
 def atlas(file: AtlasFile) -> None:
@@ -457,4 +458,4 @@ def demo(result: DemoResult) -> None:
         f"{result.seconds:.0f} s in all"
     )
     for what, path in result.files.items():
-        _tell(f"{what}: {path}")
+        tell(f"{what}: {path}")

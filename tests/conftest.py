@@ -189,6 +189,39 @@ def rewritten_atlas(tiny_atlas: Any, tmp_path: Path) -> Callable[..., Path]:
     return rewrite
 
 
+@pytest.fixture(scope="session")
+def tiny_new_cells(tiny_cells: TinyCells) -> Callable[..., Any]:
+    """How to draw cells of a fourth type, `delta`, with the genes of the tiny cells, as AnnData."""
+
+    def draw(n_cells: int = 40, seed: int = 0) -> Any:
+        import pandas as pd
+        from anndata import AnnData
+
+        alpha = tiny_cells.counts[tiny_cells.label == "alpha"].mean(axis=0).A1
+        delta = (alpha + 0.05) * np.exp(np.random.default_rng(5).normal(0, 1.2, len(alpha)))
+        rng = np.random.default_rng(seed)
+        depth = rng.lognormal(0, 0.4, (n_cells, 1))
+        counts = sp.csr_matrix(rng.poisson(delta * depth).astype(np.float32))
+        names = pd.Index([f"new{seed}-{i}" for i in range(n_cells)])
+        obs = pd.DataFrame({"cell_type": ["delta"] * n_cells, "donor": "west"}, index=names)
+        return AnnData(counts, obs=obs, var=tiny_cells.adata().var)
+
+    return draw
+
+
+@pytest.fixture(scope="session")
+def extended_atlas_path(
+    tiny_atlas_path: Path,
+    tiny_new_cells: Callable[..., Any],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Path:
+    """The tiny atlas with `delta` added from 40 cells."""
+    from cellport.train.extend.api import extend
+
+    path = tmp_path_factory.mktemp("extended") / "more.cellport"
+    return extend(tiny_atlas_path, tiny_new_cells(), path, labels="cell_type", batch="donor").path
+
+
 def _tiny_fork(n_cells: int = 400, seed: int = 0) -> Any:
     """Cells along a stem that forks, under the names of real human genes, as AnnData."""
     cells = _tiny_cells(n_cells, 120, seed=3)

@@ -99,6 +99,7 @@ def test_pages_show_the_results(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tables between the marks are those that the stored results make."""
     monkeypatch.syspath_prepend(ROOT)
     from benchmarks import explain, outlook
+    from benchmarks.extend import tables as extend
     from benchmarks.foreign import __main__ as foreign
     from benchmarks.mapping import groups, unmeasured
     from benchmarks.mapping import tables as mapping
@@ -118,6 +119,7 @@ def test_pages_show_the_results(monkeypatch: pytest.MonkeyPatch) -> None:
     shown.append((panels.PAGE, panels.MARK, panels.page_table(read(RESULTS / "panels.json"))))
     shown.append((explain.PAGE, explain.MARK, explain.table(read(RESULTS / "explain.json"))))
     shown.append((outlook.PAGE, outlook.MARK, outlook.table(read(RESULTS / "outlook.json"))))
+    shown.append((extend.PAGE, extend.MARK, extend.tables(read(RESULTS / "extend.json"))))
     for page, mark, text in shown:
         assert text in page.read_text(), mark
         assert filled(page.read_text(), mark, text) == page.read_text()

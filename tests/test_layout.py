@@ -71,6 +71,8 @@ ARROWS = {
     "train.api": f"{MODELLED} train.reference train.fit train.build train.export",
     "train.attach": f"{MODELLED} runtime.convert runtime.mapping train.reference train.features "
     "train.infer train.novelty train.umap train.structure train.labels train.export train.api",
+    "train.extend": f"{DATA} kernels runtime.mapping train.cells train.progress train.reference "
+    "train.features train.export train.attach",
     "web.server": f"{DATA} runtime.fetch runtime.mapping runtime.explain runtime.map_files",
     "cellport": "kernels runtime train web",
 }

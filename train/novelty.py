@@ -289,7 +289,8 @@ def by_depth(
     Of counts and scores float [cells]: depths [bins], in log(1 + counts), and [bins, levels].
     """
     rows = np.array_split(np.argsort(library, kind="stable"), bins)
-    depth = np.array([np.log1p(library[some]).mean() for some in rows])
+    # of cells of one depth the mean may round to less in a later bin
+    depth = np.maximum.accumulate([np.log1p(library[some]).mean() for some in rows])
     return depth, np.stack([np.quantile(score[some], 1 - np.array(P_LEVELS)) for some in rows])
 
 

@@ -50,6 +50,7 @@ def query_basis(
     measured: NDArray[np.bool_],
     counted: NDArray[np.bool_] | None = None,
     scaling: GeneScaling | None = None,
+    basis: NDArray[np.float32] | None = None,
 ) -> QueryBasis:
     """Fit the basis of the linear features to the genes of one query, once for all its cells.
 
@@ -67,11 +68,13 @@ def query_basis(
         when None.
     scaling
         Of the panel genes, where they are to be scaled.
+    basis
+        float32 [panel genes, features]; the atlas's own when None.
     """
     return prepare_measured(
         panel_column,
         measured,
-        atlas.array("basis"),
+        atlas.array("basis") if basis is None else basis,
         panel_genes(atlas),
         counted,
         atlas.manifest.panel.representative,

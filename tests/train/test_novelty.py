@@ -18,6 +18,7 @@ from cellport.train.fit.loop import fit
 from cellport.train.infer import TrainedEncoder, infer
 from cellport.train.novelty import (
     Novelty,
+    by_depth,
     fit_groups,
     fit_novelty,
     fit_p_exponent,
@@ -144,3 +145,10 @@ def test_groups_are_measured_in_their_own_spread() -> None:
     ratio = (wide**2 - 1) / (narrow**2 - 1)
     # the second direction has the lower weight, 1 / (j + 30), and the ridge of its covariance
     assert ratio.item() == pytest.approx(31 / 30 * 1.05, rel=0.07)
+
+
+def test_depths_ascend_where_cells_of_one_depth_fill_several_rows() -> None:
+    """Means of equal numbers round differently, and a table that descends is refused."""
+    library = np.full(2_003, 7, np.float32)
+    found = [by_depth(library, np.arange(2_003.0), bins)[0] for bins in range(2, 30)]
+    assert all((np.diff(depth) >= 0).all() for depth in found)

@@ -34,6 +34,7 @@ def write_card(manifest: Manifest) -> str:
         *_coarse(manifest),
         *_trajectory(manifest),
         "",
+        *_extended(manifest),
         *findings(manifest),
     ]
     return "\n".join([*lines, ""])
@@ -178,6 +179,36 @@ def _trajectory(manifest: Manifest) -> list[str]:
     ends = f"leads to {_some(graph.terminal_names)}"
     starts = f"; starts at {'; '.join(map(_text, graph.root_from))}" if graph.root_from else ""
     return [f"- trajectory: {ends}{starts}"]
+
+
+def _extended(manifest: Manifest) -> list[str]:
+    steps = manifest.provenance.training.get("extended", [])
+    if not steps:
+        return []
+    lines = [
+        "## Added to a finished atlas",
+        "",
+        "The encoder, clusters, trajectory and the figures of accuracy and calibration below are "
+        "those of the atlas before anything was added. Recall of added types is that of cells that "
+        "were left out, one in five at a time.",
+        "",
+    ]
+    for step in steps:
+        lines += [
+            f"- to {_text(step['atlas'])} (sha256 {step['sha256']}) by {step['cells']:,} cells of "
+            f"{_text(step['source'])}"
+        ]
+        lines += [
+            f"  - {_text(one['label'])}: {one['cells']:,} cells, recall {one['recall']:.2f}; told "
+            f"from {_text(one['most_like'])}, which is most like it, with an area under the ROC "
+            f"curve of {one['auroc']:.3f}"
+            for one in step["types"]
+        ]
+        lines += [
+            f"  - {_text(label)}, known before: {cells:,} cells more"
+            for label, cells in step["updated"].items()
+        ]
+    return [*lines, ""]
 
 
 def _bar(share: float) -> str:

@@ -13,15 +13,17 @@ from cellport.models.feature_layout import FeatureLayout
 from cellport.models.normalise import PanelNormaliser
 from cellport.train.cells import PanelCounts, TrainingCells, evenly
 from cellport.train.degrade import thin
+from cellport.train.features.discriminants import (
+    CAUTION,
+    inverse_covariance_times,
+    of_unit_variance,
+)
 from cellport.train.features.log_normalise import label_means
 from cellport.train.features.normaliser import fit_normaliser
 
-# a discriminant that took the factor model at its word would follow the reference's noise
-_CAUTION = 5.0
 # counts of the panel in a shallow cell, and how many cells are looked at as such
 _SHALLOW = 300
 _MOST_SHALLOW = 20_000
-_TINY = 1e-9
 
 
 class Basis(NamedTuple):
@@ -60,8 +62,7 @@ def fit_basis(normaliser: PanelNormaliser, cells: TrainingCells) -> Basis:
     loading, noise = (
         part.numpy().astype(np.float64) for part in (normaliser.loading, normaliser.noise)
     )
-    variance = ((loading.T @ weights) ** 2).sum(axis=0) + noise @ weights**2
-    weights /= np.sqrt(np.where(variance > _TINY, variance, 1.0))
+    weights = of_unit_variance(weights, loading, noise)
     return Basis(layout, torch.from_numpy(weights.astype(np.float32)))
 
 
@@ -85,9 +86,9 @@ def _weights(
     sd = normaliser.sd.numpy().astype(np.float64)[:, np.newaxis]
     loading = normaliser.loading.numpy() / sd
     noise = normaliser.noise.numpy() / sd.ravel() ** 2
-    scores = _inverse_covariance_times(loading, loading, noise)
+    scores = inverse_covariance_times(loading, loading, noise)
     profiles = _profiles(normaliser, counts, label, n_labels)
-    discriminants = _inverse_covariance_times(profiles, loading, _CAUTION * noise)
+    discriminants = inverse_covariance_times(profiles, loading, CAUTION * noise)
     return scores / sd, discriminants / sd
 
 
@@ -102,14 +103,3 @@ def _profiles(
         means = label_means(counts, label, n_labels, normaliser.target_sum, cap)
         profiles[:, seen] = ((means[seen] - mean) / sd).T
     return profiles
-
-
-def _inverse_covariance_times(
-    right: NDArray[np.float64], loading: NDArray[np.float64], noise: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Solve (loading loading' + diag(noise)) x = right, by Woodbury's identity."""
-    weighted = loading / noise[:, np.newaxis]
-    system = np.eye(loading.shape[1]) + weighted.T @ loading
-    plain = right / noise[:, np.newaxis]
-    solved: NDArray[np.float64] = plain - weighted @ np.linalg.solve(system, loading.T @ plain)
-    return solved

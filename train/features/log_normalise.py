@@ -45,8 +45,8 @@ def label_means(
         n = len(some)
         total += sp.csr_matrix((np.ones(n), (label[some], np.arange(n))), (n_labels, n)) @ values
     n_cells = np.bincount(label[rows], minlength=n_labels)
-    means: NDArray[np.float64] = total / np.maximum(n_cells, 1)[:, np.newaxis]
-    return means
+    # to add a sparse matrix to an array makes a numpy matrix of it
+    return np.asarray(total) / np.maximum(n_cells, 1)[:, np.newaxis]
 
 
 def label_profiles(cells: TrainingCells) -> NDArray[np.float32]:

@@ -45,6 +45,7 @@ def read_reference(
     layer: str | None = None,
     annotations: Sequence[str] = (),
     genome: str | None = None,
+    fewest_labels: int = 2,
 ) -> Reference:
     """Read what is known of a reference's cells and genes; its counts stay where they are.
 
@@ -62,6 +63,8 @@ def read_reference(
         Further columns of ``obs`` to keep.
     genome
         Of 10x files or folders of several genomes, the one to take.
+    fewest_labels
+        Refuse a column of labels with fewer.
 
     Raises
     ------
@@ -81,7 +84,7 @@ def read_reference(
         batch_of = [np.full(part.n_cells, name, object) for part, name in named]
     batch_text, batch_notes = tidied_batches(np.concatenate(batch_of), batch or "")
     batch_names, batch_code = _codes(batch_text)
-    if labels and len(label_names) < 2:
+    if labels and len(label_names) < fewest_labels:
         raise InputError(_too_few_labels(parts[0].description, labels, label_names))
     shared = share_genes([(part.description, part.genes) for part in parts])
     notes = [note for part in parts for note in part.notes]

@@ -104,17 +104,32 @@ class NovelCells(Gatherer):
         """
         manifest = self._atlas.manifest
         means = self._atlas.array("label_mean")
-        cells, novel_cells = self.sums["cells"], self.sums["novel_cells"]
         novel, known = self.kept["novel"], self.kept["known"]
-        if len(novel["label"]) < _SMALLEST:
-            return ()
-        group = group_latents(novel["latent"], type_distance(self._atlas))
+        found = self._rows_of_groups()
         shift = np.zeros(manifest.n_genes)
-        if len(known["label"]):
+        if found and len(known["label"]):
             of_label = np.bincount(known["label"], minlength=len(means)) / len(known["label"])
             shift = np.asarray(known["values"].mean(axis=0)).ravel() - of_label @ means
+        scale = self.sums["novel_cells"].sum() / max(len(novel["label"]), 1)
+        return tuple(self._described(novel, rows, means, shift, scale) for rows in found)
+
+    def cells_of_groups(self) -> tuple[NDArray[np.int64], ...]:
+        """Positions in the query of the cells of each of the `groups`, ascending.
+
+        Of a query with more novel cells than are kept, of those that are.
+        """
+        position = self.kept["novel"].position
+        return tuple(np.sort(position[rows]) for rows in self._rows_of_groups())
+
+    def _rows_of_groups(self) -> list[NDArray[np.int64]]:
+        """Find the groups: rows of the novel cells that are kept."""
+        manifest = self._atlas.manifest
+        cells, novel_cells = self.sums["cells"], self.sums["novel_cells"]
+        novel = self.kept["novel"]
+        if len(novel["label"]) < _SMALLEST:
+            return []
+        group = group_latents(novel["latent"], type_distance(self._atlas))
         chance = manifest.thresholds.novelty_p * cells / np.maximum(novel_cells, 1)
-        scale = novel_cells.sum() / len(novel["label"])
         found = []
         for code in range(group.max() + 1):
             rows = np.flatnonzero(group == code)
@@ -122,7 +137,7 @@ class NovelCells(Gatherer):
             if len(rows) >= _SMALLEST and len(rows) > _BY_CHANCE * expected:
                 found.append(rows)
         found.sort(key=lambda rows: (-len(rows), rows[0]))
-        return tuple(self._described(novel, rows, means, shift, scale) for rows in found)
+        return found
 
     def _described(
         self,

@@ -64,6 +64,24 @@ def test_converted_atlases_on_the_page(
     compute_again(tmp_path, "same_converted")
 
 
+def test_an_extended_atlas_on_the_page(
+    extended_atlas_path: Path,
+    tiny_cells: Any,
+    tiny_new_cells: Callable[..., Any],
+    compute_again: Callable[..., None],
+    tmp_path: Path,
+) -> None:
+    """What was added to the graphs runs there as it runs here."""
+    cells = anndata.concat([tiny_cells.adata()[:40], tiny_new_cells(40, seed=1)], merge="same")
+    cells.write_h5ad(tmp_path / "query.h5ad")
+    cells[:, ::2].copy().write_h5ad(tmp_path / "fewer_genes.h5ad")
+    _write_clustered(cells, tmp_path / "clustered.h5ad")
+    cases = list(_cases(extended_atlas_path, tmp_path))
+    assert any("delta" in case["columns"].get("cellport_label", ()) for case in cases)
+    (tmp_path / "converted.json").write_text(json.dumps(cases))
+    compute_again(tmp_path, "same_converted")
+
+
 def _cases(path: Path, folder: Path) -> Iterator[dict[str, Any]]:
     atlas = load_atlas(path)
     write_parts(atlas, folder / path.stem)

@@ -1,0 +1,1 @@
+"""Types added to a finished atlas, beside an atlas trained with them."""

@@ -1,0 +1,1 @@
+"""New types added to a finished atlas, on the encoder that it has."""
