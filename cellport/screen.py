@@ -321,7 +321,7 @@ def compared(found: Comparison) -> None:
 def exported(found: Exported) -> None:
     """Print which files were written."""
     for file in found.files:
-        _tell(file)
+        tell(file)
     for note in found.notes:
         say(f"note: {note}")
 
