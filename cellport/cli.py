@@ -245,6 +245,9 @@ def _model(model: str, options: ConvertOptions) -> Conversion:
               help="Refuse a query with a smaller share of the atlas's genes.")  # fmt: skip
 @click.option("--any-organism", is_flag=True,
               help="Map even when the gene names look like another organism's.")  # fmt: skip
+@click.option("--orthologs", is_flag=True,
+              help="Map mouse cells onto a human atlas, or the other way round, by one-to-one "
+                   "orthologs.")  # fmt: skip
 @click.option("--rescale-genes", is_flag=True,
               help="Put each gene on the atlas's scale by its mean and spread over the query, as "
                    "targeted panels need it; each answer then depends on all cells.")  # fmt: skip

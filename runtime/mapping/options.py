@@ -36,6 +36,9 @@ class MapOptions:
         Refuse a query that has a smaller share of the panel genes.
     any_organism
         Map even when the gene names look like another organism's.
+    orthologs
+        Map cells of mouse onto an atlas of human, or the other way round, by their one-to-one
+        orthologs.
     rescale_genes
         Put each gene on the atlas's scale by its mean and spread over the whole query, as targeted
         panels and other platforms need it; the answers for a cell then depend on the others.
@@ -85,6 +88,7 @@ class MapOptions:
     block_cells: int = BLOCK_CELLS
     minimum_genes: float = MINIMUM_GENES
     any_organism: bool = False
+    orthologs: bool = False
     rescale_genes: bool = False
     allow_fractional: bool = False
     neighbors: int = 0
@@ -127,6 +131,7 @@ class MapChanges(TypedDict, total=False):
     block_cells: int
     minimum_genes: float
     any_organism: bool
+    orthologs: bool
     rescale_genes: bool
     allow_fractional: bool
     neighbors: int

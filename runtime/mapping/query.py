@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -15,6 +15,7 @@ from cellport.runtime.atlas.manifest import Manifest
 from cellport.runtime.decisions import say, texts, whole
 from cellport.runtime.errors import InputError
 from cellport.runtime.genes.match import GeneMatch, match_genes
+from cellport.runtime.genes.orthologs import translate
 from cellport.runtime.genes.panel import Panel
 from cellport.runtime.mapping.genes.coverage import Coverage, coverage
 from cellport.runtime.mapping.genes.listed import find_unmeasured, without
@@ -120,7 +121,7 @@ def open_query(
         layer=how.layer,
         threads=how.threads,
         allow_fractional=how.allow_fractional,
-        covered=partial(covered_genes, panel=manifest.panel),
+        covered=partial(_covered, manifest=manifest, how=how),
         genome=how.genome,
     )
     try:
@@ -143,6 +144,8 @@ def _least_share(how: MapOptions) -> float:
 
 
 def _match(source: CountSource, manifest: Manifest, how: MapOptions) -> GeneMatch:
+    if how.orthologs:
+        return _match_orthologs(source, manifest, how)
     try:
         genes = match_genes(
             source.gene_columns,
@@ -160,6 +163,22 @@ def _match(source: CountSource, manifest: Manifest, how: MapOptions) -> GeneMatc
     return genes
 
 
+def _match_orthologs(source: CountSource, manifest: Manifest, how: MapOptions) -> GeneMatch:
+    """Match the genes of another species by what their orthologs are called."""
+    where = source.description
+    read = translate(source.gene_columns, manifest.organism, where)
+    genes = match_genes(
+        read.columns,
+        manifest.panel,
+        organism=manifest.organism,
+        minimum=_least_share(how),
+        source=where,
+    )
+    said = {"source": where, "organism": read.source, "atlas": manifest.organism}
+    note = say("genes.orthologs", **said, genes=int(genes.measured.sum()))
+    return replace(genes, organism=read.source, warnings=(note, *genes.warnings))
+
+
 def _refuse_transposed(source: CountSource, manifest: Manifest) -> None:
     """Refuse a query whose cells are called as the genes of the atlas are."""
     names = source.cell_names(0, min(source.n_cells, _CELLS_LOOKED_AT))
@@ -173,6 +192,19 @@ def _refuse_transposed(source: CountSource, manifest: Manifest) -> None:
         return
     examples = ", ".join(f"'{name}'" for name in names[:3])
     raise InputError(say("genes.transposed", source=source.description, examples=examples))
+
+
+def _covered(
+    gene_columns: Mapping[str, NDArray[np.object_]], manifest: Manifest, how: MapOptions
+) -> int:
+    """Count panel genes that a matrix holds, itself or by orthologs."""
+    if how.orthologs:
+        try:
+            read = translate(gene_columns, manifest.organism, "the query")
+        except InputError:
+            return 0
+        gene_columns = read.columns
+    return covered_genes(gene_columns, manifest.panel)
 
 
 def covered_genes(gene_columns: Mapping[str, NDArray[np.object_]], panel: Panel) -> int:

@@ -228,6 +228,9 @@ def _add_api(app: FastAPI, placed: Sequence[PlacedAtlas], jobs: Jobs) -> None:
             float, Query(ge=0, le=1, description="Refuse files with fewer of the atlas's genes")
         ] = MINIMUM_GENES,
         any_organism: Annotated[bool, Query()] = False,
+        orthologs: Annotated[
+            bool, Query(description="Map mouse on human, or human on mouse, by orthologs")
+        ] = False,
         rescale_genes: Annotated[
             bool,
             Query(
@@ -279,6 +282,7 @@ def _add_api(app: FastAPI, placed: Sequence[PlacedAtlas], jobs: Jobs) -> None:
             genome=genome,
             minimum_genes=minimum_genes,
             any_organism=any_organism,
+            orthologs=orthologs,
             rescale_genes=rescale_genes,
             allow_fractional=fractional_counts,
             groups=groups,
