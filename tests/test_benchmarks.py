@@ -98,7 +98,7 @@ def test_peers_need_nothing_of_cellport(path: Path) -> None:
 def test_pages_show_the_results(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tables between the marks are those that the stored results make."""
     monkeypatch.syspath_prepend(ROOT)
-    from benchmarks import consensus, explain, outlook
+    from benchmarks import consensus, explain, outlook, species
     from benchmarks.extend import tables as extend
     from benchmarks.foreign import __main__ as foreign
     from benchmarks.mapping import groups, unmeasured
@@ -118,6 +118,8 @@ def test_pages_show_the_results(monkeypatch: pytest.MonkeyPatch) -> None:
     shown.append((foreign.PAGE, foreign.MARK, converted))
     shown.append((panels.PAGE, panels.MARK, panels.page_table(read(RESULTS / "panels.json"))))
     shown.append((explain.PAGE, explain.MARK, explain.table(read(RESULTS / "explain.json"))))
+    across = species.table(read(RESULTS / "species.json"))
+    shown.append((species.PAGE, species.MARK, across))
     joint = consensus.table(read(RESULTS / "consensus.json"))
     shown.append((consensus.PAGE, consensus.MARK, joint))
     shown.append((outlook.PAGE, outlook.MARK, outlook.table(read(RESULTS / "outlook.json"))))
