@@ -316,6 +316,7 @@ def _cells(
     states: int = 0,
     n_latent: int = 4,
     n_genes: int = 5,
+    others: tuple[str, ...] = (),
 ) -> MadeUpCells:
     rng = np.random.default_rng(seed)
     columns, obs = [], {}
@@ -368,6 +369,18 @@ def _cells(
             obs[f"cellport_{name}"] = values.astype(np.float32)
         fate = rng.dirichlet(np.full(states, 0.2), n).astype(np.float32)
         obsm["X_cellport_fate"] = np.where(edge[:, None] < 0, np.nan, fate)
+    if others:
+        drawn = np.random.default_rng([seed, 1])
+        names = [f"cellport_label_{other}" for other in others]
+        columns += [Column(name, "category", (*labels, UNKNOWN)) for name in names]
+        columns += [
+            Column("cellport_joint", "category", (*labels, UNKNOWN)),
+            Column("cellport_agreement", "float"),
+        ]
+        for name in (*names, "cellport_joint"):
+            obs[name] = drawn.integers(0, len(labels) + 1, n).astype(np.int32)
+        agreeing = drawn.integers(0, len(others) + 2, n) / (len(others) + 1)
+        obs["cellport_agreement"] = agreeing.astype(np.float32)
     schema = Schema(tuple(columns), {name: m.shape[1] for name, m in obsm.items()})
     counts = sp.csr_matrix(rng.poisson(0.5, (n, n_genes + 4)).astype(np.float32))
     genes = tuple(_half_of_the_genes(n_genes, rng) for _ in range(max(1, len(queries))))

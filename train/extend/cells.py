@@ -91,11 +91,12 @@ def read_cells(
 def _check_genes(found: Reference, atlas: AtlasFile, has: NDArray[np.bool_]) -> None:
     covered = coverage(atlas, has)
     if not covered.enough:
-        what = "what tells the atlas's labels apart" if covered.of_labels else "the atlas's genes"
+        worth = f"hold {covered.share:.0%} of what tells its labels apart"
+        if not covered.of_labels:
+            worth = f"are {covered.share:.0%}"
         raise InputError(
             f"{found.description} has {int(has.sum()):,} of the atlas's {len(has):,} genes, which "
-            f"hold {covered.share:.0%} of {what}; to learn a type from them takes "
-            f"{covered.needed:.0%}. Give cells with more genes."
+            f"{worth}; to learn a type takes {covered.needed:.0%}. Give cells with more genes."
         )
 
 

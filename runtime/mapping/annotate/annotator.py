@@ -83,9 +83,6 @@ class Setting:
     # what is costly to make and the same for every query on this atlas; see `once`
     made: dict[Any, Any]
     measured_share: float = 1.0  # share of the panel genes that the query has
-    # group of each label, where those are merged that these genes cannot tell apart; none before a
-    # query is known
-    merged: tuple[int, ...] = ()
     covered: bool = True  # whether these genes are enough to judge cells by
     # names of all queries of the result, and the position of this one
     queries: tuple[str, ...] = ()
@@ -93,6 +90,9 @@ class Setting:
     # reads a whole column of the query's ``obs`` as text, object [cells], '' where missing; None
     # before a query is known
     obs_column: Callable[[str], NDArray[np.object_]] | None = None
+    # group of each label, where those are merged that these genes cannot tell apart; none before a
+    # query is known
+    merged: tuple[int, ...] = ()
 
     def once(self, key: Any, make: Callable[[], Made]) -> Made:
         """Make something, or return what was made for another query."""

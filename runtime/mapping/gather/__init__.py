@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from cellport.runtime.atlas.file import AtlasFile
-from cellport.runtime.columns import Schema
+from cellport.runtime.columns import JOINT, Schema
 from cellport.runtime.errors import InputError
 from cellport.runtime.mapping.gather.gatherer import Gatherer
 from cellport.runtime.mapping.gather.tally import Tally
@@ -73,7 +73,7 @@ def _label_genes(atlas: AtlasFile, schema: Schema, how: MapOptions) -> Gatherer 
 
 
 def _opinions(atlas: AtlasFile, schema: Schema, how: MapOptions) -> Gatherer | None:
-    if not how.other_atlases:
+    if not schema.categories(JOINT):
         return None
     from cellport.runtime.mapping.gather.opinions import Opinions
 

@@ -20,6 +20,7 @@ ALL = {
     "neighbors": 3,
     "probabilities": True,
     "cell_ontology": True,
+    "merge_labels": True,
     "groups": "auto",
     "corrected_expression": ("GENE0", "GENE7"),
     "queries": (("x", "y"), 1),
@@ -72,7 +73,7 @@ def test_columns_in_their_order(fork_atlas: AtlasFile, made: Any) -> None:
     assert [column.name.removeprefix("cellport_") for column in schema.columns] == [
         "label", "prob", "call", "label_set", "level_1", "level_1_probability", "level_2",
         "level_2_probability", "cell_type_ontology_term_id", "cell_type_ontology_name",
-        "group", "group_label", "group_share",
+        "merged", "merged_probability", "group", "group_label", "group_share",
         "novelty_p", "novel", "qc", "cluster", "edge",
         "edge_fraction", "pseudotime", "pseudotime_sd", "neighbors", "neighbor_labels", "query",
     ]  # fmt: skip
@@ -80,7 +81,9 @@ def test_columns_in_their_order(fork_atlas: AtlasFile, made: Any) -> None:
         "X_cellport": 2, "X_cellport_umap": 2, "cellport_probabilities": 2, "X_cellport_fate": 2,
         "cellport_neighbor_distance": 3, "X_cellport_corrected": 2,
     }  # fmt: skip
-    assert set(facts_of(found)) == {"trajectory", "corrected", "groups", "labels", "cell_ontology"}
+    assert set(facts_of(found)) == {
+        "trajectory", "corrected", "groups", "labels", "cell_ontology", "merged_labels",
+    }  # fmt: skip
 
 
 def test_a_bare_atlas_gives_little(small_atlas: Any, made: Any, forgery: Any) -> None:

@@ -26,4 +26,5 @@ def mapped(fork_atlas: AtlasFile, made_up_cells: Callable[..., Any]) -> Callable
         states=len(graph.terminals),
         n_latent=fork_atlas.manifest.n_latent,
         n_genes=fork_atlas.manifest.n_genes,
+        others=("blood", "lung"),
     )
