@@ -3,8 +3,8 @@
     python docs/tools/tutorials.py
 
 runs all and keeps the pictures that they draw, in ``docs/images/tutorials``. A block of ``bash`` or
-``python`` runs; what follows as ``text`` is what it prints. `tests/docs/test_tutorials.py` runs them
-too.
+``python`` runs; what follows as ``text`` is what it prints. `tests/docs/test_tutorials.py` runs
+them too.
 """
 
 from __future__ import annotations
