@@ -7,10 +7,10 @@ import re
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
+import reference
 
 import cellport
 from cellport.cli import main
@@ -40,7 +40,7 @@ def written_columns() -> Iterator[str]:
             yield value
 
 
-def test_every_public_name_is_in_the_reference(reference: ModuleType) -> None:
+def test_every_public_name_is_in_the_reference() -> None:
     listed = [name for names in reference.PYTHON.values() for name in names.split()]
     assert sorted([*listed, *ERRORS, "__version__"]) == sorted(cellport.__all__)
     made = reference.python()
@@ -71,12 +71,12 @@ def test_a_class_explains_its_fields(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ERRORS)
-def test_every_error_is_in_the_reference(name: str, reference: ModuleType) -> None:
+def test_every_error_is_in_the_reference(name: str) -> None:
     assert f"## {name}\n\n{inspect.getdoc(getattr(cellport, name))}" in reference.error_families()
 
 
 @pytest.mark.parametrize("name", sorted(main.commands))
-def test_every_command_and_option_is_in_the_reference(name: str, reference: ModuleType) -> None:
+def test_every_command_and_option_is_in_the_reference(name: str) -> None:
     command = main.commands[name]
     _, _, text = reference.commands().partition(f"## cellport {name}\n")
     text = text.partition("\n## ")[0]
@@ -90,7 +90,7 @@ def test_every_command_and_option_is_in_the_reference(name: str, reference: Modu
     assert rows == [one.opts for one in command.params if one.param_type_name == "option"]
 
 
-def test_every_column_is_in_the_reference_with_a_sentence(reference: ModuleType) -> None:
+def test_every_column_is_in_the_reference_with_a_sentence() -> None:
     listed = [one.name for one in reference.COLUMNS]
     assert len(set(listed)) == len(listed)
     missing = set(written_columns()) - set(listed) - {columns.PROBABILITY_OF}
@@ -101,7 +101,7 @@ def test_every_column_is_in_the_reference_with_a_sentence(reference: ModuleType)
 
 
 def test_columns_have_the_types_that_a_mapping_gives_them(
-    reference: ModuleType, tiny_atlas_path: Path, tiny_cells: Any
+    tiny_atlas_path: Path, tiny_cells: Any
 ) -> None:
     asked = {"neighbors": 2, "probabilities": True, "groups": "auto", "merge_labels": True}
     stream = cellport.load_atlas(tiny_atlas_path).stream(tiny_cells.adata(), **asked)
@@ -115,7 +115,7 @@ def test_columns_have_the_types_that_a_mapping_gives_them(
         assert described["obsm", matrix] == "float"
 
 
-def test_every_path_of_the_server_is_in_the_reference(reference: ModuleType) -> None:
+def test_every_path_of_the_server_is_in_the_reference() -> None:
     made = reference.http()
     described = reference.openapi()
     assert "/api/map" in described["paths"]
@@ -127,7 +127,7 @@ def test_every_path_of_the_server_is_in_the_reference(reference: ModuleType) -> 
                 assert f"| `{parameter['name']}` |" in text
 
 
-def test_every_place_of_every_page_is_filled(reference: ModuleType) -> None:
+def test_every_place_of_every_page_is_filled() -> None:
     docs = Path(reference.__file__).parents[1]
     used = []
     for page in docs.rglob("*.md"):
@@ -138,7 +138,7 @@ def test_every_place_of_every_page_is_filled(reference: ModuleType) -> None:
     )
 
 
-def test_every_word_of_the_report_is_among_the_words(reference: ModuleType) -> None:
+def test_every_word_of_the_report_is_among_the_words() -> None:
     from cellport.runtime.decisions import texts, words
 
     made = reference.report_words()

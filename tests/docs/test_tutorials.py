@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 
 import numpy as np
 import pytest
+import tutorials
 
-TOOL = Path(__file__).resolve().parents[2] / "docs" / "tools" / "tutorials.py"
-spec = importlib.util.spec_from_file_location("docs_tutorials", TOOL)
-assert spec is not None
-assert spec.loader is not None
-tutorials = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(tutorials)
 PAGES = [page for page in tutorials.PAGES if page.stem != "index"]
 
 
