@@ -1,9 +1,11 @@
-"""What pyproject.toml cannot say: packages of several folders, and a wheel that holds the page."""
+"""What pyproject.toml cannot say: packages of several folders, the page in a wheel, whole links."""
 
 from __future__ import annotations
 
 import os
+import re
 import sys
+import tomllib
 from pathlib import Path
 
 from setuptools import find_packages, setup
@@ -33,6 +35,19 @@ def packages() -> list[str]:
     return ["cellport", *(f"cellport.{part}" for part in PARTS), *below]
 
 
+def long_description() -> str:
+    """Return the README with whole addresses, which the package's page on PyPI needs."""
+    project = tomllib.loads((HERE / "pyproject.toml").read_text())["project"]
+    home = project["urls"]["Source"]
+
+    def whole(link: re.Match[str]) -> str:
+        kind = "raw" if link[1].startswith("!") else "blob"
+        return f"{link[1]}({home}/{kind}/main/{link[2]})"
+
+    text = (HERE / "README.md").read_text(encoding="utf-8")
+    return re.sub(r"(!?\[[^]]*\])\((?!https?://)([^)\s]+)\)", whole, text)
+
+
 def link_for_type_checkers() -> None:
     """Lay the package together in ``.dev``, where type checkers and editors follow its imports."""
     tree = HERE / ".dev" / "cellport"
@@ -51,4 +66,9 @@ if "editable_wheel" in sys.argv:
     except OSError as error:  # Windows allows links to administrators and developers only
         print(f"No links for type checkers in .dev: {error}", file=sys.stderr)
 
-setup(packages=packages(), cmdclass={"build_py": BuildPy})
+setup(
+    packages=packages(),
+    cmdclass={"build_py": BuildPy},
+    long_description=long_description(),
+    long_description_content_type="text/markdown",
+)

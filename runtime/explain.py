@@ -32,12 +32,24 @@ COLUMNS = (
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """Why the cells of a query were given their labels."""
+    """Why the cells of a query were given their labels.
 
-    atlas: str  # its name
-    n_cells: int  # of the query
-    reasons: tuple[LabelReasons, ...]  # a type each, the most common first; or a cell each
-    notes: tuple[str, ...]  # what the user should know of the query
+    Attributes
+    ----------
+    atlas
+        Its name.
+    n_cells
+        Cells of the query.
+    reasons
+        A type each, the most common first; or a cell each.
+    notes
+        What the user should know of the query.
+    """
+
+    atlas: str
+    n_cells: int
+    reasons: tuple[LabelReasons, ...]
+    notes: tuple[str, ...]
 
     def rows(self) -> Iterator[tuple[Any, ...]]:
         """Yield a line for each gene named, in the order of `COLUMNS`."""

@@ -79,14 +79,22 @@ class MapSummary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary(MapSummary):
-    """The same, and what was written."""
+    """What was mapped, as `MapSummary` says it, and what was written.
 
-    out: str  # the file or folder
-    # the HTML page, the table of genes and the summed counts, where they were asked for
+    Attributes
+    ----------
+    out
+        The file or folder.
+    report, lineage_genes, pseudobulk
+        The HTML page, the table of genes and the summed counts, where they were asked for.
+    parts, parts_kept
+        Of a mapping on a cluster: files of the dataset, and those of them that were there before.
+    """
+
+    out: str
     report: str | None = None
     lineage_genes: str | None = None
     pseudobulk: str | None = None
-    # of a mapping on a cluster: files of the dataset, and those of them that were there before
     parts: int | None = None
     parts_kept: int | None = None
 
@@ -213,6 +221,11 @@ def map_files(
     on_progress
         Called with the number of cells done after each block.
 
+    Returns
+    -------
+    Summary
+        What was mapped, and what was written.
+
     Raises
     ------
     InputError
@@ -220,6 +233,13 @@ def map_files(
         nothing is written.
     OutputError
         The result cannot be written; nothing is left behind.
+
+    Examples
+    --------
+    >>> atlas = cellport.load_atlas("lung-demo")  # doctest: +SKIP
+    >>> cellport.map_files(
+    ...     atlas, "my_cells.h5ad", "mapped.h5ad", report="report.html"
+    ... )  # doctest: +SKIP
     """
     began = time.perf_counter()
     queries = listed(queries)

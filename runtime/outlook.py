@@ -43,23 +43,50 @@ class LabelOutlook:
 
 @dataclass(frozen=True, slots=True)
 class PanelOutlook:
-    """What some genes can tell on an atlas."""
+    """What some genes can tell on an atlas, for cells mixed as its reference is.
 
-    atlas: str  # its name
-    genes: int  # of the atlas's genes that are among them
-    n_panel: int  # genes of the atlas
-    unknown: tuple[str, ...]  # names among them that the atlas does not read
-    depth: float  # counts of a cell over these genes that it is told for
-    information: float  # share of what tells labels apart that they hold, 0 to 1
-    # for cells mixed as the reference is: share of right labels, and the mean F1 of the labels
+    Attributes
+    ----------
+    atlas
+        Its name.
+    genes
+        How many of the atlas's genes are among them.
+    n_panel
+        Genes of the atlas.
+    unknown
+        Names among them that the atlas does not read.
+    depth
+        Counts of a cell over these genes that it is told for.
+    information
+        Share of what tells labels apart that they hold, 0 to 1.
+    accuracy, macro_f1
+        Share of right labels, and the mean F1 of the labels.
+    accuracy_whole, macro_f1_whole
+        The same with all genes of the atlas.
+    labels
+        In the order of the atlas; those with reference cells.
+    merged
+        Labels that cannot be told apart, a group each.
+    accuracy_merged
+        Share of right labels, where those count as one.
+    wanted
+        Genes whose addition would tell most, the first first.
+    """
+
+    atlas: str
+    genes: int
+    n_panel: int
+    unknown: tuple[str, ...]
+    depth: float
+    information: float
     accuracy: float
     macro_f1: float
-    accuracy_whole: float  # the same with all genes of the atlas
+    accuracy_whole: float
     macro_f1_whole: float
-    labels: tuple[LabelOutlook, ...]  # in the order of the atlas; those with reference cells
-    merged: tuple[tuple[str, ...], ...]  # labels that cannot be told apart, a group each
-    accuracy_merged: float  # share of right labels, where those count as one
-    wanted: tuple[str, ...]  # genes whose addition would tell most, the first first
+    labels: tuple[LabelOutlook, ...]
+    merged: tuple[tuple[str, ...], ...]
+    accuracy_merged: float
+    wanted: tuple[str, ...]
 
     @property
     def sentence(self) -> str:
@@ -88,6 +115,8 @@ def panel_outlook(
 
     Parameters
     ----------
+    atlas
+        The reference.
     genes
         Names, a ``.txt`` file with one a line, or a query as for `Atlas.map`.
     depth
@@ -97,6 +126,11 @@ def panel_outlook(
         Most genes to name whose addition would help.
     any_organism
         Take names of genes that look like another organism's.
+
+    Returns
+    -------
+    PanelOutlook
+        How well each label would be told.
 
     Raises
     ------

@@ -41,19 +41,45 @@ _EMPTY = QUALITIES.index("empty")
 
 @dataclass(frozen=True, slots=True)
 class AtlasFit:
-    """How a query fits an atlas; shares are of the looked-at cells that have counts."""
+    """How a query fits an atlas; shares are of the looked-at cells that have counts.
 
-    atlas: str  # as it was given, or its name
-    name: str = ""  # as it calls itself; empty where it could not be opened
+    Attributes
+    ----------
+    atlas
+        As it was given, or its name.
+    name
+        As it calls itself; empty where it could not be opened.
+    organism
+        ``human`` or ``mouse``.
+    n_labels
+        Number of its labels.
+    refused
+        Why the query cannot be mapped onto it; empty where it can.
+    genes
+        Share of its genes that the query has.
+    like
+        Share of cells like something in it; None where it cannot tell.
+    right
+        Mean probability of their labels; None where it gives none.
+    called
+        Share with a call; None without labels.
+    types
+        Labels that at least a hundredth of the cells have.
+    score
+        By which atlases are ranked, 0 to 1.
+    """
+
+    atlas: str
+    name: str = ""
     organism: str = ""
     n_labels: int = 0
-    refused: str = ""  # why the query cannot be mapped onto it; empty where it can
-    genes: float = 0.0  # share of its genes that the query has
-    like: float | None = None  # share of cells like something in it; None where it cannot tell
-    right: float | None = None  # mean probability of their labels; None where it gives none
-    called: float | None = None  # share with a call; None without labels
-    types: int = 0  # labels that at least a hundredth of the cells have
-    score: float = 0.0  # by which atlases are ranked, 0 to 1
+    refused: str = ""
+    genes: float = 0.0
+    like: float | None = None
+    right: float | None = None
+    called: float | None = None
+    types: int = 0
+    score: float = 0.0
 
     @property
     def sentence(self) -> str:
@@ -93,12 +119,23 @@ def rank_atlases(
     on_atlas
         Called with each atlas before it is asked.
 
+    Returns
+    -------
+    tuple of AtlasFit
+        The best first; those that the query cannot be mapped onto last.
+
     Raises
     ------
     InputError
         The query holds no raw counts.
     AtlasError
         There is no such folder, or no atlas in it.
+
+    Examples
+    --------
+    >>> cellport.rank_atlases(
+    ...     "my_cells.h5ad", ["lung-demo", "pbmc-demo"]
+    ... )[0].sentence  # doctest: +SKIP
     """
     how = options or MapOptions()
     names = [name for atlas in atlases for name in _named(os.fspath(atlas))]

@@ -14,7 +14,7 @@ import pytest
 from cellport.cli import main
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 _FENCE = re.compile(r"```[a-z]*\n(.*?)```", re.DOTALL)
 _SPAN = re.compile(r"`(cellport [a-z]+ [^`\n]+)`")
 

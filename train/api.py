@@ -58,6 +58,12 @@ def train_atlas(
         Too few cells, or training or export failed.
     OutputError
         The atlas cannot be written.
+
+    Examples
+    --------
+    >>> cellport.train_atlas(
+    ...     "reference.h5ad", "lung.cellport", labels="cell_type", batch="donor"
+    ... )  # doctest: +SKIP
     """
     how = with_settings(config or AtlasConfig(), settings)
     out = Path(out)

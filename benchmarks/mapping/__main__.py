@@ -13,7 +13,7 @@ scikit-learn below 1.8).
 Every run is kept in ``benchmarks/results/mapping.json`` as soon as it is measured, so that an
 interrupted benchmark is completed by the same command without ``--again``, which measures anew what
 the command names. The picture goes to ``docs/images/mapping.png``, the tables between the marks in
-README.md and ``docs/mapping.md``.
+``docs/mapping.md``.
 """
 
 from __future__ import annotations

@@ -15,7 +15,6 @@ def blocks(rows: Rows) -> dict[Path, str]:
     measured = " to ".join(dict.fromkeys((dates[0], dates[-1])))
     note = f"*{measured}, 2 shared processors, medians, from `python -m benchmarks.mapping`.*"
     return {
-        ROOT / "README.md": f"{table(largest_complete(rows))}\n\n{note}",
         ROOT / "docs" / "mapping.md": f"{table(rows)}\n\n{throughput(rows)}\n\n{note}",
     }
 

@@ -93,6 +93,11 @@ def map_dask(
     **changes
         Single options by name: ``layer="counts"``.
 
+    Returns
+    -------
+    Summary
+        What was mapped, and what was written.
+
     Raises
     ------
     InputError
@@ -103,6 +108,13 @@ def map_dask(
         The cluster cannot go on.
     MissingDependencyError
         distributed or pyarrow is not installed.
+
+    Examples
+    --------
+    >>> client = distributed.Client("tcp://scheduler:8786")  # doctest: +SKIP
+    >>> cellport.map_dask(
+    ...     "lung.cellport", ["a.h5ad", "b.h5ad"], client, "mapped"
+    ... )  # doctest: +SKIP
     """
     began = time.perf_counter()
     require("dask", CLUSTER)

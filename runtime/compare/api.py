@@ -63,6 +63,11 @@ def compare(
     figures
         Folder for each picture as SVG and PNG, with its table.
 
+    Returns
+    -------
+    Comparison
+        Tables, samples and notes; with too few samples there is no p-value but a sentence.
+
     Raises
     ------
     InputError
@@ -71,6 +76,12 @@ def compare(
         PyDESeq2 is not installed.
     OutputError
         A folder cannot be written.
+
+    Examples
+    --------
+    >>> cellport.compare(
+    ...     "mapped.h5ad", "disease", sample="donor", counts="my_cells.h5ad", out="compared"
+    ... )  # doctest: +SKIP
     """
     require("compare", "Comparing conditions")
     from cellport.runtime.compare.counts import Queries

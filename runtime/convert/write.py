@@ -86,13 +86,27 @@ class ConvertOptions:
 
 @dataclass(frozen=True, slots=True)
 class Converted:
-    """An atlas that was made of a model."""
+    """An atlas that was made of a model.
+
+    Attributes
+    ----------
+    path
+        The atlas file.
+    sha256
+        Its hash.
+    manifest
+        What it says of itself.
+    difference
+        Largest difference of its answers from the model's, on made-up cells.
+    said
+        What reference cells told, a sentence each.
+    """
 
     path: Path
     sha256: str
     manifest: Manifest
-    difference: float  # largest difference of its answers from the model's, on made-up cells
-    said: tuple[str, ...] = ()  # what reference cells told, a sentence each
+    difference: float
+    said: tuple[str, ...] = ()
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -141,6 +155,11 @@ def convert_model(model: Place, out: Place, options: ConvertOptions | None = Non
         The ``.cellport`` file to write; replaced when it exists.
     options
         What the file does not say.
+
+    Returns
+    -------
+    Converted
+        The atlas, and how far its answers are from the model's.
 
     Raises
     ------

@@ -99,6 +99,11 @@ def export(
     atlas
         The atlas that was mapped on, whose card the workbook then holds.
 
+    Returns
+    -------
+    Exported
+        What was written.
+
     Raises
     ------
     InputError

@@ -96,6 +96,11 @@ class Atlas:
         **changes
             Single options by name: ``layer="counts"``.
 
+        Returns
+        -------
+        Mapping
+            Columns and matrices by name, in the order of the query's cells.
+
         Raises
         ------
         InputError
@@ -150,6 +155,21 @@ class Atlas:
         surveyed
             What `survey` of all cells concluded, where something needs that and it is known; else
             they are gone through first.
+
+        Returns
+        -------
+        Stream
+            Its ``blocks`` are mapped as they are asked for.
+
+        Raises
+        ------
+        InputError
+            The query does not hold raw counts of enough panel genes.
+
+        Examples
+        --------
+        >>> for block in atlas.stream("many_cells.h5ad").blocks:  # doctest: +SKIP
+        ...     print(block.start, block.obs["cellport_label"])
         """
         how = replace(options or MapOptions(), **changes)
         if how.block_cells < 1:
@@ -376,10 +396,19 @@ def load_atlas(path: str | os.PathLike[str]) -> Atlas:
         A ``.cellport`` file; or the name or the address of an atlas, or the name of a published
         model (``celltypist:NAME``, ``hf:OWNER/REPO``), which is fetched when it is not here yet.
 
+    Returns
+    -------
+    Atlas
+        Ready to map.
+
     Raises
     ------
     AtlasError
         No such file or name, damaged, hostile, or of a newer format.
+
+    Examples
+    --------
+    >>> atlas = cellport.load_atlas("lung-demo")  # doctest: +SKIP
     """
     if not os.path.exists(path):
         from cellport.runtime.fetch.pull import find_atlas

@@ -29,6 +29,11 @@ def add_paga(adata: Any) -> None:
     InputError
         It was not mapped onto an atlas that describes a trajectory.
 
+    Examples
+    --------
+    >>> adata = atlas.map("my_cells.h5ad").to_anndata()  # doctest: +SKIP
+    >>> cellport.add_paga(adata)  # doctest: +SKIP
+
     References
     ----------
     Wolf et al. 2019, Genome Biology, "PAGA: graph abstraction reconciles clustering with

@@ -28,21 +28,41 @@ from cellport.runtime.sources import CountBlock, CountSource
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """A query being mapped, block by block."""
+    """A query being mapped, block by block.
 
-    schema: Schema  # columns of the result
-    n_cells: int  # cells that will be mapped
-    genes: GeneMatch  # which panel genes the query has
-    # [query genes], the query's own names, from the column that matched
+    Attributes
+    ----------
+    schema
+        Columns of the result.
+    n_cells
+        Cells that will be mapped.
+    genes
+        Which panel genes the query has.
+    gene_names
+        [query genes], the query's own names, from the column that matched.
+    facts
+        What the result says of the query.
+    atlas_facts
+        What it says of the atlas and the options, by key.
+    device
+        ``cpu`` or ``cuda``.
+    gpu_build
+        Whether ONNX Runtime is the GPU build, which uses the CPU where it finds no card.
+    cell_names
+        Reads the names of the query's cells ``start:stop``.
+    blocks
+        The mapped cells, in order; reading happens while it is consumed.
+    """
+
+    schema: Schema
+    n_cells: int
+    genes: GeneMatch
     gene_names: NDArray[np.object_]
-    facts: QueryFacts  # what the result says of the query
-    atlas_facts: dict[str, Any]  # what it says of the atlas and the options, by key
-    device: str  # ``cpu`` or ``cuda``
-    # whether ONNX Runtime is the GPU build, which uses the CPU where it finds no card
+    facts: QueryFacts
+    atlas_facts: dict[str, Any]
+    device: str
     gpu_build: bool
-    # reads the names of the query's cells ``start:stop``
     cell_names: Callable[[int, int], NDArray[np.object_]]
-    # the mapped cells, in order; reading happens while it is consumed
     blocks: Iterator[MappedBlock]
 
 

@@ -110,10 +110,23 @@ def write_report(atlas: Atlas, mapping: Mapping, path: str | os.PathLike[str]) -
     ``atlas.map(query, gather=cellport.runtime.mapping.gather.REPORT)``. The page is HTML, needs no
     other file and asks nothing of the network.
 
+    Parameters
+    ----------
+    atlas
+        What was mapped on.
+    mapping
+        What `Atlas.map` returned.
+    path
+        The ``.html`` file to write; replaced when it exists.
+
     Raises
     ------
     OutputError
         The page cannot be written there; nothing is left behind.
+
+    Examples
+    --------
+    >>> cellport.write_report(atlas, mapping, "report.html")  # doctest: +SKIP
     """
     check_report(path, [atlas.file.path])
     page = report_page(atlas, _gathered(atlas, mapping), mapping.uns)

@@ -134,6 +134,11 @@ def convert_with_reference(
     on_progress
         Called as cells are read, and before each step.
 
+    Returns
+    -------
+    Converted
+        The atlas, and what the reference cells told.
+
     Raises
     ------
     InputError
