@@ -98,6 +98,11 @@ def extend(
     on_progress
         Called as cells are read, and before each step.
 
+    Returns
+    -------
+    Extended
+        The new file, and what cells left out say of its new types.
+
     Raises
     ------
     InputError
