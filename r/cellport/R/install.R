@@ -3,9 +3,10 @@
 #' Makes a Python environment of its own, which nothing else uses, and installs `cellport` there.
 #' Once is enough; run it again to upgrade.
 #'
-#' @param source What to install: `cellport[cpu]`, a version of it (`cellport[cpu]==0.1.0`), or the path
-#'   of a checkout or wheel with `[cpu]` behind it.
-#' @param python Path of a Python 3.11 or newer; found on the `PATH` when NULL.
+#' @param source What to install: `cellport[cpu]`, a version of it (`cellport[cpu]==0.1.0`), or the
+#'   path of a checkout or wheel with `[cpu]` behind it.
+#' @param python Path of a Python 3.11 or newer, of which the environment is made; found on the
+#'   `PATH` when NULL.
 #' @return The path of the tool, invisibly.
 #' @examples
 #' \dontrun{

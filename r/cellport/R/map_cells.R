@@ -14,8 +14,8 @@
 #'   `crosswalk`, `ontology`, `lineage_genes`, `corrected_expression` and `pseudobulk` (names of
 #'   genes and of columns), `corrected_batch`, `device`, `block_cells`, `genome` (files).
 #'   `cellport map --help` says what each does.
-#' @param assay Of a Seurat object, the assay: `RNA` where there is one, else the default assay. Of a
-#'   `SingleCellExperiment`, the same as `layer`.
+#' @param assay Of a Seurat object, the assay: `RNA` where there is one, else the default assay. Of
+#'   a `SingleCellExperiment`, the same as `layer`.
 #' @param layer Where the raw counts are: a layer (slot) of the assay, an assay of a
 #'   `SingleCellExperiment`; `counts` by default. Of files as in `cellport map`, which finds them.
 #' @param out A file `.h5ad` where the tool's own result is kept, for Python and for
@@ -116,7 +116,10 @@ result_file <- function(out, arguments, folder) {
     return(path.expand(out))
   }
   if (any(startsWith(as.character(arguments), "--pseudobulk="))) {
-    refuse("Summed counts are written beside the result: say where that is, as in out = \"mapped.h5ad\".")
+    refuse(
+      "Summed counts are written beside the result: say where that is, as in ",
+      "out = \"mapped.h5ad\"."
+    )
   }
   file.path(folder, "mapped.h5ad")
 }

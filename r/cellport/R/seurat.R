@@ -39,16 +39,15 @@ chosen_assay <- function(object, assay) {
 }
 
 #' Find the counts of an assay: of version 5 one matrix a layer, each a query of its own.
+#'
+#' @param read Function that takes a layer of an assay.
 #' @noRd
-seurat_queries <- function(assay, name, layer, columns) {
-  genes <- text_columns(gene_table(assay))
-  layers <- if (methods::.hasSlot(assay, "layers")) layers_of(assay, name, layer) else layer
+seurat_queries <- function(assay, name, layer, columns, read = layer_counts) {
+  # columns of genes, in both versions
+  genes <- text_columns(assay[[]])
+  layers <- layers_of(assay, name, layer)
   queries <- lapply(layers, function(one) {
-    counts <- if (methods::.hasSlot(assay, "layers")) {
-      getExportedValue("SeuratObject", "LayerData")(assay, layer = one)
-    } else {
-      slot_of(assay, name, one)
-    }
+    counts <- read(assay, one)
     list(
       counts = counts,
       gene_columns = genes[rownames(counts), , drop = FALSE],
@@ -59,11 +58,24 @@ seurat_queries <- function(assay, name, layer, columns) {
   queries
 }
 
+#' @noRd
+is_layered <- function(assay) methods::.hasSlot(assay, "layers")
+
+#' @noRd
+layer_counts <- function(assay, layer) {
+  if (!is_layered(assay)) {
+    return(methods::slot(assay, layer))
+  }
+  # of version 5, which is not needed for older objects
+  getExportedValue("SeuratObject", "LayerData")(assay, layer = layer)
+}
+
 #' Name the layers that hold a kind of values: `counts`, or `counts.1`, `counts.2` where it is split.
 #' @noRd
 layers_of <- function(assay, name, layer) {
-  known <- names(assay@layers)
-  found <- if (layer %in% known) layer else known[startsWith(known, paste0(layer, "."))]
+  known <- if (is_layered(assay)) names(assay@layers) else filled_slots(assay)
+  parts <- if (is_layered(assay)) known[startsWith(known, paste0(layer, "."))]
+  found <- if (layer %in% known) layer else parts
   if (!length(found)) {
     refuse("The assay '", name, "' has no layer '", layer, "'. ", hint(layer, known))
   }
@@ -71,22 +83,9 @@ layers_of <- function(assay, name, layer) {
 }
 
 #' @noRd
-slot_of <- function(assay, name, layer) {
-  known <- Filter(function(one) length(methods::slot(assay, one)) > 0, c("counts", "data", "scale.data"))
-  if (!layer %in% known) {
-    refuse("The assay '", name, "' has no layer '", layer, "'. ", hint(layer, known))
-  }
-  methods::slot(assay, layer)
-}
-
-#' @noRd
-gene_table <- function(assay) {
-  if (!methods::.hasSlot(assay, "layers")) {
-    return(assay@meta.features)
-  }
-  genes <- assay@meta.data
-  rownames(genes) <- rownames(assay)
-  genes
+filled_slots <- function(assay) {
+  slots <- c("counts", "data", "scale.data")
+  Filter(function(one) length(methods::slot(assay, one)) > 0, slots)
 }
 
 #' Keep the columns of a table that hold text.

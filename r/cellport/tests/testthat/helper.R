@@ -29,7 +29,7 @@ degraded <- function(counts) {
   Matrix::drop0(counts)
 }
 
-# what the command line writes for the same counts, given as a folder that this package did not write
+# what the command line writes for the same counts, given as a folder not written by this package
 mapped_by_command <- function(counts, arguments = character()) {
   folder <- tempfile("tenx-")
   dir.create(folder)

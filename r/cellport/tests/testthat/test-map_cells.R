@@ -14,7 +14,8 @@ test_that("files are passed on, with options and the place of the result", {
   out <- tempfile(fileext = ".h5ad")
   page <- tempfile(fileext = ".html")
   first <- map_cells(lung_demo, atlas, out = out, quiet = TRUE)
-  expect_error(map_cells(out, atlas, quiet = TRUE), "no X, no layers", class = "cellport_input_error")
+  # a result holds no counts
+  expect_error(map_cells(out, atlas), "no X, no layers", class = "cellport_input_error")
   file <- tempfile(fileext = ".h5ad")
   cellport:::write_counts(file, lung_demo)
   again <- map_cells(file, atlas, layer = "X", report = page, neighbors = 2, quiet = TRUE)
@@ -46,7 +47,7 @@ test_that("errors of the tool are conditions with its sentence", {
   skip_without_tool()
   expect_error(map_cells(lung_demo / 2.5, atlas), "no raw counts", class = "cellport_input_error")
   expect_error(map_cells("nowhere.h5ad", atlas), "there is no file", class = "cellport_input_error")
-  expect_error(map_cells(lung_demo, "lung-demoo"), "Did you mean 'lung-demo'", class = "cellport_error")
+  expect_error(map_cells(lung_demo, "lung-demoo"), "Did you mean 'lung-demo'")
   few <- lung_demo[1:20, ]
   expect_error(map_cells(few, atlas), class = "cellport_input_error")
   expect_error(map_cells(lung_demo, atlas, threads = 0), "threads", class = "cellport_input_error")
@@ -67,8 +68,7 @@ test_that("what is no query is refused before the tool is asked", {
 test_that("what the tool says is shown, without folders of ours", {
   skip_without_tool()
   expect_message(map_cells(lung_demo, atlas), "counts.h5ad, X: 200 cells")
-  expect_no_message <- function(code) expect_identical(capture.output(code, type = "message"), character())
-  expect_no_message(map_cells(lung_demo, atlas, quiet = TRUE))
+  expect_silent(map_cells(lung_demo, atlas, quiet = TRUE))
 })
 
 test_that("nothing is left behind", {

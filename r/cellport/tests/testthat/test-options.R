@@ -15,7 +15,7 @@ test_that("options become arguments of the command line", {
 })
 
 test_that("unknown options and values of another kind are refused by name", {
-  expect_error(arguments(neighbours = 3), "Did you mean 'neighbors'", class = "cellport_input_error")
+  expect_error(arguments(neighbours = 3), "Did you mean 'neighbors'")
   expect_error(arguments(zzzzzzzzzz = 3), "There are: 'genome'")
   expect_error(arguments(dask = "local"), "command line alone")
   expect_error(arguments(3), "by name")

@@ -14,6 +14,7 @@ test_that("a report tells what the columns hold", {
 
 test_that("where nothing was mapped, or no page written, that is said", {
   expect_error(mapping_report(lung_demo), "no results of map_cells", class = "cellport_input_error")
-  made <- structure(list(cells = data.frame(), info = list(atlas = "a")), class = "cellport_mapping")
+  made <- list(cells = data.frame(), info = list(atlas = "a"))
+  class(made) <- "cellport_mapping"
   expect_error(mapping_report(made, open = TRUE), "report = ", class = "cellport_input_error")
 })

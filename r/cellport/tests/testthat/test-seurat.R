@@ -57,14 +57,44 @@ test_that("mapping again replaces what there was", {
   expect_identical(names(twice@reductions), names(once@reductions))
 })
 
-# an assay of version 5 has layers, each with cells of its own
-methods::setClass("LayeredAssay", representation(layers = "list", meta.data = "data.frame"))
+# what an assay of version 5 has in common with this: layers, each with genes and cells of its own
+layered <- function(...) {
+  class <- methods::setClass("LayeredAssay", representation(layers = "list"))
+  methods::setMethod("[[", "LayeredAssay", function(x, i, ...) {
+    data.frame(row.names = rownames(lung_demo), symbol = rownames(lung_demo))
+  })
+  class(layers = list(...))
+}
 
-test_that("of split layers each is found", {
-  assay <- methods::new("LayeredAssay", layers = list(counts.1 = 1, counts.2 = 2, data.1 = 3))
-  expect_identical(cellport:::layers_of(assay, "RNA", "counts"), c("counts.1", "counts.2"))
-  expect_identical(cellport:::layers_of(assay, "RNA", "counts.2"), "counts.2")
+test_that("of split layers each is a query of its own", {
+  first <- lung_demo[1:3000, 1:50]
+  second <- lung_demo[1001:4000, 51:200]
+  assay <- layered(counts.1 = first, counts.2 = second, data.1 = first)
+  columns <- data.frame(donor = rep(c("a", "b"), 100), row.names = colnames(lung_demo))
+  read <- function(assay, layer) assay@layers[[layer]]
+  queries <- cellport:::seurat_queries(assay, "RNA", "counts", columns, read)
+  expect_identical(names(queries), c("RNA.counts.1", "RNA.counts.2"))
+  expect_identical(queries[[2]]$counts, second)
+  expect_identical(queries[[2]]$gene_columns$symbol, rownames(second))
+  expect_identical(queries[[2]]$cell_columns$donor, columns$donor[51:200])
+  one <- cellport:::seurat_queries(assay, "RNA", "counts.2", columns, read)
+  expect_identical(names(one), "RNA.counts.2")
   expect_error(cellport:::layers_of(assay, "RNA", "scale"), "no layer 'scale'")
+})
+
+test_that("split layers come back as the cells lie in the object", {
+  skip_without_tool()
+  queries <- list(odd = seq(1, 200, 2), even = seq(2, 200, 2))
+  queries <- lapply(queries, function(cells) list(counts = lung_demo[, cells]))
+  mapping <- cellport:::map_counts(queries, atlas, list(), NULL, TRUE)
+  object <- cellport:::add_to_seurat(seurat(), mapping, "RNA")
+  wanted <- map_cells(lung_demo, atlas, quiet = TRUE)
+  expect_identical(object@meta.data$cellport_prob, wanted$cells$cellport_prob)
+  latent <- SeuratObject::Embeddings(object, "cellport")
+  expect_identical(unname(latent), unname(wanted$embeddings$cellport))
+  fewer <- mapping
+  fewer$cells <- fewer$cells[-1, ]
+  expect_error(cellport:::add_to_seurat(seurat(), fewer, "RNA"), "1 cells have no counts")
 })
 
 test_that("an object of version 5 gets the same, also where its layers are split", {

@@ -36,7 +36,7 @@ test_that("the tool is looked for by option, variable, PATH and own environment,
 test_that("a tool that is not there is said to be, with what to do", {
   class <- "cellport_tool_error"
   expect_error(with_settings(NULL, "", "", cellport_path()), "install_cellport()", class = class)
-  expect_error(with_settings("/nowhere", "", "", cellport_path()), "option 'cellport.path'", class = class)
+  expect_error(with_settings("/nowhere", "", "", cellport_path()), "cellport.path", class = class)
   expect_error(with_settings(NULL, tempdir(), "", cellport_path()), "CELLPORT_PATH", class = class)
 })
 
