@@ -1,5 +1,5 @@
 # cells whose counts are in memory twice at a time
-piece_cells <- 2000
+piece_cells <- 1000
 
 #' Write counts where the tool reads them, in pieces.
 #'
@@ -45,17 +45,26 @@ write_matrix <- function(file, name, counts) {
   genes <- growing(group, "indices", "H5T_STD_I32LE")
   pointers <- 0
   for (start in seq(1, ncol(counts), by = piece_cells)) {
-    piece <- piece_of(counts, start, min(start + piece_cells - 1, ncol(counts)))
     stored <- pointers[length(pointers)]
-    if (stored + length(piece@x) > .Machine$integer.max) {
-      refuse("There are more than 2^31 counts above zero: map the cells in several objects.")
-    }
-    append_to(values, stored, piece@x)
-    append_to(genes, stored, piece@i)
-    pointers <- c(pointers, stored + piece@p[-1])
+    pointers <- c(pointers, stored + write_piece(values, genes, stored, counts, start))
+    # beside a large object R would let all pieces pile up
+    gc(full = FALSE)
   }
   lapply(list(values, genes), rhdf5::H5Dclose)
   rhdf5::h5write(as.integer(pointers), group, "indptr")
+}
+
+#' Append some cells, and return where each ends. A function of its own: what is still in use when
+#' memory is tidied is kept for long.
+#' @noRd
+write_piece <- function(values, genes, stored, counts, start) {
+  piece <- piece_of(counts, start, min(start + piece_cells - 1, ncol(counts)))
+  if (stored + length(piece@x) > .Machine$integer.max) {
+    refuse("There are more than 2^31 counts above zero: map the cells in several objects.")
+  }
+  append_to(values, stored, piece@x)
+  append_to(genes, stored, piece@i)
+  piece@p[-1]
 }
 
 #' Take some columns as a `dgCMatrix`.

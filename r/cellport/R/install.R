@@ -66,10 +66,7 @@ find_python <- function() {
 #' @noRd
 is_new_enough <- function(python) {
   code <- "import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))"
-  status <- suppressWarnings(
-    system2(python, shQuote(c("-c", code), quoting()), stdout = FALSE, stderr = FALSE)
-  )
-  status == 0
+  run_program(python, c("-c", code), stdout = FALSE, stderr = FALSE) == 0
 }
 
 #' @noRd
@@ -86,7 +83,7 @@ new_enough <- function(python) {
 #' Run a step of the installation, which shows what it does.
 #' @noRd
 step <- function(program, arguments, what) {
-  status <- suppressWarnings(system2(program, shQuote(arguments, quoting())))
+  status <- run_program(program, arguments)
   if (status != 0) {
     refuse(
       "Could not ", what, ": ", basename(program), " ended with status ", status,

@@ -53,10 +53,8 @@ run_tool <- function(arguments, hide = NULL) {
   printed <- tempfile("cellport-printed-")
   on.exit(unlink(c(said, printed)))
   # sentences are read by line, in any terminal
-  environment <- c("NO_COLOR=1", "COLUMNS=10000", "PYTHONUTF8=1", "PYTHONIOENCODING=utf-8")
-  status <- system2(
-    cellport_path(), shQuote(arguments, quoting()),
-    stdout = printed, stderr = said, env = environment
+  status <- run_program(cellport_path(), arguments,
+    stdout = printed, stderr = said, env = c("NO_COLOR=1", "COLUMNS=10000", "PYTHONUTF8=1")
   )
   lines <- without(read_lines(said), hide)
   if (status != 0) {
@@ -65,8 +63,27 @@ run_tool <- function(arguments, hide = NULL) {
   list(said = lines, out = read_lines(printed))
 }
 
+#' Run a program that is none of R's.
+#'
+#' @return Its exit status.
 #' @noRd
-quoting <- function() if (.Platform$OS.type == "windows") "cmd" else "sh"
+run_program <- function(program, arguments, env = character(), ...) {
+  quoting <- if (.Platform$OS.type == "windows") "cmd" else "sh"
+  # R puts folders of the system in front of what a Python brings along, such as its OpenSSL
+  old <- Sys.getenv("LD_LIBRARY_PATH", NA)
+  if (!is.na(old)) {
+    on.exit(Sys.setenv(LD_LIBRARY_PATH = old))
+    Sys.setenv(LD_LIBRARY_PATH = without_own_folders(old))
+  }
+  suppressWarnings(system2(program, shQuote(arguments, quoting), env = env, ...))
+}
+
+#' Leave out folders that R added, or that are searched without being named.
+#' @noRd
+without_own_folders <- function(paths) {
+  paths <- strsplit(paths, ":", fixed = TRUE)[[1]]
+  paste(paths[!grepl("^/(usr/)?lib", paths) & !startsWith(paths, R.home())], collapse = ":")
+}
 
 #' @noRd
 read_lines <- function(path) readLines(path, warn = FALSE, encoding = "UTF-8")

@@ -63,3 +63,15 @@ test_that("atlases are listed", {
   expect_true(all(c("lung-demo", "pbmc-demo") %in% known$name))
   expect_true(all(known$here[known$name == "lung-demo"]))
 })
+
+test_that("a Python finds the libraries that it brings along, not those of the system", {
+  skip_on_os("windows")
+  tool <- program("cellport", "echo \"$LD_LIBRARY_PATH\"")
+  old <- Sys.getenv("LD_LIBRARY_PATH", NA)
+  on.exit(if (is.na(old)) Sys.unsetenv("LD_LIBRARY_PATH") else Sys.setenv(LD_LIBRARY_PATH = old))
+  given <- paste0(R.home("lib"), ":/usr/lib/x86_64-linux-gnu:/opt/mine")
+  Sys.setenv(LD_LIBRARY_PATH = given)
+  found <- with_settings(tool, "", Sys.getenv("PATH"), cellport:::run_tool("map"))
+  expect_identical(found$out, "/opt/mine")
+  expect_identical(Sys.getenv("LD_LIBRARY_PATH"), given)
+})
