@@ -43,6 +43,7 @@ write_matrix <- function(file, name, counts) {
   rhdf5::h5writeAttribute(c(ncol(counts), nrow(counts)), group, "shape")
   values <- growing(group, "data", "H5T_IEEE_F32LE")
   genes <- growing(group, "indices", "H5T_STD_I32LE")
+  on.exit(lapply(list(values, genes), rhdf5::H5Dclose), add = TRUE, after = FALSE)
   pointers <- 0
   for (start in seq(1, ncol(counts), by = piece_cells)) {
     stored <- pointers[length(pointers)]
@@ -50,7 +51,6 @@ write_matrix <- function(file, name, counts) {
     # beside a large object R would let all pieces pile up
     gc(full = FALSE)
   }
-  lapply(list(values, genes), rhdf5::H5Dclose)
   rhdf5::h5write(as.integer(pointers), group, "indptr")
 }
 

@@ -70,7 +70,7 @@ layer_counts <- function(assay, layer) {
   getExportedValue("SeuratObject", "LayerData")(assay, layer = layer)
 }
 
-#' Name the layers that hold a kind of values: `counts`, or `counts.1`, `counts.2` where it is split.
+#' Name the layers that hold a kind of values: `counts`, or `counts.1` and more where it is split.
 #' @noRd
 layers_of <- function(assay, name, layer) {
   known <- if (is_layered(assay)) names(assay@layers) else filled_slots(assay)

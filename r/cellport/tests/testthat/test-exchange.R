@@ -20,6 +20,22 @@ test_that("counts are written cell by cell, whatever kind of matrix they are in"
   }
 })
 
+test_that("matrices that lie on disk are read piece by piece", {
+  skip_if_not_installed("DelayedArray")
+  made <- written(DelayedArray::DelayedArray(lung_demo))$X
+  expect_identical(as.numeric(made$data), lung_demo@x)
+  expect_identical(as.integer(made$indices), lung_demo@i)
+})
+
+test_that("nothing stays open, also where a piece cannot be read", {
+  before <- nrow(rhdf5::h5listIdentifier())
+  written(lung_demo)
+  text <- as.matrix(lung_demo[1:5, 1:5])
+  text[] <- "one"
+  expect_error(written(text))
+  expect_identical(nrow(rhdf5::h5listIdentifier()), before)
+})
+
 test_that("pieces join without a seam, and cells without counts stay", {
   counts <- do.call(cbind, rep(list(lung_demo), 21))
   counts[, c(1, 2000, 2001, 4000:4200)] <- 0
