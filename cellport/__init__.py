@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from cellport.runtime.explain import explain as explain
     from cellport.runtime.export.api import Exported as Exported
     from cellport.runtime.export.api import export as export
+    from cellport.runtime.map_anndata import map_anndata as map_anndata
     from cellport.runtime.map_files import MapSummary as MapSummary
     from cellport.runtime.map_files import Summary as Summary
     from cellport.runtime.map_files import map_files as map_files
@@ -84,6 +85,7 @@ _HOME = {
     "export": "runtime.export.api",
     "extend": "train.extend.api",
     "load_atlas": "runtime.mapping.atlas",
+    "map_anndata": "runtime.map_anndata",
     "map_dask": "runtime.cluster.run",
     "map_files": "runtime.map_files",
     "panel_outlook": "runtime.outlook",

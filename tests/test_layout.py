@@ -45,6 +45,7 @@ ARROWS = {
     "runtime.rank": f"{DATA} runtime.columns runtime.fetch runtime.mapping",
     "runtime.outlook": f"{DATA} runtime.mapping",
     "runtime.explain": f"{DATA} runtime.columns runtime.mapping",
+    "runtime.map_anndata": f"{GROUND} runtime.sources runtime.mapping",
     "runtime.map_files": f"{DATA} runtime.columns runtime.writers runtime.mapping runtime.report",
     "runtime.compare": f"{DATA} kernels runtime.columns runtime.writers runtime.mapping "
     "runtime.report",

@@ -24,7 +24,8 @@ from cellport.runtime.fetch.pull import find_atlas
 ROOT = Path(__file__).resolve().parents[2]
 # every public name, by subject; errors and the version have places of their own
 PYTHON = {
-    "Map": "load_atlas Atlas Mapping MapOptions Stream map_files MapSummary Summary map_dask",
+    "Map": "load_atlas Atlas Mapping MapOptions Stream map_files MapSummary Summary map_dask "
+    "map_anndata",
     "Choose an atlas": "rank_atlases AtlasFit panel_outlook PanelOutlook",
     "Understand a result": "explain Explanation write_report add_paga LineageGene",
     "Compare conditions": "compare Comparison",

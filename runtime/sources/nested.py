@@ -26,17 +26,28 @@ def find_anndata(root: Any, title: str) -> tuple[Any, str, tuple[str, ...]]:
         names = [name for name in names_in(root[place]) if "obs" in root[place][name]]
         if not names:
             continue
-        if place == "mod" and feature_kinds(names).others.issuperset(names):
-            listed = ", ".join(f"{place}/{name}" for name in names)
-            raise InputError(say("files.no_rna_inside", title=title, names=listed))
-        rna = [name for name in names if name.lower() in _RNA] if len(names) > 1 else names
-        if len(rna) != 1:
-            listed = ", ".join(f"{place}/{name}" for name in names)
-            raise InputError(say("files.several_inside", title=title, names=listed))
-        inside = f"{place}/{rna[0]}"
-        others = ", ".join(name for name in names if name not in rna)
-        note = say("files.inside", title=title, inside=inside)
-        if others:
-            note = say("files.inside_of_several", title=title, inside=inside, others=others)
-        return root[place][rna[0]], f"{title}, {inside}", (note,)
+        name, notes = choose_inside(title, place, names)
+        return root[place][name], f"{title}, {place}/{name}", notes
     return root, title, ()
+
+
+def choose_inside(title: str, place: str, names: list[str]) -> tuple[str, tuple[str, ...]]:
+    """Return the one of several that is RNA, and a note on it; `place` is what they are kept in.
+
+    Raises
+    ------
+    InputError
+        There are several, and none is of RNA.
+    """
+    listed = ", ".join(f"{place}/{name}" for name in names)
+    if place == "mod" and feature_kinds(names).others.issuperset(names):
+        raise InputError(say("files.no_rna_inside", title=title, names=listed))
+    rna = [name for name in names if name.lower() in _RNA] if len(names) > 1 else names
+    if len(rna) != 1:
+        raise InputError(say("files.several_inside", title=title, names=listed))
+    inside = f"{place}/{rna[0]}"
+    others = ", ".join(name for name in names if name not in rna)
+    note = say("files.inside", title=title, inside=inside)
+    if others:
+        note = say("files.inside_of_several", title=title, inside=inside, others=others)
+    return rna[0], (note,)

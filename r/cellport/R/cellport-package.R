@@ -1,0 +1,3 @@
+#' @keywords internal
+#' @importClassesFrom Matrix dgCMatrix
+"_PACKAGE"

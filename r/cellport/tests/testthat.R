@@ -1,0 +1,4 @@
+library(testthat)
+library(cellport)
+
+test_check("cellport")
