@@ -1,10 +1,10 @@
 # options of `cellport map` by name and kind; those with another name there say so in `flags`
 option_kinds <- c(
   genome = "text", device = "text", threads = "whole", block_cells = "whole",
-  minimum_genes = "number", any_organism = "flag", rescale_genes = "flag",
+  minimum_genes = "number", any_organism = "flag", orthologs = "flag", rescale_genes = "flag",
   fractional_counts = "flag", neighbors = "whole", several_labels = "flag",
-  probabilities = "flag", merge_labels = "flag", cell_ontology = "flag", crosswalk = "file",
-  ontology = "file", cellxgene = "flag", groups = "text", report = "file",
+  probabilities = "flag", also = "each", merge_labels = "flag", cell_ontology = "flag",
+  crosswalk = "file", ontology = "file", cellxgene = "flag", groups = "text", report = "file",
   lineage_genes = "file", corrected_expression = "texts", corrected_batch = "text",
   pseudobulk = "texts"
 )
@@ -49,6 +49,9 @@ one_option <- function(name, value) {
   if (kind == "flag") {
     return(if (checked(name, value, kind)) flag)
   }
+  if (kind == "each") {
+    return(paste0(flag, "=", checked(name, value, kind)))
+  }
   # in one word, so that a value is never taken for an option
   paste0(flag, "=", as_text(checked(name, value, kind), kind))
 }
@@ -60,12 +63,13 @@ checked <- function(name, value, kind) {
     flag = one && is.logical(value),
     whole = one && is.numeric(value) && value == round(value),
     number = one && is.numeric(value),
-    texts = is.character(value) && length(value) > 0 && !anyNA(value),
+    texts = ,
+    each = is.character(value) && length(value) > 0 && !anyNA(value),
     one && is.character(value)
   )
   wanted <- c(
     flag = "TRUE or FALSE", whole = "a whole number", number = "a number",
-    texts = "one or more names", text = "one name", file = "the path of a file"
+    texts = "one or more names", each = "one or more names", text = "one name", file = "the path of a file"
   )
   if (!fits) {
     refuse("The option '", name, "' takes ", wanted[[kind]], ".")
