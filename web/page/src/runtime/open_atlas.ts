@@ -36,7 +36,8 @@ async function factsOf(parts: Parts, verified: Atlas["verified"]): Promise<Atlas
 
 async function atlasBytes(source: AtlasSource): Promise<[Uint8Array, string]> {
   const title = "The atlas";
-  if (source instanceof Uint8Array) return [source, title];
+  // a Buffer of Node is one too, but slices of it are no copies
+  if (source instanceof Uint8Array) return [new Uint8Array(source.buffer, source.byteOffset, source.length), title];
   if (source instanceof ArrayBuffer) return [new Uint8Array(source), title];
   const blob = source instanceof Blob ? source : await found(source);
   return [new Uint8Array(await blob.arrayBuffer()), blob instanceof File ? blob.name : title];
