@@ -5,7 +5,6 @@
 
 import decisions, { say } from "../decisions";
 import { AtlasError } from "../errors";
-import { refusal } from "./manifest";
 import { openParts, type Parts, sha256 } from "./parts";
 
 const { atlas_file: said, format } = decisions;
@@ -30,7 +29,7 @@ export async function openSealed(file: Uint8Array, title: string): Promise<Parts
   if (!stated) throw refuse(said.no_manifest, { member: MANIFEST });
   members.delete(MANIFEST);
   if (stated.length > LARGEST_MANIFEST) throw refuse(said.large_manifest, { bytes: stated.length });
-  const manifest = new TextEncoder().encode(await withHash(stated, file));
+  const manifest = new TextEncoder().encode(await withHash(stated, file, refuse));
   const parts = await openParts(async (name) => (name === MANIFEST ? manifest : members.get(name)!));
   const listed = [...parts.manifest.members.keys()];
   if (listed.length !== members.size || listed.some((name) => !members.has(name))) {
@@ -42,7 +41,7 @@ export async function openSealed(file: Uint8Array, title: string): Promise<Parts
   }
   const lacking = NEEDED.filter((name) => !members.has(name));
   if (lacking.length) {
-    throw refusal(format.unfit, { atlas: title, unfit: say(format.lacks, { members: lacking.join(", ") }) });
+    throw refuse(format.unfit, { unfit: say(format.lacks, { members: lacking.join(", ") }) });
   }
   return parts;
 }
@@ -58,14 +57,14 @@ async function checkSeal(file: Uint8Array, refuse: Refuse): Promise<void> {
 }
 
 /** The manifest with the hash of the whole file, which a site adds too. */
-async function withHash(stated: Uint8Array, file: Uint8Array): Promise<string> {
+async function withHash(stated: Uint8Array, file: Uint8Array, refuse: Refuse): Promise<string> {
   let values: unknown;
   try {
     values = JSON.parse(new TextDecoder().decode(stated));
   } catch {
     values = null;
   }
-  if (typeof values !== "object" || values === null || Array.isArray(values)) throw refusal(format.not_json);
+  if (typeof values !== "object" || values === null || Array.isArray(values)) throw refuse(format.not_json);
   return JSON.stringify({ ...values, sha256: (await sha256(file)) ?? "" });
 }
 

@@ -23,6 +23,7 @@ export async function filesAt(path: string): Promise<File[]> {
   if (!found) throw new InputError("A browser reads no paths; give a File.");
   const { fs, path: paths } = found;
   const named = async (file: string) => new File([await fs.openAsBlob(file)], paths.basename(file));
+  if (!fs.existsSync(path)) throw new InputError(`There is no ${path}.`);
   try {
     if (!fs.statSync(path).isDirectory()) return [await named(path)];
     const inside = fs.readdirSync(path, { withFileTypes: true }).filter((one) => one.isFile());
