@@ -91,6 +91,7 @@ PAGE_ARROWS = {
     "compare": f"{PAGE_GROUND} mapping",
     "report": f"{PAGE_GROUND} atlas mapping",
     "writers": f"{PAGE_GROUND} mapping",
+    "runtime": f"{PAGE_GROUND} atlas sources mapping writers",
     "worker": f"{PAGE_GROUND} atlas sources mapping report writers",
     # what is seen shows the query's own columns (sources) and saves tables itself (writers)
     "page": f"{PAGE_GROUND} atlas sources mapping compare report writers worker",

@@ -223,13 +223,11 @@ def _write_zip(handle: Any, manifest: Manifest, members: Mapping[str, bytes]) ->
 def _check_seal(data: memoryview, path: Path) -> str:
     tail = bytes(data[-64 - len(_SEAL) :])
     if bytes(data[:4]) != b"PK\x03\x04" or not tail.startswith(_SEAL):
-        raise AtlasError(
-            f"{path} is not a whole cellport atlas; it may be cut off, or another file."
-        )
+        raise AtlasError(say("atlas_file.not_whole", atlas=path))
     whole = hashlib.sha256(data[:-64])
     seal = whole.hexdigest()
     if tail[-64:].decode("latin-1") != seal:
-        raise AtlasError(f"{path} is damaged: its contents do not match its seal. Get it again.")
+        raise AtlasError(say("atlas_file.broken_seal", atlas=path))
     whole.update(data[-64:])
     return whole.hexdigest()
 
@@ -241,19 +239,19 @@ def _members(data: memoryview, path: Path, file: Path | io.BytesIO) -> dict[str,
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
         raise AtlasError(f"{path} is not a valid zip: {error}.") from None
     if len(infos) > _MOST_MEMBERS:
-        raise AtlasError(f"{path} has {len(infos)} members; no atlas has that many. Refused.")
+        raise AtlasError(say("atlas_file.too_many", atlas=path, members=len(infos)))
     members: dict[str, memoryview] = {}
     for info in infos:
         name = info.filename
         if name != MANIFEST and not _NAME.fullmatch(name):
-            raise AtlasError(f"{path} holds {name!r}, which no atlas holds. Refused.")
+            raise AtlasError(say("atlas_file.foreign", atlas=path, member=quoted(name)))
         if name in members:
-            raise AtlasError(f"{path} holds {name} twice. Refused.")
+            raise AtlasError(say("atlas_file.twice", atlas=path, member=name))
         if info.compress_type != zipfile.ZIP_STORED or info.flag_bits & 1:
-            raise AtlasError(f"{path}: member {name} is compressed or encrypted. Refused.")
+            raise AtlasError(say("atlas_file.packed", atlas=path, member=name))
         members[name] = _stored(data, info, path)
     if MANIFEST not in members:
-        raise AtlasError(f"{path} has no {MANIFEST}: not a cellport atlas.")
+        raise AtlasError(say("atlas_file.no_manifest", atlas=path, member=MANIFEST))
     return members
 
 
@@ -266,12 +264,12 @@ def _stored(data: memoryview, info: zipfile.ZipInfo, path: Path) -> memoryview:
         same_name = bytes(data[at + 30 : at + 30 + n_name]) == info.filename.encode()
         if same_name and start + info.file_size <= len(data):
             return data[start : start + info.file_size]
-    raise AtlasError(f"{path}: member {info.filename} lies outside the file. Refused.")
+    raise AtlasError(say("atlas_file.outside", atlas=path, member=info.filename))
 
 
 def _json(data: memoryview, path: Path) -> dict[str, Any]:
     if len(data) > _LARGEST_MANIFEST:
-        raise AtlasError(f"{path}: its manifest has {len(data):,} bytes. Refused.")
+        raise AtlasError(say("atlas_file.large_manifest", atlas=path, bytes=len(data)))
     try:
         text = json.loads(bytes(data))
     except (ValueError, RecursionError):
@@ -283,11 +281,11 @@ def _json(data: memoryview, path: Path) -> dict[str, Any]:
 
 def _check_hashes(members: dict[str, memoryview], stated: Any, path: Path) -> None:
     if not isinstance(stated, dict) or set(stated) != set(members):
-        raise AtlasError(f"{path}: its members are not those its manifest lists. Refused.")
+        raise AtlasError(say("atlas_file.other_members", atlas=path))
     for name, data in members.items():
         entry = stated[name]
         if not isinstance(entry, dict) or entry.get("sha256") != hashlib.sha256(data).hexdigest():
-            raise AtlasError(f"{path}: member {name} does not match its hash. Get the atlas again.")
+            raise AtlasError(say("atlas_file.other_hash", atlas=path, member=name))
 
 
 def _read_npy(data: memoryview, where: str) -> NDArray[Any]:

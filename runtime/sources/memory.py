@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cellport.runtime.decisions import say, text
 from cellport.runtime.errors import InputError
 from cellport.runtime.sources.anndata_layout import RAW, fitted, read_matrix
 from cellport.runtime.sources.annotations import as_text, is_array
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 ANNDATA = "the AnnData object"
-MATRIX = "the matrix in memory"
+MATRIX = text("memory.where")
 
 
 def is_anndata(query: Any) -> bool:
@@ -90,7 +91,7 @@ def open_arrays(
         cells = frame_of_names(cell_names, where)
     if cells.length != opened.n_cells:
         raise InputError(
-            f"{MATRIX} has {opened.n_cells} rows and there are {cells.length} cell names."
+            say("memory.other_cells", where=MATRIX, cells=opened.n_cells, names=cells.length)
         )
     return Container(MATRIX, {"X": partial(fitted, "X", opened, cells, genes)}, cells)
 

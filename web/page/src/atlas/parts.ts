@@ -24,6 +24,11 @@ export class Parts {
     return this.manifest.members.has(`arrays/${name}.npy`);
   }
 
+  /** The manifest as it was written. */
+  async stated(): Promise<Record<string, unknown>> {
+    return JSON.parse(new TextDecoder().decode(await this.read(MANIFEST))) as Record<string, unknown>;
+  }
+
   async bytes(name: string): Promise<Uint8Array> {
     const stated = this.manifest.members.get(name);
     if (!stated) throw new AtlasError(`The atlas has no part ${name}.`);
@@ -96,12 +101,17 @@ export function partsIn(blobs: ReadonlyMap<string, Blob>): ReadPart {
 }
 
 async function checkHash(bytes: Uint8Array, expected: string, name: string): Promise<void> {
-  // browsers offer hashing on https and on localhost only
-  const subtle = globalThis.crypto?.subtle;
-  if (!subtle) return;
-  const digest = new Uint8Array(await subtle.digest("SHA-256", bytes as BufferSource));
-  const found = [...digest].map((byte) => byte.toString(16).padStart(2, "0")).join("");
-  if (found !== expected) {
+  const found = await sha256(bytes);
+  if (found !== null && found !== expected) {
     throw new AtlasError(`The atlas part ${name} is damaged; reload the page, or publish it again.`);
   }
+}
+
+/** SHA-256 in hexadecimal; null where nothing can be hashed. */
+export async function sha256(bytes: Uint8Array): Promise<string | null> {
+  // browsers offer hashing on https and on localhost only
+  const subtle = globalThis.crypto?.subtle;
+  if (!subtle) return null;
+  const digest = new Uint8Array(await subtle.digest("SHA-256", bytes as BufferSource));
+  return [...digest].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }

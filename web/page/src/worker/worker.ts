@@ -1,7 +1,5 @@
 /** The worker: holds the atlas and the query, reads and maps. The page stays free meanwhile. */
 
-import type { File as H5File } from "h5wasm";
-
 import { hasReference } from "../atlas/manifest";
 import { openParts, type Parts, partsIn } from "../atlas/parts";
 import { readTrajectory } from "../atlas/trajectory";
@@ -25,20 +23,19 @@ import { type Bundle, checkNames, columnOf, columnsOf, Joining, measuredIn, name
 import { QuerySpread } from "../mapping/spread";
 import { verifyAtlas } from "../mapping/verify";
 import { hdf5 } from "../sources/hdf5";
+import { Mounts } from "../sources/mounted";
 import { openFiles } from "../sources/open";
-import { ReadAhead } from "../sources/read_ahead";
 import { beginning, type Outcome, writeH5ad } from "../writers/h5ad";
 import type { Answer, Ask, Asked } from "./messages";
 import { reportOf, type Run } from "./report";
 
-const MOUNT = "/query";
-const mounts: string[] = [];
 const RESULT = "/result.h5ad";
 // progress several times a second, even on small machines
 const PAGE_BLOCK = BLOCK_CELLS / 2;
 
 let parts: Parts;
 let atlas: Atlas;
+let mounts: Mounts | null = null;
 let samples: Sample[] = [];
 let kept: KeptCounts | null = null;
 // what the h5ad and the report of a finished run say of it
@@ -48,6 +45,11 @@ let before: Promise<void> = Promise.resolve();
 
 function say(said: Answer, transfer: Transferable[] = []): void {
   self.postMessage({ id: asked, said } satisfies Asked<Answer>, { transfer });
+}
+
+/** The page is told that a file is still being read. */
+function reading(): void {
+  say({ kind: "reading" });
 }
 
 // one question at a time
@@ -105,7 +107,12 @@ async function map(bundles: readonly Bundle[], options: MapOptions): Promise<voi
   samples = [];
   kept = told = null;
   checkNames(bundles);
-  const mount = await mountedHdf5();
+  mounts?.letGo();
+  const now = (mounts = await Mounts.start());
+  const mount = (file: File) => {
+    reading();
+    return now.inRanges(file, reading);
+  };
   const queries: Query[] = [];
   for (const { files } of bundles) {
     queries.push(await openQuery(await openFiles(files, mount, options.genome), atlas, options));
@@ -145,7 +152,7 @@ async function map(bundles: readonly Bundle[], options: MapOptions): Promise<voi
   }
   const [novelGroups, lacks] = await novelOf(novel, measured, kept);
   const columns = joining.columns(
-    queries.map(({ votes }) => votes?.columns(() => say({ kind: "reading" })) ?? []),
+    queries.map(({ votes }) => votes?.columns(reading) ?? []),
   );
   const seconds = (performance.now() - began) / 1000;
   const uns = provenance(queries, atlas.manifest, await readTrajectory(parts), seconds);
@@ -168,50 +175,6 @@ async function novelOf(
   } catch (error) {
     return [[], [`Groups among the cells unlike the atlas were not looked for: ${sentence(error)}`]];
   }
-}
-
-/** Mounts files so that only the pieces that are asked for are read; those of before are let go. */
-async function mountedHdf5(): Promise<(file: File) => H5File> {
-  const { files: FS, open } = await hdf5();
-  (FS.filesystems.WORKERFS as ReadingFs).stream_ops.read = readFile;
-  for (const place of mounts.splice(0)) FS.unmount(place);
-  return (file) => {
-    say({ kind: "reading" });
-    const place = `${MOUNT}${mounts.length}`;
-    mounts.push(place);
-    if (!FS.analyzePath(place).exists) FS.mkdir(place);
-    FS.mount(FS.filesystems.WORKERFS, { files: [file] }, place);
-    return open(`${place}/${file.name}`);
-  };
-}
-
-interface ReadingFs {
-  stream_ops: { read: typeof readFile };
-}
-
-const ahead = new WeakMap<File, ReadAhead>();
-let toldOfReading = 0;
-
-/** Reads of a mounted file; the page is told, once a second, that it is still being read. */
-function readFile(
-  { node }: { node: { contents: File } },
-  { buffer, byteOffset }: Int8Array,
-  offset: number,
-  length: number,
-  position: number,
-): number {
-  const now = performance.now();
-  if (now - toldOfReading > 1000) {
-    toldOfReading = now;
-    say({ kind: "reading" });
-  }
-  const pieces = ahead.get(node.contents) ?? new ReadAhead(node.contents, readNow);
-  ahead.set(node.contents, pieces);
-  return pieces.read(new Uint8Array(buffer, byteOffset + offset, length), position);
-}
-
-function readNow(piece: Blob): ArrayBuffer {
-  return new FileReaderSync().readAsArrayBuffer(piece);
 }
 
 /** Values of a gene: of the counts that were kept, or by reading the files once more; NaN in the

@@ -1,15 +1,22 @@
 /** Results as the table that `cellport map -o results.csv` writes. */
 
 import decisions from "../decisions";
-import type { ResultColumn } from "../mapping/columns";
+import type { ResultColumn, ResultMatrix } from "../mapping/columns";
 import type { Results } from "../mapping/results";
+
+/** What a table is made of. */
+interface Table {
+  names: readonly string[];
+  columns: ReadonlyMap<string, ResultColumn>;
+  matrices: ReadonlyMap<string, ResultMatrix>;
+}
 
 const ROWS = 2048;
 const FORMULA = new RegExp(`^(?:${decisions.values.formula.value})`);
 
 /** Pieces of text, each of some thousand cells; `cells` chooses some of them. */
 export function* csvParts(
-  results: Results,
+  results: Pick<Results, "done"> & Table,
   cells: ArrayLike<number> | null = null,
 ): Generator<string> {
   const columns = [...results.columns.values()];
