@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import secrets
 import socket
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from urllib.parse import parse_qs, urlencode, urlsplit
 
@@ -41,6 +43,10 @@ _SECURITY = {
     "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
 }
 _READING = ("GET", "HEAD", "OPTIONS")
+_TOO_SLOW = 408
+# what is read and thrown away so that a client that is still sending gets to read the answer
+_DRAINED = 64 << 20
+_DRAIN_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +67,29 @@ def known_hosts(host: str, further: Iterable[str] = ()) -> frozenset[str]:
     return frozenset(name.lower().rstrip(".") for name in names if name)
 
 
+class Body:
+    """What a request sends, and how much of it was read."""
+
+    def __init__(self, receive: Receive, waits: bool) -> None:
+        self._receive = receive
+        # nothing comes of a client that waits to be told to go on
+        self._whole = waits
+
+    async def receive(self) -> Message:
+        """Return the next message."""
+        message = await self._receive()
+        self._whole = not message.get("more_body", False)
+        return message
+
+    async def drain(self) -> None:
+        """Read what is left of it, within bounds."""
+        left = _DRAINED
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_DRAIN_SECONDS):
+                while not self._whole and left > 0:
+                    left -= len((await self.receive()).get("body", b""))
+
+
 class Guard:
     """ASGI middleware that refuses what `Access` does not admit and adds the security headers."""
 
@@ -77,8 +106,12 @@ class Guard:
             await send({"type": "websocket.close", "code": 1008})
             return
 
+        body = Body(receive, "expect" in HTTPConnection(scope).headers)
+
         async def send_secured(message: Message) -> None:
             if message["type"] == "http.response.start":
+                if scope["method"] not in _READING and message["status"] != _TOO_SLOW:
+                    await body.drain()
                 headers = MutableHeaders(scope=message)
                 headers.update(_SECURITY)
                 headers.setdefault("cache-control", "no-store")
@@ -90,7 +123,7 @@ class Guard:
         needs_token = self._access.token and not health
         if answer is None and needs_token and not self._has_token(request):
             answer = self._ask_for_token(scope)
-        await (answer or self._app)(scope, receive, send_secured)
+        await (answer or self._app)(scope, body.receive, send_secured)
 
     def _refuse(self, scope: Scope, headers: Headers) -> Response | None:
         stated = headers.getlist("host")

@@ -6,7 +6,7 @@ import asyncio
 import errno
 import time
 from collections.abc import AsyncIterator
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 
 import anyio
 from starlette.requests import Request
@@ -18,9 +18,6 @@ from cellport.web.server.worker import UPLOAD
 
 _PIECE = 1 << 20
 _GRACE = 60.0
-# what is read and thrown away so that a client that is still sending gets to read the answer
-_DRAINED = 64 << 20
-_DRAIN_SECONDS = 10.0
 
 
 async def receive_upload(request: Request, job: Job, jobs: Jobs) -> None:
@@ -47,10 +44,6 @@ async def receive_upload(request: Request, job: Job, jobs: Jobs) -> None:
             if error.errno not in (errno.ENOSPC, errno.EDQUOT):
                 raise
             raise Refusal(503, "The server has no space left for this file.") from error
-        except Refusal as refusal:
-            if refusal.status != 408:
-                await _drain(chunks)
-            raise
     if not job.held:
         raise Refusal(422, "The request has no body; send the file itself as the body.")
 
@@ -78,16 +71,6 @@ async def _pieces(chunks: AsyncIterator[bytes], limits: Limits) -> AsyncIterator
             waiting.clear()
     if waiting:
         yield bytes(waiting)
-
-
-async def _drain(chunks: AsyncIterator[bytes]) -> None:
-    left = _DRAINED
-    with suppress(TimeoutError):
-        async with asyncio.timeout(_DRAIN_SECONDS):
-            async for chunk in chunks:
-                left -= len(chunk)
-                if left < 0:
-                    return
 
 
 def _too_large(limits: Limits) -> Refusal:
