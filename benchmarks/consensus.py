@@ -19,16 +19,15 @@ from typing import Any
 
 import anndata
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from sklearn.metrics import f1_score
 
 import cellport
 from benchmarks.panels.cases import labelled
 from benchmarks.panels.methods import train
-from benchmarks.shared.command import parser
+from benchmarks.shared.command import measure_and_show, parser
 from benchmarks.shared.data import KANG, LINES, LUNG, PBMC, Dataset, kang_donors
-from benchmarks.shared.results import ROOT, facts, fill, markdown, read, write
+from benchmarks.shared.results import ROOT, facts, markdown
 from cellport.runtime.columns import AGREEMENT, JOINT, JOINT_PROB, LABEL, PROB
 from cellport.train.labels.scores import expected_calibration_error
 
@@ -185,16 +184,14 @@ def table(made: dict[str, Any]) -> str:
     return f"{said}\n\n{markdown(head, shown, 'lrrrrrr')}"
 
 
+def measure(options: argparse.Namespace) -> dict[str, Any]:
+    """Hear atlases together, and time it."""
+    return facts() | {"runs": list(run(options)), "cost": cost(options)}
+
+
 def main() -> None:
     """Run what is asked for and print the table."""
-    options = parser("consensus", __doc__, "table out cache").parse_args()
-    torch.set_num_threads(1)
-    if not options.table:
-        rows = list(run(options))
-        write(options.out, facts() | {"runs": rows, "cost": cost(options)})
-    text = table(read(options.out))
-    print(text)
-    fill(PAGE, MARK, text)
+    measure_and_show(parser("consensus", __doc__, "table out cache"), measure, table, PAGE, MARK)
 
 
 if __name__ == "__main__":

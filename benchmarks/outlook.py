@@ -20,16 +20,15 @@ from typing import Any
 
 import anndata
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from sklearn.metrics import f1_score
 
 import cellport
 from benchmarks.panels.cases import SPLITS, labelled
 from benchmarks.panels.methods import train
-from benchmarks.shared.command import parser
+from benchmarks.shared.command import measure_and_show, parser
 from benchmarks.shared.data import load_split
-from benchmarks.shared.results import ROOT, facts, fill, markdown, read, write
+from benchmarks.shared.results import ROOT, facts, markdown
 from cellport.runtime.columns import JOINED_BY, LABEL, MERGED
 
 MARK, PAGE = "benchmarks.outlook", ROOT / "docs" / "mapping.md"
@@ -152,17 +151,14 @@ def table(made: dict[str, Any]) -> str:
     return f"{said}\n\n{markdown(head, shown, 'llrrrrr')}"
 
 
+def measure(options: argparse.Namespace) -> dict[str, Any]:
+    """Judge panels, and what is added to them."""
+    return facts() | {"runs": list(run(options)), "additions": list(additions(options.cache))}
+
+
 def main() -> None:
     """Run what is asked for and print the table."""
-    options = parser("outlook", __doc__, "table out cache").parse_args()
-    torch.set_num_threads(1)
-    if not options.table:
-        rows = list(run(options))
-        made = facts() | {"runs": rows, "additions": list(additions(options.cache))}
-        write(options.out, made)
-    text = table(read(options.out))
-    print(text)
-    fill(PAGE, MARK, text)
+    measure_and_show(parser("outlook", __doc__, "table out cache"), measure, table, PAGE, MARK)
 
 
 if __name__ == "__main__":

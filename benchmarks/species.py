@@ -16,15 +16,14 @@ from typing import Any
 
 import anndata
 import numpy as np
-import torch
 
 import cellport
 from benchmarks.accuracy.stress import CONDITIONS, degrade
 from benchmarks.panels.cases import labelled
 from benchmarks.panels.methods import train
-from benchmarks.shared.command import parser
+from benchmarks.shared.command import measure_and_show, parser
 from benchmarks.shared.data import Dataset
-from benchmarks.shared.results import ROOT, facts, fill, markdown, read, write
+from benchmarks.shared.results import ROOT, facts, markdown
 from cellport.runtime.columns import JOINED_BY, LABEL, LABEL_SET, NOVEL, PROB
 from cellport.train.labels.scores import label_scores
 
@@ -99,15 +98,14 @@ def table(made: dict[str, Any]) -> str:
     return f"{said}\n\n{markdown(head, shown, 'llrrrrrr')}"
 
 
+def measure(options: argparse.Namespace) -> dict[str, Any]:
+    """Map each species on the other."""
+    return facts() | {"runs": list(run(options))}
+
+
 def main() -> None:
     """Run what is asked for and print the table."""
-    options = parser("species", __doc__, "table out cache").parse_args()
-    torch.set_num_threads(1)
-    if not options.table:
-        write(options.out, facts() | {"runs": list(run(options))})
-    text = table(read(options.out))
-    print(text)
-    fill(PAGE, MARK, text)
+    measure_and_show(parser("species", __doc__, "table out cache"), measure, table, PAGE, MARK)
 
 
 if __name__ == "__main__":

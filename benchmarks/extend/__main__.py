@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from sklearn.metrics import f1_score, roc_auc_score
 
@@ -29,8 +28,8 @@ from benchmarks.extend.cases import DATASETS, NUMBERS, Case, cases
 from benchmarks.extend.checks import drawn_like, moved, poor_cells, twins
 from benchmarks.extend.large import large_atlas
 from benchmarks.extend.tables import MARK, PAGE, tables
-from benchmarks.shared.command import parser
-from benchmarks.shared.results import facts, fill, read, write
+from benchmarks.shared.command import measure_and_show, parser
+from benchmarks.shared.results import facts, read
 from cellport.runtime.atlas.file import open_atlas_file
 from cellport.runtime.errors import InputError
 from cellport.runtime.mapping.atlas import Atlas
@@ -161,14 +160,7 @@ def main() -> None:
     command.add_argument("--type", help="add this type only")
     command.add_argument("--cached", action="store_true", help="only where atlases are there")
     command.add_argument("--check", nargs="*", choices=list(CHECKS), default=list(CHECKS))
-    options = command.parse_args()
-    torch.set_num_threads(1)
-    if not options.table:
-        write(options.out, run(options))
-    text = tables(read(options.out))
-    print(text)
-    if options.out == command.get_default("out"):
-        fill(PAGE, MARK, text)
+    measure_and_show(command, run, tables, PAGE, MARK)
 
 
 if __name__ == "__main__":

@@ -17,11 +17,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from benchmarks.rank.cases import RankedQuery, atlases, queries
-from benchmarks.shared.command import parser
-from benchmarks.shared.results import ROOT, facts, fill, markdown, read, write
+from benchmarks.shared.command import measure_and_show, parser
+from benchmarks.shared.results import ROOT, facts, markdown
 from cellport.runtime.mapping.atlas import load_atlas
 from cellport.runtime.rank import rank_atlases
 
@@ -107,20 +105,18 @@ def table(made: dict[str, Any]) -> str:
     return f"{said}\n\n{markdown(head, shown, 'llrlr')}"
 
 
+def measure(options: argparse.Namespace) -> dict[str, Any]:
+    """Rank atlases for all queries, and time it."""
+    rows, seconds = list(run(options)), cost(options)
+    n_atlases = len(atlases(options.cache, options.models))
+    return facts() | {"atlases": n_atlases, "cost": seconds, "runs": rows}
+
+
 def main() -> None:
     """Run what is asked for and print the table."""
     command = parser("rank", __doc__, "table out cache")
     command.add_argument("--models", type=Path, default=ROOT.parent / "shared" / "models")
-    options = command.parse_args()
-    torch.set_num_threads(1)
-    if not options.table:
-        rows, seconds = list(run(options)), cost(options)
-        n_atlases = len(atlases(options.cache, options.models))
-        write(options.out, facts() | {"atlases": n_atlases, "cost": seconds, "runs": rows})
-    text = table(read(options.out))
-    print(text)
-    if options.out == command.get_default("out"):
-        fill(PAGE, MARK, text)
+    measure_and_show(command, measure, table, PAGE, MARK)
 
 
 if __name__ == "__main__":

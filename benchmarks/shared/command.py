@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.shared.results import CACHE, RESULTS
+from benchmarks.shared.results import CACHE, RESULTS, fill, read, write
 
 _SHARED: dict[str, dict[str, Any]] = {
     "table": {"action": "store_true", "help": "run nothing; tables and pictures of the results"},
@@ -32,3 +33,27 @@ def parser(name: str, doc: str | None, options: str = "") -> argparse.ArgumentPa
     last = name.rpartition(".")[2]
     made.set_defaults(out=RESULTS / f"{last}.json", cache=CACHE / last)
     return made
+
+
+def measure_and_show(
+    command: argparse.ArgumentParser,
+    measure: Callable[[argparse.Namespace], dict[str, Any]],
+    told: Callable[[dict[str, Any]], str],
+    page: Path,
+    mark: str,
+) -> None:
+    """Do what a command line asks for: measure and keep it, print it and set it into its page.
+
+    With ``--table`` nothing is measured, and with ``--out`` the page stays as it is.
+    """
+    # of the libraries of a development install, which no peer's environment has
+    import torch
+
+    options = command.parse_args()
+    torch.set_num_threads(1)
+    if not options.table:
+        write(options.out, measure(options))
+    text = told(read(options.out))
+    print(text)
+    if options.out == command.get_default("out"):
+        fill(page, mark, text)
