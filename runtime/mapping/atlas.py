@@ -28,7 +28,7 @@ from cellport.runtime.columns import MappedBlock
 from cellport.runtime.errors import InputError
 from cellport.runtime.genes.panel import Panel
 from cellport.runtime.mapping.annotate.annotator import Setting
-from cellport.runtime.mapping.consensus.companion import Companion, companion, of_query
+from cellport.runtime.mapping.consensus.companion import Companion, companion
 from cellport.runtime.mapping.consensus.labels_alike import numbered
 from cellport.runtime.mapping.consensus.listen import listen
 from cellport.runtime.mapping.decode import decode_latent
@@ -226,8 +226,7 @@ class Atlas:
             The query does not hold raw counts of enough panel genes, or the atlas does not have
             what the options ask for.
         """
-        profiles = partial(self.file.array, "label_mean") if self.manifest.has_reference else None
-        opened = open_query(query, self.file, how, profiles, decided)
+        opened = self.open_query(query, how, decided)
         try:
             companions = self._companions(opened, how, decided)
             if decided is None:
@@ -238,23 +237,35 @@ class Atlas:
             opened.source.close()
             raise
 
+    def open_query(self, query: Any, how: MapOptions, decided: Decided | None = None) -> Query:
+        """Find a query's counts and match its genes, and decide nothing else of it yet.
+
+        Raises
+        ------
+        InputError
+            The query does not hold raw counts of enough panel genes.
+        """
+        profiles = partial(self.file.array, "label_mean") if self.manifest.has_reference else None
+        return open_query(query, self.file, how, profiles, decided)
+
     def _companions(
         self, query: Query, how: MapOptions, decided: Decided | None
     ) -> tuple[Companion, ...]:
-        """Open what maps the same counts onto other atlases."""
-        paths = how.other_atlases
-        if not paths:
+        """Open what maps the same counts onto other atlases; this one comes first."""
+        atlases = [self._other(path) for path in how.other_atlases]
+        if not atlases:
             return ()
-        known = decided.others if decided else (None,) * len(paths)
-        atlases = [self._other(path) for path in paths]
-        own = self.manifest.name
-        names = numbered([own, *(one.manifest.name for one in atlases)])[1:]
-        first = of_query(own, self.file, self._tail(how), query, how)
-        others = (
-            companion(name, one.file, one._tail(how), query.source, how, of_it)
-            for name, one, of_it in zip(names, atlases, known, strict=True)
+        known = decided.others if decided else (None,) * len(atlases)
+        queries = [
+            one.open_query(query.source, how, of_it)
+            for one, of_it in zip(atlases, known, strict=True)
+        ]
+        every = [self, *atlases]
+        names = numbered([one.manifest.name for one in every])
+        return tuple(
+            companion(name, one.setting(how), one._tail(how), its)
+            for name, one, its in zip(names, every, [query, *queries], strict=True)
         )
-        return (first, *others)
 
     def _other(self, path: str) -> Atlas:
         key = ("also", path)

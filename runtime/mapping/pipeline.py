@@ -181,14 +181,7 @@ def prepared(query: Query, setting: Setting, companions: tuple[Companion, ...] =
     CellportError
         The atlas or the options do not allow it.
     """
-    read = query.source.obs_column
-    setting = replace(
-        setting,
-        measured_share=query.genes.share,
-        covered=query.coverage.enough,
-        merged=query.decided.merged,
-        obs_column=read,
-    )
+    setting = setting.of_query(query)
     added = annotators(setting)
     if companions:
         first, *others = companions

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -14,6 +14,7 @@ from cellport.runtime.atlas.file import AtlasFile
 from cellport.runtime.columns import Schema
 from cellport.runtime.mapping.encode import EncodedCells
 from cellport.runtime.mapping.options import MapOptions
+from cellport.runtime.mapping.query import Query
 
 Decode = Callable[[NDArray[np.floating], str | None], NDArray[np.float32]]
 Made = TypeVar("Made")
@@ -93,6 +94,16 @@ class Setting:
     # group of each label, where those are merged that these genes cannot tell apart; none before a
     # query is known
     merged: tuple[int, ...] = ()
+
+    def of_query(self, query: Query) -> Setting:
+        """Add what is known once a query is open."""
+        return replace(
+            self,
+            measured_share=query.genes.share,
+            covered=query.coverage.enough,
+            merged=query.decided.merged,
+            obs_column=query.source.obs_column,
+        )
 
     def once(self, key: Any, make: Callable[[], Made]) -> Made:
         """Make something, or return what was made for another query."""

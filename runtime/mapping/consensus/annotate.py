@@ -54,9 +54,10 @@ def consensus(first: Companion, others: Sequence[Companion], heard: Heard | None
         found: dict[str, NDArray[Any]] = {}
         said, words = of_first(*first.opinion(cells), len(joint)), []
         for one, theirs, into in zip(others, cells.others, how, strict=True):
-            columns = one.annotate(theirs)
-            found |= {f"{name}_{one.name}": columns[name] for name in _OWN if name in columns}
-            words.append(evidence(*one.opinion(theirs), into))
+            opinion, columns = one.opinion(theirs), one.labels.annotate(theirs)
+            columns[NOVEL] = opinion.novel
+            found |= {f"{column.name}_{one.name}": columns[column.name] for column in own_of(one)}
+            words.append(evidence(*opinion, into))
         prob = together(said, words, known.fits)
         label, empty = prob.argmax(axis=1), cells.empty
         # one with coarser labels agrees where it makes the joint one more probable
@@ -71,9 +72,7 @@ def consensus(first: Companion, others: Sequence[Companion], heard: Heard | None
     own = [
         Column(f"{column.name}_{one.name}", column.kind, column.categories)
         for one in others
-        for annotator in one.annotators
-        for column in annotator.schema.columns
-        if column.name in _OWN
+        for column in own_of(one)
     ]
     columns = (
         *own,
@@ -82,7 +81,7 @@ def consensus(first: Companion, others: Sequence[Companion], heard: Heard | None
         Column(AGREEMENT, "float"),
     )
     told = {
-        one.name: alike_in_words(cells, place, manifests[0].labels, joint)
+        one.name: alike_in_words(cells, place, manifests[0].labels, one.atlas.manifest.labels)
         for one, cells, place in zip(others, known.alike, places[1:], strict=True)
     }
     facts = {
@@ -94,3 +93,8 @@ def consensus(first: Companion, others: Sequence[Companion], heard: Heard | None
     }
     notes = tuple(f"{one.name}: {note}" for one in others for note in one.gene_notes)
     return Annotator(Schema(columns), annotate, notes, facts)
+
+
+def own_of(other: Companion) -> list[Column]:
+    """Return what stands of another atlas beside what all say together."""
+    return [column for column in other.columns if column.name in _OWN]

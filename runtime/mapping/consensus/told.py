@@ -20,7 +20,7 @@ def alike_in_words(
     cells: NDArray[np.float64],
     places: NDArray[np.int64],
     first: Sequence[str],
-    joint: Sequence[str],
+    labels: Sequence[str],
 ) -> list[dict[str, Any]]:
     """Return a record a label of another atlas: what it is, by which evidence, in how many cells.
 
@@ -31,13 +31,15 @@ def alike_in_words(
     places
         int64 [labels], the joint label that each is.
     first
-        Labels of the first atlas, the first of the `joint` ones.
+        Labels of the first atlas, the first of the joint ones.
+    labels
+        Labels of the other.
     """
     known = cells[: len(first)]
     of_first, of_label = known.sum(axis=1), cells.sum(axis=0)
     records = []
     for label, place in enumerate(places.tolist()):
-        record = {"label": joint[place], "cells": round(float(of_label[label]), 1)}
+        record = {"label": labels[label], "cells": round(float(of_label[label]), 1)}
         if place < len(first):
             record |= {"is": "equal", "to": [first[place]], "by": "name or term"}
         elif of_label[label] < _FEWEST:

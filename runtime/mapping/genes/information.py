@@ -32,7 +32,7 @@ def label_information(atlas: AtlasFile, measured: NDArray[np.bool_]) -> float:
         return 1.0
     loading = atlas.array("gene_loading").astype(np.float64)
     noise = atlas.array("gene_noise").astype(np.float64)
-    weight = _discriminants(atlas, loading.shape[1])
+    weight = discriminants(atlas, loading.shape[1])
     variance = np.square(loading.T @ weight).sum(axis=0) + noise @ np.square(weight)
     seen = loading[measured]
     # covariance of the features and the measured genes, and of these by Woodbury's identity
@@ -45,8 +45,8 @@ def label_information(atlas: AtlasFile, measured: NDArray[np.bool_]) -> float:
     return float(np.clip(told.mean(), 0, 1)) if len(told) else 1.0
 
 
-def _discriminants(atlas: AtlasFile, n_factors: int) -> NDArray[np.float64]:
-    """Weights of the discriminants of whole cells, one a label, which come behind the factors."""
+def discriminants(atlas: AtlasFile, n_factors: int) -> NDArray[np.float64]:
+    """Return the weights of the discriminants of whole cells, one a label, behind the factors."""
     labels = slice(n_factors, n_factors + len(atlas.manifest.labels))
     return atlas.array("basis")[:, labels].astype(np.float64)
 

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cellport.runtime.atlas.file import AtlasFile
+from cellport.runtime.mapping.genes.information import discriminants
 from cellport.runtime.mapping.outlook.confusion import Confusion
 
 _TINY = 1e-12
@@ -33,14 +34,14 @@ def wanted_genes(
     pairs, weight = _confused(confusion.given)
     if not len(weight):
         return np.zeros(0, np.int64)
-    start = loading.shape[1]
-    tells = atlas.array("basis")[:, start : start + len(confusion.given)].astype(np.float64)
+    n_factors = loading.shape[1]
+    tells = discriminants(atlas, n_factors)
     apart = (tells[:, pairs[:, 0]] - tells[:, pairs[:, 1]]).T
     scale = np.square(apart @ loading).sum(axis=1) + np.square(apart) @ noise
     weight = weight / np.maximum(scale, _TINY)
     free = ~measured
     seen = loading[measured]
-    unknown = np.linalg.inv(np.eye(start) + seen.T @ (seen / noise[measured, None]))
+    unknown = np.linalg.inv(np.eye(n_factors) + seen.T @ (seen / noise[measured, None]))
     chosen: list[int] = []
     for _ in range(min(n_genes, int(free.sum()))):
         left = np.where(free, apart, 0) @ loading

@@ -110,26 +110,18 @@ def test_groups_are_of_all_cells_of_a_query(
     assert contents(out) == before
 
 
-def test_genes_are_rescaled_over_all_cells_of_a_query(
-    client: Any, atlas: Atlas, save: Save, tmp_path: Path
+@pytest.mark.parametrize("asked", [{"rescale_genes": True}, {"merge_labels": True}])
+def test_what_takes_a_look_at_all_cells_is_decided_once_for_a_query(
+    asked: dict[str, Any], client: Any, atlas: Atlas, save: Save, tmp_path: Path
 ) -> None:
     queries, out = [save(0, 100), save(100, 240)], tmp_path / "out"
-    map_dask(atlas, queries, client, out, part_cells=33, rescale_genes=True)
-    expected = single(atlas, queries, tmp_path, rescale_genes=True)
+    map_dask(atlas, queries, client, out, part_cells=33, **asked)
+    expected = single(atlas, queries, tmp_path, **asked)
     assert_frame_equal(pandas.read_parquet(out), expected, check_exact=True)
     assert not expected.equals(single(atlas, queries, tmp_path))
     before = contents(out)
-    assert map_dask(atlas, queries, client, out, part_cells=33, rescale_genes=True).parts_kept == 9
+    assert map_dask(atlas, queries, client, out, part_cells=33, **asked).parts_kept == 9
     assert contents(out) == before
-
-
-def test_labels_are_merged_by_the_genes_of_the_whole_query(
-    client: Any, atlas: Atlas, save: Save, tmp_path: Path
-) -> None:
-    queries, out = [save(0, 100), save(100, 240)], tmp_path / "out"
-    map_dask(atlas, queries, client, out, part_cells=33, merge_labels=True)
-    expected = single(atlas, queries, tmp_path, merge_labels=True)
-    assert_frame_equal(pandas.read_parquet(out), expected, check_exact=True)
 
 
 def test_genes_that_were_not_measured_are_told_from_all_cells(

@@ -77,7 +77,7 @@ def test_laws_of_joint_probabilities(n_first: int, n_other: int, seed: int) -> N
 
 def test_relations_in_words() -> None:
     first = ("CD4 T", "CD8 T", "B", "NK")
-    joint = (*first, "T", "naive B", "mixed", "platelet", "rare")
+    labels = ("T", "naive B", "mixed", "platelet", "rare", "NK cells")
     cells = np.zeros((9, 6))
     cells[:4, 0] = 40, 30, 0, 0
     cells[:4, 1] = 0, 0, 20, 0
@@ -85,12 +85,12 @@ def test_relations_in_words() -> None:
     cells[7, 3] = 30
     cells[0, 4] = 1
     cells[:4, 5] = 0, 0, 0, 50
-    told = alike_in_words(cells, np.array([4, 5, 6, 7, 8, 3]), first, joint)
+    told = alike_in_words(cells, np.array([4, 5, 6, 7, 8, 3]), first, labels)
     assert [(one["label"], one["is"], one["to"]) for one in told] == [
         ("T", "contains", ["CD4 T", "CD8 T"]),
         ("naive B", "part of", ["B"]),
         ("mixed", "overlaps", ["B", "NK"]),
         ("platelet", "new", []),
         ("rare", "not known", []),
-        ("NK", "equal", ["NK"]),
+        ("NK cells", "equal", ["NK"]),
     ]

@@ -98,3 +98,7 @@ def test_command_and_report(lung_cells: Any, tmp_path: Path) -> None:
     page = report.read_text()
     assert "What other atlases say" in page
     assert "Labels without a namesake" in page
+    # one type by two names is no disagreement
+    told = page.partition("Most common disagreements")[2].partition("</table>")[0]
+    assert told
+    assert '<th scope="row">dendritic</th><td>Dendritic</td>' not in told
