@@ -12,6 +12,7 @@ from typing import Literal
 
 from cellport.runtime.genes.panel import Panel
 from cellport.runtime.genes.previous import previous_symbols
+from cellport.runtime.genes.rules import without_version
 
 Organism = Literal["human", "mouse"]
 
@@ -61,13 +62,13 @@ def other_names(panel: Panel, organism: str) -> tuple[str, ...]:
     if organism == "human":
         offered |= _of_other_years([name for name in own if not offered[name]], offered, table)
     shared = Counter(offered.values())
-    stated = {_without_version(name) for name in own}
+    stated = {without_version(name) for name in own}
     sure = {name for name, other in offered.items() if shared[other] == 1 and other not in stated}
     return tuple(offered[name] if name in sure else "" for name in own)
 
 
 def _only_name(name: str, table: GeneTable) -> str:
-    ensembl = _without_version(name)
+    ensembl = without_version(name)
     symbol = table.symbol_of.get(ensembl, "")
     return table.only_id_of.get(name) or (symbol if table.only_id_of.get(symbol) == ensembl else "")
 
@@ -80,7 +81,3 @@ def _of_other_years(
     previous = previous_symbols()
     found = {name: previous[name] for name in names if name in previous and name not in today}
     return {name: ensembl for name, ensembl in found.items() if ensembl not in taken}
-
-
-def _without_version(name: str) -> str:
-    return name.partition(".")[0] if name.startswith("ENS") else name

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from cellport.runtime.errors import InputError
 from cellport.runtime.genes.organism import infer_organism
+from cellport.runtime.genes.rules import without_version
 
 SPECIES = ("human", "mouse")
 _SHIPPED = Path(__file__).parent / "data" / "orthologs_human_mouse.tsv.xz"
@@ -70,16 +71,13 @@ def translate(columns: Mapping[str, NDArray[np.object_]], target: str, source: s
         )
     known = orthologs(other)
     named = {
-        column: np.asarray([known.get(_plain(name), "") for name in names.tolist()], object)
+        column: np.asarray(
+            [known.get(without_version(name.strip().upper()), "") for name in names.tolist()],
+            object,
+        )
         for column, names in columns.items()
     }
     most = max((int((names != "").sum()) for names in named.values()), default=0)
     if not most:
         raise InputError(f"No gene of {source} is a {other} gene with a {target} ortholog.")
     return Translated(named, other, most)
-
-
-def _plain(name: object) -> str:
-    """Return a name in capitals, an Ensembl id without its version."""
-    text = str(name).strip().upper()
-    return text.partition(".")[0] if text.startswith("ENS") else text

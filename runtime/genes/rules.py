@@ -51,7 +51,8 @@ def genome_prefixes(names: Sequence[str]) -> list[re.Match[str] | None]:
     return [GENOME_PREFIX.match(name) for name in names]
 
 
-def _without_version(name: str) -> str:
+def without_version(name: str) -> str:
+    """Return an Ensembl id without its version, and any other name as it is."""
     return name.partition(".")[0] if name.startswith("ENS") else name
 
 
@@ -76,7 +77,7 @@ def _folded_keys(names: list[str]) -> Keys:
 
 def _unprefixed_keys(names: list[str]) -> Keys:
     return [
-        _without_version(name[found.end() :]) if found else None
+        without_version(name[found.end() :]) if found else None
         for name, found in zip(names, genome_prefixes(names), strict=False)
     ]
 
@@ -106,7 +107,7 @@ RULES = (
     Rule("Ensembl id", lambda _, ensembl: [ensembl], list, by_id=True, exact=True),
     Rule(
         "Ensembl id without version",
-        lambda _, ensembl: [_without_version(ensembl)],
+        lambda _, ensembl: [without_version(ensembl)],
         _unversioned_keys,
         same_gene=True,
         by_id=True,
@@ -115,17 +116,17 @@ RULES = (
     Rule("symbol", lambda symbol, _: [symbol], list, exact=True),
     Rule(
         "letter case",
-        lambda symbol, ensembl: [symbol.casefold(), _without_version(ensembl).casefold()],
+        lambda symbol, ensembl: [symbol.casefold(), without_version(ensembl).casefold()],
         _folded_keys,
     ),
     Rule(
         "genome prefix",
-        lambda symbol, ensembl: [symbol, _without_version(ensembl)],
+        lambda symbol, ensembl: [symbol, without_version(ensembl)],
         _unprefixed_keys,
     ),
     Rule(
         "Ensembl id within the name",
-        lambda _, ensembl: [_without_version(ensembl)],
+        lambda _, ensembl: [without_version(ensembl)],
         _id_in_name_keys,
         same_gene=True,
         by_id=True,
@@ -133,7 +134,7 @@ RULES = (
     Rule("R names", lambda symbol, _: _r_names(symbol), _r_keys),
     Rule(
         "symbol of other years",
-        lambda symbol, ensembl: [_without_version(ensembl), previous_symbols().get(symbol, "")],
+        lambda symbol, ensembl: [without_version(ensembl), previous_symbols().get(symbol, "")],
         lambda names: [previous_symbols().get(name) for name in names],
         organism="human",
     ),

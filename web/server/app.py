@@ -32,6 +32,10 @@ from cellport.web.server.refusal import Refusal
 from cellport.web.server.requests import (
     OF_UPLOADS,
     TAKES_A_FILE,
+    Flag,
+    Genome,
+    Layer,
+    MinimumGenes,
     WhichAtlas,
     check_body,
     named,
@@ -216,18 +220,10 @@ def _add_api(app: FastAPI, placed: Sequence[PlacedAtlas], jobs: Jobs) -> None:
                 "the parameter of that name has summed up"
             ),
         ] = "json",
-        layer: Annotated[
-            str | None,
-            Query(description="Where the raw counts are; found when left out", max_length=200),
-        ] = None,
-        genome: Annotated[
-            str | None,
-            Query(description="Of a 10x file of several genomes, the one to map", max_length=200),
-        ] = None,
-        minimum_genes: Annotated[
-            float, Query(ge=0, le=1, description="Refuse files with fewer of the atlas's genes")
-        ] = MINIMUM_GENES,
-        any_organism: Annotated[bool, Query()] = False,
+        layer: Layer = None,
+        genome: Genome = None,
+        minimum_genes: MinimumGenes = MINIMUM_GENES,
+        any_organism: Flag = False,
         orthologs: Annotated[
             bool, Query(description="Map mouse on human, or human on mouse, by orthologs")
         ] = False,
@@ -238,7 +234,7 @@ def _add_api(app: FastAPI, placed: Sequence[PlacedAtlas], jobs: Jobs) -> None:
                 "file; each answer then depends on all cells"
             ),
         ] = False,
-        fractional_counts: Annotated[bool, Query()] = False,
+        fractional_counts: Flag = False,
         groups: Annotated[
             str | None,
             Query(

@@ -18,6 +18,10 @@ from cellport.web.server.jobs import Jobs
 from cellport.web.server.requests import (
     OF_UPLOADS,
     TAKES_A_FILE,
+    Flag,
+    Genome,
+    Layer,
+    MinimumGenes,
     WhichAtlas,
     check_body,
     named,
@@ -100,19 +104,11 @@ def add_explain(app: FastAPI, placed: Sequence[PlacedAtlas], jobs: Jobs) -> None
         genes: Annotated[
             int, Query(ge=1, le=_MOST_GENES, description="Most genes to name of each")
         ] = GENES,
-        layer: Annotated[
-            str | None,
-            Query(description="Where the raw counts are; found when left out", max_length=200),
-        ] = None,
-        genome: Annotated[
-            str | None,
-            Query(description="Of a 10x file of several genomes, the one to map", max_length=200),
-        ] = None,
-        minimum_genes: Annotated[
-            float, Query(ge=0, le=1, description="Refuse files with fewer of the atlas's genes")
-        ] = MINIMUM_GENES,
-        any_organism: Annotated[bool, Query()] = False,
-        fractional_counts: Annotated[bool, Query()] = False,
+        layer: Layer = None,
+        genome: Genome = None,
+        minimum_genes: MinimumGenes = MINIMUM_GENES,
+        any_organism: Flag = False,
+        fractional_counts: Flag = False,
         atlas: WhichAtlas = None,
     ) -> Response:
         """Map an `.h5ad` or 10x `.h5` file, sent as the body, and name the genes that spoke."""

@@ -17,6 +17,19 @@ from cellport.web.server.site import PlacedAtlas
 WhichAtlas = Annotated[
     str | None, Query(description="Name of the atlas, where there are several", max_length=200)
 ]
+# what every request with a file says of how it is read
+Layer = Annotated[
+    str | None,
+    Query(description="Where the raw counts are; found when left out", max_length=200),
+]
+Genome = Annotated[
+    str | None,
+    Query(description="Of a 10x file of several genomes, the one to map", max_length=200),
+]
+MinimumGenes = Annotated[
+    float, Query(ge=0, le=1, description="Refuse files with fewer of the atlas's genes")
+]
+Flag = Annotated[bool, Query()]
 _A_FILE = {
     "schema": {"type": "string", "format": "binary", "contentMediaType": "application/x-hdf5"}
 }
