@@ -109,10 +109,9 @@ def _whole_pairs(samples: Samples, reference: str, level: str) -> tuple[Samples,
         return samples, []
     keep = [pair not in lone for pair in samples.pair]
     listed = ", ".join(f"'{one}'" for one in lone[:5]) + (", …" if len(lone) > 5 else "")
-    return samples.rows(keep), [
-        f"{len(lone)} of {len(sides)} pairs have no sample of one of '{reference}' and '{level}' "
-        f"and are left out: {listed}."
-    ]
+    ends = {"reference": reference, "level": level}
+    note = say("compare.lone_pairs", lone=len(lone), pairs=len(sides), listed=listed, **ends)
+    return samples.rows(keep), [note]
 
 
 def _matrix(samples: Samples, level: str) -> NDArray[np.float64]:
@@ -138,11 +137,7 @@ def _refusal(samples: Samples, reference: str, level: str, matrix: NDArray[np.fl
         )
     rank = np.linalg.matrix_rank(matrix)
     if np.linalg.matrix_rank(np.delete(matrix, 1, axis=1)) == rank:
-        return (
-            f"No p-value: '{level}' and '{reference}' were never in one batch, so that what the "
-            "condition does cannot be told from what the batch does. Samples of both conditions in "
-            "one batch are needed."
-        )
+        return say("compare.apart_in_batches", level=level, reference=reference)
     freedom = int(len(samples) - rank)
     if freedom < FEWEST_FREEDOM:
         return say(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -27,7 +28,7 @@ from cellport.runtime.compare.composition import Composition
 from cellport.runtime.compare.counts import Queries, SampleCounts, joined
 from cellport.runtime.compare.design import Samples
 from cellport.runtime.compare.inputs import Result, text_of
-from cellport.runtime.decisions import say, text
+from cellport.runtime.decisions import say, text, texts, whole
 from cellport.runtime.errors import InputError
 from cellport.runtime.mapping.gather.pseudobulk import CELLS
 
@@ -39,12 +40,10 @@ _KINDS = {
     "call": CALL, "group": GROUP_LABEL, "own_cluster": GROUP, "cluster": CLUSTER, "edge": EDGE,
 }  # fmt: skip
 TYPE, STEP = "type", "pseudotime"
-LIKE, UNLIKE, UNLIKE_NEAR = "like the atlas", "unlike the atlas", "unlike, near"
+LIKE, UNLIKE = text("compare.like"), text("compare.unlike")
 NOT_SURE = text("compare.not_sure")
-# steps of pseudotime in which cells are counted
-_STEPS = 10
-# cells of a sample on the trajectory from which their mean says something
-_FEWEST_ON_WAY = 10
+_STEPS = whole("compare.steps")
+_FEWEST_ON_WAY = whole("compare.fewest_on_way")
 _FACTS = ("condition", "pairs", "batch")
 
 
@@ -131,8 +130,9 @@ def read_study(results: Sequence[Result], columns: Columns, sources: Sources) ->
     together = pd.concat(who)
     samples, notes = _samples(together, columns)
     quantities = {}
-    if times:
-        moments = pd.concat(times)
+    moments = pd.concat(times) if times else pd.DataFrame({"sample": []})
+    moments = moments[moments["sample"].isin(samples.names)]
+    if len(moments):
         tables[STEP], quantities = [_steps(moments)], _quantities(moments)
     return Study(
         samples,
@@ -264,7 +264,7 @@ def _novel(rows: _Rows, sample: NDArray[np.object_]) -> Iterable[tuple[str, pd.D
     yield "novel", _crossed(sample, np.where(novel, UNLIKE, LIKE).astype(object), rows.weight)
     if CALL in rows.frame and LABEL in rows.frame:
         call, label = text_of(rows.frame[CALL]), text_of(rows.frame[LABEL])
-        group = np.where(novel, f"{UNLIKE_NEAR} " + label, call)
+        group = np.where(novel, [say("compare.unlike_near", label=one) for one in label], call)
         yield "novel_group", _crossed(sample, group.astype(object), rows.weight)
 
 
@@ -292,7 +292,8 @@ def _times(cells: _Rows) -> pd.DataFrame:
 def _steps(times: pd.DataFrame) -> pd.DataFrame:
     """Cells of each sample in steps of pseudotime."""
     step = np.clip((times["time"].to_numpy() * _STEPS).astype(int), 0, _STEPS - 1)
-    names = np.array([f"{at / _STEPS:.1f} to {(at + 1) / _STEPS:.1f}" for at in range(_STEPS)])
+    ends = [f"{at / _STEPS:.1f}" for at in range(_STEPS + 1)]
+    names = np.array([say("compare.step", **{"from": a, "to": b}) for a, b in pairwise(ends)])
     sample = times["sample"].to_numpy(object)
     return _crossed(sample, names[step].astype(object), np.ones(len(step)))
 
@@ -305,17 +306,14 @@ def _quantities(times: pd.DataFrame) -> dict[str, dict[str, float]]:
 
     group_by: list[str] = ["sample"]
     by_sample = times.groupby(group_by)["time"]
-    found = {
-        "mean": enough(by_sample.mean()).to_dict(),
-        "first quartile": enough(by_sample.quantile(0.25)).to_dict(),
-        "median": enough(by_sample.median()).to_dict(),
-        "third quartile": enough(by_sample.quantile(0.75)).to_dict(),
-    }
+    moments = [by_sample.mean(), *(by_sample.quantile(at) for at in (0.25, 0.5, 0.75))]
+    named = zip(texts("compare.on_way"), moments, strict=True)
+    found = {name: enough(values).to_dict() for name, values in named}
     group_by = ["call", "sample"]
     within = enough(times.groupby(group_by)["time"].mean())
     for call in sorted(set(times["call"]) - {"", UNKNOWN}):
         if call in within.index.get_level_values(0):
-            found[f"mean within {call}"] = within.loc[call].to_dict()
+            found[say("compare.mean_within", type=call)] = within.loc[call].to_dict()
     return found
 
 
@@ -333,9 +331,9 @@ def _samples(who: pd.DataFrame, columns: Columns) -> tuple[Samples, list[str]]:
     for what in ("pairs", "batch"):
         without = [name for name in names if not facts[what][name]]
         if getattr(columns, what) is not None and without:
+            told = {"column": getattr(columns, what), "listed": ", ".join(without[:5])}
             notes.append(
-                f"{len(without)} of {len(names)} samples have no value in "
-                f"'{getattr(columns, what)}' and are left out: {', '.join(without[:5])}."
+                say("compare.without_value", without=len(without), samples=len(names), **told)
             )
             names = [name for name in names if name not in without]
 
@@ -351,14 +349,11 @@ def _samples(who: pd.DataFrame, columns: Columns) -> tuple[Samples, list[str]]:
 def _one_each(who: pd.DataFrame, what: str, columns: Columns) -> dict[str, str]:
     values = who.groupby("sample")[what].unique()
     for sample, found in values.items():
-        if len(found) > 1 and what == "condition":
-            ends = {"one": found[0], "other": found[1]}
-            raise InputError(say("compare.two_conditions", sample=sample, **ends))
         if len(found) > 1:
-            raise InputError(
-                f"Sample '{sample}' has several values in '{getattr(columns, what)}': "
-                f"'{found[0]}' and '{found[1]}'; a sample is of one."
-            )
+            told = {"sample": sample, "one": found[0], "other": found[1]}
+            if what == "condition":
+                raise InputError(say("compare.two_conditions", **told))
+            raise InputError(say("compare.several_values", column=getattr(columns, what), **told))
     return {str(sample): str(found[0]) for sample, found in values.items()}
 
 

@@ -28,7 +28,8 @@ from cellport.runtime.compare.show.drawing import (
 from cellport.runtime.compare.show.picture import WIDTH, Picture, Table
 from cellport.runtime.compare.show.points import points_picture
 from cellport.runtime.compare.show.scale import Scale
-from cellport.runtime.compare.study import LIKE, NOT_SURE, STEP, TYPE, UNLIKE, UNLIKE_NEAR
+from cellport.runtime.compare.study import LIKE, NOT_SURE, STEP, TYPE, UNLIKE
+from cellport.runtime.decisions import say
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -93,7 +94,8 @@ def category_colours(compositions: Sequence[Composition]) -> dict[str, dict[str,
     for composition in compositions:
         names = [composition.categories[at] for at in _largest(composition)]
         fixed = {name: _FIXED[name] for name in names if name in _FIXED}
-        fixed |= {name: "new" for name in names if name.startswith((UNLIKE, UNLIKE_NEAR))}
+        unlike = UNLIKE, say("compare.unlike_near", label="")
+        fixed |= {name: "new" for name in names if name.startswith(unlike)}
         shown = [name for name in names if name not in fixed][:_COLOURS]
         free = [f"k{at}" for at in range(_COLOURS)]
         free = [one for one in free if one not in {known.get(name) for name in shown}]

@@ -11,7 +11,7 @@ from cellport.runtime.compare.expression import ALPHA
 from cellport.runtime.compare.found import Comparison
 from cellport.runtime.compare.show.picture import Picture
 from cellport.runtime.compare.study import STEP, TYPE
-from cellport.runtime.decisions import text, texts
+from cellport.runtime.decisions import text, texts, words
 from cellport.runtime.report.document import document
 from cellport.runtime.report.markup import (
     Html,
@@ -25,12 +25,7 @@ from cellport.runtime.report.markup import (
 )
 from cellport.runtime.report.numbers import counted, percent
 
-_KIND_TITLES = {
-    TYPE: "Types", "call": "Calls", "group": "Types of groups", "cluster": "Clusters",
-    "own_cluster": "Clusters of the query", "novel": "Unlike the atlas",
-    "novel_group": "Groups unlike the atlas", "edge": "Edges", STEP: "Along the trajectory",
-    f"{STEP} mean": "Pseudotime",
-}  # fmt: skip
+_KIND_TITLES = words("compare.kinds")
 _MOST_SHOWN = 4
 
 

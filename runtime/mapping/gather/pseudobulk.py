@@ -130,8 +130,10 @@ class Pseudobulk(Gatherer):
     def found(self) -> GroupedCounts:
         """Return the sums over all blocks."""
         groups, genes, sums = self._in_order()
-        # half of a count is rounded up; whole counts come as they were
-        counts = (sums["counts"] + PARTS // 2) // PARTS
+        # half of a count is rounded up, in place; whole counts come as they were
+        counts = sums["counts"]
+        counts += PARTS // 2
+        counts //= PARTS
         return GroupedCounts(
             columns=self.columns,
             groups=tuple(groups),

@@ -1,30 +1,23 @@
-/** How the share of each type changes between conditions, samples being the replicates.
+/** How the share of each type, or a mean, changes between conditions, samples being the replicates.
  *
  * Same as `runtime/compare/composition.py` of the Python package: log-ratios (Aitchison 1982) in
  * moderated tests (Phipson et al. 2022, propeller).
  */
 
 import decisions, { say } from "../decisions";
-import { type Design, designOf, rowsOf } from "./design";
-import { adjusted, type Effect, groupMeans, moderatedEffects } from "./moderated";
+import type { Composition } from "./crossed";
+import { type Design, without } from "./design";
+import { adjusted, type Effect, moderatedEffects } from "./moderated";
+import type { Quantity } from "./on_way";
 
 const { compare } = decisions;
 
-/** Cells of each sample by category; weights where labels are uncertain. */
-export interface Composition {
-  kind: string;
-  categories: readonly string[];
-  samples: readonly string[];
-  /** [samples][categories] */
-  cells: readonly Float64Array[];
-}
-
-/** How one category changes from one condition to another; NaN stands for what cannot be known. */
+/** How one category, or the mean of a quantity, changes; NaN stands for what cannot be known. */
 export interface Change extends Effect {
   category: string;
   reference: string;
   level: string;
-  /** Mean share of the samples of each. */
+  /** Mean share of the samples of each, or mean of the quantity. */
   meanReference: number;
   meanLevel: number;
   /** Adjusted for the number of categories. */
@@ -39,26 +32,50 @@ const UNKNOWN: Effect = { change: NaN, low: NaN, high: NaN, p: NaN };
 export function changes(composition: Composition, asked: Design): Change[] {
   const { categories } = composition;
   const of = (name: string) => composition.cells[composition.samples.indexOf(name)];
-  const full = rowsOf(asked.samples, (at) => sum(of(asked.samples.names[at])) > 0);
-  const all = full.names.length === asked.samples.names.length;
-  const design = all ? asked : designOf(full, asked.reference, asked.level);
+  const design = withSome(asked, (name) => sum(of(name)) > 0);
   const cells = design.samples.names.map(of);
   const least = compare.fewest_cells.value * Math.max(cells.length, 1);
   const totals = categories.map((_, at) => sum(cells.map((row) => row[at])));
   const enough = [...categories.keys()].filter((at) => totals[at] >= least);
-  const level = design.samples.condition.map((one) => one === design.level);
-  const tested = enough.length > 1 ? effects(logRatios(cells, enough), level, design.refusal) : [];
-  const found = categories.map((_, at) => tested[enough.indexOf(at)] ?? UNKNOWN);
-  const p = adjusted(found.map((one) => one.p));
+  const tested = enough.length > 1 ? effects(logRatios(cells, enough), design) : [];
   const few = say(compare.few_cells, { cells: compare.fewest_cells.value });
   const alone = enough.length === 1 ? compare.alone : "";
-  return categories.map((category, at) => {
+  const found = categories.map((category, at) => {
     const shares = cells.map((row) => row[at] / Math.max(sum(row), 1e-12));
-    const [meanReference, meanLevel] = groupMeans(shares, level);
     const note = enough.includes(at) ? design.refusal || alone : few;
-    const { reference, level: name } = design;
-    return { category, reference, level: name, meanReference, meanLevel, ...found[at], pAdjusted: p[at], note };
+    return { category, ...between(shares, design), ...(tested[enough.indexOf(at)] ?? UNKNOWN), note };
   });
+  return withAdjusted(found);
+}
+
+/** Test the means of quantities, each by sample; a sample may lack it. */
+export function meanChanges(quantities: readonly Quantity[], asked: Design): Change[] {
+  const found = quantities.map(({ name, of }) => {
+    const design = withSome(asked, (sample) => of.has(sample));
+    const values = Float64Array.from(design.samples.names, (sample) => of.get(sample)!);
+    return { category: name, ...between(values, design), ...effects([values], design)[0], note: design.refusal };
+  });
+  return withAdjusted(found);
+}
+
+/** A design of the samples that there is something of. */
+function withSome(design: Design, isThere: (sample: string) => boolean): Design {
+  const { names } = design.samples;
+  return names.every(isThere) ? design : without(design, (at) => isThere(names[at]));
+}
+
+function withAdjusted(found: readonly Omit<Change, "pAdjusted">[]): Change[] {
+  const p = adjusted(found.map((one) => one.p));
+  return found.map((one, at) => ({ ...one, pAdjusted: p[at] }));
+}
+
+/** What is compared, and the means of both. */
+function between(values: ArrayLike<number>, { samples, reference, level }: Design) {
+  const mean = (condition: string) => {
+    const some = Array.from(values).filter((_, at) => samples.condition[at] === condition);
+    return sum(some) / some.length;
+  };
+  return { reference, level, meanReference: mean(reference), meanLevel: mean(level) };
 }
 
 /** Log2 of each category's cells beside the mean log2 of the others', [categories][samples]. */
@@ -69,11 +86,13 @@ function logRatios(cells: readonly Float64Array[], chosen: readonly number[]): F
   return chosen.map((_, k) => Float64Array.from(logs, (row, i) => ((row[k] - means[i]) * n) / (n - 1)));
 }
 
-function effects(rows: readonly Float64Array[], level: readonly boolean[], refusal: string): Effect[] {
-  if (!refusal) return moderatedEffects(rows, level);
+function effects(rows: readonly Float64Array[], design: Design): Effect[] {
+  const { model, refusal } = design;
+  const { left } = model;
+  if (!refusal && left) return moderatedEffects(rows, { ...model, left });
   return rows.map((row) => {
-    const [before, after] = groupMeans(row, level);
-    return { ...UNKNOWN, change: after - before };
+    const { meanReference, meanLevel } = between(row, design);
+    return { ...UNKNOWN, change: meanLevel - meanReference };
   });
 }
 

@@ -1,9 +1,10 @@
-/** Differences of two groups of samples in many rows at once, their variances moderated.
+/** Linear models of many rows at once, their variances moderated towards each other.
  *
- * Same as `runtime/compare/moderated.py` of the Python package for two groups and nothing held even:
- * the formulas of limma (Smyth 2004, Statistical Applications in Genetics and Molecular Biology 3:3).
+ * Same as `runtime/compare/moderated.py` of the Python package: the formulas of limma (Smyth 2004, Statistical
+ * Applications in Genetics and Molecular Biology 3:3).
  */
 
+import { dot, fit, type Model } from "./model";
 import { digamma, studentP, studentReach, tetragamma, trigamma } from "./special";
 
 const LEVEL = 0.95;
@@ -18,32 +19,18 @@ export interface Effect {
   p: number;
 }
 
-/** What each row, [samples], is more by in the samples of `level`, of at least two each. */
-export function moderatedEffects(rows: readonly Float64Array[], level: readonly boolean[]): Effect[] {
-  const sizes = [level.filter((one) => !one).length, level.filter((one) => one).length];
-  const freedom = level.length - 2;
-  const means = rows.map((row) => groupMeans(row, level));
-  const variance = rows.map((row, at) => {
-    const residuals = row.map((value, i) => (value - means[at][Number(level[i])]) ** 2);
-    return residuals.reduce((sum, one) => sum + one, 0) / freedom;
-  });
-  const [moderated, prior] = squeezedVariance(variance, freedom);
+/** What the column that a model is asked for adds to each row, [samples]. */
+export function moderatedEffects(rows: readonly Float64Array[], model: Model & { left: Float64Array }): Effect[] {
+  const { freedom, left } = model;
+  const fits = rows.map((row) => fit(model, row));
+  const [moderated, prior] = squeezedVariance(fits.map(({ residual }) => residual / freedom), freedom);
   // no more than all rows have together, as limma bounds it
   const total = Math.min(freedom + prior, freedom * rows.length);
   const reach = studentReach(LEVEL, total);
-  return means.map(([before, after], at) => {
-    const error = Math.sqrt(Math.max(moderated[at], TINY) * (1 / sizes[0] + 1 / sizes[1]));
-    const change = after - before;
+  return fits.map(({ estimate: change }, at) => {
+    const error = Math.sqrt(Math.max(moderated[at], TINY) / dot(left, left));
     return { change, low: change - reach * error, high: change + reach * error, p: studentP(change / error, total) };
   });
-}
-
-export function groupMeans(row: ArrayLike<number>, level: readonly boolean[]): [number, number] {
-  const mean = (of: boolean) => {
-    const some = Array.from(row).filter((_, i) => level[i] === of);
-    return some.reduce((sum, one) => sum + one, 0) / some.length;
-  };
-  return [mean(false), mean(true)];
 }
 
 /** Variances moved towards a common one, as far as they agree, and the degrees of freedom of that. */

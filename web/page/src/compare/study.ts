@@ -1,106 +1,112 @@
 /** Who the samples of a mapping are, and what their cells are.
  *
- * Part of `runtime/compare/study.py` of the Python package: types with each cell weighing by the
- * probability of its label, calls and clusters.
+ * Same as `runtime/compare/study.py` of the Python package, of one result.
  */
 
 import decisions, { say } from "../decisions";
 import { InputError } from "../errors";
 import type { Results } from "../mapping/results";
-import type { Composition } from "./composition";
+import { type Composition, compositionsOf } from "./crossed";
 import type { Samples } from "./design";
+import { meansOnWay, type Quantity } from "./on_way";
 
-const { columns, compare, values } = decisions;
-const KINDS: readonly [string, string][] = [
-  ["call", columns.call],
-  ["cluster", columns.cluster],
-];
+const { compare } = decisions;
+const LISTED = 5;
 
 export interface Study {
   samples: Samples;
   compositions: Composition[];
+  /** Means of pseudotime, where there is one. */
+  onWay: Quantity[];
   notes: string[];
 }
 
-/** Names of groups by cell; empty where it is of none. */
-type NameOf = (cell: number) => string;
-
-export function readStudy(results: Results, sample: NameOf, condition: NameOf): Study {
-  const found = new Map<string, string>();
-  const codes = new Map<string, number>();
-  const of = new Int32Array(results.done).fill(-1);
-  let lost = 0;
-  for (let cell = 0; cell < of.length; cell++) {
-    const [name, end] = [sample(cell), condition(cell)];
-    if (name === "" || end === "") {
-      lost++;
-      continue;
-    }
-    const known = found.get(name) ?? end;
-    if (known !== end) throw new InputError(say(compare.two_conditions, { sample: name, one: known, other: end }));
-    found.set(name, end);
-    if (!codes.has(name)) codes.set(name, codes.size);
-    of[cell] = codes.get(name)!;
-  }
-  if (!found.size) throw new InputError(compare.no_cells);
-  const order = [...found].sort(([a, one], [b, other]) => inOrder(one, other) || inOrder(a, b));
-  const samples = { names: order.map(([name]) => name), condition: order.map(([, end]) => end) };
-  const rank = new Map(samples.names.map((name, at) => [codes.get(name)!, at]));
-  const row = of.map((code) => rank.get(code) ?? -1);
-  const notes = lost ? [say(compare.left_out, { lost, cells: of.length })] : [];
-  return { samples, compositions: compositionsOf(results, samples.names, row), notes };
+/** A column of the files: the name of each cell's group, empty where it is of none. */
+export interface Named {
+  column: string;
+  of: (cell: number) => string;
 }
 
-const inOrder = (a: string, b: string) => (a < b ? -1 : Number(a > b));
+/** What a study is told by. */
+export interface Told {
+  sample: Named;
+  condition: Named;
+  pairs: Named | null;
+  batch: Named | null;
+}
 
-function compositionsOf(results: Results, samples: readonly string[], row: Int32Array): Composition[] {
-  const counted = KINDS.flatMap(([kind, name]) => {
-    const column = results.category(name);
-    if (!column) return [];
-    return [crossed(kind, samples, row, column.categories, (cell, add) => add(column.values[cell], 1))];
+type Facts = ReadonlyMap<string, readonly string[]>;
+
+export function readStudy(results: Results, told: Told): Study {
+  const names = sampleNames(results.done, told);
+  const lost = names.filter((name) => name === "").length;
+  if (lost === names.length) throw new InputError(compare.no_cells);
+  const notes = lost ? [say(compare.left_out, { lost, cells: names.length })] : [];
+  const samples = samplesOf(names, told, notes);
+  const rank = new Map(samples.names.map((name, at) => [name, at]));
+  const row = Int32Array.from(names, (name) => rank.get(name) ?? -1);
+  return {
+    samples,
+    compositions: compositionsOf(results, samples.names, row),
+    onWay: meansOnWay(results, samples.names, row),
+    notes,
+  };
+}
+
+/** The sample of each cell; empty where it or its condition is not known. */
+function sampleNames(nCells: number, { sample, condition, pairs }: Told): string[] {
+  // the cells of one condition of a sample are a sample each where it is compared within itself
+  const isHalved = pairs?.column === sample.column;
+  return Array.from({ length: nCells }, (_, cell) => {
+    const [name, end] = [sample.of(cell), condition.of(cell)];
+    if (name === "" || end === "") return "";
+    return isHalved ? `${name} | ${end}` : name;
   });
-  const types = typesOf(results, samples, row);
-  return types ? [types, ...counted] : counted;
 }
 
-/** Types, and what of the cells is of none for sure; null without labels. */
-function typesOf(results: Results, samples: readonly string[], row: Int32Array): Composition | null {
-  const label = results.category(columns.label);
-  const prob = results.float(columns.prob);
-  if (!label) return null;
-  const names = label.categories;
-  const unsure = names.length;
-  const found = crossed("type", samples, row, [...names, compare.not_sure], (cell, add) => {
-    const code = label.values[cell];
-    const sure = prob ? prob[cell] || 0 : 1;
-    const isUnknown = names[code] === values.unknown;
-    if (!isUnknown) add(code, sure);
-    if (prob) add(unsure, isUnknown ? 1 : 1 - sure);
+function samplesOf(names: readonly string[], { condition, pairs, batch }: Told, notes: string[]): Samples {
+  const end = oneEach(names, condition, (told) => say(compare.two_conditions, told));
+  const held = [pairs, batch].map((named) => {
+    const several = (told: Record<string, string>) => say(compare.several_values, { column: named!.column, ...told });
+    return named && { column: named.column, of: oneEach(names, named, several) };
+  });
+  let known = [...end.keys()].sort((a, b) => inOrder(end.get(a)!, end.get(b)!) || inOrder(a, b));
+  for (const one of held) {
+    const without = known.filter((name) => one?.of.get(name) === "");
+    if (!one || !without.length) continue;
+    const listed = without.slice(0, LISTED).join(", ");
+    const counts = { without: without.length, samples: known.length };
+    notes.push(say(compare.without_value, { ...counts, column: one.column, listed }));
+    known = known.filter((name) => !without.includes(name));
+  }
+  const [pair, batches] = held.map((one) => one && known.map((name) => one.of.get(name)!));
+  return { names: known, condition: known.map((name) => end.get(name)!), pair, batch: batches };
+}
+
+/** The value of each sample, which has one alone. */
+function oneEach(
+  names: readonly string[],
+  { of }: Named,
+  several: (told: Record<string, string>) => string,
+): Map<string, string> {
+  const found = valuesOf(names, of);
+  for (const sample of [...found.keys()].sort()) {
+    const [one, other] = found.get(sample)!;
+    if (other !== undefined) throw new InputError(several({ sample, one, other }));
+  }
+  return new Map([...found].map(([sample, [one]]) => [sample, one]));
+}
+
+function valuesOf(names: readonly string[], of: (cell: number) => string): Facts {
+  const found = new Map<string, string[]>();
+  names.forEach((name, cell) => {
+    if (name === "") return;
+    const value = of(cell);
+    const known = found.get(name);
+    if (!known) found.set(name, [value]);
+    else if (!known.includes(value)) known.push(value);
   });
   return found;
 }
 
-/** Weights of the cells of each sample by category, categories by name, without those of none. */
-function crossed(
-  kind: string,
-  samples: readonly string[],
-  row: Int32Array,
-  names: readonly string[],
-  weigh: (cell: number, add: (category: number, weight: number) => void) => void,
-): Composition {
-  const sums = samples.map(() => new Float64Array(names.length));
-  row.forEach((at, cell) => {
-    if (at >= 0) weigh(cell, (category, weight) => category >= 0 && (sums[at][category] += weight));
-  });
-  const kept = [...names.keys()].filter((at) => names[at] !== "" && sums.some((one) => one[at] > 0));
-  kept.sort((a, b) => rankOf(names[a]) - rankOf(names[b]) || inOrder(names[a], names[b]));
-  return {
-    kind,
-    categories: kept.map((at) => names[at]),
-    samples,
-    cells: sums.map((one) => Float64Array.from(kept, (at) => one[at])),
-  };
-}
-
-/** What is not sure comes last. */
-const rankOf = (name: string) => Number(name === compare.not_sure);
+const inOrder = (a: string, b: string) => (a < b ? -1 : Number(a > b));

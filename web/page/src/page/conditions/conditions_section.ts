@@ -1,8 +1,9 @@
 /** Conditions compared, with samples as the replicates: a sentence, a bar a sample, and tables. */
 
-import { type Change, changes, type Composition } from "../../compare/composition";
+import { type Change, changes, meanChanges } from "../../compare/composition";
+import type { Composition } from "../../compare/crossed";
 import { type Design, designs, referenceLevel } from "../../compare/design";
-import { readStudy, type Study } from "../../compare/study";
+import { type Named, readStudy, type Study } from "../../compare/study";
 import decisions from "../../decisions";
 import { InputError, sentence } from "../../errors";
 import type { Column } from "../../sources/source";
@@ -17,7 +18,15 @@ import { titleOf } from "../titles";
 import { inAWord } from "./words";
 
 const { columns, compare } = decisions;
-const KINDS: Record<string, string> = { type: "Types, by probability", call: "Calls", cluster: "Clusters" };
+const KINDS: Record<string, string> = compare.kinds;
+const MEANS = "pseudotime mean";
+const ASKED = {
+  sample: ["Samples", "Choose a column…"],
+  condition: ["Conditions", "Choose a column…"],
+  pairs: ["Within pairs of", "No pairs"],
+  batch: ["Batches held even", "No batches"],
+} as const;
+type Asked = keyof typeof ASKED;
 
 export interface ConditionsActions {
   /** Read a column of the files. */
@@ -27,8 +36,9 @@ export interface ConditionsActions {
 }
 
 export class ConditionsSection {
-  private readonly sample = h("select", { id: "compare-sample", onchange: () => void this.compare(null) });
-  private readonly condition = h("select", { id: "compare-condition", onchange: () => void this.compare(null) });
+  private readonly chosen = Object.fromEntries(
+    Object.keys(ASKED).map((what) => [what, h("select", { id: `compare-${what}`, onchange: () => void this.compare(null) })]),
+  ) as Record<Asked, HTMLSelectElement>;
   private readonly shown = h("div", { class: "groups", role: "status" });
   private results: FileResults | null = null;
   private asked = 0;
@@ -52,10 +62,11 @@ export class ConditionsSection {
     const several = results.category(columns.query) !== null;
     this.element.hidden = !obsColumns.length || !results.category(columns.label);
     const option = (name: string) => h("option", { value: name }, name === columns.query ? titleOf(name) : name);
-    const none = () => h("option", { value: "" }, "Choose a column…");
-    fill(this.sample, none(), ...(several ? [columns.query, ...obsColumns] : obsColumns).map(option));
-    fill(this.condition, none(), ...obsColumns.map(option));
-    this.sample.value = several ? columns.query : "";
+    for (const [what, [, none]] of choices()) {
+      const names = several && what === "sample" ? [columns.query, ...obsColumns] : obsColumns;
+      fill(this.chosen[what], h("option", { value: "" }, none), ...names.map(option));
+    }
+    this.chosen.sample.value = several ? columns.query : "";
     fill(this.shown);
     fill(
       this.element,
@@ -64,10 +75,7 @@ export class ConditionsSection {
       h(
         "div",
         { class: "tools" },
-        h("label", { for: "compare-sample" }, "Samples"),
-        this.sample,
-        h("label", { for: "compare-condition" }, "Conditions"),
-        this.condition,
+        ...choices().flatMap(([what, [title]]) => [h("label", { for: `compare-${what}` }, title), this.chosen[what]]),
       ),
       this.shown,
     );
@@ -78,12 +86,17 @@ export class ConditionsSection {
     const asked = ++this.asked;
     const { results } = this;
     fill(this.shown);
-    if (!results || !this.sample.value || !this.condition.value) return;
+    const { sample, condition } = this.chosen;
+    if (!results || !sample.value || !condition.value) return;
     try {
-      const sample = namesIn(await this.actions.column(this.sample.value), this.sample.value);
-      const condition = namesIn(await this.actions.column(this.condition.value), this.condition.value);
+      const told = {
+        sample: await this.named(sample.value),
+        condition: await this.named(condition.value),
+        pairs: await this.namedIfAny("pairs"),
+        batch: await this.namedIfAny("batch"),
+      };
       if (asked !== this.asked) return;
-      const study = readStudy(results, sample, condition);
+      const study = readStudy(results, told);
       const chosen = reference ?? referenceLevel(study.samples.condition);
       this.show(results, study, designs(study.samples, chosen), chosen);
     } catch (error) {
@@ -91,20 +104,31 @@ export class ConditionsSection {
     }
   }
 
+  private async named(column: string): Promise<Named> {
+    return { column, of: namesIn(await this.actions.column(column), column) };
+  }
+
+  private async namedIfAny(what: Asked): Promise<Named | null> {
+    const { value } = this.chosen[what];
+    return value ? this.named(value) : null;
+  }
+
   private show(results: FileResults, study: Study, compared: readonly Design[], reference: string): void {
-    const found = study.compositions.map(
-      (composition) => [composition, compared.flatMap((design) => changes(composition, design))] as const,
-    );
-    const refusals = compared.map(({ refusal }) => refusal).filter((refusal) => refusal);
-    const said = [...study.notes, ...new Set(refusals)];
-    const [[main, first]] = found;
+    const found = study.compositions.map((composition): [string, Change[]] => {
+      return [composition.kind, compared.flatMap((design) => changes(composition, design))];
+    });
+    const means = compared.flatMap((design) => meanChanges(study.onWay, design));
+    if (means.length) found.push([MEANS, means]);
+    const told = compared.flatMap(({ notes, refusal }) => [...notes, refusal]).filter((text) => text);
+    const said = [...study.notes, ...new Set(told)];
+    const [[, first]] = found;
     fill(
       this.shown,
       this.choiceOf(study, reference),
       h("p", { class: "told-first" }, inAWord(first)),
       ...said.map((text) => h("p", {}, text)),
-      this.bars(study, main),
-      ...found.map(([{ kind }, some], at) =>
+      this.bars(study, study.compositions[0]),
+      ...found.map(([kind, some], at) =>
         h("details", { open: at === 0 }, h("summary", {}, KINDS[kind]), tableOf(kind, some, `${results.title}_${kind}`)),
       ),
       h("p", { class: "quiet" }, `${compare.shares}.`),
@@ -152,6 +176,8 @@ function namesIn(column: Column, name: string): (cell: number) => string {
   return (cell) => groups.names[groups.codes[cell]] ?? "";
 }
 
+const choices = () => Object.entries(ASKED) as [Asked, (typeof ASKED)[Asked]][];
+
 function tableOf(kind: string, rows: readonly Change[], file: string): HTMLElement {
   const number = (title: string, value: (row: Change) => number, show: (value: number) => string) => ({
     title,
@@ -159,19 +185,27 @@ function tableOf(kind: string, rows: readonly Change[], file: string): HTMLEleme
     value: (row: Change) => (Number.isFinite(value(row)) ? value(row) : null),
     show: (row: Change) => (Number.isFinite(value(row)) ? show(value(row)) : "–"),
   });
-  const share = (value: number) => shareOf(value, 1);
+  const isMean = kind === MEANS;
+  const share = isMean ? short : (value: number) => shareOf(value, 1);
+  const change = (value: number) => (isMean ? value : 2 ** value);
+  const [there, here, by] = isMean ? ["Mean there", "Mean here", "More by"] : ["Share there", "Share here", "Times"];
   const told: TableColumn<Change>[] = [
     { title: "Category", value: (row) => row.category, show: (row) => row.category },
     { title: "Against", value: (row) => row.reference, show: (row) => row.reference },
     { title: "In", value: (row) => row.level, show: (row) => row.level },
-    number("Share there", (row) => row.meanReference, share),
-    number("Share here", (row) => row.meanLevel, share),
-    number("Times", (row) => 2 ** row.change, short),
-    number("95 % from", (row) => 2 ** row.low, short),
-    number("to", (row) => 2 ** row.high, short),
+    number(there, (row) => row.meanReference, share),
+    number(here, (row) => row.meanLevel, share),
+    number(by, (row) => change(row.change), short),
+    number("95 % from", (row) => change(row.low), short),
+    number("to", (row) => change(row.high), short),
     number("p", (row) => row.p, short),
     number("Adjusted", (row) => row.pAdjusted, short),
-    { title: "Note", value: (row) => row.note, show: (row) => (row.note.startsWith("No p-value") ? "–" : row.note) },
+    {
+      title: "Note",
+      kind: "said",
+      value: (row) => row.note,
+      show: (row) => (row.note.startsWith("No p-value") ? "–" : row.note),
+    },
   ];
   return new SortedTable(rows, told, { name: `Changes, ${KINDS[kind]}`, file }).element;
 }
