@@ -34,6 +34,28 @@ def data_dir() -> Path:
     return path
 
 
+@pytest.fixture(scope="session")
+def trained(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Callable[[str, Callable[[Path], Any]], Path]:
+    """Train a small atlas of that name; CELLPORT_TRAINED names a folder that keeps such atlases.
+
+    So are the tests of mapping run where PyTorch is not.
+    """
+
+    def atlas(name: str, train: Callable[[Path], Any]) -> Path:
+        folder = os.environ.get("CELLPORT_TRAINED")
+        path = (Path(folder) if folder else tmp_path_factory.mktemp("trained")) / name
+        if not path.is_file():
+            torch = pytest.importorskip("torch", reason="training needs PyTorch")
+            torch.set_num_threads(1)  # so little work is faster on one
+            path.parent.mkdir(parents=True, exist_ok=True)
+            train(path)
+        return path
+
+    return atlas
+
+
 @dataclass(frozen=True)
 class TinyCells:
     """Three well separated cell types in two batches, under the names of real human genes."""
@@ -95,20 +117,28 @@ def tiny_config() -> Any:
 
 @pytest.fixture(scope="session")
 def tiny_atlas_path(
-    tiny_cells: TinyCells, tiny_config: Any, tmp_path_factory: pytest.TempPathFactory
+    tiny_cells: TinyCells, request: pytest.FixtureRequest, trained: Callable[..., Path]
 ) -> Path:
     """An atlas of 100 genes trained for a few epochs on the tiny cells."""
-    import torch
 
-    from cellport.runtime.atlas.file import write_atlas_file
-    from cellport.train.build import build_atlas
+    def train(path: Path) -> None:
+        from cellport.runtime.atlas.file import write_atlas_file
+        from cellport.train.build import build_atlas
+
+        config = request.getfixturevalue("tiny_config")
+        write_atlas_file(path, *build_atlas(_reference(tiny_cells), config))
+
+    return trained("tiny.cellport", train)
+
+
+def _reference(cells: TinyCells) -> Any:
     from cellport.train.reference.reference import Reference
 
-    labels, label = np.unique(tiny_cells.label, return_inverse=True)
-    batches, batch = np.unique(tiny_cells.batch, return_inverse=True)
-    reference = Reference(
-        counts=tiny_cells.counts,
-        gene_columns={"index": tiny_cells.symbols, "gene_id": tiny_cells.ensembl},
+    labels, label = np.unique(cells.label, return_inverse=True)
+    batches, batch = np.unique(cells.batch, return_inverse=True)
+    return Reference(
+        counts=cells.counts,
+        gene_columns={"index": cells.symbols, "gene_id": cells.ensembl},
         cell_names=np.array([f"cell{i}" for i in range(len(label))], object),
         labels=tuple(labels.tolist()),
         label=label.astype(np.int64),
@@ -116,10 +146,6 @@ def tiny_atlas_path(
         batch=batch.astype(np.int64),
         description="tiny cells",
     )
-    torch.set_num_threads(1)  # so little work is faster on one
-    path = tmp_path_factory.mktemp("atlas") / "tiny.cellport"
-    write_atlas_file(path, *build_atlas(reference, tiny_config))
-    return path
 
 
 @pytest.fixture(scope="session")
@@ -247,22 +273,23 @@ def tiny_fork() -> Any:
 
 
 @pytest.fixture(scope="session")
-def tiny_path_atlas(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def tiny_path_atlas(trained: Callable[..., Path]) -> Path:
     """An atlas of cells along a fork, trained for a few epochs: it has a trajectory."""
-    import torch
 
-    from cellport.train.api import train_atlas
+    def train(path: Path) -> None:
+        from cellport.train.api import train_atlas
 
-    torch.set_num_threads(1)
-    return train_atlas(
-        _tiny_fork(),
-        tmp_path_factory.mktemp("path") / "fork.cellport",
-        labels="cell_type",
-        root=("stem",),
-        n_genes=100,
-        n_latent=8,
-        n_hidden=40,
-        epochs=15,
-        batch_size=32,
-        device="cpu",
-    )
+        train_atlas(
+            _tiny_fork(),
+            path,
+            labels="cell_type",
+            root=("stem",),
+            n_genes=100,
+            n_latent=8,
+            n_hidden=40,
+            epochs=15,
+            batch_size=32,
+            device="cpu",
+        )
+
+    return trained("fork.cellport", train)

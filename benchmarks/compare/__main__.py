@@ -29,6 +29,7 @@ from benchmarks.compare.cohorts import (
     Donors,
     design,
     donors,
+    even_splits,
     halves,
     made_up,
     made_up_counts,
@@ -133,12 +134,12 @@ def expression(real: Donors, splits: int) -> dict[str, Any]:
     found: dict[str, Any] = {"null": {}, "planted": []}
     enough = real.cells[:, real.types.index(TYPE)] >= FEWEST_CELLS
     counts = real.counts[TYPE][enough]
-    half = len(counts) // 2
-    sides = [rng.permutation(halves(half))[: len(counts)] for _ in range(splits)]
-    found["null"]["Kang donors 4+4"] = {
-        "cellport": _below([_genes(counts, side)["p"] for side in sides]),
-        "cells": _below([wilcoxon(TYPE, side) for side in sides[:3]]),
-        "splits": splits,
+    sides = even_splits(len(counts))
+    chosen = [sides[at] for at in rng.permutation(len(sides))[:splits]]
+    found["null"][f"Kang donors {len(counts) // 2}+{len(counts) - len(counts) // 2}"] = {
+        "cellport": _below([_genes(counts, side)["p"] for side in chosen]),
+        "cells": _below([wilcoxon(TYPE, side) for side in chosen[:3]]),
+        "splits": len(chosen),
     }
     for n in SIZES:
         made = [made_up_counts(real, TYPE, n, rng) for _ in range(max(splits // 4, 2))]

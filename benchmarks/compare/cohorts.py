@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 import scipy.sparse as sp
@@ -78,6 +79,16 @@ def design(side: NDArray[np.int64]) -> Design:
 def halves(n: int) -> NDArray[np.int64]:
     """Sides of n samples against n."""
     return np.repeat([0, 1], n)
+
+
+def even_splits(n: int) -> list[NDArray[np.int64]]:
+    """Every way to split n samples into two sides, of n // 2 and the rest; which is which is one.
+
+    Eight donors can be split in 35 ways: drawn 200 times, each would come up again and again.
+    """
+    ways = [np.isin(np.arange(n), one) for one in combinations(range(n), n // 2)]
+    once = ways if n % 2 else [one for one in ways if one[0]]
+    return [np.where(one, 0, 1).astype(np.int64) for one in once]
 
 
 def made_up(

@@ -12,7 +12,6 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
-from cellport.models.deploy import answer_names
 from cellport.runtime.atlas.arrays import ANSWERS
 
 DOCS = Path(__file__).resolve().parents[3] / "docs"
@@ -44,6 +43,9 @@ def test_the_schema_is_that_of_the_code(tables: ModuleType) -> None:
 
 
 def test_the_model_answers_what_the_format_names() -> None:
+    pytest.importorskip("torch", reason="the model is PyTorch's")
+    from cellport.models.deploy import answer_names
+
     named = [spec.name for spec in ANSWERS]
     own = [name for name in named if name not in ("label_score", "label_distance")]
     assert list(answer_names(True, True)) == own

@@ -49,12 +49,15 @@ def test_code_asks_for_extras_that_there_are() -> None:
     assert set(ASKED) >= {"dask", "neighbors", "parquet", "serve", "train", "zarr"}
     for extra in ASKED:
         assert requirements(extra), extra
-        require(extra, "This")
 
 
 @pytest.mark.parametrize("extra", ASKED)
 def test_every_package_of_an_extra_is_missed(extra: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also those that are imported by another name than they are installed by."""
+    try:
+        require(extra, "This")
+    except MissingDependencyError as error:
+        pytest.skip(str(error))
     modules = importlib.metadata.packages_distributions().items()
     for package in requirements(extra):
         of_package = [name for name, of in modules if package in map(str.lower, of)]

@@ -13,8 +13,6 @@ from sklearn.metrics import f1_score
 from cellport.runtime.atlas.file import AtlasFile
 from cellport.runtime.errors import InputError
 from cellport.runtime.mapping.atlas import Atlas, load_atlas
-from cellport.train.api import train_atlas
-from cellport.train.config import AtlasConfig, FitConfig
 
 
 def on_another_platform(cells: Any, seed: int = 1, spread: float = 1.5) -> Any:
@@ -57,6 +55,10 @@ def test_what_a_platform_does_to_genes_is_taken_off(
 
 def test_a_targeted_panel_of_another_platform_is_read(data_dir: Path, tmp_path: Path) -> None:
     """27 of the atlas's 2,000 genes, counted in tissue, with an efficiency of their own each."""
+    pytest.importorskip("torch", reason="training needs PyTorch")
+    from cellport.train.api import train_atlas
+    from cellport.train.config import AtlasConfig, FitConfig
+
     how = AtlasConfig(labels="cell_type", fit=FitConfig(epochs=60, device="cpu"))
     made = train_atlas(data_dir / "mouse_cortex_550cells.h5ad", tmp_path / "cortex.cellport", how)
     atlas, query = load_atlas(made), data_dir / "mouse_cortex_osmfish_33genes.h5ad"

@@ -18,7 +18,7 @@ from cellport.runtime.errors import InputError
 
 @pytest.mark.parametrize("zipped", [True, False])
 def test_tensors_come_back(tmp_path: Path, zipped: bool) -> None:
-    import torch
+    torch = pytest.importorskip("torch")
 
     whole = torch.arange(24, dtype=torch.float32).reshape(4, 6)
     saved: dict[str, Any] = {
@@ -48,7 +48,7 @@ def test_tensors_come_back(tmp_path: Path, zipped: bool) -> None:
 
 @pytest.mark.parametrize("zipped", [True, False])
 def test_cut_off(tmp_path: Path, zipped: bool) -> None:
-    import torch
+    torch = pytest.importorskip("torch")
 
     path = tmp_path / "model.pt"
     torch.save({"a": torch.ones(3)}, path, _use_new_zipfile_serialization=zipped)
@@ -60,7 +60,7 @@ def test_cut_off(tmp_path: Path, zipped: bool) -> None:
 
 
 def test_half_precision_of_one_storage_again_and_again(tmp_path: Path) -> None:
-    import torch
+    torch = pytest.importorskip("torch")
 
     numbers = torch.zeros(1_000_000, dtype=torch.float16)
     path = tmp_path / "model.pt"
@@ -77,14 +77,14 @@ def _in_bytes(payload: bytes, times: int = 1) -> bytes:
 
 
 def _storage() -> bytes:
-    import torch
+    torch = pytest.importorskip("torch")
 
     whole = pickle.dumps(torch.arange(3, dtype=torch.float32))
     return next(given for _, given, _ in pickletools.genops(whole) if isinstance(given, bytes))
 
 
 def test_tensors_in_plain_pickles(tmp_path: Path) -> None:
-    import torch
+    torch = pytest.importorskip("torch")
 
     path = tmp_path / "attr.pkl"
     given = {"mean": torch.arange(6.0).reshape(2, 3).T, "names": ["a", "b"]}
