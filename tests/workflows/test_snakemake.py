@@ -26,7 +26,8 @@ def example(
     folder = copy / "example"
     rows = "".join(f"{name}\t{path}\n" for name, path in queries.items())
     (folder / "config" / "samples.tsv").write_text(f"sample\tcounts\n{rows}")
-    done = run_host("snakemake", "--cores", 2, "--config", f"atlas={atlas}", cwd=folder)
+    given = (f"atlas={atlas}", "extra=--probabilities")
+    done = run_host("snakemake", "--cores", 2, "--config", *given, cwd=folder)
     assert done.returncode == 0, done.stderr
     return folder
 
@@ -35,7 +36,7 @@ def example(
 def test_the_example_maps_each_sample_as_the_command_does(
     name: str, example: Path, mapped: Callable[..., Path], same_cells: Callable[..., None]
 ) -> None:
-    same_cells(example / "results" / f"{name}.h5ad", mapped(name, ".h5ad"))
+    same_cells(example / "results" / f"{name}.h5ad", mapped(name, ".h5ad", "--probabilities"))
     assert "</html>" in (example / "results" / f"{name}.html").read_text()
     assert "atlas genes found" in (example / "logs" / "map_cells" / f"{name}.log").read_text()
 
