@@ -145,7 +145,7 @@ class Tool:
                 verify_assertions(texts.get(name, came["stderr"].encode()), assertions)
             except AssertionError as error:
                 wrong.append(f"{name}: {error}")
-        return {"wrong": wrong, "asserted": sum(len(one) for _, one in expected)}
+        return {**came, "wrong": wrong, "asserted": sum(len(one) for _, one in expected)}
 
 
 def main(tool: Path, data: Path, work: Path) -> None:

@@ -52,39 +52,27 @@ def test_its_table_has_the_calls_of_all_samples(example: Path, queries: dict[str
     assert {row["sample"] for row in rows} == set(queries)
 
 
-@pytest.fixture
-def wrapper_test(workflows: Path, queries: dict[str, Path], tmp_path: Path) -> Path:
-    """The wrapper's own test, where the collection of wrappers has it."""
-    copy = tmp_path / "master" / "bio" / "cellport" / "map"
-    shutil.copytree(workflows / "snakemake" / "wrapper", copy)
-    shutil.copy(queries["fewer genes"], copy / "test" / "cells.h5ad")
-    return copy / "test"
-
-
-def test_the_wrapper_runs_as_in_the_collection(
-    wrapper_test: Path,
+def test_the_wrapper_runs_as_in_the_collection_and_leaves_nothing_of_what_fails(
+    workflows: Path,
+    queries: dict[str, Path],
     run_host: Callable[..., Any],
     mapped: Callable[..., Path],
     same_cells: Callable[..., None],
     tmp_path: Path,
 ) -> None:
-    wanted = ("--cores", 1, "--wrapper-prefix", f"file:{tmp_path}/", "table/cells.tsv")
-    done = run_host("snakemake", *wanted, cwd=wrapper_test)
-    assert done.returncode == 0, done.stderr
-    same_cells(wrapper_test / "table" / "cells.tsv", mapped("fewer genes", ".tsv"))
-    # without a summary the log holds what the terminal would show
-    assert "Cells by call" in (wrapper_test / "logs" / "cells.table.log").read_text()
-
-
-def test_a_query_that_cannot_be_mapped_fails_and_leaves_nothing(
-    wrapper_test: Path, run_host: Callable[..., Any], tmp_path: Path
-) -> None:
-    (wrapper_test / "cells.h5ad").write_bytes(b"no counts")
-    wanted = ("--cores", 1, "--wrapper-prefix", f"file:{tmp_path}/", "table/cells.tsv")
-    done = run_host("snakemake", *wanted, cwd=wrapper_test)
+    copy = tmp_path / "master" / "bio" / "cellport" / "map"
+    shutil.copytree(workflows / "snakemake" / "wrapper", copy)
+    folder = copy / "test"
+    shutil.copy(queries["fewer genes"], folder / "cells.h5ad")
+    (folder / "broken.h5ad").write_bytes(b"no counts")
+    given = ("--cores", 2, "--keep-going", "--wrapper-prefix", f"file:{tmp_path}/")
+    done = run_host("snakemake", *given, "table/cells.tsv", "table/broken.tsv", cwd=folder)
     assert done.returncode != 0
-    assert not (wrapper_test / "table" / "cells.tsv").exists()
-    assert "Error: cells.h5ad" in (wrapper_test / "logs" / "cells.table.log").read_text()
+    same_cells(folder / "table" / "cells.tsv", mapped("fewer genes", ".tsv"))
+    # without a summary the log holds what the terminal would show
+    assert "Cells by call" in (folder / "logs" / "cells.table.log").read_text()
+    assert not (folder / "table" / "broken.tsv").exists()
+    assert "Error: broken.h5ad" in (folder / "logs" / "broken.table.log").read_text()
 
 
 @pytest.mark.parametrize("place", ["example", "wrapper/test"])
