@@ -37,7 +37,7 @@ def test_nothing_is_written_beside_the_output(
 
 
 def test_the_examples_use_options_that_there_are() -> None:
-    """Options in the recipes for Nextflow, Snakemake and containers are those of the command."""
+    """Options in the recipes for containers and clusters are those of the command."""
     from cellport.cli import main
 
     known = {name for option in main.commands["map"].params for name in option.opts}
