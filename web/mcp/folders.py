@@ -17,6 +17,7 @@ from cellport.runtime.writers.output import FORMATS
 from cellport.web.server.links import refuse_links
 
 ENDING = ".cellport"
+REPORT = ".html"
 # a run of Cell Ranger has hundreds of files, a zarr store of a million cells thousands
 _MOST_ENTRIES = 100_000
 # what is opened in a folder
@@ -77,8 +78,8 @@ class Folders:
         found = {path for folder in self.readable for path in folder.glob(f"*{ENDING}")}
         return sorted(path for path in found if self._holds(path.resolve()))
 
-    def new(self, name: str, endings: Sequence[str] = FORMATS) -> str:
-        """Return the name of a result that can be written to the folder for results.
+    def result(self, name: str, endings: Sequence[str] = (*FORMATS, REPORT)) -> Path:
+        """Return where a result of that name can be written, in the folder for results.
 
         Raises
         ------
@@ -95,7 +96,7 @@ class Folders:
             )
         if os.path.lexists(self.out / name):
             raise OutputError(f"{self.out / name} is there already; give another name.")
-        return name
+        return self.out / name
 
     @property
     def _named(self) -> str:

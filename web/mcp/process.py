@@ -17,7 +17,7 @@ from anyio.abc import Process
 from anyio.streams.buffered import BufferedByteReceiveStream
 
 from cellport.runtime.base.processors import available_threads
-from cellport.runtime.errors import CellportError, InputError, OutputError
+from cellport.runtime.errors import CellportError, InputError
 from cellport.web.mcp.folders import Folders
 from cellport.web.mcp.worker import request
 from cellport.web.server.limits import Limits
@@ -37,6 +37,7 @@ class Workers:
     limits: Limits
     _waiting: int = 0
     _free: anyio.Semaphore = field(init=False)
+    _running: set[anyio.CancelScope] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self._free = anyio.Semaphore(self.limits.jobs)
@@ -52,11 +53,23 @@ class Workers:
         if self._waiting >= self.limits.jobs + self.limits.queue:
             raise CellportError(f"{self._waiting} calls are under way; try again soon.")
         self._waiting += 1
+        scope = anyio.CancelScope()
         try:
             async with self._free:
-                return await self._run(tool, arguments, on_progress)
+                with scope:
+                    self._running.add(scope)
+                    return await self._run(tool, arguments, on_progress)
+                raise CellportError("The server is being stopped.")
         finally:
+            self._running.discard(scope)
             self._waiting -= 1
+
+    async def stop(self) -> None:
+        """End all work; return when nothing is left of it."""
+        for scope in self._running:
+            scope.cancel()
+        while self._running:
+            await anyio.sleep(0.01)
 
     async def _run(self, tool: str, arguments: dict[str, Any], on_progress: OnProgress) -> Any:
         threads = max(1, available_threads() // self.limits.jobs)
@@ -81,14 +94,13 @@ class Workers:
 
     def _published(self, folder: Path, written: list[str]) -> dict[str, list[str]]:
         """Put results in their places, where nothing may be by now."""
-        out, places = self.folders.out, []
-        for name in written:
-            assert out is not None
-            if os.path.lexists(out / name):
-                raise OutputError(f"{out / name} is there already; give another name.")
-            os.rename(folder / name, out / name)
-            places.append(str(out / name))
-        return {"written": places} if places else {}
+        if not written:
+            return {}
+        # two calls may have been given one name
+        places = [Path(self.folders.result(name)) for name in written]
+        for place in places:
+            os.rename(folder / place.name, place)
+        return {"written": list(map(str, places))}
 
 
 async def _ask(line: bytes, folder: Path, on_progress: OnProgress) -> dict[str, Any]:

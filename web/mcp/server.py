@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
+import sys
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Annotated, Any
 
+import anyio
 from mcp.server import MCPServer
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ToolError
@@ -16,7 +19,7 @@ from cellport.runtime.errors import CellportError
 from cellport.runtime.explain import GENES
 from cellport.runtime.mapping.options import MINIMUM_GENES
 from cellport.runtime.version import __version__
-from cellport.web.mcp.folders import Folders, open_folders
+from cellport.web.mcp.folders import open_folders
 from cellport.web.mcp.process import Workers
 from cellport.web.server.limits import Limits
 
@@ -46,10 +49,9 @@ Answer = dict[str, Any]
 Ask = Callable[..., Awaitable[Answer]]
 
 
-def create_server(folders: Folders, limits: Limits) -> MCPServer:
-    """Return the server, ready to run over any transport."""
+def create_server(workers: Workers) -> MCPServer:
+    """Return a server, ready to run over any transport, that has its work done by `workers`."""
     server = MCPServer("cellport", instructions=_ABOUT, version=__version__, log_level="WARNING")
-    workers = Workers(folders, limits)
 
     async def ask(tool: str, context: Context, **arguments: Any) -> Answer:
         try:
@@ -60,7 +62,7 @@ def create_server(folders: Folders, limits: Limits) -> MCPServer:
 
     _add_questions(server, ask)
     _add_mapping(server, ask)
-    if folders.out is not None:
+    if workers.folders.out is not None:
         _add_report(server, ask)
     return server
 
@@ -175,4 +177,20 @@ def run_server(
     InputError
         A folder is not there.
     """
-    create_server(open_folders(folders, out, fetch), limits).run("stdio")
+    anyio.run(_answer, Workers(open_folders(folders, out, fetch), limits))
+
+
+async def _answer(workers: Workers) -> None:
+    async with anyio.create_task_group() as group:
+        if sys.platform != "win32":  # whose event loop knows no signals
+            group.start_soon(_end_when_told, workers)
+        await create_server(workers).run_stdio_async()
+        group.cancel_scope.cancel()
+
+
+async def _end_when_told(workers: Workers) -> None:
+    """End at once on Ctrl-C and its like, where the wait for a next request would go on."""
+    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async for number in signals:
+            await workers.stop()
+            os._exit(128 + number)

@@ -21,10 +21,10 @@ from cellport.runtime.mapping.pipeline import Stream
 from cellport.runtime.rank import rank_atlases
 from cellport.runtime.sources import CountSource, open_source
 from cellport.runtime.sources.zarr_store import is_zarr
-from cellport.web.mcp.folders import Folders
+from cellport.runtime.writers.output import FORMATS
+from cellport.web.mcp.folders import REPORT, Folders
 
 Answer = dict[str, Any]
-REPORT_ENDINGS = (".html",)
 _EXAMPLES = 5  # names of genes and cells to show
 
 
@@ -46,9 +46,10 @@ class Asked:
         """Open an atlas."""
         return load_atlas(self.folders.atlas(given))
 
-    def result(self, name: str, *endings: str) -> str:
-        """Return where a result is written that goes to the folder for results."""
-        self.written.append(self.folders.new(name, *([endings] if endings else [])))
+    def result(self, name: str, endings: Sequence[str]) -> str:
+        """Return where a result is written, until it goes to the folder for results."""
+        self.folders.result(name, endings)
+        self.written.append(name)
         return name
 
     def steps(self) -> dict[str, Any]:
@@ -113,8 +114,8 @@ def map_cells(
     """Map cells, and say in short what they came to."""
     paths = [asked.folders.file(file) for file in files]
     opened = asked.atlas(atlas)
-    place = "cells.csv" if out is None else asked.result(out)
-    page = None if report is None else asked.result(report, *REPORT_ENDINGS)
+    place = "cells.csv" if out is None else asked.result(out, FORMATS)
+    page = None if report is None else asked.result(report, (REPORT,))
     how = asked.options(**options)
     summary = map_files(opened, paths, place, how, report=page, **asked.steps())
     return _summed_up(opened, summary)

@@ -15,6 +15,7 @@ from mcp import Client
 
 from cellport.demo import write_sample
 from cellport.web.mcp.folders import open_folders
+from cellport.web.mcp.process import Workers
 from cellport.web.mcp.server import create_server
 from cellport.web.server.limits import Limits
 
@@ -36,12 +37,12 @@ def folder(cells: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def many(folder: Path, cells: Path) -> list[str]:
-    """Files of 39,300 cells, which take a second or two."""
+    """Files of 39,300 cells, which take a second or so."""
     adata = anndata.read_h5ad(cells)
-    anndata.concat([adata] * 10, index_unique="-").write_h5ad(folder / "0.h5ad")
-    for copy in range(1, 30):
+    anndata.concat([adata] * 60, index_unique="-").write_h5ad(folder / "0.h5ad")
+    for copy in range(1, 5):
         os.link(folder / "0.h5ad", folder / f"{copy}.h5ad")
-    return [f"{copy}.h5ad" for copy in range(30)]
+    return [f"{copy}.h5ad" for copy in range(5)]
 
 
 @pytest.fixture
@@ -60,7 +61,7 @@ def talk(folder: Path, out: Path) -> Callable[..., Any]:
     ) -> Any:
         async def talking() -> Any:
             folders = open_folders([folder], out if writes else None)
-            server = create_server(folders, Limits(**{"jobs": 1, **limits}))
+            server = create_server(Workers(folders, Limits(**{"jobs": 1, **limits})))
             async with Client(server) as client:
                 return await say(client)
 

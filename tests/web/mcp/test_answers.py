@@ -15,7 +15,7 @@ VALUES = st.recursive(
 )
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(st.dictionaries(st.sampled_from(["calls", "notes", "genes"]), VALUES))
 def test_no_answer_is_longer_than_the_bound(answer: dict[str, Any]) -> None:
     short = bounded(answer)

@@ -133,16 +133,16 @@ def test_atlases_are_those_known_and_here_or_in_the_folders(
 )
 def test_a_result_has_a_plain_name(name: str, folders: Folders) -> None:
     with pytest.raises(OutputError, match="is no name of a result"):
-        folders.new(name)
+        folders.result(name)
 
 
 def test_a_result_never_takes_the_place_of_another(folders: Folders, out: Path) -> None:
-    assert folders.new("x.csv") == "x.csv"
+    assert folders.result("x.csv") == out / "x.csv"
     (out / "x.csv").symlink_to(out / "nowhere")
     with pytest.raises(OutputError, match="is there already"):
-        folders.new("x.csv")
+        folders.result("x.csv")
     with pytest.raises(OutputError, match="start it with --out"):
-        Folders(folders.readable).new("y.csv")
+        Folders(folders.readable).result("y.csv")
 
 
 def test_the_folders_have_to_be_there(folder: Path) -> None:
