@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from cellport.runtime.base.typed_json import finite
+from cellport.runtime.errors import InputError
 
 # some ten thousand words of a language model, a tenth of what a small one reads at once
 LARGEST = 40_000
@@ -19,15 +20,20 @@ def bounded(answer: dict[str, Any]) -> dict[str, Any]:
 
     Of lists and tables the first items are kept; ``left_off`` says of each, by its place, how many
     are not. Texts are cut and lose what is not printed; numbers have five digits.
+
+    Raises
+    ------
+    InputError
+        It cannot be cut to that.
     """
     for most in _MOST:
         left_off: dict[str, int] = {}
         cut: dict[str, Any] = finite(_cut(answer, most, "", left_off))
         if left_off:
-            cut["left_off"] = dict(list(left_off.items())[: _MOST[0]])
+            cut["left_off"] = dict(list(left_off.items())[:most])
         if len(json.dumps(cut, indent=2)) <= LARGEST:
             return cut
-    return {"error": f"The answer is longer than {LARGEST:,} characters; ask for less."}
+    raise InputError(f"The answer is longer than {LARGEST:,} characters; ask for less.")
 
 
 def _cut(value: Any, most: int, place: str, left_off: dict[str, int]) -> Any:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import h5py
 
-from cellport.runtime.errors import InputError, OutputError
+from cellport.runtime.errors import InputError, OutputError, first_line
 from cellport.runtime.fetch.model_name import is_model_name, read_model_name
 from cellport.runtime.fetch.pull import cached
 from cellport.runtime.fetch.registry import known_atlases
@@ -44,13 +44,16 @@ class Folders:
             It is not there, lies elsewhere, or leads there by a link.
         """
         places = self._places(given)
-        path = next((one for one in places if one.exists()), places[0])
-        if not path.exists():
-            raise InputError(f"There is no file {given} in {self._named}.")
-        for one in _belonging(path):
-            self._check_link(one)
-            if one == path or one.name.lower().endswith(_HDF5):
-                _check_hdf5(one)
+        try:
+            path = next((one for one in places if one.exists()), None)
+            if path is None:
+                raise InputError(f"There is no file {given} in {self._named}.")
+            for one in _belonging(path):
+                self._check_link(one)
+                if one == path or one.name.lower().endswith(_HDF5):
+                    _check_hdf5(one)
+        except OSError as error:
+            raise InputError(f"{given} cannot be read ({first_line(error)}).") from error
         return path
 
     def atlas(self, given: str) -> str:

@@ -16,13 +16,14 @@ import anyio
 from anyio.abc import Process
 from anyio.streams.buffered import BufferedByteReceiveStream
 
+from cellport.runtime.base.files import plain_errors
 from cellport.runtime.base.processors import available_threads
 from cellport.runtime.errors import CellportError, InputError
 from cellport.web.mcp.folders import Folders
 from cellport.web.mcp.worker import request
 from cellport.web.server.limits import Limits
 
-OnProgress = Callable[[float, float], Awaitable[None]]
+OnProgress = Callable[[float, float | None], Awaitable[None]]
 # -P: a folder of the agent's never stands for a package
 _COMMAND = [sys.executable, "-P", "-m", "cellport.web.mcp.worker"]
 _LONGEST_LINE = 1 << 20
@@ -51,7 +52,7 @@ class Workers:
             It cannot be done, takes too long, or too much is being done already.
         """
         if self._waiting >= self.limits.jobs + self.limits.queue:
-            raise CellportError(f"{self._waiting} calls are under way; try again soon.")
+            raise CellportError(f"Too many calls are under way ({self._waiting}); try again soon.")
         self._waiting += 1
         scope = anyio.CancelScope()
         try:
@@ -76,10 +77,7 @@ class Workers:
         bounds = {"threads": threads, "largest_result": self.limits.result}
         line = request(tool, arguments, self.folders, **bounds)
         seconds = self.limits.seconds
-        # results come to be in the folder that they go to, so that they appear there in one step
-        with tempfile.TemporaryDirectory(
-            prefix=".cellport-mcp-", dir=self.folders.out, ignore_cleanup_errors=True
-        ) as folder:
+        with self._working_folder() as folder:
             try:
                 with anyio.fail_after(seconds):
                     said = await _ask(line, Path(folder), on_progress)
@@ -92,14 +90,23 @@ class Workers:
                 raise InputError(said["error"])
             return said["answer"] | self._published(Path(folder), said["written"])
 
+    def _working_folder(self) -> tempfile.TemporaryDirectory[str]:
+        """Make a folder where the results go, so that they can appear there in one step."""
+        out = self.folders.out
+        with plain_errors(out or tempfile.gettempdir()):
+            return tempfile.TemporaryDirectory(
+                prefix=".cellport-mcp-", dir=out, ignore_cleanup_errors=True
+            )
+
     def _published(self, folder: Path, written: list[str]) -> dict[str, list[str]]:
         """Put results in their places, where nothing may be by now."""
         if not written:
             return {}
         # two calls may have been given one name
-        places = [Path(self.folders.result(name)) for name in written]
+        places = [self.folders.result(name) for name in written]
         for place in places:
-            os.rename(folder / place.name, place)
+            with plain_errors(place):
+                os.rename(folder / place.name, place)
         return {"written": list(map(str, places))}
 
 
@@ -126,6 +133,6 @@ async def _answer(process: Process, line: bytes, on_progress: OnProgress) -> dic
             said: dict[str, Any] = json.loads(await lines.receive_until(b"\n", _LONGEST_LINE))
             if "done" not in said:
                 return said
-            await on_progress(said["done"], said["total"])
+            await on_progress(said["done"], said["total"] or None)
     except (anyio.BrokenResourceError, anyio.EndOfStream, anyio.IncompleteRead):
         raise CellportError(_STOPPED) from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ class Asked:
 
     folders: Folders
     threads: int
-    tell: Callable[[int, int], None]  # cells done, and in all; 0 where that is not known
+    tell: Callable[[int, int], None]  # what is done, and in all; 0 where that is not known
     written: list[str] = field(default_factory=list)  # results, in the working folder
 
     def options(self, **given: Any) -> MapOptions:
@@ -98,8 +99,8 @@ def rank(asked: Asked, file: str, atlases: Sequence[str]) -> Answer:
     here = [entry.name for entry, here in list_atlases() if here]
     named = [asked.folders.atlas(one) for one in atlases]
     names = named or [*here, *map(str, asked.folders.atlases())]
-    done = iter(range(len(names)))
-    found = rank_atlases(path, names, asked.options(), lambda _: asked.tell(next(done), len(names)))
+    done = count()
+    found = rank_atlases(path, names, asked.options(), lambda _: asked.tell(next(done), 0))
     return {"atlases": [{**asdict(fit), "sentence": fit.sentence} for fit in found]}
 
 

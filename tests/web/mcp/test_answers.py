@@ -3,9 +3,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cellport.runtime.errors import InputError
 from cellport.web.mcp.answers import LARGEST, bounded
 
 VALUES = st.recursive(
@@ -40,7 +42,8 @@ def test_an_answer_that_cannot_be_cut_is_refused_in_a_sentence() -> None:
     nested: Any = ["x" * 1000] * 2
     for _ in range(6):
         nested = [nested, nested]
-    assert "longer than 40,000 characters" in bounded({"genes": nested})["error"]
+    with pytest.raises(InputError, match="longer than 40,000 characters"):
+        bounded({"genes": nested})
 
 
 def test_what_a_terminal_would_obey_is_not_passed_on() -> None:

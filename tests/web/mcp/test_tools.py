@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import signal
 import sys
 import time
@@ -81,7 +82,9 @@ def test_a_mapping_is_that_of_the_command_line(talk: Talk, cells: Path, out: Pat
     assert sorted(path.name for path in out.iterdir()) == ["m.csv", "r.html"]
 
 
-def test_questions_before_and_after(talk: Talk, cells: Path, out: Path) -> None:
+def test_questions_before_and_after(talk: Talk, cells: Path, folder: Path, out: Path) -> None:
+    shutil.copy(cellport.load_atlas("lung-demo").file.path, folder / "own.cellport")
+
     async def say(client: Client) -> None:
         listed = await ask(client, "list_atlases")
         assert {"lung-demo", "pbmc-demo"} <= {one["atlas"] for one in listed["atlases"]}
@@ -92,8 +95,10 @@ def test_questions_before_and_after(talk: Talk, cells: Path, out: Path) -> None:
         assert (checked["format"], checked["cells"], checked["genes"]) == ("HDF5", 131, 4000)
         assert checked["atlas_genes"]["n_matched"] == 1500
         assert "donor" in checked["columns"]
+        (only,) = (await ask(client, "rank_atlases", file="cells.h5ad", atlases=["."]))["atlases"]
+        assert only["name"] == "lung-demo"
         ranked = await ask(client, "rank_atlases", file="cells.h5ad")
-        expected = cellport.rank_atlases(cells)
+        expected = cellport.rank_atlases(cells, ["lung-demo", "pbmc-demo", folder])
         assert [one["atlas"] for one in ranked["atlases"]] == [one.atlas for one in expected]
         asked = {"atlas": "lung-demo", "file": "cells.h5ad"}
         told = await ask(client, "explain_labels", **asked, labels=["T"], genes=3)
@@ -207,7 +212,7 @@ def test_so_many_at_a_time_and_so_long(talk: Talk, out: Path) -> None:
         return said
 
     busy, slow = talk(say, queue=0, seconds=0.3)
-    assert busy == "1 calls are under way; try again soon."
+    assert busy == "Too many calls are under way (1); try again soon."
     assert slow.startswith("It took longer than the 0.3 s that the server allows")
     assert not list(out.iterdir())
 
