@@ -17,7 +17,7 @@ from cellport.questions import compare, explain, export, panel, rank
 from cellport.runtime.decisions import text
 from cellport.runtime.errors import CellportError
 from cellport.shared import as_json_option, atlas_file, show
-from cellport.sharing import publish, serve
+from cellport.sharing import mcp, publish, serve
 
 if TYPE_CHECKING:
     from cellport.runtime.convert.write import Conversion, ConvertOptions
@@ -81,7 +81,7 @@ def main() -> None:
     """Train a single-cell atlas once, ship it as one file, map new cells anywhere."""
 
 
-for command in (compare, explain, export, extend, panel, publish, rank, serve):
+for command in (compare, explain, export, extend, mcp, panel, publish, rank, serve):
     main.add_command(command)
 
 _device = click.option(

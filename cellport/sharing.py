@@ -1,4 +1,4 @@
-"""Commands that share an atlas: a site of files, and a server."""
+"""Commands that share atlases: a site of files, a server, and tools for agents."""
 
 from __future__ import annotations
 
@@ -104,3 +104,42 @@ def serve(
         started=lambda at: show(at, as_json, screen.listening),
         **settings,
     )
+
+
+@click.command()
+@click.option("--folder", "folders", multiple=True, required=True, type=click.Path(),
+              help="Folder whose files may be read; repeatable.")  # fmt: skip
+@click.option("-o", "--out", type=click.Path(),
+              help="Folder that results go to; without it nothing is written.")  # fmt: skip
+@click.option("--fetch", is_flag=True,
+              help="Let atlases be fetched by name; without it nothing is asked of the "
+                   "network.")  # fmt: skip
+@click.option("--jobs", default=1, show_default=True, type=click.IntRange(1, 64),
+              help="Calls to work on at a time, each in a process of its own.")  # fmt: skip
+@click.option("--queue", default=16, show_default=True, type=click.IntRange(0, 1000),
+              help="Further calls that may wait.")  # fmt: skip
+@click.option("--max-result", default="2GB", show_default=True, help="Largest file to write.")
+@click.option("--seconds", default=900.0, show_default=True, type=click.FloatRange(1),
+              help="Longest time for one call.")  # fmt: skip
+def mcp(
+    folders: tuple[str, ...],
+    out: str | None,
+    fetch: bool,
+    jobs: int,
+    queue: int,
+    max_result: str,
+    seconds: float,
+) -> None:
+    """Let an agent map cells: tools of the Model Context Protocol, on standard input and output.
+
+    The program that starts this is the agent's. Only local files in the folders named here are
+    read, and results are written to --out alone, where nothing is ever replaced.
+    """
+    from cellport.runtime.base.extras import require
+
+    require("mcp", "Answering agents")
+    from cellport.web.mcp.server import run_server
+    from cellport.web.server.limits import Limits, parse_size
+
+    limits = Limits(parse_size(max_result), jobs, queue, seconds)
+    run_server(folders, out, fetch=fetch, limits=limits)

@@ -56,6 +56,8 @@ class MapSummary:
         Number of cells a quality flag.
     mean_prob
         Mean probability of the best label; 0 without probabilities.
+    novel
+        Number of cells unlike the atlas; None where it cannot tell.
     genes
         Gene matching report of each query.
     counts_from, notes
@@ -70,6 +72,7 @@ class MapSummary:
     calls: dict[str, int]
     quality: dict[str, int]
     mean_prob: float
+    novel: int | None
     genes: list[dict[str, Any]]
     counts_from: list[str]
     notes: list[str]
@@ -314,6 +317,7 @@ def summary(
         calls=_most_first(tally.calls, tally.by_call.tolist()),
         quality=_most_first(tally.quality, tally.quality.values()),
         mean_prob=tally.mean_prob,
+        novel=tally.novel,
         genes=[query.genes for query in queries],
         counts_from=[query.counts_from for query in queries],
         notes=[note for query in queries for note in query.notes],

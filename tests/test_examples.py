@@ -1,15 +1,19 @@
-"""The reader of docs/format.md in plain JavaScript gives the labels of `cellport map`."""
+"""The readers of docs/format.md in other languages give the labels of `cellport map`."""
 
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
+import re
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnxruntime
 import pytest
 import scipy.io
 import scipy.sparse as sp
@@ -19,7 +23,8 @@ from cellport.runtime.columns import LABEL
 from cellport.runtime.mapping.atlas import Atlas, load_atlas
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
-READER = EXAMPLES / "read_atlas.mjs"
+READERS = {"javascript": EXAMPLES / "read_atlas.mjs", "rust": EXAMPLES / "read_atlas.rs"}
+Read = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture(scope="module")
@@ -34,11 +39,38 @@ def cells(tmp_path_factory: pytest.TempPathFactory) -> Any:
     return anndata.read_h5ad(write_sample(tmp_path_factory.mktemp("sample"))[1])
 
 
-def read_atlas(*arguments: object) -> subprocess.CompletedProcess[str]:
+def in_javascript() -> list[str]:
     if shutil.which("node") is None or not (EXAMPLES / "node_modules").is_dir():
         pytest.skip("the reader needs node, and `npm install --prefix examples`")
-    command = ["node", str(READER), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300)
+    return ["node", str(READERS["javascript"])]
+
+
+def in_rust(folder: Path) -> list[str]:
+    """Compile the reader, without a warning, and find the library of ONNX Runtime's wheel."""
+    if shutil.which("rustc") is None:
+        pytest.skip("the reader needs rustc")
+    version = subprocess.run(["rustc", "--version"], capture_output=True, text=True).stdout
+    if tuple(map(int, re.findall(r"\d+", version)[:2])) < (1, 77):
+        pytest.skip(f"the reader needs Rust 1.77 or newer, and this is {version.strip()}")
+    libraries = list((Path(onnxruntime.__file__).parent / "capi").glob("libonnxruntime.so*"))
+    if not libraries:
+        pytest.skip("this build of ONNX Runtime has no library of its own")
+    command = ["rustc", "--edition", "2021", "-O", "-D", "warnings", str(READERS["rust"])]
+    subprocess.run([*command, "-o", str(folder / "read_atlas")], check=True, timeout=300)
+    return [str(folder / "read_atlas"), str(libraries[0])]
+
+
+@pytest.fixture(scope="module", params=list(READERS))
+def read_atlas(request: Any, tmp_path_factory: pytest.TempPathFactory) -> Read:
+    language = request.param
+    folder = tmp_path_factory.mktemp("reader")
+    command = in_javascript() if language == "javascript" else in_rust(folder)
+
+    def read(*arguments: object) -> subprocess.CompletedProcess[str]:
+        given = [*command, *map(str, arguments)]
+        return subprocess.run(given, capture_output=True, text=True, timeout=300)
+
+    return read
 
 
 def write_tenx(folder: Path, counts: Any, ids: Any, names: Any, barcodes: Any) -> Path:
@@ -52,7 +84,9 @@ def write_tenx(folder: Path, counts: Any, ids: Any, names: Any, barcodes: Any) -
 
 
 @pytest.mark.parametrize("how", ["symbols", "ids", "some genes, an empty cell"])
-def test_its_labels_are_those_of_map(how: str, atlas: Atlas, cells: Any, tmp_path: Path) -> None:
+def test_its_labels_are_those_of_map(
+    how: str, read_atlas: Read, atlas: Atlas, cells: Any, tmp_path: Path
+) -> None:
     counts, names = sp.csr_matrix(cells.X).copy(), cells.var_names.to_numpy(object)
     ids = np.array([f"no id {i}" for i in range(len(names))], object)
     if how == "ids":
@@ -74,7 +108,7 @@ def test_its_labels_are_those_of_map(how: str, atlas: Atlas, cells: Any, tmp_pat
     assert ("unknown" in labels) == (how == "some genes, an empty cell")
 
 
-def test_it_reads_the_frozen_atlas() -> None:
+def test_it_reads_the_frozen_atlas(read_atlas: Read) -> None:
     frozen = EXAMPLES.parent / "tests" / "data" / "format1"
     done = read_atlas(frozen / "atlas.cellport", frozen / "query")
     assert done.returncode == 0, done.stderr
@@ -82,7 +116,7 @@ def test_it_reads_the_frozen_atlas() -> None:
     assert [line.split("\t")[1] for line in done.stdout.splitlines()] == answers[LABEL]
 
 
-def test_it_refuses_what_it_cannot_read(atlas: Atlas, tmp_path: Path) -> None:
+def test_it_refuses_what_it_cannot_read(read_atlas: Read, atlas: Atlas, tmp_path: Path) -> None:
     whole = atlas.file.path.read_bytes()
     spoilt = tmp_path / "spoilt.cellport"
     for data in (whole[:-1], whole[:1000] + b"x" + whole[1001:], b"no atlas"):
@@ -92,5 +126,21 @@ def test_it_refuses_what_it_cannot_read(atlas: Atlas, tmp_path: Path) -> None:
         assert "spoilt.cellport is damaged" in done.stderr
 
 
-def test_it_is_short() -> None:
-    assert len(READER.read_text().splitlines()) < 120
+def test_a_right_seal_is_right_whatever_the_length(read_atlas: Read, tmp_path: Path) -> None:
+    """An empty zip with so much before it that its last block of 64 bytes is full, or is not."""
+    directory = b"PK\x05\x06" + bytes(16) + (117).to_bytes(2, "little")
+    sealed = directory + b"cellport atlas, sha256 of all bytes before these 64: "
+    for before in (0, 44, 45, 52, 53):  # 75 bytes follow
+        whole = b"x" * before + sealed
+        whole += hashlib.sha256(whole).hexdigest().encode()
+        (tmp_path / "empty.cellport").write_bytes(whole)
+        done = read_atlas(tmp_path / "empty.cellport", tmp_path)
+        assert done.returncode == 1
+        assert "is damaged" not in done.stderr
+
+
+def test_they_are_short() -> None:
+    lines = {language: len(path.read_text().splitlines()) for language, path in READERS.items()}
+    assert lines["javascript"] < 120
+    # the hash, JSON and the calls of C are its own
+    assert lines["rust"] < 500

@@ -75,6 +75,8 @@ ARROWS = {
     "train.extend": f"{DATA} kernels runtime.mapping train.cells train.progress train.reference "
     "train.features train.export train.attach",
     "web.server": f"{DATA} runtime.fetch runtime.mapping runtime.explain runtime.map_files",
+    "web.mcp": f"{DATA} runtime.columns runtime.writers runtime.fetch runtime.mapping "
+    "runtime.rank runtime.explain runtime.map_files web.server",
     "cellport": "kernels runtime train web",
 }
 PAGE_GROUND = "words decisions errors version feature_kinds"

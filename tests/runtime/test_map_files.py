@@ -66,6 +66,7 @@ def test_the_summary_counts_what_was_written(atlas: Atlas, save: Any, tmp_path: 
     for counts in (summary.calls, summary.quality):
         assert list(counts.values()) == sorted(counts.values(), reverse=True)
     assert summary.mean_prob == pytest.approx(obs["cellport_prob"].mean(), rel=1e-5)
+    assert summary.novel == obs["cellport_novel"].sum()
     assert [report["n_matched"] for report in summary.genes] == [100, 100]
     assert summary.counts_from == [f"{save(0, 100)}, X", f"{save(100, 240)}, X"]
 

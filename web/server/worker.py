@@ -6,14 +6,12 @@ bare name. What a hostile file makes it use is bounded by the operating system.
 
 from __future__ import annotations
 
-import errno
 import os
 import signal
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, Literal
 
 from scipy.sparse import csr_matrix
@@ -29,12 +27,11 @@ from cellport.runtime.explain import Explanation, explain
 from cellport.runtime.map_files import MapSummary, map_files
 from cellport.runtime.mapping.atlas import Atlas, load_atlas
 from cellport.runtime.mapping.options import MapOptions
+from cellport.web.server.bounded import is_too_large, limit_resources
 from cellport.web.server.links import refuse_links
 
 UPLOAD = "upload.h5"
 Format = Literal["csv", "h5ad", "json", "pseudobulk"]
-# a block of cells needs far less; a file that claims more is refused
-_MEMORY = 4 << 30
 _state: dict[str, Any] = {}
 
 
@@ -107,11 +104,11 @@ def _outcome(
     """Work inside the folder of a job; whatever goes wrong is a sentence."""
     os.chdir(folder)
     try:
-        _limit_resources()
+        limit_resources(_state["largest_result"])
         refuse_links(UPLOAD)
         found = work(replace(how, device="cpu", threads=_state["threads"]))
     except OutputError as error:
-        if not _is_too_large(error):
+        if not is_too_large(error):
             return Outcome(None, _without_path(str(error), folder), users_fault=False)
         most = f"{_state['largest_result']:,}"
         return Outcome(
@@ -133,28 +130,5 @@ def _outcome(
     return Outcome(found)
 
 
-def _is_too_large(error: BaseException | None) -> bool:
-    while error is not None:
-        if isinstance(error, OSError) and error.errno == errno.EFBIG:
-            return True
-        error = error.__cause__ or error.__context__
-    return False
-
-
 def _without_path(text: str, folder: str) -> str:
     return " ".join(text.replace(f"{folder}{os.sep}", "").replace(folder, "").splitlines())
-
-
-def _limit_resources() -> None:
-    """Bound memory and the size of the result, on top of what the process has by now."""
-    try:
-        import resource
-    except ImportError:
-        return
-    with suppress(OSError, ValueError):
-        pages = int(Path("/proc/self/statm").read_text().split()[0])
-        most = pages * resource.getpagesize() + _MEMORY
-        resource.setrlimit(resource.RLIMIT_AS, (most, resource.getrlimit(resource.RLIMIT_AS)[1]))
-    with suppress(OSError, ValueError):
-        hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
-        resource.setrlimit(resource.RLIMIT_FSIZE, (_state["largest_result"], hard))

@@ -60,7 +60,6 @@ class Findings(Tally):
             "by_query": (len(self.queries), n_outcomes),
             "prob_bins": (BINS, 2),
             "set_sizes": _SIZES,
-            "novel": 1,
             "novel_by_label": len(self.labels),
             "novelty_bins": BINS,
             "latent_cells": 1,
@@ -89,7 +88,6 @@ class Findings(Tally):
         super().add(block)
         obs, n, sums = block.obs, block.n_cells, self.sums
         novel = obs.get(NOVEL, np.zeros(n, np.bool_))
-        sums["novel"] += np.count_nonzero(novel)
         sums["novelty_bins"] += _binned(obs.get(NOVELTY_P, np.empty(0)))
         call = np.full(n, -1, np.int64)
         if self.labels:
@@ -134,11 +132,6 @@ class Findings(Tally):
         self.kept["sample"].add(
             position[rows], point=point, call=call[rows], novel=novel[rows], time=time[rows]
         )
-
-    @property
-    def n_novel(self) -> int:
-        """Cells flagged as novel."""
-        return int(self.sums["novel"][0])
 
     @property
     def latent_moments(self) -> tuple[int, NDArray[np.float64], NDArray[np.float64]]:

@@ -256,6 +256,8 @@ def test_command_line(blood: SimpleNamespace, tmp_path: Path) -> None:
     assert done.stderr.startswith("Error: Nothing was asked for")
 
 
+# of matplotlib, which says so to scanpy
+@pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")
 def test_scanpy_plots_with_names_and_colours(blood: SimpleNamespace, tmp_path: Path) -> None:
     sc = pytest.importorskip("scanpy", reason="scanpy is not installed")
     import matplotlib

@@ -94,6 +94,8 @@ def test_cells_go_to_the_nearer_end_of_their_edge(mapped: Any) -> None:
 
 
 @pytest.mark.skipif(find_spec("scanpy") is None, reason="scanpy is not installed")
+# of matplotlib, which says so to scanpy
+@pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")
 def test_scanpy_draws_it(mapped: Any) -> None:
     import matplotlib as mpl
 

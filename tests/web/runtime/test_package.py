@@ -160,9 +160,9 @@ def test_the_example_writes_what_map_writes(
     assert ("empty" in set(found["cellport_qc"])) == (which == "degraded")
 
 
-@pytest.mark.parametrize("page", [ROOT / "docs" / "npm.md", PACKAGE / "README.md"])
-def test_what_the_docs_show_runs(page: Path, project: Path, atlas: Atlas, cells: Path) -> None:
-    shown = re.findall(r"```js\n(import .*?)```", page.read_text(), re.DOTALL)[0]
+@pytest.mark.parametrize("page", ["docs/npm.md", "docs/embed.md", "web/runtime/README.md"])
+def test_what_the_docs_show_runs(page: str, project: Path, atlas: Atlas, cells: Path) -> None:
+    shown = re.findall(r"```js\n(import .*?)```", (ROOT / page).read_text(), re.DOTALL)[0]
     shutil.copy(atlas.file.path, project / "lung.cellport")
     shutil.copy(cells, project / "my_cells.h5ad")
     told = "\nconsole.log(JSON.stringify(texts(mapping, 'cellport_label')));\n"

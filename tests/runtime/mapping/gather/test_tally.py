@@ -36,3 +36,12 @@ def test_without_labels_only_quality_is_counted() -> None:
 def test_no_cells() -> None:
     found = Tally(SCHEMA)
     assert (found.n_cells, found.by_call.sum(), found.mean_prob) == (0, 0, 0)
+
+
+def test_cells_unlike_the_atlas_are_counted_where_it_can_tell() -> None:
+    found = Tally(Schema((QUALITY, Column("cellport_novel", "bool"))))
+    for start, novel in ((0, [True, False, True]), (3, [True])):
+        obs = {"cellport_qc": np.zeros(len(novel), np.int32), "cellport_novel": np.array(novel)}
+        found.add(MappedBlock(start, np.array(["c"] * len(novel), object), obs, {}))
+    assert found.novel == 3
+    assert Tally(SCHEMA).novel is None

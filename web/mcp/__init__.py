@@ -1,0 +1,1 @@
+"""What an agent may ask of cellport, by the Model Context Protocol."""
