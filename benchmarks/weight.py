@@ -98,8 +98,8 @@ def table(made: dict[str, Any]) -> str:
     seconds = made["seconds"]
     said = (
         f"`pip install 'cellport[cpu]'` takes {whole:.0f} MB on disk; `cellport --version` needs "
-        f"{seconds['--version']:.2f} s and `cellport info lung-demo` {seconds['info']:.2f} s, whole "
-        f"processes ({made['date']}, {made['machine']})."
+        f"{seconds['--version']:.2f} s and `cellport info lung-demo` {seconds['info']:.2f} s, "
+        f"whole processes ({made['date']}, {made['machine']})."
     )
     return f"{said}\n\n{markdown(('package', 'MB', 'what for'), rows, 'lrl')}"
 
