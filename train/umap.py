@@ -22,6 +22,7 @@ from torch.nn.utils import clip_grad_norm_
 from cellport.models.layout import LayoutNetwork
 from cellport.train.cells import at_random
 from cellport.train.degrade import Degradation
+from cellport.train.fit.threads import few_threads
 from cellport.train.infer import EncodedCells, encode_cells, in_chunks
 
 # UMAP's default
@@ -106,11 +107,13 @@ def fit_layout(
     steps = min(max(wanted, config.fewest_steps), config.most_steps)
     torch.manual_seed(seed)
     starts = [_flat_network(latent, degraded) for _ in range(config.starts)]
-    for start in starts:
-        _train(start, versions, graph, int(config.start_share * steps), config)
-    sample = latent[np.random.default_rng(seed).permutation(len(latent))[: config.judged]]
-    network = max(starts, key=lambda start: _trust(sample, place(start, sample)))
-    _train(network, versions, graph, steps, config)
+    # both ends of the edges of a step are placed
+    with few_threads(2 * config.edges_a_step * latent.shape[1]):
+        for start in starts:
+            _train(start, versions, graph, int(config.start_share * steps), config)
+        sample = latent[np.random.default_rng(seed).permutation(len(latent))[: config.judged]]
+        network = max(starts, key=lambda start: _trust(sample, place(start, sample)))
+        _train(network, versions, graph, steps, config)
     return network.eval()
 
 
