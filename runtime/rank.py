@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from cellport.runtime.base.prefetch import prefetch
 from cellport.runtime.columns import (
     CALL,
     LABEL,
@@ -22,10 +26,12 @@ from cellport.runtime.columns import (
 )
 from cellport.runtime.errors import AtlasError, CellportError, InputError
 from cellport.runtime.fetch.listing import list_atlases
+from cellport.runtime.genes.names import GeneNames
 from cellport.runtime.mapping.atlas import Atlas, load_atlas
 from cellport.runtime.mapping.options import MapOptions
 from cellport.runtime.mapping.query import covered_genes
 from cellport.runtime.sources import CountSource, open_source
+from cellport.runtime.sources.gate import Covered
 from cellport.runtime.sources.spread import spread_source
 
 # tell shares to a hundredth or two; samples and plates often lie one after another in a file
@@ -37,6 +43,8 @@ _UNTOLD = 0.5
 # share of the cells from which a label is one that the query has
 _COMMON = 0.01
 _EMPTY = QUALITIES.index("empty")
+
+_Opened = tuple[str, Atlas | CellportError]
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,27 +148,46 @@ def rank_atlases(
     how = options or MapOptions()
     names = [name for atlas in atlases for name in _named(os.fspath(atlas))]
     names = names or [entry.name for entry, here in list_atlases() if here]
-    opened: dict[str, Atlas | CellportError] = {}
-    for name in names:
-        try:
-            opened[name] = load_atlas(name)
-        except CellportError as error:
-            opened[name] = error
-    panels = [atlas.panel for atlas in opened.values() if isinstance(atlas, Atlas)]
+    # the next atlas is opened while one is asked
+    with closing(prefetch((_opened(name, how) for name in dict.fromkeys(names)), 1)) as opening:
+        opened: list[_Opened] = []
+
+        def covered(columns: Mapping[str, NDArray[np.object_]]) -> int:
+            opened.extend(opening)
+            panels = [one.panel for _, one in opened if isinstance(one, Atlas)]
+            return max((covered_genes(columns, panel) for panel in panels), default=0)
+
+        cells = _some_cells(query, how, covered)
+        found = []
+        for name, atlas in chain(opened, opening):
+            on_atlas(name)
+            found.append(_fit(name, atlas, cells, how))
+    return tuple(sorted(found, key=lambda fit: -fit.score))
+
+
+def _opened(name: str, how: MapOptions) -> _Opened:
+    try:
+        atlas = load_atlas(name)
+    except CellportError as error:
+        return name, error
+    # why it cannot be opened is said when the query is mapped
+    with suppress(CellportError):
+        atlas.open_network(how)
+    return name, atlas
+
+
+def _some_cells(query: Any, how: MapOptions, covered: Covered) -> CountSource:
     source = open_source(
         query,
         layer=how.layer,
         threads=how.threads,
         allow_fractional=how.allow_fractional,
-        covered=lambda columns: max((covered_genes(columns, one) for one in panels), default=0),
+        covered=covered,
         genome=how.genome,
     )
     cells = spread_source(source, _CELLS, _WINDOWS)
-    found = []
-    for name, atlas in opened.items():
-        on_atlas(name)
-        found.append(_fit(name, atlas, cells, how))
-    return tuple(sorted(found, key=lambda fit: -fit.score))
+    # what their genes are called is found out once, not for each atlas
+    return replace(cells, gene_columns=GeneNames(cells.gene_columns))
 
 
 def _named(atlas: str) -> list[str]:

@@ -103,6 +103,8 @@ def fields(message: memoryview) -> Iterator[tuple[int, int | memoryview | bytes]
 
 
 def _varint(message: memoryview, at: int) -> tuple[int, int]:
+    if (byte := message[at]) < 0x80:
+        return byte, at + 1
     value = shift = 0
     while True:
         byte = message[at]

@@ -23,6 +23,21 @@ _NOT_IN_R_NAMES = re.compile(r"[^A-Za-z0-9]")
 
 
 @dataclass(frozen=True, slots=True)
+class Places:
+    """Where the keys of a query's names stand."""
+
+    first: dict[str | None, int]  # the first row of each key
+    again: dict[str | None, list[int]]  # its other rows, of keys that come more than once
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.first
+
+    def of(self, key: str) -> list[int]:
+        """Return all rows of a key."""
+        return [self.first[key], *self.again.get(key, ())] if key in self.first else []
+
+
+@dataclass(frozen=True, slots=True)
 class Rule:
     """How query names reach panel genes: by equal keys.
 
@@ -38,6 +53,18 @@ class Rule:
     by_id: bool = False
     organism: str | None = None
     exact: bool = False
+
+    def places(self, names: list[str]) -> Places:
+        """Find where the keys of a query's names stand."""
+        keys = self.query_keys(names)
+        first = dict(zip(reversed(keys), range(len(keys) - 1, -1, -1), strict=True))
+        first.pop(None, None)
+        again: dict[str | None, list[int]] = {}
+        if len(first) < len(keys):
+            for row, key in enumerate(keys):
+                if key is not None and first[key] != row:
+                    again.setdefault(key, []).append(row)
+        return Places(first, again)
 
 
 def genome_prefixes(names: Sequence[str]) -> list[re.Match[str] | None]:
