@@ -148,8 +148,12 @@ def rank_atlases(
     how = options or MapOptions()
     names = [name for atlas in atlases for name in _named(os.fspath(atlas))]
     names = names or [entry.name for entry, here in list_atlases() if here]
-    # the next atlas is opened while one is asked
-    with closing(prefetch((_opened(name, how) for name in dict.fromkeys(names)), 1)) as opening:
+    from threadpoolctl import threadpool_limits
+
+    # the next atlas is opened while one is asked, which leaves no processor for the threads of
+    # small matrix products: they would wait for each other longer than they work
+    coming = prefetch((_opened(name, how) for name in dict.fromkeys(names)), 1)
+    with threadpool_limits(1, "blas"), closing(coming) as opening:
         opened: list[_Opened] = []
 
         def covered(columns: Mapping[str, NDArray[np.object_]]) -> int:

@@ -374,8 +374,7 @@ def _claims(
     match: _Match, places: Places, positions: dict[str, int]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Rows of the query that have no gene yet, and the panel genes that they claim."""
-    pairs = [(row, gene) for key, gene in positions.items() for row in places.of(key)]
-    rows, genes = np.array(pairs, np.int64).reshape(-1, 2).T
+    rows, genes = np.array(places.claims(positions), np.int64).reshape(-1, 2).T
     free = match.panel_column[rows] < 0
     return rows[free], genes[free]
 
@@ -389,27 +388,31 @@ def _of_several_names(
     return {gene for gene in several if len({names[row] for row in rows[genes == gene]}) > 1}
 
 
+def _keys(panel: Panel, genes: list[int], rule: Rule) -> list[list[str]]:
+    """Keys of some panel genes, one list or two."""
+    return rule.panel_keys(
+        [panel.symbols[gene] for gene in genes], [panel.ensembl[gene] for gene in genes]
+    )
+
+
 def _finds_any(panel: Panel, measured: NDArray[np.bool_], rule: Rule, places: Places) -> bool:
     """Whether the query has a key of a panel gene that is still unmatched."""
-    symbols, ensembl, keys = panel.symbols, panel.ensembl, rule.panel_keys
-    return bool(places.first) and any(
-        key and key in places
-        for gene in np.flatnonzero(~measured).tolist()
-        for key in keys(symbols[gene], ensembl[gene])
-    )
+    if not places.first:
+        return False
+    lists = _keys(panel, np.flatnonzero(~measured).tolist(), rule)
+    return any(key in places and key != "" for keys in lists for key in keys)
 
 
 def _positions(panel: Panel, measured: NDArray[np.bool_], rule: Rule) -> dict[str, int]:
     """Map the keys of the panel genes still unmatched to their positions, each key unique."""
     positions: dict[str, int] = {}
-    shared = set()
-    for gene in np.unique(panel.representative).tolist():
-        for key in set(rule.panel_keys(panel.symbols[gene], panel.ensembl[gene])):
-            if key in positions:
-                shared.add(key)
+    shared = {""}
+    genes = np.unique(panel.representative).tolist()
+    for keys in _keys(panel, genes, rule):
+        for gene, key in zip(genes, keys, strict=True):
             # Genes already matched hold their key too: a loose name of theirs is nobody else's.
-            positions[key] = gene
-    shared.add("")
+            if positions.setdefault(key, gene) != gene:
+                shared.add(key)
     return {
         key: gene for key, gene in positions.items() if key not in shared and not measured[gene]
     }

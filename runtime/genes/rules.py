@@ -32,9 +32,11 @@ class Places:
     def __contains__(self, key: str) -> bool:
         return key in self.first
 
-    def of(self, key: str) -> list[int]:
-        """Return all rows of a key."""
-        return [self.first[key], *self.again.get(key, ())] if key in self.first else []
+    def claims(self, positions: dict[str, int]) -> list[tuple[int, int]]:
+        """Return each row whose key has a position, and that position."""
+        first = [(self.first[key], at) for key, at in positions.items() if key in self.first]
+        again = positions.keys() & self.again.keys()
+        return first + [(row, positions[key]) for key in again for row in self.again[key]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,8 @@ class Rule:
     """
 
     name: str
-    panel_keys: Callable[[str, str], list[str]]
+    # symbols and Ensembl ids of genes to their keys: one list, or two for genes with two keys
+    panel_keys: Callable[[list[str], list[str]], list[list[str]]]
     query_keys: Callable[[list[str]], Keys]
     same_gene: bool = False
     by_id: bool = False
@@ -83,9 +86,22 @@ def without_version(name: str) -> str:
     return name.partition(".")[0] if name.startswith("ENS") else name
 
 
-def _r_names(symbol: str) -> list[str]:
-    name = _NOT_IN_R_NAMES.sub(".", symbol)
-    return [name, f"X{name}"] if name and not name[0].isalpha() else [name]
+def _stable(ids: list[str]) -> list[str]:
+    return [without_version(one) for one in ids]
+
+
+def _folded(names: list[str]) -> list[str]:
+    return [name.casefold() for name in names]
+
+
+def _r_names(symbols: list[str]) -> list[list[str]]:
+    names = [_NOT_IN_R_NAMES.sub(".", symbol) for symbol in symbols]
+    marked = [f"X{name}" if name and not name[0].isalpha() else "" for name in names]
+    return [names, marked]
+
+
+def _of_other_years(names: list[str]) -> list[str]:
+    return [previous_symbols().get(name, "") for name in names]
 
 
 def _unversioned_keys(names: list[str]) -> Keys:
@@ -134,34 +150,34 @@ RULES = (
     Rule("Ensembl id", lambda _, ensembl: [ensembl], list, by_id=True, exact=True),
     Rule(
         "Ensembl id without version",
-        lambda _, ensembl: [without_version(ensembl)],
+        lambda _, ensembl: [_stable(ensembl)],
         _unversioned_keys,
         same_gene=True,
         by_id=True,
         exact=True,
     ),
-    Rule("symbol", lambda symbol, _: [symbol], list, exact=True),
+    Rule("symbol", lambda symbols, _: [symbols], list, exact=True),
     Rule(
         "letter case",
-        lambda symbol, ensembl: [symbol.casefold(), without_version(ensembl).casefold()],
+        lambda symbols, ensembl: [_folded(symbols), _folded(_stable(ensembl))],
         _folded_keys,
     ),
     Rule(
         "genome prefix",
-        lambda symbol, ensembl: [symbol, without_version(ensembl)],
+        lambda symbols, ensembl: [symbols, _stable(ensembl)],
         _unprefixed_keys,
     ),
     Rule(
         "Ensembl id within the name",
-        lambda _, ensembl: [without_version(ensembl)],
+        lambda _, ensembl: [_stable(ensembl)],
         _id_in_name_keys,
         same_gene=True,
         by_id=True,
     ),
-    Rule("R names", lambda symbol, _: _r_names(symbol), _r_keys),
+    Rule("R names", lambda symbols, _: _r_names(symbols), _r_keys),
     Rule(
         "symbol of other years",
-        lambda symbol, ensembl: [without_version(ensembl), previous_symbols().get(symbol, "")],
+        lambda symbols, ensembl: [_stable(ensembl), _of_other_years(symbols)],
         lambda names: [previous_symbols().get(name) for name in names],
         organism="human",
     ),

@@ -80,10 +80,10 @@ def test_names_that_several_atlases_read_match_each_as_if_it_were_alone(
 def test_keys_stand_where_they_are_found_one_by_one(names: list[str], rule: Rule) -> None:
     keys = rule.query_keys(names)
     places = rule.places(names)
-    for key in {*keys, "none"} - {None}:
-        rows = [row for row, one in enumerate(keys) if one == key]
-        assert places.of(key) == rows
-        assert (key in places) == bool(rows)
+    wanted = {key: at for at, key in enumerate(sorted({*keys, "none"} - {None}))}
+    expected = [(row, wanted[key]) for row, key in enumerate(keys) if key is not None]
+    assert sorted(places.claims(wanted)) == expected
+    assert all((key in places) == (key in keys) for key in wanted)
 
 
 def test_what_an_atlas_had_changed_is_not_kept() -> None:
