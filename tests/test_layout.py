@@ -74,7 +74,8 @@ ARROWS = {
     "train.infer train.novelty train.umap train.structure train.labels train.export train.api",
     "train.extend": f"{DATA} kernels runtime.mapping train.cells train.progress train.reference "
     "train.features train.export train.attach",
-    "web.server": f"{DATA} runtime.fetch runtime.mapping runtime.explain runtime.map_files",
+    "web.server": f"{DATA} runtime.fetch runtime.mapping runtime.explain runtime.map_files "
+    "runtime.rank",
     "cellport": "kernels runtime train web",
 }
 PAGE_GROUND = "words decisions errors version feature_kinds"
