@@ -227,7 +227,8 @@ def _judged(fit: AtlasFit, schema: Schema, blocks: Iterable[MappedBlock]) -> Atl
     if PROB in obs:
         right = float(obs[PROB][known].mean()) if known.any() else 0.0
     if CALL in obs:
-        called = float((obs[CALL][some] < len(schema.categories(CALL)) - 1).mean())
+        n_called = (obs[CALL][some] < len(schema.categories(CALL)) - 1).sum()
+        called = float(n_called / max(some.sum(), 1))
     if LABEL in obs:
         types = int((np.bincount(obs[LABEL][some]) > _COMMON * some.sum()).sum())
     score = (_UNTOLD if like is None else like) * (1.0 if right is None else right)

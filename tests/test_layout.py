@@ -96,7 +96,7 @@ PAGE_ARROWS = {
     "worker": f"{PAGE_GROUND} atlas sources mapping report writers",
     # what is seen shows the query's own columns (sources) and saves tables itself (writers)
     "page": f"{PAGE_GROUND} atlas sources mapping compare report writers worker",
-    "main": "atlas page worker",
+    "main": "atlas mapping page worker",
 }
 MOST_MODULES = 12
 # a file a format, or a section
