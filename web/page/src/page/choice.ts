@@ -42,10 +42,10 @@ export function showChoice(atlases: readonly Listed[], choose: (name: string) =>
   const which = h("section", { id: "which", "aria-labelledby": "which-title", tabindex: -1 });
   fill(
     choice,
+    which,
     h("h2", { id: "choice-title" }, "Onto which atlas are your cells to be mapped?"),
     name !== null && h("p", { class: "refused", role: "alert" }, `There is no atlas '${name}' here.`),
     h("ul", { class: "atlases" }, ...atlases.map((one) => h("li", {}, ...shown(one, choose)))),
-    which,
   );
   return which;
 }
