@@ -1,9 +1,8 @@
 /** The worker's part of ranking: some cells of a file, mapped onto one atlas after another. */
 
-import { readManifest } from "../atlas/manifest";
+import { type Manifest, readManifest } from "../atlas/manifest";
 import { openParts, partsIn } from "../atlas/parts";
 import { InputError, sentence } from "../errors";
-import type { Panel } from "../genes/match";
 import { openAtlas } from "../mapping/atlas";
 import { type AtlasFit, refusedFit } from "../mapping/atlas_fit";
 import type { MapOptions } from "../mapping/options";
@@ -31,7 +30,7 @@ export async function readSome(
 }
 
 /** Panels of the atlases that can be read; of others it is said when they are asked. */
-async function panelsOf(manifests: readonly Blob[]): Promise<Panel[]> {
+async function panelsOf(manifests: readonly Blob[]): Promise<Manifest["panel"][]> {
   const texts = await Promise.all(manifests.map((one) => one.text()));
   return texts.flatMap((text) => {
     try {
