@@ -24,6 +24,7 @@ from rich.text import Text
 from cellport.ctrl_c import in_steps, stop_if_pressed
 from cellport.runtime.atlas.assumed import describe_batch, describe_labels
 from cellport.runtime.atlas.thresholds import MEANING, thresholds_that_apply
+from cellport.runtime.decisions import text
 
 if TYPE_CHECKING:
     from cellport.demo import DemoResult
@@ -208,7 +209,7 @@ def ranked(fits: tuple[AtlasFit, ...]) -> None:
         console.print(table)
         console.print(f"Best: {fits[0].atlas}. {fits[0].sentence}")
     else:
-        console.print("No atlas that was asked can take this query.")
+        console.print(text("rank.none"))
     for fit in fits:
         if fit.refused:
             console.print(f"{fit.atlas}: {fit.refused}", style="dim")

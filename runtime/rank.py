@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from cellport.runtime.base.prefetch import prefetch
 from cellport.runtime.columns import (
     CALL,
     LABEL,
@@ -20,23 +24,22 @@ from cellport.runtime.columns import (
     MappedBlock,
     Schema,
 )
+from cellport.runtime.decisions import number, say, text, whole
 from cellport.runtime.errors import AtlasError, CellportError, InputError
 from cellport.runtime.fetch.listing import list_atlases
+from cellport.runtime.genes.names import GeneNames
 from cellport.runtime.mapping.atlas import Atlas, load_atlas
 from cellport.runtime.mapping.options import MapOptions
 from cellport.runtime.mapping.query import covered_genes
 from cellport.runtime.sources import CountSource, open_source
+from cellport.runtime.sources.gate import Covered
 from cellport.runtime.sources.spread import spread_source
 
-# tell shares to a hundredth or two; samples and plates often lie one after another in a file
-_CELLS, _WINDOWS = 2000, 20
-# what is taken for the share of cells like something in an atlas that cannot tell: the word of a
-# model alone, which calls the cells of any tissue with .9 and more, never outbids an atlas that
-# knows half of them
-_UNTOLD = 0.5
-# share of the cells from which a label is one that the query has
-_COMMON = 0.01
+_CELLS, _WINDOWS = whole("rank.cells"), whole("rank.windows")
+_UNTOLD, _COMMON = number("rank.untold"), number("rank.common")
 _EMPTY = QUALITIES.index("empty")
+
+_Opened = tuple[str, Atlas | CellportError]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,21 +89,18 @@ class AtlasFit:
         """What it comes to, in words."""
         if self.refused:
             return self.refused
-        said = [f"{self.genes:.0%} of its genes are in the query"]
-        if self.like is None:
-            said.append("it cannot tell whether cells are like it")
-        else:
-            said.append(f"{self.like:.0%} of the cells are like something in it")
+        said = [say("rank.genes", genes=self.genes)]
+        said.append(
+            text("rank.cannot_tell") if self.like is None else say("rank.like", like=self.like)
+        )
         if self.right is not None:
-            said.append(
-                f"their {self.types} labels have a probability of {self.right:.2f} on the mean"
-            )
+            said.append(say("rank.right", types=self.types, right=self.right))
         return f"{'; '.join(said)}."
 
 
 def rank_atlases(
     query: Any,
-    atlases: Sequence[str | os.PathLike[str]] = (),
+    atlases: Sequence[str | os.PathLike[str] | Atlas] = (),
     options: MapOptions | None = None,
     on_atlas: Callable[[str], None] = lambda name: None,
 ) -> tuple[AtlasFit, ...]:
@@ -113,7 +113,8 @@ def rank_atlases(
     query
         As for `Atlas.map`.
     atlases
-        Paths, folders of ``.cellport`` files, names or addresses; without any, all that are here.
+        Paths, folders of ``.cellport`` files, names or addresses, or atlases that are open; without
+        any, all that are here.
     options
         How to map.
     on_atlas
@@ -138,36 +139,62 @@ def rank_atlases(
     ... )[0].sentence  # doctest: +SKIP
     """
     how = options or MapOptions()
-    names = [name for atlas in atlases for name in _named(os.fspath(atlas))]
-    names = names or [entry.name for entry, here in list_atlases() if here]
-    opened: dict[str, Atlas | CellportError] = {}
-    for name in names:
-        try:
-            opened[name] = load_atlas(name)
-        except CellportError as error:
-            opened[name] = error
-    panels = [atlas.panel for atlas in opened.values() if isinstance(atlas, Atlas)]
+    asked = [one for atlas in atlases for one in _named(atlas)]
+    asked = asked or [entry.name for entry, here in list_atlases() if here]
+    from threadpoolctl import threadpool_limits
+
+    # the next atlas is opened while one is asked, which leaves no processor for the threads of
+    # small matrix products: they would wait for each other longer than they work
+    coming = prefetch((_opened(one, how) for one in dict.fromkeys(asked)), 1)
+    with threadpool_limits(1, "blas"), closing(coming) as opening:
+        opened: list[_Opened] = []
+
+        def covered(columns: Mapping[str, NDArray[np.object_]]) -> int:
+            opened.extend(opening)
+            panels = [one.panel for _, one in opened if isinstance(one, Atlas)]
+            return max((covered_genes(columns, panel) for panel in panels), default=0)
+
+        cells = _some_cells(query, how, covered)
+        found = []
+        for name, atlas in chain(opened, opening):
+            on_atlas(name)
+            found.append(_fit(name, atlas, cells, how))
+    return tuple(sorted(found, key=lambda fit: -fit.score))
+
+
+def _opened(asked: str | Atlas, how: MapOptions) -> _Opened:
+    name = asked if isinstance(asked, str) else str(asked.file.path)
+    try:
+        atlas = load_atlas(asked) if isinstance(asked, str) else asked
+    except CellportError as error:
+        return name, error
+    # why it cannot be opened is said when the query is mapped
+    with suppress(CellportError):
+        atlas.open_network(how)
+    return name, atlas
+
+
+def _some_cells(query: Any, how: MapOptions, covered: Covered) -> CountSource:
     source = open_source(
         query,
         layer=how.layer,
         threads=how.threads,
         allow_fractional=how.allow_fractional,
-        covered=lambda columns: max((covered_genes(columns, one) for one in panels), default=0),
+        covered=covered,
         genome=how.genome,
     )
     cells = spread_source(source, _CELLS, _WINDOWS)
-    found = []
-    for name, atlas in opened.items():
-        on_atlas(name)
-        found.append(_fit(name, atlas, cells, how))
-    return tuple(sorted(found, key=lambda fit: -fit.score))
+    # what their genes are called is found out once, not for each atlas
+    return replace(cells, gene_columns=GeneNames(cells.gene_columns))
 
 
-def _named(atlas: str) -> list[str]:
+def _named(atlas: str | os.PathLike[str] | Atlas) -> Sequence[str | Atlas]:
     """Return an atlas, or those in a folder."""
+    if isinstance(atlas, Atlas):
+        return [atlas]
     folder = Path(atlas)
     if not folder.is_dir():
-        return [atlas]
+        return [os.fspath(atlas)]
     found = sorted(str(path) for path in folder.glob("*.cellport"))
     if not found:
         raise AtlasError(f"There is no .cellport file in the folder {atlas}.")
@@ -183,7 +210,7 @@ def _fit(name: str, atlas: Atlas | CellportError, cells: CountSource, how: MapOp
         stream = atlas.stream(cells, how)
         fit = replace(fit, genes=stream.genes.share)
         return _judged(fit, stream.schema, stream.blocks)
-    except InputError as error:
+    except (InputError, AtlasError) as error:
         return replace(fit, refused=str(error))
 
 
@@ -200,7 +227,8 @@ def _judged(fit: AtlasFit, schema: Schema, blocks: Iterable[MappedBlock]) -> Atl
     if PROB in obs:
         right = float(obs[PROB][known].mean()) if known.any() else 0.0
     if CALL in obs:
-        called = float((obs[CALL][some] < len(schema.categories(CALL)) - 1).mean())
+        n_called = (obs[CALL][some] < len(schema.categories(CALL)) - 1).sum()
+        called = float(n_called / max(some.sum(), 1))
     if LABEL in obs:
         types = int((np.bincount(obs[LABEL][some]) > _COMMON * some.sum()).sum())
     score = (_UNTOLD if like is None else like) * (1.0 if right is None else right)

@@ -74,7 +74,8 @@ ARROWS = {
     "train.infer train.novelty train.umap train.structure train.labels train.export train.api",
     "train.extend": f"{DATA} kernels runtime.mapping train.cells train.progress train.reference "
     "train.features train.export train.attach",
-    "web.server": f"{DATA} runtime.fetch runtime.mapping runtime.explain runtime.map_files",
+    "web.server": f"{DATA} runtime.fetch runtime.mapping runtime.explain runtime.map_files "
+    "runtime.rank",
     "web.mcp": f"{DATA} runtime.columns runtime.writers runtime.fetch runtime.mapping "
     "runtime.rank runtime.explain runtime.map_files web.server",
     "cellport": "kernels runtime train web",
@@ -97,7 +98,7 @@ PAGE_ARROWS = {
     "worker": f"{PAGE_GROUND} atlas sources mapping report writers",
     # what is seen shows the query's own columns (sources) and saves tables itself (writers)
     "page": f"{PAGE_GROUND} atlas sources mapping compare report writers worker",
-    "main": "atlas page worker",
+    "main": "atlas mapping page worker",
 }
 MOST_MODULES = 12
 # a file a format, or a section

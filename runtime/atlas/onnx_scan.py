@@ -76,8 +76,8 @@ def fields(message: memoryview) -> Iterator[tuple[int, int | memoryview | bytes]
     IndexError, ValueError
         It is no message.
     """
-    at = 0
-    while at < len(message):
+    at, end = 0, len(message)
+    while at < end:
         tag, at = _varint(message, at)
         if tag >= 1 << 32:
             # protobuf in C++ drops the higher bits, and would see another field than this scan
@@ -88,13 +88,13 @@ def fields(message: memoryview) -> Iterator[tuple[int, int | memoryview | bytes]
             yield number, value
         elif wire == 2:
             size, at = _varint(message, at)
-            if at + size > len(message):
+            if at + size > end:
                 raise ValueError("field runs past the end")
             yield number, message[at : at + size]
             at += size
         elif wire in (1, 5):
             size = 8 if wire == 1 else 4
-            if at + size > len(message):
+            if at + size > end:
                 raise ValueError("field runs past the end")
             yield number, bytes(message[at : at + size])
             at += size
@@ -103,6 +103,8 @@ def fields(message: memoryview) -> Iterator[tuple[int, int | memoryview | bytes]
 
 
 def _varint(message: memoryview, at: int) -> tuple[int, int]:
+    if (byte := message[at]) < 0x80:
+        return byte, at + 1
     value = shift = 0
     while True:
         byte = message[at]

@@ -78,6 +78,8 @@ def _read_tuple(arguments: tuple[Any, ...], value: Any, field: str) -> tuple[Any
     kinds = arguments[:1] * len(value) if arguments[-1] is ... else arguments
     if len(kinds) != len(value):
         raise MalformedError(field)
+    if arguments == (str, ...) and set(map(type, value)) <= {str}:
+        return tuple(value)
     return tuple(read_typed(kind, one, field) for kind, one in zip(kinds, value, strict=True))
 
 

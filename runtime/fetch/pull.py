@@ -90,20 +90,29 @@ def pull(
     MissingDependencyError
         What converting a published model needs is not installed.
     """
+    file, source, fetched, notes = _here(atlas, sha256, refresh, largest, on_progress)
+    path = file.path if out is None else _copy_out(file, Path(out))
+    size = file.path.stat().st_size
+    return Pulled(str(path), file.manifest.name, file.sha256, size, source, fetched, notes)
+
+
+def _here(
+    atlas: str,
+    sha256: str | None = None,
+    refresh: bool = False,
+    largest: int = LARGEST,
+    on_progress: OnProgress | None = None,
+) -> tuple[AtlasFile, str, bool, tuple[str, ...]]:
+    """Return an atlas by name or address, where it is from, whether it came now, and notes."""
     if sha256 is not None and not _is_sha256(sha256):
         raise AtlasError(f"{sha256!r} is not a SHA-256; it has 64 hexadecimal digits.")
-    notes: tuple[str, ...] = ()
     if is_model_name(atlas):
         name = read_model_name(atlas)
         from cellport.runtime.fetch.published import get_published
 
         made = get_published(name, sha256, refresh, largest, on_progress)
-        file, source, fetched, notes = made.file, str(name), made.fetched, made.notes
-    else:
-        file, source, fetched = _get(atlas, sha256, refresh, largest, on_progress)
-    path = file.path if out is None else _copy_out(file, Path(out))
-    size = file.path.stat().st_size
-    return Pulled(str(path), file.manifest.name, file.sha256, size, source, fetched, notes)
+        return made.file, str(name), made.fetched, made.notes
+    return *_get(atlas, sha256, refresh, largest, on_progress), ()
 
 
 def find_atlas(atlas: str | os.PathLike[str], on_progress: OnProgress | None = None) -> Path:
@@ -119,17 +128,34 @@ def find_atlas(atlas: str | os.PathLike[str], on_progress: OnProgress | None = N
     OutputError
         The cache cannot be written.
     """
-    text = os.fspath(atlas)
-    if isinstance(atlas, str) and _is_url(text):
-        return Path(pull(text, on_progress=on_progress).path)
-    path = Path(text)
-    if is_model_name(text) and not path.exists():
-        return Path(pull(text, on_progress=on_progress).path)
-    if path.exists() or not is_name(text):
-        return path
-    if text not in known_atlases():
-        raise AtlasError(f"No such atlas file: {text}. {hint(text, known_atlases())}")
-    return Path(pull(text, on_progress=on_progress).path)
+    found = _searched(atlas, on_progress)
+    return found if isinstance(found, Path) else found.path
+
+
+def find_file(atlas: str | os.PathLike[str]) -> AtlasFile:
+    """Return what `find_atlas` finds, opened and checked, once.
+
+    Raises
+    ------
+    AtlasError
+        As `find_atlas` and `open_atlas_file`.
+    OutputError
+        The cache cannot be written.
+    """
+    found = _searched(atlas, None)
+    return open_atlas_file(found) if isinstance(found, Path) else found
+
+
+def _searched(atlas: str | os.PathLike[str], on_progress: OnProgress | None) -> AtlasFile | Path:
+    """Find an atlas; what was opened to check what it is comes open."""
+    text, path = os.fspath(atlas), Path(atlas)
+    is_address = isinstance(atlas, str) and _is_url(text)
+    if not is_address and not (is_model_name(text) and not path.exists()):
+        if path.exists() or not is_name(text):
+            return path
+        if text not in known_atlases():
+            raise AtlasError(f"No such atlas file: {text}. {hint(text, known_atlases())}")
+    return _here(text, on_progress=on_progress)[0]
 
 
 def file_name(file: AtlasFile) -> str:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from cellport.runtime.base.feature_kinds import feature_kinds, plain
 from cellport.runtime.decisions import number, say, text, texts, whole
 from cellport.runtime.errors import InputError
 from cellport.runtime.genes.antibodies import antibody_rows
+from cellport.runtime.genes.names import FindIn, find_in
 from cellport.runtime.genes.organism import genome_organism, name_organism, organisms_in
 from cellport.runtime.genes.rules import GENOME_PREFIX
-
-Columns = dict[str, list[str]]
+from cellport.runtime.genes.tidy import Columns
 
 _NAME_COLUMNS = frozenset(texts("genes.name_columns"))
 _KIND_COLUMNS = frozenset(name.replace("_", "") for name in texts("genes.kind_columns"))
@@ -38,7 +38,10 @@ class GenesAlone:
 
 
 def genes_alone(
-    columns: Columns, symbols: Callable[[], Collection[str]], source: str
+    columns: Columns,
+    symbols: Callable[[], Collection[str]],
+    source: str,
+    find: FindIn = find_in,
 ) -> GenesAlone:
     """Take the names from features of other kinds: antibodies, tags, guides, regions.
 
@@ -52,6 +55,24 @@ def genes_alone(
     InputError
         All features are of other kinds, or nothing tells which are.
     """
+    kinds = find(_kinds_of_others, columns, source)
+    if not any(kinds):
+        return GenesAlone(columns, ())
+    left_out = Counter(kind for kind in kinds if kind)
+    if all(kinds):
+        listed = ", ".join(sorted(left_out)[:5])
+        raise InputError(
+            say("files.no_expression", title=source, expression=_EXPRESSION, kinds=listed)
+        )
+    listed = ", ".join(f"{count} {kind}" for kind, count in left_out.items())
+    note = say("files.left_out", features=listed)
+    panel = frozenset(symbols())
+    kept = {name: _without(values, kinds, panel) for name, values in columns.items()}
+    return GenesAlone(kept, (note,))
+
+
+def _kinds_of_others(columns: Columns, source: str) -> list[str]:
+    """Return the kind of each row that is no gene, ``""`` for a gene."""
     n = len(next(iter(columns.values()), ()))
     kinds = [""] * n
     for name, values in columns.items():
@@ -67,19 +88,7 @@ def genes_alone(
         left = [value if not kind else "" for value, kind in zip(values, kinds, strict=True)]
         for row in antibody_rows(left, with_id, source):
             kinds[row] = kinds[row] or text("genes.told_twice")
-    if not any(kinds):
-        return GenesAlone(columns, ())
-    left_out = Counter(kind for kind in kinds if kind)
-    if all(kinds):
-        listed = ", ".join(sorted(left_out)[:5])
-        raise InputError(
-            say("files.no_expression", title=source, expression=_EXPRESSION, kinds=listed)
-        )
-    listed = ", ".join(f"{count} {kind}" for kind, count in left_out.items())
-    note = say("files.left_out", features=listed)
-    panel = frozenset(symbols())
-    kept = {name: _without(values, kinds, panel) for name, values in columns.items()}
-    return GenesAlone(kept, (note,))
+    return kinds
 
 
 def _other_kinds(name: str, values: list[str]) -> list[int]:
@@ -121,7 +130,11 @@ def _without(values: list[str], others: Sequence[str | bool], panel: frozenset[s
 
 
 def own_genes(
-    columns: Columns, organism: str | None, symbols: Collection[str], source: str
+    columns: Columns,
+    organism: str | None,
+    symbols: Collection[str],
+    source: str,
+    find: FindIn = find_in,
 ) -> GenesAlone:
     """Take the names from genes of other organisms, where a query mixes its own with theirs.
 
@@ -131,7 +144,7 @@ def own_genes(
     """
     foreign: set[int] = set()
     for values in columns.values() if organism else ():
-        foreign |= _foreign_rows(values, organism)
+        foreign |= find(_foreign_rows, values, organism)
     if not foreign:
         return GenesAlone(columns, ())
     n = len(next(iter(columns.values())))
@@ -160,9 +173,11 @@ def _foreign_rows(values: list[str], organism: str | None) -> set[int]:
     return {row for row, value in enumerate(values) if value in others} if others else set()
 
 
-def trusted_columns(columns: Mapping[str, list[str]]) -> list[str]:
+def trusted_columns(columns: Columns, find: FindIn = find_in) -> list[str]:
     """Return the columns that surely name the gene itself, and not its neighbour or ortholog."""
-    return [name for name, values in columns.items() if _names_genes(name) or holds_ids(values)]
+    return [
+        name for name, values in columns.items() if _names_genes(name) or find(holds_ids, values)
+    ]
 
 
 def _names_genes(name: str) -> bool:

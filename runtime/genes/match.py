@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,7 +11,8 @@ from numpy.typing import NDArray
 
 from cellport.runtime.decisions import number, say, text, whole
 from cellport.runtime.errors import InputError
-from cellport.runtime.genes.columns import Columns, genes_alone, own_genes, trusted_columns
+from cellport.runtime.genes.columns import genes_alone, own_genes, trusted_columns
+from cellport.runtime.genes.names import FindIn, GeneNames
 from cellport.runtime.genes.organism import ORGANISMS, infer_organism
 from cellport.runtime.genes.other_organism import (
     ids_of_others,
@@ -20,8 +20,8 @@ from cellport.runtime.genes.other_organism import (
     refuse_other_organism,
 )
 from cellport.runtime.genes.panel import Panel
-from cellport.runtime.genes.rules import RULES
-from cellport.runtime.genes.tidy import tidied
+from cellport.runtime.genes.rules import RULES, Places, Rule
+from cellport.runtime.genes.tidy import Columns
 
 _MANY_BY_CASE = number("genes.many_by_case")
 _HARDLY_ANY = number("genes.hardly_any")
@@ -125,7 +125,8 @@ def match_genes(
     Parameters
     ----------
     gene_columns
-        Candidate gene names, object arrays of str [n_query_genes] by column name.
+        Candidate gene names, object arrays of str [n_query_genes] by column name; as `GeneNames`
+        where several atlases are to read them.
     organism
         The atlas's organism (``"human"``, ``"mouse"``, ...); None where it is not known.
     minimum
@@ -141,26 +142,33 @@ def match_genes(
         Names of another organism, columns that contradict each other, or too few panel genes.
     """
     wanted = organism if organism in ORGANISMS.values() else _organism_of(panel)
-    listed = {name: values.tolist() for name, values in gene_columns.items()}
-    listed, untidy = tidied(listed, source)
-    alone = genes_alone(listed, lambda: panel.symbols, source)
-    own = own_genes(alone.columns, wanted, panel.symbols, source)
-    merged, table = _match_by_any_names(own.columns, panel, wanted, source)
+    query = gene_columns if isinstance(gene_columns, GeneNames) else GeneNames(gene_columns)
+    find = query.find_in
+    listed, untidy = query.tidied(source)
+    alone = genes_alone(listed, lambda: panel.symbols, source, find)
+    own = own_genes(alone.columns, wanted, panel.symbols, source, find)
+    merged, table = _match_by_any_names(own.columns, panel, wanted, source, find)
     match = merged.match
     if wanted and not any_organism:
         if match.n_strict < max(minimum, _MINIMUM) * panel.n_genes:
-            refuse_other_organism(own.columns, wanted, source)
-        refuse_lookalikes([list(one.names) for one in merged.matches], wanted, source)
+            refuse_other_organism(own.columns, wanted, source, find)
+        refuse_lookalikes([one.names for one in merged.matches], wanted, source, find)
     if not match.n_matched or match.n_matched / panel.n_genes < minimum:
         names = gene_columns.get(match.column, np.empty(0, object)).tolist()
         raise InputError(_too_few(match, names, panel, minimum, source))
     if not any_organism:
         _refuse_other_case(match, panel, source)
-    others = ids_of_others(own.columns, wanted, source) if wanted else ()
+    others = ids_of_others(own.columns, wanted, source, find) if wanted else ()
     notes = (*untidy, *alone.notes, *own.notes, *others, *_contradictions(merged, source), *table)
-    is_gene = np.any([np.array(values, object) != "" for values in own.columns.values()], axis=0)
-    seen = infer_organism(match.names)
+    is_gene = find(_named_rows, own.columns)
+    seen = find(infer_organism, match.names)
     return _finish(merged, panel, is_gene, seen, source, notes)
+
+
+def _named_rows(columns: Columns) -> NDArray[np.bool_]:
+    """Whether any column names a row, bool [n_query_genes]."""
+    named = [np.array(values, object) != "" for values in columns.values()]
+    return np.asarray(np.any(named, axis=0))
 
 
 def _organism_of(panel: Panel) -> str | None:
@@ -189,7 +197,7 @@ class _Match:
     """The state of matching one column."""
 
     column: str
-    names: Sequence[str]
+    names: list[str]
     panel_column: NDArray[np.int32]
     rule: NDArray[np.int8]  # position of the rule that each name was matched by, -1 for none
     measured: NDArray[np.bool_]
@@ -197,10 +205,10 @@ class _Match:
     ambiguous: set[int]
 
     @staticmethod
-    def empty(panel: Panel, column: str, names: Sequence[str] | NDArray[np.object_]) -> _Match:
+    def empty(panel: Panel, column: str, names: list[str]) -> _Match:
         return _Match(
             column,
-            list(names),
+            names,
             np.full(len(names), -1, np.int32),
             np.full(len(names), -1, np.int8),
             np.zeros(panel.n_genes, np.bool_),
@@ -229,19 +237,19 @@ class _Merged:
 
 
 def _match_by_any_names(
-    columns: Columns, panel: Panel, organism: str | None, source: str
+    columns: Columns, panel: Panel, organism: str | None, source: str, find: FindIn
 ) -> tuple[_Merged, tuple[str, ...]]:
     """Match by the panel's own names, or by all where hardly any of those are found.
 
     Symbols of other years are found by a table as other names are, and say nothing of how a query
     calls its genes.
     """
-    merged = _match_columns(columns, panel, organism)
+    merged = _match_columns(columns, panel, organism, find)
     own = merged.match.n_matched - merged.match.by_rule["symbol of other years"]
     both = panel.named_both_ways if own < _HARDLY_ANY * panel.n_genes else None
     if both is None:
         return merged, ()
-    again = _match_columns(columns, both, organism)
+    again = _match_columns(columns, both, organism, find)
     match = again.match
     if match.n_matched <= merged.match.n_matched:
         return merged, ()
@@ -251,16 +259,16 @@ def _match_by_any_names(
     return again, (say("genes.by_other_names", **said),)
 
 
-def _match_columns(columns: Columns, panel: Panel, organism: str | None) -> _Merged:
+def _match_columns(columns: Columns, panel: Panel, organism: str | None, find: FindIn) -> _Merged:
     """Match each column, and join the best and all that surely name the genes."""
-    trusted = trusted_columns(columns)
+    trusted = trusted_columns(columns, find)
     best = _Match.empty(panel, *next(iter(columns.items()), ("index", [])))
     matches = {}
     for column, names in columns.items():
         # A column cannot match more panel genes than there are, nor than it has distinct names.
-        possible = min(panel.n_genes, len(set(names)))
+        possible = min(panel.n_genes, find(_n_distinct, names))
         if possible > best.n_matched or (column in trusted and possible > 1):
-            matches[column] = match = _match_column(column, names, panel, organism)
+            matches[column] = match = _match_column(column, names, panel, organism, find)
             best = match if match.n_matched > best.n_matched else best
     others = [matches[column] for column in trusted if column in matches]
     return _merged([best, *(match for match in others if match is not best)], panel)
@@ -330,7 +338,13 @@ def _two_sides(matches: list[_Match], row: int) -> tuple[_Match, _Match]:
     return one, next(m for m in having if m.panel_column[row] != one.panel_column[row])
 
 
-def _match_column(column: str, names: list[str], panel: Panel, organism: str | None) -> _Match:
+def _n_distinct(names: list[str]) -> int:
+    return len(set(names))
+
+
+def _match_column(
+    column: str, names: list[str], panel: Panel, organism: str | None, find: FindIn
+) -> _Match:
     match = _Match.empty(panel, column, names)
     for number_of_rule, rule in enumerate(RULES):
         if match.measured.all():
@@ -339,36 +353,66 @@ def _match_column(column: str, names: list[str], panel: Panel, organism: str | N
             continue
         if panel.exact and not rule.exact and match.n_matched >= _HARDLY_ANY * panel.n_genes:
             break
-        positions = _positions(panel, match.measured, rule.panel_keys)
-        keys = rule.query_keys(names) if positions else []
-        claims: defaultdict[int, list[int]] = defaultdict(list)
-        found = [(i, positions[key]) for i, key in enumerate(keys) if key in positions]
-        for query_gene, gene in found:
-            if match.panel_column[query_gene] < 0:
-                claims[gene].append(query_gene)
-        for gene, claimants in claims.items():
-            if not rule.same_gene and len({names[claimant] for claimant in claimants}) > 1:
-                match.ambiguous.add(gene)
-                continue
-            match.panel_column[claimants] = gene
-            match.rule[claimants] = number_of_rule
-            match.measured[gene] = True
-            match.by_rule[rule.name] += 1
+        places = find(rule.places, names)
+        # most rules find nothing in most queries, which is quickly seen
+        if not _finds_any(panel, match.measured, rule, places):
+            continue
+        rows, genes = _claims(match, places, _positions(panel, match.measured, rule))
+        if not rule.same_gene:
+            unsure = _of_several_names(names, rows, genes)
+            match.ambiguous |= unsure
+            clear = ~np.isin(genes, list(unsure))
+            rows, genes = rows[clear], genes[clear]
+        match.panel_column[rows] = genes
+        match.rule[rows] = number_of_rule
+        match.measured[genes] = True
+        match.by_rule[rule.name] += len(np.unique(genes))
     return match
 
 
-def _positions(
-    panel: Panel, measured: NDArray[np.bool_], panel_keys: Callable[[str, str], list[str]]
-) -> dict[str | None, int]:
+def _claims(
+    match: _Match, places: Places, positions: dict[str, int]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Rows of the query that have no gene yet, and the panel genes that they claim."""
+    rows, genes = np.array(places.claims(positions), np.int64).reshape(-1, 2).T
+    free = match.panel_column[rows] < 0
+    return rows[free], genes[free]
+
+
+def _of_several_names(
+    names: list[str], rows: NDArray[np.int64], genes: NDArray[np.int64]
+) -> set[int]:
+    """Panel genes that rows of different names claim."""
+    found, times = np.unique(genes, return_counts=True)
+    several = found[times > 1].tolist()
+    return {gene for gene in several if len({names[row] for row in rows[genes == gene]}) > 1}
+
+
+def _keys(panel: Panel, genes: list[int], rule: Rule) -> list[list[str]]:
+    """Keys of some panel genes, one list or two."""
+    return rule.panel_keys(
+        [panel.symbols[gene] for gene in genes], [panel.ensembl[gene] for gene in genes]
+    )
+
+
+def _finds_any(panel: Panel, measured: NDArray[np.bool_], rule: Rule, places: Places) -> bool:
+    """Whether the query has a key of a panel gene that is still unmatched."""
+    if not places.first:
+        return False
+    lists = _keys(panel, np.flatnonzero(~measured).tolist(), rule)
+    return any(key in places and key != "" for keys in lists for key in keys)
+
+
+def _positions(panel: Panel, measured: NDArray[np.bool_], rule: Rule) -> dict[str, int]:
     """Map the keys of the panel genes still unmatched to their positions, each key unique."""
-    positions: dict[str | None, int] = {}
-    shared = set()
-    for gene in np.unique(panel.representative).tolist():
-        for key in set(panel_keys(panel.symbols[gene], panel.ensembl[gene])) - {""}:
-            if key in positions:
-                shared.add(key)
+    positions: dict[str, int] = {}
+    shared = {""}
+    genes = np.unique(panel.representative).tolist()
+    for keys in _keys(panel, genes, rule):
+        for gene, key in zip(genes, keys, strict=True):
             # Genes already matched hold their key too: a loose name of theirs is nobody else's.
-            positions[key] = gene
+            if positions.setdefault(key, gene) != gene:
+                shared.add(key)
     return {
         key: gene for key, gene in positions.items() if key not in shared and not measured[gene]
     }

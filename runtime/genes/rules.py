@@ -23,6 +23,23 @@ _NOT_IN_R_NAMES = re.compile(r"[^A-Za-z0-9]")
 
 
 @dataclass(frozen=True, slots=True)
+class Places:
+    """Where the keys of a query's names stand."""
+
+    first: dict[str | None, int]  # the first row of each key
+    again: dict[str | None, list[int]]  # its other rows, of keys that come more than once
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.first
+
+    def claims(self, positions: dict[str, int]) -> list[tuple[int, int]]:
+        """Return each row whose key has a position, and that position."""
+        first = [(self.first[key], at) for key, at in positions.items() if key in self.first]
+        again = positions.keys() & self.again.keys()
+        return first + [(row, positions[key]) for key in again for row in self.again[key]]
+
+
+@dataclass(frozen=True, slots=True)
 class Rule:
     """How query names reach panel genes: by equal keys.
 
@@ -32,12 +49,25 @@ class Rule:
     """
 
     name: str
-    panel_keys: Callable[[str, str], list[str]]
+    # symbols and Ensembl ids of genes to their keys: one list, or two for genes with two keys
+    panel_keys: Callable[[list[str], list[str]], list[list[str]]]
     query_keys: Callable[[list[str]], Keys]
     same_gene: bool = False
     by_id: bool = False
     organism: str | None = None
     exact: bool = False
+
+    def places(self, names: list[str]) -> Places:
+        """Find where the keys of a query's names stand."""
+        keys = self.query_keys(names)
+        first = dict(zip(reversed(keys), range(len(keys) - 1, -1, -1), strict=True))
+        first.pop(None, None)
+        again: dict[str | None, list[int]] = {}
+        if len(first) < len(keys):
+            for row, key in enumerate(keys):
+                if key is not None and first[key] != row:
+                    again.setdefault(key, []).append(row)
+        return Places(first, again)
 
 
 def genome_prefixes(names: Sequence[str]) -> list[re.Match[str] | None]:
@@ -56,9 +86,22 @@ def without_version(name: str) -> str:
     return name.partition(".")[0] if name.startswith("ENS") else name
 
 
-def _r_names(symbol: str) -> list[str]:
-    name = _NOT_IN_R_NAMES.sub(".", symbol)
-    return [name, f"X{name}"] if name and not name[0].isalpha() else [name]
+def _stable(ids: list[str]) -> list[str]:
+    return [without_version(one) for one in ids]
+
+
+def _folded(names: list[str]) -> list[str]:
+    return [name.casefold() for name in names]
+
+
+def _r_names(symbols: list[str]) -> list[list[str]]:
+    names = [_NOT_IN_R_NAMES.sub(".", symbol) for symbol in symbols]
+    marked = [f"X{name}" if name and not name[0].isalpha() else "" for name in names]
+    return [names, marked]
+
+
+def _of_other_years(names: list[str]) -> list[str]:
+    return [previous_symbols().get(name, "") for name in names]
 
 
 def _unversioned_keys(names: list[str]) -> Keys:
@@ -107,34 +150,34 @@ RULES = (
     Rule("Ensembl id", lambda _, ensembl: [ensembl], list, by_id=True, exact=True),
     Rule(
         "Ensembl id without version",
-        lambda _, ensembl: [without_version(ensembl)],
+        lambda _, ensembl: [_stable(ensembl)],
         _unversioned_keys,
         same_gene=True,
         by_id=True,
         exact=True,
     ),
-    Rule("symbol", lambda symbol, _: [symbol], list, exact=True),
+    Rule("symbol", lambda symbols, _: [symbols], list, exact=True),
     Rule(
         "letter case",
-        lambda symbol, ensembl: [symbol.casefold(), without_version(ensembl).casefold()],
+        lambda symbols, ensembl: [_folded(symbols), _folded(_stable(ensembl))],
         _folded_keys,
     ),
     Rule(
         "genome prefix",
-        lambda symbol, ensembl: [symbol, without_version(ensembl)],
+        lambda symbols, ensembl: [symbols, _stable(ensembl)],
         _unprefixed_keys,
     ),
     Rule(
         "Ensembl id within the name",
-        lambda _, ensembl: [without_version(ensembl)],
+        lambda _, ensembl: [_stable(ensembl)],
         _id_in_name_keys,
         same_gene=True,
         by_id=True,
     ),
-    Rule("R names", lambda symbol, _: _r_names(symbol), _r_keys),
+    Rule("R names", lambda symbols, _: _r_names(symbols), _r_keys),
     Rule(
         "symbol of other years",
-        lambda symbol, ensembl: [without_version(ensembl), previous_symbols().get(symbol, "")],
+        lambda symbols, ensembl: [_stable(ensembl), _of_other_years(symbols)],
         lambda names: [previous_symbols().get(name) for name in names],
         organism="human",
     ),

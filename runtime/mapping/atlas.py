@@ -211,6 +211,16 @@ class Atlas:
         opened.survey_cells(self._tail(how), how.threads or available_threads(), *cells)
         return opened.survey.state()
 
+    def open_network(self, how: MapOptions) -> None:
+        """Open the network that maps, which is opened else when the first query is mapped.
+
+        Raises
+        ------
+        AtlasError
+            onnxruntime cannot load it.
+        """
+        self._tail(how)
+
     def prepare(
         self,
         query: Any,
@@ -421,8 +431,8 @@ def load_atlas(path: str | os.PathLike[str]) -> Atlas:
     --------
     >>> atlas = cellport.load_atlas("lung-demo")  # doctest: +SKIP
     """
-    if not os.path.exists(path):
-        from cellport.runtime.fetch.pull import find_atlas
+    if os.path.exists(path):
+        return Atlas(open_atlas_file(path))
+    from cellport.runtime.fetch.pull import find_file
 
-        path = find_atlas(path)
-    return Atlas(open_atlas_file(path))
+    return Atlas(find_file(path))

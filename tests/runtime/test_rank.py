@@ -92,3 +92,11 @@ def test_the_command_ranks_on_screen_and_as_json(
     nowhere = CliRunner().invoke(main, [*asked[:2], str(tiny_atlas_path)])
     assert nowhere.exit_code == 0
     assert "No atlas that was asked can take this query." in nowhere.stdout
+
+
+def test_several_atlases_are_told_to_the_last_digit_what_each_is_alone(
+    lung_cells: anndata.AnnData, tiny_atlas_path: Path
+) -> None:
+    asked = ["lung-demo", "pbmc-demo", str(tiny_atlas_path)]
+    alone = {name: rank_atlases(lung_cells, [name])[0] for name in asked}
+    assert {fit.atlas: fit for fit in rank_atlases(lung_cells, asked)} == alone

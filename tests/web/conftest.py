@@ -135,6 +135,11 @@ def server(run_server: Callable[..., Any]) -> Iterator[Running]:
 
 
 @pytest.fixture(scope="session")
+def lung_demo() -> Path:
+    return Path(__file__).resolve().parents[2] / "models" / "pretrained" / "lung-demo.cellport"
+
+
+@pytest.fixture(scope="session")
 def query(tiny_cells: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path: Path = tmp_path_factory.mktemp("query") / "cells.h5ad"
     tiny_cells.adata().write_h5ad(path)

@@ -28,6 +28,7 @@ from cellport.web.server.guard import Access, Guard
 from cellport.web.server.held import Held, has_already, held_page
 from cellport.web.server.jobs import Jobs
 from cellport.web.server.limits import Limits
+from cellport.web.server.rank import add_rank
 from cellport.web.server.refusal import Refusal
 from cellport.web.server.requests import (
     OF_UPLOADS,
@@ -149,6 +150,7 @@ def create_app(
     _add_handlers(app)
     _add_api(app, placed, jobs)
     add_explain(app, placed, jobs)
+    add_rank(app, placed, jobs)
     for one in placed:
         _add_parts(app, one)
     if page is not None:

@@ -7,7 +7,7 @@ import multiprocessing
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import TimeoutError as TookTooLongError
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,9 +21,18 @@ from cellport.runtime.errors import CellportError
 from cellport.runtime.explain import Explanation
 from cellport.runtime.map_files import MapSummary
 from cellport.runtime.mapping.options import MapOptions
+from cellport.runtime.rank import AtlasFit
 from cellport.web.server.limits import Limits
 from cellport.web.server.refusal import Refusal
-from cellport.web.server.worker import Format, Outcome, explain_upload, map_upload, ready, start
+from cellport.web.server.worker import (
+    Format,
+    Outcome,
+    explain_upload,
+    map_upload,
+    rank_upload,
+    ready,
+    start,
+)
 
 _CRASHED = (
     "The file made the reader stop; it is damaged, needs too much memory, or was made to do so."
@@ -124,6 +133,12 @@ class Jobs:
             "explain", explain_upload, str(job.folder), atlas, asked, form, how
         )
         assert isinstance(found, Explanation)
+        return found
+
+    async def rank(self, job: Job, atlases: Sequence[str], how: MapOptions) -> tuple[AtlasFit, ...]:
+        """Rank atlases by how well the upload of a job fits them; otherwise as `map`."""
+        found = await self._work("rank", rank_upload, str(job.folder), tuple(atlases), how)
+        assert isinstance(found, tuple)
         return found
 
     async def _work(self, command: str, work: Callable[..., Outcome], *args: Any) -> Any:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -27,19 +27,21 @@ from cellport.runtime.explain import Explanation, explain
 from cellport.runtime.map_files import MapSummary, map_files
 from cellport.runtime.mapping.atlas import Atlas, load_atlas
 from cellport.runtime.mapping.options import MapOptions
+from cellport.runtime.rank import AtlasFit, rank_atlases
 from cellport.web.server.bounded import is_too_large, limit_resources
 from cellport.web.server.links import refuse_links
 
 UPLOAD = "upload.h5"
 Format = Literal["csv", "h5ad", "json", "pseudobulk"]
 _state: dict[str, Any] = {}
+Found = MapSummary | Explanation | tuple[AtlasFit, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """How a job ended."""
 
-    found: MapSummary | Explanation | None  # None when it was refused
+    found: Found | None  # None when it was refused
     refusal: str = ""  # why, in a sentence
     users_fault: bool = True  # whether the file was the reason
 
@@ -98,9 +100,19 @@ def explain_upload(
     return _outcome(folder, how, work)
 
 
-def _outcome(
-    folder: str, how: MapOptions, work: Callable[[MapOptions], MapSummary | Explanation]
-) -> Outcome:
+def rank_upload(folder: str, atlases: Sequence[str], how: MapOptions) -> Outcome:
+    """Rank atlases of the server by how well the upload fits them; they go by their names here."""
+
+    def work(own: MapOptions) -> tuple[AtlasFit, ...]:
+        asked = {name: _state["atlases"][name] for name in atlases}
+        names = {str(atlas.file.path): name for name, atlas in asked.items()}
+        found = rank_atlases(UPLOAD, list(asked.values()), own)
+        return tuple(replace(fit, atlas=names[fit.atlas]) for fit in found)
+
+    return _outcome(folder, how, work)
+
+
+def _outcome(folder: str, how: MapOptions, work: Callable[[MapOptions], Found]) -> Outcome:
     """Work inside the folder of a job; whatever goes wrong is a sentence."""
     os.chdir(folder)
     try:

@@ -153,9 +153,11 @@ def label_sets(
     # of others the best label alone makes up the mass
     unsure = np.flatnonzero(prob.max(axis=1, initial=0) < mass)
     within[unsure] |= within_mass(prob[unsure], mass)
-    for row in np.flatnonzero(within.sum(axis=1) > 1):
-        inside = np.flatnonzero(within[row])
-        order = inside[np.argsort(-prob[row, inside], kind="stable")]
-        sets[row] = JOINED_BY.join(names[order])
+    n_within = within.sum(axis=1)
+    several = np.flatnonzero(n_within > 1)
+    outside_last = np.where(within[several], -prob[several], np.inf)
+    orders = np.argsort(outside_last, axis=1, kind="stable")
+    for row, order in zip(several.tolist(), orders, strict=True):
+        sets[row] = JOINED_BY.join(names[order[: n_within[row]]])
     sets[empty] = ""
     return sets

@@ -228,9 +228,10 @@ def _running(source: CountSource, genes: GeneMatch, stop: int) -> Generator[_Sum
     sums = _Sums(np.zeros(n), np.zeros(n, np.int64), np.zeros(n, np.bool_))
     for block in source.blocks(_BLOCK, 0, stop):
         gene = genes.panel_column[block.indices]
-        cell = np.repeat(np.arange(block.n_cells), np.diff(block.indptr))
-        kept = (gene >= 0) & (block.data > 0)
-        gene, cell, counts = gene[kept], cell[kept], block.data[kept].astype(np.float64)
+        kept = np.flatnonzero((gene >= 0) & (block.data > 0))
+        n_kept = np.diff(np.searchsorted(kept, block.indptr))
+        cell = np.repeat(np.arange(block.n_cells), n_kept)
+        gene, counts = gene[kept], block.data[kept].astype(np.float64)
         seen = sums.seen | (np.bincount(gene, minlength=n) > 0)
         library = np.bincount(cell, counts, block.n_cells)
         full = library[cell] >= _LEAST_COUNTS

@@ -137,6 +137,29 @@ def test_reasons_are_those_of_explain(
     assert server.is_idle_within(5)
 
 
+def test_ranks_as_the_command_does(
+    run_server: Callable[..., Any], query: Path, tiny_atlas_path: Path, lung_demo: Path
+) -> None:
+    found = cellport.rank_atlases(query, [lung_demo, tiny_atlas_path])
+    names = {str(lung_demo): "lung-demo", str(tiny_atlas_path): tiny_atlas_path.stem}
+    told = [asdict(fit) | {"atlas": names[fit.atlas]} for fit in found]
+    # the one sentence that names the file calls it by the name that the server gives it
+    told[1]["refused"] = told[1]["refused"].replace(str(query), "upload.h5")
+    assert told[1]["refused"]
+    body = query.read_bytes()
+    with run_server("--no-page", str(lung_demo)) as running:
+        answer = running.ask("POST", "/api/rank", body)
+        assert answer.status == 200
+        assert answer.json == told
+        one = running.ask("POST", "/api/rank?atlas=lung-demo", body)
+        assert one.json == told[1:]
+        assert running.ask("POST", "/api/rank?atlas=liver", body).status == 404
+        refused = running.ask("POST", "/api/rank", b"no file")
+        assert refused.status == 422
+        assert refused.error
+        assert running.is_idle_within(5)
+
+
 def test_reasons_without_probabilities(
     converted: Callable[[str], Path], foreign_query: Path, run_server: Callable[..., Any]
 ) -> None:
@@ -485,4 +508,5 @@ def test_api_is_as_documented(guarded: Any, query: Path, tmp_path: Path) -> None
     print(statuses)
     assert statuses["POST /api/map 200"]
     assert statuses["POST /api/explain 200"]
+    assert statuses["POST /api/rank 200"]
     assert guarded.is_idle_within(5)

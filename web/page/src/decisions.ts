@@ -4,18 +4,19 @@
  */
 
 import decisions from "../../../runtime/decisions.json";
-import { grouped, percent } from "./words";
+import { grouped, percent, toDigits } from "./words";
 
 export default decisions;
 
 export type Places = Record<string, string | number>;
 
-/** A sentence with its places filled: `{n}`, `{n:,}` with digits grouped, `{n:.0%}` as a share. */
+/** A sentence with its places filled: `{n}`, `{n:,}` with digits grouped, `{n:.0%}` as a share, `{n:.2f}` with two digits. */
 export function say(sentence: string, places: Places = {}): string {
   return sentence.replace(/\{(\w+)(?::([^}]+))?\}/g, (_, name: string, format?: string) => {
     const value = places[name];
     if (value === undefined) throw new Error(`nothing for {${name}} of '${sentence}'`);
     if (format === ",") return grouped(Number(value));
+    if (format === ".2f") return toDigits(Number(value));
     return format === ".0%" ? percent(Number(value)) : String(value);
   });
 }

@@ -20,6 +20,12 @@ export function percent(share: number): string {
   return `${toEven(share * 100)}%`;
 }
 
+/** As Python's `.2f`. */
+export function toDigits(value: number): string {
+  // eighths are the halves of hundredths that a float holds exactly
+  return (Number.isInteger(8 * value) ? toEven(100 * value) / 100 : value).toFixed(2);
+}
+
 /** As Python's `:g` of a hundredfold: what somebody wrote as a share, without what floats add. */
 export function inPercent(share: number): string {
   return `${Number((100 * share).toPrecision(6))}%`;

@@ -16,7 +16,8 @@ import { filesOf } from "../src/page/dropped";
 import { isInside } from "../src/page/map/map_view";
 import { coursesOf } from "../src/page/map/trajectory";
 import { ReadAhead } from "../src/sources/read_ahead";
-import { type Column, type Frame, split, withoutZeros } from "../src/sources/source";
+import { type Column, type Frame, type Matrix, split, withoutZeros } from "../src/sources/source";
+import { spreadRead } from "../src/sources/spread_cells";
 import { parseTriplets } from "../src/sources/triplets";
 import { beyondMeasured, MEASURED_CELLS, percent } from "../src/words";
 import { Watchdog } from "../src/worker/watchdog";
@@ -202,6 +203,33 @@ test("sentences are filled as Python fills them", () => {
   );
   expect(() => say("{missing}", {})).toThrow("missing");
   expect([0.005, 0.015, 0.125, 0.375, 0.996].map(percent)).toEqual(["0%", "2%", "12%", "38%", "100%"]);
+});
+
+test("two digits are rounded as Python rounds them", () => {
+  const told: [number, string][] = [[0.125, "0.12"], [0.375, "0.38"], [0.115, "0.12"], [0.145, "0.14"], [1, "1.00"], [0.9251, "0.93"]];
+  for (const [value, text] of told) expect(say("{value:.2f}", { value }), String(value)).toBe(text);
+});
+
+test("some cells are those of evenly spread windows, however they are read", async () => {
+  const n = 103;
+  const values = Float32Array.from({ length: 2 * n }, (_, i) => (i % 3 ? i : 0));
+  const block = withoutZeros(values, 2, 0);
+  const blocks = (size: number) => split(block, size);
+  const between = (start: number, stop: number) => [withoutZeros(values.slice(2 * start, 2 * stop), 2, start)];
+  const matrix = { where: "X", nCells: n, nGenes: 2, blocks, sample: () => ({ values, cells: null, genes: null }) };
+  const read = async (one: Matrix, most: number, windows: number) => {
+    const [cells, data]: [number[], number[]] = [[], []];
+    for await (const some of spreadRead(one, (checked) => checked, most, windows)) {
+      cells.push(...Array.from({ length: some.nCells }, (_, i) => some.start + i));
+      data.push(...some.data);
+    }
+    return { cells, data };
+  };
+  const { cells, data } = await read(matrix, 20, 4);
+  // begin of each window: (103 - 5) * window // 3
+  expect(cells).toEqual([0, 32, 65, 98].flatMap((start) => [0, 1, 2, 3, 4].map((i) => start + i)));
+  expect(await read({ ...matrix, between }, 20, 4)).toEqual({ cells, data });
+  expect((await read(matrix, n, 4)).cells.length).toBe(n);
 });
 
 test("silence is noticed while an HDF5 file is read, and at no other time", () => {

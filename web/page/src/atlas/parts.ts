@@ -62,12 +62,18 @@ const UNREAD =
 /** Cells to try the page with, where a site has some. */
 export const EXAMPLE = "example.h5ad";
 
-/** Fetch all members that the page reads, from the folder of an atlas, and the example cells. */
-export async function fetchParts(base: URL): Promise<ReadonlyMap<string, Blob>> {
-  const part = (name: string, hash = "") =>
+/** Fetch what an atlas says of itself. */
+export function fetchManifest(base: URL): Promise<Blob> {
+  return fetched(new URL(MANIFEST, base), `The atlas part ${MANIFEST}`);
+}
+
+/** Fetch all members that the page reads, from the folder of an atlas, and the example cells; its
+ * manifest too, unless it is here. */
+export async function fetchParts(base: URL, here?: Blob): Promise<ReadonlyMap<string, Blob>> {
+  const part = (name: string, hash: string) =>
     // an address that holds a hash is fetched once: what lies there never changes
-    fetched(new URL(hash ? `${name}?v=${hash.slice(0, 16)}` : name, base), `The atlas part ${name}`);
-  const stated = await part(MANIFEST);
+    fetched(new URL(`${name}?v=${hash.slice(0, 16)}`, base), `The atlas part ${name}`);
+  const stated = here ?? (await fetchManifest(base));
   const manifest = readManifest(await stated.text());
   const example: [string, { sha256: string }][] = manifest.example ? [[EXAMPLE, manifest.example]] : [];
   const members = [...manifest.members, ...example].filter(

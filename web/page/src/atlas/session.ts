@@ -30,6 +30,11 @@ export class Session {
     }
   }
 
+  /** Free what it holds. */
+  close(): Promise<void> {
+    return this.session.release();
+  }
+
   async run({ width, values }: Features): Promise<Answers> {
     const cells = values.length / width;
     const features = new ort.Tensor("float32", values, [cells, width]);

@@ -38,11 +38,24 @@ export interface Query {
   votes: GroupVotes | null;
 }
 
-export async function openQuery(
+/** A query of which is known where its counts are. */
+export interface Chosen {
+  contents: Contents;
+  place: Place;
+  /** What was repaired or chosen. */
+  notes: readonly string[];
+}
+
+export async function openQuery(contents: Contents, atlas: Atlas, options: MapOptions): Promise<Query> {
+  return openChosen(await chooseQuery(contents, [atlas.manifest.panel], options), atlas, options);
+}
+
+/** Find the counts of a query; of several matrices those with more genes of any of the panels. */
+export async function chooseQuery(
   contents: Contents,
-  atlas: Atlas,
+  panels: readonly Panel[],
   options: MapOptions,
-): Promise<Query> {
+): Promise<Chosen> {
   const { title, cells, places } = contents;
   if (!cells.length) throw new InputError(say(files.no_cells, { title }));
   const choice = await chooseCounts(
@@ -50,12 +63,19 @@ export async function openQuery(
     places,
     options.layer,
     options.allowFractional,
-    (columns) => covered(columns, atlas.manifest.panel),
+    (columns) => Math.max(0, ...panels.map((panel) => covered(columns, panel))),
   );
   const { place } = choice;
   const { where } = place.matrix;
   if (!place.matrix.nGenes) throw new InputError(say(files.no_genes, { where }));
-  const seen = [...contents.notes, ...choice.notes];
+  return { contents, place, notes: [...contents.notes, ...choice.notes] };
+}
+
+/** Match the genes of a query whose counts were found. */
+export async function openChosen(chosen: Chosen, atlas: Atlas, options: MapOptions): Promise<Query> {
+  const { contents, place, notes: seen } = chosen;
+  const { cells } = contents;
+  const { where } = place.matrix;
   const listed = matched(place, cells, atlas.manifest, options, seen);
   const blocks = (blockCells: number) => checked(place, options, blockCells);
   const { profiles } = atlas;

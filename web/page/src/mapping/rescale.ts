@@ -7,13 +7,13 @@ import decisions, { say } from "../decisions";
 import { InputError } from "../errors";
 import type { GeneMatch } from "../genes/match";
 import type { CountBlock, Matrix } from "../sources/source";
+import { type Blocks, spreadCells } from "../sources/spread_cells";
 import type { Atlas } from "./atlas";
 import { type GeneScaling, linearFeatures, type QueryBasis, queryBasis } from "./features";
 import { labelInformation } from "./information";
 
 const { rescaling: rules } = decisions;
 const LIBRARY = 1e4;
-const BLOCK = 2048;
 const [LEAST_VARIANCE, LEAST_SEEN, TINY] = [1e-6, 1e-4, 1e-9];
 
 export interface Rescaling {
@@ -31,8 +31,6 @@ interface Reference {
   /** [labels], of the reference's cells. */
   share: Float64Array;
 }
-
-type Blocks = (blockCells: number) => AsyncGenerator<CountBlock>;
 
 /** Refuse a query of fewer genes than a share `minimum` that do not tell the labels apart. */
 export function checkPanel(where: string, genes: GeneMatch, atlas: Atlas, minimum: number): void {
@@ -56,7 +54,9 @@ export async function rescale(
     throw new InputError(say(rules.unknown, { atlas: manifest.name }));
   }
   const reference = await referenceOf(atlas, await profiles());
-  const sample = await sampled(blocks, matrix.nCells);
+  const sample: CountBlock[] = [];
+  const [most, windows] = [rules.cells.value, rules.windows.value];
+  for await (const block of spreadCells(blocks, matrix.nCells, most, windows)) sample.push(block);
   const { n, mean, variance } = moments(sample, genes, atlas);
   if (!n) throw new InputError(say(rules.empty, { source: matrix.where }));
   const kept = n / (n + rules.few_cells.value);
@@ -131,38 +131,6 @@ async function sharesOf(atlas: Atlas, nProfiles: number): Promise<Float64Array> 
     all++;
   }
   return cells.map((n) => n / Math.max(all, 1));
-}
-
-/** The cells of evenly spread windows; all where they are few. */
-async function sampled(blocks: Blocks, nCells: number): Promise<CountBlock[]> {
-  const [most, windows] = [rules.cells.value, rules.windows.value];
-  const size = Math.floor(most / windows);
-  const starts = Array.from({ length: windows }, (_, window) =>
-    Math.floor(((nCells - size) * window) / (windows - 1)),
-  );
-  const found: CountBlock[] = [];
-  for await (const block of blocks(BLOCK)) {
-    const wanted = nCells <= most ? [[0, nCells]] : starts.map((start) => [start, start + size]);
-    for (const [start, stop] of wanted) {
-      const [first, last] = [start - block.start, stop - block.start];
-      if (last > 0 && first < block.nCells) {
-        found.push(rows(block, Math.max(first, 0), Math.min(last, block.nCells)));
-      }
-    }
-  }
-  return found;
-}
-
-function rows(block: CountBlock, first: number, last: number): CountBlock {
-  const [start, stop] = [block.indptr[first], block.indptr[last]];
-  return {
-    ...block,
-    start: block.start + first,
-    nCells: last - first,
-    indptr: block.indptr.slice(first, last + 1).map((at) => at - start),
-    indices: block.indices.slice(start, stop),
-    data: block.data.slice(start, stop),
-  };
 }
 
 /** Cells with counts; mean and variance of the values of each panel gene. */

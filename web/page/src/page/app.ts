@@ -4,7 +4,7 @@ import { hasReference, panelNames } from "../atlas/manifest";
 import type { Parts } from "../atlas/parts";
 import decisions from "../decisions";
 import { sentence } from "../errors";
-import type { MapOptions } from "../mapping/options";
+import { DEFAULTS, type MapOptions } from "../mapping/options";
 import type { Bundle } from "../mapping/samples";
 import { ratioOf } from "../mapping/spread";
 import { type Findings, findingsOf } from "../report/findings";
@@ -135,6 +135,11 @@ export class App {
     this.draw();
     this.stage.fit();
     this.tools.refresh();
+  }
+
+  /** Map files as they are usually mapped. */
+  map(bundles: Bundle[]): void {
+    void this.mapFiles(bundles, DEFAULTS);
   }
 
   private async mapFiles(bundles: Bundle[], options: MapOptions): Promise<void> {

@@ -28,7 +28,9 @@ function addressOf(name: string | null): string {
   return url.href;
 }
 
-export function showChoice(atlases: readonly Listed[]): void {
+/** Show the atlases to choose from; returns where it can be asked which of them fits. `choose` is told of
+ * an atlas that is pressed, and says whether it is shown at once: without files its address is opened. */
+export function showChoice(atlases: readonly Listed[], choose: (name: string) => boolean): HTMLElement {
   const name = wanted();
   new ThemeSwitch(byId<HTMLButtonElement>("theme"), () => undefined);
   document.body.classList.add("choosing");
@@ -37,15 +39,31 @@ export function showChoice(atlases: readonly Listed[]): void {
   byId("atlas-facts").textContent = `${grouped(atlases.length)} atlases`;
   const choice = byId("choice");
   choice.hidden = false;
+  const which = h("section", { id: "which", "aria-labelledby": "which-title", tabindex: -1 });
   fill(
     choice,
+    which,
     h("h2", { id: "choice-title" }, "Onto which atlas are your cells to be mapped?"),
     name !== null && h("p", { class: "refused", role: "alert" }, `There is no atlas '${name}' here.`),
-    h("ul", { class: "atlases" }, ...atlases.map((one) => h("li", {}, ...shown(one)))),
+    h("ul", { class: "atlases" }, ...atlases.map((one) => h("li", {}, ...shown(one, choose)))),
   );
+  return which;
 }
 
-function shown({ name, title, organism, labels, genes, cells, source, bytes }: Listed): (HTMLElement | false)[] {
+/** Leave the choice for an atlas without loading the page anew; the way back leads to the choice. */
+export function leaveChoice(name: string): void {
+  history.pushState(null, "", addressOf(name));
+  window.addEventListener("popstate", () => location.reload());
+  document.body.classList.remove("choosing");
+  const choice = byId("choice");
+  choice.hidden = true;
+  choice.replaceChildren();
+}
+
+function shown(
+  { name, title, organism, labels, genes, cells, source, bytes }: Listed,
+  choose: (name: string) => boolean,
+): (HTMLElement | false)[] {
   const size = `${(bytes / 1e6).toFixed(1)} MB`;
   const facts = [
     organism,
@@ -56,7 +74,7 @@ function shown({ name, title, organism, labels, genes, cells, source, bytes }: L
   ];
   const more = labels.length > NAMED ? ` and ${grouped(labels.length - NAMED)} more` : "";
   return [
-    h("a", { href: addressOf(name) }, title),
+    h("a", { href: addressOf(name), onclick: (event) => choose(name) && event.preventDefault() }, title),
     h("p", { class: "quiet" }, facts.filter((one) => one).join(" · ")),
     labels.length > 0 && h("p", {}, labels.slice(0, NAMED).join(", "), more),
     source !== "" && h("p", { class: "quiet" }, `Counts from ${source}`),

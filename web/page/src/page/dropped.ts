@@ -19,6 +19,41 @@ export async function droppedFiles(transfer: DataTransfer): Promise<Bundle[]> {
   return [...loose, ...(await Promise.all(inside))];
 }
 
+export interface Drops {
+  /** What is still being looked into is not wanted any more. */
+  forget(): void;
+  /** Take nothing any more. */
+  end(): void;
+}
+
+/** Take what is dropped anywhere in the window, so that a near miss does not open a file instead. */
+export function acceptDrops(take: (bundles: Bundle[]) => void, refused: (error: unknown) => void): Drops {
+  let drops = 0;
+  const ended = new AbortController();
+  const { signal } = ended;
+  const over = (event: Event) => {
+    event.preventDefault();
+    document.body.classList.add("dropping");
+  };
+  const leave = (event: DragEvent) => {
+    if (event.relatedTarget === null) document.body.classList.remove("dropping");
+  };
+  const drop = (event: DragEvent) => {
+    event.preventDefault();
+    document.body.classList.remove("dropping");
+    if (!event.dataTransfer) return;
+    // a folder takes a while to look into, and only the last that was dropped counts
+    const last = ++drops;
+    droppedFiles(event.dataTransfer)
+      .then((bundles) => last === drops && take(bundles))
+      .catch((error: unknown) => last === drops && refused(error));
+  };
+  window.addEventListener("dragover", over, { signal });
+  window.addEventListener("dragleave", leave, { signal });
+  window.addEventListener("drop", drop, { signal });
+  return { forget: () => drops++, end: () => ended.abort() };
+}
+
 /** The files of a 10x folder; any other folder is refused. */
 export async function filesOf(folder: FileSystemDirectoryEntry): Promise<File[]> {
   const inside = await listed(folder);

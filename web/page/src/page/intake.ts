@@ -10,7 +10,7 @@ import { inWords } from "./file_results";
 import { fill, h, NARROW } from "./dom";
 import { whatIs } from "./explain/terms";
 import { bundlesOf } from "./bundles";
-import { droppedFiles } from "./dropped";
+import { acceptDrops, type Drops } from "./dropped";
 import type { Tile } from "./tables/summary";
 
 const PYTHON = `mapped = anndata.read_h5ad(
@@ -45,7 +45,7 @@ export class Intake {
     HTMLInputElement
   >;
   private readonly picker: HTMLInputElement;
-  private drops = 0;
+  private readonly drops: Drops;
   private bar: HTMLProgressElement | null = null;
   private status: HTMLElement | null = null;
 
@@ -77,7 +77,10 @@ export class Intake {
       onchange: () => this.take(bundlesOf([...(this.picker.files ?? [])])),
     });
     this.options = this.optionsForm();
-    this.acceptDrops();
+    this.drops = acceptDrops(
+      (bundles) => this.take(bundles),
+      (error) => this.actions.refused(error),
+    );
   }
 
   /** Wait for a file; `refused` says why the last one was not mapped. */
@@ -253,7 +256,7 @@ export class Intake {
   }
 
   private take(bundles: Bundle[]): void {
-    this.drops++;
+    this.drops.forget();
     this.picker.value = "";
     if (!bundles.length) return;
     this.actions.files(bundles, {
@@ -267,27 +270,6 @@ export class Intake {
       cellOntology: this.inputs.ontology.checked,
       groups: this.inputs.groups.value.trim() || null,
       minimumGenes: shareOf(this.inputs.least.value),
-    });
-  }
-
-  /** The whole window takes files, so that a near miss does not open one instead. */
-  private acceptDrops(): void {
-    window.addEventListener("dragover", (event) => {
-      event.preventDefault();
-      document.body.classList.add("dropping");
-    });
-    window.addEventListener("dragleave", (event) => {
-      if (event.relatedTarget === null) document.body.classList.remove("dropping");
-    });
-    window.addEventListener("drop", (event) => {
-      event.preventDefault();
-      document.body.classList.remove("dropping");
-      if (!event.dataTransfer) return;
-      // a folder takes a while to look into, and only the last that was dropped counts
-      const drop = ++this.drops;
-      droppedFiles(event.dataTransfer)
-        .then((bundles) => drop === this.drops && this.take(bundles))
-        .catch((error: unknown) => drop === this.drops && this.actions.refused(error));
     });
   }
 }

@@ -39,6 +39,11 @@ export class CsrMatrix extends Compressed {
     }
   }
 
+  *between(start: number, stop: number): Generator<CountBlock> {
+    const pointers = this.pointers(start, stop);
+    for (const [first, last] of cut(pointers)) yield this.block(start + first, pointers.subarray(first, last + 1));
+  }
+
   sample(): Sample {
     const windows = sampleWindows(this.nCells).map(([start, stop]) => {
       const pointers = this.pointers(start, stop);

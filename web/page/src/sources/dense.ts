@@ -32,6 +32,10 @@ export class DenseMatrix implements Matrix {
     }
   }
 
+  *between(start: number, stop: number): Generator<CountBlock> {
+    yield this.rows(start, stop);
+  }
+
   sample(): Sample {
     return sampleOf(sampleWindows(this.nCells).map(([start, stop]) => this.rows(start, stop)));
   }

@@ -29,6 +29,8 @@ export interface Matrix {
   nCells: number;
   nGenes: number;
   blocks(blockCells: number): AsyncIterable<CountBlock> | Iterable<CountBlock>;
+  /** The cells `start:stop`; no such method where all before them have to be read. */
+  between?(start: number, stop: number): Iterable<CountBlock>;
   sample(): Promise<Sample> | Sample;
   /** Which genes have no stored value; null, or no such method, where reading values is quick. */
   emptyGenes?(): boolean[] | null;

@@ -10,12 +10,9 @@ import type { Bundle } from "../mapping/samples";
 import type { Verification } from "../mapping/verify";
 import type { Column } from "../sources/source";
 import type { Outcome } from "../writers/h5ad";
+import { type Answered, Exchange } from "./exchange";
 import type { Kit } from "./kit";
-import type { Answer, Ask, Asked, Finished, Reported, Started } from "./messages";
-import { Watchdog } from "./watchdog";
-
-// reading the largest pieces and mapping a block take a few seconds on small machines
-const SILENT_MS = 30_000;
+import type { Answer, Ask, Finished, Reported, Started } from "./messages";
 
 export interface MapListener {
   started(started: Started): void;
@@ -29,34 +26,20 @@ export class Stopped extends InputError {
   }
 }
 
-type Answered<K extends Answer["kind"]> = Extract<Answer, { kind: K }>;
-
-/** A question that waits for its last answer. */
-interface Waiting {
-  last: Answer["kind"];
-  hear(answer: Answer): void;
-  resolve(answer: Answer): void;
-  reject(error: Error): void;
-}
-
-/** One worker at a time. What it answers carries the number of the question, and answers to what
- * is not asked any more are not heard. */
+/** Maps files onto one atlas. */
 export class Mapper {
-  private worker: Worker;
-  private readonly waiting = new Map<number, Waiting>();
-  private asked = 0;
   private mapping = 0;
   private file = "";
-  private readonly watchdog = new Watchdog(SILENT_MS, () => {
-    this.restart(
-      new InputError(
-        say(decisions.files.unreadable, { where: this.file, reason: "there is no end to it" }),
-      ),
-    );
-  });
+  private readonly exchange: Exchange;
 
   constructor(private readonly kit: Kit) {
-    this.worker = this.startWorker();
+    this.exchange = new Exchange(kit.startWorker, () => {
+      this.restart(
+        new InputError(
+          say(decisions.files.unreadable, { where: this.file, reason: "there is no end to it" }),
+        ),
+      );
+    });
   }
 
   /** Open the atlas, again where the worker was given up meanwhile. */
@@ -79,7 +62,7 @@ export class Mapper {
       if (answer.kind === "block") listener.block(answer.block, answer.names);
     };
     this.file = bundles.map(({ name }) => name).join(", ");
-    const run = (this.mapping = this.asked + 1);
+    const run = (this.mapping = this.exchange.next);
     try {
       return (await this.ask({ kind: "map", bundles, options }, "mapped", hear)).finished;
     } catch (error) {
@@ -133,60 +116,12 @@ export class Mapper {
 
   /** Give up all that is asked, for a reason, and go on with a new worker. */
   private restart(why: Error): void {
-    this.worker.terminate();
-    this.watchdog.rest();
     this.mapping = 0;
-    const given = [...this.waiting.values()];
-    this.waiting.clear();
-    this.worker = this.startWorker();
+    this.exchange.restart((last) => (last === "opened" ? new Stopped() : why));
     this.open().catch(() => undefined);
-    for (const { last, reject } of given) reject(last === "opened" ? new Stopped() : why);
   }
 
-  private startWorker(): Worker {
-    const worker = this.kit.startWorker();
-    worker.onmessage = ({ data }: MessageEvent<Asked<Answer>>) => this.hear(data);
-    worker.onerror = () => {
-      this.giveUp(
-        new InputError(
-          "The part of this page that maps cells could not go on; it may have run out of " +
-            "memory. Reload the page and try again.",
-        ),
-      );
-    };
-    return worker;
-  }
-
-  private giveUp(why: Error): void {
-    for (const { reject } of this.waiting.values()) reject(why);
-    this.waiting.clear();
-  }
-
-  private hear({ id, said }: Asked<Answer>): void {
-    const waiting = this.waiting.get(id);
-    if (!waiting) return;
-    const ended = said.kind === "failed" || said.kind === waiting.last;
-    if (!ended) {
-      this.watchdog.hear(said.kind === "reading");
-      return waiting.hear(said);
-    }
-    this.watchdog.rest();
-    this.waiting.delete(id);
-    if (said.kind === "failed") waiting.reject(new InputError(said.sentence));
-    else waiting.resolve(said);
-  }
-
-  /** The answer of kind `last` ends a question. */
-  private ask<K extends Answer["kind"]>(
-    said: Ask,
-    last: K,
-    hear: (answer: Answer) => void = () => undefined,
-  ): Promise<Answered<K>> {
-    const id = ++this.asked;
-    return new Promise((resolve, reject) => {
-      const answered = (answer: Answer) => resolve(answer as Answered<K>);
-      this.waiting.set(id, { last, hear, resolve: answered, reject });
-      this.worker.postMessage({ id, said } satisfies Asked<Ask>);
-    });
+  private ask<K extends Answer["kind"]>(said: Ask, last: K, hear?: (answer: Answer) => void): Promise<Answered<K>> {
+    return this.exchange.ask(said, last, hear);
   }
 }

@@ -8,25 +8,33 @@ import { fetchParts, fetched } from "../atlas/parts";
 import { AtlasError } from "../errors";
 import workerUrl from "./worker?worker&url";
 
-export interface Kit {
-  /** Members of the atlas by name. */
-  parts: ReadonlyMap<string, Blob>;
+/** What maps, whatever the atlas. */
+export interface Engine {
   /** onnxruntime's WebAssembly. */
   wasm: Blob;
   startWorker(): Worker;
 }
 
+export interface Kit extends Engine {
+  /** Members of the atlas by name. */
+  parts: ReadonlyMap<string, Blob>;
+}
+
 export async function fetchKit(atlas: URL, wasmUrl: string): Promise<Kit> {
+  const [parts, engine] = await Promise.all([fetchParts(atlas), fetchEngine(wasmUrl)]);
+  return { ...engine, parts };
+}
+
+export async function fetchEngine(wasmUrl: string): Promise<Engine> {
   const here = (url: string) => new URL(url, document.baseURI);
-  const [parts, wasm, script] = await Promise.all([
-    fetchParts(atlas),
+  const [wasm, script] = await Promise.all([
     unpacked(here(wasmUrl), "onnxruntime's WebAssembly"),
     unpacked(here(workerUrl), "The worker of this page"),
   ]);
   // A worker from a file has only the policy that its server sends with it; one from a blob
   // inherits the page's, so that no site however served lets it talk to another host.
   const url = URL.createObjectURL(new Blob([script], { type: "text/javascript" }));
-  return { parts, wasm, startWorker: () => new Worker(url, { type: "module" }) };
+  return { wasm, startWorker: () => new Worker(url, { type: "module" }) };
 }
 
 /** What lies at a URL, unpacked: the build packs what is large, and some servers unpack it. */

@@ -5,6 +5,7 @@ import type { MappedBlock, ResultColumn, ResultMatrix } from "../mapping/columns
 import type { LabelReasons } from "../mapping/explain/reasons";
 import type { NovelGroup } from "../mapping/novel_groups";
 import type { MapOptions } from "../mapping/options";
+import type { AtlasFit } from "../mapping/atlas_fit";
 import type { Bundle } from "../mapping/samples";
 import type { Spread } from "../mapping/spread";
 import type { Verification } from "../mapping/verify";
@@ -27,6 +28,10 @@ export interface Reported {
 
 export type Ask =
   | { kind: "open"; wasm: Blob; parts: ReadonlyMap<string, Blob> }
+  /** Read some cells of a file; `manifests` are those of all atlases that will be asked. */
+  | { kind: "some cells"; bundle: Bundle; manifests: readonly Blob[]; options: MapOptions }
+  /** How these cells fit an atlas. */
+  | { kind: "fit"; atlas: string; wasm: Blob; parts: ReadonlyMap<string, Blob>; options: MapOptions }
   | { kind: "map"; bundles: Bundle[]; options: MapOptions }
   | { kind: "gene"; gene: number }
   | { kind: "column"; name: string }
@@ -65,6 +70,8 @@ export interface Finished {
 export type Answer =
   /** Said while an HDF5 file is read: until the next answer, silence means that it has no end. */
   | { kind: "reading" }
+  | { kind: "some cells"; nCells: number }
+  | { kind: "fit"; fit: AtlasFit }
   | { kind: "opened"; verification: Verification }
   | { kind: "started"; started: Started }
   | { kind: "block"; block: MappedBlock; names: string[] }

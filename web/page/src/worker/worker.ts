@@ -17,7 +17,7 @@ import { NovelCells } from "../mapping/novel_cells";
 import type { NovelGroup } from "../mapping/novel_groups";
 import { BLOCK_CELLS, type MapOptions } from "../mapping/options";
 import { geneReport, provenance } from "../mapping/provenance";
-import { checkedBlocks, mapQuery, openQuery, type Query } from "../mapping/query";
+import { checkedBlocks, type Chosen, mapQuery, openQuery, type Query } from "../mapping/query";
 import { Results } from "../mapping/results";
 import { type Bundle, checkNames, columnOf, columnsOf, Joining, measuredIn, nameSuffixes, type Sample, samplesOf } from "../mapping/samples";
 import { QuerySpread } from "../mapping/spread";
@@ -28,6 +28,7 @@ import { openFiles } from "../sources/open";
 import { beginning, type Outcome, writeH5ad } from "../writers/h5ad";
 import type { Answer, Ask, Asked } from "./messages";
 import { reportOf, type Run } from "./report";
+import { fitFrom, readSome } from "./some_cells";
 
 const RESULT = "/result.h5ad";
 // progress several times a second, even on small machines
@@ -40,6 +41,8 @@ let samples: Sample[] = [];
 let kept: KeptCounts | null = null;
 // what the h5ad and the report of a finished run say of it
 let told: Run | null = null;
+// of a file that is to be ranked
+let some: Chosen | null = null;
 let asked = 0;
 let before: Promise<void> = Promise.resolve();
 
@@ -70,6 +73,11 @@ async function respond(ask: Ask): Promise<void> {
       parts = await openParts(partsIn(ask.parts));
       atlas = await openAtlas(parts, await ask.wasm.arrayBuffer());
       return say({ kind: "opened", verification: await verifyAtlas(atlas, parts) });
+    case "some cells":
+      some = await readSome(ask.bundle, ask.manifests, ask.options, reading);
+      return say({ kind: "some cells", nCells: some.place.matrix.nCells });
+    case "fit":
+      return say({ kind: "fit", fit: await fitFrom(ask.atlas, ask.wasm, ask.parts, some, ask.options) });
     case "map":
       return map(ask.bundles, ask.options);
     case "gene":
