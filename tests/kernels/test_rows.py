@@ -66,7 +66,7 @@ def test_one_thread_is_the_caller(rows: int, threads: int) -> None:
     def visit(indptr: Any, start: int, stop: int) -> None:
         visits.append((start, stop, threading.get_ident()))
 
-    over_rows(visit, np.arange(rows + 1), threads=threads)
+    over_rows(visit, np.arange(rows + 1), **({"threads": threads} if threads < 1 else {}))
     assert visits == [(0, rows, threading.get_ident())] * (rows > 0)
 
 
