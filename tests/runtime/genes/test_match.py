@@ -464,6 +464,13 @@ def test_another_organism_is_refused_whatever_the_minimum():
         match([symbol.swapcase() for symbol in SYMBOLS], minimum=0)
 
 
+def test_as_many_genes_as_are_asked_for_are_enough_whatever_else_is_measured():
+    others = [f"{a}{b}aa" for a in "ABCD" for b in "klmn"]
+    assert match([*SYMBOLS[:3], *others], minimum=0.25).measured.sum() == 3
+    with pytest.raises(InputError, match="look like mouse"):
+        match([*SYMBOLS[:3], *others], minimum=0.26)
+
+
 def test_a_small_panel_with_right_names_is_told_how_to_be_mapped():
     panel = Panel(tuple(f"GENE{i}" for i in range(100)), ("",) * 100)
     query = {"index": names(f"GENE{i}" for i in range(7))}

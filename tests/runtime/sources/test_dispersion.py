@@ -119,3 +119,10 @@ def test_flatness_is_judged_as_of_a_dense_matrix(seed, n, n_genes, rarer, larger
     dense[:, 0] += 1  # no cell is empty
     dense[:, 1] = np.arange(n) == 0
     assert is_flat(entries(dense)) == is_flat_plainly(dense)
+
+
+def test_what_chance_adds_to_few_counts_is_taken_off():
+    dense = np.zeros((20, 600))
+    dense[:14, :300], dense[19, 300:] = 1, 2
+    assert is_flat_plainly(dense)
+    assert is_flat(entries(dense))
