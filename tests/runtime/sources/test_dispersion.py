@@ -126,3 +126,12 @@ def test_what_chance_adds_to_few_counts_is_taken_off():
     dense[:14, :300], dense[19, 300:] = 1, 2
     assert is_flat_plainly(dense)
     assert is_flat(entries(dense))
+
+
+def test_uneven_sums_and_genes_seen_equally_often_are_not_flat():
+    uneven, alike = np.zeros((60, 600)), np.zeros((20, 600))
+    uneven[:55, :300], uneven[59, 300:] = 1, 2
+    alike[:11, :300], alike[11:, 300:] = 4, 5
+    for dense in (uneven, alike):
+        assert not is_flat_plainly(dense)
+        assert not is_flat(entries(dense))
