@@ -108,10 +108,6 @@ def _trigamma_inverse(value: float) -> float:
     """Solve trigamma(x) = value by Newton's method on its reciprocal (Smyth 2004, appendix)."""
     from scipy.special import polygamma
 
-    if value > 1e7:
-        return float(value**-0.5)
-    if value < 1e-6:
-        return 1 / value
     x = 0.5 + 1 / value
     for _ in range(50):
         trigamma = polygamma(1, x)

@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
 from cellport.kernels.check import check_values
+from cellport.kernels.machine_code import call
+from cellport.kernels.signatures import AllCounts
 
 values = st.one_of(
     st.integers(0, 2**20).map(float),
@@ -28,6 +30,13 @@ def test_values_are_counted_by_reason(dtype: Any, data: st.DataObject) -> None:
         np.isinf(x).sum(),
         (finite != np.floor(finite)).sum(),
     )
+
+
+@settings(deadline=None, max_examples=100)
+@given(npst.arrays(np.float32, st.integers(0, 40), elements=values.map(np.float32)))
+def test_counts_alone_pass_at_the_first_look(x: Any) -> None:
+    whole = np.isfinite(x) & (x >= 0) & (x == np.floor(x))
+    assert call(AllCounts(x)) == whole.all()
 
 
 @pytest.mark.parametrize("bad", [-1, np.nan, np.inf, 0.5])

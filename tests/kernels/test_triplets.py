@@ -69,6 +69,8 @@ def test_lines_without_values(entries):
         "-1 2 1",
         "1.5 2 1",
         "1 2.5 1",
+        "1 2.5",
+        "1 2-3",
         "1,2,3",
         "9" * 19 + " 1 1",
         "1 2 1..2",
@@ -79,6 +81,16 @@ def test_faults_are_placed(line):
     rows, *_, fault = parse_triplets((before + line + "\n1 1 1\n").encode())
     assert fault == len(before)
     assert rows.tolist() == [3, 6]
+
+
+@given(st.text(" \t\r\n", max_size=5), st.text(" \t\r\n", max_size=5))
+def test_blanks_before_and_behind_are_no_lines(before, behind):
+    lines = f"{before}\n1 2 3\n{behind}".encode()
+    for text in (lines, f"{before}\n".encode(), behind.encode()):
+        rows, columns, values, fault = parse_triplets(text)
+        assert fault == -1
+        found = list(zip(rows, columns, values, strict=True))
+        assert found == ([(1, 2, 3)] if text is lines else [])
 
 
 @settings(deadline=None)

@@ -48,3 +48,25 @@ def test_log_odds_have_a_bound() -> None:
 def test_a_single_label_stays_certain() -> None:
     found = calibrated_probabilities(torch.zeros(2, 1), 0.0)
     torch.testing.assert_close(found, torch.ones(2, 1))
+
+
+@given(
+    st.floats(0.01, 59),
+    st.lists(st.floats(-9, 9), min_size=1, max_size=5),
+    st.floats(0, 2),
+)
+@settings(deadline=None)
+def test_a_lead_above_one_half_is_softened_as_said(
+    lead: float, others: list[float], softness: float
+) -> None:
+    rest = np.logaddexp.reduce(others)
+    logits = torch.tensor([[rest + lead, *others]], dtype=torch.float64)
+    found = calibrated_probabilities(logits, softness).numpy()[0]
+    best = 1 / (1 + np.exp(-lead / (1 + softness * lead)))
+    expected = [best, *((1 - best) * np.exp(np.array(others) - rest))]
+    np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-12)
+
+
+def test_leads_beyond_what_float32_tells_apart_are_alike() -> None:
+    found = calibrated_probabilities(torch.tensor([[60.0, 0.0], [61.0, 0.0], [1e4, 0.0]]), 0.1)
+    np.testing.assert_allclose(found[:, 0], 1 / (1 + np.exp(-60 / 7)), rtol=1e-6)

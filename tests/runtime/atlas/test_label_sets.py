@@ -33,3 +33,13 @@ def test_a_set_is_the_fewest_labels_of_its_mass(seed: int, mass: float) -> None:
         assert row[inside].min() >= row[~inside].max(initial=0)
         assert row[inside].sum() >= mass - 1e-9
         assert row[inside].sum() - row[inside].min() < mass
+
+
+@given(st.permutations([0.5, 0.25, 0.125, 0.125]), st.sampled_from([0.5, 0.75, 0.875, 1.0]))
+def test_what_makes_up_the_mass_exactly_is_enough(row: list[float], mass: float) -> None:
+    prob = np.array([row], np.float32)
+    size = {0.5: 1, 0.75: 2, 0.875: 3, 1.0: 4}[mass]
+    within = within_mass(prob, mass)[0]
+    assert within.sum() == size
+    # of equals the first
+    assert set(np.flatnonzero(within)) == set(np.argsort(-prob[0], kind="stable")[:size])

@@ -61,6 +61,28 @@ def test_stranger_never_means_more_usual(
     assert 0 < strange <= usual <= 1
 
 
+FINE = NoveltyTable(
+    P,
+    np.array([0.1, 0.3, 0.8, 1.0], np.float32),
+    np.cumsum(np.random.default_rng(0).uniform(0.2, 2, (4, 5)), axis=1).astype(np.float32),
+    np.cumsum(np.random.default_rng(1).uniform(0, 2, (4, 5, 5)), axis=2).astype(np.float32),
+)
+
+
+@given(st.floats(-2, 12), st.floats(0, 9), st.floats(0, 1))
+def test_between_nodes_as_numpy_interpolates(
+    score: float, log_library: float, share: float
+) -> None:
+    log_p = np.log(P.astype(float))
+    by_share = [
+        np.exp(np.interp(log_library, depth, [np.interp(score, one, log_p) for one in levels]))
+        for depth, levels in zip(FINE.depth, FINE.score, strict=True)
+    ]
+    library = np.array([np.expm1(log_library)])
+    found = novelty_p_values(FINE, np.array([score]), library, share)
+    np.testing.assert_allclose(found, np.interp(share, FINE.share, by_share), rtol=1e-5)
+
+
 def test_a_cell_does_not_depend_on_the_others() -> None:
     rng = np.random.default_rng(0)
     score, library = rng.normal(2, 3, 100).astype(np.float32), rng.lognormal(6, 2, 100)
@@ -81,6 +103,27 @@ def test_an_atlas_holds_its_table(small_atlas: Callable[..., AtlasFile]) -> None
     found = read_novelty_table(small_atlas(_arrays()))
     for name in ("p", "share", "depth", "score"):
         np.testing.assert_array_equal(getattr(found, name), getattr(TABLE, name))
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"p": np.array([1, 0.5, 0.5, 0.1, 0.1], np.float32)},
+        {"share": TABLE.share * 0 + 1},
+        {"depth": TABLE.depth * 0 + 3},
+        {"score": TABLE.score * 0},
+        {"p": TABLE.p[:2], "score": TABLE.score[..., :2]},
+    ],
+)
+def test_a_table_may_hold_a_value_twice(
+    small_atlas: Callable[..., AtlasFile], changed: dict[str, np.ndarray]
+) -> None:
+    found = read_novelty_table(small_atlas(_arrays(**changed)))
+    for name, array in changed.items():
+        np.testing.assert_array_equal(getattr(found, name), array)
+    for score in (-9.0, 0.0, 99.0):
+        cell, library = np.array([score], np.float32), np.array([np.expm1(3.0)])
+        assert 0 < novelty_p_values(found, cell, library, 1.0)[0] <= 1
 
 
 @pytest.mark.parametrize(

@@ -80,6 +80,37 @@ def test_rare_categories_and_empty_samples() -> None:
     assert "'a' has 1 sample" in found[0].note
 
 
+@given(st.integers(0, 100), st.integers(2, 5))
+@settings(max_examples=20)
+def test_means_are_of_the_shares_of_samples(seed: int, n: int) -> None:
+    made = cohort(n, seed)
+    made.cells[0] = made.cells[n] = 0  # of samples with cells
+    share = (made.cells / made.cells.sum(axis=1, keepdims=True).clip(1)).round(12)
+    for at, one in enumerate(changes(made, design(n))):
+        assert one.mean_reference == pytest.approx(share[1:n, at].mean())
+        assert one.mean_level == pytest.approx(share[n + 1 :, at].mean())
+
+
+def test_a_category_of_two_cells_a_sample_is_tested_and_of_fewer_is_not() -> None:
+    made = cohort(4, 0)
+    for cells, is_tested in ((16.0, True), (15.0, False)):
+        rare = np.column_stack([made.cells, np.eye(8)[0] * cells])
+        *_, last = changes(Composition("type", (*TYPES, "rare"), made.samples, rare), design(4))
+        assert math.isfinite(last.p) == is_tested
+        assert (last.note == "") == is_tested
+
+
+def test_where_a_side_has_no_cells_there_is_its_mean_alone() -> None:
+    made = cohort(4, 0)
+    shares = made.shares[4:].mean(axis=0)
+    made.cells[:4] = 0
+    for at, one in enumerate(changes(made, design(4))):
+        assert one.mean_level == pytest.approx(shares[at])
+        assert math.isnan(one.mean_reference)
+        assert math.isnan(one.change)
+        assert "'a' has 0 samples" in one.note
+
+
 def test_without_enough_samples_there_is_a_change_and_no_p() -> None:
     found = changes(cohort(2, 0), design(2))
     assert all(math.isnan(one.p) and math.isnan(one.low) for one in found)

@@ -33,6 +33,7 @@ def test_too_few_samples_is_an_answer(a: int, b: int) -> None:
     (design,) = designs(samples("a" * a + "b" * b))
     possible = min(a, b) >= FEWEST_SAMPLES and a + b - 2 >= FEWEST_FREEDOM
     assert (design.refusal == "") == possible
+    assert "pair" not in design.refusal
     if min(a, b) < FEWEST_SAMPLES:
         assert "at least 2 samples of each are needed, and 5 in all" in design.refusal
     elif not possible:
@@ -51,6 +52,8 @@ def test_pairs_that_lack_a_side_are_left_out() -> None:
     assert "1 pair more" in short.refusal
     (none,) = designs(samples("aaabbb", pair="123456"))
     assert "'a' has 0 pairs" in none.refusal
+    assert "(4 whole pairs)" in none.refusal
+    assert none.notes[0].endswith("left out: '1', '2', '3', '4', '5', ….")
 
 
 def test_a_condition_that_is_the_batch_cannot_be_told_from_it() -> None:

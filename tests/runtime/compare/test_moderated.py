@@ -7,6 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
+from scipy.optimize import brentq
+from scipy.special import digamma, polygamma
 
 from cellport.runtime.compare.moderated import adjusted, moderated_effects, squeezed_variance
 
@@ -45,6 +47,31 @@ def test_rows_that_agree_share_their_variance_within_bounds() -> None:
     assert prior == 4.0
     assert np.ptp(moderated) < 0.02
     assert squeezed_variance(np.array([0.0, 2.0]), 3)[1] == 0.0
+
+
+@given(st.integers(0, 1000), st.integers(2, 40), st.integers(1, 12), st.floats(0, 300))
+def test_variances_move_as_smyth_says(seed: int, n: int, freedom: int, spread: float) -> None:
+    """The prior's degrees of freedom by bisection; its scale so that the logarithms agree."""
+    rng = np.random.default_rng(seed)
+    variance = (
+        rng.chisquare(freedom, n)
+        / freedom
+        * np.exp(np.clip(spread * rng.normal(size=n) ** 3, -300, 300))
+    )
+    variance[rng.random(n) < 0.1] = 0.0
+    found, prior = squeezed_variance(variance, freedom)
+    log = np.log(variance[variance > 1e-12 * max(np.median(variance), 1e-300)])
+    if len(log) < 2:
+        assert prior == 0.0
+        np.testing.assert_array_equal(found, variance)
+        return
+    excess = log.var(ddof=1) - polygamma(1, freedom / 2)
+    expected = 2 * brentq(lambda x: polygamma(1, x) - excess, 1e-4, 1e6) if excess > 1e-5 else n
+    assert prior == pytest.approx(min(expected, len(log)), rel=1e-6)
+    shift = [digamma(one / 2) - np.log(one / 2) for one in (freedom, prior)]
+    common = np.exp(log.mean() - shift[0] + shift[1])
+    mean = np.average([np.full(n, common), variance], axis=0, weights=[prior, freedom])
+    np.testing.assert_allclose(found, mean, rtol=1e-6)
 
 
 @given(st.lists(st.floats(0, 1) | st.just(float("nan")), max_size=30))

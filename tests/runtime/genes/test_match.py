@@ -187,6 +187,16 @@ def test_what_stands_around_names_is_taken_off(around):
     )
 
 
+def test_names_are_read_without_a_prefix_where_more_than_half_have_it():
+    prefixed = [f"RNA_{symbol}" for symbol in SYMBOLS[:6]]
+    half = match([*prefixed, *SYMBOLS[6:]])
+    assert (half.warnings, half.measured.sum()) == ((), 6)
+    # genes without a name are not counted; the note tells those that were changed
+    most = match([*prefixed, *SYMBOLS[6:11], *[""] * 9])
+    assert most.measured.sum() == 11
+    assert most.warnings[0].startswith("6 names of genes in the query were read without")
+
+
 def test_a_prefix_of_few_names_is_a_part_of_them():
     assert match([*SYMBOLS, *(f"RNA-{symbol}" for symbol in SYMBOLS[:5])]).warnings == ()
 
@@ -391,6 +401,50 @@ def test_columns_that_contradict_each_other_in_a_few_genes_are_said_and_the_id_b
     )
 
 
+def test_of_columns_by_one_rule_the_first_counts():
+    columns = {"index": names(SYMBOLS), "gene_name": names([SYMBOLS[1], SYMBOLS[0], *SYMBOLS[2:]])}
+    result = match_genes(columns, PANEL, organism="human")
+    assert result.panel_column.tolist() == list(range(12))
+    ids = {
+        "index": names([f"{one}.2" for one in IDS]),
+        "gene_ids": names([IDS[1], IDS[0], *IDS[2:]]),
+    }
+    for columns in (ids, dict(reversed(ids.items()))):
+        first = [0, 1] if next(iter(columns)) == "index" else [1, 0]
+        result = match_genes(columns, PANEL, organism="human")
+        assert result.panel_column.tolist() == [*first, *range(2, 12)]
+
+
+def test_an_id_within_the_name_counts_as_an_id():
+    within = [f"{one}_x" for one in IDS]
+    columns = {"index": names([SYMBOLS[1], SYMBOLS[0], *SYMBOLS[2:]]), "gene_ids": names(within)}
+    result = match_genes(columns, PANEL, organism="human")
+    assert result.panel_column.tolist() == list(range(12))
+    twice = match([*within, f"{IDS[0]}.4_y"])
+    assert twice.panel_column.tolist() == [*range(12), 0]
+    assert (twice.n_duplicated, twice.ambiguous) == (1, ())
+
+
+def test_a_gene_that_a_column_leaves_out_is_taken_from_the_other_and_told_by_its_rule():
+    index = ["ACTB", "", *SYMBOLS[2:]]
+    ids = ["", HUMAN["ACTB"], *IDS[2:]]
+    columns = {"index": names(index), "gene_ids": names(ids)}
+    result = match_genes(columns, PANEL, organism="human")
+    # two rows are ACTB, by its name and by its id: the id counts, the other row is left out
+    assert result.panel_column.tolist() == [-1, 0, *range(2, 12)]
+    assert result.is_gene.all()
+    assert result.by_rule == {"Ensembl id": 1, "symbol": 10}
+
+
+def test_names_in_another_case_are_refused_with_one_of_them():
+    query = [*SYMBOLS[:2], *(symbol.swapcase() for symbol in SYMBOLS[2:])]
+    with pytest.raises(InputError) as caught:
+        match(query)
+    assert "'c1ORF112'" in str(caught.value)
+    assert "'C1orf112'" in str(caught.value)
+    assert "'ACTB'" not in str(caught.value)
+
+
 def test_columns_of_which_one_is_in_another_order_are_refused():
     columns = {"index": names(SYMBOLS), "gene_ids": names(np.roll(IDS, 1))}
     with pytest.raises(InputError, match="12 of 12 genes of the query have different names"):
@@ -408,6 +462,13 @@ def test_another_organism_is_refused_whatever_the_minimum():
         match(MOUSE, minimum=0)
     with pytest.raises(InputError, match=r"12 of the 12 genes .* letter case .* --any-organism"):
         match([symbol.swapcase() for symbol in SYMBOLS], minimum=0)
+
+
+def test_as_many_genes_as_are_asked_for_are_enough_whatever_else_is_measured():
+    others = [f"{a}{b}aa" for a in "ABCD" for b in "klmn"]
+    assert match([*SYMBOLS[:3], *others], minimum=0.25).measured.sum() == 3
+    with pytest.raises(InputError, match="look like mouse"):
+        match([*SYMBOLS[:3], *others], minimum=0.26)
 
 
 def test_a_small_panel_with_right_names_is_told_how_to_be_mapped():

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cellport.runtime.genes.organism import infer_organism
+from cellport.runtime.genes.organism import genome_organism, infer_organism, named_by_ids
 
 SYMBOLS = ["ACTB", "B2M", "C1orf2", "CD3D", "EPCAM", "GNLY", "HLA-A", "LYZ", "CD19", "PTPRC", "7SK"]
 IDS = [f"ENSG{i:011d}" for i in range(11)]
@@ -58,3 +58,39 @@ def test_real_genes(data_dir):
 def test_what_stands_behind_a_symbol_is_no_letter_of_it(behind):
     symbols = [f"GENE{letter}{other}" for letter in "ABCD" for other in "KLMN"]
     assert infer_organism([f"{one}{behind}" for one in symbols]) == "human"
+
+
+@pytest.mark.parametrize(
+    ("human", "others", "expected"), [(12, 3, "human"), (13, 3, "human"), (10, 3, None)]
+)
+@pytest.mark.parametrize("how", [str.lower, str.capitalize])
+def test_four_fifths_of_the_words_say_so(human, others, expected, how):
+    words = [f"{a}{b}AA" for a in "ABCD" for b in "KLMN"]
+    odd = [how(f"x{letter}yy") for letter in "efg"[:others]]
+    assert infer_organism([*words[:human], *odd]) == expected
+
+
+@pytest.mark.parametrize(("ids", "expected"), [(9, None), (10, "human"), (11, "human")])
+def test_names_say_nothing_where_ids_are_half(ids, expected):
+    # of twenty; mouse symbols beside human ids: the ids speak for all where they are half
+    symbols = [f"{a}{b}aa" for a in "ABCD" for b in "klmn"][: 20 - ids]
+    found = infer_organism([*(f"ENSG{i:011d}" for i in range(ids)), *symbols])
+    assert found == ("mouse" if expected is None else expected)
+
+
+def test_ids_among_names_say_whose_they_are():
+    mouse = [f"ENSMUSG{i:011d}" for i in range(40)]
+    assert named_by_ids([*SYMBOLS, *mouse[:9]]) is None
+    assert named_by_ids([*SYMBOLS, *mouse[:10]]) == ("mouse", mouse[:10])
+    # four fifths of one organism at least; and no few among very many
+    assert named_by_ids([*IDS[:10], *mouse]) == ("mouse", [*IDS[:10], *mouse])
+    assert named_by_ids([*IDS, *mouse]) is None
+    assert named_by_ids([*mouse[:10], *(f"GENE{i}" for i in range(500))]) is None
+
+
+@pytest.mark.parametrize(
+    ("word", "expected"),
+    [("GRCh38", "human"), ("hg19", "human"), ("mm10", "mouse"), ("GRCm39", "mouse"), ("mm", None)],
+)
+def test_a_genome_says_its_organism(word, expected):
+    assert genome_organism(word) == expected

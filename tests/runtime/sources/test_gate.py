@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import anndata
 import numpy as np
 import pandas as pd
@@ -9,7 +11,8 @@ from scipy import sparse
 
 from cellport.runtime.errors import InputError
 from cellport.runtime.sources import CountBlock, open_source
-from cellport.runtime.sources.gate import check_block
+from cellport.runtime.sources.gate import check_block, choose_counts
+from cellport.runtime.sources.source import Candidate, MatrixSample
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +46,16 @@ def adata(X, layers=None, raw=None):
     if made is not None:
         result.raw = made
     return result
+
+
+def candidate(dense, name):
+    def sample():
+        stored = sparse.csr_matrix(dense)
+        cells = np.repeat(np.arange(len(dense)), np.diff(stored.indptr))
+        return MatrixSample(stored.data.astype(np.float32), cells, stored.indices)
+
+    matrix = SimpleNamespace(n_genes=dense.shape[1], sample=sample)
+    return Candidate(name, matrix, dict)
 
 
 def opened(query, **kwargs):
@@ -135,6 +148,38 @@ def test_nothing_holds_counts(counts):
         open_source(adata(scaled(counts), {"log": logged}, raw=logged))
     for words in ("X holds scaled", "layers['log'] holds log-", "raw/X holds log-norm", "needed"):
         assert words in str(caught.value)
+
+
+def broken():
+    raise InputError("q.h5ad is damaged")
+
+
+def test_a_place_that_cannot_be_read_is_named_beside_others_and_alone_is_the_fault(counts):
+    def logged():
+        return candidate(np.log1p(normalised(counts)), "X")
+
+    def whole():
+        return candidate(counts, "raw/X")
+
+    for candidates in ({"X": broken, "raw": whole}, {"umi": broken}):
+        with pytest.raises(InputError, match=r"^q\.h5ad is damaged$"):
+            choose_counts("q.h5ad", candidates, None, False)
+    places = {"X": logged, "umi": broken}
+    with pytest.raises(
+        InputError, match=r"X holds log-.*; umi cannot be read \(q\.h5ad is damaged"
+    ):
+        choose_counts("q.h5ad", places, None, False)
+    chosen = choose_counts("q.h5ad", {**places, "raw": whole}, None, False)
+    assert chosen.key == "raw"
+    assert "umi cannot be read" in chosen.notes[0]
+
+
+def test_what_joins_files_is_told_of_missing_values_alone(counts):
+    for state in ("nan", "log-normalised"):
+        for layer in (None, "X"):
+            with pytest.raises(InputError) as caught:
+                open_source(adata(STATES[state](counts)), layer=layer)
+            assert ("join='inner'" in str(caught.value)) == (state == "nan")
 
 
 def test_fractions_pass_when_allowed_and_nothing_else_does(counts):
@@ -287,6 +332,15 @@ def test_raw_counts_go_before_what_they_became(counts, smaller, stored):
     assert place == "raw/X"
     assert note.startswith("X holds the counts of raw/X, smaller in places")
     assert opened(query, layer="X") == ("X", [])
+
+
+def test_a_layer_that_goes_before_x_is_compared_with_raw_too(counts):
+    few = adata(np.minimum(counts, 2), {"counts": counts})[:, :200].copy()
+    assert opened(few, covered=all_genes)[0] == "layers['counts']"
+    few.raw = adata(counts)
+    place, (note,) = opened(few, covered=all_genes)
+    assert place == "raw/X"
+    assert note.startswith("layers['counts'] too holds raw counts, but of 200")
 
 
 def test_counts_that_raw_does_not_explain_are_used_and_named(counts):

@@ -95,9 +95,13 @@ def test_a_model_that_is_too_modest_is_sharpened(flatter: float, expected: float
     assert calibrate(answers).temperature == pytest.approx(expected, abs=0.03)
     # cells of batches that it knows are easier than a query
     assert calibrate(None, answers).temperature == pytest.approx(expected**0.5, abs=0.03)
-    few = LeftOutAnswers(
-        *(part[:99] for part in (answers.logits, label, answers.group, answers.degraded))
+    few, enough = (
+        LeftOutAnswers(
+            *(part[:n] for part in (answers.logits, label, answers.group, answers.degraded))
+        )
+        for n in (99, 100)
     )
+    assert expected == 1.0 or calibrate(enough).temperature < 1.0
     assert calibrate(None, few).temperature == calibrate(few).temperature == 1.0
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from cellport.runtime.atlas.manifest import Calibration, Head
 from cellport.train.labels.left_out import LeftOutAnswers
-from cellport.train.labels.rules import fit_label_rules
+from cellport.train.labels.rules import LabelRules, fit_label_rules, required_by
 
 LABELS = ("B", "CD4 T", "CD8 T", "NK")
 
@@ -61,3 +62,38 @@ def test_nothing_held_out_gives_careful_rules() -> None:
     rules = fit_label_rules(None, None, LABELS, [])
     assert rules.held_out is None
     assert (rules.set_prob, rules.set_mass) == ((1.0,) * 4, 0.85)
+
+
+def test_each_label_is_scored_by_its_own_cells() -> None:
+    left_out = _answers()
+    rules = fit_label_rules(left_out, None, LABELS, [])
+    whole = ~left_out.degraded
+    best, truth = left_out.logits[whole].argmax(axis=1), left_out.label[whole]
+    found = rules.held_out
+    assert found is not None
+    assert set(found.by_label) == set(LABELS)
+    for code, name in enumerate(LABELS):
+        assert found.by_label[name].cells == (truth == code).sum()
+        recall = (best[truth == code] == code).mean()
+        assert found.by_label[name].recall == pytest.approx(recall)
+    assert found.accuracy == pytest.approx((best == truth).mean())
+    right = sum(one.cells * one.accuracy for one in found.reliability)
+    assert right / found.cells == pytest.approx(found.accuracy)
+    assert all(one.accuracy > 0.5 for one in found.reliability[6:] if one.cells)
+
+
+def test_without_labels_nothing_is_called() -> None:
+    rules = fit_label_rules(None, None, (), [])
+    assert (rules.set_prob, rules.set_mass, rules.call_prob) == ((), 0.0, 0.5)
+    assert rules == LabelRules()
+    logits = np.array([[1, 2, 4]], np.float32)
+    exact = np.exp(logits) / np.exp(logits).sum()
+    np.testing.assert_allclose(rules.calibration.prob(logits), exact, rtol=1e-5)
+
+
+@pytest.mark.parametrize("mass", [0.0, 0.85])
+@pytest.mark.parametrize("power", [0.0, 2.0])
+def test_an_older_reader_is_asked_for_what_it_must_know_alone(mass: float, power: float) -> None:
+    head = Head("softmax", Calibration("none", information_power=power), (0.5,), mass)
+    wanted = {"set_mass": mass > 0, "information_power": power > 0}
+    assert set(required_by(head)) == {name for name, is_needed in wanted.items() if is_needed}

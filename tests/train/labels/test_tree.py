@@ -17,6 +17,7 @@ from cellport.train.labels.tree import (
     groups_of_column,
     groups_of_confusions,
     groups_of_ontology,
+    named_groups,
     nested,
     stated_terms,
 )
@@ -138,6 +139,37 @@ def test_labels_taken_for_one_another_are_grouped() -> None:
     groups = groups_of_confusions(np.repeat(prob, 5, axis=0), np.repeat(np.arange(4), 5), LABELS)
     assert groups == [("CD4 T / CD8 T", frozenset({1, 2}))]
     assert not groups_of_confusions(np.eye(4), np.arange(4), LABELS)
+
+
+def test_a_group_of_confused_labels_stays_short() -> None:
+    labels = tuple("abcdefg")
+    for size in (3, 4, 5):
+        prob = np.eye(7)
+        prob[:size, :size] = 1 / size
+        groups = groups_of_confusions(prob, np.arange(7), labels)
+        assert max(len(members) for _, members in groups) <= 4
+        assert (frozenset(range(size)) in dict(groups).values()) == (size <= 4)
+
+
+def test_all_that_the_maker_names_are_groups(tmp_path: Path) -> None:
+    path = tmp_path / "cl.obo"
+    path.write_text(OBO)
+    annotations = {
+        "lineage": np.array(["B", "T", "T", "NK"], object),
+        "broad": np.array(["lymphoid"] * 3 + [""], object),
+        "term": np.array(["CL:5", "CL:3", "CL:4", ""], object),
+    }
+    made = SimpleNamespace(labels=LABELS, label=np.arange(4), annotations=annotations)
+    reference = cast(Reference, made)
+    columns = [("T", frozenset({1, 2})), ("lymphoid", frozenset({0, 1, 2}))]
+    found = named_groups(reference, ["lineage", "broad"])
+    assert [group for group in found if len(group[1]) > 1] == columns
+    terms = [("lymphocyte", frozenset({0, 1, 2})), ("T cell", frozenset({1, 2}))]
+    found = named_groups(reference, ["lineage", "broad"], path, "term")
+    both = {group for group in found if len(group[1]) > 1}
+    assert both == {*columns, *terms}
+    bare = cast(Reference, SimpleNamespace(labels=()))
+    assert named_groups(bare, ["lineage"], path, "term") == []
 
 
 def test_terms_that_the_maker_states() -> None:

@@ -1,18 +1,24 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cellport.runtime.mapping.annotate.centres import find_centres, nearest_centre
 
 
-def test_groups_apart_are_found() -> None:
+@pytest.mark.parametrize("in_order", [False, True])
+def test_groups_apart_are_found(in_order: bool) -> None:
     rng = np.random.default_rng(0)
     middle = np.array([[0, 0], [20, 0], [0, 20], [20, 20]], np.float32)
     true = rng.integers(0, 4, 300)
+    true = np.sort(true) if in_order else true
     latent = (middle[true] + rng.normal(size=(300, 2))).astype(np.float32)
-    group = nearest_centre(find_centres(latent, 4), latent)
+    centres = find_centres(latent, 4)
+    group = nearest_centre(centres, latent)
+    means = [latent[group == one].mean(axis=0) for one in range(4)]
+    np.testing.assert_allclose(centres, means, rtol=1e-5)
     assert len({*zip(true.tolist(), group.tolist(), strict=True)}) == 4
 
 
@@ -29,3 +35,14 @@ def test_the_same_cells_get_the_same_centres(n: int, width: int, seed: int) -> N
     group = nearest_centre(centres, latent)
     np.testing.assert_allclose(squared[np.arange(n), group], squared.min(axis=1), rtol=1e-5)
     assert [nearest_centre(centres, one[None])[0] for one in latent] == group.tolist()
+
+
+@given(st.integers(1, 10), st.integers(1, 3), st.integers(0, 99))
+def test_a_centre_is_the_mean_of_its_cells(n: int, width: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    latent = rng.normal(size=(n, width)).astype(np.float32)
+    centres = find_centres(latent, int(rng.integers(1, n + 1)))
+    group = nearest_centre(centres, latent)
+    for code in np.unique(group):
+        mean = latent[group == code].mean(axis=0)
+        np.testing.assert_allclose(centres[code], mean, rtol=1e-4, atol=1e-5)

@@ -18,8 +18,9 @@ from cellport.runtime.atlas.file import open_atlas_file
 from cellport.runtime.errors import InputError
 from cellport.runtime.map_files import map_files
 from cellport.runtime.mapping.annotate.annotator import Annotator
-from cellport.runtime.mapping.annotate.groups import AUTO, prepare
+from cellport.runtime.mapping.annotate.groups import AUTO, NearVotes, prepare
 from cellport.runtime.mapping.atlas import Atlas
+from cellport.runtime.mapping.encode import EncodedCells
 from cellport.runtime.mapping.options import MapOptions
 from cellport.runtime.mapping.result import Mapping
 
@@ -81,6 +82,29 @@ def test_groups_near_each_other(grouped: Any) -> None:
     assert group[0] != group[1]
     assert found[LABEL] == ["B cell", "T cell", "B cell", "T cell", None]
     assert math.isnan(found[SHARE][4])
+
+
+@pytest.mark.parametrize("block", [1, 7, 60])
+def test_a_sample_of_cells_is_the_same_for_any_blocks(
+    block: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cellport.runtime.mapping.annotate.groups._COUNTED", 20)
+    rng = np.random.default_rng(0)
+    latent = rng.normal(size=(200, 2)).astype(np.float32)
+    library, prob = rng.integers(0, 3, 200).astype(float), rng.dirichlet(np.ones(2), 200)
+
+    def kept(size: int) -> dict[str, Any]:
+        votes = NearVotes(2, 2)
+        for at in range(0, 200, size):
+            part = slice(at, at + size)
+            answers = {"latent": latent[part], "label_prob": prob[part].astype(np.float32)}
+            votes.add(EncodedCells(at, answers, library[part]))
+        return dict(votes.state())
+
+    some, every = kept(block), kept(200)
+    assert some.keys() == every.keys()
+    for name, values in every.items():
+        assert_array_equal(some[name], values)
 
 
 def test_no_cell_with_counts(grouped: Any) -> None:

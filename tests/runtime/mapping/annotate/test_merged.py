@@ -27,6 +27,7 @@ def test_each_cell_is_of_the_most_probable_group(few_genes: Any) -> None:
     prob = found["cellport_probabilities"]
     together = found.uns["cellport"]["merged_labels"]
     assert together
+    assert all(JOINED_BY in name for name in together)
     alone = set(atlas.manifest.labels) - set(JOINED_BY.join(together).split(JOINED_BY))
     names = [*together, *sorted(alone)]
     inside = np.array(
@@ -52,4 +53,5 @@ def test_groups_do_not_depend_on_blocks(few_genes: Any) -> None:
 
 def test_all_genes_merge_nothing(tiny_atlas_path: Any, tiny_cells: Any) -> None:
     found = cellport.load_atlas(tiny_atlas_path).map(tiny_cells.adata(), merge_labels=True)
+    assert found.uns["cellport"]["merged_labels"] == []
     assert_array_equal(found[MERGED], np.asarray(found["cellport_label"]))

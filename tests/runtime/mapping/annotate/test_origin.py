@@ -57,3 +57,16 @@ def test_names_differ_between_queries_and_stay_where_they_do(queries: list[list[
     assert list(renamed(np.array(["a", "b"], object), suffixes[1])) == [
         f"{n}{suffixes[1]}" for n in "ab"
     ]
+
+
+def test_names_are_read_some_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    names, read = np.array([f"cell{at}" for at in range(11)], object), []
+
+    def of(start: int, stop: int) -> Any:
+        read.append((start, stop))
+        return names[start:stop]
+
+    whole = name_hashes(of, 11)
+    monkeypatch.setattr("cellport.runtime.mapping.annotate.origin._NAMES", 4)
+    np.testing.assert_array_equal(name_hashes(of, 11), whole)
+    assert read == [(0, 11), (0, 4), (4, 8), (8, 11)]

@@ -56,8 +56,6 @@ function median(values: readonly number[]): number {
 
 /** Solve trigamma(x) = value by Newton's method on its reciprocal (Smyth 2004, appendix). */
 function trigammaInverse(value: number): number {
-  if (value > 1e7) return value ** -0.5;
-  if (value < 1e-6) return 1 / value;
   let x = 0.5 + 1 / value;
   for (let step = 0; step < ENOUGH; step++) {
     const found = trigamma(x);
