@@ -135,6 +135,7 @@ def test_a_table_may_hold_a_value_twice(
         {"depth": TABLE.depth[:, ::-1]},
         {"score": TABLE.score[..., ::-1]},
         {"score": TABLE.score * np.float32(np.nan)},
+        {"score": np.where(TABLE.score == 8, np.float32(np.inf), TABLE.score)},
         {"p": TABLE.p[:1], "score": TABLE.score[..., :1]},
         {"depth": TABLE.depth[:, :0], "score": TABLE.score[:, :0]},
         {"share": TABLE.share[:0], "depth": TABLE.depth[:0], "score": TABLE.score[:0]},

@@ -111,6 +111,13 @@ def test_where_a_side_has_no_cells_there_is_its_mean_alone() -> None:
         assert "'a' has 0 samples" in one.note
 
 
+def test_without_enough_samples_the_change_is_that_of_the_means() -> None:
+    made = cohort(2, 0, fold=8.0)
+    log = log_ratios(made.cells)
+    for at, one in enumerate(changes(made, design(2))):
+        assert one.change == pytest.approx(log[2:, at].mean() - log[:2, at].mean())
+
+
 def test_without_enough_samples_there_is_a_change_and_no_p() -> None:
     found = changes(cohort(2, 0), design(2))
     assert all(math.isnan(one.p) and math.isnan(one.low) for one in found)

@@ -53,6 +53,8 @@ def test_pairs_that_lack_a_side_are_left_out() -> None:
     (none,) = designs(samples("aaabbb", pair="123456"))
     assert "'a' has 0 pairs" in none.refusal
     assert "(4 whole pairs)" in none.refusal
+    (five,) = designs(samples("aaabb", pair="12345"))
+    assert five.notes[0].endswith("left out: '1', '2', '3', '4', '5'.")
     assert none.notes[0].endswith("left out: '1', '2', '3', '4', '5', ….")
 
 

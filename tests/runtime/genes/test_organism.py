@@ -29,6 +29,7 @@ MOUSE = ["Actb", "B2m", "Cd3d", "Mfap4", "Gzma", "H2-Aa", "Lyz1", "Ms4a1", "Cd19
         (None, [*SYMBOLS, *MOUSE]),
         (None, ["ENSG00000075624", "ENSMUSG00000000001"]),
         (None, ["ACTB"]),
+        ("human", [*IDS, *[""] * 50]),
         (None, ["", ""]),
         (None, []),
     ],

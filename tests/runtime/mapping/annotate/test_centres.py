@@ -46,3 +46,8 @@ def test_a_centre_is_the_mean_of_its_cells(n: int, width: int, seed: int) -> Non
     for code in np.unique(group):
         mean = latent[group == code].mean(axis=0)
         np.testing.assert_allclose(centres[code], mean, rtol=1e-4, atol=1e-5)
+
+
+def test_a_centre_that_loses_its_cells_stays() -> None:
+    latent = np.full((6, 2), 5, np.float32)
+    np.testing.assert_array_equal(find_centres(latent, 3), latent[:3])
