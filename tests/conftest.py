@@ -35,7 +35,7 @@ def data_dir() -> Path:
 
 
 @pytest.fixture(scope="session")
-def trained(
+def small_atlas(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Callable[[str, Callable[[Path], Any]], Path]:
     """Train a small atlas of that name; CELLPORT_TRAINED names a folder that keeps such atlases.
@@ -117,7 +117,7 @@ def tiny_config() -> Any:
 
 @pytest.fixture(scope="session")
 def tiny_atlas_path(
-    tiny_cells: TinyCells, request: pytest.FixtureRequest, trained: Callable[..., Path]
+    tiny_cells: TinyCells, request: pytest.FixtureRequest, small_atlas: Callable[..., Path]
 ) -> Path:
     """An atlas of 100 genes trained for a few epochs on the tiny cells."""
 
@@ -128,7 +128,7 @@ def tiny_atlas_path(
         config = request.getfixturevalue("tiny_config")
         write_atlas_file(path, *build_atlas(_reference(tiny_cells), config))
 
-    return trained("tiny.cellport", train)
+    return small_atlas("tiny.cellport", train)
 
 
 def _reference(cells: TinyCells) -> Any:
@@ -273,7 +273,7 @@ def tiny_fork() -> Any:
 
 
 @pytest.fixture(scope="session")
-def tiny_path_atlas(trained: Callable[..., Path]) -> Path:
+def tiny_path_atlas(small_atlas: Callable[..., Path]) -> Path:
     """An atlas of cells along a fork, trained for a few epochs: it has a trajectory."""
 
     def train(path: Path) -> None:
@@ -292,4 +292,4 @@ def tiny_path_atlas(trained: Callable[..., Path]) -> Path:
             device="cpu",
         )
 
-    return trained("fork.cellport", train)
+    return small_atlas("fork.cellport", train)

@@ -18,7 +18,11 @@ from cellport.runtime.atlas.arrays import ARRAYS, EXACT_BELOW
 ROOT = Path(__file__).resolve().parents[2]
 ALL = json.loads((ROOT / "runtime" / "decisions.json").read_text())
 NAMES = [f"{subject}.{name}" for subject, entries in ALL.items() for name in entries]
-PYTHON = "\n".join(path.read_text() for path in (ROOT / "runtime").rglob("*.py"))
+# of the package itself, what the command line says
+PYTHON = "\n".join(
+    path.read_text()
+    for path in [*(ROOT / "runtime").rglob("*.py"), *(ROOT / "cellport").glob("*.py")]
+)
 PAGE = "\n".join(path.read_text() for path in (ROOT / "web" / "page" / "src").rglob("*.ts"))
 # a browser is given files: it sees no addresses, no locks, and no folders to search
 PYTHON_ALONE = {
