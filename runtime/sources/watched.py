@@ -139,7 +139,9 @@ class WatchedFile(io.RawIOBase):
 
     def close(self) -> None:
         """Close the file."""
-        self._file.close()
+        # Python closes too what could not be opened
+        if hasattr(self, "_file"):
+            self._file.close()
         super().close()
 
     def readinto(self, buffer: Any) -> int:

@@ -95,5 +95,7 @@ class PatientFile(io.RawIOBase):
 
     def close(self) -> None:
         """Close the file."""
-        self._file.close()
+        # Python closes too what could not be opened
+        if hasattr(self, "_file"):
+            self._file.close()
         super().close()
