@@ -54,7 +54,8 @@ def open_anndata(adata: Any, threads: int) -> Container:
         candidates["X"] = partial(candidate, "X", lambda: adata.X)
     if adata.raw is not None:
         candidates["raw"] = partial(candidate, RAW, lambda: adata.raw.X)
-    for key in adata.layers:
+    # since anndata 0.13 the layer None is X
+    for key in (one for one in adata.layers if one is not None):
         get, place = partial(adata.layers.__getitem__, key), f"layers['{key}']"
         candidates[place if key in candidates else key] = partial(candidate, place, get)
     if not candidates:

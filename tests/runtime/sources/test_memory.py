@@ -36,6 +36,16 @@ def test_layers_and_raw(make_anndata, make_counts, check_stream):
     check_stream(adata, other[:, :5], layer="other")
 
 
+def test_x_among_the_layers(make_anndata, make_counts, check_stream, monkeypatch):
+    """Since anndata 0.13 they have it, under None."""
+    counts, other = make_counts(), make_counts(seed=1)
+    adata = make_anndata(counts)
+    layers = {None: adata.X, "other": other}
+    monkeypatch.setattr(anndata.AnnData, "layers", layers)
+    check_stream(adata, counts)
+    check_stream(adata, other, layer="other")
+
+
 @pytest.mark.parametrize("kind", ["csr", "csc", "dense"])
 def test_backed_anndata(tmp_path, make_anndata, make_counts, check_stream, kind):
     counts = make_counts()

@@ -100,7 +100,9 @@ def test_anndata_reads_back_every_value(form, mapping, tmp_path_factory):
     np.testing.assert_array_equal(codes.codes, mapping.obs["label"])
     for name in ("prob", "novel", "label_set"):
         np.testing.assert_array_equal(found.obs[name].to_numpy(), mapping.obs[name])
-        assert found.obs[name].dtype == mapping.obs[name].dtype
+        # text is of a type of its own since pandas 3
+        if name != "label_set":
+            assert found.obs[name].dtype == mapping.obs[name].dtype
     for name, values in mapping.obsm.items():
         np.testing.assert_array_equal(found.obsm[name], values)
         assert found.obsm[name].dtype == np.float32
