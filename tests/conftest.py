@@ -34,26 +34,21 @@ def data_dir() -> Path:
     return path
 
 
-@pytest.fixture(scope="session")
-def small_atlas(
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Callable[[str, Callable[[Path], Any]], Path]:
+def _trained_once(
+    name: str, train: Callable[[Path], Any], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
     """Train a small atlas of that name; CELLPORT_TRAINED names a folder that keeps such atlases.
 
     So are the tests of mapping run where PyTorch is not.
     """
-
-    def atlas(name: str, train: Callable[[Path], Any]) -> Path:
-        folder = os.environ.get("CELLPORT_TRAINED")
-        path = (Path(folder) if folder else tmp_path_factory.mktemp("trained")) / name
-        if not path.is_file():
-            torch = pytest.importorskip("torch", reason="training needs PyTorch")
-            torch.set_num_threads(1)  # so little work is faster on one
-            path.parent.mkdir(parents=True, exist_ok=True)
-            train(path)
-        return path
-
-    return atlas
+    folder = os.environ.get("CELLPORT_TRAINED")
+    path = (Path(folder) if folder else tmp_path_factory.mktemp("trained")) / name
+    if not path.is_file():
+        torch = pytest.importorskip("torch", reason="training needs PyTorch")
+        torch.set_num_threads(1)  # so little work is faster on one
+        path.parent.mkdir(parents=True, exist_ok=True)
+        train(path)
+    return path
 
 
 @dataclass(frozen=True)
@@ -117,7 +112,9 @@ def tiny_config() -> Any:
 
 @pytest.fixture(scope="session")
 def tiny_atlas_path(
-    tiny_cells: TinyCells, request: pytest.FixtureRequest, small_atlas: Callable[..., Path]
+    tiny_cells: TinyCells,
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Path:
     """An atlas of 100 genes trained for a few epochs on the tiny cells."""
 
@@ -128,7 +125,7 @@ def tiny_atlas_path(
         config = request.getfixturevalue("tiny_config")
         write_atlas_file(path, *build_atlas(_reference(tiny_cells), config))
 
-    return small_atlas("tiny.cellport", train)
+    return _trained_once("tiny.cellport", train, tmp_path_factory)
 
 
 def _reference(cells: TinyCells) -> Any:
@@ -273,7 +270,7 @@ def tiny_fork() -> Any:
 
 
 @pytest.fixture(scope="session")
-def tiny_path_atlas(small_atlas: Callable[..., Path]) -> Path:
+def tiny_path_atlas(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An atlas of cells along a fork, trained for a few epochs: it has a trajectory."""
 
     def train(path: Path) -> None:
@@ -292,4 +289,4 @@ def tiny_path_atlas(small_atlas: Callable[..., Path]) -> Path:
             device="cpu",
         )
 
-    return small_atlas("fork.cellport", train)
+    return _trained_once("fork.cellport", train, tmp_path_factory)
