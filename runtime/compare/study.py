@@ -130,9 +130,9 @@ def read_study(results: Sequence[Result], columns: Columns, sources: Sources) ->
     together = pd.concat(who)
     samples, notes = _samples(together, columns)
     quantities = {}
-    moments = pd.concat(times) if times else pd.DataFrame({"sample": []})
-    moments = moments[moments["sample"].isin(samples.names)]
-    if len(moments):
+    on_way = [one[one["sample"].isin(samples.names)] for one in times]
+    if any(map(len, on_way)):
+        moments = pd.concat(on_way)
         tables[STEP], quantities = [_steps(moments)], _quantities(moments)
     return Study(
         samples,
@@ -264,7 +264,8 @@ def _novel(rows: _Rows, sample: NDArray[np.object_]) -> Iterable[tuple[str, pd.D
     yield "novel", _crossed(sample, np.where(novel, UNLIKE, LIKE).astype(object), rows.weight)
     if CALL in rows.frame and LABEL in rows.frame:
         call, label = text_of(rows.frame[CALL]), text_of(rows.frame[LABEL])
-        group = np.where(novel, [say("compare.unlike_near", label=one) for one in label], call)
+        near = {one: say("compare.unlike_near", label=one) for one in set(label)}
+        group = np.where(novel, [near[one] for one in label], call)
         yield "novel_group", _crossed(sample, group.astype(object), rows.weight)
 
 

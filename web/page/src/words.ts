@@ -93,3 +93,8 @@ export function beyondMeasured(cells: number): string {
     "out of memory, which cellport map on your computer does not."
   );
 }
+
+/** Order of names by the codes of their letters, whatever the language of the browser. */
+export function byName(a: string, b: string): number {
+  return a < b ? -1 : Number(a > b);
+}

@@ -6,6 +6,7 @@
 
 import decisions, { say } from "../decisions";
 import type { Results } from "../mapping/results";
+import { byName } from "../words";
 
 const { columns, compare, values } = decisions;
 const KINDS: readonly [string, string][] = [
@@ -99,7 +100,7 @@ function crossed(kind: string, { samples, row }: Rows, names: readonly string[],
     if (at >= 0) weigh(cell, (category, weight) => category >= 0 && (sums[at][category] += weight));
   });
   const kept = [...names.keys()].filter((at) => names[at] !== "" && sums.some((one) => one[at] > 0));
-  kept.sort((a, b) => rankOf(names[a]) - rankOf(names[b]) || inOrder(names[a], names[b]));
+  kept.sort((a, b) => rankOf(names[a]) - rankOf(names[b]) || byName(names[a], names[b]));
   return {
     kind,
     categories: kept.map((at) => names[at]),
@@ -110,5 +111,3 @@ function crossed(kind: string, { samples, row }: Rows, names: readonly string[],
 
 /** What is not sure comes last. */
 const rankOf = (name: string) => Number(name === compare.not_sure);
-
-const inOrder = (a: string, b: string) => (a < b ? -1 : Number(a > b));

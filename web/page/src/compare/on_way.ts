@@ -5,6 +5,7 @@
 
 import decisions, { say } from "../decisions";
 import type { Results } from "../mapping/results";
+import { byName } from "../words";
 
 const { columns, compare, values } = decisions;
 const QUARTILES = [0.25, 0.5, 0.75];
@@ -35,7 +36,7 @@ export function meansOnWay(results: Results, samples: readonly string[], row: In
   };
   const moments = [mean, ...QUARTILES.map((share) => (of: number[]) => quantile(of, share))];
   const types = (call?.categories ?? []).map((name, at) => [name, within[at]] as const);
-  types.sort(([a], [b]) => (a < b ? -1 : Number(a > b)));
+  types.sort(([a], [b]) => byName(a, b));
   return [
     ...moments.map((moment, at) => quantity(compare.on_way[at], all, moment)),
     ...types

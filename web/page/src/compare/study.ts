@@ -6,6 +6,7 @@
 import decisions, { say } from "../decisions";
 import { InputError } from "../errors";
 import type { Results } from "../mapping/results";
+import { byName } from "../words";
 import { type Composition, compositionsOf } from "./crossed";
 import type { Samples } from "./design";
 import { meansOnWay, type Quantity } from "./on_way";
@@ -70,7 +71,7 @@ function samplesOf(names: readonly string[], { condition, pairs, batch }: Told, 
     const several = (told: Record<string, string>) => say(compare.several_values, { column: named!.column, ...told });
     return named && { column: named.column, of: oneEach(names, named, several) };
   });
-  let known = [...end.keys()].sort((a, b) => inOrder(end.get(a)!, end.get(b)!) || inOrder(a, b));
+  let known = [...end.keys()].sort((a, b) => byName(end.get(a)!, end.get(b)!) || byName(a, b));
   for (const one of held) {
     const without = known.filter((name) => one?.of.get(name) === "");
     if (!one || !without.length) continue;
@@ -108,5 +109,3 @@ function valuesOf(names: readonly string[], of: (cell: number) => string): Facts
   });
   return found;
 }
-
-const inOrder = (a: string, b: string) => (a < b ? -1 : Number(a > b));

@@ -4,6 +4,7 @@ import { InputError } from "../errors";
 import type { Bundle } from "../mapping/samples";
 import { isPart } from "../sources/triples";
 import { bundlesOf } from "./bundles";
+import { h } from "./dom";
 
 const ZARR = /^(zarr\.json|\.zgroup|\.zattrs|\.zmetadata)$/;
 
@@ -24,6 +25,20 @@ export interface Drops {
   forget(): void;
   /** Take nothing any more. */
   end(): void;
+}
+
+/** A hidden field to choose files with, which buttons open. */
+export function filePicker(take: (bundles: Bundle[]) => void): HTMLInputElement {
+  const picker = h("input", {
+    type: "file",
+    id: "picker",
+    multiple: true,
+    class: "hidden",
+    tabindex: -1,
+    "aria-label": "Files with your cells",
+    onchange: () => take(bundlesOf([...(picker.files ?? [])])),
+  });
+  return picker;
 }
 
 /** Take what is dropped anywhere in the window, so that a near miss does not open a file instead. */

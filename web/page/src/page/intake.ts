@@ -9,8 +9,7 @@ import { beyondMeasured, grouped } from "../words";
 import { inWords } from "./file_results";
 import { fill, h, NARROW } from "./dom";
 import { whatIs } from "./explain/terms";
-import { bundlesOf } from "./bundles";
-import { acceptDrops, type Drops } from "./dropped";
+import { acceptDrops, type Drops, filePicker } from "./dropped";
 import type { Tile } from "./tables/summary";
 
 const PYTHON = `mapped = anndata.read_h5ad(
@@ -67,15 +66,7 @@ export class Intake {
       ontology: h("input", { type: "checkbox", id: "ontology" }),
       groups: h("input", { type: "text", id: "groups", placeholder: "none" }),
     };
-    this.picker = h("input", {
-      type: "file",
-      id: "picker",
-      multiple: true,
-      class: "hidden",
-      tabindex: -1,
-      "aria-label": "Files with your cells",
-      onchange: () => this.take(bundlesOf([...(this.picker.files ?? [])])),
-    });
+    this.picker = filePicker((bundles) => this.take(bundles));
     this.options = this.optionsForm();
     this.drops = acceptDrops(
       (bundles) => this.take(bundles),

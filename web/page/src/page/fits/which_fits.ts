@@ -10,9 +10,8 @@ import { grouped } from "../../words";
 import { Stopped } from "../../worker/client";
 import type { Engine, Kit } from "../../worker/kit";
 import { Ranker } from "../../worker/ranker";
-import { bundlesOf } from "../bundles";
 import { byId, fill, h } from "../dom";
-import { acceptDrops, type Drops } from "../dropped";
+import { acceptDrops, type Drops, filePicker } from "../dropped";
 import { inWords } from "../file_results";
 import { fitsTable } from "./fits_table";
 
@@ -35,15 +34,7 @@ export class WhichFits {
     private readonly atlases: readonly Listed[],
     private readonly actions: WhichFitsActions,
   ) {
-    this.picker = h("input", {
-      type: "file",
-      id: "picker",
-      multiple: true,
-      class: "hidden",
-      tabindex: -1,
-      "aria-label": "Files with your cells",
-      onchange: () => this.take(bundlesOf([...(this.picker.files ?? [])])),
-    });
+    this.picker = filePicker((bundles) => this.take(bundles));
     this.drops = acceptDrops(
       (bundles) => this.take(bundles),
       (error) => this.empty(sentence(error)),
