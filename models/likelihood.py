@@ -85,9 +85,10 @@ def softmax_negative_binomial(logits: Tensor, log_theta: Tensor, counts: SparseC
     """
     # half precision will do for the network, not for counts
     exact = torch.promote_types(logits.dtype, torch.float32)
-    log_prob: Tensor = _SoftmaxNegativeBinomial.apply(  # type: ignore[no-untyped-call]
-        logits.to(exact), log_theta.to(exact), *counts
-    )
+    with torch.autocast(logits.device.type, enabled=False):
+        log_prob: Tensor = _SoftmaxNegativeBinomial.apply(  # type: ignore[no-untyped-call]
+            logits.to(exact), log_theta.to(exact), *counts
+        )
     return log_prob
 
 

@@ -138,3 +138,12 @@ def test_half_precision_ends_before_the_counts() -> None:
     torch.testing.assert_close(
         found, softmax_negative_binomial(logits.float(), torch.zeros(3), counts)
     )
+
+
+def test_mixed_precision_ends_before_the_counts() -> None:
+    """Within autocast, products of matrices would be of half precision again."""
+    counts, logits = _sparse(torch.tensor([[3000.0, 1.0, 0.0]])), torch.randn(1, 3)
+    whole = softmax_negative_binomial(logits, torch.zeros(3), counts)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = softmax_negative_binomial(logits, torch.zeros(3), counts)
+    assert torch.equal(found, whole)

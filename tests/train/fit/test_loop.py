@@ -272,6 +272,14 @@ def test_loss_that_is_not_finite_stops_the_run(label_weight: float, tmp_path: Pa
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("likelihood", ["nb", "zinb"])
+def test_trains_in_mixed_precision(likelihood: Any) -> None:
+    seen: list[Progress] = []
+    config = replace(QUICK, precision="bf16-mixed", likelihood=likelihood, epochs=8)
+    fit(_cells(), config, on_progress=seen.append)
+    assert seen[-1].losses["held_out"] < seen[0].losses["held_out"]
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a CUDA device")
 def test_cuda_without_a_card_is_refused() -> None:
     with pytest.raises(TrainingError, match="--device cpu"):
