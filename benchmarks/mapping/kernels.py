@@ -43,6 +43,8 @@ from cellport.kernels.vector import add_weighted_rows
 TARGET = 1e4
 ONE_THREAD = ("1 thread", "check_values")
 ON_CELLS = (*ONE_THREAD, "2 threads", "scipy")
+# times that one call of `row_task` reads the rows of a tile of cells
+PARTS = 50
 SHAPES = ((2000, 128), (4000, 148), (4000, 328))
 
 
@@ -145,9 +147,8 @@ def row_task(n_rows: int, per_cell: float) -> tuple[Callable[[], Any], float]:
     ends = np.concatenate([[0], np.cumsum([len(cell) for cell in cells])]).astype(np.int64)
     table = on_cache_lines(np.zeros((n_rows, LANES), np.float32))
     factors, out = np.zeros(len(rows), np.float32), np.zeros(LANES, np.float32)
-    parts = 50
-    gigabytes = len(rows) * LANES * 4 * parts / 1e9
-    return lambda: _read_rows(table, rows, ends, factors, out, parts), gigabytes
+    gigabytes = len(rows) * LANES * 4 * PARTS / 1e9
+    return lambda: _read_rows(table, rows, ends, factors, out, PARTS), gigabytes
 
 
 def compile_times() -> dict[str, float]:

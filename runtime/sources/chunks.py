@@ -10,17 +10,16 @@ import h5py
 import numpy as np
 
 from cellport.runtime.errors import InputError
-from cellport.runtime.sources.filters import UNDO, undo_filters
+from cellport.runtime.sources.filters import DAMAGED, UNDO, undo_filters
 from cellport.runtime.sources.watched import descriptor
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from numpy.typing import NDArray
 
 # An unchunked dataset is read in pieces of this many bytes; larger chunks are left to h5py.
 PIECE_BYTES = 1 << 20
 MOST_CHUNK_BYTES = 1 << 26
+_CUT_SHORT = "the file ends in the middle of a chunk"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,20 +36,66 @@ class Chunks:
     fill: Any  # value of chunks that were never written
     padded: bool  # whether the last chunk is stored with its whole width
 
-    def decode(self, number: int, fetch: Callable[[int, int], bytes]) -> NDArray[Any]:
+    def inside(self, number: int) -> int:
+        """Return how many elements of the dataset a chunk holds."""
+        return min(self.width, self.length - number * self.width)
+
+    def expected(self, number: int) -> int:
+        """Return how many bytes a chunk has without its filters."""
+        return (self.width if self.padded else self.inside(number)) * self.dtype.itemsize
+
+
+@dataclass(frozen=True, slots=True)
+class FileChunks:
+    """Chunks, and the descriptor of the file that they are read from."""
+
+    chunks: Chunks
+    file: int
+
+    @property
+    def width(self) -> int:
+        """Elements of a chunk."""
+        return self.chunks.width
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of the elements, in the byte order of the file."""
+        return self.chunks.dtype
+
+    @property
+    def plain(self) -> bool:
+        """Whether elements lie in the file as they lie in memory."""
+        return not self.chunks.filters and self.dtype.isnative and hasattr(os, "preadv")
+
+    def decode(self, number: int) -> NDArray[Any]:
         """Read a chunk, without the padding behind the end of the dataset."""
-        inside = min(self.width, self.length - number * self.width)
-        if self.offsets[number] < 0:
-            return np.full(inside, self.fill, self.dtype)
-        stored = self.width if self.padded else inside
-        size, expected = int(self.sizes[number]), stored * self.dtype.itemsize
+        chunks, inside = self.chunks, self.chunks.inside(number)
+        if chunks.offsets[number] < 0:
+            return np.full(inside, chunks.fill, self.dtype)
+        size, expected = int(chunks.sizes[number]), chunks.expected(number)
         if size > 2 * expected + 1024:
             raise InputError("a chunk is larger than its elements can make it")
-        raw = fetch(int(self.offsets[number]), size)
+        raw = os.pread(self.file, size, int(chunks.offsets[number]))
         if len(raw) != size:
-            raise InputError("the file ends in the middle of a chunk")
-        skipped = int(self.skipped[number])
-        return undo_filters(raw, self.filters, skipped, expected, self.dtype)[:inside]
+            raise InputError(_CUT_SHORT)
+        skipped = int(chunks.skipped[number])
+        return undo_filters(raw, chunks.filters, skipped, expected, self.dtype)[:inside]
+
+    def read_into(self, number: int, start: int, out: NDArray[Any]) -> None:
+        """Read elements of a chunk from its element `start` on; for chunks that are `plain`."""
+        chunks = self.chunks
+        if chunks.offsets[number] < 0:
+            out[:] = chunks.fill
+            return
+        if int(chunks.sizes[number]) != chunks.expected(number):
+            raise InputError(DAMAGED)
+        offset = int(chunks.offsets[number]) + start * self.dtype.itemsize
+        rest = out.data.cast("B")
+        while rest:
+            n_read = os.preadv(self.file, [rest], offset)
+            if not n_read:
+                raise InputError(_CUT_SHORT)
+            rest, offset = rest[n_read:], offset + n_read
 
 
 def locate(dataset: Any) -> Chunks | None:

@@ -54,7 +54,10 @@ def as_positions(values: NDArray[Any], limit: int) -> NDArray[np.int32]:
     """Return positions as int32, checked to lie in ``0:limit`` before they are narrowed."""
     if values.dtype.kind not in "iu":
         raise InputError(f"positions of type {values.dtype} are not integers")
-    if values.size and (int(values.min()) < 0 or int(values.max()) >= limit):
+    native = values if values.dtype.isnative else values.astype(values.dtype.newbyteorder("="))
+    # a negative number is a large one without its sign, so that one pass tells both
+    least_outside = min(limit, np.iinfo(native.dtype).max + 1)
+    if values.size and int(native.view(f"u{native.dtype.itemsize}").max()) >= least_outside:
         raise InputError(f"a position lies outside 0 to {limit - 1}")
     return values.astype(np.int32, copy=False)
 

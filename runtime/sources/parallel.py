@@ -1,8 +1,9 @@
-"""Reading positions and values of non-zeros from HDF5 chunks on several threads.
+"""Reading positions and values of non-zeros from stored chunks on several threads.
 
-The HDF5 library reads one chunk at a time and keeps other threads out meanwhile. Here the
-chunks are read straight from the file (`chunks`) and their filters undone (`filters`) on a pool
-of threads, positions and values together, each chunk written where it belongs.
+The HDF5 library reads one chunk at a time and keeps other threads out meanwhile, and zarr's hands
+each from one thread to another and back. Here the chunks are read straight from their files
+(`chunks`, `zarr_chunks`) and decompressed on a pool of threads, positions and values together,
+each chunk written where it belongs.
 """
 
 from __future__ import annotations
@@ -10,11 +11,11 @@ from __future__ import annotations
 import os
 from concurrent.futures import ThreadPoolExecutor, wait
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from cellport.runtime.sources.chunks import Chunks, locate
+from cellport.runtime.sources.chunks import FileChunks, locate
 from cellport.runtime.sources.csr_checks import as_counts, as_positions
 from cellport.runtime.sources.watched import descriptor
 
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Convert = Callable[[NDArray[Any]], NDArray[Any]]
-    Fetch = Callable[[int, int], bytes]
 
 # Bytes that one job reads: enough to hide what it costs to hand it to a thread.
 JOB_BYTES = 1 << 19
@@ -33,11 +33,33 @@ JOB_BYTES = 1 << 19
 _ROOM = 1 << 20
 
 
+class StoredChunks(Protocol):
+    """An array in chunks, wherever they lie."""
+
+    @property
+    def width(self) -> int:
+        """Elements of a chunk."""
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of the elements, as they are stored."""
+
+    @property
+    def plain(self) -> bool:
+        """Whether elements can be read straight to where they belong."""
+
+    def decode(self, number: int) -> NDArray[Any]:
+        """Read a chunk; the last without what is behind the end of the array."""
+
+    def read_into(self, number: int, start: int, out: NDArray[Any]) -> None:
+        """Read elements of a chunk from its element `start` on; where they are `plain`."""
+
+
 class ChunkStream:
     """One array read from front to back, no chunk inflated twice."""
 
-    def __init__(self, chunks: Chunks, fetch: Fetch, convert: Convert) -> None:
-        self._chunks, self._fetch, self._convert = chunks, fetch, convert
+    def __init__(self, chunks: StoredChunks, convert: Convert) -> None:
+        self._chunks, self._convert = chunks, convert
         # Number and elements of the chunk in which the last range, and this one, ended.
         self._kept: tuple[int, NDArray[Any]] = (-1, np.empty(0, chunks.dtype))
         self._ended = self._kept
@@ -49,8 +71,10 @@ class ChunkStream:
         width = self._chunks.width
         first, last = start // width, (stop - 1) // width
         step = max(1, JOB_BYTES // (width * self._chunks.dtype.itemsize))
+        straight = self._chunks.plain and self._chunks.dtype == out.dtype
+        fill = self._fill_straight if straight else self._fill
         return [
-            partial(self._fill, range(low, min(low + step, last + 1)), start, stop, out)
+            partial(fill, range(low, min(low + step, last + 1)), start, stop, out)
             for low in range(first, last + 1, step)
         ]
 
@@ -59,12 +83,22 @@ class ChunkStream:
         for number in numbers:
             kept_number, values = self._kept
             if number != kept_number:
-                values = self._chunks.decode(number, self._fetch)
+                values = self._chunks.decode(number)
             base = number * width
             low, high = max(start, base), min(stop, base + width)
             out[low - start : high - start] = self._convert(values[low - base : high - base])
             if high == stop:
                 self._ended = (number, values)
+
+    def _fill_straight(self, numbers: range, start: int, stop: int, out: NDArray[Any]) -> None:
+        width = self._chunks.width
+        for number in numbers:
+            base = number * width
+            low, high = max(start, base), min(stop, base + width)
+            place = out[low - start : high - start]
+            self._chunks.read_into(number, low - base, place)
+            # of the same type, so that it checks and changes nothing
+            self._convert(place)
 
     def advance(self) -> None:
         """Keep the chunk in which the range ended, once all of its jobs are done."""
@@ -83,7 +117,9 @@ def _room(size: int, dtype: type[np.generic]) -> NDArray[Any]:
 class ParallelPairs:
     """Positions and values read together by a pool of threads."""
 
-    def __init__(self, streams: tuple[ChunkStream, ChunkStream], file: int, threads: int) -> None:
+    def __init__(
+        self, streams: tuple[ChunkStream, ChunkStream], threads: int, file: int = -1
+    ) -> None:
         self._indices, self._data = streams
         self._file = file
         self._pool = ThreadPoolExecutor(threads, "cellport-read") if threads > 1 else None
@@ -126,12 +162,24 @@ def open_parallel(
     # A handle of its own stays good when the source is closed while blocks are on their way.
     watched = descriptor(indices.file)
     file = os.dup(indices.file.id.get_vfd_handle() if watched is None else watched)
+    both = FileChunks(located[0], file), FileChunks(located[1], file)
+    return ParallelPairs(_streams(*both, limit), threads, file)
 
-    def fetch(offset: int, size: int) -> bytes:
-        return os.pread(file, size, offset)
 
-    streams = (
-        ChunkStream(located[0], fetch, partial(as_positions, limit=limit)),
-        ChunkStream(located[1], fetch, as_counts),
-    )
-    return ParallelPairs(streams, file, threads)
+def open_parallel_zarr(indices: Any, data: Any, limit: int, threads: int) -> ParallelPairs | None:
+    """Open positions and values of a zarr store for reading by chunks.
+
+    None where one of the two must be read through zarr (see `zarr_chunks.locate_zarr`).
+    """
+    from cellport.runtime.sources.zarr_chunks import locate_zarr
+
+    positions, values = locate_zarr(indices), locate_zarr(data)
+    if positions is None or values is None:
+        return None
+    return ParallelPairs(_streams(positions, values, limit), threads)
+
+
+def _streams(
+    indices: StoredChunks, data: StoredChunks, limit: int
+) -> tuple[ChunkStream, ChunkStream]:
+    return ChunkStream(indices, partial(as_positions, limit=limit)), ChunkStream(data, as_counts)

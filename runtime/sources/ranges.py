@@ -62,10 +62,12 @@ class KeepTail:
 
 def open_pairs(indices: Array, data: Array, limit: int, threads: int) -> Pairs:
     """Return the fastest reader that knows how the two arrays are stored."""
-    if type(indices).__module__.startswith("h5py"):
-        from cellport.runtime.sources.parallel import open_parallel
+    library = type(indices).__module__.partition(".")[0]
+    if library in ("h5py", "zarr"):
+        from cellport.runtime.sources.parallel import open_parallel, open_parallel_zarr
 
-        parallel = open_parallel(indices, data, limit, threads)
+        opened = open_parallel if library == "h5py" else open_parallel_zarr
+        parallel = opened(indices, data, limit, threads)
         if parallel is not None:
             return parallel
     return PlainPairs(indices, data, limit)

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from cellport.runtime.errors import InputError, MissingDependencyError
 from cellport.runtime.sources import filters, open_source
 from cellport.runtime.sources.chunks import locate
+from cellport.runtime.sources.csr_checks import as_positions
 from cellport.runtime.sources.parallel import open_parallel
 from cellport.runtime.sources.ranges import PlainPairs, open_pairs
 
@@ -121,16 +122,49 @@ def test_every_chunk_is_inflated_once(tmp_path, monkeypatch):
     assert count[0] == 7
 
 
-def test_only_the_chunks_asked_for_are_read(tmp_path):
-    with write_pair(tmp_path / "pair.h5", np.arange(100), np.ones(100, "f4"), 10) as file:
+def test_only_the_chunks_asked_for_are_read(tmp_path, monkeypatch):
+    options = {"compression": "gzip"}, {"compression": "gzip"}
+    with write_pair(tmp_path / "pair.h5", np.arange(100), np.ones(100, "f4"), 10, *options) as file:
         pairs = open_parallel(file["indices"], file["data"], 100, 1)
-        seen = []
-        fetch = pairs._data._fetch
-        pairs._data._fetch = lambda offset, size: seen.append(offset) or fetch(offset, size)
+        seen, read = [], os.pread
+        monkeypatch.setattr(
+            os, "pread", lambda file, size, offset: seen.append(offset) or read(file, size, offset)
+        )
         pairs.read(35, 52)
-        offsets = locate(file["data"]).offsets
+        offsets = [*locate(file["indices"]).offsets[3:6], *locate(file["data"]).offsets[3:6]]
         pairs.close()
-    assert seen == offsets[3:6].tolist()
+    assert seen == offsets
+
+
+@pytest.mark.parametrize("chunk", [None, 7])
+def test_what_is_stored_as_it_lies_in_memory_is_read_to_its_place(tmp_path, monkeypatch, chunk):
+    values, indices = np.arange(50, dtype="f4"), np.arange(50, dtype="i4")
+    with write_pair(tmp_path / "pair.h5", indices, values, chunk) as file:
+        pairs = open_parallel(file["indices"], file["data"], 50, 2)
+        monkeypatch.setattr(os, "pread", None)  # nothing is copied through bytes
+        got = read_in_steps(pairs, [0, 3, 17, 17, 44, 50])
+        np.testing.assert_array_equal(got[0], indices)
+        np.testing.assert_array_equal(got[1], values)
+        short = open_parallel(file["indices"], file["data"], 49, 2)
+        with pytest.raises(InputError, match="a position lies outside 0 to 48"):
+            short.read(40, 50)
+        short.close()
+
+
+@pytest.mark.parametrize("dtype", ["i1", "u1", "<i2", ">i2", "<u4", ">i4", "<i8", ">i8", "<u8"])
+def test_positions_outside_are_refused_whatever_their_type(dtype):
+    info = np.iinfo(dtype)
+    for limit in (1, 100, 128, 40_000, 2**31 - 1):
+        inside = np.array([0, min(limit - 1, info.max)], dtype)
+        positions = as_positions(inside, limit)
+        assert positions.dtype == np.int32
+        np.testing.assert_array_equal(positions, inside.astype(np.int64))
+        wrong = [value for value in (-1, info.min, limit, info.max)
+                 if info.min <= value <= info.max and not 0 <= value < limit]  # fmt: skip
+        for value in wrong:
+            with pytest.raises(InputError, match=f"outside 0 to {limit - 1}"):
+                as_positions(np.array([0, value], dtype), limit)
+    assert as_positions(np.empty(0, dtype), 5).size == 0
 
 
 def test_chunks_never_written_are_refused(tmp_path):
