@@ -32,12 +32,12 @@ EXPRESSED = 0.1
 # genes that textbooks tell these types by; those that a panel does not hold are left out
 BLOOD = {
     "B": ("MS4A1", "CD79A"),
-    "CD14+ Monocyte": ("LYZ", "S100A8", "CD14"),
+    "CD14+ monocyte": ("LYZ", "S100A8", "CD14"),
     "CD4 T": ("IL7R", "CD40LG"),
     "CD8 T": ("CD8A", "CD8B"),
-    "Dendritic": ("FCER1A", "HLA-DQA1"),
-    "FCGR3A+ Monocyte": ("FCGR3A", "LST1"),
-    "Megakaryocyte/Platelet": ("PPBP", "PF4"),
+    "dendritic": ("FCER1A", "HLA-DQA1"),
+    "FCGR3A+ monocyte": ("FCGR3A", "LST1"),
+    "megakaryocyte/platelet": ("PPBP", "PF4"),
     "NK": ("GNLY", "NKG7"),
 }
 AIRWAYS = {
@@ -45,15 +45,16 @@ AIRWAYS = {
     "AT2": ("SFTPC", "SFTPA1"),
     "B": ("MS4A1", "CD79A"),
     "NK": ("GNLY", "NKG7"),
-    "T": ("CD3D",),
+    "CD4 T": ("IL7R",),
+    "CD8 T": ("CD8A",),
     "basal": ("KRT5", "KRT15"),
-    "basophil/mast": ("TPSAB1", "CPA3"),
-    "endothelial": ("CLDN5",),
+    "mast": ("TPSAB1", "CPA3"),
+    "capillary endothelial": ("CLDN5",),
     "fibroblast": ("DCN", "LUM"),
     "goblet/mucous": ("MUC5B",),
     "lymphatic endothelial": ("CCL21",),
     "macrophage": ("APOC1", "FABP4"),
-    "monocyte": ("FCN1", "LYZ", "S100A8"),
+    "CD14+ monocyte": ("FCN1", "LYZ", "S100A8"),
     "pericyte": ("PDGFRB",),
     "smooth muscle": ("ACTA2", "TAGLN"),
 }
@@ -71,11 +72,11 @@ class Case:
 def cases() -> dict[str, Case]:
     """Every case by its name."""
     _, stimulated, _ = load_split("Kang stimulated")
-    blood = load_atlas("pbmc-demo")
+    blood = load_atlas("blood")
     return {
-        "PBMC 10x on pbmc-demo": Case(blood, Dataset("pbmc3k_10x").read(), BLOOD),
-        "Kang stimulated on pbmc-demo": Case(blood, stimulated, BLOOD),
-        "lung on lung-demo": Case(load_atlas("lung-demo"), LUNG.read(), AIRWAYS),
+        "PBMC 10x": Case(blood, Dataset("pbmc3k_10x").read(), BLOOD),
+        "Kang stimulated": Case(blood, stimulated, BLOOD),
+        "lung": Case(load_atlas("lung"), LUNG.read(), AIRWAYS),
     }
 
 

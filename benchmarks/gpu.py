@@ -92,7 +92,7 @@ def _difference(found: Any, expected: Any) -> float:
 
 def mapping(device: Device, cells: int, cache: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """Cells a second by where they come from, on the device and on the processors."""
-    atlas = cellport.load_atlas(PRETRAINED / "lung-demo.cellport")
+    atlas = cellport.load_atlas(PRETRAINED / "lung.cellport")
     plain = kept_file(cache / f"plain_{cells}.h5ad", cells, None)
     packed = kept_file(cache / f"gzip_{cells}.h5ad", cells, "gzip")
     queries = {"memory": anndata.read_h5ad(plain), "uncompressed file": plain, "gzip file": packed}

@@ -4,7 +4,7 @@
 
 A wheel of this tree is installed with the extra ``cpu`` into a new environment, byte code left
 out. Sizes are those of the files that each distribution names; seconds are whole processes of
-``cellport --version`` and of ``cellport info lung-demo``, medians. Results go to
+``cellport --version`` and of ``cellport info lung``, medians. Results go to
 ``benchmarks/results/weight.json`` and ``docs/install.md``.
 """
 
@@ -34,7 +34,7 @@ _WHAT_FOR = {
     "onnxruntime": "the network",
     "numpy": "arrays",
     "onnx": "`cellport convert`; not started by mapping",
-    "cellport": "with two atlases and the page",
+    "cellport": "with five atlases and the page",
     "numba": "writes the kernels for llvmlite; not started by mapping once they are compiled",
     "h5py": "files",
     "pygments": "comes with rich, which draws progress and tables",
@@ -62,7 +62,7 @@ def measure(_: argparse.Namespace) -> dict[str, Any]:
         command = str(env / "bin" / "cellport")
         seconds = {
             "--version": _seconds(command, "--version"),
-            "info": _seconds(command, "info", "lung-demo"),
+            "info": _seconds(command, "info", "lung"),
         }
     for own in ("pip", "setuptools"):
         sizes.pop(own, None)
@@ -98,7 +98,7 @@ def table(made: dict[str, Any]) -> str:
     seconds = made["seconds"]
     said = (
         f"`pip install 'cellport[cpu]'` takes {whole:.0f} MB on disk; `cellport --version` needs "
-        f"{seconds['--version']:.2f} s and `cellport info lung-demo` {seconds['info']:.2f} s, "
+        f"{seconds['--version']:.2f} s and `cellport info lung` {seconds['info']:.2f} s, "
         f"whole processes ({made['date']}, {made['machine']})."
     )
     return f"{said}\n\n{markdown(('package', 'MB', 'what for'), rows, 'lrl')}"

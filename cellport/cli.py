@@ -115,8 +115,12 @@ _device = click.option(
 @click.option("--authors", default="", help="Who made the reference.")
 @click.option("--licence", default="", help="Terms under which the atlas is given away.")
 @click.option("--attribution", default="", help="What whoever passes the atlas on has to say.")
+@click.option("--limits", default="", help="What the atlas cannot do, for its card.")
 @click.option("--organism", type=click.Choice(["human", "mouse"]), help="Seen from the gene names.")
 @click.option("--genes", "n_genes", default=2000, show_default=True, type=click.IntRange(10))
+@click.option("--keep-genes", default="", metavar="GENES",
+              help="Genes that are in the panel whatever their variance: a file with a name a "
+                   "line, or names parted by commas.")  # fmt: skip
 @click.option("--latent", "n_latent", default=30, show_default=True, type=click.IntRange(2, 512))
 @click.option("--likelihood", type=click.Choice(["nb", "zinb"]), default="nb", show_default=True)
 @click.option("--epochs", type=click.IntRange(1), help="Chosen from the number of cells.")
@@ -137,9 +141,11 @@ def train(reference: tuple[str, ...], out: str, as_json: bool, **settings: Any) 
     from cellport.runtime.base.extras import require
 
     require("train", "Training")
+    from cellport.runtime.mapping.annotate.corrected import names_or_file
     from cellport.train.api import train_atlas
     from cellport.train.fit.processes import is_first
 
+    settings["keep_genes"] = names_or_file(settings["keep_genes"])
     # the thread that makes minibatches comes back for the interpreter, and would wait 5 ms for it
     sys.setswitchinterval(0.0005)
     if not is_first():

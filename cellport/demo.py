@@ -123,7 +123,8 @@ def demo_example(manifest: Manifest) -> ExampleCells | None:
     """Return the sample's Smart-seq2 cells to try an atlas with; None where they do not fit it."""
     with as_file(files("cellport") / "demo_data" / "lung_sample.h5ad") as path:
         types = set(published_types(path))
-    if manifest.organism != "human" or len(types & {*manifest.labels}) < _FITS * len(types):
+    known = {*manifest.labels, *manifest.parents.values()}
+    if manifest.organism != "human" or len(types & known) < _FITS * len(types):
         return None
     from cellport.web.server.site import ExampleCells
 

@@ -357,6 +357,7 @@ def atlas(file: AtlasFile) -> None:
         **({"authors": made.authors} if made.authors else {}),
         "licence": made.licence or "not stated",
         **({"attribution": made.attribution} if made.attribution else {}),
+        **({"limits": made.limits} if made.limits else {}),
         **({"converted from": made.converted_from} if made.converted_from else {}),
         "genes": f"{m.n_genes:,}, for example {', '.join(m.panel.symbols[:5])}",
         "latent": f"{m.n_latent} dimensions",

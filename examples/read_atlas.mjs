@@ -42,7 +42,9 @@ function sha256(bytes) {
 /** What the atlas says of itself, once it is known that this reader understands it. */
 function readManifest(members) {
   const manifest = JSON.parse(members.get("manifest.json").toString());
-  const needs = Object.keys(manifest.requires ?? {});
+  // how sure labels are, and which are possible, no label depends on
+  const aside = ["information_power", "set_mass"];
+  const needs = Object.keys(manifest.requires ?? {}).filter((name) => !aside.includes(name));
   if (manifest.format_version !== 1) throw new Error(`Format ${manifest.format_version} is not read.`);
   if (needs.length) throw new Error(`The atlas uses ${needs}, which this reader does not know.`);
   if (manifest.input.library !== "panel") throw new Error("Counts beyond the panel are needed.");

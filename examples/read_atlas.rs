@@ -13,6 +13,8 @@ use std::{env, fs, path::Path, process, ptr};
 type Result<T> = std::result::Result<T, String>;
 const SEAL: &[u8] = b"cellport atlas, sha256 of all bytes before these 64: ";
 const CELLS_AT_A_TIME: usize = 256;
+/// What an atlas may ask of a reader and no label depends on: how sure it is, and its label set.
+const NO_LABEL_DEPENDS: [&str; 2] = ["information_power", "set_mass"];
 
 /// SHA-256 as FIPS 180-4 defines it, hexadecimal.
 fn sha256(data: &[u8]) -> String {
@@ -206,7 +208,8 @@ fn read_manifest(members: &HashMap<String, Vec<u8>>) -> Result<Json> {
     let text = String::from_utf8_lossy(members.get("manifest.json").ok_or("No manifest.")?);
     let manifest = Json::read(&mut text.as_ref());
     let encoder = members.get("encoder.onnx").ok_or("No encoder.")?;
-    let needs = matches!(manifest.get("requires"), Json::Table(fields) if !fields.is_empty());
+    let needs = matches!(manifest.get("requires"), Json::Table(fields)
+        if fields.keys().any(|name| !NO_LABEL_DEPENDS.contains(&name.as_str())));
     let refusals = [
         (
             manifest.get("format_version").text() != "1",

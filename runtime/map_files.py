@@ -239,7 +239,7 @@ def map_files(
 
     Examples
     --------
-    >>> atlas = cellport.load_atlas("lung-demo")  # doctest: +SKIP
+    >>> atlas = cellport.load_atlas("lung")  # doctest: +SKIP
     >>> cellport.map_files(
     ...     atlas, "my_cells.h5ad", "mapped.h5ad", report="report.html"
     ... )  # doctest: +SKIP

@@ -135,7 +135,7 @@ def rank_atlases(
     Examples
     --------
     >>> cellport.rank_atlases(
-    ...     "my_cells.h5ad", ["lung-demo", "pbmc-demo"]
+    ...     "my_cells.h5ad", ["lung", "blood"]
     ... )[0].sentence  # doctest: +SKIP
     """
     how = options or MapOptions()

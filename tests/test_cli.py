@@ -441,6 +441,7 @@ def test_train_passes_its_settings_on(trained: list[Any], query: Path, tmp_path:
         "train", query, "-o", out, "--labels", "cell_type", "--batch", "donor", "--genes", 90,
         "--latent", 7, "--likelihood", "zinb", "--epochs", 20, "--batch-size", 32,
         "--learning-rate", 0.01, "--seed", 3, "--licence", "CC0", "--device", "cpu",
+        "--keep-genes", "g1, g2", "--limits", "Toys alone.",
     )  # fmt: skip
     assert result.exit_code == 0, result.stderr
     reference, how = trained
@@ -448,6 +449,7 @@ def test_train_passes_its_settings_on(trained: list[Any], query: Path, tmp_path:
     assert reference.batches == ("north", "south")
     assert reference.description == "query.h5ad, X"
     assert (how.name, how.licence, how.n_genes) == ("lung", "CC0", 90)
+    assert (how.keep_genes, how.limits) == (("g1", "g2"), "Toys alone.")
     fit = how.fit
     assert (fit.n_latent, fit.likelihood, fit.epochs, fit.batch_size) == (7, "zinb", 20, 32)
     assert (fit.learning_rate, fit.seed, fit.device) == (0.01, 3, "cpu")

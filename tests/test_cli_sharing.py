@@ -172,19 +172,19 @@ def test_without_the_page_one_command_builds_it(
 
 
 def test_pull_of_an_atlas_in_the_package(tmp_path: Path) -> None:
-    result = run("pull", "lung-demo", "-o", tmp_path)
+    result = run("pull", "lung", "-o", tmp_path)
     assert result.exit_code == 0, result.stderr
     assert "was here already" in result.stdout
-    assert (tmp_path / "lung-demo.cellport").is_file()
+    assert (tmp_path / "lung.cellport").is_file()
 
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (["lung-dmeo"], "No atlas 'lung-dmeo' is known."),
-        (["lung-demo", "--sha256", "abc"], "is not a SHA-256"),
-        (["lung-demo", "--sha256", "0" * 64], "not 0000"),
-        (["lung-demo", "-o", "no/such/a.cellport"], "does not exist; make it first"),
+        (["lung", "--sha256", "abc"], "is not a SHA-256"),
+        (["lung", "--sha256", "0" * 64], "not 0000"),
+        (["lung", "-o", "no/such/a.cellport"], "does not exist; make it first"),
         (["ADDRESS/nothing/"], "ADDRESS/nothing/"),
         (["ADDRESS/page/"], "ADDRESS/page/"),
     ],

@@ -98,9 +98,7 @@ def test_a_place_that_cannot_be_written(kind: str, tmp_path: Path) -> None:
 
 
 def test_the_samples_cells_are_an_example_where_they_fit(tmp_path: Path) -> None:
-    lung, blood = (
-        open_atlas_file(find_atlas(name)).manifest for name in ("lung-demo", "pbmc-demo")
-    )
+    lung, blood = (open_atlas_file(find_atlas(name)).manifest for name in ("lung", "blood"))
     example = demo_example(lung)
     assert example is not None
     assert "131 lung cells" in example.about

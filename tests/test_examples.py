@@ -29,7 +29,7 @@ Read = Callable[..., subprocess.CompletedProcess[str]]
 
 @pytest.fixture(scope="module")
 def atlas() -> Atlas:
-    return load_atlas("lung-demo")
+    return load_atlas("lung")
 
 
 @pytest.fixture(scope="module")

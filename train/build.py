@@ -28,6 +28,7 @@ from cellport.train.labels.tree import named_groups
 from cellport.train.novelty import fit_novelty, fit_p_exponent
 from cellport.train.progress import OnCells, OnProgress, Progress, unwatched
 from cellport.train.reference.chunks import chunks
+from cellport.train.reference.kept_genes import find_kept_genes
 from cellport.train.reference.panel import select_panel
 from cellport.train.reference.reference import Reference
 from cellport.train.reference.scratch import panel_counts
@@ -94,8 +95,12 @@ def _check_size(reference: Reference) -> None:
 
 def _panel(reference: Reference, config: AtlasConfig, on_progress: OnProgress) -> NDArray[np.int64]:
     """Choose the genes of the panel: positions in the reference, ascending."""
+    how = config.n_genes, config.organism
+    keep, note = find_kept_genes(reference.gene_columns, config.keep_genes, *how)
+    if note:
+        on_progress(Progress(0, 1, {}, part="reading", note=note))
     watched = _reading(reference, on_progress, 0)
-    genes = select_panel(reference.counts, reference.batch, config.n_genes, watched)
+    genes = select_panel(reference.counts, reference.batch, config.n_genes, watched, keep)
     if not len(genes):
         raise TrainingError(f"{reference.description}: no gene was chosen; all counts are zero.")
     return genes

@@ -98,14 +98,17 @@ class AtlasConfig:
         Of 10x files or folders of several genomes, the one to take.
     name
         Of the atlas; that of the file when None.
-    source, authors, licence, attribution
+    source, authors, licence, attribution, limits
         What the manifest and the card state: where the counts came from (the reference's files
-        when empty), who made the reference, under which terms the atlas is given away, and what
-        whoever passes it on has to say.
+        when empty), who made the reference, under which terms the atlas is given away, what
+        whoever passes it on has to say, and what it cannot do.
     organism
         ``human`` or ``mouse``; inferred from the gene names when None.
     n_genes
         Size of the gene panel.
+    keep_genes
+        Names of genes that are in the panel whatever their variance: the markers that people will
+        look for.
     label_tree
         Columns of ``obs`` with coarser labels, from which calls back off.
     ontology, label_ids
@@ -135,8 +138,10 @@ class AtlasConfig:
     authors: str = ""
     licence: str = ""
     attribution: str = ""
+    limits: str = ""
     organism: str | None = None
     n_genes: int = 2000
+    keep_genes: tuple[str, ...] = ()
     label_tree: tuple[str, ...] = ()
     ontology: str | os.PathLike[str] | None = None
     label_ids: str | None = None
@@ -182,8 +187,10 @@ class AtlasSettings(TypedDict, total=False):
     authors: str
     licence: str
     attribution: str
+    limits: str
     organism: str | None
     n_genes: int
+    keep_genes: tuple[str, ...]
     label_tree: tuple[str, ...]
     ontology: str | os.PathLike[str] | None
     label_ids: str | None

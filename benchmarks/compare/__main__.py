@@ -212,7 +212,7 @@ def stimulated(real: Donors) -> dict[str, Any]:
 def cost(cache: Path, n_cells: int) -> dict[str, Any]:
     """Seconds and memory of a mapping with and without summed counts."""
     query = kept_file(cache / f"query_{n_cells}.h5ad", n_cells)
-    atlas = ROOT / "models" / "pretrained" / "lung-demo.cellport"
+    atlas = ROOT / "models" / "pretrained" / "lung.cellport"
     plain = [sys.executable, "-m", "cellport", "map", str(atlas), str(query), "-o",
              str(cache / "o.h5ad")]  # fmt: skip
     summed = [*plain, "--pseudobulk", "donor,cellport_call"]

@@ -78,12 +78,12 @@ def main() -> None:
     options = command.parse_args()
     query = options.query or kept_file(options.cache / f"{options.cells}.h5ad", options.cells)
     script = project(options.cache / "project")
-    atlas = find_atlas("lung-demo")
+    atlas = find_atlas("lung")
     runs = [measured(script, atlas, query.resolve()) for _ in range(options.rounds)]
     median = {name: round(statistics.median(run[name] for run in runs), 2) for name in runs[0]}
     made = {
         **facts(options.note),
-        "atlas": "lung-demo",
+        "atlas": "lung",
         "genes": N_GENES,
         "median": {
             name: round(statistics.median(run[name] for run in runs), 2) for name in runs[0]

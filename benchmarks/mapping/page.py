@@ -103,7 +103,7 @@ def main() -> None:
     command = parser("mapping.page", __doc__, "out cache")
     command.add_argument("--cells", type=int, default=50_000)
     command.add_argument("--shallow", type=int, default=0)
-    command.add_argument("--atlas", default="lung-demo")
+    command.add_argument("--atlas", default="lung")
     command.add_argument("--rounds", type=int, default=3)
     command.add_argument("--seconds", type=float, default=300, help="to give up after")
     options = command.parse_args()

@@ -56,7 +56,7 @@ def _row(cells: int, clock: str, of: Found) -> list[str]:
 
 def main() -> None:
     command = parser("mapping.r_package", __doc__, "table out cache note")
-    command.add_argument("--atlas", default="lung-demo")
+    command.add_argument("--atlas", default="lung")
     command.add_argument("--cells", type=int, nargs="+", default=[12_500, 50_000])
     options = command.parse_args()
     if not options.table:

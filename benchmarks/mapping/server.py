@@ -94,7 +94,7 @@ def memory(server: psutil.Process) -> dict[str, float]:
 
 def main() -> None:
     command = parser("mapping.server", __doc__, "out")
-    command.add_argument("--atlas", default="lung-demo")
+    command.add_argument("--atlas", default="lung")
     command.add_argument("--at", type=int, nargs="+", default=[100, 500, 1000, 2000, 3000, 4000])
     options = command.parse_args()
     files = small_files()

@@ -24,7 +24,7 @@ from cellport.runtime.mapping.atlas import Atlas, load_atlas
 from cellport.runtime.mapping.options import MapOptions
 from cellport.runtime.mapping.query import Decided
 
-ATLASES = ("lung-demo", "pbmc-demo")
+ATLASES = ("lung", "blood")
 WHOLE = (KANG, LINES, LUNG, PANCREAS, PAUL, PBMC)
 ZEROED = (0.1, 0.3, 0.6)
 PAGE, MARK = ROOT / "docs" / "mapping.md", "benchmarks.mapping.unmeasured"
@@ -78,7 +78,7 @@ def table(found: dict[str, Any]) -> str:
         ]
         for share, row in found["zeroed"].items()
     ]
-    made = f"*{found['date']}, pbmc-demo, from `python -m benchmarks.mapping.unmeasured`.*"
+    made = f"*{found['date']}, blood, from `python -m benchmarks.mapping.unmeasured`.*"
     return f"{markdown(head, rows)}\n\n{made}"
 
 
@@ -91,7 +91,7 @@ def measure() -> dict[str, Any]:
         for name, atlas in atlases.items()
     }
     cells = PBMC.read()
-    made = {str(share): zeroed(atlases["pbmc-demo"], cells, share) for share in ZEROED}
+    made = {str(share): zeroed(atlases["blood"], cells, share) for share in ZEROED}
     return facts() | {"as_is": as_is, "zeroed": made}
 
 

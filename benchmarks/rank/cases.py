@@ -27,9 +27,16 @@ TISSUES = {
     "mouse cortex": Dataset("mouse_cortex_550cells"),
 }
 # atlases of the same tissue, any of which is right
+# the atlases that come along, beside those trained here
+SHIPPED = {
+    f"{name}, shipped": name for name in ("lung", "blood", "pancreas", "mouse-pancreas", "human")
+}
+# atlases of the same tissue, any of which is right
 ALIKE = (
-    frozenset({"blood, three studies", "blood, Kang", "pbmc-demo"}),
-    frozenset({"lung", "lung-demo"}),
+    frozenset({"blood, three studies", "blood, Kang", "blood, shipped", "human, shipped"}),
+    frozenset({"lung", "lung, shipped", "human, shipped"}),
+    frozenset({"pancreas", "pancreas, shipped", "human, shipped"}),
+    frozenset({"mouse pancreas, embryonic", "mouse-pancreas, shipped"}),
 )
 MODELS = ("CD4vCD8vGDvNK_v2.pkl", "RIRA_Immune_v2.pkl", "RIRA_TNK_v2.pkl")
 DEPTH, _MOST, _GENES = 1000, 3000, 1000
@@ -55,7 +62,7 @@ class RankedQuery:
 def atlases(cache: Path, models: Path) -> dict[str, str]:
     """Train, convert and name the atlases: what they are called here, and their paths or names."""
     cache.mkdir(parents=True, exist_ok=True)
-    found = {"lung-demo": "lung-demo", "pbmc-demo": "pbmc-demo"}
+    found = dict(SHIPPED)
     for tissue, dataset in TISSUES.items():
         path = cache / f"{tissue.replace(', ', '_').replace(' ', '_')}.cellport"
         if not path.exists():

@@ -129,7 +129,7 @@ def _nothing(number: int) -> int:
 
 def start_seconds() -> float:
     """Processor seconds of a process that loads all of cellport that a task needs."""
-    code = "import cellport, pyarrow.parquet; cellport.load_atlas('lung-demo').map"
+    code = "import cellport, pyarrow.parquet; cellport.load_atlas('lung').map"
     began = os.times().children_user
     subprocess.run([sys.executable, "-c", code], check=True)
     return os.times().children_user - began

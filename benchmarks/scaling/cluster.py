@@ -41,7 +41,7 @@ from benchmarks.shared.timing import kill_after
 from cellport.runtime.cluster.dataset import MANIFEST
 from cellport.runtime.cluster.local import connected
 
-ATLAS = "lung-demo"
+ATLAS = "lung"
 
 
 def queries(options: argparse.Namespace) -> list[str]:

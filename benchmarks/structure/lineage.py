@@ -43,7 +43,7 @@ from cellport.train.api import train_atlas
 # dataset and root
 LINEAGES = {"pancreas": (PANCREAS, "Ductal"), "paul15": (PAUL, "7MEP")}
 # atlas in the package, the dataset it was made of, and what counts as a batch
-CORRECTED = {"pbmc-demo": (PBMC, "batch"), "lung-demo": (LUNG, "technology")}
+CORRECTED = {"blood": (PBMC, "batch"), "lung": (LUNG, "technology")}
 SAME_COURSE = 0.8
 MOST_CHANGED = 100
 GENES_TIMED = 10

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 import re
 from collections.abc import Callable, Iterator
 from functools import cache, partial
@@ -135,7 +136,7 @@ def _column_row(one: Described) -> str:
 
 @cache
 def _thresholds() -> dict[str, str]:
-    usual = open_atlas_file(find_atlas("lung-demo")).manifest.thresholds
+    usual = open_atlas_file(find_atlas("lung")).manifest.thresholds
     return {
         "call_prob": f"{usual.call_prob:.0%}",
         "set_level": f"{usual.set_level:.0%}",
@@ -157,6 +158,29 @@ def report_words() -> str:
         column = f" (`{named[term]}`)" if term in named else ""
         found.setdefault(words(f"terms.{term}")["title"], []).append(sentence(term) + column)
     return "\n\n".join(f"### {word}\n\n" + "\n\n".join(said) for word, said in found.items())
+
+
+def atlases() -> str:
+    """Return what the atlases that come along know, and what they cannot do, from their files."""
+    registry = json.loads((ROOT / "models" / "registry.json").read_text())
+    rows = []
+    for name in registry:
+        file = open_atlas_file(find_atlas(name))
+        m = file.manifest
+        scores, types = m.held_out, ", ".join(m.labels)
+        assert scores is not None
+        assert scores.sets is not None
+        rows.append(
+            f"| `{name}` | {registry[name]['description']} | {types} | {scores.accuracy:.3f} | "
+            f"{scores.macro_f1:.3f} | {scores.ece:.3f} | {scores.sets.coverage:.2f} "
+            f"({scores.sets.level:.2f}) | {file.path.stat().st_size / 1e6:.1f} | "
+            f"{m.provenance.limits} |"
+        )
+    head = (
+        "| atlas | cells | types | accuracy | macro-F1 | calibration error "
+        "| label sets hold (meant) | MB | limits |"
+    )
+    return "\n".join([head, f"|{' --- |' * 9}", *rows])
 
 
 def commands() -> str:
@@ -211,7 +235,7 @@ def openapi() -> dict[str, Any]:
     from cellport.web.server.app import create_app
     from cellport.web.server.site import place_atlases
 
-    return create_app(place_atlases([open_atlas_file(find_atlas("lung-demo"))])).openapi()
+    return create_app(place_atlases([open_atlas_file(find_atlas("lung"))])).openapi()
 
 
 def http() -> str:
@@ -263,6 +287,7 @@ MADE: dict[str, Callable[[], str]] = {
     "obs": partial(columns, "obs"),
     "obsm": partial(columns, "obsm"),
     "words": report_words,
+    "atlases": atlases,
     "commands": commands,
     "python": python,
     "errors": error_families,

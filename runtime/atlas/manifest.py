@@ -191,6 +191,7 @@ class Provenance:
     authors: str = ""  # who made the reference
     licence: str = ""  # of the atlas
     attribution: str = ""  # what whoever passes the atlas on has to say
+    limits: str = ""  # what it cannot do, in its maker's words
     # what model of another tool it was made of; empty for one that was trained
     converted_from: str = ""
     # settings and findings of the training, in any shape

@@ -429,7 +429,7 @@ def load_atlas(path: str | os.PathLike[str]) -> Atlas:
 
     Examples
     --------
-    >>> atlas = cellport.load_atlas("lung-demo")  # doctest: +SKIP
+    >>> atlas = cellport.load_atlas("lung")  # doctest: +SKIP
     """
     if os.path.exists(path):
         return Atlas(open_atlas_file(path))

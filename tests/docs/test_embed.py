@@ -42,7 +42,7 @@ def cells(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def wanted(cells: Path) -> pd.DataFrame:
     """The table of `cellport map`."""
     out = cells.parent / "wanted.csv"
-    cellport.map_files(cellport.load_atlas("lung-demo"), cells, out)
+    cellport.map_files(cellport.load_atlas("lung"), cells, out)
     return pd.read_csv(out, index_col=0)
 
 
@@ -107,7 +107,7 @@ def test_python(folder: Path, wanted: pd.DataFrame) -> None:
 
 def test_several_threads_share_an_atlas(cells: Path, wanted: pd.DataFrame) -> None:
     """As the page says below that block."""
-    atlas = cellport.load_atlas("lung-demo")
+    atlas = cellport.load_atlas("lung")
     with ThreadPoolExecutor(4) as pool:
         found = [one["cellport_prob"].tolist() for one in pool.map(atlas.map, [cells] * 8)]
     assert all(one == found[0] for one in found)
@@ -181,7 +181,7 @@ def test_r(folder: Path, tmp_path: Path) -> None:
     (folder / "shown.R").write_text(f"{code}{then}\n")
     tool = {"CELLPORT_PATH": str(folder / "tools" / "cellport"), "R_LIBS": str(library)}
     found = json.loads(run(folder, "Rscript", "shown.R", **tool).splitlines()[-1])
-    mapping = cellport.load_atlas("lung-demo").map(DEMO)
+    mapping = cellport.load_atlas("lung").map(DEMO)
     calls = dict(zip(mapping.cell_names, mapping["cellport_call"], strict=True))
     assert len(found) == 200
     assert found == {name: calls[name] for name in found}

@@ -136,7 +136,7 @@ def server(run_server: Callable[..., Any]) -> Iterator[Running]:
 
 @pytest.fixture(scope="session")
 def lung_demo() -> Path:
-    return Path(__file__).resolve().parents[2] / "models" / "pretrained" / "lung-demo.cellport"
+    return Path(__file__).resolve().parents[2] / "models" / "pretrained" / "lung.cellport"
 
 
 @pytest.fixture(scope="session")

@@ -20,7 +20,7 @@ from cellport.runtime.version import __version__
 
 ROOT = Path(__file__).resolve().parents[2]
 WORKFLOWS = ROOT / "workflows"
-ATLAS = ROOT / "models" / "pretrained" / "lung-demo.cellport"
+ATLAS = ROOT / "models" / "pretrained" / "lung.cellport"
 CELLS = ROOT / "cellport" / "demo_data" / "lung_sample.h5ad"
 
 
@@ -99,7 +99,7 @@ def mapped(
 
     def map_query(name: str, ending: str, *options: str) -> Path:
         out = tmp_path_factory.mktemp("mapped") / f"out{ending}"
-        command = ["map", "lung-demo", str(queries[name]), "-o", str(out), *options]
+        command = ["map", "lung", str(queries[name]), "-o", str(out), *options]
         main(command, standalone_mode=False)
         return out
 

@@ -15,7 +15,7 @@ import pytest
 RUNNER = Path(__file__).with_name("galaxy_tool.py")
 FEWER_GENES = {
     "counts": "it's fewer genes",
-    "atlas|cached": "lung-demo",
+    "atlas|cached": "lung",
     "output|format": "tsv",
     "with_report": "false",
     "cell_ontology": "true",

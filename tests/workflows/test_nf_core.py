@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-VALUES = {"atlas": "lung-demo.cellport", "task.cpus": "2", "args": "--probabilities"}
+VALUES = {"atlas": "lung.cellport", "task.cpus": "2", "args": "--probabilities"}
 
 
 @pytest.fixture(scope="module")

@@ -128,8 +128,9 @@ def _thresholds(manifest: Manifest) -> list[str]:
 
 
 def _limits(manifest: Manifest) -> list[str]:
-    scores = manifest.held_out
+    scores, own = manifest.held_out, manifest.provenance.limits
     lines = [
+        *([f"- {_text(own)}"] if own else []),
         "- It knows only the cell types listed above; other cells get the nearest of them, with "
         "a low probability at best.",
         f"- Labels with a probability under {manifest.thresholds.call_prob:g} are called `unknown`"

@@ -90,6 +90,7 @@ def _provenance(parts: AtlasParts) -> Provenance:
         authors=how.authors,
         licence=how.licence,
         attribution=how.attribution,
+        limits=how.limits,
         training={
             "label_column": how.labels or "",
             "batch_column": how.batch or "",

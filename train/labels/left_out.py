@@ -44,6 +44,9 @@ class LeftOutConfig:
     most_judged: int = 5_000
     # a type of fewer cells is all but unseen itself, and the atlas may have more of it
     familiar: int = 20
+    # of a type with so many cells in the atlas, a run that was trained on fewer than these says
+    # nothing: two acinar cells of two donors are no measure of 210, nearly all of a third
+    fewest_of_familiar: int = 5
     # fewer judged cells say too little: a share of 0.9 of so many has a standard error of
     # sqrt(0.9 * 0.1 / 50) = 0.04
     fewest_judged: int = 50
@@ -175,8 +178,10 @@ def _split(
     inside = np.flatnonzero(~left_out)
     spared = np.intersect1d(inside, cells.held_out)
     trained = at_random(np.setdiff1d(inside, spared), how.most_trained, rng)
-    known = np.unique(cells.label[trained])
-    answerable = left_out & (cells.label >= 0) & np.isin(cells.label, known)
+    known, number = np.unique(cells.label[trained], return_counts=True)
+    in_all = np.bincount(cells.label + 1)[known + 1]  # cells without a label are -1
+    fair = known[(number >= how.fewest_of_familiar) | (in_all < how.familiar)]
+    answerable = left_out & (cells.label >= 0) & np.isin(cells.label, fair)
     judged = at_random(np.flatnonzero(answerable), how.most_judged, rng)
     if len(trained) < _FEWEST_CELLS or len(known[known >= 0]) < 2:
         return None

@@ -23,11 +23,13 @@ def select_panel(
     batch: NDArray[np.integer],
     n_genes: int = 2000,
     on_progress: OnCells = unwatched,
+    keep: NDArray[np.integer] | None = None,
 ) -> NDArray[np.int64]:
     """Choose genes by variance-stabilised rank, batch by batch.
 
     Of raw counts [cells, genes], which are read twice, and the batch of each cell. Returns the
-    positions of the chosen genes, int64, ascending: all expressed ones where they are fewer.
+    positions of the chosen genes, int64, ascending: all expressed ones where they are fewer. Those
+    at the positions `keep` come first, as far as they are expressed.
     `on_progress` hears of up to twice the number of all cells.
 
     References
@@ -43,6 +45,9 @@ def select_panel(
     median = _median_of_ranked(rank)
 
     best = np.lexsort((-scores.max(axis=0), -chosen_in, median))
+    if keep is not None:
+        kept = np.isin(best, keep)
+        best = np.concatenate([best[kept], best[~kept]])
     best = best[expressed[best]]
     return np.sort(best[:n_genes])
 

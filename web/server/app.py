@@ -92,6 +92,7 @@ class AtlasSummary(BaseModel):
     authors: str
     licence: str
     attribution: str
+    limits: str
     organism: str
     created: str
     n_genes: int
@@ -183,6 +184,7 @@ def _add_api(app: FastAPI, placed: Sequence[PlacedAtlas], jobs: Jobs) -> None:
             authors=m.provenance.authors,
             licence=m.provenance.licence,
             attribution=m.provenance.attribution,
+            limits=m.provenance.limits,
             organism=m.organism,
             created=m.provenance.created,
             n_genes=m.n_genes,

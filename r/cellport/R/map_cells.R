@@ -34,7 +34,7 @@
 #'   the object stays as it was. All errors of this package are of class `cellport_error`.
 #' @examples
 #' \dontrun{
-#' lung <- map_cells(lung_demo, "lung-demo", threads = 2)
+#' lung <- map_cells(lung_demo, "lung", threads = 2)
 #' table(lung$cells$cellport_call)
 #'
 #' seurat <- map_cells(seurat, "lung.cellport", report = "report.html")

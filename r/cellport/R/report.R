@@ -10,7 +10,7 @@
 #'   atlas), `genes` (how they matched), `notes`, and `report`, the path of the page.
 #' @examples
 #' \dontrun{
-#' mapping_report(map_cells(lung_demo, "lung-demo"))
+#' mapping_report(map_cells(lung_demo, "lung"))
 #' }
 #' @export
 mapping_report <- function(object, open = FALSE) {

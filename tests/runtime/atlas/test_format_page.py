@@ -55,7 +55,7 @@ def test_the_model_answers_what_the_format_names() -> None:
     ]
 
 
-@pytest.mark.parametrize("kind", ["trained", "lung-demo", "pbmc-demo"])
+@pytest.mark.parametrize("kind", ["trained", "lung", "blood"])
 def test_the_schema_holds_for_atlases(kind: str, tiny_atlas_path: Path) -> None:
     path = tiny_atlas_path
     if kind != "trained":

@@ -23,7 +23,7 @@ def blood(data_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> SimpleNam
     paths = [folder / "first.h5ad", folder / "second.h5ad"]
     first.write_h5ad(paths[0])
     second.write_h5ad(paths[1])
-    atlas = cellport.load_atlas("lung-demo")
+    atlas = cellport.load_atlas("lung")
     cellport.map_files(atlas, paths, folder / "mapped.h5ad")
     cellport.map_files(atlas, paths[0], folder / "alone.h5ad", with_counts=True)
     return SimpleNamespace(

@@ -124,7 +124,7 @@ def test_excel_counts_types_by_sample(blood: SimpleNamespace, tmp_path: Path) ->
         np.testing.assert_allclose(shares, np.array(cells) / [200, 200, 200, 600])
     assert book["Unlike the atlas"][-1][-1] == blood.obs["cellport_novel"].sum()
     facts = dict(book["Atlas"][2:])
-    assert facts["atlas"] == "lung-demo"
+    assert facts["atlas"] == "lung"
     assert {row[0] for row in book["Genes"][2:]} == {"first.h5ad", "second.h5ad"}
     assert any("very few counts" in str(row[0]) for row in book["Cautions"])
 
@@ -132,7 +132,7 @@ def test_excel_counts_types_by_sample(blood: SimpleNamespace, tmp_path: Path) ->
 def test_samples_are_the_files_where_nobody_says(blood: SimpleNamespace, tmp_path: Path) -> None:
     cellport.export(blood.mapped, excel=tmp_path / "a.xlsx")
     assert read_workbook(tmp_path / "a.xlsx")["Cells"][1][1:3] == ["first.h5ad", "second.h5ad"]
-    atlas = cellport.load_atlas("lung-demo").file.path
+    atlas = cellport.load_atlas("lung").file.path
     cellport.export(blood.alone, excel=tmp_path / "b.xlsx", atlas=atlas)
     book = read_workbook(tmp_path / "b.xlsx")
     assert book["Cells"][1] == ["type", "all cells", "all"]
@@ -201,7 +201,7 @@ def _of(blood: SimpleNamespace, **how: Any) -> Callable[[Path], object]:
         ({"cell_browser": "a"}, "holds no counts: give the files that were mapped as --counts"),
         ({"excel": "a.csv"}, r"must end in \.xlsx"),
         ({"excel": "a.xlsx", "sample": "donor"}, "no column 'donor'.*give the files"),
-        ({"excel": "a.xlsx", "atlas": "pbmc-demo"}, "was not mapped on .*, but on 'lung-demo'"),
+        ({"excel": "a.xlsx", "atlas": "blood"}, "was not mapped on .*, but on 'lung'"),
     ],
 )
 def test_what_cannot_be_done_is_said(

@@ -47,7 +47,7 @@ def test_pairs_are_one_to_one_and_the_same_both_ways() -> None:
 
 
 def test_cells_of_mouse_get_the_answers_of_their_orthologs(human: Any, mouse: Any) -> None:
-    atlas = cellport.load_atlas("lung-demo")
+    atlas = cellport.load_atlas("lung")
     found, plain = atlas.map(mouse, orthologs=True), atlas.map(human)
     for column in plain.schema.columns:
         assert_array_equal(found[column.name], plain[column.name], column.name)
@@ -61,19 +61,19 @@ def test_ids_of_ensembl_are_read_too(human: Any, mouse: Any) -> None:
     known = [name in ids for name in mouse.var_names]
     cells = mouse[:, known].copy()
     cells.var_names = [f"{ids[name]}.4" for name in cells.var_names]
-    atlas = cellport.load_atlas("lung-demo")
+    atlas = cellport.load_atlas("lung")
     found, plain = atlas.map(cells, orthologs=True), atlas.map(human[:, known].copy())
     assert_array_equal(found["cellport_label"], plain["cellport_label"])
 
 
 def test_without_the_option_another_species_is_refused(mouse: Any) -> None:
     with pytest.raises(InputError, match="mouse"):
-        cellport.load_atlas("lung-demo").map(mouse)
+        cellport.load_atlas("lung").map(mouse)
 
 
 def test_what_needs_no_orthologs_is_refused(human: Any) -> None:
     with pytest.raises(InputError, match="without orthologs"):
-        cellport.load_atlas("lung-demo").map(human, orthologs=True)
+        cellport.load_atlas("lung").map(human, orthologs=True)
 
 
 @pytest.mark.parametrize(
@@ -92,9 +92,9 @@ def test_refusals(names: list[str], target: str, reason: str) -> None:
 def test_command(mouse: Any, tmp_path: Path) -> None:
     query, out = tmp_path / "mouse.h5ad", tmp_path / "out.csv"
     mouse.write_h5ad(query)
-    refused = CliRunner().invoke(main, ["map", "lung-demo", str(query), "-o", str(out)])
+    refused = CliRunner().invoke(main, ["map", "lung", str(query), "-o", str(out)])
     assert refused.exit_code == 2
     assert "--orthologs" in refused.output
-    done = CliRunner().invoke(main, ["map", "lung-demo", str(query), "-o", str(out), "--orthologs"])
+    done = CliRunner().invoke(main, ["map", "lung", str(query), "-o", str(out), "--orthologs"])
     assert done.exit_code == 0, done.output
     assert "human orthologs" in done.output

@@ -37,10 +37,12 @@ def test_card_says_where_the_atlas_comes_from(tiny_atlas: AtlasFile) -> None:
         authors="Kim et al.",
         licence="CC BY 4.0",
         attribution="Cells of Kim et al. 2020",
+        limits="Healthy lungs alone.",
     )
     card = write_card(replace(tiny_atlas.manifest, provenance=made))
     assert "- counts from: GSE131907\n- authors: Kim et al.\n" in card
     assert "- licence: CC BY 4.0\n- attribution: Cells of Kim et al. 2020\n" in card
+    assert "## Limits\n\n- Healthy lungs alone.\n" in card
 
 
 def test_card_without_labels_or_scores(tiny_atlas: AtlasFile) -> None:

@@ -148,3 +148,17 @@ def test_any_counts_give_distinct_expressed_genes(
     assert len(chosen) == min(asked, len(expressed))
     assert np.isin(chosen, expressed).all()
     assert (np.diff(chosen) > 0).all()
+
+
+def test_genes_to_keep_take_the_place_of_the_last() -> None:
+    counts, _ = _planted()
+    counts = counts.tolil()
+    counts[:, 7] = 0
+    counts, batch = counts.tocsr(), np.zeros(400, int)
+    usual = select_panel(counts, batch, 20)
+    wanted = np.setdiff1d(np.arange(300), [*usual, 7])[:4]
+    found = select_panel(counts, batch, 20, keep=np.array([*wanted, usual[0], 7]))
+    assert len(found) == 20
+    assert set(wanted) <= set(found)
+    assert 7 not in found  # that no cell expresses
+    assert len(np.intersect1d(found, usual)) == 16

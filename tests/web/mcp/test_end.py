@@ -29,7 +29,7 @@ def busy(folder: Path, out: Path, many: list[str]) -> Any:
     send(id=1, method="initialize", params={"protocolVersion": "2025-06-18", **client})
     assert json.loads(process.stdout.readline())["result"]["serverInfo"]["name"] == "cellport"
     send(method="notifications/initialized")
-    asked = {"atlas": "lung-demo", "files": many, "out": "m.h5ad"}
+    asked = {"atlas": "lung", "files": many, "out": "m.h5ad"}
     call = {"name": "map_cells", "arguments": asked, "_meta": {"progressToken": 1}}
     send(id=2, method="tools/call", params=call)
     assert json.loads(process.stdout.readline())["method"] == "notifications/progress"

@@ -104,7 +104,7 @@ def test_atlases_are_those_known_and_here_or_in_the_folders(
     monkeypatch.setenv("CELLPORT_CACHE", str(folder.parent / "cache"))
     (folder / "own.cellport").write_bytes(b"PK")
     (folder / "far.cellport").symlink_to(folder.parent / "outside" / "secret.h5ad")
-    assert folders.atlas("lung-demo") == "lung-demo"
+    assert folders.atlas("lung") == "lung"
     assert folders.atlas("own.cellport") == str(folder / "own.cellport")
     assert folders.atlases() == [folder / "own.cellport"]
     for given in ("celltypist:Immune_All_Low", "hf:owner/repo"):

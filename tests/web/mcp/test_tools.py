@@ -58,7 +58,7 @@ def test_a_mapping_is_that_of_the_command_line(talk: Talk, cells: Path, out: Pat
         heard.append((done, total))
 
     async def say(client: Client) -> dict[str, Any]:
-        asked = {"atlas": "lung-demo", "files": ["cells.h5ad"], "out": "m.csv", "report": "r.html"}
+        asked = {"atlas": "lung", "files": ["cells.h5ad"], "out": "m.csv", "report": "r.html"}
         answer = await client.call_tool("map_cells", asked, progress_callback=on_progress)
         again = await refused(client, "map_cells", **asked)
         assert again == f"{out / 'm.csv'} is there already; give another name."
@@ -67,7 +67,7 @@ def test_a_mapping_is_that_of_the_command_line(talk: Talk, cells: Path, out: Pat
 
     found = talk(say)
     written = out.parent / "m.csv"
-    summary = cellport.map_files(cellport.load_atlas("lung-demo"), cells, written)
+    summary = cellport.map_files(cellport.load_atlas("lung"), cells, written)
     assert (out / "m.csv").read_bytes() == written.read_bytes()
     assert found["written"] == [str(out / "m.csv"), str(out / "r.html")]
     assert "<h1" in (out / "r.html").read_text()
@@ -83,26 +83,26 @@ def test_a_mapping_is_that_of_the_command_line(talk: Talk, cells: Path, out: Pat
 
 
 def test_questions_before_and_after(talk: Talk, cells: Path, folder: Path, out: Path) -> None:
-    shutil.copy(cellport.load_atlas("lung-demo").file.path, folder / "own.cellport")
+    shutil.copy(cellport.load_atlas("lung").file.path, folder / "own.cellport")
 
     async def say(client: Client) -> None:
         listed = await ask(client, "list_atlases")
-        assert {"lung-demo", "pbmc-demo"} <= {one["atlas"] for one in listed["atlases"]}
-        about = await ask(client, "describe_atlas", atlas="lung-demo")
+        assert {"lung", "blood"} <= {one["atlas"] for one in listed["atlases"]}
+        about = await ask(client, "describe_atlas", atlas="lung")
         assert {"T", "AT2"} <= set(about["labels"])
         assert about["held_out"]["macro_f1"] > 0.5
-        checked = await ask(client, "check_file", file="cells.h5ad", atlas="lung-demo")
+        checked = await ask(client, "check_file", file="cells.h5ad", atlas="lung")
         assert (checked["format"], checked["cells"], checked["genes"]) == ("HDF5", 131, 4000)
         assert checked["atlas_genes"]["n_matched"] == 1500
         assert "donor" in checked["columns"]
         (only,) = (await ask(client, "rank_atlases", file="cells.h5ad", atlases=["."]))["atlases"]
-        assert only["name"] == "lung-demo"
+        assert only["name"] == "lung"
         ranked = await ask(client, "rank_atlases", file="cells.h5ad")
-        expected = cellport.rank_atlases(cells, ["lung-demo", "pbmc-demo", folder])
+        expected = cellport.rank_atlases(cells, ["lung", "blood", folder])
         assert [one["atlas"] for one in ranked["atlases"]] == [one.atlas for one in expected]
-        asked = {"atlas": "lung-demo", "file": "cells.h5ad"}
+        asked = {"atlas": "lung", "file": "cells.h5ad"}
         told = await ask(client, "explain_labels", **asked, labels=["T"], genes=3)
-        reasons = cellport.explain(cellport.load_atlas("lung-demo"), cells, labels=["T"], genes=3)
+        reasons = cellport.explain(cellport.load_atlas("lung"), cells, labels=["T"], genes=3)
         names = [one.gene for one in reasons.reasons[0].genes]
         assert [one["gene"] for one in told["reasons"][0]["genes"]] == names
         page = await ask(client, "write_report", **asked, name="page.html")
@@ -124,9 +124,9 @@ def test_what_cannot_be_done_is_said(talk: Talk, folder: Path, cells: Path) -> N
         assert sorted(tool.name for tool in tools) == [
             name for name in TOOLS if name != "write_report"
         ]
-        onto = {"atlas": "lung-demo"}
+        onto = {"atlas": "lung"}
         with pytest.raises(cellport.InputError) as wrong:
-            cellport.load_atlas("lung-demo").map(folder / "normalised.h5ad")
+            cellport.load_atlas("lung").map(folder / "normalised.h5ad")
         said = await refused(client, "check_file", file="normalised.h5ad")
         assert said == " ".join(str(wrong.value).split())
         for file in ("../secret.h5ad", "link.h5ad"):
@@ -176,7 +176,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 def test_work_that_nobody_waits_for_is_ended(
     talk: Talk, out: Path, many: list[str], started: list[Any]
 ) -> None:
-    asked = {"atlas": "lung-demo", "files": many, "out": "m.h5ad"}
+    asked = {"atlas": "lung", "files": many, "out": "m.h5ad"}
 
     async def say(client: Client) -> None:
         async def on_progress(*_: Any) -> None:
@@ -198,7 +198,7 @@ def test_work_that_nobody_waits_for_is_ended(
 
 
 def test_so_many_at_a_time_and_so_long(talk: Talk, out: Path) -> None:
-    asked = {"atlas": "lung-demo", "files": ["cells.h5ad"], "out": "m.h5ad"}
+    asked = {"atlas": "lung", "files": ["cells.h5ad"], "out": "m.h5ad"}
 
     async def say(client: Client) -> list[str]:
         said: list[str] = []
@@ -233,7 +233,7 @@ def test_over_standard_input_and_output(folder: Path, out: Path) -> None:
     async def talking() -> None:
         async with Client(stdio_client(server)) as client:
             assert sorted(tool.name for tool in (await client.list_tools()).tools) == TOOLS
-            asked = {"atlas": "lung-demo", "files": ["cells.h5ad"], "out": "m.h5ad"}
+            asked = {"atlas": "lung", "files": ["cells.h5ad"], "out": "m.h5ad"}
             found = await ask(client, "map_cells", **asked)
             assert found["written"] == [str(out / "m.h5ad")]
             assert "outside the folders" in await refused(client, "check_file", file="/etc/passwd")

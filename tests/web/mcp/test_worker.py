@@ -29,7 +29,7 @@ def worker(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
 def test_a_result_that_grows_too_large_is_refused(
     worker: Any, folder: Path, out: Path, tmp_path: Path
 ) -> None:
-    asked = {"atlas": "lung-demo", "files": ["cells.h5ad"], "out": "m.csv", "report": None}
+    asked = {"atlas": "lung", "files": ["cells.h5ad"], "out": "m.csv", "report": None}
     folders = open_folders([folder], out)
     worker.stdin.write(request("map_cells", asked, folders, threads=1, largest_result=5000))
     worker.stdin.flush()
@@ -40,7 +40,7 @@ def test_a_result_that_grows_too_large_is_refused(
 
 
 def test_it_ends_when_nobody_is_there_any_more(worker: Any, folder: Path, many: list[str]) -> None:
-    asked = {"atlas": "lung-demo", "files": many, "out": None, "report": None}
+    asked = {"atlas": "lung", "files": many, "out": None, "report": None}
     folders = Folders((folder,))
     worker.stdin.write(request("map_cells", asked, folders, threads=1, largest_result=10**9))
     worker.stdin.flush()

@@ -71,6 +71,7 @@ def lung(folder: Path) -> tuple[Atlas, Any]:
         root=("endothelial",),
         authors="Travaglini et al.",
         attribution="as sampled by PopV",
+        limits="healthy cells of adults alone",
         n_genes=500,
         fit=FitConfig(n_latent=10, n_hidden=48, epochs=6, device="cpu"),
     )

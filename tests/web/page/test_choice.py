@@ -14,7 +14,7 @@ from cellport.runtime.mapping.atlas import load_atlas
 from cellport.web.server.publish import publish
 
 PRETRAINED = Path(__file__).resolve().parents[3] / "models" / "pretrained"
-NAMES = ("lung-demo", "pbmc-demo")
+NAMES = ("lung", "blood")
 TITLE = ["text", ["title", "h1"]]
 CHOSEN = ["evaluate", ["chosen", "new URLSearchParams(location.search).get('atlas')"]]
 HERE = [["verified"], TITLE, CHOSEN]
@@ -64,7 +64,7 @@ def test_an_atlas_is_chosen_and_given_back(how: str, several: str, tmp_path: Pat
         cells = f"{manifest.provenance.cells:,} reference cells"
         for words in (manifest.name, manifest.organism, manifest.labels[0], cells, " MB"):
             assert words in said["list"]
-    assert said["chosen"] == "lung-demo"
+    assert said["chosen"] == "lung"
     assert said["title"] != said["second"]
     assert said["list"] == said["again"] == said["third"]
     assert said["choice"] == said["atlas"] == []
@@ -72,7 +72,7 @@ def test_an_atlas_is_chosen_and_given_back(how: str, several: str, tmp_path: Pat
 
 def test_nothing_is_fetched_once_the_atlas_is_verified(several: str, tmp_path: Path) -> None:
     out = visit(
-        f"{several}?atlas=lung-demo",
+        f"{several}?atlas=lung",
         tmp_path,
         *HERE,
         ["offline"],

@@ -145,6 +145,7 @@ def test_a_visit_gives_what_map_gives(
         f"to {', '.join(trajectory.terminals)}",
         "Travaglini et al.",
         "as sampled by PopV",
+        "healthy cells of adults alone",
     ):
         assert said in out["values"]["about"]
 

@@ -23,7 +23,7 @@ from cellport.runtime.mapping.atlas import Atlas, load_atlas
 from cellport.web.server.publish import publish
 
 PRETRAINED = Path(__file__).resolve().parents[3] / "models" / "pretrained"
-DEMOS = ("lung-demo", "pbmc-demo")
+DEMOS = ("lung", "blood")
 CONVERTED = ("celltypist_no_mean", "scanvi_ln", "scpoli_default")
 # as the page calls them
 OPTIONS = {"minimum_genes": "minimumGenes", "layer": "layer", "allow_fractional": "allowFractional"}
@@ -170,7 +170,7 @@ def test_the_atlas_that_fits_is_found_and_maps_offline(several: str, tmp_path: P
     assert f"{sizes / 1e6:.1f} MB at most" in said["offer"]
     assert said["focus"] == "best"
     assert said["wide"] <= 390
-    assert said["chosen"] == "lung-demo"
+    assert said["chosen"] == "lung"
     assert "131 cells" in said["lead"]
     assert said["first"] == said["offer axe"] == said["told"] == said["narrow"] == []
     at = out["requests"].index("offline")
@@ -207,7 +207,7 @@ def test_ranking_is_stopped_and_files_go_to_the_atlas_that_is_pressed(
     said = out["values"]
     assert "damaged.h5ad is a damaged or truncated HDF5 file" in said["said"]
     assert said["offered"] == "Which atlas fits?"
-    assert said["title"] == load_atlas(PRETRAINED / "lung-demo.cellport").manifest.name
+    assert said["title"] == load_atlas(PRETRAINED / "lung.cellport").manifest.name
 
 
 FETCHED = (

@@ -73,7 +73,7 @@ def test_of_damaged_cells(
     assert_alike(saved(site, tmp_path, degraded), command)
 
 
-@pytest.mark.parametrize("name", ["lung-demo", "pbmc-demo"])
+@pytest.mark.parametrize("name", ["lung", "blood"])
 def test_of_demonstration_cells(
     name: str, lung: tuple[Atlas, Any], tmp_path: Path, page_folder: Path
 ) -> None:

@@ -68,7 +68,7 @@ def project(packed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def atlas() -> Atlas:
-    return load_atlas(SHIPPED / "lung-demo.cellport")
+    return load_atlas(SHIPPED / "lung.cellport")
 
 
 @pytest.fixture(scope="module")
@@ -363,7 +363,7 @@ def test_the_static_page_maps_and_asks_nobody(
     assert {url.split("/")[2] for url in out["requests"] if url.startswith("http")} == {
         address.removeprefix("http://")
     }
-    assert out["values"]["ready"] == "lung-demo knows 20 types."
+    assert out["values"]["ready"] == f"lung knows {len(atlas.manifest.labels)} types."
     assert out["values"]["mapped"].startswith("131 cells are mapped.")
     assert "truncated" in out["values"]["bad"]
     told = dict(line.rsplit(": ", 1) for line in out["values"]["types"].splitlines())

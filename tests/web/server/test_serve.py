@@ -141,7 +141,7 @@ def test_ranks_as_the_command_does(
     run_server: Callable[..., Any], query: Path, tiny_atlas_path: Path, lung_demo: Path
 ) -> None:
     found = cellport.rank_atlases(query, [lung_demo, tiny_atlas_path])
-    names = {str(lung_demo): "lung-demo", str(tiny_atlas_path): tiny_atlas_path.stem}
+    names = {str(lung_demo): "lung", str(tiny_atlas_path): tiny_atlas_path.stem}
     told = [asdict(fit) | {"atlas": names[fit.atlas]} for fit in found]
     # the one sentence that names the file calls it by the name that the server gives it
     told[1]["refused"] = told[1]["refused"].replace(str(query), "upload.h5")
@@ -151,7 +151,7 @@ def test_ranks_as_the_command_does(
         answer = running.ask("POST", "/api/rank", body)
         assert answer.status == 200
         assert answer.json == told
-        one = running.ask("POST", "/api/rank?atlas=lung-demo", body)
+        one = running.ask("POST", "/api/rank?atlas=lung", body)
         assert one.json == told[1:]
         assert running.ask("POST", "/api/rank?atlas=liver", body).status == 404
         refused = running.ask("POST", "/api/rank", b"no file")
@@ -178,7 +178,7 @@ def test_about_the_atlas(server: Any, tiny_atlas: Any) -> None:
     assert (about["name"], about["sha256"]) == ("tiny", tiny_atlas.sha256)
     assert about["labels"] == ["alpha", "beta", "gamma"]
     manifest = tiny_atlas.manifest
-    for name in ("created", "source", "authors", "licence", "attribution"):
+    for name in ("created", "source", "authors", "licence", "attribution", "limits"):
         assert about[name] == getattr(manifest.provenance, name)
     assert about["n_genes"] == manifest.n_genes
     assert about["thresholds"] == asdict(manifest.thresholds)

@@ -4,7 +4,7 @@ skip_without_tool <- function() {
   if (is.null(found)) skip("the tool 'cellport' is not installed")
 }
 
-atlas <- "lung-demo"
+atlas <- "lung"
 
 # all demonstration cells where they are at hand, else the fifth of them that comes with the package
 demo_counts <- function() {

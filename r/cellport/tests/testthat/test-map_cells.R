@@ -47,7 +47,7 @@ test_that("errors of the tool are conditions with its sentence", {
   skip_without_tool()
   expect_error(map_cells(lung_demo / 2.5, atlas), "no raw counts", class = "cellport_input_error")
   expect_error(map_cells("nowhere.h5ad", atlas), "there is no file", class = "cellport_input_error")
-  expect_error(map_cells(lung_demo, "lung-demoo"), "Did you mean 'lung-demo'")
+  expect_error(map_cells(lung_demo, "lungo"), "Did you mean 'lung'")
   few <- lung_demo[1:20, ]
   expect_error(map_cells(few, atlas), class = "cellport_input_error")
   expect_error(map_cells(lung_demo, atlas, threads = 0), "threads", class = "cellport_input_error")

@@ -60,8 +60,8 @@ test_that("arguments reach the tool as they are", {
 test_that("atlases are listed", {
   skip_without_tool()
   known <- atlases()
-  expect_true(all(c("lung-demo", "pbmc-demo") %in% known$name))
-  expect_true(all(known$here[known$name == "lung-demo"]))
+  expect_true(all(c("lung", "blood") %in% known$name))
+  expect_true(all(known$here[known$name == "lung"]))
 })
 
 test_that("a Python finds the libraries that it brings along, not those of the system", {

@@ -16,12 +16,12 @@ from cellport.runtime.columns import JOINED_BY, MERGED, MERGED_PROB
 def few_genes() -> anndata.AnnData:
     with as_file(files("cellport") / "demo_data" / "lung_sample.h5ad") as path:
         cells = anndata.read_h5ad(path)
-    names = cellport.load_atlas("lung-demo").panel.names[::15]
+    names = cellport.load_atlas("lung").panel.names[::15]
     return cells[:, cells.var_names.isin(names)].copy()
 
 
 def test_each_cell_is_of_the_most_probable_group(few_genes: Any) -> None:
-    atlas = cellport.load_atlas("lung-demo")
+    atlas = cellport.load_atlas("lung")
     how: Any = {"merge_labels": True, "probabilities": True, "minimum_genes": 0}
     found = atlas.map(few_genes, **how)
     prob = found["cellport_probabilities"]
@@ -42,7 +42,7 @@ def test_each_cell_is_of_the_most_probable_group(few_genes: Any) -> None:
 
 
 def test_groups_do_not_depend_on_blocks(few_genes: Any) -> None:
-    atlas = cellport.load_atlas("lung-demo")
+    atlas = cellport.load_atlas("lung")
     one, other = (
         atlas.map(few_genes, merge_labels=True, minimum_genes=0, block_cells=block)
         for block in (7, 2048)

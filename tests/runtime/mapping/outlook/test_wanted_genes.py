@@ -7,7 +7,7 @@ from cellport.runtime.mapping.genes.information import label_information
 from cellport.runtime.mapping.outlook.confusion import Confusion
 from cellport.runtime.mapping.outlook.wanted_genes import wanted_genes
 
-ATLAS = load_atlas("pbmc-demo")
+ATLAS = load_atlas("blood")
 N = len(ATLAS.manifest.labels)
 ALL_ALIKE = Confusion(np.full((N, N), 1 / N), np.full(N, 1 / N))
 

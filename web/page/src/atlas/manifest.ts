@@ -86,6 +86,7 @@ const readProvenance = record({
   authors: optional(text, ""),
   licence: optional(text, ""),
   attribution: optional(text, ""),
+  limits: optional(text, ""),
   converted_from: optional(text, ""),
   training: optional(dictionary(anything), new Map()),
 });

@@ -53,6 +53,7 @@ export function showAbout(element: HTMLElement, manifest: Manifest, card: string
   if (assumed) facts.push(["Batch of a cell", batchFacts(assumed)]);
   if (provenance.authors) facts.push(["Authors", provenance.authors]);
   if (provenance.attribution) facts.push(["Attribution", provenance.attribution]);
+  if (provenance.limits) facts.push(["Limits", provenance.limits]);
   if (heldOut) {
     facts.splice(1, 0, [
       "Held out",

@@ -1,0 +1,1 @@
+"""The atlases that come with the package."""
