@@ -240,3 +240,37 @@ def test_raw_as_anndata_0_6_wrote_it(tmp_path: Path, make_counts: Any, check_str
         file["X"] = np.log1p(counts.toarray())
         file["raw.X"] = counts.toarray()
     assert check_stream(path, counts).description == f"{path}, raw/X"
+
+
+def test_a_cell_with_more_entries_than_any_can_have(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = [f"{1 + n % 2} {1 + n // 90} 3" for n in range(94)]
+    folder = mtx(tmp_path / "repeated", lines, (2, 2))
+    monkeypatch.setattr(tenx_mtx, "PIECE", 64)
+    read_all_of(folder)
+    monkeypatch.setattr(tenx_mtx, "row_limit", lambda n_genes: n_genes)
+    monkeypatch.setattr(tenx_mtx, "MAX_NONZEROS", 8)
+    with pytest.raises(InputError, match="cell 0 has more entries than genes"):
+        read_all_of(folder)
+
+
+def test_another_programs_lock_can_be_ignored(
+    tmp_path: Path, make_anndata: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fcntl = pytest.importorskip("fcntl", reason="of Unix")
+    path = tmp_path / "query.h5ad"
+    make_anndata().write_h5ad(path)
+    with path.open("rb") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        with pytest.raises(InputError, match="open in another program that writes"):
+            open_source(path)
+        monkeypatch.setenv("HDF5_USE_FILE_LOCKING", "false")
+        read_all_of(path)
+        monkeypatch.delenv("HDF5_USE_FILE_LOCKING")
+
+        def no_locks(*_: Any) -> None:
+            raise OSError(37, "No locks available")
+
+        monkeypatch.setattr(fcntl, "flock", no_locks)
+        read_all_of(path)
