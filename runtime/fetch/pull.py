@@ -235,19 +235,22 @@ def _site(url: str) -> tuple[str, str]:
     several: Any = text.get("atlases") if isinstance(text, dict) and SITE_KEY in text else None
     if isinstance(several, list):
         files = [one.get("file") for one in several if isinstance(one, dict)]
-        offered = ", ".join(urljoin(base, file) for file in files if _is_published(file))
+        offered = ", ".join(urljoin(base, file) for file in files if _is_below(file))
         raise AtlasError(f"{url} has several atlases; fetch one by its own address: {offered}.")
     if not isinstance(atlas, dict):
         raise _no_site(url)
     file, sha256 = atlas.get("file"), atlas.get("sha256")
-    if not _is_published(file) or not isinstance(sha256, str) or not _is_sha256(sha256):
+    plain = isinstance(file, str) and re.fullmatch(r"atlas/[A-Za-z0-9_-]+\.cellport", file)
+    if not plain or not isinstance(sha256, str) or not _is_sha256(sha256):
         raise AtlasError(f"{url}: its {SITE} names no atlas; publish the site again.")
     return urljoin(base, str(file)), sha256.lower()
 
 
-def _is_published(file: Any) -> bool:
-    """Whether a site may name its file so."""
-    return isinstance(file, str) and bool(re.fullmatch(r"atlas/[A-Za-z0-9_-]+\.cellport", file))
+def _is_below(file: Any) -> bool:
+    """Whether a site names a file of its own, in folders below it."""
+    return isinstance(file, str) and bool(
+        re.fullmatch(r"([\w-]+/)+[\w-]+\.cellport", file, re.ASCII)
+    )
 
 
 def _no_site(url: str) -> AtlasError:

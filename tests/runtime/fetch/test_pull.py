@@ -357,11 +357,11 @@ def test_no_way_from_what_is_encrypted_to_what_is_not() -> None:
 
 
 def test_a_site_of_several_atlases_names_them(server: Server) -> None:
-    files = ["atlas/x.cellport", "atlas/y-2.cellport", "http://[", "../z.cellport", 3]
+    files = ["atlas/x.cellport", "atlases/y-2/y-2.cellport", "http://[", "../z.cellport", 3]
     several = [{"file": one} for one in files]
     site = {"cellport_site": 1, "atlases": [*several, "none"]}
     server.files["/cellport-site.json"] = json.dumps(site).encode()
-    offered = f"{server.url}/atlas/x.cellport, {server.url}/atlas/y-2.cellport."
+    offered = f"{server.url}/atlas/x.cellport, {server.url}/atlases/y-2/y-2.cellport."
     with pytest.raises(AtlasError, match=f"has several atlases; .* its own address: {offered}$"):
         pull.pull(server.url)
 
