@@ -147,7 +147,7 @@ def one_at_a_time(part: Path) -> Iterator[None]:
     """Wait while another process writes the same file."""
     try:
         import fcntl
-    except ImportError:
+    except ImportError:  # pragma: no cover - Windows alone
         yield
         return
     with part.with_name(f"{part.name}.lock").open("w") as handle:
