@@ -31,7 +31,7 @@ def entry(signature: type, function: Any) -> Any:
 
     unpack = intrinsic(unpacked)
 
-    def of_structure(structure: Any) -> Any:
+    def of_structure(structure: Any) -> Any:  # pragma: no cover - numba compiles it
         return function(unpack(structure))
 
     result = types.void if RESULTS[signature] is None else types.boolean
@@ -68,7 +68,7 @@ class _Words:
         return self._builder.load(self._builder.bitcast(word, pointer))
 
 
-def _view(address: Any, shape: Any) -> Any:
+def _view(address: Any, shape: Any) -> Any:  # pragma: no cover - numba compiles it
     return carray(address, shape)
 
 

@@ -145,8 +145,6 @@ def panel_outlook(
     if depth is not None and not depth > 0:
         raise InputError(f"The depth must be above 0, not {depth:g}.")
     measured, unknown, of_query = _asked(atlas, genes, any_organism)
-    if not measured.any():
-        raise InputError(f"None of the genes is one that the atlas '{atlas.manifest.name}' reads.")
     every = np.ones(len(measured), bool)
     at = depth or of_query or max(1.0, USUAL_DEPTH * _caught(atlas, measured))
     found = atlas.confusion(measured, at)

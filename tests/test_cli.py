@@ -20,6 +20,7 @@ from numpy.testing import assert_array_equal
 import cellport
 from cellport import screen
 from cellport.cli import main
+from cellport.kernels import machine_code
 from cellport.runtime.atlas.file import npy_bytes
 from cellport.runtime.atlas.manifest import Calibration, HeldOut, ReliabilityBin, SetScores
 
@@ -548,3 +549,14 @@ def test_what_an_atlas_does_not_have_is_said(
     assert result.exit_code == 2
     assert says in result.stderr
     assert not (tmp_path / "out.csv").exists()
+
+
+def test_kernels_are_compiled_beforehand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
+    monkeypatch.setattr(machine_code, "_ready", {})
+    result = run("warmup")
+    assert result.exit_code == 0
+    assert re.fullmatch(r"Kernels are ready \(\d+\.\d s\)\.\n", result.stderr)
+    assert result.stdout == ""
+    assert machine_code.is_compiled()
+    assert list(tmp_path.glob("*.o"))

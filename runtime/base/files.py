@@ -185,7 +185,7 @@ def _remove(path: Path) -> None:
 
 
 def _flush(path: Path) -> None:
-    if os.name == "nt" and path.is_dir():
+    if os.name == "nt" and path.is_dir():  # pragma: no cover - Windows alone
         return
     handle = os.open(path, os.O_RDWR if path.is_file() else os.O_RDONLY)
     try:

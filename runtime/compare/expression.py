@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from cellport.runtime.base.processors import available_threads
 from cellport.runtime.compare.counts import SampleCounts
-from cellport.runtime.compare.design import Design, without
+from cellport.runtime.compare.design import Design, full_rank, without
 from cellport.runtime.decisions import number
 
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ _FEWEST_COUNTS = 10
 _GENES_A_PROCESS = 4000
 # also the share of false discoveries for which DESeq2 chooses what it filters
 ALPHA = number("compare.alpha")
+# as formulas name the column of the comparison
+_COMPARED = "condition[T.b]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,18 +103,17 @@ def test_genes(
     processes = available_threads() if len(genes) > _GENES_A_PROCESS else 1
     inference = DefaultInference(n_cpus=processes)
     # every gene is a small fit of its own: threads of the linear algebra would wait for each other
+    model, contrast = _model(design, names)
     with _quiet(), threadpool_limits(1):
         data = DeseqDataSet(
-            counts=table, metadata=said, design=design.formula, refit_cooks=True, quiet=True,
+            counts=table, metadata=said, design=model, refit_cooks=True, quiet=True,
             inference=inference,
         )  # fmt: skip
         data.deseq2()
-        stats = DeseqStats(
-            data, contrast=["condition", "b", "a"], alpha=ALPHA, inference=inference, quiet=True
-        )
+        stats = DeseqStats(data, contrast=contrast, alpha=ALPHA, inference=inference, quiet=True)
         stats.summary()
         found = stats.results_df.copy()
-        stats.lfc_shrink(coeff="condition[T.b]")
+        stats.lfc_shrink(coeff=_COMPARED)
         shrunken = stats.results_df["log2FoldChange"]
     made = pd.DataFrame(
         {
@@ -127,6 +128,21 @@ def test_genes(
         }
     )
     return made.sort_values(["p", "gene"], kind="stable", na_position="last", ignore_index=True)
+
+
+def _model(design: Design, names: list[str]) -> tuple[Any, Any]:
+    """Return the model and the comparison in it, as PyDESeq2 takes them.
+
+    Columns that others tell already, as batches that hold whole pairs do, would make it singular.
+    """
+    import pandas as pd
+
+    matrix = full_rank(design)
+    if matrix.shape == design.matrix.shape:
+        return design.formula, ["condition", "b", "a"]
+    held = [f"held{at}" for at in range(2, matrix.shape[1])]
+    columns = ["Intercept", _COMPARED, *held]
+    return pd.DataFrame(matrix, index=names, columns=columns), np.eye(len(columns))[1]
 
 
 def _safe_facts(design: Design) -> dict[str, Any]:

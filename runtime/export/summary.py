@@ -48,10 +48,6 @@ class Crossed:
     cells: NDArray[np.int64]  # [groups, samples]
     novel: NDArray[np.int64]  # the same, of cells unlike the atlas
 
-    def shares(self, part: NDArray[np.int64], whole: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Return shares, 0 where there are no cells."""
-        return np.asarray(part / np.maximum(whole, 1))
-
 
 def crossed(cells: MappedCells, column: str, sample: Text | None) -> Crossed:
     """Count cells by group and sample, groups and samples in the order of their names' cells.

@@ -22,6 +22,7 @@ from cellport.runtime.version import __version__
 
 SECONDS = 30.0
 LARGEST = 8 << 30  # bytes of a file, unless it is said otherwise
+_LONGEST_LENGTH = 19  # digits of a number of bytes that is believed
 _MOST_REDIRECTS = 5
 _ATTEMPTS = 4
 _CHUNK = 1 << 18
@@ -127,6 +128,9 @@ def fetch_small(url: str, largest: int, token: str = "") -> bytes:
             data: bytes = response.read(largest + 1)
         except (OSError, http.client.HTTPException) as error:
             raise AtlasError(f"{url}: the connection broke ({_reason(error)}).") from None
+        wanted = min(_length(response) or 0, largest + 1)
+    if len(data) < wanted:
+        raise AtlasError(f"{url}: the connection broke ({len(data):,} bytes came); try again.")
     if len(data) > largest:
         raise AtlasError(f"{url} sends more than {largest:,} bytes. Refused.")
     return data
@@ -143,7 +147,7 @@ def one_at_a_time(part: Path) -> Iterator[None]:
     """Wait while another process writes the same file."""
     try:
         import fcntl
-    except ImportError:
+    except ImportError:  # pragma: no cover - Windows alone
         yield
         return
     with part.with_name(f"{part.name}.lock").open("w") as handle:
@@ -220,7 +224,7 @@ def _start(response: Any, have: int) -> int:
 
 def _length(response: Any) -> int | None:
     text = response.headers.get("Content-Length", "")
-    return int(text) if text.isdecimal() else None
+    return int(text) if text.isdecimal() and len(text) < _LONGEST_LENGTH else None
 
 
 def _validator(response: Any) -> str:

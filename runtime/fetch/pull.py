@@ -235,7 +235,7 @@ def _site(url: str) -> tuple[str, str]:
     several: Any = text.get("atlases") if isinstance(text, dict) and SITE_KEY in text else None
     if isinstance(several, list):
         files = [one.get("file") for one in several if isinstance(one, dict)]
-        offered = ", ".join(urljoin(base, file) for file in files if isinstance(file, str))
+        offered = ", ".join(urljoin(base, file) for file in files if _is_below(file))
         raise AtlasError(f"{url} has several atlases; fetch one by its own address: {offered}.")
     if not isinstance(atlas, dict):
         raise _no_site(url)
@@ -244,6 +244,13 @@ def _site(url: str) -> tuple[str, str]:
     if not plain or not isinstance(sha256, str) or not _is_sha256(sha256):
         raise AtlasError(f"{url}: its {SITE} names no atlas; publish the site again.")
     return urljoin(base, str(file)), sha256.lower()
+
+
+def _is_below(file: Any) -> bool:
+    """Whether a site names a file of its own, in folders below it."""
+    return isinstance(file, str) and bool(
+        re.fullmatch(r"([\w-]+/)+[\w-]+\.cellport", file, re.ASCII)
+    )
 
 
 def _no_site(url: str) -> AtlasError:

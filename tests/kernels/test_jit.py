@@ -5,10 +5,12 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import cellport.kernels
+from cellport.kernels.jit import kernel
 
 KERNELS = Path(cellport.kernels.__file__).parent
 SCRIPT = """
@@ -70,3 +72,23 @@ def test_a_user_without_a_home_gets_no_folder_called_tilde(read_only_install: Pa
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == ["None", "0"]
     assert list(empty.iterdir()) == []
+
+
+def test_of_what_is_in_no_file_nothing_is_kept() -> None:
+    names: dict[str, Any] = {}
+    exec("def twice(x):\n    return 2 * x\n", names)
+    twice = kernel(names["twice"])
+    assert twice(21) == 42
+    assert twice.stats.cache_path is None
+
+
+def test_without_a_home_nothing_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    def twice(x: int) -> int:
+        return 2 * x
+
+    kept: Any = kernel(twice)
+    assert kept.stats.cache_path is not None
+    monkeypatch.setattr("os.path.expanduser", lambda path: path)
+    alone: Any = kernel(twice)
+    assert alone(21) == 42
+    assert alone.stats.cache_path is None

@@ -127,6 +127,23 @@ def test_numba_runs_what_cannot_be_kept(
     assert not list(tmp_path.iterdir())
 
 
+def test_kept_in_the_folder_that_numba_is_told(
+    random_query: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    loaded = feature_bytes(random_query)
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "new"))
+    monkeypatch.setattr(machine_code, "_ready", {})
+    assert not machine_code.is_compiled()
+    assert feature_bytes(random_query) == loaded
+    (kept,) = (tmp_path / "new").iterdir()
+    monkeypatch.setattr(machine_code, "_ready", {})
+    assert machine_code.is_compiled()
+    assert feature_bytes(random_query) == loaded
+    kept.write_bytes(kept.read_bytes()[:-1])
+    monkeypatch.setattr(machine_code, "_ready", {})
+    assert not machine_code.is_compiled()
+
+
 def test_another_processor_has_code_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     name = machine_code._file_name()
     assert machine_code._file_name() == name

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import torch
 
-from cellport.models.draws import CellDropout, Share, draw
+from cellport.models.draws import CellDropout, Share, draw, seed_draws
 
 
 @pytest.mark.parametrize("random", [torch.rand, torch.randn])
@@ -27,3 +27,14 @@ def test_dropout_drops_its_share_in_training_alone() -> None:
     assert (found == 0).float().mean().item() == pytest.approx(0.25, abs=0.01)
     assert torch.equal(dropout.eval()(values), values)
     assert torch.equal(CellDropout(0.0)(values), values)
+
+
+def test_a_graphics_card_is_seeded_like_the_processor(monkeypatch: pytest.MonkeyPatch) -> None:
+    seeds: list[int] = []
+    monkeypatch.setattr(torch.cuda, "manual_seed", seeds.append)
+    seed_draws(7, torch.device("cpu"))
+    on_processor = torch.rand(3)
+    assert not seeds
+    seed_draws(7, torch.device("cuda"))
+    assert seeds == [7]
+    assert torch.equal(torch.rand(3), on_processor)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from dataclasses import fields, replace
-from typing import get_type_hints
+from typing import Any, get_type_hints
 
 import pytest
 
@@ -56,3 +56,18 @@ def test_a_config_costs_no_torch() -> None:
 def test_settings_that_mean_nothing_are_refused(name: str, value: object, words: str) -> None:
     with pytest.raises(TrainingError, match=words):
         FitConfig(**{name: value})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"likelihood": "poisson"}, "likelihood must be nb or zinb, not 'poisson'"),
+        ({"device": "tpu"}, "device must be auto or cpu or cuda, not 'tpu'"),
+        ({"n_latent": 0}, "n_latent must be above 0, not 0"),
+        ({"batch_size": -1}, "batch_size must be above 0, not -1"),
+        ({"learning_rate": float("nan")}, "learning_rate must be above 0, not nan"),
+    ],
+)
+def test_settings_that_train_nothing(settings: dict[str, Any], said: str) -> None:
+    with pytest.raises(TrainingError, match=said):
+        FitConfig(**settings)

@@ -97,15 +97,16 @@ def _running(atlas: Path, temporary: Path, *options: str) -> Iterator[Running]:
     )
     assert process.stdout is not None
     assert process.stderr is not None
+    complaints: list[str] = []
+    reading = threading.Thread(target=lambda: complaints.extend(process.stderr or ()))
+    reading.start()
     try:
         said = "".join(process.stdout.readline() for _ in range(4))
         if not said:
-            pytest.fail(f"the server did not start: {process.stderr.read()}")
+            reading.join()
+            pytest.fail(f"the server did not start: {''.join(complaints)}")
         url = json.loads(said)
         port = int(url["url"].split(":")[2].split("/")[0])
-        complaints: list[str] = []
-        reading = threading.Thread(target=lambda: complaints.extend(process.stderr or ()))
-        reading.start()
         yield Running(port, url["token"], temporary, process)
     finally:
         process.send_signal(signal.SIGTERM)

@@ -182,7 +182,7 @@ def run_server(
 
 async def _answer(workers: Workers) -> None:
     async with anyio.create_task_group() as group:
-        if sys.platform != "win32":  # whose event loop knows no signals
+        if sys.platform != "win32":  # pragma: no branch - whose event loop knows no signals
             group.start_soon(_end_when_told, workers)
         await create_server(workers).run_stdio_async()
         group.cancel_scope.cancel()

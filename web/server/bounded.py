@@ -14,7 +14,7 @@ def limit_resources(largest_result: int) -> None:
     """Bound memory, on top of what the process has by now, and the bytes of a file it writes."""
     try:
         import resource
-    except ImportError:
+    except ImportError:  # pragma: no cover - Windows alone
         return
     with suppress(OSError, ValueError):
         pages = int(Path("/proc/self/statm").read_text().split()[0])

@@ -115,9 +115,11 @@ def _is_loopback(host: str) -> bool:
 
 def _listen(host: str, port: int) -> socket.socket:
     try:
+        if not 0 <= port < 1 << 16:  # the system would take the last 16 bits
+            raise ValueError("ports are 0 to 65535")
         kind, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         listener = socket.create_server(address[:2], family=kind, backlog=2048)
-    except (OSError, UnicodeError) as error:
+    except (OSError, ValueError) as error:
         raise InputError(
             f"Cannot listen on {host} port {port} ({getattr(error, 'strerror', error)}); give "
             "another --host or --port."

@@ -32,7 +32,10 @@ def numbers(
     """
     wanted = " × ".join("n" if extent is None else str(extent) for extent in shape) or "one"
     wanted = f"{wanted} finite numbers"
-    array = np.asarray(value) if isinstance(value, (int, float, list)) else value
+    try:
+        array = np.asarray(value) if isinstance(value, (int, float, list)) else value
+    except ValueError:  # lists of unlike lengths
+        raise bad_field(title, field, wanted) from None
     if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiu":
         raise bad_field(title, field, wanted)
     fits = len(shape) == array.ndim and all(

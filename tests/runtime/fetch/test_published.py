@@ -426,6 +426,22 @@ def test_goes_on_in_the_next_call(hubs: Hubs, lung: Repository, cache: Path) -> 
     assert left(cache) == ["hf%3Ascvi%2Flung.cellport"]
 
 
+def test_what_was_left_of_another_file_is_fetched_anew(
+    hubs: Hubs, lung: Repository, cache: Path
+) -> None:
+    class Stopped(BaseException):
+        pass
+
+    def stop(done: int, total: int | None) -> None:
+        raise Stopped
+
+    with pytest.raises(Stopped):
+        pull("hf:scvi/lung", on_progress=stop)
+    (part,) = cache.rglob("model.pt")
+    part.write_bytes(bytes(part.stat().st_size))
+    assert pull("hf:scvi/lung").fetched
+
+
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
+import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -16,6 +17,7 @@ import pytest
 from cellport.runtime.atlas.file import open_atlas_file
 from cellport.runtime.errors import AtlasError, OutputError
 from cellport.runtime.fetch import download, pull, registry
+from cellport.runtime.fetch.download import fetch_small
 from cellport.runtime.fetch.pull import cached, find_atlas
 from cellport.runtime.fetch.registry import Entry, known_atlases
 
@@ -34,6 +36,10 @@ class Server:
     break_after: int = 0
     breaks: int = 0
     state_length: bool = True
+    length: str = ""  # what it says instead
+    chunked: bool = False  # and breaks off within a chunk
+    from_byte: int | None = None  # that it says a part begins at
+    on_ranges: list[str] = field(default_factory=list)  # what it does instead of giving parts
     asked: list[tuple[str, str | None]] = field(default_factory=list)
 
 
@@ -53,6 +59,10 @@ class _Handler(BaseHTTPRequestHandler):
         if data is None:
             self.send_error(404)
             return
+        if asked and said.on_ranges:
+            if said.on_ranges.pop() == "fail":
+                self.send_error(503)
+            return  # without an answer
         start = 0
         fits = self.headers.get("If-Range") in (None, said.etag)
         if asked and said.ranges and fits:
@@ -62,12 +72,18 @@ class _Handler(BaseHTTPRequestHandler):
                 return
         self.send_response(206 if start else 200)
         if start:
-            self.send_header("Content-Range", f"bytes {start}-{len(data) - 1}/{len(data)}")
+            begins = start if said.from_byte is None else said.from_byte
+            self.send_header("Content-Range", f"bytes {begins}-{len(data) - 1}/{len(data)}")
         self.send_header("Content-Type", said.kind)
         self.send_header("ETag", said.etag)
-        if said.state_length:
-            self.send_header("Content-Length", str(len(data) - start))
+        if said.chunked:
+            self.send_header("Transfer-Encoding", "chunked")
+        elif said.state_length:
+            self.send_header("Content-Length", said.length or str(len(data) - start))
         self.end_headers()
+        if said.chunked:
+            self.wfile.write(b"fff\r\n" + data[start:99])
+            return
         body = data[start:]
         if said.breaks > 0:
             said.breaks -= 1
@@ -292,6 +308,72 @@ def test_more_than_the_bound_is_refused(server: Server, data: bytes, stated: boo
     server.state_length = stated
     with pytest.raises(AtlasError, match="more than the 1,000 allowed"):
         pull.pull(f"{server.url}/a.cellport", largest=1000)
+
+
+def test_goes_on_where_the_server_fails_for_a_while(server: Server, data: bytes) -> None:
+    server.files["/a.cellport"] = data
+    server.break_after, server.breaks = len(data) // 2, 1
+    server.on_ranges = ["fail", "hang up", "fail"]
+    assert Path(pull.pull(f"{server.url}/a.cellport").path).read_bytes() == data
+    assert len(server.asked) == 5
+
+
+def test_a_connection_that_always_breaks(server: Server, data: bytes) -> None:
+    server.files["/a.cellport"] = server.files["/cellport-site.json"] = data
+    server.chunked = True
+    with pytest.raises(AtlasError, match=r"the connection broke .*Do the same again to go on"):
+        pull.pull(f"{server.url}/a.cellport")
+    with pytest.raises(AtlasError, match=r"cellport-site\.json: the connection broke"):
+        pull.pull(server.url)
+
+
+def test_another_part_than_asked_for(server: Server, data: bytes) -> None:
+    server.files["/a.cellport"] = data
+    server.break_after, server.breaks, server.from_byte = len(data) // 2, 1, 3
+    with pytest.raises(AtlasError, match="answers a request for a part with another part"):
+        pull.pull(f"{server.url}/a.cellport")
+
+
+def test_a_length_that_is_no_number_of_bytes(server: Server, data: bytes) -> None:
+    server.files["/a.cellport"] = data
+    server.length = "9" * 5000
+    assert Path(pull.pull(f"{server.url}/a.cellport").path).read_bytes() == data
+
+
+def test_small_answers_come_whole_or_not_at_all(server: Server) -> None:
+    server.files["/a"] = b"x" * 1000
+    assert fetch_small(f"{server.url}/a", 1000) == b"x" * 1000
+    with pytest.raises(AtlasError, match="sends more than 999 bytes"):
+        fetch_small(f"{server.url}/a", 999)
+    server.break_after, server.breaks = 500, 1
+    with pytest.raises(AtlasError, match=r"/a: the connection broke \(500 bytes came\)"):
+        fetch_small(f"{server.url}/a", 1000)
+
+
+def test_no_way_from_what_is_encrypted_to_what_is_not() -> None:
+    request = urllib.request.Request("https://example.org/a.cellport")
+    with pytest.raises(AtlasError, match="leads to an address that is not encrypted"):
+        download._Redirects().redirect_request(request, None, 302, "", {}, "http://example.org/a")
+
+
+def test_a_site_of_several_atlases_names_them(server: Server) -> None:
+    files = ["atlas/x.cellport", "atlases/y-2/y-2.cellport", "http://[", "../z.cellport", 3]
+    several = [{"file": one} for one in files]
+    site = {"cellport_site": 1, "atlases": [*several, "none"]}
+    server.files["/cellport-site.json"] = json.dumps(site).encode()
+    offered = f"{server.url}/atlas/x.cellport, {server.url}/atlases/y-2/y-2.cellport."
+    with pytest.raises(AtlasError, match=f"has several atlases; .* its own address: {offered}$"):
+        pull.pull(server.url)
+
+
+def test_a_site_that_offers_another_atlas_than_asked_for(server: Server, data: bytes) -> None:
+    sha256 = hashlib.sha256(data).hexdigest()
+    site = {"cellport_site": 1, "atlas": {"file": "atlas/x.cellport", "sha256": sha256}}
+    server.files["/cellport-site.json"] = json.dumps(site).encode()
+    server.files["/atlas/x.cellport"] = data
+    with pytest.raises(AtlasError, match=f"offers an atlas with another SHA-256, {sha256}"):
+        pull.pull(server.url, sha256="0" * 64)
+    assert pull.pull(server.url, sha256=sha256.upper()).fetched
 
 
 def test_missing_file(server: Server) -> None:

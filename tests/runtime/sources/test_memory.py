@@ -7,6 +7,7 @@ from scipy import sparse
 
 from cellport.runtime.errors import InputError
 from cellport.runtime.sources import open_source
+from cellport.runtime.sources.dense import DenseMatrix, slab_cells
 
 
 @pytest.mark.parametrize(
@@ -111,3 +112,25 @@ def test_damaged_matrix_in_memory(make_counts):
     counts.indices[50] = 99
     with pytest.raises(InputError, match=r"the matrix in memory, cells [0-9]+ to 22: a position"):
         list(open_source((counts, [str(i) for i in range(17)])).blocks(100))
+
+
+def test_genes_that_were_looked_at_give_any_range_of_cells(make_anndata, make_counts, read_all):
+    counts = make_counts()
+    source = open_source(make_anndata(counts.tocsc()))
+    for start, stop in ((5, 16), (0, 23), (5, 16)):  # the second takes what the first left
+        indptr, indices, data = read_all(source, 4, start, stop)
+        part = counts[start:stop]
+        np.testing.assert_array_equal(indptr, part.indptr)
+        np.testing.assert_array_equal(indices, part.indices)
+        np.testing.assert_array_equal(data, part.data)
+
+
+def test_cells_of_very_many_genes_are_read_few_at_a_time(make_counts, read_all, monkeypatch):
+    monkeypatch.setattr("cellport.runtime.sources.dense.MAX_NONZEROS", 40)
+    counts = make_counts()
+    values = counts.toarray()
+    assert slab_cells(values, 10) == 40 // 17
+    matrix = DenseMatrix("wide", values)
+    blocks = list(matrix.blocks(10, 0, 23))
+    assert max(block.n_cells for block in blocks) == 2
+    np.testing.assert_array_equal(np.concatenate([b.data for b in blocks]), counts.data)

@@ -237,3 +237,24 @@ def test_atlases_without_what_it_takes_are_refused(
     out = tmp_path / "x.cellport"
     with pytest.raises(InputError, match=r"cannot be extended: it was converted"):
         extend(converted("celltypist_two"), tiny_new_cells(), out, labels="cell_type")
+
+
+def test_groups_and_atlases_that_have_nothing_to_extend(
+    tiny_atlas_path: Path,
+    tiny_cells: Any,
+    tiny_new_cells: Draw,
+    converted: Callable[[str], Path],
+    tmp_path: Path,
+) -> None:
+    out, new = tmp_path / "x.cellport", tiny_new_cells()
+    with pytest.raises(InputError, match="are those of one file; give one"):
+        extend(tiny_atlas_path, [new, new], out, novel={1: "delta"})
+    known = tiny_cells.adata()[:30].copy()
+    with pytest.raises(InputError, match="has no group of cells unlike the atlas, so there is no"):
+        extend(tiny_atlas_path, known, out, novel={1: "delta"})
+    new.X = new.X * 0
+    with pytest.raises(InputError, match="all are zero"):
+        extend(tiny_atlas_path, new, out, labels="cell_type")
+    with pytest.raises(InputError, match="has no labels, so there are none to tell a new type"):
+        extend(converted("scvi_default"), tiny_new_cells(), out, labels="cell_type")
+    assert not out.exists()

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
+from cellport.runtime.errors import InputError
+from cellport.runtime.genes.gene_table import load_gene_table
 from cellport.train.reference.shared_genes import share_genes
 
 GENES = ["CD4", "CD8A", "LYZ", "NKX2-1", "ACTB", "B2M"]
@@ -30,3 +33,12 @@ def test_genes_of_one_source_stay_as_they_are():
     assert list(shared.gene_columns["index"]) == GENES
     assert shared.columns[0].tolist() == list(range(6))
     assert shared.notes == ()
+
+
+def test_sources_that_share_too_few_genes_together():
+    table = sorted(name for name in load_gene_table("human").id_of if name.isalnum())[:400:4]
+    halves = [table, table[:60], table[45:]]  # each fits the first, and all share 15 of 100
+    sources = [(f"{at}.h5ad", {"index": np.array(half, object)}) for at, half in enumerate(halves)]
+    assert len(share_genes(sources[:2]).gene_columns["index"]) == 60
+    with pytest.raises(InputError, match=r"Only 15 of the 100 genes of 0\.h5ad are in all 3 sourc"):
+        share_genes(sources)

@@ -54,8 +54,6 @@ def _build_array(budget: Budget, held: Growing, state: Any) -> Any:
 
 
 def _array(budget: Budget, data: Any, dtype: Any, shape: Any, order: Any) -> Any:
-    if isinstance(dtype, Growing):
-        dtype = dtype.done
     if not isinstance(dtype, np.dtype):
         raise TypeError("no type")
     if not isinstance(shape, tuple) or len(shape) > _MOST_DIMENSIONS:

@@ -108,6 +108,59 @@ def test_any_chain_of_operations(picked: list[int], raw: bool, seed: int) -> Non
     assert slope == pytest.approx(steps[0], rel=1e-3, abs=1e-3)
 
 
+def test_whole_numbers_beside_the_cells() -> None:
+    """They are divided as whole numbers, and no slope leads through them."""
+    divided = np.array([7, 9, 1000, 3, 0])
+    by = helper.make_tensor("m", TensorProto.INT64, [WIDTH], [2, 3, 7, 4, 5])
+    nodes = [
+        helper.make_node("Constant", [], ["m"], value=by),
+        helper.make_node("Div", ["n", "m"], ["whole"]),
+        helper.make_node("Cast", ["whole"], ["added"], to=TensorProto.FLOAT),
+        helper.make_node("Add", ["x", "added"], ["y"]),
+    ]
+    model = graph_of(nodes, [numpy_helper.from_array(divided, "n")])
+    x = RNG.normal(size=(3, WIDTH)).astype(np.float32)
+    found = run(read_graph(memoryview(model), "g"), "x", x, "y", "g")
+    expected = open_session(model, "g", "cpu", 1).run(["y"], {"x": x})[0]
+    np.testing.assert_allclose(found.value, expected, rtol=1e-6)
+    weight = RNG.normal(size=x.shape)
+    np.testing.assert_array_equal(found.gradient(weight), weight)
+
+
+NUMBERS = [0, 1, 127, 128, 2**31 - 1, -1, -300]
+
+
+@pytest.mark.parametrize(
+    ("kind", "values", "dtype"),
+    [
+        (TensorProto.INT64, [*NUMBERS, 2**62, -(2**63)], "i8"),
+        (TensorProto.INT32, NUMBERS, "i4"),
+        (TensorProto.BOOL, [True, False, True], "?"),
+        (TensorProto.FLOAT, [0.5, -1.25], "f4"),
+        (TensorProto.DOUBLE, [0.1, -1e300], "f8"),
+    ],
+)
+def test_numbers_in_fields_of_their_own(kind: int, values: list[Any], dtype: str) -> None:
+    constant = helper.make_tensor("c", kind, [len(values)], values)
+    assert not constant.raw_data
+    found = read_graph(memoryview(graph_of([], [constant])), "g").constants["c"]
+    assert found.dtype == np.dtype(dtype)
+    assert found.tolist() == np.array(values, dtype).tolist()
+
+
+def test_attributes_of_every_kind() -> None:
+    given = {"one": 3, "less": -4, "share": 0.5, "several": [1, -2, 300], "word": "linear"}
+    array = np.arange(6, dtype=np.float32).reshape(2, 3)
+    made = helper.make_node(
+        "Some", ["x"], ["y"], domain="own", **given, array=numpy_helper.from_array(array)
+    )
+    (node,) = read_graph(memoryview(graph_of([made], [])), "g").nodes
+    assert node.kind == "own.Some"
+    held = node.attributes.pop("array")
+    np.testing.assert_array_equal(held, array)
+    assert node.attributes == {**given, "several": (1, -2, 300)}
+
+
 def test_what_cannot_be_followed_is_told() -> None:
     model = graph_of([helper.make_node("Sin", ["x"], ["y"])], [])
     graph = read_graph(memoryview(model), "g")

@@ -61,6 +61,14 @@ def test_scalars_come_back(protocol: int) -> None:
     assert read(pickle.dumps(values, protocol)) == values
 
 
+@pytest.mark.parametrize("protocol", range(6))
+@pytest.mark.parametrize(
+    "value", [{1, "a", None}, frozenset({2, ("b", 3)}), set(), bytearray(b"a\xff"), bytearray()]
+)
+def test_other_collections_come_back(value: Any, protocol: int) -> None:
+    assert read(pickle.dumps(value, protocol)) == value
+
+
 def test_text_of_python_2() -> None:
     assert read(b"(S'a\\x00b'\nU\x02\xe9\xffT\x01\x00\x00\x00zl.") == ["a\0b", "\xe9\xff", "z"]
 
@@ -68,6 +76,36 @@ def test_text_of_python_2() -> None:
 def test_other_classes_are_refused_by_name() -> None:
     with pytest.raises(InputError, match=r"pathlib\.\S*PurePosixPath"):
         read(pickle.dumps(__import__("pathlib").PurePosixPath("/")))
+
+
+CLASS = b"sklearn.linear_model._logistic\nLogisticRegression\n"
+
+
+@pytest.mark.parametrize(
+    ("data", "args", "items"),
+    [
+        (b"(I3\nS'a'\ni" + CLASS + b".", (3, "a"), []),
+        (b"(c" + CLASS + b"I3\nS'a'\no.", (3, "a"), []),
+        (b"\x80\x04c" + CLASS + b"K\x03\x85}\x8c\x01bK\x01s\x92.", (3, {"b": 1}), []),
+        (b"c" + CLASS + b")RS'a'\nI1\ns.", (), [("a", 1)]),
+        (b"c" + CLASS + b")R(I1\nI2\ne.", (), [1, 2]),
+    ],
+)
+def test_every_way_to_build_gives_a_stub(data: bytes, args: Any, items: Any) -> None:
+    found = read(data)
+    assert isinstance(found, Stub)
+    assert found.name == "sklearn.linear_model._logistic.LogisticRegression"
+    assert (found.args, found.items) == (args, items)
+
+
+def _array(dtype: bytes = b"f4", shape: bytes = b"(I1\nt", order: bytes = b"C") -> bytes:
+    """Write an array of four bytes as protocol 5 does."""
+    call = b"cnumpy.core.numeric\n_frombuffer\n(S'aaaa'\ncnumpy\ndtype\n(S'"
+    return call + dtype + b"'\nI0\nI1\ntR" + shape + b"S'" + order + b"'\ntR."
+
+
+def test_an_array_of_four_bytes_comes_back() -> None:
+    assert read(_array()).tobytes() == b"aaaa"
 
 
 ATTACKS = {
@@ -106,6 +144,25 @@ ATTACKS = {
     "stop alone": b".",
     "two values": b"NN.",
     "nested keys": b"\x80\x02})" + b"2\x86" * 200 + b"Ns.",
+    "no mark below": b"Ne.",
+    "mark as a value": b"\x80\x02](a.",
+    "mark in the memo": b"(q\x00.",
+    "mark twice": b"(2.",
+    "state of a type": b"cnumpy\ndtype\n(S'f8'\nI0\nI1\ntR(I3\nS'<'\nI1\nNNI-1\nI-1\nI0\ntb.",
+    "type by number": b"cnumpy\ndtype\n(I5\ntR.",
+    "type of fields": _array(b"f4,O8"),
+    "numbers of no size": _array(b"S0", b"(I0\nt").replace(b"aaaa", b""),
+    "shape that is none": _array(shape=b"I1\n"),
+    "shape below nothing": _array(shape=b"(I-1\nt"),
+    "shape of truth": _array(shape=b"(I01\nt"),
+    "shape of too many": _array(shape=b"(" + b"I1\n" * 9 + b"t"),
+    "no order": _array(order=b"K"),
+    "array of another class": b"cnumpy.core.multiarray\n_reconstruct\n(S'a'\n(I0\ntS'b'\ntR.",
+    "set of a number": b"c__builtin__\nset\n(I3\ntR.",
+    "items of no set": b"\x80\x04](K\x01\x90.",
+    "unusual encoding": b"c_codecs\nencode\n(Va\nVutf-16\ntR.",
+    "words that are none": b"\x80\x04c" + CLASS + b")N\x92.",
+    "arguments that are none": b"\x80\x04c" + CLASS + b"N}\x92.",
     "range as bytes": b"cbuiltins\nbytearray\n(I2000000000\ntR.",
 }
 
