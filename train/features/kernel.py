@@ -72,9 +72,7 @@ class FeatureMaker:
         return features
 
 
-def _laid_out_as(
-    offset: NDArray[np.float32], values: NDArray[np.floating]
-) -> NDArray[np.float32]:
+def _laid_out_as(offset: NDArray[np.float32], values: NDArray[np.floating]) -> NDArray[np.float32]:
     """Give values, [features], the shape of a prepared offset, which is padded with zeros."""
     padded = np.zeros(offset.size, np.float32)
     padded[: len(values)] = values
