@@ -65,12 +65,15 @@ def sparse_counts(indptr: Tensor, gene: Tensor, count: Tensor) -> SparseCounts:
     Each gene is once in a cell; zeros may be among the counts.
     """
     number = indptr.diff()
-    total, constant = (
-        torch.segment_reduce(part, "sum", offsets=indptr, initial=0)
-        for part in (count, torch.lgamma(count + 1))
-    )
     cell = torch.repeat_interleave(torch.arange(len(number)), number)
     large = ((count > _MOST_TABLED) | (count != count.round())).nonzero().squeeze(1)
+    factorials = torch.lgamma(torch.arange(_MOST_TABLED + 1, dtype=count.dtype) + 1)
+    log_factorial = factorials.index_select(0, count.long().clamp_(0, _MOST_TABLED))
+    log_factorial[large] = torch.lgamma(count[large] + 1)
+    total, constant = (
+        torch.segment_reduce(part, "sum", offsets=indptr, initial=0)
+        for part in (count, log_factorial)
+    )
     return SparseCounts(cell, gene, count, large, total.unsqueeze(1), constant)
 
 

@@ -185,11 +185,29 @@ class CountVAE(nn.Module):
         self.decoder = Decoder(config)
         self._dropouts = tuple(part for part in self.modules() if isinstance(part, CellDropout))
 
-    def log_prob(self, counts: SparseCounts, latent: Tensor, batch: Tensor) -> Tensor:
-        """Log-probability of each cell's counts given its latent, float [n]."""
-        log_theta = self.decoder.log_theta
+    def log_prob(
+        self, counts: SparseCounts, latent: Tensor, batch: Tensor, genes: Tensor | None = None
+    ) -> Tensor:
+        """Log-probability of each cell's counts given its latent, float [n].
+
+        With `genes`, int64, counts are those of these alone, in this order, and so is the total
+        that is spread over them: how it is spread does not depend on the other genes. That is
+        for the negative binomial alone.
+
+        References
+        ----------
+        Varin, Reid and Firth 2011, Statistica Sinica, "An overview of composite likelihood methods"
+        (what the means of such parts are made of, conditional on their totals).
+        """
+        log_theta: Tensor = self.decoder.log_theta
         if self.config.likelihood == "nb":
-            logits = self.decoder.share(self.decoder.hide(latent, batch))
+            hidden, share = self.decoder.hide(latent, batch), self.decoder.share
+            if genes is None:
+                return softmax_negative_binomial(share(hidden), log_theta, counts)
+            weight, bias, log_theta = (
+                part.index_select(0, genes) for part in (share.weight, share.bias, log_theta)
+            )
+            logits = nn.functional.linear(hidden, weight, bias)
             return softmax_negative_binomial(logits, log_theta, counts)
         mean, dropout_logit = self.decoder(latent, batch, counts.library)
         assert dropout_logit is not None
@@ -205,6 +223,7 @@ class CountVAE(nn.Module):
         label_weight: Tensor,
         share: Share | None = None,
         possible: Tensor | None = None,
+        genes: Tensor | None = None,
     ) -> Losses:
         """Losses of a minibatch: encode the degraded cells, reconstruct the whole ones.
 
@@ -222,6 +241,8 @@ class CountVAE(nn.Module):
         possible
             bool [n, labels], the labels that each cell may have, all where nothing is known of it.
             None where each cell's label is known or wholly unknown.
+        genes
+            int64, the genes that `counts` are of, which stand for all; those are all when None.
         """
         for dropout in self._dropouts:
             dropout.share = share
@@ -229,7 +250,9 @@ class CountVAE(nn.Module):
         spread = (0.5 * encoded.log_variance).exp()
         latent = encoded.mean + spread * draw(torch.randn, spread, share)
         total = len(features) if share is None else share.total
-        reconstruction = -self.log_prob(counts, latent, batch).sum() / total
+        reconstruction = -self.log_prob(counts, latent, batch, genes).sum() / total
+        if genes is not None:
+            reconstruction = reconstruction * (self.config.n_genes / len(genes))
         variance = encoded.log_variance.exp()
         kl = 0.5 * (encoded.mean.square() + variance - 1 - encoded.log_variance).sum() / total
         label = _label_loss(encoded.label_log_prob, labels, label_weight, possible)

@@ -22,6 +22,7 @@ from cellport.models.novelty import (
 )
 from cellport.runtime.atlas.novelty_table import ARRAYS, NoveltyTable, novelty_p_values
 from cellport.train.cells import at_random
+from cellport.train.degrade import thin
 from cellport.train.infer import CellEncoder, EncodedCells, encode_layers
 
 # linear features, latent mean and logits of cells, float32 [cells, ...] each
@@ -176,11 +177,11 @@ def fit_p_exponent(
 
 
 def novelty_p(
-    encoder: CellEncoder, novelty: Novelty, counts: NDArray[np.float32]
+    encoder: CellEncoder, novelty: Novelty, counts: sp.csr_matrix | NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    """Novelty p-values of dense counts, float32 [n]; NaN where a gene was not measured."""
+    """Novelty p-values, float32 [n], of CSR counts or of dense ones, NaN where not measured."""
     library, score = _scored(encoder, novelty.score, counts)
-    share = float(np.isfinite(counts[:1]).mean())
+    share = float(np.isfinite(counts[:1]).mean()) if isinstance(counts, np.ndarray) else 1.0
     return novelty_p_values(novelty.table, score, library, share)
 
 
@@ -265,7 +266,7 @@ def _null_table(
         parts = []
         for copy in range(copies):
             least = config.shallowest if copy % 2 else None
-            parts.append(_scored(encoder, score, _poorer(counts, number, least, rng)))
+            parts.append(_scored(encoder, score, *_poorer(counts, number, least, rng)))
         library, found = (np.concatenate(part) for part in zip(*parts, strict=True))
         # cells without any count are given no p-value
         some = np.flatnonzero(library)
@@ -310,24 +311,33 @@ def _with_tail(scores: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _poorer(
     counts: sp.csr_matrix, number: int, shallowest: float | None, rng: np.random.Generator
-) -> NDArray[np.float32]:
-    """Cells with so many of the genes, NaN elsewhere, and thinned down to so many counts."""
-    values = np.rint(counts.toarray()).astype(np.int64)
-    missing = rng.permutation(values.shape[1])[number:]
-    values[:, missing] = 0
+) -> tuple[sp.csr_matrix, NDArray[np.bool_]]:
+    """Cells with so many of the genes, thinned down to so many counts, and which genes these are.
+
+    Counts are CSR [n, genes], the genes bool [genes].
+    """
+    n_cells, n_genes = counts.shape
+    measured = np.ones(n_genes, np.bool_)
+    measured[rng.permutation(n_genes)[number:]] = False
+    values = np.rint(counts.data * measured[counts.indices])
+    poorer = sp.csr_matrix((values, counts.indices, counts.indptr), counts.shape)
     if shallowest is not None:
-        library = np.maximum(values.sum(axis=1, keepdims=True), 1)
+        library = np.maximum(np.asarray(poorer.sum(axis=1), np.float64).ravel(), 1.0)
         lowest = np.log(np.minimum(1.0, shallowest / library))
-        values = rng.binomial(values, np.exp(lowest * rng.random(library.shape)))
-    poorer: NDArray[np.float32] = values.astype(np.float32)
-    poorer[:, missing] = np.nan
-    return poorer
+        poorer.data = thin(poorer, np.exp(lowest * rng.random(n_cells)), rng).astype(np.float32)
+    return poorer, measured
 
 
 def _scored(
-    encoder: CellEncoder, score: NoveltyScore, counts: NDArray[np.float32]
+    encoder: CellEncoder,
+    score: NoveltyScore,
+    counts: sp.csr_matrix | NDArray[np.float32],
+    measured: NDArray[np.bool_] | None = None,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Library size over the genes that were measured, and novelty score, float32 [n] each."""
     with torch.inference_mode():
-        found = score(*map(torch.from_numpy, encode_layers(encoder, counts))).numpy()
-    return np.nansum(counts[:, : encoder.n_genes], axis=1), found
+        found = score(*map(torch.from_numpy, encode_layers(encoder, counts, measured))).numpy()
+    of_panel = counts[:, : encoder.n_genes]
+    if isinstance(of_panel, np.ndarray):
+        return np.nansum(of_panel, axis=1), found
+    return np.asarray(of_panel.sum(axis=1), np.float32).ravel(), found

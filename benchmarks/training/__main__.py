@@ -4,6 +4,8 @@
     python -m benchmarks.training speed --peers-python /path/to/peers/bin/python
     python -m benchmarks.training sampling
     python -m benchmarks.training sizes
+    python -m benchmarks.training shares [--cells 10000]
+    python -m benchmarks.training parts [--cells 100000]
     python -m benchmarks.training kills [--times 20]
 
 ``memory`` runs the whole ``cellport train`` on generated cells for one epoch and reports its peak
@@ -11,8 +13,10 @@ resident memory. ``speed`` measures training steps of cellport, counts on disk a
 scvi-tools, all on the same cells, genes and network size, in turn: with the same minibatches, and
 each with its own default. ``sampling`` trains on real cells sorted by type and by batch, with pools
 far smaller than those in use. ``sizes`` trains on 100,000 generated cells in minibatches of several
-sizes. ``kills`` ends training at random moments and compares the atlas that the same command then
-makes. Generated files are kept in ``--cache``.
+sizes. ``shares`` trains with the decoder asked for a share of the genes, and in fewer steps, on
+references drawn from real cells. ``parts`` tells what the steps of the whole command cost.
+``kills`` ends training at random moments and compares the atlas that the same command then makes.
+Generated files are kept in ``--cache``.
 """
 
 from __future__ import annotations
@@ -32,7 +36,9 @@ from benchmarks.shared.data import LUNG, PBMC
 from benchmarks.shared.results import add
 from benchmarks.shared.timing import kill_after, timed
 from benchmarks.training.files import whole_file
+from benchmarks.training.parts import parts
 from benchmarks.training.scores import sampling, sizes
+from benchmarks.training.shares import shares
 from benchmarks.training.speed import speed
 
 # with counts on disk, and the state saved often within an epoch
@@ -88,7 +94,9 @@ def kills(options: argparse.Namespace) -> dict[str, Any]:
     return {"times": options.times, "killed": killed, "same_atlas": same, "left_behind": left}
 
 
-MEASURES = {measure.__name__: measure for measure in (memory, speed, sampling, sizes, kills)}
+MEASURES = {
+    measure.__name__: measure for measure in (memory, speed, sampling, sizes, shares, parts, kills)
+}
 
 
 def main() -> None:

@@ -27,6 +27,7 @@ from cellport.train.progress import Progress
 from cellport.train.reference.panel import select_panel
 
 SIZES = (64, 128, 512)
+PASSES = 15
 SCORES = ("accuracy", "macro_f1", "held_out_loss")
 
 
@@ -85,7 +86,9 @@ def sizes(options: argparse.Namespace) -> list[dict[str, Any]]:
     rows = []
     for size in SIZES:
         began = time.perf_counter()
-        model, losses = fit_and_watch(training, FitConfig(device="cpu", batch_size=size))
+        model, losses = fit_and_watch(
+            training, FitConfig(device="cpu", batch_size=size, epochs=PASSES)
+        )
         row: dict[str, Any] = {"batch_size": size, "epochs": len(losses)}
         row["seconds"] = round(time.perf_counter() - began, 1)
         row["held_out_loss"] = round(min(losses), 2)

@@ -8,7 +8,11 @@ from hypothesis import strategies as st
 
 from cellport.models.draws import Share
 from cellport.models.feature_layout import FeatureLayout
-from cellport.models.likelihood import SparseCounts, sparse_counts
+from cellport.models.likelihood import (
+    SparseCounts,
+    negative_binomial_log_prob,
+    sparse_counts,
+)
 from cellport.models.normalise import PanelNormaliser
 from cellport.models.vae import (
     CountVAE,
@@ -104,6 +108,50 @@ def test_latent_sees_the_factor_scores_alone() -> None:
     assert torch.equal(one.mean, two.mean)
     assert torch.equal(one.log_variance, two.log_variance)
     assert not torch.allclose(one.logits, two.logits)
+
+
+def test_some_genes_are_asked_for_as_if_the_panel_had_no_others() -> None:
+    model = _model().eval()
+    counts, batch = _cells()
+    genes = torch.tensor([1, 4, 5, 9])
+    latent = torch.randn(len(counts), model.config.n_latent)
+    asked = counts[:, genes]
+    found = model.log_prob(_sparse(asked), latent, batch, genes)
+    whole, _ = model.decoder(latent, batch, torch.ones(len(counts), 1))
+    mean = whole[:, genes] / whole[:, genes].sum(1, keepdim=True) * asked.sum(1, keepdim=True)
+    theta = model.decoder.log_theta[genes].exp()
+    expected = negative_binomial_log_prob(asked, mean, theta).sum(1)
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
+    found.sum().backward()
+    weight = model.decoder.share.weight.grad
+    assert weight is not None
+    assert weight.any(1).nonzero().flatten().tolist() == genes.tolist()
+
+
+def test_all_genes_asked_for_are_no_genes_named() -> None:
+    model = _model().eval()
+    counts, batch = _cells()
+    latent = torch.randn(len(counts), model.config.n_latent)
+    every = torch.arange(GENES)
+    plain = model.log_prob(_sparse(counts), latent, batch)
+    assert torch.equal(model.log_prob(_sparse(counts), latent, batch, every), plain)
+
+
+def test_genes_asked_for_stand_for_all() -> None:
+    """The sum over genes of a part counts as much more as there are more genes."""
+    model = _model().eval()
+    counts, batch = _cells()
+    labels = torch.zeros(len(counts), dtype=torch.int64)
+    genes, weight = torch.tensor([0, 3, 7]), cell_weights(labels, torch.ones(LABELS))
+    features, some = _features(model, counts), _sparse(counts[:, [0, 3, 7]])
+    torch.manual_seed(1)
+    losses: Losses = model(features, some, batch, labels, weight, genes=genes)
+    torch.manual_seed(1)
+    encoded = model.encoder.tail(features)
+    spread = (0.5 * encoded.log_variance).exp()
+    latent = encoded.mean + spread * torch.randn(spread.shape)
+    alone = -model.log_prob(some, latent, batch, genes).mean()
+    torch.testing.assert_close(losses.reconstruction, alone * GENES / 3)
 
 
 def test_label_loss_is_the_weighted_cross_entropy_of_labelled_cells() -> None:

@@ -70,6 +70,15 @@ def test_all_ways_to_encode_whole_cells_agree() -> None:
     np.testing.assert_allclose(logits, expected.logits, rtol=1e-4, atol=1e-5)
 
 
+def test_layers_of_cells_without_some_genes_are_those_of_dense_counts() -> None:
+    encoder, counts = TrainedEncoder(_model()), _counts()
+    measured = np.random.default_rng(0).random(counts.shape[1]) < 0.6
+    dense = np.where(measured, counts.toarray(), np.nan).astype(np.float32)
+    expected = encode_layers(encoder, dense)
+    for found, values in zip(encode_layers(encoder, counts, measured), expected, strict=True):
+        np.testing.assert_allclose(found, values, rtol=1e-3, atol=1e-4)
+
+
 def test_cells_of_a_chunk_are_degraded_together() -> None:
     encoder, counts = TrainedEncoder(_model()), _counts()
     how = Degradation(thin_share=0.0, mask_share=1.0, gene_noise=0.0, mask_declared=1.0)

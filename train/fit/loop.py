@@ -21,6 +21,7 @@ from cellport.train.cells import TrainingCells
 from cellport.train.config import FitConfig
 from cellport.train.degrade import degrade
 from cellport.train.features.kernel import FeatureMaker
+from cellport.train.fit.asked import asked_genes, number_of_parts
 from cellport.train.fit.checkpoint import (
     Checkpoint,
     read_checkpoint,
@@ -134,6 +135,11 @@ class _Run:
         torch.manual_seed(config.seed)
         self.model = build_model(cells, config)
         self.batch_size, self.epochs = batch_size_and_epochs(cells.counts.shape[0], config)
+        # what a zero-inflated count is depends on all genes
+        whole = config.likelihood != "nb"
+        self.parts_of_genes = (
+            1 if whole else number_of_parts(cells.counts.shape[1], self.batch_size)
+        )
         self.rows = cells.trained
         self.steps = math.ceil(len(self.rows) / self.batch_size)
         optimiser = new_optimiser(self.model, config)
@@ -223,7 +229,8 @@ class _Run:
             of_torch = int(rng.integers(1 << 62))
             seen = degrade(whole, rng, self.config.degradation)
             share = share_of(self.fabric, len(chosen))
-            yield self.maker.make(chosen, whole, seen, share, of_torch)
+            genes = asked_genes(whole.shape[1], self.parts_of_genes, [seed, epoch], step)
+            yield self.maker.make(chosen, whole, seen, share, of_torch, genes)
 
     def train_step(self, epoch: int, step: int, ready: Minibatch) -> NDArray[np.float64]:
         """Take a step and return the losses of the whole minibatch."""

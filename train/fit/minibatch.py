@@ -29,13 +29,15 @@ class Minibatch(NamedTuple):
     label_weight: Tensor
     share: Share | None  # which cells of the minibatch these are; all when None
     possible: Tensor | None  # bool [n, labels], those that a cell may have, where some are coarse
+    genes: Tensor | None  # int64, those that `counts` are of, where the others are not asked for
     seed: int  # what torch's random numbers start from in the step
 
     def to(self, device: torch.device) -> Minibatch:
         """Return the same on a device."""
         moved = {name: getattr(self, name).to(device) for name in self._fields[:5]}
-        possible = None if self.possible is None else self.possible.to(device)
-        return self._replace(**moved, possible=possible)
+        maybe = {name: getattr(self, name) for name in ("possible", "genes")}
+        moved |= {name: None if part is None else part.to(device) for name, part in maybe.items()}
+        return self._replace(**moved)
 
 
 def known_labels(cells: TrainingCells, rows: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -72,6 +74,7 @@ class MinibatchMaker(NamedTuple):
         seen: Degraded | None = None,
         share: Share | None = None,
         seed: int = 0,
+        genes: NDArray[np.int64] | None = None,
     ) -> Minibatch:
         """Put a share of a minibatch together; without one, all of it.
 
@@ -81,6 +84,8 @@ class MinibatchMaker(NamedTuple):
             int64 [cells], all of the minibatch, and float32 CSR [cells, genes], their counts.
         seen
             What the encoder sees of them; the whole counts when None.
+        genes
+            Those whose counts the decoder is asked for, int64; all when None.
         """
         own = slice(None) if share is None else slice(share.start, share.stop)
         label = torch.from_numpy(self.cells.label[chosen])
@@ -91,6 +96,8 @@ class MinibatchMaker(NamedTuple):
             degraded, measured = seen.counts, seen.measured
         if share is not None:
             counts, degraded = counts[own], degraded[own]
+        if genes is not None:
+            counts = counts[:, genes]
         csr = counts.indptr.astype(np.int64), counts.indices.astype(np.int64), counts.data
         return Minibatch(
             torch.from_numpy(self.features(degraded, measured)),
@@ -100,5 +107,6 @@ class MinibatchMaker(NamedTuple):
             cell_weights(known, self.label_weight)[own],
             share,
             None if self.possible is None else self.possible[known[own]],
+            None if genes is None else torch.from_numpy(genes),
             seed,
         )

@@ -201,7 +201,7 @@ def _novelty_p(
     seen = _subset(cells, np.concatenate([fold.trained, fold.spared]), len(fold.spared))
     encoded = Encoded(encoder, seen, latent_of(encoder, seen.counts), seed)
     novelty = fit_novelty(encoded, config=NoveltyConfig(shares=(1.0,)))
-    return (novelty_p(encoder, novelty, cells.counts[familiar].toarray()),)
+    return (novelty_p(encoder, novelty, cells.counts[familiar]),)
 
 
 def _together(parts: list[LeftOutAnswers]) -> LeftOutAnswers:

@@ -39,6 +39,17 @@ def test_a_minibatch_holds_its_cells() -> None:
     np.testing.assert_array_equal(found.features.numpy(), maker.features(whole))
 
 
+def test_of_some_genes_the_counts_are_those_and_the_features_of_all() -> None:
+    maker = _maker()
+    chosen, genes = np.array([5, 3, 40]), np.array([2, 3, 11, 29])
+    whole = maker.cells.counts[chosen]
+    found = maker.make(chosen, whole, genes=genes, share=Share(1, 3, 3))
+    assert found.genes is not None
+    assert found.genes.tolist() == genes.tolist()
+    np.testing.assert_array_equal(found.counts.dense(4).numpy(), whole[1:, genes].toarray())
+    np.testing.assert_array_equal(found.features.numpy(), maker.features(whole[1:]))
+
+
 def test_shares_are_parts_of_the_whole() -> None:
     maker = _maker()
     chosen = np.arange(7)
