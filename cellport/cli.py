@@ -125,6 +125,9 @@ _device = click.option(
 @click.option("--likelihood", type=click.Choice(["nb", "zinb"]), default="nb", show_default=True)
 @click.option("--epochs", type=click.IntRange(1), help="Chosen from the number of cells.")
 @click.option("--batch-size", type=click.IntRange(2), help="Chosen from the number of cells.")
+@click.option("--gene-parts", default=1, show_default=True, type=click.IntRange(1, 4),
+              help="Parts of the genes, of which a step asks the decoder for one: faster with many "
+                   "cells a step.")  # fmt: skip
 @click.option("--learning-rate", default=3e-3, show_default=True, type=click.FloatRange(1e-6, 1))
 @click.option("--precision", default="32-true", show_default=True,
               type=click.Choice(["32-true", "bf16-mixed", "16-mixed"]))  # fmt: skip

@@ -31,6 +31,9 @@ class FitConfig:
     weight_decay, skip_weight_decay
         How hard weights are drawn to zero, in the network and in the linear skip from features
         to labels.
+    gene_parts
+        Parts that the panel's genes are dealt into, of which a step asks the decoder for one: with
+        large minibatches several make training faster. Zero-inflated counts are asked for whole.
     label_weight
         Weight of the label loss beside the evidence lower bound.
     kl_warmup
@@ -56,6 +59,7 @@ class FitConfig:
     learning_rate: float = 3e-3
     weight_decay: float = 1e-4
     skip_weight_decay: float = 0.01
+    gene_parts: int = 1
     label_weight: float = 50.0
     kl_warmup: float = 0.3
     patience: float = 0.3
@@ -78,7 +82,7 @@ class FitConfig:
                 raise TrainingError(
                     f"{name} must be {' or '.join(allowed)}, not {getattr(self, name)!r}."
                 )
-        for name in ("n_latent", "n_hidden", "batch_size", "learning_rate", "epochs"):
+        for name in ("n_latent", "n_hidden", "batch_size", "gene_parts", "learning_rate", "epochs"):
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise TrainingError(f"{name} must be above 0, not {value!r}.")
@@ -209,6 +213,7 @@ class AtlasSettings(TypedDict, total=False):
     learning_rate: float
     weight_decay: float
     skip_weight_decay: float
+    gene_parts: int
     label_weight: float
     kl_warmup: float
     patience: float

@@ -101,8 +101,8 @@ def fit_novelty(
     or one that lacks genes, is compared with reference cells just as poor.
 
     Where fewer than 30 were held out, all cells stand in for them, and where fewer than 20 of a
-    batch, some of its others, and p-values of new cells come out somewhat too small. P-values are raised to a power, from `fit_p_exponent`, or 1 where
-    queries are of the reference's own batches.
+    batch, some of its others, and p-values of new cells come out somewhat too small. P-values are
+    raised to a power, from `fit_p_exponent`, or 1 where queries are of the reference's own batches.
     """
     encoder, cells = fitted.encoder, fitted.cells
     rng = np.random.default_rng(fitted.seed)

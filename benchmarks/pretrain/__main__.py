@@ -104,7 +104,7 @@ PLANS = {
         mouse_pancreas,
         "mouse pancreas of E15.5, endocrine cells coming to be, 3,696 cells, with their "
         "trajectory; Bastidas-Ponce et al. 2019",
-        600,
+        580,
         MOUSE_MARKERS,
         {
             "source": "GSE132188, E15.5, as in the SuperCell package",
@@ -120,7 +120,6 @@ PLANS = {
             "batch": "batch",
             "label_tree": ("cell_type_coarse",),
             "root": ("Ductal",),
-            "n_latent": 20,
         },
     ),
     "human": Plan(

@@ -23,6 +23,7 @@ from cellport.train.novelty import (
     fit_novelty,
     fit_p_exponent,
     novelty_p,
+    of_all_batches,
 )
 
 CONFIG = FitConfig(n_latent=6, n_hidden=24, epochs=12, batch_size=32, device="cpu")
@@ -152,3 +153,23 @@ def test_depths_ascend_where_cells_of_one_depth_fill_several_rows() -> None:
     library = np.full(2_003, 7, np.float32)
     found = [by_depth(library, np.arange(2_003.0), bins)[0] for bins in range(2, 30)]
     assert all((np.diff(depth) >= 0).all() for depth in found)
+
+
+@given(st.lists(st.integers(1, 80), min_size=1, max_size=6), st.integers(0, 2**20))
+def test_cells_of_every_batch_say_what_is_usual(sizes: list[int], seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    batch = rng.permutation(np.repeat(np.arange(len(sizes)), sizes))
+    held_out = np.sort(rng.choice(len(batch), max(1, len(batch) // 5), replace=False))
+    none = np.full(len(batch), -1)
+    counts = sp.csr_matrix((len(batch), 3), dtype=np.float32)
+    cells = TrainingCells(counts, none, batch, 0, len(sizes), held_out)
+    found = of_all_batches(cells, 20, rng)
+    assert set(held_out) <= set(found)
+    assert len(np.unique(found)) == len(found) <= 2 * len(held_out)
+    before, after = (np.bincount(batch[rows], minlength=len(sizes)) for rows in (held_out, found))
+    # nothing is added where enough was held out, and no batch gets more than it lacks
+    assert (after[before >= 20] == before[before >= 20]).all()
+    assert (after <= np.maximum(before, np.minimum(20, sizes))).all()
+    room = np.maximum(20 - before, 0).sum()
+    if room <= len(held_out):
+        assert (after == np.maximum(before, np.minimum(20, sizes))).all()

@@ -12,19 +12,6 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-# counts that the decoder is to foretell in a step: those of 64 cells of 2,000 genes, the minibatch
-# and the panel of a usual reference, which are asked for whole
-_COUNTS_A_STEP = 1 << 17
-# labels and novelty are as right with a quarter of the genes (``benchmarks.training shares``); with
-# fewer it was not measured
-_MOST_PARTS = 4
-
-
-def number_of_parts(n_genes: int, batch_size: int) -> int:
-    """Into how many parts the genes are dealt; 1 where all are asked for in each step."""
-    parts = round(n_genes * batch_size / _COUNTS_A_STEP)
-    return max(1, min(parts, _MOST_PARTS, n_genes))
-
 
 def asked_genes(
     n_genes: int, parts: int, seed: Sequence[int], step: int

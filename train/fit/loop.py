@@ -21,7 +21,7 @@ from cellport.train.cells import TrainingCells
 from cellport.train.config import FitConfig
 from cellport.train.degrade import degrade
 from cellport.train.features.kernel import FeatureMaker
-from cellport.train.fit.asked import asked_genes, number_of_parts
+from cellport.train.fit.asked import asked_genes
 from cellport.train.fit.checkpoint import (
     Checkpoint,
     read_checkpoint,
@@ -137,9 +137,7 @@ class _Run:
         self.batch_size, self.epochs = batch_size_and_epochs(cells.counts.shape[0], config)
         # what a zero-inflated count is depends on all genes
         whole = config.likelihood != "nb"
-        self.parts_of_genes = (
-            1 if whole else number_of_parts(cells.counts.shape[1], self.batch_size)
-        )
+        self.parts_of_genes = 1 if whole else min(config.gene_parts, cells.counts.shape[1])
         self.rows = cells.trained
         self.steps = math.ceil(len(self.rows) / self.batch_size)
         optimiser = new_optimiser(self.model, config)

@@ -1,27 +1,10 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cellport.train.fit.asked import asked_genes, number_of_parts
-
-
-@pytest.mark.parametrize(
-    ("genes", "cells", "parts"),
-    [
-        (2000, 64, 1),
-        (940, 64, 1),
-        (2000, 128, 2),
-        (2000, 256, 4),
-        (2000, 512, 4),
-        (33, 512, 1),
-        (2, 10**9, 2),
-    ],
-)
-def test_larger_minibatches_ask_for_fewer_genes(genes: int, cells: int, parts: int) -> None:
-    assert number_of_parts(genes, cells) == parts
+from cellport.train.fit.asked import asked_genes
 
 
 @given(

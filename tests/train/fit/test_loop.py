@@ -74,15 +74,9 @@ def test_same_seed_same_weights_bit_for_bit_and_another_seed_differs() -> None:
     assert not _same(one, fit(_cells(), replace(QUICK, seed=1)))
 
 
-@pytest.fixture
-def _genes_in_part(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fit_module, "number_of_parts", lambda n_genes, batch_size: 3)
-
-
-@pytest.mark.usefixtures("_genes_in_part")
 def test_a_decoder_asked_for_a_share_of_the_genes_learns_them_all(tmp_path: Path) -> None:
     seen: list[Progress] = []
-    config, checkpoint = replace(QUICK, epochs=25), tmp_path / "state"
+    config, checkpoint = replace(QUICK, epochs=25, gene_parts=3), tmp_path / "state"
     whole = fit(_cells(), config, on_progress=seen.append)
     assert seen[-1].losses["held_out"] < 0.9 * seen[0].losses["held_out"]
     with pytest.raises(KilledError):
@@ -90,10 +84,11 @@ def test_a_decoder_asked_for_a_share_of_the_genes_learns_them_all(tmp_path: Path
     assert _same(whole, fit(_cells(), config, checkpoint))
 
 
-@pytest.mark.usefixtures("_genes_in_part")
 def test_zero_inflated_counts_are_asked_for_whole() -> None:
     seen: list[Progress] = []
-    fit(_cells(), replace(QUICK, likelihood="zinb", epochs=1), on_progress=seen.append)
+    fit(
+        _cells(), replace(QUICK, likelihood="zinb", epochs=1, gene_parts=3), on_progress=seen.append
+    )
     assert np.isfinite(seen[-1].losses["reconstruction"])
 
 

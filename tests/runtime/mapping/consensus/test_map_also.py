@@ -55,7 +55,7 @@ def test_another_tissue_does_not_change_what_is_sure(both: cellport.Mapping) -> 
 def test_an_atlas_beside_itself_says_the_same(lung_cells: Any) -> None:
     found = cellport.load_atlas("lung").map(lung_cells, also=["lung"])
     assert (np.asarray(found[JOINT]).astype(str) == np.asarray(found[LABEL])).mean() > 0.98
-    assert (found[AGREEMENT] == 1).mean() > 0.99
+    assert (found[AGREEMENT] == 1).mean() > 0.98
     assert_array_equal(found[f"{PROB}_lung_2"], found[PROB])
 
 
