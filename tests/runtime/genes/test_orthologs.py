@@ -22,7 +22,8 @@ def human() -> anndata.AnnData:
     """Lung cells with the genes alone that have a partner in mouse."""
     with as_file(files("cellport") / "demo_data" / "lung_sample.h5ad") as path:
         cells = anndata.read_h5ad(path)
-    kept = [name.upper() in orthologs("human") for name in cells.var_names]
+    there, back = orthologs("human"), orthologs("mouse")
+    kept = [back.get(there.get(n.upper(), "").upper()) == n.upper() for n in cells.var_names]
     return cells[:, kept].copy()
 
 
