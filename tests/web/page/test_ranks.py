@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -36,7 +37,8 @@ def test_ranks_are_alike(
     tmp_path: Path,
 ) -> None:
     atlases = [PRETRAINED / f"{name}.cellport" for name in DEMOS]
-    atlases += [lung[0].file.path, *map(converted, CONVERTED)]
+    trained = shutil.copy(lung[0].file.path, tmp_path / "trained.cellport")
+    atlases += [trained, *map(converted, CONVERTED)]
     for path in atlases:
         write_parts(load_atlas(path), tmp_path / path.stem)
     write_queries(anndata.read_h5ad(lung[1]), tmp_path)

@@ -41,7 +41,7 @@ def test_reasons_are_alike(
     shutil.copy(foreign_query, tmp_path / "foreign.h5ad")
     shutil.copy(lung[1], tmp_path / "lung.h5ad")
     anndata.read_h5ad(lung[1])[:, ::3].write_h5ad(tmp_path / "fewer_genes.h5ad")
-    demo = load_atlas(PRETRAINED / "lung.cellport")
+    demo = load_atlas(shutil.copy(PRETRAINED / "lung.cellport", tmp_path / "shipped.cellport"))
     atlases = [(load_atlas(converted(name)), "foreign.h5ad") for name in MODELS]
     atlases += [(atlas, "fewer_genes.h5ad") for atlas in (lung[0], demo)]
     atlases += [(demo, "lung.h5ad")]
