@@ -163,24 +163,23 @@ def report_words() -> str:
 def atlases() -> str:
     """Return what the atlases that come along know, and what they cannot do, from their files."""
     registry = json.loads((ROOT / "models" / "registry.json").read_text())
-    rows = []
-    for name in registry:
-        file = open_atlas_file(find_atlas(name))
-        m = file.manifest
-        scores, types = m.held_out, ", ".join(m.labels)
+    rows, words = [], []
+    for name, entry in registry.items():
+        m = open_atlas_file(find_atlas(name)).manifest
+        scores = m.held_out
         assert scores is not None
         assert scores.sets is not None
         rows.append(
-            f"| `{name}` | {registry[name]['description']} | {types} | {scores.accuracy:.3f} | "
-            f"{scores.macro_f1:.3f} | {scores.ece:.3f} | {scores.sets.coverage:.2f} "
-            f"({scores.sets.level:.2f}) | {file.path.stat().st_size / 1e6:.1f} | "
-            f"{m.provenance.limits} |"
+            f"| `{name}` | {len(m.labels)} | {scores.accuracy:.3f} | {scores.macro_f1:.3f} | "
+            f"{scores.ece:.3f} | {scores.sets.coverage:.2f} ({scores.sets.level:.2f}) | "
+            f"{entry['size'] / 1e6:.1f} |"
         )
+        said = f"**`{name}`** — {entry['description']}. *Types:* {', '.join(m.labels)}."
+        words.append(f"{said} *Limits:* {m.provenance.limits}")
     head = (
-        "| atlas | cells | types | accuracy | macro-F1 | calibration error "
-        "| label sets hold (meant) | MB | limits |"
+        "| atlas | types | accuracy | macro-F1 | calibration error | label sets hold (meant) | MB |"
     )
-    return "\n".join([head, f"|{' --- |' * 9}", *rows])
+    return "\n\n".join(["\n".join([head, f"|{' --- |' * 7}", *rows]), *words])
 
 
 def commands() -> str:
