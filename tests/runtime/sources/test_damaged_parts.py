@@ -14,7 +14,7 @@ import pytest
 
 from cellport.runtime.errors import InputError
 from cellport.runtime.sources import open_source, tenx_mtx
-from cellport.runtime.sources.chunks import locate
+from cellport.runtime.sources.chunks import FileChunks, locate
 
 Damage = Callable[[h5py.File], Any]
 
@@ -182,16 +182,12 @@ def test_of_the_chunks_of_an_array(tmp_path: Path, stored: bytes, said: str, shu
         made = file.create_dataset("data", data=values, chunks=(20,), **options)
         made.id.write_direct_chunk((20,), stored)
     with h5py.File(path) as file, path.open("rb") as raw:
-        chunks = locate(file["data"])
-
-        def fetch(offset: int, size: int) -> bytes:
-            raw.seek(offset)
-            return raw.read(size)
-
-        assert chunks is not None
-        np.testing.assert_array_equal(chunks.decode(2, fetch), values[40:])
+        located = locate(file["data"])
+        assert located is not None
+        chunks = FileChunks(located, raw.fileno())
+        np.testing.assert_array_equal(chunks.decode(2), values[40:])
         with pytest.raises(InputError, match=said):
-            chunks.decode(1, fetch)
+            chunks.decode(1)
 
 
 def test_of_what_is_in_memory(make_anndata: Any, make_counts: Any) -> None:
