@@ -21,7 +21,7 @@ NAMES = np.array(["MS4A1", "CD3D", "GNLY", "ENSG00000153563", "HLA.A"], object)
     ],
 )
 def test_genes_are_found_by_any_of_their_names(asked: tuple[str, ...], found: list[int]) -> None:
-    places, note = find_kept_genes({"index": NAMES}, asked, 3)
+    places, note = find_kept_genes({"index": NAMES}, asked, 3, "human")
     assert (places.tolist(), note) == (found, "")
 
 
