@@ -15,9 +15,10 @@ PRETRAINED = Path(__file__).resolve().parents[3] / "models" / "pretrained"
 FIRST, SECOND = 7_000_000, 50_000
 
 
-@pytest.mark.parametrize("atlas", sorted(PRETRAINED.glob("*.cellport")), ids=lambda path: path.stem)
+# the largest of those that come along, and the one that the cells are of
+@pytest.mark.parametrize("atlas", ["human", "lung"])
 def test_a_visit_is_small_and_the_next_one_hardly_anything(
-    atlas: Path, page_folder: Path, run_server: Callable[..., Any], tmp_path: Path
+    atlas: str, page_folder: Path, run_server: Callable[..., Any], tmp_path: Path
 ) -> None:
     """The browser is closed in between, and keeps what it may keep."""
     _, cells = write_sample(tmp_path)
@@ -28,7 +29,7 @@ def test_a_visit_is_small_and_the_next_one_hardly_anything(
         ["save", ["cells.csv", "text=Download results"]],
         ["received", "all"],
     ]
-    with run_server(atlas=atlas) as running:
+    with run_server(atlas=PRETRAINED / f"{atlas}.cellport") as running:
         address = f"http://127.0.0.1:{running.port}/"
         first, second = (visit(address, tmp_path, *whole)["values"]["all"] for _ in range(2))
         print(f"{first:,} bytes, then {second:,}")
