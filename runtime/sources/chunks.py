@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 # An unchunked dataset is read in pieces of this many bytes; larger chunks are left to h5py.
 PIECE_BYTES = 1 << 20
 MOST_CHUNK_BYTES = 1 << 26
-_CUT_SHORT = "the file ends in the middle of a chunk"
+CUT_SHORT = "the file ends in the middle of a chunk"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +73,10 @@ class FileChunks:
         if chunks.offsets[number] < 0:
             return np.full(inside, chunks.fill, self.dtype)
         size, expected = int(chunks.sizes[number]), chunks.expected(number)
-        if size > 2 * expected + 1024:
-            raise InputError("a chunk is larger than its elements can make it")
+        check_stored(size, expected)
         raw = os.pread(self.file, size, int(chunks.offsets[number]))
         if len(raw) != size:
-            raise InputError(_CUT_SHORT)
+            raise InputError(CUT_SHORT)
         skipped = int(chunks.skipped[number])
         return undo_filters(raw, chunks.filters, skipped, expected, self.dtype)[:inside]
 
@@ -94,8 +93,20 @@ class FileChunks:
         while rest:
             n_read = os.preadv(self.file, [rest], offset)
             if not n_read:
-                raise InputError(_CUT_SHORT)
+                raise InputError(CUT_SHORT)
             rest, offset = rest[n_read:], offset + n_read
+
+
+def check_stored(size: int, expected: int) -> None:
+    """Refuse a chunk whose bytes in the file are more than any filter makes of `expected` ones.
+
+    Raises
+    ------
+    InputError
+        Before anything of that size is read.
+    """
+    if size > 2 * expected + 1024:
+        raise InputError("a chunk is larger than its elements can make it")
 
 
 def locate(dataset: Any) -> Chunks | None:

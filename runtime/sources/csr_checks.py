@@ -59,7 +59,7 @@ def as_positions(values: NDArray[Any], limit: int) -> NDArray[np.int32]:
     least_outside = min(limit, np.iinfo(native.dtype).max + 1)
     if values.size and int(native.view(f"u{native.dtype.itemsize}").max()) >= least_outside:
         raise InputError(f"a position lies outside 0 to {limit - 1}")
-    return values.astype(np.int32, copy=False)
+    return native.astype(np.int32, copy=False)
 
 
 def cut(pointers: NDArray[np.int64]) -> Iterator[tuple[int, int]]:

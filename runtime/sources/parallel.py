@@ -44,15 +44,8 @@ class StoredChunks(Protocol):
     def dtype(self) -> np.dtype[Any]:
         """Of the elements, as they are stored."""
 
-    @property
-    def plain(self) -> bool:
-        """Whether elements can be read straight to where they belong."""
-
     def decode(self, number: int) -> NDArray[Any]:
         """Read a chunk; the last without what is behind the end of the array."""
-
-    def read_into(self, number: int, start: int, out: NDArray[Any]) -> None:
-        """Read elements of a chunk from its element `start` on; where they are `plain`."""
 
 
 class ChunkStream:
@@ -71,8 +64,9 @@ class ChunkStream:
         width = self._chunks.width
         first, last = start // width, (stop - 1) // width
         step = max(1, JOB_BYTES // (width * self._chunks.dtype.itemsize))
-        straight = self._chunks.plain and self._chunks.dtype == out.dtype
-        fill = self._fill_straight if straight else self._fill
+        chunks, fill = self._chunks, self._fill
+        if isinstance(chunks, FileChunks) and chunks.plain and chunks.dtype == out.dtype:
+            fill = partial(self._fill_straight, chunks)
         return [
             partial(fill, range(low, min(low + step, last + 1)), start, stop, out)
             for low in range(first, last + 1, step)
@@ -90,13 +84,15 @@ class ChunkStream:
             if high == stop:
                 self._ended = (number, values)
 
-    def _fill_straight(self, numbers: range, start: int, stop: int, out: NDArray[Any]) -> None:
-        width = self._chunks.width
+    def _fill_straight(
+        self, chunks: FileChunks, numbers: range, start: int, stop: int, out: NDArray[Any]
+    ) -> None:
+        width = chunks.width
         for number in numbers:
             base = number * width
             low, high = max(start, base), min(stop, base + width)
             place = out[low - start : high - start]
-            self._chunks.read_into(number, low - base, place)
+            chunks.read_into(number, low - base, place)
             # of the same type, so that it checks and changes nothing
             self._convert(place)
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cellport.runtime.errors import InputError
+from cellport.runtime.sources.chunks import CUT_SHORT, MOST_CHUNK_BYTES, check_stored
 from cellport.runtime.sources.filters import DAMAGED
 
 if TYPE_CHECKING:
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
 
 Expand = Callable[[bytes], Any]
 
-# larger chunks are left to zarr, as those of HDF5 are to h5py
-MOST_CHUNK_BYTES = 1 << 26
 # what the index of a shard says of a chunk that was never written
 _NEVER = 2**64 - 1
 # bytes of an entry of that index, and of the checksum behind it
@@ -47,32 +46,24 @@ class ZarrChunks:
     places: NDArray[np.int64] | None
     expand: Expand
 
-    @property
-    def plain(self) -> bool:
-        """Chunks are read whole."""
-        return False
-
     def decode(self, number: int) -> NDArray[Any]:
         """Read a chunk, without the padding behind the end of the array."""
-        position, _ = divmod(number, self.per_file)
-        with open(self.files[position], "rb", buffering=0) as file:
+        expected = self.width * self.dtype.itemsize
+        with open(self.files[number // self.per_file], "rb", buffering=0) as file:
             if self.places is None:
-                raw = file.read()
+                offset, size = 0, os.fstat(file.fileno()).st_size
             else:
                 offset, size = self.places[number].tolist()
-                file.seek(offset)
-                raw = file.read(size)
-                if len(raw) != size:
-                    raise InputError("a shard ends in the middle of a chunk")
+            check_stored(size, expected)
+            file.seek(offset)
+            raw = file.read(size)
+        if len(raw) != size:
+            raise InputError(CUT_SHORT)
         plain = self.expand(raw)
-        if len(plain) != self.width * self.dtype.itemsize:
+        if len(plain) != expected:
             raise InputError(DAMAGED)
         inside = min(self.width, self.length - number * self.width)
         return np.frombuffer(plain, self.dtype)[:inside]
-
-    def read_into(self, number: int, start: int, out: NDArray[Any]) -> None:
-        """Read elements of a chunk from its element `start` on."""
-        out[:] = self.decode(number)[start : start + len(out)]
 
 
 def locate_zarr(array: Any) -> ZarrChunks | None:
@@ -113,7 +104,7 @@ def _of_format_3(array: Any, folder: Path) -> ZarrChunks | None:
         return None if expand is None else _whole_files(array, folder, expand)
     how = codecs[0]["configuration"]
     expand = _of_codecs(how["codecs"])
-    index = [_name(codec) for codec in how["index_codecs"]]
+    index = [codec["name"] for codec in how["index_codecs"]]
     if expand is None or index != ["bytes", "crc32c"] or how["index_location"] != "end":
         return None
     per_file = array.shards[0] // array.chunks[0]
@@ -141,11 +132,13 @@ def _files(array: Any, folder: Path, width: int) -> tuple[str, ...] | None:
 
 def _places(files: tuple[str, ...], per_file: int, array: Any) -> NDArray[np.int64] | None:
     """Read the index at the end of each shard; None where a chunk was never written."""
-    n_chunks = -(-array.shape[0] // array.chunks[0])
-    found = [_index(file, per_file) for file in files]
-    if any(index is None for index in found):
-        return None
-    places = np.concatenate([index for index in found if index is not None])[:n_chunks]
+    found: list[NDArray[np.uint64]] = []
+    for file in files:
+        index = _index(file, per_file)
+        if index is None:
+            return None
+        found.append(index)
+    places = np.concatenate(found)[: -(-array.shape[0] // array.chunks[0])]
     return None if (places == np.uint64(_NEVER)).any() else places.astype(np.int64)
 
 
@@ -170,27 +163,15 @@ def _of_codecs(codecs: Any) -> Expand | None:
     """Return what undoes codecs of format 3; None if one is not known here."""
     import numcodecs
 
-    (first, *others) = codecs
-    endian = _settings(first).get("endian")
-    if _name(first) != "bytes" or getattr(endian, "value", endian) not in ("little", None):
+    first, *others = codecs
+    little = first.get("configuration", {}).get("endian") in ("little", None)
+    if first["name"] != "bytes" or not little:
         return None
     if not others:
         return _expansion(None)
-    if len(others) > 1 or _name(others[0]) not in _UNDO:
+    if len(others) > 1 or others[0]["name"] not in _UNDO:
         return None
-    return _expansion(getattr(numcodecs, _UNDO[_name(others[0])])())
-
-
-def _name(codec: Any) -> str:
-    return str(_as_dict(codec)["name"])
-
-
-def _settings(codec: Any) -> Any:
-    return _as_dict(codec).get("configuration", {})
-
-
-def _as_dict(codec: Any) -> Any:
-    return codec if isinstance(codec, dict) else codec.to_dict()
+    return _expansion(getattr(numcodecs, _UNDO[others[0]["name"]])())
 
 
 def _expansion(codec: Any) -> Expand:
@@ -198,7 +179,8 @@ def _expansion(codec: Any) -> Expand:
     if codec is None:
         return bytes
     if type(codec).__name__ != "Blosc":
-        return lambda raw: codec.decode(raw)
+        undone: Expand = codec.decode
+        return undone
 
     def expand(raw: bytes) -> Any:
         # Blosc believes its header, and reads beyond the end of what was cut short

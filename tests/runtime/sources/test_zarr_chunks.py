@@ -160,3 +160,19 @@ def test_a_shard_whose_index_is_damaged_is_left_to_zarr(tmp_path: Path) -> None:
     assert locate_zarr(stored) is None
     with pytest.raises((InputError, RuntimeError)):
         np.concatenate([found.decode(number) for number in range(4, 8)])
+
+
+@pytest.mark.parametrize("shards", [None, (20,)])
+def test_a_chunk_that_claims_to_be_huge_is_not_read(tmp_path: Path, shards: Any) -> None:
+    values = np.arange(40, dtype="<f4")
+    stored = write(tmp_path, "data", values, 3, "zstd", chunks=(20,), shards=shards)
+    found = locate_zarr(stored)
+    assert found is not None
+    if found.places is None:
+        with Path(found.files[1]).open("r+b") as file:
+            file.truncate(1 << 40)  # a hole, which takes no room
+    else:
+        found.places[1, 1] = 1 << 40
+    with pytest.raises(InputError, match="a chunk is larger than its elements can make it"):
+        found.decode(1)
+    np.testing.assert_array_equal(found.decode(0), values[:20])
