@@ -61,7 +61,7 @@ class NoveltyConfig:
     most_fitted: int = 20_000
     most_judged: int = 2_000
     # held-out cells of each batch, which trained ones make up where they are fewer: of 131 cells of
-    # a second technology three were held out, and 22 % of all looked strange; with these 8 %
+    # a second technology three were held out, and 22 % of all looked strange; with these 5 %
     fewest_of_batch: int = 20
     # cells to a table at least, the same ones thinned again where they are fewer: 500 to a row,
     # of which 5 % are 25

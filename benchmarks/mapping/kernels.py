@@ -112,7 +112,8 @@ def scipy_route(counts: csr_matrix, model: Model, block: int = 2000) -> NDArray[
 
 
 @part
-def _read(a: Any, b: Any) -> Any:
+def read_both(a: Any, b: Any) -> Any:
+    """Read two arrays of one length once; whether any number is negative."""
     bad = False
     for k in range(len(a)):
         bad |= (a[k] < 0) | (b[k] < 0)
@@ -135,7 +136,7 @@ def _read_rows(table: Any, rows: Any, ends: Any, factors: Any, out: Any, parts: 
 def stream_tasks() -> tuple[dict[str, Callable[[], Any]], dict[str, float]]:
     """Tasks that move memory, and the gigabytes each moves."""
     a, b, c = (np.ones(40_000_000, np.float32) for _ in range(3))
-    tasks = {"read": lambda: _read(a, b), "triad": lambda: _triad(a, b, c)}
+    tasks = {"read": lambda: read_both(a, b), "triad": lambda: _triad(a, b, c)}
     return tasks, {"read": 2 * a.nbytes / 1e9, "triad": 3 * a.nbytes / 1e9}
 
 

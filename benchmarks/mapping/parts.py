@@ -6,8 +6,8 @@ The same generated cells in each kind of file are mapped by one thread, one step
 and the processor time of each step is taken. Beside it stands the time of its bound:
 
 - reading: the same stored bytes read from the (cached) file, taken out of their compression by the
-  bare library, and copied once to where they belong;
-- features: the rows of the basis that the counts name, read and nothing else;
+  bare library (lzf: by the kernel that there is) and copied once to where they belong;
+- features: positions, values, and the rows of the basis that they name, read and nothing else;
 - network: the matrix products of ``encoder_tail.onnx`` alone;
 - columns: none is known; they are told as they are;
 - writing: the same arrays given to h5py, whole.
@@ -23,46 +23,43 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 import anndata
-import deflate
 import h5py
 import numpy as np
 import onnx
 import zarr
-from numcodecs import Blosc, Zstd
+from numcodecs import Blosc
 from numpy.typing import NDArray
 from onnx.numpy_helper import to_array
 from threadpoolctl import threadpool_limits
 
 import cellport
-from benchmarks.mapping.kernels import PARTS, row_task
+from benchmarks.mapping.kernels import PARTS, read_both, row_task
 from benchmarks.shared.command import measure_and_show, parser
 from benchmarks.shared.results import ROOT, facts, markdown
 from benchmarks.shared.tiled import kept_file
 from benchmarks.shared.timing import in_turns, medians
 from cellport.kernels.lanes import LANES, TILE
-from cellport.kernels.lzf import unpack_lzf
 from cellport.runtime.atlas.session import open_session
-from cellport.runtime.columns import MappedBlock
 from cellport.runtime.mapping.consensus.encoder import encoder_of
-from cellport.runtime.mapping.encode import EncodedCells
 from cellport.runtime.mapping.options import MapOptions
-from cellport.runtime.mapping.pipeline import Pipeline
-from cellport.runtime.sources import CountBlock
+from cellport.runtime.sources.chunks import locate
+from cellport.runtime.sources.filters import undo_filters
+from cellport.runtime.sources.zarr_chunks import locate_zarr
 from cellport.runtime.writers.output import open_writer
 
 PAGE, MARK = ROOT / "docs" / "mapping.md", "benchmarks.mapping.parts"
 STEPS = ("reading", "features", "network", "columns", "writing")
 FORMS = ("h5ad gzip", "h5ad none", "h5ad lzf", "zarr 2 blosc-lz4", "zarr 3 zstd", "zarr 3 sharded")
 _MICRO = 1e6
-# what a shard's index says of a chunk that was never written
-_NO_CHUNK = 2**64 - 1
+ARRAYS = ("X/data", "X/indices")
 
 
 def measure(options: argparse.Namespace) -> dict[str, Any]:
@@ -153,15 +150,15 @@ def steps_of(atlas: cellport.Atlas, path: Path) -> dict[str, float]:
     """Map a file by one thread, step after step; processor seconds of each step."""
     clock, how = Clock(), MapOptions(threads=1)
     pipeline = atlas.prepare(path, how)
-    source = pipeline.query.source
+    source, schema = pipeline.query.source, pipeline.schema
     tail = TimedTail(open_tail(atlas), clock)
     encode = encoder_of(pipeline.query, atlas.file, tail, 1, None)
     with tempfile.TemporaryDirectory() as folder, closing(source):
-        writer = open_writer(Path(folder) / "out.h5ad", pipeline.schema, source.n_cells)
+        writer = open_writer(Path(folder) / "out.h5ad", schema, source.n_cells)
         blocks = iter(source.blocks(how.block_cells, 0, source.n_cells))
         while (block := clock.timed("reading", next, blocks, None)) is not None:
             cells = clock.timed("features", encode, block)
-            mapped = clock.timed("columns", columns_of, pipeline, block, cells)
+            mapped = clock.timed("columns", pipeline.annotate, block, cells, schema)
             clock.timed("writing", writer.write, mapped)
         clock.timed("writing", writer.close, {})
     spent = dict(clock.spent)
@@ -175,113 +172,85 @@ def open_tail(atlas: cellport.Atlas) -> Any:
     return open_session(atlas.file.read("encoder_tail.onnx"), "encoder_tail.onnx", "cpu", 1)
 
 
-def columns_of(pipeline: Pipeline, block: CountBlock, cells: EncodedCells) -> MappedBlock:
-    """Return the block of a result, as a mapping makes it."""
-    values: dict[str, NDArray[Any]] = {}
-    for annotator in pipeline.annotators:
-        values |= annotator.annotate(cells)
-    names = pipeline.query.source.cell_names(block.start, block.start + block.n_cells)
-    obs = {column.name: values[column.name] for column in pipeline.schema.columns}
-    return MappedBlock(
-        block.start, names, obs, {name: values[name] for name in pipeline.schema.obsm}
-    )
-
-
 def bounds_of(atlas: cellport.Atlas, path: Path, rounds: int) -> dict[str, float]:
     """Processor seconds of the least that each step but the columns has to do."""
-    tasks = {
-        "reading": reading_bound(path),
-        "features": features_bound(atlas, path),
-        "network": network_bound(atlas, path),
-        "writing": writing_bound(atlas, path),
-    }
-    return medians(in_turns(tasks, rounds), "cpu")
+    with ExitStack() as opened:
+        tasks = {
+            "reading": reading_bound(path, opened),
+            "features": features_bound(atlas, path),
+            "network": network_bound(atlas, path),
+            "writing": writing_bound(atlas, path),
+        }
+        return medians(in_turns(tasks, rounds), "cpu")
 
 
-def reading_bound(path: Path) -> Callable[[], Any]:
+def reading_bound(path: Path, opened: ExitStack) -> Callable[[], Any]:
     """Read the stored bytes of positions and values, decompress and copy them."""
-    parts = list(stored(path))
+    of_file = stored_in_hdf5 if path.suffix == ".h5ad" else stored_in_zarr
+    parts = list(of_file(path, opened))
 
     def work() -> None:
-        for file, offset, size, expand, expected in parts:
-            raw = os.pread(file, size, offset)
-            plain = np.frombuffer(expand(raw, expected) if expand else raw, np.uint8)
+        for file, offset, size, expand in parts:
+            plain = np.frombuffer(expand(os.pread(file, size, offset)), np.uint8)
             np.empty_like(plain)[:] = plain
 
     return work
 
 
-Stored = tuple[int, int, int, Callable[[Any, int], Any] | None, int]
+# descriptor of a file, offset and size of a chunk in it, and what takes it out of its compression
+Stored = tuple[int, int, int, Callable[[bytes], Any]]
 
 
-def stored(path: Path) -> Iterator[Stored]:
-    """Yield descriptor, offset and size of each stored chunk, its bare decompression and its size.
-
-    lzf has no bare library here: h5py's own reading of a chunk stands for it, from memory.
-    """
-    if path.suffix != ".h5ad":
-        yield from _stored_in_zarr(path)
-        return
+def stored_in_hdf5(path: Path, opened: ExitStack) -> Iterator[Stored]:
+    """Tell of each chunk of positions and values of an h5ad file."""
+    handle = os.open(path, os.O_RDONLY)
+    opened.callback(os.close, handle)
     with h5py.File(path) as file:
-        handle = os.open(path, os.O_RDONLY)
-        for name in ("X/data", "X/indices"):
-            dataset = file[name]
-            if dataset.chunks is None:
-                yield handle, dataset.id.get_offset(), dataset.nbytes, None, dataset.nbytes
-                continue
-            size = dataset.chunks[0] * dataset.dtype.itemsize
-            expand = {"gzip": _inflated, "lzf": _unpacked, None: None}[dataset.compression]
-            for number in range(dataset.id.get_num_chunks()):
-                info = dataset.id.get_chunk_info(number)
-                yield handle, info.byte_offset, info.size, expand, size
+        for name in ARRAYS:
+            chunks = locate(file[name])
+            assert chunks is not None
+            for number, (offset, size) in enumerate(zip(chunks.offsets, chunks.sizes, strict=True)):
+                expand = partial(
+                    undo_filters,
+                    filters=chunks.filters,
+                    skipped=int(chunks.skipped[number]),
+                    size=chunks.expected(number),
+                    dtype=chunks.dtype,
+                )
+                yield handle, int(offset), int(size), expand
 
 
-def _stored_in_zarr(path: Path) -> Iterator[Stored]:
+def stored_in_zarr(path: Path, opened: ExitStack) -> Iterator[Stored]:
+    """Tell of each chunk of positions and values of a zarr store."""
     root = zarr.open_group(path, mode="r")
-    for name in ("X/data", "X/indices"):
-        array: Any = root[name]
-        size = array.chunks[0] * array.dtype.itemsize
-        codec = Blosc() if array.metadata.zarr_format == 2 else Zstd()
-
-        def expand(raw: bytes, _: int, codec: Any = codec) -> Any:
-            return codec.decode(raw)
-
-        for file in sorted((path / name).rglob("*")):
-            if not file.is_file() or file.name.startswith((".", "zarr.")):
-                continue
-            handle = os.open(file, os.O_RDONLY)
-            if array.shards is None:
-                yield handle, 0, file.stat().st_size, expand, size
-                continue
-            # the index at the end of a shard: offset and size of each chunk, and a checksum
-            n_chunks = array.shards[0] // array.chunks[0]
-            index = np.frombuffer(file.read_bytes()[-(16 * n_chunks + 4) : -4], "<u8")
-            for offset, stored_size in index.reshape(-1, 2).tolist():
-                if offset != _NO_CHUNK:
-                    yield handle, offset, stored_size, expand, size
-
-
-def _inflated(raw: bytes, size: int) -> Any:
-    return deflate.zlib_decompress(raw, size)
-
-
-def _unpacked(raw: bytes, size: int) -> Any:
-    return unpack_lzf(raw, size)
+    for name in ARRAYS:
+        chunks = locate_zarr(root[name])
+        assert chunks is not None
+        handles = [os.open(file, os.O_RDONLY) for file in chunks.files]
+        for handle in handles:
+            opened.callback(os.close, handle)
+        if chunks.places is None:
+            sizes = [(0, os.fstat(handle).st_size) for handle in handles]
+        else:
+            sizes = chunks.places.tolist()
+        for number, (offset, size) in enumerate(sizes):
+            yield handles[number // chunks.per_file], offset, size, chunks.expand
 
 
 def features_bound(atlas: cellport.Atlas, path: Path) -> Callable[[], Any]:
-    """Read the rows of the basis that the counts of the panel name, as the kernel does."""
+    """Read positions and values once, and the rows of the basis that those of the panel name."""
     pipeline = atlas.prepare(path, MapOptions(threads=1))
     column = pipeline.query.genes.panel_column
     with closing(pipeline.query.source) as source:
-        blocks = source.blocks(2048, 0, source.n_cells)
-        entries = sum(int((column[block.indices] >= 0).sum()) for block in blocks)
-        per_cell = entries / source.n_cells
-        n_cells = source.n_cells
+        blocks = list(source.blocks(2048, 0, source.n_cells))
+    entries = sum(int((column[block.indices] >= 0).sum()) for block in blocks)
+    n_cells = source.n_cells
     n_slices = -(-atlas.file.array("basis").shape[1] // LANES)
-    task, _ = row_task(atlas.manifest.n_genes, per_cell)
+    task, _ = row_task(atlas.manifest.n_genes, entries / n_cells)
 
     def work() -> None:
+        for block in blocks:
+            read_both(block.indices, block.data)
         # one call reads one slice for `PARTS` times `TILE` cells
         for _ in range(round(n_slices * n_cells / (PARTS * TILE))):
             task()

@@ -26,7 +26,6 @@ TISSUES = {
     "mouse marrow": PAUL,
     "mouse cortex": Dataset("mouse_cortex_550cells"),
 }
-# atlases of the same tissue, any of which is right
 # the atlases that come along, beside those trained here
 SHIPPED = {
     f"{name}, shipped": name for name in ("lung", "blood", "pancreas", "mouse-pancreas", "human")

@@ -23,7 +23,7 @@ from cellport.runtime.mapping.consensus.encoder import Encode, encoder_of
 from cellport.runtime.mapping.encode import EncodedCells
 from cellport.runtime.mapping.gather.own_columns import OwnColumns, own_columns
 from cellport.runtime.mapping.query import Query, QueryFacts
-from cellport.runtime.sources import CountBlock, CountSource
+from cellport.runtime.sources import CountBlock
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,11 +128,17 @@ class Pipeline:
             for block in self._counts(threads, start, stop):
                 with _concerning(block):
                     cells = encode(block)
-                    values: dict[str, NDArray[Any]] = {}
-                    for annotator in self.annotators:
-                        values |= annotator.annotate(cells)
-                    mapped = _block(schema, source, block, values)
+                    mapped = self.annotate(block, cells, schema)
                 yield self._with_counts(mapped, block, cells) if how.keep_counts else mapped
+
+    def annotate(self, counts: CountBlock, cells: EncodedCells, schema: Schema) -> MappedBlock:
+        """Put what every annotator says of a block of cells into the columns of the result."""
+        values: dict[str, NDArray[Any]] = {}
+        for annotator in self.annotators:
+            values |= annotator.annotate(cells)
+        names = self.query.source.cell_names(counts.start, counts.start + counts.n_cells)
+        obs = {column.name: values[column.name] for column in schema.columns}
+        return MappedBlock(counts.start, names, obs, {name: values[name] for name in schema.obsm})
 
     def _with_counts(
         self, mapped: MappedBlock, counts: CountBlock, cells: EncodedCells
@@ -188,14 +194,6 @@ def prepared(query: Query, setting: Setting, companions: tuple[Companion, ...] =
         added = (*added, consensus(first, others, query.decided.heard))
     own = own_columns(query.source, setting.options.summed_by, schema_of(added))
     return Pipeline(query, setting, added, own, companions[1:])
-
-
-def _block(
-    schema: Schema, source: CountSource, counts: CountBlock, values: dict[str, NDArray[Any]]
-) -> MappedBlock:
-    names = source.cell_names(counts.start, counts.start + counts.n_cells)
-    obs = {column.name: values[column.name] for column in schema.columns}
-    return MappedBlock(counts.start, names, obs, {name: values[name] for name in schema.obsm})
 
 
 @contextmanager
