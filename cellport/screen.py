@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -24,6 +24,7 @@ from rich.text import Text
 from cellport.ctrl_c import in_steps, stop_if_pressed
 from cellport.runtime.atlas.assumed import describe_batch, describe_labels
 from cellport.runtime.atlas.thresholds import MEANING, thresholds_that_apply
+from cellport.runtime.base.listed import listed
 from cellport.runtime.decisions import text
 
 if TYPE_CHECKING:
@@ -362,13 +363,13 @@ def atlas(file: AtlasFile) -> None:
         "genes": f"{m.n_genes:,}, for example {', '.join(m.panel.symbols[:5])}",
         "latent": f"{m.n_latent} dimensions",
         **({"batches": f"{len(m.batches)}: {', '.join(m.batches[:8])}"} if m.batches else {}),
-        "labels": f"{len(m.labels)}: {_first(m.labels)}" if m.labels else "none",
+        "labels": f"{len(m.labels)}: {listed(m.labels, _MOST_NAMES)}" if m.labels else "none",
     }
     if m.assumed_batch is not None:
         rows["batch of a cell"] = describe_batch(m.assumed_batch)
     groups = dict.fromkeys(m.parents.values())
     if groups:
-        rows["groups"] = f"{len(groups)}: {_first(list(groups))}"
+        rows["groups"] = f"{len(groups)}: {listed(list(groups), _MOST_NAMES)}"
     rows |= _shape(m) | _how_good(m)
     for name, value in rows.items():
         table.add_row(name, value)
@@ -377,12 +378,6 @@ def atlas(file: AtlasFile) -> None:
     _console().print(table)
     if m.held_out is not None:
         _reliability(m.held_out)
-
-
-def _first(names: Sequence[str]) -> str:
-    """As many names as people read; ``--json`` has all."""
-    rest = len(names) - _MOST_NAMES
-    return ", ".join(names[:_MOST_NAMES]) + (f" and {rest} more" if rest > 0 else "")
 
 
 def _shape(manifest: Manifest) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from cellport.runtime.atlas.assumed import describe_batch, describe_labels, describe_own
 from cellport.runtime.atlas.manifest import Manifest
+from cellport.runtime.base.listed import listed
 
 _MOST = 200
 
@@ -53,10 +54,7 @@ def _batch(manifest: Manifest) -> list[str]:
 
 
 def _some(names: tuple[str, ...]) -> str:
-    if not names:
-        return "none"
-    rest = f" and {len(names) - _MOST} more" if len(names) > _MOST else ""
-    return ", ".join(map(_text, names[:_MOST])) + rest
+    return listed(list(map(_text, names)), _MOST) or "none"
 
 
 def _text(words: str) -> str:

@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
+from cellport.runtime.base.listed import listed
 from cellport.runtime.errors import AtlasError
 from cellport.runtime.fetch.download import AnswerError, fetch_small
 from cellport.runtime.fetch.model_name import ENDING, ModelName
@@ -209,25 +210,20 @@ def _meant(place: str, models: list[str]) -> list[str]:
 
 def _none_or_several(name: ModelName, found: list[str], paths: list[str]) -> str:
     if found:
-        named = _some([str(replace(name, place=path)) for path in found])
+        named = listed([str(replace(name, place=path)) for path in found], _MOST_NAMED)
         return f"{name} holds several models: give one of {named}."
     there = [path for path in paths if path == name.place or _is_in(name.place, path)]
     if not there:
-        return f"{name.model} has no {name.place}. It has {_some(paths)}."
+        return f"{name.model} has no {name.place}. It has {listed(paths, _MOST_NAMED)}."
     return (
         f"{name} holds no model that cellport reads ({ENDING}, model.pt or model_params.pt of "
         "scvi-tools, .pkl of CellTypist, or encoder.ckpt of SCimilarity). It has "
-        f"{_some(there)}."
+        f"{listed(there, _MOST_NAMED)}."
     )
 
 
 def _is_in(place: str, path: str) -> bool:
     return path.startswith(f"{place}/") or not place
-
-
-def _some(names: list[str]) -> str:
-    rest = len(names) - _MOST_NAMED
-    return ", ".join(names[:_MOST_NAMED]) + (f" and {rest} more" if rest > 0 else "")
 
 
 def _card(url: str, secret: str) -> str:

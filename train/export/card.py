@@ -6,6 +6,7 @@ from dataclasses import asdict
 
 from cellport.runtime.atlas.manifest import HeldOut, Manifest
 from cellport.runtime.atlas.thresholds import MEANING
+from cellport.runtime.base.listed import listed
 
 _BAR = 10
 _MOST = 60
@@ -218,8 +219,7 @@ def _bar(share: float) -> str:
 
 
 def _some(names: tuple[str, ...] | list[str]) -> str:
-    shown = ", ".join(_text(name) for name in names[:_MOST])
-    return shown if len(names) <= _MOST else f"{shown} and {len(names) - _MOST} more"
+    return listed(list(map(_text, names)), _MOST)
 
 
 def _text(name: str) -> str:

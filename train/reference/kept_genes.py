@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from cellport.runtime.base.listed import listed
 from cellport.runtime.errors import InputError, TrainingError
 from cellport.runtime.genes.match import match_genes
 from cellport.runtime.genes.panel import Panel
@@ -51,7 +52,7 @@ def find_kept_genes(
             any_organism=True,
         )
     except InputError:
-        shown = _listed(names)
+        shown = listed(names, _MOST_NAMED)
         raise TrainingError(f"None of the genes to keep is in the reference: {shown}.") from None
     missing = [name for name, at in zip(names, match.panel_column.tolist(), strict=True) if at < 0]
     found = np.flatnonzero(match.measured).astype(np.int64)
@@ -62,9 +63,5 @@ def find_kept_genes(
         )
     if not missing:
         return found, ""
-    told = _listed(missing)
+    told = listed(missing, _MOST_NAMED)
     return found, f"{len(missing):,} of the genes to keep are not in the reference: {told}."
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(names[:_MOST_NAMED]) + (", ..." if len(names) > _MOST_NAMED else "")

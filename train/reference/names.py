@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cellport.runtime.base.joined import joinable
+from cellport.runtime.base.listed import listed
 from cellport.runtime.decisions import text as decided
 
 JOINED_BY = decided("values.joined_by")
@@ -93,6 +94,4 @@ def _differing_by_case(names: set[str], kind: str, column: str) -> list[str]:
 
 
 def _listed(names: Sequence[str]) -> str:
-    shown = ", ".join(map(repr, names[:_MOST_NAMED]))
-    more = len(names) - _MOST_NAMED
-    return shown if more <= 0 else f"{shown} and {more} more"
+    return listed(list(map(repr, names)), _MOST_NAMED)
