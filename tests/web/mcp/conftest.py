@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import anndata
+import numpy as np
 import pytest
 from mcp import Client
 
@@ -22,8 +23,15 @@ from cellport.web.server.limits import Limits
 
 @pytest.fixture(scope="session")
 def cells(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """131 cells of the demonstration."""
-    return write_sample(tmp_path_factory.mktemp("cells"))[1]
+    """131 cells of the demonstration; every tenth has too few counts to tell its type."""
+    path = write_sample(tmp_path_factory.mktemp("cells"))[1]
+    adata = anndata.read_h5ad(path)
+    counts = adata.X.tocoo()
+    kept = np.where(counts.row % 10, 1.0, 2e-5)
+    counts.data = np.random.default_rng(0).binomial(counts.data.astype(np.int64), kept)
+    adata.X = counts.astype(np.float32).tocsr()
+    adata.write_h5ad(path)
+    return path
 
 
 @pytest.fixture

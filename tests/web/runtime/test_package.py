@@ -87,7 +87,8 @@ def degraded(cells: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     counts.data = rng.binomial(counts.data.astype(np.int64), 0.4).astype(np.float32)
     counts.data[counts.indptr[3] : counts.indptr[4]] = 0
     counts.eliminate_zeros()
-    some.X = counts
+    some.layers["counts"] = counts
+    some.X = np.log1p(counts.toarray() / 3)  # which is passed over, with a note
     path = tmp_path_factory.mktemp("degraded") / "degraded.h5ad"
     some.write_h5ad(path)
     return path
@@ -175,7 +176,7 @@ def test_every_way_gives_the_same(
     project: Path, atlas: Atlas, degraded: Path, tmp_path: Path
 ) -> None:
     adata = anndata.read_h5ad(degraded)
-    counts = sp.csr_matrix(adata.X)
+    counts = sp.csr_matrix(adata.layers["counts"])
     given = {
         "indptr": counts.indptr.tolist(),
         "indices": counts.indices.tolist(),
@@ -194,6 +195,7 @@ def test_every_way_gives_the_same(
     assert twice == {"same": True}
     notes = [note.replace(f"{degraded.parent}/", "") for note in mapping.uns["cellport"]["notes"]]
     assert found[0]["notes"] == notes
+    assert len(notes) == 1
     assert memory["countsFrom"] == "the matrix in memory"
 
 
