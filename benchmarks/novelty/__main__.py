@@ -7,17 +7,19 @@ same batches that were kept out of training ("within"), and the other batches ("
 Measured is how well a score tells the unseen type from the known ones (area under the ROC curve),
 the share of unseen cells found where 5 % of the known ones are called novel too, and, for
 cellport, the share of unseen cells with a p-value below 0.05, and of known ones when they are
-whole, thinned, or lack half the genes. The ceiling is what a classifier reaches that was shown the
-unseen type: logistic regression of unseen against known cells of the same query, cross-validated.
-Peers run in an environment of their own (see ``peers.py``); without it, their numbers in the
-result stay. Models and peers' scores are kept in ``benchmarks/cache/novelty``; the table is
-rebuilt from ``benchmarks/results/novelty.json`` with ``--table``.
+whole, thinned, or lack half the genes. Groups that a report would tell of are looked at too, by
+what the other datasets say of known ones (``groups.py``). The ceiling is what a classifier reaches
+that was shown the unseen type: logistic regression of unseen against known cells of the same query,
+cross-validated. Peers run in an environment of their own (see ``peers.py``); without it, their
+numbers in the result stay. Models and peers' scores are kept in ``benchmarks/cache/novelty``; the
+table is rebuilt from ``benchmarks/results/novelty.json`` with ``--table``.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import astuple
 from typing import Any
 
 import numpy as np
@@ -26,7 +28,8 @@ from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
 from benchmarks.novelty.cases import DATASETS, Case, cases, leave_for_peers
-from benchmarks.novelty.ours import exponent_of, run_ours
+from benchmarks.novelty.groups import learned, told
+from benchmarks.novelty.ours import Ours, exponent_of, run_ours
 from benchmarks.novelty.tables import Rows, tables
 from benchmarks.shared.command import parser
 from benchmarks.shared.results import facts, read, write
@@ -42,23 +45,38 @@ def run(options: argparse.Namespace) -> Rows:
     chosen = list(cases(options.dataset, options.type))
     exponent = {name: exponent_of(name, seed) for name in options.dataset}
     print(exponent, flush=True)
-    ours = []
+    ours: list[Ours] = []
     for case in chosen:
-        found, panel = run_ours(case, exponent[case.whole.name], seed)
-        ours.append(found)
+        ours.append(run_ours(case, exponent[case.whole.name], seed))
         print(case.whole.name, case.unseen, flush=True)
         if python is not None and lacking(case):
-            leave_for_peers(case, panel)
+            leave_for_peers(case, ours[-1].panel)
     for family in FAMILIES if python is not None else ():
         left = [case.folder for case in chosen if family in lacking(case)]
         run_peers(python, "novelty", family, *left)
     rows = []
-    for case, found in zip(chosen, ours, strict=True):
+    of_dataset = {
+        name: [
+            query
+            for case, one in zip(chosen, ours, strict=True)
+            if case.whole.name == name
+            for query in one.mapped.values()
+        ]
+        for name in options.dataset
+    }
+    print("known groups:", learned(list(of_dataset.values())), flush=True)
+    for case, one in zip(chosen, ours, strict=True):
+        others = [queries for name, queries in of_dataset.items() if name != case.whole.name]
+        known, found = learned(others or list(of_dataset.values())), one.found
         # 1 - p would round the strangest to the same
         scores = {OURS: {where: -np.log(np.array(one["p"])) for where, one in found.items()}}
         if python is not None:
             scores |= scores_of_peers(case)
-        rows += [row_of(case, where, scores, found[where]) for where in case.queries]
+        rows += [
+            row_of(case, where, scores, found[where])
+            | {"groups": told(one.mapped[where], known), "known_groups": astuple(known)}
+            for where in case.queries
+        ]
         for path in case.folder.glob("*.h5ad"):
             path.unlink()
     return rows

@@ -38,6 +38,9 @@ DATASETS: dict[str, tuple[Dataset, Parts]] = {
     "pbmc": (data.PBMC, _starting("Zheng", are_reference=False)),
     "lung": (data.LUNG, _starting("HLCA_10x_v2", are_reference=True)),
     "cell lines": (data.LINES, _starting("CEL", are_reference=False)),
+    "pancreas": (data.HUMAN_PANCREAS, _starting("human4", are_reference=False)),
+    "cord blood": (data.CORD_BLOOD, _starting("", are_reference=True)),
+    "cortex": (data.CORTEX, _starting("", are_reference=True)),
 }
 
 

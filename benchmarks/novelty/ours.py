@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
+import torch
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
@@ -15,6 +17,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from benchmarks.novelty.cases import NO_TYPE, Case, labelled, left_out
+from benchmarks.novelty.groups import Mapped, mapped
 from benchmarks.shared.data import codes
 from benchmarks.shared.fitted import fitted, training_cells
 from cellport.train.cells import TrainingCells
@@ -22,6 +25,7 @@ from cellport.train.config import FitConfig
 from cellport.train.fit.checkpoint import run_key
 from cellport.train.fit.model import batch_size_and_epochs
 from cellport.train.fit.order import POOLS
+from cellport.train.infer import encode_layers
 from cellport.train.labels.left_out import answers_for_left_out_batches
 from cellport.train.novelty import fit_novelty, fit_p_exponent, novelty_p
 from cellport.train.reference.panel import select_panel
@@ -50,8 +54,17 @@ def cells_of(case: Case) -> tuple[TrainingCells, NDArray[np.int64]]:
     return training_cells(counts[:, panel], label, batch, held_out), panel
 
 
-def run_ours(case: Case, exponent: float, seed: int) -> tuple[dict[str, Any], NDArray[np.int64]]:
-    """P-values of cellport for both queries, its false-novel rates, and the panel."""
+@dataclass(frozen=True)
+class Ours:
+    """What cellport makes of a case."""
+
+    found: dict[str, Any]  # p-values of both queries, and its false-novel rates
+    mapped: dict[str, Mapped]  # both queries as the atlas sees them
+    panel: NDArray[np.int64]
+
+
+def run_ours(case: Case, exponent: float, seed: int) -> Ours:
+    """Map both queries of a case."""
     cells, panel = cells_of(case)
     config = FitConfig(seed=seed)
     _, epochs = batch_size_and_epochs(cells.counts.shape[0], config)
@@ -59,19 +72,32 @@ def run_ours(case: Case, exponent: float, seed: int) -> tuple[dict[str, Any], ND
     made = fitted(cells, config, path)
     encoder, novelty = made.encoder, fit_novelty(made, exponent)
     found: dict[str, Any] = {}
+    seen: dict[str, Mapped] = {}
     for where, rows in case.queries.items():
         query = case.whole.cells.X[rows].tocsr().astype(np.float32)[:, panel].tocsr()
-        known = query[~case.is_unseen(where)]
+        unseen = case.is_unseen(where)
+        known = query[~unseen]
+        p = novelty_p(encoder, novelty, query.toarray())
+        with torch.inference_mode():
+            _, latent, logits = encode_layers(encoder, query, None)
+        seen[where] = mapped(
+            made,
+            latent,
+            p,
+            called=logits.argmax(axis=1),
+            label=case.whole.label[rows],
+            unseen=unseen,
+        )
         found[where] = {
-            "p": novelty_p(encoder, novelty, query.toarray()).tolist(),
+            "p": p.tolist(),
             "false_novel": {
                 name: round(float((novelty_p(encoder, novelty, poorer(known)) < 0.05).mean()), 4)
                 for name, poorer in STRESS.items()
             },
             "easing": round(exponent, 4),
-            "ceiling": ceiling(query, case.is_unseen(where)),
+            "ceiling": ceiling(query, unseen),
         }
-    return found, panel
+    return Ours(found, seen, panel)
 
 
 def _thinned(depth: int) -> Callable[[sp.csr_matrix], NDArray[np.float32]]:

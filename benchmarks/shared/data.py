@@ -46,6 +46,9 @@ KANG = Dataset("kang2018_pbmc_ctrl12k_stim806", batch="donor")
 LINES = Dataset("cell_lines_3technologies")
 PANCREAS = Dataset("mouse_pancreas_endocrinogenesis")
 PAUL = Dataset("paul15_myeloid_progenitors")
+HUMAN_PANCREAS = Dataset("human_pancreas_3donors")
+CORD_BLOOD = Dataset("cord_blood_500genes")
+CORTEX = Dataset("mouse_cortex_550cells")
 
 
 def strings(cells: anndata.AnnData, column: str) -> NDArray[np.object_]:

@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from cellport.runtime.base.false_discovery import adjusted
 from cellport.runtime.compare.design import Design, full_rank, without
-from cellport.runtime.compare.moderated import adjusted, moderated_effects
+from cellport.runtime.compare.moderated import moderated_effects
 from cellport.runtime.decisions import number, say, text, whole
 
 _ADDED = number("compare.added")

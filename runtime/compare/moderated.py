@@ -89,21 +89,6 @@ def squeezed_variance(
     return (prior * common + freedom * variance) / (prior + freedom), prior
 
 
-def adjusted(p: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Adjust p-values for how many there are; NaN stays and counts for none.
-
-    References
-    ----------
-    Benjamini and Hochberg 1995, Journal of the Royal Statistical Society B 57:289.
-    """
-    found = np.full(len(p), np.nan)
-    known = np.flatnonzero(np.isfinite(p))
-    order = known[np.argsort(p[known])]
-    scaled = p[order] * len(order) / np.arange(1, len(order) + 1)
-    found[order] = np.minimum(np.minimum.accumulate(scaled[::-1])[::-1], 1)
-    return found
-
-
 def _trigamma_inverse(value: float) -> float:
     """Solve trigamma(x) = value by Newton's method on its reciprocal (Smyth 2004, appendix)."""
     from scipy.special import polygamma

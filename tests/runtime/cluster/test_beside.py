@@ -54,7 +54,7 @@ def single(
     out, how = folder / "out.parquet", MapOptions(pseudobulk=SUMMED)
     made = map_files(fork, queries, out, how, report=report, lineage_genes=table)
     page = undated(report)
-    assert "look like nothing in the atlas; they resemble" in page
+    assert "lie together and look like nothing in the atlas (p " in page
     assert "take the same course in your cells" in page
     summed = anndata.read_h5ad(str(made.pseudobulk))
     assert summed.obs["cells"].sum() == 320

@@ -1,4 +1,4 @@
-"""Moderated tests are limma's; adjusted p-values those of Benjamini and Hochberg."""
+"""Moderated tests are limma's."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from scipy import stats
 from scipy.optimize import brentq
 from scipy.special import digamma, polygamma
 
-from cellport.runtime.compare.moderated import adjusted, moderated_effects, squeezed_variance
+from cellport.runtime.compare.moderated import moderated_effects, squeezed_variance
 
 LIMMA = [
     0.9918934, 0.8742044, 0.1443139, 0.04077138, 0.4163728, 0.7253752, 0.0007463933, 0.9249728,
@@ -72,12 +72,3 @@ def test_variances_move_as_smyth_says(seed: int, n: int, freedom: int, spread: f
     common = np.exp(log.mean() - shift[0] + shift[1])
     mean = np.average([np.full(n, common), variance], axis=0, weights=[prior, freedom])
     np.testing.assert_allclose(found, mean, rtol=1e-6)
-
-
-@given(st.lists(st.floats(0, 1) | st.just(float("nan")), max_size=30))
-def test_adjusted_as_scipy(p: list[float]) -> None:
-    found, known = adjusted(np.array(p, float)), np.isfinite(p)
-    assert np.isnan(found[~known]).all()
-    if known.any():
-        expected = stats.false_discovery_control(np.array(p, float)[known])
-        np.testing.assert_allclose(found[known], expected)

@@ -122,10 +122,10 @@ def test_those_who_made_the_reference_are_named(made_up: Any, forgery: Any) -> N
 
 def test_groups_unlike_the_atlas(made_up: Any) -> None:
     markers = ("GENE<1>", *(f"M{i}" for i in range(50)))
-    group = NovelGroup(84, "a <i>type</i>", 0.5, markers, ())
+    group = NovelGroup(84, 0.02, 0.5, "a <i>type</i>", 0.5, markers, ())
     c = replace(made_up.contents(made_up.cells(300, novel=0.2)), groups=(group,))
     text = check_asks_nothing(render(c), made_up.read).text
-    assert "84 cells look like nothing in the atlas; they resemble a <i>type</i> but" in text
+    assert "each alone); they resemble a <i>type</i> but" in text
     assert "GENE<1> M0 M1" in text
     assert "M20" not in text
     assert "1 group of cells unlike the atlas: look at their marker genes" in text

@@ -88,7 +88,7 @@ def test_a_report_shows_what_was_gathered(
     cellport.write_report(atlas, atlas.map(query, gather=REPORT), other)
     assert undated(other) == of_the_result(one)
     text = made_up.read(undated(other)).text
-    assert "cells look like nothing in the atlas; they resemble" in text
+    assert "lie together and look like nothing in the atlas (p " in text
     assert "take the same course in your cells" in text
     cellport.write_report(atlas, atlas.map(query, gather=(FINDINGS,)), other)
     text = made_up.read(undated(other)).text

@@ -49,6 +49,7 @@ def _block(atlas: AtlasFile, start: int, novel: np.ndarray, counts: np.ndarray) 
         {
             "cellport_label": np.zeros(n, np.int32),
             "cellport_prob": np.full(n, 0.75, np.float32),
+            "cellport_novelty_p": np.where(novel, 0.001, 0.7).astype(np.float32),
             "cellport_novel": novel,
         },
         {"X_cellport": latent},
@@ -92,8 +93,11 @@ def test_a_group_is_found_with_its_genes(tiny_atlas: AtlasFile, cells: Any, size
     assert group.prob == pytest.approx(0.75)
     assert group.markers[0] == symbols[cells[2]]
     assert group.lacks[0] == symbols[cells[3]]
-    start = "90 cells look like nothing in the atlas; they resemble alpha but express "
-    assert group.sentence.startswith(f"{start}{symbols[cells[2]]}")
+    assert group.p < 0.05
+    assert group.novel == 1
+    said = "90 cells lie together and look like nothing in the atlas (p = 0.002; 100% of them "
+    then = f"would each alone); they resemble alpha but express {symbols[cells[2]]}"
+    assert group.sentence.startswith(f"{said}{then}")
 
 
 def test_of_many_novel_cells_some_are_looked_at(
@@ -105,12 +109,40 @@ def test_of_many_novel_cells_some_are_looked_at(
     assert one[0].n_cells == 90
 
 
-def test_as_many_novel_cells_as_chance_makes_are_no_group(
-    tiny_atlas: AtlasFile, cells: Any
+def test_a_group_of_cells_none_of_which_is_novel_alone(tiny_atlas: AtlasFile, cells: Any) -> None:
+    novel, counts, up, _ = cells
+    found = NovelCells(tiny_atlas)
+    match = _match(counts.shape[1], np.arange(counts.shape[1]), counts.shape[1])
+    block = _block(tiny_atlas, 0, novel, counts)
+    obs = {**block.obs, "cellport_novel": np.zeros(len(novel), np.bool_)}
+    obs["cellport_novelty_p"] = np.where(novel, 0.06, 0.9).astype(np.float32)
+    found.add(replace(block, obs=obs), match)
+    (group,) = found.groups()
+    assert (group.n_cells, group.novel) == (90, 0)
+    assert group.markers[0] == tiny_atlas.manifest.panel.symbols[up]
+    np.testing.assert_array_equal(found.cells_of_groups()[0], np.flatnonzero(novel))
+
+
+@pytest.mark.parametrize(("n_novel", "groups"), [(90, 1), (10, 0)])
+def test_novel_cells_among_others_like_them(
+    tiny_atlas: AtlasFile, cells: Any, n_novel: int, groups: int
 ) -> None:
-    novel, counts, *rest = cells
-    few = novel & (np.cumsum(novel) <= 40)
-    assert _groups(tiny_atlas, (few, counts, *rest), 600) == ()
+    """In the place of a third of the others: told of where they are more than chance makes."""
+    novel, counts, *_ = cells
+    novel = novel & (np.cumsum(novel) <= n_novel)
+    found = NovelCells(tiny_atlas)
+    block = _block(tiny_atlas, 0, novel, counts)
+    latent = np.zeros_like(block.obsm["X_cellport"])
+    latent[:, 0] = np.where(novel, 0, 100 * (np.arange(len(novel)) % 3))
+    obs = {**block.obs, "cellport_novelty_p": np.where(novel, 0.04, 0.95).astype(np.float32)}
+    found.add(
+        replace(block, obs=obs, obsm={"X_cellport": latent}),
+        _match(counts.shape[1], np.arange(counts.shape[1]), counts.shape[1]),
+    )
+    assert len(found.groups()) == groups
+    for group, rows in zip(found.groups(), found.cells_of_groups(), strict=True):
+        assert (group.n_cells, group.novel) == (90, 1)
+        np.testing.assert_array_equal(rows, np.flatnonzero(novel))
 
 
 def test_few_cells_are_no_group(tiny_atlas: AtlasFile, cells: Any) -> None:
@@ -184,8 +216,11 @@ def test_distance_without_types(
 def test_sentence(
     markers: tuple[str, ...], lacks: tuple[str, ...], label: str, expected: str
 ) -> None:
-    sentence = NovelGroup(1234, label, 0.5, markers, lacks).sentence
-    assert sentence == f"1,234 cells look like nothing in the atlas{expected}"
+    start = "1,234 cells lie together and look like nothing in the atlas"
+    sentence = NovelGroup(1234, 0.0126, 0.43, label, 0.5, markers, lacks).sentence
+    assert sentence == f"{start} (p = 0.013; 43% of them would each alone){expected}"
+    sentence = NovelGroup(1234, 0.0009, 0.43, label, 0.5, markers, lacks).sentence
+    assert sentence == f"{start} (p < 0.001; 43% of them would each alone){expected}"
 
 
 def test_the_report_tells_of_the_groups(
@@ -205,4 +240,7 @@ def test_the_report_tells_of_the_groups(
         load_atlas(tiny_atlas_path), tmp_path / "query.h5ad", tmp_path / "out.h5ad",
         report=tmp_path / "report.html",
     )  # fmt: skip
-    assert "look like nothing in the atlas; they resemble" in (tmp_path / "report.html").read_text()
+    assert (
+        "lie together and look like nothing in the atlas (p "
+        in (tmp_path / "report.html").read_text()
+    )

@@ -7,7 +7,8 @@
 import decisions, { say } from "../decisions";
 import type { Composition } from "./crossed";
 import { type Design, without } from "./design";
-import { adjusted, type Effect, moderatedEffects } from "./moderated";
+import { adjusted } from "../mapping/false_discovery";
+import { type Effect, moderatedEffects } from "./moderated";
 import type { Quantity } from "./on_way";
 
 const { compare } = decisions;

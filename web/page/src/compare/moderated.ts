@@ -5,7 +5,7 @@
  */
 
 import { dot, fit, type Model } from "./model";
-import { digamma, studentP, studentReach, tetragamma, trigamma } from "./special";
+import { digamma, studentP, studentReach, tetragamma, trigamma } from "../mapping/student";
 
 const LEVEL = 0.95;
 const TINY = 1e-300;
@@ -64,19 +64,4 @@ function trigammaInverse(value: number): number {
     if (-by / x < 1e-9) break;
   }
   return x;
-}
-
-/** p-values adjusted for how many there are; NaN stays and counts for none.
- *
- * Benjamini and Hochberg 1995, Journal of the Royal Statistical Society B 57:289.
- */
-export function adjusted(p: readonly number[]): number[] {
-  const order = [...p.keys()].filter((at) => Number.isFinite(p[at])).sort((a, b) => p[b] - p[a]);
-  const found = p.map(() => NaN);
-  let least = 1;
-  order.forEach((at, i) => {
-    least = Math.min(least, (p[at] * order.length) / (order.length - i));
-    found[at] = least;
-  });
-  return found;
 }

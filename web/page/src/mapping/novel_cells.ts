@@ -1,6 +1,6 @@
 /** Gathers what the search for groups of novel cells needs, while a query is mapped. */
 
-import type { Manifest } from "../atlas/manifest";
+import { hasReference, type Manifest } from "../atlas/manifest";
 import type { Parts } from "../atlas/parts";
 import decisions from "../decisions";
 import type { MappedBlock } from "./columns";
@@ -12,6 +12,7 @@ const { columns: names } = decisions;
 export class NovelCells {
   private readonly label: Int32Array;
   private readonly novel: Uint8Array;
+  private readonly p: Float32Array;
   private readonly latent: Float32Array;
 
   constructor(
@@ -20,6 +21,7 @@ export class NovelCells {
   ) {
     this.label = new Int32Array(nCells);
     this.novel = new Uint8Array(nCells);
+    this.p = new Float32Array(nCells);
     this.latent = new Float32Array(nCells * manifest.n_latent);
   }
 
@@ -27,6 +29,7 @@ export class NovelCells {
     for (const { name, values } of columns) {
       if (name === names.label) this.label.set(values, start);
       if (name === names.novel) this.novel.set(values, start);
+      if (name === names.novelty_p) this.p.set(values, start);
     }
     const latent = matrices.find(({ name }) => name === names.latent);
     if (latent) this.latent.set(latent.values, start * latent.width);
@@ -34,7 +37,7 @@ export class NovelCells {
 
   /** Groups among all cells, the largest first. */
   async groups(parts: Parts, measured: Uint8Array, counts: KeptCounts): Promise<NovelGroup[]> {
-    if (!this.novel.includes(1)) return [];
+    if (!hasReference(this.manifest)) return [];
     const [labelMean, referenceLatent] = await Promise.all(
       ["label_mean", "reference_latent"].map(async (name) => (await parts.array(name)).data),
     );
@@ -45,6 +48,7 @@ export class NovelCells {
       referenceLabel: (await parts.array("reference_label")).data,
       label: this.label,
       novel: this.novel,
+      p: this.p,
       latent: this.latent,
       measured,
       counts,
