@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections import abc
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property, partial
@@ -55,6 +56,7 @@ class Atlas:
         self.file = file
         self._tails: dict[tuple[str, int], Any] = {}
         self._made: dict[Any, Any] = {}
+        self._others: dict[str, Atlas] = {}
 
     def __repr__(self) -> str:
         m = self.manifest
@@ -211,6 +213,21 @@ class Atlas:
         opened.survey_cells(self._tail(how), how.threads or available_threads(), *cells)
         return opened.survey.state()
 
+    def introduce(self, others: abc.Mapping[str, Atlas]) -> None:
+        """Have the option `also` mean these open atlases by these names, whatever files there are.
+
+        Parameters
+        ----------
+        others
+            Atlases by name.
+
+        Examples
+        --------
+        >>> atlas.introduce({"mine": other_atlas})  # doctest: +SKIP
+        >>> atlas.map("my_cells.h5ad", also="mine")  # doctest: +SKIP
+        """
+        self._others |= others
+
     def open_network(self, how: MapOptions) -> None:
         """Open the network that maps, which is opened else when the first query is mapped.
 
@@ -278,11 +295,9 @@ class Atlas:
         )
 
     def _other(self, path: str) -> Atlas:
-        key = ("also", path)
-        if key not in self._made:
-            self._made[key] = load_atlas(path)
-        found: Atlas = self._made[key]
-        return found
+        if path not in self._others:
+            self._others[path] = load_atlas(path)
+        return self._others[path]
 
     def _decided(self, query: Query, how: MapOptions, companions: tuple[Companion, ...]) -> Decided:
         """Decide what the options ask for that takes a look at the whole query."""

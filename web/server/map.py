@@ -17,6 +17,7 @@ from cellport.web.server.refusal import Refusal
 from cellport.web.server.requests import (
     OF_UPLOADS,
     TAKES_A_FILE,
+    AtlasName,
     Flag,
     Genome,
     Layer,
@@ -33,6 +34,8 @@ from cellport.web.server.upload import receive_upload
 from cellport.web.server.worker import Format
 
 _MEDIA = {"csv": "text/csv", "h5ad": "application/x-hdf5", "pseudobulk": "application/x-hdf5"}
+# each is as much work as a mapping of its own, within the time that one has
+_MOST_OTHERS = 20
 
 
 def add_map(app: FastAPI, placed: Sequence[PlacedAtlas], jobs: Jobs) -> None:
@@ -110,10 +113,19 @@ def add_map(app: FastAPI, placed: Sequence[PlacedAtlas], jobs: Jobs) -> None:
             bool,
             Query(description="Add the group of each label, of those the genes cannot tell apart"),
         ] = False,
+        also: Annotated[
+            list[AtlasName],
+            Query(
+                description="Other atlases of the server, by name, to map onto in the same pass: "
+                "adds their labels, and what all atlases say together",
+                max_length=_MOST_OTHERS,
+            ),
+        ] = [],  # noqa: B006 - FastAPI copies it
         atlas: WhichAtlas = None,
     ) -> Response:
         """Map an `.h5ad` or 10x `.h5` file, sent as the body, onto the atlas."""
         onto = named(placed, atlas).name
+        others = tuple(named(placed, name).name for name in also)
         check_body(request)
         how = MapOptions(
             layer=layer,
@@ -127,6 +139,7 @@ def add_map(app: FastAPI, placed: Sequence[PlacedAtlas], jobs: Jobs) -> None:
             several_labels=several_labels,
             pseudobulk=pseudobulk if format == "pseudobulk" else "",
             probabilities=probabilities,
+            also=others,
             merge_labels=merge_labels,
             cell_ontology=cell_ontology,
             cellxgene=cellxgene,
