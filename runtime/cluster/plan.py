@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -159,6 +159,14 @@ class Task:
     def place(self) -> str:
         """Which cells, for a sentence."""
         return f"{self.query.path}, cells {self.part.start} to {self.part.stop - 1}"
+
+
+def everywhere(options: MapOptions) -> MapOptions:
+    """Return options that mean the same to a process in any folder: other atlases by whole path."""
+    others = [Path(one) for one in options.other_atlases]
+    return replace(
+        options, also=tuple(str(one.absolute() if one.exists() else one) for one in others)
+    )
 
 
 def deciding_options(options: MapOptions) -> dict[str, Any]:

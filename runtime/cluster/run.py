@@ -21,6 +21,7 @@ from cellport.runtime.cluster.plan import (
     Task,
     absolute,
     deciding_options,
+    everywhere,
     sums_key,
 )
 from cellport.runtime.cluster.sums import PartSums
@@ -122,7 +123,7 @@ def map_dask(
         raise InputError("part_cells must be at least 1.")
     paths = [absolute(source) for source in listed(sources)]
     opened = atlas if isinstance(atlas, Atlas) else load_atlas(atlas)
-    how = replace(options or MapOptions(), **changes)
+    how = everywhere(replace(options or MapOptions(), **changes))
     # workers need not see files of names
     how = replace(how, corrected_expression=names_or_file(how.corrected_expression))
     how = without_tables(how)

@@ -48,9 +48,15 @@ class Heard:
     # mean probability of the labels of cells like an atlas, none for the others; first that of the
     # first atlas
     fits: tuple[float, ...]
-    # for each other atlas float64 [joint labels, its labels], sums of products of probabilities
-    # over cells; those unlike the first atlas count for the joint labels that it lacks
-    alike: tuple[NDArray[np.float64], ...]
+    # for each other atlas [joint labels][its labels], sums of products of probabilities over cells;
+    # those unlike the first atlas count for the joint labels that it lacks. Plain numbers, by which
+    # a run on a cluster knows again what was decided
+    alike: tuple[tuple[tuple[float, ...], ...], ...]
+
+    @property
+    def matrices(self) -> tuple[NDArray[np.float64], ...]:
+        """The same as arrays."""
+        return tuple(np.asarray(one, np.float64) for one in self.alike)
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,6 +62,7 @@ def spread_source(source: CountSource, most: int, windows: int) -> CountSource:
         source,
         n_cells=counts.shape[0],
         seekable=True,
+        in_memory=True,
         beside=Beside(),
         _matrix=matrix_of_object(counts, where, threads=1),
         _cells=frame_of_names(np.concatenate(names).tolist(), where),

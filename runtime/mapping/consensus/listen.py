@@ -52,4 +52,5 @@ def _heard(first: Companion, others: Sequence[Companion], parts: Iterable[Encode
         mine = of_first(said[0].prob[some], said[0].novel[some], len(joint))
         for total, theirs in zip(sums, said[1:], strict=True):
             total += mine.T @ theirs.prob[some].astype(np.float64)
-    return Heard(tuple((sure / max(n_cells, 1)).tolist()), tuple(sums))
+    alike = tuple(tuple(map(tuple, total.tolist())) for total in sums)
+    return Heard(tuple((sure / max(n_cells, 1)).tolist()), alike)
