@@ -10,8 +10,10 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
+from cellport.runtime.columns import Schema
 from cellport.runtime.errors import InputError
 from cellport.runtime.mapping.options import MapOptions
 from cellport.runtime.mapping.query import Decided, QueryFacts
@@ -65,6 +67,16 @@ class QueryPlan:
     facts: QueryFacts  # what the result says of it
     decided: Decided  # what only all cells together tell
     suffix: str = ""  # what its cells' names get, to differ from those of other queries
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What a worker says of a query before it is mapped."""
+
+    query: QueryPlan
+    names: NDArray[np.uint64]  # a number for the name of each cell, with several queries
+    schema: Schema  # what its cells get
+    atlas_facts: dict[str, Any]  # what a result says of the atlas and the options
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,16 +96,19 @@ def test_converted_atlases_give_what_one_process_gives(
 def test_other_atlases_are_heard_as_in_one_process(
     client: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lung, out = load_atlas("lung"), tmp_path / "out"
+    lung, out, page = load_atlas("lung"), tmp_path / "out", tmp_path / "page.html"
     with as_file(files("cellport") / "demo_data" / "lung_sample.h5ad") as cells:
         # as a path, which other processes find from wherever they are
         monkeypatch.chdir(PRETRAINED)
         for _ in range(2):
             also = Path("blood.cellport")
-            done = map_dask(lung, [cells], client, out, part_cells=170, also=also)
+            done = map_dask(lung, [cells], client, out, part_cells=170, also=also, report=page)
         expected = single(lung, [cells], tmp_path, also="blood", block_cells=50)
     assert_frame_equal(pandas.read_parquet(out), expected, check_exact=True)
     assert "cellport_joint" in expected
+    told = json.loads((out / MANIFEST).read_text())["uns"]["cellport"]
+    assert [one["name"] for one in told["also"]] == list(told["labels_alike"]) == ["blood"]
+    assert "What other atlases say" in page.read_text()
     assert done.parts_kept == done.parts
 
 
