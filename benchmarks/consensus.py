@@ -11,8 +11,6 @@ cells of another one; of blood, two studies with names of their own. Atlases are
 from __future__ import annotations
 
 import argparse
-import statistics
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -28,6 +26,7 @@ from benchmarks.panels.methods import train
 from benchmarks.shared.command import measure_and_show, parser
 from benchmarks.shared.data import KANG, LINES, LUNG, PBMC, Dataset, kang_donors
 from benchmarks.shared.results import ROOT, facts, markdown, read
+from benchmarks.shared.timing import in_turns, medians
 from cellport.runtime.columns import AGREEMENT, JOINT, JOINT_PROB, LABEL, PROB
 from cellport.train.labels.scores import expected_calibration_error
 
@@ -144,17 +143,12 @@ def cost(options: argparse.Namespace) -> list[dict[str, float]]:
     opened, found = [cellport.load_atlas(name) for name in _OF_COST], []
     for n_cells in _SIZES:
         _drawn(n_cells).write_h5ad(path, compression="gzip")
-        ratios, apart = [], []
-        for _ in range(_TIMES + 1):
-            began = time.process_time()
-            for atlas in opened:
-                atlas.map(path)
-            between = time.process_time()
-            opened[0].map(path, also=others)
-            apart.append(between - began)
-            ratios.append((time.process_time() - between) / apart[-1])
-        row = {"cells": n_cells, "apart": round(statistics.median(apart[1:]), 2)}
-        found.append(row | {"ratio": round(statistics.median(ratios[1:]), 2)})
+        tasks = {
+            "apart": lambda: [atlas.map(path) for atlas in opened],
+            "together": lambda: opened[0].map(path, also=others),
+        }
+        seconds = medians(in_turns(tasks, _TIMES), "cpu")
+        found.append({"cells": n_cells} | seconds)
         print(found[-1], flush=True)
     path.unlink()
     return found
@@ -187,7 +181,9 @@ def table(made: dict[str, Any]) -> str:
         "one": np.mean([one["f1"] for row in rows for one in row["alone"].values()]),
     }
     beside = " and ".join(f"`{name}`" for name in _OF_COST[1:])
-    cost = [f"{row['ratio']:.2f} on {row['cells']:,} cells" for row in made["cost"]]
+    cost = [
+        f"{row['together'] / row['apart']:.2f} on {row['cells']:,} cells" for row in made["cost"]
+    ]
     said = (
         f"Three atlases together have a macro-F1 of {mean['joint']:.3f} on the mean of {len(rows)} "
         f"queries, the best of the three, which nobody knows beforehand, {mean['best']:.3f}, and "
