@@ -29,7 +29,8 @@ from cellport.web.server.requests import (
 from cellport.web.server.site import PlacedAtlas
 from cellport.web.server.upload import receive_upload
 
-_MOST_NAMES = 1000
+# an address of more is not read to its end
+_MOST_NAMES = 200
 
 
 class Fit(BaseModel):
