@@ -6,12 +6,14 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
+from cellport.runtime.columns import Schema
 from cellport.runtime.errors import InputError
 from cellport.runtime.mapping.options import MapOptions
 from cellport.runtime.mapping.query import Decided, QueryFacts
@@ -65,6 +67,16 @@ class QueryPlan:
     facts: QueryFacts  # what the result says of it
     decided: Decided  # what only all cells together tell
     suffix: str = ""  # what its cells' names get, to differ from those of other queries
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What a worker says of a query before it is mapped."""
+
+    query: QueryPlan
+    names: NDArray[np.uint64]  # a number for the name of each cell, with several queries
+    schema: Schema  # what its cells get
+    atlas_facts: dict[str, Any]  # what a result says of the atlas and the options
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +171,14 @@ class Task:
     def place(self) -> str:
         """Which cells, for a sentence."""
         return f"{self.query.path}, cells {self.part.start} to {self.part.stop - 1}"
+
+
+def everywhere(options: MapOptions) -> MapOptions:
+    """Return options that mean the same to a process in any folder: other atlases by whole path."""
+    others = [Path(one) for one in options.other_atlases]
+    return replace(
+        options, also=tuple(str(one.absolute() if one.exists() else one) for one in others)
+    )
 
 
 def deciding_options(options: MapOptions) -> dict[str, Any]:

@@ -15,18 +15,20 @@ from cellport.runtime.base.files import sweep
 from cellport.runtime.cluster.dataset import GATHERED, Written, begin, check_folder, write_manifest
 from cellport.runtime.cluster.plan import (
     PART_CELLS,
+    Looked,
     Plan,
     QueryPlan,
     Run,
     Task,
     absolute,
     deciding_options,
+    everywhere,
     sums_key,
 )
 from cellport.runtime.cluster.sums import PartSums
 from cellport.runtime.errors import CellportError, InputError, first_line
 from cellport.runtime.map_files import SideOutputs, Summary, listed, pseudobulk_place, summary
-from cellport.runtime.mapping.annotate import annotators, facts_of, schema_of, survey_of
+from cellport.runtime.mapping.annotate import annotators, survey_of
 from cellport.runtime.mapping.annotate.annotator import Survey
 from cellport.runtime.mapping.annotate.beside_label.terms import without_tables
 from cellport.runtime.mapping.annotate.corrected import names_or_file
@@ -122,22 +124,23 @@ def map_dask(
         raise InputError("part_cells must be at least 1.")
     paths = [absolute(source) for source in listed(sources)]
     opened = atlas if isinstance(atlas, Atlas) else load_atlas(atlas)
-    how = replace(options or MapOptions(), **changes)
+    how = everywhere(replace(options or MapOptions(), **changes))
     # workers need not see files of names
     how = replace(how, corrected_expression=names_or_file(how.corrected_expression))
     how = without_tables(how)
     names, inputs = distinct_names(paths), [*paths, str(opened.file.path)]
     beside = SideOutputs(report, lineage_genes, pseudobulk_place(out, how))
     beside.check(opened, out, inputs)
-    result = annotators(opened.setting(how, (names, 0)))
-    gathered = start_gathering(beside.gatherers, opened.file, schema_of(result), how)
+    # options that this atlas cannot follow are refused before anything is asked of a worker
+    annotators(opened.setting(how, (names, 0)))
     folder = check_folder(out, inputs)
     atlas_file, data = str(opened.file.path.absolute()), opened.file.path.read_bytes()
     run = Run(
         __version__, atlas_file, opened.file.sha256, data, how, names, str(folder), with_counts
     )
     with _shared(client, run) as shared:
-        queries = _looked_at(client, shared, paths)
+        queries, first = _looked_at(client, shared, paths)
+        gathered = start_gathering(beside.gatherers, opened.file, first.schema, how)
         plan = Plan(
             opened.manifest.name,
             opened.file.sha256,
@@ -164,7 +167,7 @@ def map_dask(
         for name in ("device", "onnxruntime")
     )
     seconds = time.perf_counter() - began
-    uns = provenance(opened.file, facts, facts_of(result), device, version, seconds)
+    uns = provenance(opened.file, facts, first.atlas_facts, device, version, seconds)
     with ExitStack() as stack:
         beside.appear(stack, opened, gathered, uns, out)
         write_manifest(folder, plan, written, uns)
@@ -196,16 +199,21 @@ def _shared(client: Any, run: Run) -> Iterator[str]:
             client.unregister_worker_plugin(name)
 
 
-def _looked_at(client: Any, shared: str, paths: Sequence[str]) -> tuple[QueryPlan, ...]:
+def _looked_at(
+    client: Any, shared: str, paths: Sequence[str]
+) -> tuple[tuple[QueryPlan, ...], Looked]:
+    """Have queries looked at; return them, and all that is said of the first."""
     from cellport.runtime.cluster.worker import look_at
 
-    answers = dict(_answers(client, shared, look_at, paths, paths))
-    found: list[QueryPlan] = [answers[position][0] for position in range(len(paths))]
-    suffixes = name_suffixes([answers[position][1] for position in range(len(paths))])
+    answers: dict[int, Looked] = dict(_answers(client, shared, look_at, paths, paths))
+    looked = [answers[position] for position in range(len(paths))]
+    found = [one.query for one in looked]
+    suffixes = name_suffixes([one.names for one in looked])
     if any(suffixes):
         facts = found[0].facts
         found[0] = replace(found[0], facts=replace(facts, notes=(*facts.notes, REPEATED)))
-    return tuple(replace(one, suffix=end) for one, end in zip(found, suffixes, strict=True))
+    plans = tuple(replace(one, suffix=end) for one, end in zip(found, suffixes, strict=True))
+    return plans, looked[0]
 
 
 def _surveyed(

@@ -14,14 +14,13 @@ from functools import wraps
 from pathlib import Path
 from typing import Any, TypeVar
 
-import numpy as np
 from distributed import WorkerPlugin, get_worker
 from numpy.typing import NDArray
 
 from cellport.runtime.atlas.file import atlas_from_bytes, open_atlas_file
 from cellport.runtime.atlas.session import onnxruntime
 from cellport.runtime.cluster.dataset import MANIFEST, Written, digest, facts_of_part, read_part
-from cellport.runtime.cluster.plan import QueryPlan, Run, Task, stamp, sums_key
+from cellport.runtime.cluster.plan import Looked, QueryPlan, Run, Task, stamp, sums_key
 from cellport.runtime.cluster.sums import read_state, write_state
 from cellport.runtime.errors import AtlasError, CellportError, InputError, OutputError
 from cellport.runtime.mapping.annotate.origin import name_hashes, renamed
@@ -95,10 +94,11 @@ def _task(
 
 
 @_task
-def look_at(plugin: RunPlugin, path: str) -> tuple[QueryPlan, NDArray[np.uint64]]:
+def look_at(plugin: RunPlugin, path: str) -> Looked:
     """Open a query, find its counts and match its genes.
 
-    With several queries, a number for the name of each cell comes with it (`name_hashes`).
+    With several queries, a number for the name of each cell comes with it (`name_hashes`), and with
+    each what its cells will get, which of other atlases only a query tells.
     """
     before, atlas = stamp(path), plugin.atlas
     opened = atlas.prepare(path, _options(plugin.run), (plugin.run.names, 0))
@@ -113,7 +113,8 @@ def look_at(plugin: RunPlugin, path: str) -> tuple[QueryPlan, NDArray[np.uint64]
             opened.facts,
             opened.query.decided,
         )
-        return found, name_hashes(source.cell_names, named)
+        hashes = name_hashes(source.cell_names, named)
+        return Looked(found, hashes, opened.schema, opened.atlas_facts)
     finally:
         source.close()
 

@@ -400,22 +400,31 @@ def _finds_any(panel: Panel, measured: NDArray[np.bool_], rule: Rule, places: Pl
     if not places.first:
         return False
     lists = _keys(panel, np.flatnonzero(~measured).tolist(), rule)
-    return any(key in places and key != "" for keys in lists for key in keys)
+    return any(not places.first.keys().isdisjoint(filter(None, keys)) for keys in lists)
 
 
 def _positions(panel: Panel, measured: NDArray[np.bool_], rule: Rule) -> dict[str, int]:
     """Map the keys of the panel genes still unmatched to their positions, each key unique."""
+    genes = panel.distinct
+    lists = _keys(panel, genes, rule)
+    # Genes already matched hold their key too: a loose name of theirs is nobody else's.
+    positions = dict(zip(lists[0], genes, strict=True))
+    shared = {""}
+    if len(positions) < len(genes) or len(lists) > 1:
+        positions, shared = _first_of_each(lists, genes)
+    free = (~measured).tolist()
+    return {key: gene for key, gene in positions.items() if key not in shared and free[gene]}
+
+
+def _first_of_each(lists: list[list[str]], genes: list[int]) -> tuple[dict[str, int], set[str]]:
+    """Map keys to the first gene that has each, and name those that several genes have."""
     positions: dict[str, int] = {}
     shared = {""}
-    genes = np.unique(panel.representative).tolist()
-    for keys in _keys(panel, genes, rule):
+    for keys in lists:
         for gene, key in zip(genes, keys, strict=True):
-            # Genes already matched hold their key too: a loose name of theirs is nobody else's.
             if positions.setdefault(key, gene) != gene:
                 shared.add(key)
-    return {
-        key: gene for key, gene in positions.items() if key not in shared and not measured[gene]
-    }
+    return positions, shared
 
 
 def _finish(

@@ -37,6 +37,11 @@ class Panel:
         return _representative(self)
 
     @property
+    def distinct(self) -> list[int]:
+        """Positions of the genes that are the first of theirs, ascending."""
+        return [int(at) for at in np.unique(self.representative)]
+
+    @property
     def named_both_ways(self) -> Panel | None:
         """The same genes by all their names; None where they have no other names."""
         if not any(self.other_names):

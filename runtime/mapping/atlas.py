@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections import abc
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property, partial
@@ -32,6 +33,7 @@ from cellport.runtime.mapping.consensus.companion import Companion, companion
 from cellport.runtime.mapping.consensus.labels_alike import numbered
 from cellport.runtime.mapping.consensus.listen import listen
 from cellport.runtime.mapping.decode import decode_latent
+from cellport.runtime.mapping.encode import EncodedCells
 from cellport.runtime.mapping.gather import NEED_COUNTS, PSEUDOBULK, start_gathering
 from cellport.runtime.mapping.genes.rescale import check_panel, rescale
 from cellport.runtime.mapping.options import MapChanges, MapOptions
@@ -55,6 +57,7 @@ class Atlas:
         self.file = file
         self._tails: dict[tuple[str, int], Any] = {}
         self._made: dict[Any, Any] = {}
+        self._others: dict[str, Atlas] = {}
 
     def __repr__(self) -> str:
         m = self.manifest
@@ -211,6 +214,21 @@ class Atlas:
         opened.survey_cells(self._tail(how), how.threads or available_threads(), *cells)
         return opened.survey.state()
 
+    def introduce(self, others: abc.Mapping[str, Atlas]) -> None:
+        """Have the option `also` mean these open atlases by these names, whatever files there are.
+
+        Parameters
+        ----------
+        others
+            Atlases by name.
+
+        Examples
+        --------
+        >>> atlas.introduce({"mine": other_atlas})  # doctest: +SKIP
+        >>> atlas.map("my_cells.h5ad", also="mine")  # doctest: +SKIP
+        """
+        self._others |= others
+
     def open_network(self, how: MapOptions) -> None:
         """Open the network that maps, which is opened else when the first query is mapped.
 
@@ -239,10 +257,12 @@ class Atlas:
         opened = self.open_query(query, how, decided)
         try:
             companions = self._companions(opened, how, decided)
+            known = None
+            if companions and decided is None:
+                opened, known = _heard(opened, how, companions)
             if decided is None:
-                found = self._decided(opened, how, companions)
-                opened = replace(opened, decided=found)
-            return prepared(opened, self.setting(how, among), companions)
+                opened = replace(opened, decided=self._decided(opened, how))
+            return prepared(opened, self.setting(how, among), companions, known)
         except BaseException:
             opened.source.close()
             raise
@@ -278,20 +298,13 @@ class Atlas:
         )
 
     def _other(self, path: str) -> Atlas:
-        key = ("also", path)
-        if key not in self._made:
-            self._made[key] = load_atlas(path)
-        found: Atlas = self._made[key]
-        return found
+        if path not in self._others:
+            self._others[path] = load_atlas(path)
+        return self._others[path]
 
-    def _decided(self, query: Query, how: MapOptions, companions: tuple[Companion, ...]) -> Decided:
+    def _decided(self, query: Query, how: MapOptions) -> Decided:
         """Decide what the options ask for that takes a look at the whole query."""
         decided = query.decided
-        if companions:
-            first, *beside = companions
-            heard = listen(query.source, first, beside)
-            others = tuple(one.query.decided for one in beside)
-            decided = replace(decided, others=others, heard=heard)
         if how.rescale_genes:
             check_panel(query.source, query.genes, self.file, how.minimum_genes)
             scales = rescale(query.source, query.genes, self.file, self._tail(how))
@@ -406,6 +419,18 @@ class Atlas:
             graph = self.file.read("encoder_tail.onnx")
             self._tails[key] = open_session(graph, "encoder_tail.onnx", *key)
         return self._tails[key]
+
+
+def _heard(
+    query: Query, how: MapOptions, companions: tuple[Companion, ...]
+) -> tuple[Query, EncodedCells | None]:
+    """Decide how atlases are heard together, and return what they say of all cells if they did."""
+    first, *beside = companions
+    heard, known = listen(query.source, first, beside, how.threads or available_threads())
+    others = tuple(one.query.decided for one in beside)
+    decided = replace(query.decided, others=others, heard=heard)
+    # with genes put on another scale the first says something else
+    return replace(query, decided=decided), None if how.rescale_genes else known
 
 
 def load_atlas(path: str | os.PathLike[str]) -> Atlas:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any
@@ -38,10 +39,28 @@ class EncodedCells:
     pool: Executor | None = None
     others: tuple[EncodedCells, ...] = ()  # what the encoders of other atlases say of them
 
+    def rows(
+        self, first: int, last: int, threads: int = 1, pool: Executor | None = None
+    ) -> EncodedCells:
+        """Return what is said of some of these cells, with what further work is spread over."""
+        answers = {name: answer[first:last] for name, answer in self.answers.items()}
+        others = tuple(other.rows(first, last, threads, pool) for other in self.others)
+        start, library = self.start + first, self.library[first:last]
+        return EncodedCells(start, answers, library, threads, pool, others)
+
     @property
     def empty(self) -> NDArray[np.bool_]:
         """Cells without any count of a panel gene, of which nothing is known, bool [n]."""
         return np.asarray(self.library <= 0)
+
+
+def joined(parts: Sequence[EncodedCells]) -> EncodedCells:
+    """Put blocks together that follow each other."""
+    first = parts[0]
+    answers = {name: np.concatenate([p.answers[name] for p in parts]) for name in first.answers}
+    others = tuple(joined([p.others[at] for p in parts]) for at in range(len(first.others)))
+    library = np.concatenate([p.library for p in parts])
+    return EncodedCells(first.start, answers, library, others=others)
 
 
 def query_basis(

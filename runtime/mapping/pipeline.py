@@ -19,7 +19,7 @@ from cellport.runtime.mapping.annotate import annotators, facts_of, schema_of, s
 from cellport.runtime.mapping.annotate.annotator import Annotator, Setting, Survey
 from cellport.runtime.mapping.consensus.annotate import consensus
 from cellport.runtime.mapping.consensus.companion import Companion
-from cellport.runtime.mapping.consensus.encoder import Encode, encoder_of
+from cellport.runtime.mapping.consensus.encoder import Encode, encoder_of, from_known, on_all
 from cellport.runtime.mapping.encode import EncodedCells
 from cellport.runtime.mapping.gather.own_columns import OwnColumns, own_columns
 from cellport.runtime.mapping.query import Query, QueryFacts
@@ -75,6 +75,7 @@ class Pipeline:
     annotators: tuple[Annotator, ...]  # what adds columns, in their order
     own: OwnColumns  # columns of the query that its counts are summed up by
     companions: tuple[Companion, ...] = ()  # other atlases that the cells are mapped onto beside
+    known: EncodedCells | None = None  # what all encoders say of all cells, where they were asked
 
     @property
     def schema(self) -> Schema:
@@ -151,16 +152,11 @@ class Pipeline:
         return replace(mapped, counts=counts, own=own, label_prob=prob)
 
     def _encoder(self, tail: Any, threads: int, pool: Executor) -> Encode:
+        if self.known is not None:
+            return from_known(self.known, threads, pool)
         encode = encoder_of(self.query, self.setting.atlas, tail, threads, pool)
         others = [one.encoder(threads, pool) for one in self.companions]
-        if not others:
-            return encode
-
-        def encode_on_all(block: CountBlock) -> EncodedCells:
-            cells = encode(block)
-            return replace(cells, others=tuple(other(block) for other in others))
-
-        return encode_on_all
+        return on_all(encode, others) if others else encode
 
     def _counts(self, threads: int, start: int, stop: int) -> Iterator[CountBlock]:
         counts = self.query.source.blocks(self.setting.options.block_cells, start, stop)
@@ -174,13 +170,20 @@ class Pipeline:
                 self.survey.add(encode(block))
 
 
-def prepared(query: Query, setting: Setting, companions: tuple[Companion, ...] = ()) -> Pipeline:
+def prepared(
+    query: Query,
+    setting: Setting,
+    companions: tuple[Companion, ...] = (),
+    known: EncodedCells | None = None,
+) -> Pipeline:
     """Prepare what adds columns to a query's cells.
 
     Parameters
     ----------
     companions
         Where several atlases are heard, this one and the others.
+    known
+        What all encoders say of all cells, where they were asked before.
 
     Raises
     ------
@@ -193,7 +196,7 @@ def prepared(query: Query, setting: Setting, companions: tuple[Companion, ...] =
         first, *others = companions
         added = (*added, consensus(first, others, query.decided.heard))
     own = own_columns(query.source, setting.options.summed_by, schema_of(added))
-    return Pipeline(query, setting, added, own, companions[1:])
+    return Pipeline(query, setting, added, own, companions[1:], known)
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from cellport.runtime.atlas.manifest import Manifest
 from cellport.runtime.decisions import say, texts, whole
 from cellport.runtime.errors import InputError
 from cellport.runtime.genes.match import GeneMatch, match_genes
+from cellport.runtime.genes.names import GeneNames
 from cellport.runtime.genes.orthologs import translate
 from cellport.runtime.genes.panel import Panel
 from cellport.runtime.mapping.genes.coverage import Coverage, coverage
@@ -22,9 +23,12 @@ from cellport.runtime.mapping.genes.listed import find_unmeasured, without
 from cellport.runtime.mapping.genes.rescale import Rescaling
 from cellport.runtime.mapping.options import MINIMUM_GENES, MapOptions
 from cellport.runtime.sources import CountSource, open_source
+from cellport.runtime.sources.kept import keep_counts
 
 _NAME_COLUMNS = frozenset(texts("genes.name_columns"))
 _CELLS_LOOKED_AT = whole("genes.cells_looked_at")
+# of a query that several atlases go over
+_CELLS_KEPT = 8192
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +48,15 @@ class Heard:
     # mean probability of the labels of cells like an atlas, none for the others; first that of the
     # first atlas
     fits: tuple[float, ...]
-    # for each other atlas float64 [joint labels, its labels], sums of products of probabilities
-    # over cells; those unlike the first atlas count for the joint labels that it lacks
-    alike: tuple[NDArray[np.float64], ...]
+    # for each other atlas [joint labels][its labels], sums of products of probabilities over cells;
+    # those unlike the first atlas count for the joint labels that it lacks. Plain numbers, by which
+    # a run on a cluster knows again what was decided
+    alike: tuple[tuple[tuple[float, ...], ...], ...]
+
+    @property
+    def matrices(self) -> tuple[NDArray[np.float64], ...]:
+        """The same as arrays."""
+        return tuple(np.asarray(one, np.float64) for one in self.alike)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +135,8 @@ def open_query(
         genome=how.genome,
     )
     try:
+        if how.other_atlases:
+            source = _for_several(source, decided)
         genes = _match(source, manifest, how)
         if decided is None:
             symbols = manifest.panel.symbols
@@ -136,6 +148,14 @@ def open_query(
     except BaseException:
         source.close()
         raise
+
+
+def _for_several(source: CountSource, decided: Decided | None) -> CountSource:
+    """Read once what several atlases need: names of genes, and the counts of a small query."""
+    if isinstance(source.gene_columns, GeneNames):
+        return source
+    kept = keep_counts(source, _CELLS_KEPT) if decided is None else source
+    return replace(kept, gene_columns=GeneNames(kept.gene_columns))
 
 
 def _least_share(how: MapOptions) -> float:

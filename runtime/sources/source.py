@@ -186,6 +186,8 @@ class CountSource:
         Whether cells from the middle can be read without reading all before them.
     beside
         What else AnnData keeps of the cells.
+    in_memory
+        Whether it was all read before, so that nothing is gained by reading a part of it.
     """
 
     description: str
@@ -200,6 +202,7 @@ class CountSource:
     _cells: Frame
     _check: Callable[[CountBlock, str], CountBlock]
     _close: Callable[[], None]
+    in_memory: bool = False
 
     def blocks(
         self, block_cells: int, start: int = 0, stop: int | None = None

@@ -14,21 +14,28 @@ from cellport.runtime.sources.source import Beside, CountSource
 _BLOCK = 2048
 
 
+def spread_windows(n_cells: int, most: int, windows: int) -> list[tuple[int, int]]:
+    """Return first and last of evenly spread windows of cells; one of all where they are few."""
+    if n_cells <= most:
+        return [(0, n_cells)]
+    size = most // windows
+    starts = [(n_cells - size) * window // (windows - 1) for window in range(windows)]
+    return [(start, start + size) for start in starts]
+
+
 def spread_cells(source: CountSource, most: int, windows: int) -> Iterator[CountBlock]:
     """Yield the cells of evenly spread windows, `most` in all; all where they are few."""
-    n = source.n_cells
-    if n <= most:
+    if source.n_cells <= most:
         yield from source.blocks(_BLOCK)
         return
-    size = most // windows
-    starts = [(n - size) * window // (windows - 1) for window in range(windows)]
+    found = spread_windows(source.n_cells, most, windows)
     if source.seekable:
-        for start in starts:
-            yield from source.blocks(size, start, start + size)
+        for start, stop in found:
+            yield from source.blocks(stop - start, start, stop)
         return
     for block in source.blocks(_BLOCK):
-        for start in starts:
-            first, last = start - block.start, start + size - block.start
+        for start, stop in found:
+            first, last = start - block.start, stop - block.start
             if last > 0 and first < block.n_cells:
                 yield _rows(block, max(first, 0), min(last, block.n_cells))
 
@@ -55,6 +62,7 @@ def spread_source(source: CountSource, most: int, windows: int) -> CountSource:
         source,
         n_cells=counts.shape[0],
         seekable=True,
+        in_memory=True,
         beside=Beside(),
         _matrix=matrix_of_object(counts, where, threads=1),
         _cells=frame_of_names(np.concatenate(names).tolist(), where),

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import mimetypes
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import ExitStack, asynccontextmanager
-from dataclasses import fields
+from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import FastAPI, Query, Request
+from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse, Response
 from pydantic import BaseModel
@@ -20,30 +19,20 @@ from starlette.routing import Match, Route
 from cellport.runtime.atlas.file import MANIFEST
 from cellport.runtime.atlas.manifest import Thresholds
 from cellport.runtime.fetch.pull import file_name
-from cellport.runtime.map_files import MapSummary
-from cellport.runtime.mapping.options import GROUPS_COST, MINIMUM_GENES, MapOptions
 from cellport.runtime.version import __version__
 from cellport.web.server.explain import add_explain
 from cellport.web.server.guard import Access, Guard
 from cellport.web.server.held import Held, has_already, held_page
 from cellport.web.server.jobs import Jobs
 from cellport.web.server.limits import Limits
+from cellport.web.server.map import add_map
 from cellport.web.server.rank import add_rank
 from cellport.web.server.refusal import Refusal
 from cellport.web.server.requests import (
-    OF_UPLOADS,
-    TAKES_A_FILE,
-    Flag,
-    Genome,
-    Layer,
-    MinimumGenes,
     WhichAtlas,
-    check_body,
     named,
     problems,
-    unless_gone,
 )
-from cellport.web.server.result import Result
 from cellport.web.server.site import (
     EXAMPLE,
     LIST,
@@ -52,8 +41,6 @@ from cellport.web.server.site import (
     manifest_bytes,
     page_files,
 )
-from cellport.web.server.upload import receive_upload
-from cellport.web.server.worker import Format
 
 _READING = ["GET", "HEAD"]
 _BYTES = "application/octet-stream"
@@ -68,7 +55,6 @@ _TYPES = {
     ".svg": "image/svg+xml",
     ".wasm": "application/wasm",
 }
-_MEDIA = {"csv": "text/csv", "h5ad": "application/x-hdf5", "pseudobulk": "application/x-hdf5"}
 _ABOUT = (
     "Maps single-cell RNA-seq counts onto an atlas. Send the file itself as the body; nothing "
     "is kept."
@@ -150,6 +136,7 @@ def create_app(
     app.add_middleware(Guard, access=access)
     _add_handlers(app)
     _add_api(app, placed, jobs)
+    add_map(app, placed, jobs)
     add_explain(app, placed, jobs)
     add_rank(app, placed, jobs)
     for one in placed:
@@ -199,111 +186,6 @@ def _add_api(app: FastAPI, placed: Sequence[PlacedAtlas], jobs: Jobs) -> None:
             minimum_runtime=m.minimum_runtime,
             download=f"/{one.folder}/{file_name(file)}",
         )
-
-    @app.post(
-        "/api/map",
-        response_model=MapSummary,
-        responses={
-            200: {
-                "description": "The summary, or the mapped cells in the format asked for",
-                "content": {
-                    media: {"schema": {"type": "string", "format": "binary"}}
-                    for media in _MEDIA.values()
-                },
-            },
-            **problems(*OF_UPLOADS),
-        },
-        openapi_extra=TAKES_A_FILE,
-    )
-    async def map_file(
-        request: Request,
-        format: Annotated[
-            Format,
-            Query(
-                description="json gives the summary alone, pseudobulk an .h5ad of the counts that "
-                "the parameter of that name has summed up"
-            ),
-        ] = "json",
-        layer: Layer = None,
-        genome: Genome = None,
-        minimum_genes: MinimumGenes = MINIMUM_GENES,
-        any_organism: Flag = False,
-        orthologs: Annotated[
-            bool, Query(description="Map mouse on human, or human on mouse, by orthologs")
-        ] = False,
-        rescale_genes: Annotated[
-            bool,
-            Query(
-                description="Put each gene on the atlas's scale by its mean and spread over the "
-                "file; each answer then depends on all cells"
-            ),
-        ] = False,
-        fractional_counts: Flag = False,
-        groups: Annotated[
-            str | None,
-            Query(
-                description="Column of obs with clusters, or auto: adds the label of most cells "
-                f"of each cell's group. {GROUPS_COST}",
-                max_length=200,
-            ),
-        ] = None,
-        several_labels: Annotated[
-            bool, Query(description="Add all labels above one half, where each is judged by itself")
-        ] = False,
-        pseudobulk: Annotated[
-            str,
-            Query(
-                description="Columns, of obs or of the result, by which the counts of all genes "
-                "are summed up, with commas between: sample,cellport_call",
-                max_length=1000,
-            ),
-        ] = "",
-        cell_ontology: Annotated[
-            bool, Query(description="Add the term of the Cell Ontology that each cell's call is")
-        ] = False,
-        cellxgene: Annotated[
-            bool, Query(description="The same, with the column called as in CELLxGENE's schema")
-        ] = False,
-        probabilities: Annotated[
-            bool,
-            Query(description="Add every label's probability, and labels at each level of a tree"),
-        ] = False,
-        merge_labels: Annotated[
-            bool,
-            Query(description="Add the group of each label, of those the genes cannot tell apart"),
-        ] = False,
-        atlas: WhichAtlas = None,
-    ) -> Response:
-        """Map an `.h5ad` or 10x `.h5` file, sent as the body, onto the atlas."""
-        onto = named(placed, atlas).name
-        check_body(request)
-        how = MapOptions(
-            layer=layer,
-            genome=genome,
-            minimum_genes=minimum_genes,
-            any_organism=any_organism,
-            orthologs=orthologs,
-            rescale_genes=rescale_genes,
-            allow_fractional=fractional_counts,
-            groups=groups,
-            several_labels=several_labels,
-            pseudobulk=pseudobulk if format == "pseudobulk" else "",
-            probabilities=probabilities,
-            merge_labels=merge_labels,
-            cell_ontology=cell_ontology,
-            cellxgene=cellxgene,
-        )
-        if format == "pseudobulk" and not how.summed_by:
-            raise Refusal(422, "Say by which columns to sum up: pseudobulk=sample,cellport_call.")
-        with ExitStack() as stack:
-            job = stack.enter_context(jobs.admit())
-            await receive_upload(request, job, jobs)
-            summary = await unless_gone(request, jobs.map(job, onto, format, how))
-            if format == "json":
-                return JSONResponse({f.name: getattr(summary, f.name) for f in fields(MapSummary)})
-            ending = "pseudobulk.h5ad" if format == "pseudobulk" else format
-            result = job.folder / f"result.{ending}"
-            return Result(result, _MEDIA[format], stack.pop_all())
 
 
 def _add_parts(app: FastAPI, placed: PlacedAtlas) -> None:

@@ -16,6 +16,7 @@ from cellport.web.server.jobs import Jobs
 from cellport.web.server.requests import (
     OF_UPLOADS,
     TAKES_A_FILE,
+    AtlasName,
     Flag,
     Genome,
     Layer,
@@ -28,8 +29,8 @@ from cellport.web.server.requests import (
 from cellport.web.server.site import PlacedAtlas
 from cellport.web.server.upload import receive_upload
 
-_MOST_NAMES = 1000
-_Name = Annotated[str, Query(max_length=200)]
+# an address of more is not read to its end
+_MOST_NAMES = 200
 
 
 class Fit(BaseModel):
@@ -64,7 +65,7 @@ def add_rank(app: FastAPI, placed: Sequence[PlacedAtlas], jobs: Jobs) -> None:
         minimum_genes: MinimumGenes = MINIMUM_GENES,
         fractional_counts: Flag = False,
         atlas: Annotated[
-            list[_Name],
+            list[AtlasName],
             Query(
                 description="Names of the atlases to ask; all without any", max_length=_MOST_NAMES
             ),

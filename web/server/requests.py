@@ -17,6 +17,7 @@ from cellport.web.server.site import PlacedAtlas
 WhichAtlas = Annotated[
     str | None, Query(description="Name of the atlas, where there are several", max_length=200)
 ]
+AtlasName = Annotated[str, Query(max_length=200)]
 # what every request with a file says of how it is read
 Layer = Annotated[
     str | None,

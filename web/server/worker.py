@@ -62,6 +62,7 @@ def start(atlases: dict[str, str], threads: int, largest_result: int) -> None:
     _state["threads"] = threads
     _state["largest_result"] = largest_result
     for atlas in _state["atlases"].values():
+        atlas.introduce(_state["atlases"])
         canary = csr_matrix(atlas.file.array("canary_counts"))
         with suppress(InputError):
             atlas.map((canary, atlas.panel.names), device="cpu", threads=threads)
@@ -76,7 +77,7 @@ def map_upload(folder: str, atlas: str, form: Format, how: MapOptions) -> Outcom
     """Map the upload in the folder of a job to ``result.<form>`` beside it.
 
     For ``json`` the summary is all that counts, for ``pseudobulk`` the summed counts. Device and
-    threads of `how` are left to the server.
+    threads of `how` are left to the server, whose atlases its `also` names.
     """
     out = f"result.{form}" if form in ("csv", "h5ad") else "result.csv"
     return _outcome(folder, how, lambda own: map_files(_state["atlases"][atlas], UPLOAD, out, own))

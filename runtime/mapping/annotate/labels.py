@@ -63,6 +63,12 @@ def prepare(setting: Setting) -> Annotator | None:
     return Annotator(Schema(columns), annotate)
 
 
+def best(setting: Setting) -> Annotator:
+    """Give the best label of cells and its probability alone, of an atlas that has these."""
+    manifest = setting.atlas.manifest
+    return Annotator(Schema(_label_columns(manifest, PROB)), partial(_labelled, manifest))
+
+
 def _label_columns(manifest: Manifest, how_sure: str) -> tuple[Column, ...]:
     return Column(LABEL, "category", _with_unknown(manifest.labels)), Column(how_sure, "float")
 

@@ -43,11 +43,13 @@ def consensus(first: Companion, others: Sequence[Companion], heard: Heard | None
     manifests = [one.atlas.manifest for one in (first, *others)]
     joint, places = joint_labels(manifests)
     n_first = len(manifests[0].labels)
-    nothing = tuple(np.zeros((len(joint), len(one.labels))) for one in manifests[1:])
-    known = heard or Heard((1.0,) * len(manifests), nothing)
+    if heard is None:
+        fits = (1.0,) * len(manifests)
+        alike = tuple(np.zeros((len(joint), len(one.labels))) for one in manifests[1:])
+    else:
+        fits, alike = heard.fits, heard.matrices
     how = [
-        translation(cells, place, n_first)
-        for cells, place in zip(known.alike, places[1:], strict=True)
+        translation(cells, place, n_first) for cells, place in zip(alike, places[1:], strict=True)
     ]
 
     def annotate(cells: EncodedCells) -> dict[str, NDArray[Any]]:
@@ -58,7 +60,7 @@ def consensus(first: Companion, others: Sequence[Companion], heard: Heard | None
             columns[NOVEL] = opinion.novel
             found |= {f"{column.name}_{one.name}": columns[column.name] for column in own_of(one)}
             words.append(evidence(*opinion, into))
-        prob = together(said, words, known.fits)
+        prob = together(said, words, fits)
         label, empty = prob.argmax(axis=1), cells.empty
         # one with coarser labels agrees where it makes the joint one more probable
         rows = np.arange(len(label))
@@ -82,12 +84,12 @@ def consensus(first: Companion, others: Sequence[Companion], heard: Heard | None
     )
     told = {
         one.name: alike_in_words(cells, place, manifests[0].labels, one.atlas.manifest.labels)
-        for one, cells, place in zip(others, known.alike, places[1:], strict=True)
+        for one, cells, place in zip(others, alike, places[1:], strict=True)
     }
     facts = {
         "also": [
             {"name": one.name, "sha256": one.atlas.sha256, "fit": round(fit, 4)}
-            for one, fit in zip(others, known.fits[1:], strict=True)
+            for one, fit in zip(others, fits[1:], strict=True)
         ],
         "labels_alike": told,
     }

@@ -79,6 +79,4 @@ def companion(name: str, setting: Setting, tail: Any, query: Query) -> Companion
             "atlases are heard together; map onto it apart."
         )
     known = setting.of_query(query)
-    given = labels.prepare(known)
-    assert given is not None
-    return Companion(name, atlas, tail, query, given, novelty.prepare(known))
+    return Companion(name, atlas, tail, query, labels.best(known), novelty.prepare(known))

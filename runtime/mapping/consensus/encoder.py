@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
+from dataclasses import replace
 from typing import Any
 
 from cellport.runtime.atlas.file import AtlasFile
@@ -39,3 +40,21 @@ def encoder_of(
         return as_sure_as_its_genes(cells, information, power)
 
     return encode
+
+
+def on_all(encode: Encode, others: Sequence[Encode]) -> Encode:
+    """Return what takes counts to the answers of an atlas, and to those of others beside them."""
+
+    def encode_on_all(block: CountBlock) -> EncodedCells:
+        return replace(encode(block), others=tuple(other(block) for other in others))
+
+    return encode_on_all
+
+
+def from_known(cells: EncodedCells, threads: int, pool: Executor | None) -> Encode:
+    """Return what looks up the answers for blocks of cells that were all encoded before."""
+
+    def look_up(block: CountBlock) -> EncodedCells:
+        return cells.rows(block.start, block.start + block.n_cells, threads, pool)
+
+    return look_up

@@ -232,12 +232,16 @@ def _running(source: CountSource, genes: GeneMatch, stop: int) -> Generator[_Sum
         n_kept = np.diff(np.searchsorted(kept, block.indptr))
         cell = np.repeat(np.arange(block.n_cells), n_kept)
         gene, counts = gene[kept], block.data[kept].astype(np.float64)
-        seen = sums.seen | (np.bincount(gene, minlength=n) > 0)
-        library = np.bincount(cell, counts, block.n_cells)
-        full = library[cell] >= _LEAST_COUNTS
-        gene, cell, counts = gene[full], cell[full], counts[full]
-        values = np.bincount(gene, np.log1p(counts * LIBRARY / library[cell]), n)
-        sums = _Sums(sums.values + values, sums.cells + np.bincount(gene, minlength=n), seen)
+        cells = np.bincount(gene, minlength=n)
+        seen = sums.seen | (cells > 0)
+        library = np.bincount(cell, counts, block.n_cells)[cell]
+        full = library >= _LEAST_COUNTS
+        # all are, unless there are empty droplets among them
+        if not full.all():
+            gene, counts, library = gene[full], counts[full], library[full]
+            cells = np.bincount(gene, minlength=n)
+        values = np.bincount(gene, np.log1p(counts * LIBRARY / library), n)
+        sums = _Sums(sums.values + values, sums.cells + cells, seen)
         yield sums
 
 

@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from cellport.runtime.mapping.atlas import Atlas, load_atlas
 from cellport.runtime.mapping.options import MapOptions
 
 Save = Callable[..., Path]
+PRETRAINED = Path(__file__).resolve().parents[3] / "models" / "pretrained"
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -89,6 +91,25 @@ def test_converted_atlases_give_what_one_process_gives(
     counted = expected["cellport_label"].value_counts()
     assert summary.calls == counted[list(summary.calls)].to_dict()
     assert "nothing tells how often its labels are right" in page.read_text()
+
+
+def test_other_atlases_are_heard_as_in_one_process(
+    client: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lung, out, page = load_atlas("lung"), tmp_path / "out", tmp_path / "page.html"
+    with as_file(files("cellport") / "demo_data" / "lung_sample.h5ad") as cells:
+        # as a path, which other processes find from wherever they are
+        monkeypatch.chdir(PRETRAINED)
+        for _ in range(2):
+            also = Path("blood.cellport")
+            done = map_dask(lung, [cells], client, out, part_cells=170, also=also, report=page)
+        expected = single(lung, [cells], tmp_path, also="blood", block_cells=50)
+    assert_frame_equal(pandas.read_parquet(out), expected, check_exact=True)
+    assert "cellport_joint" in expected
+    told = json.loads((out / MANIFEST).read_text())["uns"]["cellport"]
+    assert [one["name"] for one in told["also"]] == list(told["labels_alike"]) == ["blood"]
+    assert "What other atlases say" in page.read_text()
+    assert done.parts_kept == done.parts
 
 
 @pytest.mark.parametrize("how", ["cluster", "auto"])

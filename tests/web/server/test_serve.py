@@ -15,14 +15,17 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
+from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 import cellport
+from cellport.cli import main
 from cellport.web.server.site import PAGE
 
 SMALL = 10
@@ -32,6 +35,12 @@ ENDLESS = 16_000_000
 
 def _rows(body: bytes) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(body.decode())))
+
+
+def _plain(found: h5py.Group | h5py.Dataset) -> Any:
+    if isinstance(found, h5py.Group):
+        return {name: _plain(found[name]) for name in found}
+    return np.asarray(found).tolist()
 
 
 def test_results_are_those_of_map(
@@ -158,6 +167,35 @@ def test_ranks_as_the_command_does(
         assert refused.status == 422
         assert refused.error
         assert running.is_idle_within(5)
+
+
+def test_other_atlases_are_heard_as_the_command_does(
+    run_server: Callable[..., Any], lung_demo: Path, tmp_path: Path
+) -> None:
+    with as_file(files("cellport") / "demo_data" / "lung_sample.h5ad") as cells:
+        body = cells.read_bytes()
+        command = ["map", str(lung_demo), str(cells), "--also", "blood", "--also", "pancreas"]
+        for name in ("out.csv", "out.h5ad"):
+            done = CliRunner().invoke(main, [*command, "-o", str(tmp_path / name)])
+            assert done.exit_code == 0, done.output
+    others = [str(lung_demo.with_stem(name)) for name in ("blood", "pancreas")]
+    with run_server("--no-page", *others, atlas=lung_demo) as running:
+        asked = "atlas=lung&also=blood&also=pancreas"
+        answer = running.map(body, f"?format=csv&{asked}")
+        assert answer.status == 200, answer.body
+        assert answer.body == (tmp_path / "out.csv").read_bytes()
+        answer = running.map(body, f"?format=h5ad&{asked}")
+        with h5py.File(io.BytesIO(answer.body)) as file, h5py.File(tmp_path / "out.h5ad") as own:
+            for name in ("also", "labels_alike"):
+                assert _plain(file["uns/cellport"][name]) == _plain(own["uns/cellport"][name])
+        for wrong, status, sentence in (
+            ("also=liver", 404, "Say which atlas"),
+            (f"also={lung_demo.with_stem('human')}", 404, "Say which atlas"),
+            ("&".join(["also=blood"] * 21), 422, "at most 20"),
+        ):
+            refused = running.map(body, f"?atlas=lung&{wrong}")
+            assert (refused.status, sentence in refused.json["error"]) == (status, True)
+        assert running.is_idle_within(10)
 
 
 def test_reasons_without_probabilities(

@@ -14,6 +14,9 @@ import cellport
 from cellport.cli import main
 from cellport.runtime.columns import AGREEMENT, JOINT, JOINT_PROB, LABEL, NOVEL, PROB
 from cellport.runtime.errors import AtlasError, InputError
+from cellport.runtime.mapping import query
+from cellport.runtime.mapping.consensus import encoder
+from cellport.runtime.mapping.encode import encode_block
 
 
 @pytest.fixture(scope="module")
@@ -66,6 +69,38 @@ def test_nothing_depends_on_blocks_and_threads(lung_cells: Any, both: cellport.M
         assert_array_equal(both[column.name], other[column.name], column.name)
 
 
+def test_nothing_depends_on_whether_counts_are_kept(
+    lung_cells: Any, both: cellport.Mapping, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(query, "_CELLS_KEPT", 0)
+    other = cellport.load_atlas("lung").map(lung_cells, also="blood")
+    for column in both.schema.columns:
+        assert_array_equal(both[column.name], other[column.name], column.name)
+    for name in ("also", "labels_alike"):
+        assert both.uns["cellport"][name] == other.uns["cellport"][name]
+
+
+def test_a_small_query_is_encoded_once(lung_cells: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    encoded = []
+
+    def counted(block: Any, *more: Any) -> Any:
+        encoded.append(block.n_cells)
+        return encode_block(block, *more)
+
+    monkeypatch.setattr(encoder, "encode_block", counted)
+    lung = cellport.load_atlas("lung")
+    lung.map(lung_cells, also="blood")
+    assert sum(encoded) == 2 * lung_cells.n_obs
+
+
+def test_on_another_scale_it_is_encoded_again(lung_cells: Any) -> None:
+    lung = cellport.load_atlas("lung")
+    rescaled = lung.map(lung_cells, rescale_genes=True)
+    found = lung.map(lung_cells, rescale_genes=True, also="blood")
+    for column in rescaled.schema.columns:
+        assert_array_equal(found[column.name], rescaled[column.name], column.name)
+
+
 def test_an_empty_cell_is_unknown(lung_cells: Any) -> None:
     cells = lung_cells[:50].copy()
     cells.X = cells.X.multiply((np.arange(50) != 7)[:, np.newaxis]).tocsr()
@@ -83,11 +118,11 @@ def test_what_cannot_be_heard_is_refused(lung_cells: Any, tiny_atlas_path: Path)
 
 
 def test_command_and_report(lung_cells: Any, tmp_path: Path) -> None:
-    query, out, report = (tmp_path / name for name in ("q.h5ad", "out.csv", "report.html"))
-    lung_cells.write_h5ad(query)
+    cells, out, report = (tmp_path / name for name in ("q.h5ad", "out.csv", "report.html"))
+    lung_cells.write_h5ad(cells)
     done = CliRunner().invoke(
         main,
-        ["map", "lung", str(query), "-o", str(out), "--also", "blood",
+        ["map", "lung", str(cells), "-o", str(out), "--also", "blood",
          "--report", str(report)],
     )  # fmt: skip
     assert done.exit_code == 0, done.output
