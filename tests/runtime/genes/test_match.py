@@ -613,3 +613,40 @@ def _outcome(columns, panel: Panel):
     except InputError as error:
         return str(error)
     return found.report(), found.panel_column.tolist(), found.rule.tolist()
+
+
+@pytest.mark.parametrize("n", [20, 40, 100])
+def test_a_few_genes_by_letter_case_go_without_saying(n) -> None:
+    panel = Panel(tuple(f"GENE{i}A" for i in range(n)), ("",) * n)
+    for loose in (1, n // 10, n // 10 + 1):
+        query = [name.lower() if i < loose else name for i, name in enumerate(panel.symbols)]
+        result = match_genes({"index": names(query)}, panel, organism="human")
+        assert result.by_rule == {"symbol": n - loose, "letter case": loose}
+        said = [warning for warning in result.warnings if "letter case" in warning]
+        assert len(said) == (loose > n // 10)
+
+
+def test_columns_that_contradict_each_other_are_those_that_name_a_gene_of_the_panel():
+    columns = {
+        "index": names(["x", *SYMBOLS[1:]]),
+        "gene_ids": names([IDS[0], *IDS[1:4], *[""] * 8]),
+        "gene_name": names([SYMBOLS[1], *[""] * 11]),
+    }
+    columns["gene_name"][1:4] = SYMBOLS[1:4]
+    result = match_genes(columns, PANEL, organism="human")
+    (said,) = [warning for warning in result.warnings if "different names" in warning]
+    assert said.startswith("1 genes of the query")
+    assert "('ENSG00000075624' in 'gene_ids', 'B2M' in 'gene_name')" in said
+
+
+@pytest.mark.parametrize("nameless", range(3))
+def test_examples_of_the_panels_names_are_names(nameless) -> None:
+    symbols = tuple("" if i < 4 else name for i, name in enumerate(SYMBOLS))
+    ids = tuple("" if 3 < i < 8 else one for i, one in enumerate(IDS))
+    panel = Panel(*((symbols, ids), (symbols, ("",) * 12), (("",) * 12, ids))[nameless])
+    with pytest.raises(InputError) as caught:
+        match_genes({"index": names(["x", "y"])}, panel, organism="human")
+    text = str(caught.value)
+    assert ("'EPCAM', 'GNLY', 'HLA-A'" in text) == (nameless < 2)
+    assert ("'ENSG00000075624'" in text) == (nameless != 1)
+    assert "''" not in text

@@ -205,8 +205,9 @@ def test_check_block(value, words):
         np.array([0, 1, 2], np.int32),
         np.array([1, value, 3], np.float32),
     )
-    with pytest.raises(InputError, match=f"file, X, cells 40 to 41: .*{words}"):
+    with pytest.raises(InputError, match=f"file, X, cells 40 to 41: .*{words}") as caught:
         check_block(block, "file, X")
+    assert ("--fractional-counts" in str(caught.value)) == (value == 0.5)
     if value == 0.5:
         check_block(block, "file, X", allow_fractional=True)
     else:
