@@ -106,6 +106,8 @@ def test_repeated_names_are_summed_and_counted():
 
 def test_versions_of_one_ensembl_id_are_summed():
     result = match([f"{one}.1" for one in IDS] + [f"{IDS[0]}.2"])
+    assert result.by_rule == {"Ensembl id without version": 12}
+    assert result.ambiguous == ()
     assert result.panel_column[-1] == 0
     assert result.n_duplicated == 1
 

@@ -240,3 +240,19 @@ def test_groups_of_every_kind_of_label(
         own = members["cellport_label"].value_counts()
         assert set(members[LABEL]) <= set(own.index[own == own.max()])
         np.testing.assert_allclose(members[SHARE], own.max() / len(members))
+
+
+def test_ten_thousand_groups_are_not_too_many(small_atlas: Any, made: Any) -> None:
+    setting = made.setting(small_atlas(), groups="barcode")
+    column = np.array([str(i) for i in range(10_000)], object)
+    found = prepare(replace(setting, obs_column=lambda name: column))
+    assert found is not None
+    assert found.survey is not None
+    assert found.survey.state()["votes"].shape == (10_000, 2)
+
+
+def test_before_a_query_is_known_no_group_has_votes(small_atlas: Any, made: Any) -> None:
+    found = prepare(made.setting(small_atlas(), groups="leiden"))
+    assert found is not None
+    assert found.survey is not None
+    assert found.survey.state()["votes"].shape == (0, 2)

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -126,3 +126,13 @@ def test_large_reference_without_faiss_names_the_extra(monkeypatch: pytest.Monke
     monkeypatch.setitem(sys.modules, "faiss", None)
     with pytest.raises(MissingDependencyError, match=r"cellport\[neighbors\]"):
         open_index(_large())  # type: ignore[arg-type]
+
+
+def test_an_atlas_without_reference_cells_is_refused(
+    small_atlas: Any, made: Any, forgery: Any
+) -> None:
+    head = replace(forgery.manifest().head, set_prob=())
+    bare = small_atlas(answers=("latent", "label_prob"), head=head, batches=(), structure=None)
+    assert prepare(made.setting(bare)) is None
+    with pytest.raises(InputError, match="'small' has no reference cells to find neighbours"):
+        prepare(made.setting(bare, neighbors=1))
