@@ -213,7 +213,27 @@ def test_a_sharpening_and_a_doubt_are_told_with_the_scores(tiny_atlas: Any) -> N
     assert screen._how_good(replace(plain, labels=(), held_out=None)) == {}
 
 
+def test_bins_without_cells_are_no_rows(tiny_atlas: Any, shown: Read) -> None:
+    scores = tiny_atlas.manifest.held_out
+    full = replace(scores.reliability[0], low=0.25, high=0.5, cells=1234)
+    screen._reliability(replace(scores, reliability=(replace(full, cells=0), full)))
+    words = shown()
+    assert "0.25 to 0.50 │ 1,234 │" in words
+    assert words.count(" to ") == 1
+    screen._reliability(replace(scores, reliability=(replace(full, cells=0),)))
+    assert shown() == ""
+
+
 # --- questions
+
+
+def test_who_is_asked_is_shown_to_people(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = io.StringIO()
+    console = Console(file=terminal, force_terminal=True, width=80)
+    monkeypatch.setattr(screen, "_console", lambda **_: console)
+    with screen.asking() as on_atlas:
+        on_atlas("lung")
+    assert "asking lung" in terminal.getvalue()
 
 
 def test_ranks_name_the_best_and_why_the_others_are_none(shown: Read) -> None:
