@@ -652,3 +652,16 @@ def test_examples_of_the_panels_names_are_names(nameless) -> None:
     assert ("'EPCAM', 'GNLY', 'HLA-A'" in text) == (nameless < 2)
     assert ("'ENSG00000075624'" in text) == (nameless != 1)
     assert "''" not in text
+
+
+@pytest.mark.parametrize("place", [0, 3, 15])
+def test_a_symbol_of_other_years_is_named_wherever_it_stands(place) -> None:
+    panel = Panel(("CXCL8", *SYMBOLS), ("ENSG00000169429", *IDS))
+    query = [*IDS[:6], *SYMBOLS[6:], "x", "y", "z"]
+    query.insert(place, "IL8")
+    result = match_genes({"index": names(query)}, panel, organism="human")
+    assert result.by_rule == {"Ensembl id": 6, "symbol": 6, "symbol of other years": 1}
+    assert result.warnings == (
+        "1 genes of the query were found by a symbol that they have in other years "
+        "('IL8' for 'CXCL8').",
+    )

@@ -103,8 +103,10 @@ def test_counts_elsewhere_are_found_and_noted(counts, state):
 
 def test_spliced_counts_are_never_chosen_unasked(counts):
     query = adata(normalised(counts), {"spliced": counts, "unspliced": counts})
-    with pytest.raises(InputError, match="no raw counts: X holds normalised values"):
+    query.layers["log"] = np.log1p(normalised(counts))
+    with pytest.raises(InputError, match="no raw counts: X holds normalised values") as caught:
         open_source(query)
+    assert "Layers of RNA velocity ('spliced', 'unspliced') hold a part" in str(caught.value)
     assert opened(query, layer="spliced") == ("layers['spliced']", [])
 
 

@@ -128,3 +128,19 @@ def test_the_best_label_is_the_nearest_or_the_one_with_the_highest_score(made: A
     assert best_labels(scored).tolist() == [2, 1, 0, 0]
     far = [[3, 1, 2], [0, 5, 5], [2, 2, 1], [4, 0, 0]]
     assert best_labels(made.cells(library, label_distance=far)).tolist() == [1, 0, 2, 1]
+
+
+def test_of_prototypes_the_nearest_and_how_far_it_is(
+    small_atlas: Callable[..., AtlasFile], forgery: Any, made: Any
+) -> None:
+    head = replace(forgery.manifest().head, kind="prototypes", set_prob=())
+    atlas = small_atlas(
+        labels=("alpha", "beta", "gamma"), parents={}, head=head, structure=None,
+        answers=("latent", "label_distance"),
+    )  # fmt: skip
+    found = prepare(made.setting(atlas))
+    assert found is not None
+    far = [[3, 1, 2], [0, 5, 5], [2, 2, 1], [4, 0, 0]]
+    values = _in_words(found, made.cells([9, 9, 9, 0], label_distance=far))
+    assert values["label"] == ["beta", "alpha", "gamma", UNKNOWN]
+    np.testing.assert_array_equal(values["distance"], np.float32([1, 0, 1, np.nan]))
