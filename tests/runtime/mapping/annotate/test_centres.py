@@ -62,3 +62,16 @@ def test_cells_that_differ_are_all_drawn_before_one_is_drawn_again(
     drawn = _started(latent, n)
     assert drawn[0] == 0
     assert sorted(drawn.tolist()) == list(range(n))
+
+
+@given(st.integers(2, 12), st.integers(1, 3), st.integers(0, 99))
+def test_cells_to_start_from_are_the_same_in_every_version(n: int, width: int, seed: int) -> None:
+    """By the squared distance from those drawn, with the numbers of one generator."""
+    latent = np.random.default_rng(seed).integers(0, 50, (n, width)).astype(np.float32)
+    numbers, drawn = np.random.default_rng(0), [0]
+    for _ in range(1, n):
+        apart = [min(float(((one - latent[at]) ** 2).sum()) for at in drawn) for one in latent]
+        reached = numbers.random() * sum(apart)
+        inside = [at for at in range(n) if sum(apart[: at + 1]) > reached]
+        drawn.append(inside[0] if inside else n - 1)
+    assert _started(latent, n).tolist() == drawn
