@@ -22,6 +22,7 @@ from numpy.testing import assert_array_equal
 import cellport
 from cellport import screen
 from cellport.cli import main
+from cellport.ctrl_c import remembered
 from cellport.kernels import machine_code
 from cellport.runtime.atlas.file import npy_bytes
 from cellport.runtime.atlas.manifest import Calibration, HeldOut, ReliabilityBin, SetScores
@@ -521,6 +522,8 @@ def test_another_error_that_ctrl_c_led_to_is_a_stop_too(
         monkeypatch.setattr("cellport.runtime.atlas.file.open_atlas_file", pressed)
         result = run("info", tiny_atlas_path)
     finally:
+        with remembered():  # forgets what was pressed
+            pass
         signal.signal(signal.SIGINT, before)
     assert (result.exit_code, result.stdout) == (130, "")
     assert result.stderr == "Error: Stopped; nothing was written.\n"

@@ -15,6 +15,8 @@ def _heard() -> Iterator[None]:
     """Ctrl-C as a shell hands it to a program in front; one in the background starts deaf."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
+    with remembered():  # forgets what was pressed
+        pass
     signal.signal(signal.SIGINT, before)
 
 
