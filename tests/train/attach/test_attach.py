@@ -211,7 +211,7 @@ def test_batches_that_the_model_has_not_seen_are_left_out_ones(cells: Any, tmp_p
         model_at("scanvi_default"), tmp_path / "a.cellport", reference, how=LABELLED
     )
     assert found.manifest.held_out.by == "batch"
-    assert found.manifest.head.calibration.kind == "left_out_batches"
+    assert found.manifest.head.calibration.state == "left_out_batches"
     assert not any("is not known: if it was" in note for note in found.notes)
     assert any("199 of 199 labelled reference cells" in note for note in found.notes)
     assert open_atlas_file(found.path).array("reference_label")[0] == -1
