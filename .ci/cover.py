@@ -30,7 +30,8 @@ _COUNTS = ("num_statements", "covered_lines", "num_branches", "covered_branches"
 # and tests of whole programs that take long
 _COMMANDS = (
     "bad_input", "cli", "cli_sharing", "compare_page", "convert", "ctrl_c", "demo",
-    "documented_commands", "extend_command", "on_cluster", "pipeline", "public_api", "startup",
+    "documented_commands", "extend_command", "on_cluster", "pipeline", "public_api", "screen",
+    "startup",
 )  # fmt: skip
 TESTS = (
     "tests/kernels",

@@ -324,8 +324,7 @@ def exported(found: Exported) -> None:
     """Print which files were written."""
     for file in found.files:
         tell(file)
-    for note in found.notes:
-        say(f"note: {note}")
+    notes(found.notes)
 
 
 def explained(found: Explanation) -> None:
@@ -382,14 +381,15 @@ def atlas(file: AtlasFile) -> None:
 
 def _shape(manifest: Manifest) -> dict[str, str]:
     """Rows about clusters and trajectory."""
-    if not manifest.clusters:
+    structure = manifest.structure
+    if structure is None or not structure.clusters:
         return {}
-    structure, graph = manifest.structure, manifest.trajectory
+    graph = structure.trajectory
     edges = graph.edge_names if graph else ()
     rest = f" and {len(edges) - 8} more" if len(edges) > 8 else ""
-    why = f": {structure.no_trajectory}" if structure and structure.no_trajectory else ""
+    why = f": {structure.no_trajectory}" if structure.no_trajectory else ""
     rows = {
-        "clusters": f"{len(manifest.clusters)}",
+        "clusters": f"{len(structure.clusters)}",
         "trajectory": "; ".join(edges[:8]) + rest if edges else f"none{why}",
     }
     if graph and graph.root_from:

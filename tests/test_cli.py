@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,7 @@ from numpy.testing import assert_array_equal
 import cellport
 from cellport import screen
 from cellport.cli import main
+from cellport.ctrl_c import remembered
 from cellport.kernels import machine_code
 from cellport.runtime.atlas.file import npy_bytes
 from cellport.runtime.atlas.manifest import Calibration, HeldOut, ReliabilityBin, SetScores
@@ -473,6 +476,15 @@ def test_training_tells_a_log_file_now_and_then(
     assert lines[-1] == "training: model, epoch 20/20  reconstruction 5  kl 1"
 
 
+def test_of_several_processes_the_first_alone_speaks(
+    trained: list[Any], query: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cellport.train.fit.processes.is_first", lambda: False)
+    result = run("train", query, "-o", tmp_path / "a.cellport", "--epochs", 20)
+    assert (result.exit_code, result.stdout, result.stderr) == (0, "", "")
+    assert trained[1].fit.epochs == 20
+
+
 # --- what should not happen
 
 
@@ -493,6 +505,41 @@ def test_a_fault_of_ours_is_one_sentence_too(
     assert "report it" in said
     monkeypatch.setenv("CELLPORT_DEBUG", "1")
     assert isinstance(run("info", tiny_atlas_path, "--json").exception, ZeroDivisionError)
+
+
+def test_another_error_that_ctrl_c_led_to_is_a_stop_too(
+    tiny_atlas_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As h5py may make one of it."""
+
+    def pressed(*_: Any) -> None:
+        with suppress(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+        raise RuntimeError("something else")
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        monkeypatch.setattr("cellport.runtime.atlas.file.open_atlas_file", pressed)
+        result = run("info", tiny_atlas_path)
+    finally:
+        with remembered():  # forgets what was pressed
+            pass
+        signal.signal(signal.SIGINT, before)
+    assert (result.exit_code, result.stdout) == (130, "")
+    assert result.stderr == "Error: Stopped; nothing was written.\n"
+
+
+def test_ctrl_c_while_training_says_that_it_goes_on(
+    trained: list[Any], query: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def pressed(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("cellport.train.api.build_atlas", pressed)
+    result = run("train", query, "-o", tmp_path / "a.cellport")
+    assert result.exit_code == 130
+    said = "Stopped; no atlas was written. Finished epochs are kept: the same command goes on"
+    assert result.stderr == f"Error: {said} from there.\n"
 
 
 @pytest.mark.parametrize("command", ["info", "verify"])

@@ -292,3 +292,41 @@ def test_published_model_that_is_not_there(index: None) -> None:
     result = run("pull", "celltypist:Eigth")
     assert result.exit_code == 2
     assert "CellTypist has no model 'Eigth'. Did you mean 'Eight'?" in result.stderr
+
+
+def test_published_model_by_name_is_converted(index: None, tmp_path: Path) -> None:
+    result = run("convert", "celltypist:Eight", "-o", tmp_path / "eight.cellport")
+    assert result.exit_code == 0, result.stderr
+    assert "CellTypist" in run("info", tmp_path / "eight.cellport").stdout
+
+
+# --- agents
+
+
+def test_agents_get_what_was_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: dict[str, Any] = {}
+
+    def run_server(folders: Any, out: Any, **more: Any) -> None:
+        asked.update(folders=folders, out=out, **more)
+
+    monkeypatch.setattr("cellport.web.mcp.server.run_server", run_server)
+    result = run("mcp", "--folder", "a", "--folder", "b", "-o", "out", "--jobs", 3, "--queue", 4,
+                 "--max-result", "500MB", "--seconds", 60)  # fmt: skip
+    assert (result.exit_code, result.output) == (0, "")
+    limits = Limits(500_000_000, 3, 4, 60)
+    assert asked == {"folders": ("a", "b"), "out": "out", "fetch": False, "limits": limits}
+    run("mcp", "--folder", "a", "--fetch")
+    assert asked == {"folders": ("a",), "out": None, "fetch": True,
+                     "limits": Limits(2 * 10**9, 1, 16, 900)}  # fmt: skip
+    refused = run("mcp", "--folder", "a", "--max-result", "lots")
+    assert refused.exit_code == 2
+    assert "'lots' is not a size" in refused.stderr
+
+
+def test_example_cells_are_of_one_atlas(tiny_atlas: Any, tmp_path: Path) -> None:
+    (tmp_path / "few.h5ad").write_bytes(b"cells")
+    result = run("publish", tiny_atlas.path, "lung", tmp_path / "site",
+                 "--example", tmp_path / "few.h5ad")  # fmt: skip
+    assert result.exit_code == 2
+    assert "Example cells are of one atlas; leave --example out for several." in result.stderr
+    assert not (tmp_path / "site").exists()

@@ -3,10 +3,21 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Iterator
 
 import pytest
 
 from cellport.ctrl_c import in_steps, remembered, stop_if_pressed, was_pressed
+
+
+@pytest.fixture(autouse=True)
+def _heard() -> Iterator[None]:
+    """Ctrl-C as a shell hands it to a program in front; one in the background starts deaf."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    with remembered():  # forgets what was pressed
+        pass
+    signal.signal(signal.SIGINT, before)
 
 
 class _Tidied:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,16 @@ import pytest
 from click.testing import CliRunner
 
 from cellport.cli import main
-from cellport.demo import LABELS, REFERENCE_TECHNOLOGY, demo_example, published_types, write_sample
-from cellport.runtime.atlas.file import open_atlas_file
+from cellport.demo import (
+    LABELS,
+    REFERENCE_TECHNOLOGY,
+    demo_example,
+    published_types,
+    run_demo,
+    write_sample,
+)
+from cellport.runtime.atlas.file import npy_bytes, open_atlas_file
+from cellport.runtime.errors import AtlasError
 from cellport.runtime.fetch.pull import find_atlas
 from cellport.runtime.mapping.atlas import load_atlas
 from cellport.runtime.mapping.verify import verify_atlas
@@ -106,3 +115,16 @@ def test_the_samples_cells_are_an_example_where_they_fit(tmp_path: Path) -> None
     assert anndata.read_h5ad(tmp_path / example.name).n_obs == 131
     assert demo_example(blood) is None
     assert demo_example(replace(lung, organism="mouse")) is None
+
+
+def test_an_atlas_that_answers_otherwise_here_is_not_mapped_onto(
+    rewritten_atlas: Any, tiny_atlas: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    latent = tiny_atlas.array("canary_latent") + 1
+    wrong = rewritten_atlas({"arrays/canary_latent.npy": npy_bytes(latent)})
+    monkeypatch.setattr("cellport.train.api.train_atlas", lambda *_, **__: wrong)
+    said: list[str] = []
+    with pytest.raises(AtlasError, match="does not give the answers on this machine"):
+        run_demo(tmp_path / "demo", 0, lambda: nullcontext(lambda _: None), said.append)
+    assert len(said) == 1
+    assert {path.suffix for path in (tmp_path / "demo").iterdir()} == {".h5ad"}

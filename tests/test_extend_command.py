@@ -77,3 +77,13 @@ def test_mistakes_are_sentences(place: Path, words: list[str], sentence: str) ->
     assert sentence in done.stderr
     assert "Traceback" not in done.output
     assert not Path("out.cellport").exists()
+
+
+def test_known_cells_are_told_beside_new_ones(place: Path) -> None:
+    done = run("extend", "lung.cellport", "my_cells.h5ad", "--labels", "cell_type",
+               "-o", "out.cellport")  # fmt: skip
+    assert done.exit_code == 0, done.output
+    assert "added 'delta' of 40 cells" in done.stdout
+    told = dict(re.findall(r"updated '(\w+)' by (\d+) cells", done.stdout))
+    assert sum(map(int, told.values())) == 60
+    assert set(told) == {"alpha", "beta", "gamma"}

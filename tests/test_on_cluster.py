@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -86,3 +87,18 @@ def test_options_that_do_not_go_together(
     assert done.exit_code == 2
     assert words in done.stderr
     assert not Path(out).exists()
+
+
+def test_ctrl_c_says_that_parts_are_kept(
+    tiny_atlas_path: Path, query: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def pressed(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("cellport.on_cluster.connected", lambda *_: nullcontext())
+    monkeypatch.setattr("cellport.on_cluster.map_dask", pressed)
+    words = ["map", str(tiny_atlas_path), query, "-o", str(tmp_path / "out"), "--dask", "local"]
+    done = CliRunner().invoke(main, words)
+    assert done.exit_code == 130
+    said = "Stopped; parts that are done are kept: the same command goes on from there."
+    assert done.stderr.splitlines()[-1] == f"Error: {said}"

@@ -99,3 +99,16 @@ def test_any_bytes_end_in_numbers_or_a_fault(text):
     rows, columns, values, fault = parse_triplets(text)
     assert len(rows) == len(columns) == len(values) <= text.count(b"\n") + 1
     assert -1 <= fault < max(len(text), 1)
+
+
+@pytest.mark.parametrize("mantissa", ["1", "9.5", "-3", "7.0000001", "0"])
+def test_every_power_of_ten_is_read(mantissa):
+    """On both sides of those that a double holds exactly, 22 and -22."""
+    powers = range(-30, 31)
+    text = "".join(f"1 2 {mantissa}e{power}\n" for power in powers)
+    *_, values, fault = parse_triplets(text.encode())
+    assert fault == -1
+    expected = np.array([float(f"{mantissa}e{power}") for power in powers], np.float32)
+    np.testing.assert_array_max_ulp(values, expected, maxulp=1)
+    exact = np.abs(powers) <= 15
+    np.testing.assert_array_equal(values[exact], expected[exact])

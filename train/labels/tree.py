@@ -132,9 +132,10 @@ def groups_of_column(
             continue
         best = number.argmax()
         if number[best] < AGREEMENT * number.sum():
+            some = ", ".join(map(repr, values[:3].tolist()))
             raise InputError(
                 f"obs column {column!r} is no coarser version of the labels: cells of {name!r} "
-                f"are {', '.join(map(repr, values[:3]))} there. Leave it out of the label tree."
+                f"are {some} there. Leave it out of the label tree."
             )
         members.setdefault(str(values[best]), set()).add(code)
     return [(name, frozenset(codes)) for name, codes in members.items()]

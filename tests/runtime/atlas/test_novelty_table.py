@@ -131,6 +131,7 @@ def test_a_table_may_hold_a_value_twice(
     [
         {"p": TABLE.p[::-1]},
         {"p": TABLE.p * 0},
+        {"p": np.where(TABLE.p == TABLE.p[-1], np.float32(0), TABLE.p)},
         {"share": TABLE.share[::-1]},
         {"depth": TABLE.depth[:, ::-1]},
         {"score": TABLE.score[..., ::-1]},

@@ -52,6 +52,7 @@ def test_pairs_that_lack_a_side_are_left_out() -> None:
     assert "1 pair more" in short.refusal
     (none,) = designs(samples("aaabbb", pair="123456"))
     assert "'a' has 0 pairs" in none.refusal
+    assert none.matrix.shape == (0, 2)
     assert "(4 whole pairs)" in none.refusal
     (five,) = designs(samples("aaabb", pair="12345"))
     assert five.notes[0].endswith("left out: '1', '2', '3', '4', '5'.")

@@ -106,6 +106,8 @@ def test_repeated_names_are_summed_and_counted():
 
 def test_versions_of_one_ensembl_id_are_summed():
     result = match([f"{one}.1" for one in IDS] + [f"{IDS[0]}.2"])
+    assert result.by_rule == {"Ensembl id without version": 12}
+    assert result.ambiguous == ()
     assert result.panel_column[-1] == 0
     assert result.n_duplicated == 1
 
@@ -613,3 +615,53 @@ def _outcome(columns, panel: Panel):
     except InputError as error:
         return str(error)
     return found.report(), found.panel_column.tolist(), found.rule.tolist()
+
+
+@pytest.mark.parametrize("n", [20, 40, 100])
+def test_a_few_genes_by_letter_case_go_without_saying(n) -> None:
+    panel = Panel(tuple(f"GENE{i}A" for i in range(n)), ("",) * n)
+    for loose in (1, n // 10, n // 10 + 1):
+        query = [name.lower() if i < loose else name for i, name in enumerate(panel.symbols)]
+        result = match_genes({"index": names(query)}, panel, organism="human")
+        assert result.by_rule == {"symbol": n - loose, "letter case": loose}
+        said = [warning for warning in result.warnings if "letter case" in warning]
+        assert len(said) == (loose > n // 10)
+
+
+def test_columns_that_contradict_each_other_are_those_that_name_a_gene_of_the_panel():
+    columns = {
+        "index": names(["x", *SYMBOLS[1:]]),
+        "gene_ids": names([IDS[0], *IDS[1:4], *[""] * 8]),
+        "gene_name": names([SYMBOLS[1], *[""] * 11]),
+    }
+    columns["gene_name"][1:4] = SYMBOLS[1:4]
+    result = match_genes(columns, PANEL, organism="human")
+    (said,) = [warning for warning in result.warnings if "different names" in warning]
+    assert said.startswith("1 genes of the query")
+    assert "('ENSG00000075624' in 'gene_ids', 'B2M' in 'gene_name')" in said
+
+
+@pytest.mark.parametrize("nameless", range(3))
+def test_examples_of_the_panels_names_are_names(nameless) -> None:
+    symbols = tuple("" if i < 4 else name for i, name in enumerate(SYMBOLS))
+    ids = tuple("" if 3 < i < 8 else one for i, one in enumerate(IDS))
+    panel = Panel(*((symbols, ids), (symbols, ("",) * 12), (("",) * 12, ids))[nameless])
+    with pytest.raises(InputError) as caught:
+        match_genes({"index": names(["x", "y"])}, panel, organism="human")
+    text = str(caught.value)
+    assert ("'EPCAM', 'GNLY', 'HLA-A'" in text) == (nameless < 2)
+    assert ("'ENSG00000075624'" in text) == (nameless != 1)
+    assert "''" not in text
+
+
+@pytest.mark.parametrize("place", [0, 3, 15])
+def test_a_symbol_of_other_years_is_named_wherever_it_stands(place) -> None:
+    panel = Panel(("CXCL8", *SYMBOLS), ("ENSG00000169429", *IDS))
+    query = [*IDS[:6], *SYMBOLS[6:], "x", "y", "z"]
+    query.insert(place, "IL8")
+    result = match_genes({"index": names(query)}, panel, organism="human")
+    assert result.by_rule == {"Ensembl id": 6, "symbol": 6, "symbol of other years": 1}
+    assert result.warnings == (
+        "1 genes of the query were found by a symbol that they have in other years "
+        "('IL8' for 'CXCL8').",
+    )

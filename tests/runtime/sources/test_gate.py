@@ -103,8 +103,10 @@ def test_counts_elsewhere_are_found_and_noted(counts, state):
 
 def test_spliced_counts_are_never_chosen_unasked(counts):
     query = adata(normalised(counts), {"spliced": counts, "unspliced": counts})
-    with pytest.raises(InputError, match="no raw counts: X holds normalised values"):
+    query.layers["log"] = np.log1p(normalised(counts))
+    with pytest.raises(InputError, match="no raw counts: X holds normalised values") as caught:
         open_source(query)
+    assert "Layers of RNA velocity ('spliced', 'unspliced') hold a part" in str(caught.value)
     assert opened(query, layer="spliced") == ("layers['spliced']", [])
 
 
@@ -205,8 +207,9 @@ def test_check_block(value, words):
         np.array([0, 1, 2], np.int32),
         np.array([1, value, 3], np.float32),
     )
-    with pytest.raises(InputError, match=f"file, X, cells 40 to 41: .*{words}"):
+    with pytest.raises(InputError, match=f"file, X, cells 40 to 41: .*{words}") as caught:
         check_block(block, "file, X")
+    assert ("--fractional-counts" in str(caught.value)) == (value == 0.5)
     if value == 0.5:
         check_block(block, "file, X", allow_fractional=True)
     else:

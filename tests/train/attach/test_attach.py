@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,17 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from cellport.runtime.atlas.file import open_atlas_file
-from cellport.runtime.convert.write import ConvertOptions, convert_model
+from cellport.runtime.convert.write import ConvertOptions, convert_model, prepare_conversion
 from cellport.runtime.errors import InputError, TrainingError
 from cellport.runtime.mapping.atlas import Atlas
 from cellport.runtime.mapping.result import Mapping
 from cellport.runtime.mapping.verify import verify_atlas
-from cellport.train.attach.api import ReferenceOptions, convert_with_reference
+from cellport.train.attach import members
+from cellport.train.attach.api import (
+    ReferenceOptions,
+    attach_reference,
+    convert_with_reference,
+)
 
 FOREIGN = Path(__file__).resolve().parents[2] / "data" / "foreign"
 LABELLED = ReferenceOptions(labels="label", batch="batch")
@@ -118,12 +124,13 @@ def test_card_tells_how_often_labels_are_right(made: Any) -> None:
     assert "How often its labels are right" in card
 
 
+@pytest.mark.parametrize("name", ["scvi_default", "scvi_embedding_default"])
 def test_a_batch_that_the_decoder_does_not_know_is_the_mean_of_those_it_does(
-    cells: Any, tmp_path: Path
+    name: str, cells: Any, tmp_path: Path
 ) -> None:
     reference = adata(cells, "reference")
     reference.obs["batch"] = ["new" if b == "b1" else b for b in reference.obs["batch"]]
-    model = model_at("scvi_default")
+    model = model_at(name)
     plain = convert_model(model, tmp_path / "plain.cellport")
     found = convert_with_reference(
         model, tmp_path / "a.cellport", reference, how=ReferenceOptions(batch="batch")
@@ -142,8 +149,8 @@ def test_a_batch_that_the_decoder_does_not_know_is_the_mean_of_those_it_does(
         before.decode(latent, plain.manifest.batches[0]),
         rtol=1e-5,
     )
-    for name in added:
-        np.testing.assert_allclose(atlas.decode(latent, name), before.decode(latent), rtol=1e-4)
+    for new in added:
+        np.testing.assert_allclose(atlas.decode(latent, new), before.decode(latent), rtol=1e-4)
 
 
 @pytest.mark.parametrize("name", ["scpoli_default", "scpoli_058"])
@@ -193,3 +200,39 @@ def test_labels_that_the_model_does_not_know_are_said_and_left_unknown(made: Any
     assert any("does not know 'other'" in note for note in found.notes)
     label = open_atlas_file(found.path).array("reference_label")
     assert 0 < (label == -1).sum() < len(label) / 2
+
+
+def test_batches_that_the_model_has_not_seen_are_left_out_ones(cells: Any, tmp_path: Path) -> None:
+    reference = adata(cells, "reference")
+    reference.obs["batch"] = [f"new {one}" for one in reference.obs["batch"]]
+    # what the model calls cells without a label
+    reference.obs["label"] = ["Unknown", *reference.obs["label"][1:]]
+    found = convert_with_reference(
+        model_at("scanvi_default"), tmp_path / "a.cellport", reference, how=LABELLED
+    )
+    assert found.manifest.held_out.by == "batch"
+    assert found.manifest.head.calibration.state == "left_out_batches"
+    assert not any("is not known: if it was" in note for note in found.notes)
+    assert any("199 of 199 labelled reference cells" in note for note in found.notes)
+    assert open_atlas_file(found.path).array("reference_label")[0] == -1
+
+
+def test_a_model_of_one_dimension_is_too_narrow(cells: Any, tmp_path: Path) -> None:
+    made = prepare_conversion(model_at("scvi_default"), ConvertOptions())
+    last = made.network.latent
+    narrow = replace(last, weight=last.weight[:1], bias=last.bias[:1])
+    one = replace(made, network=replace(made.network, latent=narrow))
+    with pytest.raises(InputError, match="latent has one dimension"):
+        attach_reference(one, tmp_path / "a.cellport", adata(cells, "reference"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_latent_that_is_not_the_models_is_never_written(
+    cells: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(members, "TOLERANCE", -1.0)
+    with pytest.raises(TrainingError, match=r"differs from the model's by .* \(allowed: -1\.0\)"):
+        convert_with_reference(
+            model_at("scvi_default"), tmp_path / "a.cellport", adata(cells, "reference")
+        )
+    assert list(tmp_path.iterdir()) == []

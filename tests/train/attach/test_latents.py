@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,18 @@ import pytest
 import scipy.sparse as sp
 
 from cellport.runtime.atlas.file import open_atlas_file
-from cellport.runtime.convert.write import Converted
+from cellport.runtime.convert.write import (
+    Converted,
+    ConvertOptions,
+    convert_model,
+    prepare_conversion,
+)
 from cellport.runtime.errors import InputError
 from cellport.runtime.mapping.atlas import Atlas
 from cellport.runtime.mapping.verify import verify_atlas
 from cellport.train.attach.api import ReferenceOptions, convert_with_reference
+from cellport.train.attach.latents import profiles_of_latents
+from cellport.train.cells import TrainingCells
 
 FOREIGN = Path(__file__).resolve().parents[2] / "data" / "foreign"
 SCVI, SCANVI = FOREIGN / "scvi_minified", FOREIGN / "scanvi_minified"
@@ -131,6 +139,7 @@ def put(name: str, values: Any) -> Callable[[h5py.File], None]:
         (put("obsm/scanvi_latent_qzm", np.zeros(200)), "no matrix of numbers"),
         (put("uns/_scvi_uuid", "another"), "ids by which scvi-tools joins"),
         (put("var/_index", np.array([f"g{i}" for i in range(64)], "S3")), "genes"),
+        (lambda file: put("var/_index", [*file["var/_index"][:-2], b"x", b"y"])(file), "lacks 2 "),
     ],
 )
 def test_latents_of_another_model_are_refused(
@@ -180,3 +189,33 @@ def test_cells_without_any_count_are_refused(tmp_path: Path) -> None:
     del cells.uns["_scvi_adata_minify_type"]
     with pytest.raises(InputError, match="no counts"):
         convert_with_reference(SCANVI, tmp_path / "a.cellport", cells, how=COLUMNS)
+
+
+def test_latents_without_labels_and_depths_tell_all_but_of_labels(tmp_path: Path) -> None:
+    cells = anndata.read_h5ad(SCANVI / "adata.h5ad")
+    del cells.obs["observed_lib_size"]
+    made = convert_with_reference(
+        SCANVI, tmp_path / "a.cellport", cells, how=ReferenceOptions(batch="batch")
+    )
+    assert made.manifest.held_out is None
+    assert made.manifest.head == convert_model(SCANVI, tmp_path / "b.cellport").manifest.head
+    atlas = open_atlas_file(made.path)
+    # no depth is known
+    assert not atlas.array("novelty_depth").any()
+    result = Atlas(atlas).map(query(), device="cpu", threads=1)
+    assert {"cellport_label", "cellport_prob", "cellport_novelty_p"} <= set(result.obs)
+    assert "cellport_call" not in result.obs
+
+
+def test_profiles_of_a_model_without_a_decoder_are_not_made_up() -> None:
+    made = prepare_conversion(SCANVI, ConvertOptions())
+    cells = TrainingCells(
+        sp.csr_matrix((9, 1)), np.arange(9) % 4, np.zeros(9, np.int64), 4, 1, np.arange(0)
+    )
+    latent, library = np.zeros((9, 4), np.float32), np.full(9, 500.0, np.float32)
+    drawn = profiles_of_latents(made, latent, library, cells)
+    assert (drawn.sum(axis=1) > 0).all()
+    bare = {name: data for name, data in made.members.items() if name != "decoder.onnx"}
+    none = profiles_of_latents(replace(made, members=bare), latent, library, cells)
+    assert none.shape == drawn.shape
+    assert not none.any()

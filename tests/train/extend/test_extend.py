@@ -5,7 +5,9 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import anndata
@@ -13,11 +15,16 @@ import numpy as np
 import pytest
 
 import cellport
-from cellport.runtime.atlas.file import open_atlas_file
-from cellport.runtime.errors import InputError, OutputError
+from cellport.runtime.atlas.file import npy_bytes, open_atlas_file
+from cellport.runtime.errors import (
+    AtlasError,
+    InputError,
+    MissingDependencyError,
+    OutputError,
+)
 from cellport.runtime.mapping.atlas import Atlas, load_atlas
 from cellport.runtime.mapping.verify import verify_atlas
-from cellport.train.extend.api import extend
+from cellport.train.extend.api import _alike, extend
 from cellport.train.extend.gate import MOST_MOVED
 
 Draw = Callable[..., Any]
@@ -257,4 +264,98 @@ def test_groups_and_atlases_that_have_nothing_to_extend(
         extend(tiny_atlas_path, new, out, labels="cell_type")
     with pytest.raises(InputError, match="has no labels, so there are none to tell a new type"):
         extend(converted("scvi_default"), tiny_new_cells(), out, labels="cell_type")
+    assert not out.exists()
+
+
+def test_new_and_known_cells_of_known_batches_leave_nothing_to_note(
+    tiny_atlas_path: Path, before: Atlas, query: Any, tmp_path: Path
+) -> None:
+    cells = query.copy()
+    cells.obs["donor"] = np.where(np.arange(cells.n_obs) % 2, "north", "south")
+    how = {"labels": "cell_type", "batch": "donor"}
+    made = extend(tiny_atlas_path, cells, tmp_path / "more.cellport", **how)
+    number = query.obs["cell_type"].value_counts()
+    assert made.updated == {name: number[name] for name in ("alpha", "beta", "gamma")}
+    assert [one.label for one in made.types] == ["delta"]
+    assert made.manifest.batches == before.manifest.batches
+    for words in ("of new types alone", "decoder knows no batch", "left out"):
+        assert not any(words in note for note in made.notes)
+    decoder = open_atlas_file(made.path).read("decoder.onnx")
+    assert decoder == before.file.read("decoder.onnx")
+
+
+@pytest.mark.parametrize(("others", "said"), [(0, "100%"), (1, "90%"), (2, "")])
+def test_a_new_type_that_the_atlas_takes_for_an_old_one_is_said(others: int, said: str) -> None:
+    best = np.array([0] * 5 + [1] * (10 - others) + [2] * others)
+    given: Any = SimpleNamespace(
+        new_labels=("delta",), cells=SimpleNamespace(code=np.array([0] * 5 + [3] * 10))
+    )
+    found: Any = SimpleNamespace(seen=SimpleNamespace(prob=np.eye(3)[best]))
+    manifest: Any = SimpleNamespace(labels=("alpha", "beta", "gamma"))
+    notes = list(_alike(manifest, given, found))
+    assert len(notes) == bool(said)
+    assert all(f"gives {said} of the 'delta' cells the label 'beta'" in note for note in notes)
+
+
+def test_an_atlas_that_tells_nothing_of_held_out_cells_goes_on_to_tell_nothing(
+    rewritten_atlas: Callable[..., Path], tiny_new_cells: Draw, tmp_path: Path
+) -> None:
+    path = rewritten_atlas(held_out=None)
+    made = extend(path, tiny_new_cells(), tmp_path / "more.cellport", labels="cell_type")
+    assert made.manifest.held_out is None
+
+
+def test_an_encoder_of_another_basis_is_refused(
+    rewritten_atlas: Callable[..., Path], tiny_atlas: Any, tiny_new_cells: Draw, tmp_path: Path
+) -> None:
+    path = rewritten_atlas({"arrays/basis.npy": npy_bytes(tiny_atlas.array("basis") * 1.01)})
+    with pytest.raises(AtlasError, match=r"does not multiply values by the basis .*Train the at"):
+        extend(path, tiny_new_cells(), tmp_path / "x.cellport", labels="cell_type")
+    assert not (tmp_path / "x.cellport").exists()
+
+
+def test_what_extending_needs_is_named(
+    tiny_atlas_path: Path,
+    tiny_new_cells: Draw,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    with pytest.raises(MissingDependencyError, match="pip install onnx"):
+        extend(tiny_atlas_path, tiny_new_cells(), tmp_path / "x.cellport", labels="cell_type")
+
+
+@pytest.mark.parametrize(
+    ("power", "worth"), [(2.0, r"hold \d+% of what tells its labels apart"), (0.0, r"are \d+%")]
+)
+def test_cells_with_too_few_telling_genes_are_refused(
+    power: float,
+    worth: str,
+    rewritten_atlas: Callable[..., Path],
+    before: Atlas,
+    tiny_new_cells: Draw,
+    tmp_path: Path,
+) -> None:
+    manifest = before.manifest
+    calibration = replace(manifest.head.calibration, information_power=power)
+    path = rewritten_atlas(
+        head=replace(manifest.head, calibration=calibration),
+        thresholds=replace(manifest.thresholds, low_gene_coverage=1.0),
+    )
+    few, out = tiny_new_cells()[:, ::3].copy(), tmp_path / "x.cellport"
+    said = rf"has \d\d of the atlas's 100 genes, which {worth}; to learn a type takes 100%\."
+    with pytest.raises(InputError, match=said):
+        extend(path, few, out, labels="cell_type")
+    assert not out.exists()
+
+
+def test_cells_of_which_none_has_both_a_label_and_counts_are_refused(
+    tiny_atlas_path: Path, tiny_new_cells: Draw, tmp_path: Path
+) -> None:
+    out, cells = tmp_path / "x.cellport", tiny_new_cells()
+    half = cells.copy()
+    half.X = half.X.multiply(np.arange(half.n_obs)[:, None] % 2).tocsr()
+    half.obs["cell_type"] = np.where(np.arange(half.n_obs) % 2, "unknown", "delta")
+    with pytest.raises(InputError, match="no cell has both a label and counts"):
+        extend(tiny_atlas_path, half, out, labels="cell_type")
     assert not out.exists()

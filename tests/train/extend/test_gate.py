@@ -111,3 +111,8 @@ def test_an_offset_is_lowered_until_hardly_a_right_label_is_lost() -> None:
     assert offset < 4
     assert 0 < (0.7 * odds + offset > np.log(best)).mean() <= 0.002
     assert careful_offset(odds, 0.7, -50.0, best) == -50.0
+
+
+def test_without_drawn_cells_that_are_right_an_offset_stays() -> None:
+    nothing = np.empty(0)
+    assert careful_offset(nothing, 0.5, -1.25, nothing) == -1.25

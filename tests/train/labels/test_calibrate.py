@@ -151,3 +151,19 @@ def test_the_call_threshold_stays_in_its_bounds() -> None:
     prob, labels = softmax(logits, axis=1).astype(np.float32), ("a", "b", "c", "d")
     assert call_threshold(prob, (label + 1) % 4, labels, {}) == 0.8
     assert call_threshold(prob, prob.argmax(1), labels, {}) == 0.5
+
+
+def test_labels_are_held_to_what_the_benchmarks_have_shown() -> None:
+    """Whoever changes one of these has to measure again; `LabelConfig` says what was measured."""
+    assert LabelConfig() == LabelConfig(
+        set_level=0.9,
+        set_mass=0.85,
+        information_power=2.0,
+        least_information=0.75,
+        call_level=0.9,
+        call_bounds=(0.5, 0.8),
+        usual_softness=0.1,
+        most_softness=1.0,
+        fewest_to_sharpen=100,
+        least_temperature=0.3,
+    )

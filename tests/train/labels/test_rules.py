@@ -5,9 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from cellport.runtime.atlas.label_sets import within_mass
 from cellport.runtime.atlas.manifest import Calibration, Head
+from cellport.train.labels.calibrate import calibrate, call_threshold, reached_level
 from cellport.train.labels.left_out import LeftOutAnswers
 from cellport.train.labels.rules import LabelRules, fit_label_rules, required_by
+from cellport.train.labels.scores import label_scores
+from cellport.train.labels.tree import groups_of_confusions, nested
 
 LABELS = ("B", "CD4 T", "CD8 T", "NK")
 
@@ -97,3 +101,42 @@ def test_an_older_reader_is_asked_for_what_it_must_know_alone(mass: float, power
     head = Head("softmax", Calibration("none", information_power=power), (0.5,), mass)
     wanted = {"set_mass": mass > 0, "information_power": power > 0}
     assert set(required_by(head)) == {name for name, is_needed in wanted.items() if is_needed}
+
+
+@pytest.mark.parametrize("by_batch", [False, True])
+def test_whole_cells_tell_how_good_labels_are_and_degraded_ones_of_sets_alone(
+    by_batch: bool,
+) -> None:
+    whole = _answers(600)
+    degraded = whole.degraded
+    # in a fifth of the degraded cells each label has the scores of another
+    turned = degraded & (np.arange(len(degraded)) % 5 == 0)
+    logits = np.where(turned[:, np.newaxis], whole.logits[:, ::-1], whole.logits)
+    answers = LeftOutAnswers(logits, whole.label, whole.group, degraded)
+    rules = fit_label_rules(answers if by_batch else None, answers, LABELS, [])
+    prob = calibrate(answers if by_batch else None, answers).prob(logits)
+    within = within_mass(prob, 0.85)
+    holds = within[np.arange(len(prob)), answers.label]
+    found = rules.held_out
+    assert found is not None
+    assert found.sets is not None
+    assert found.sets.coverage == pytest.approx(holds[~degraded].mean())
+    assert found.sets.coverage_degraded == pytest.approx(holds[degraded].mean())
+    assert found.sets.mean_size == pytest.approx(within[~degraded].sum(axis=1).mean())
+    assert found.sets.mean_size_degraded == pytest.approx(within[degraded].sum(axis=1).mean())
+    assert found.sets.level == rules.set_level == reached_level(prob, answers.label)
+    assert rules.call_prob == call_threshold(prob, answers.label, LABELS, rules.parents)
+    names = np.array(LABELS, object)
+    part = prob[~degraded]
+    scores = label_scores(
+        names[answers.label[~degraded]], names[part.argmax(axis=1)], part.max(axis=1)
+    )
+    assert found.accuracy == pytest.approx(scores["accuracy"])
+    assert found.macro_f1 == pytest.approx(scores["macro_f1"])
+    assert found.ece == pytest.approx(scores["ece"])
+    assert found.cells == (~degraded).sum()
+    by_part = [
+        nested(groups_of_confusions(prob[part], answers.label[part], LABELS), LABELS)
+        for part in (~degraded, degraded)
+    ]
+    assert rules.parents == by_part[0] != by_part[1]

@@ -72,3 +72,8 @@ def test_calibration_is_judged_in_fifteen_bins() -> None:
         sum(abs(one.accuracy - one.confidence) * one.cells / 3
             for one in reliability(prob, right, 16))
     )  # fmt: skip
+
+
+def test_a_table_has_ten_bins() -> None:
+    assert [one.high for one in reliability(np.ones(1), np.ones(1, bool))][-1] == 1
+    assert len(reliability(np.ones(1), np.ones(1, bool))) == 10

@@ -183,3 +183,25 @@ def test_terms_that_the_maker_states() -> None:
     found = stated_terms(cast(Reference, reference), "term")
     assert found == {"a": "CL:0000084", "d": "UBERON:1"}
     assert stated_terms(cast(Reference, reference), None) == {}
+
+
+@given(st.integers(0, 64), st.integers(0, 64))
+def test_labels_are_taken_for_one_another_where_they_lend_a_twentieth_on_the_mean(
+    one: int, other: int
+) -> None:
+    """A hundredth of what each of two labels lends the other; the third lends nothing."""
+    lent, back = one / 100, other / 100
+    prob = np.array([[1 - lent, lent, 0], [back, 1 - back, 0], [0, 0, 1]])
+    groups = groups_of_confusions(prob, np.arange(3), ("a", "b", "c"))
+    # one half of a hundredth beside the limit, as sums of fractions are not exact
+    if one + other != 10:
+        assert groups == ([("a / b", frozenset({0, 1}))] if one + other > 10 else [])
+
+
+@pytest.mark.parametrize("n", [2, 3, 5])
+def test_a_refusal_names_three_of_the_coarser_labels(n: int) -> None:
+    coarse = np.array([f"x{at}" for at in range(n)], object)
+    with pytest.raises(InputError, match="cells of 'B' are") as caught:
+        groups_of_column("donor", coarse, np.zeros(n, np.int64), LABELS)
+    named = ", ".join(f"'x{at}'" for at in range(min(n, 3)))
+    assert f"are {named} there." in str(caught.value)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cellport.runtime.mapping.annotate.centres import find_centres, nearest_centre
+from cellport.runtime.mapping.annotate.centres import _started, find_centres, nearest_centre
 
 
 @pytest.mark.parametrize("in_order", [False, True])
@@ -51,3 +51,27 @@ def test_a_centre_is_the_mean_of_its_cells(n: int, width: int, seed: int) -> Non
 def test_a_centre_that_loses_its_cells_stays() -> None:
     latent = np.full((6, 2), 5, np.float32)
     np.testing.assert_array_equal(find_centres(latent, 3), latent[:3])
+
+
+@given(st.integers(1, 12), st.integers(1, 3), st.integers(0, 99))
+def test_cells_that_differ_are_all_drawn_before_one_is_drawn_again(
+    n: int, width: int, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    latent = np.cumsum(rng.uniform(1, 2, (n, width)), axis=0).astype(np.float32)
+    drawn = _started(latent, n)
+    assert drawn[0] == 0
+    assert sorted(drawn.tolist()) == list(range(n))
+
+
+@given(st.integers(2, 12), st.integers(1, 3), st.integers(0, 99))
+def test_cells_to_start_from_are_the_same_in_every_version(n: int, width: int, seed: int) -> None:
+    """By the squared distance from those drawn, with the numbers of one generator."""
+    latent = np.random.default_rng(seed).integers(0, 50, (n, width)).astype(np.float32)
+    numbers, drawn = np.random.default_rng(0), [0]
+    for _ in range(1, n):
+        apart = [min(float(((one - latent[at]) ** 2).sum()) for at in drawn) for one in latent]
+        reached = numbers.random() * sum(apart)
+        inside = [at for at in range(n) if sum(apart[: at + 1]) > reached]
+        drawn.append(inside[0] if inside else n - 1)
+    assert _started(latent, n).tolist() == drawn

@@ -18,7 +18,7 @@ from cellport.runtime.atlas.file import open_atlas_file
 from cellport.runtime.errors import InputError
 from cellport.runtime.map_files import map_files
 from cellport.runtime.mapping.annotate.annotator import Annotator
-from cellport.runtime.mapping.annotate.groups import AUTO, NearVotes, prepare
+from cellport.runtime.mapping.annotate.groups import AUTO, NearVotes, StatedVotes, prepare
 from cellport.runtime.mapping.atlas import Atlas
 from cellport.runtime.mapping.encode import EncodedCells
 from cellport.runtime.mapping.options import MapOptions
@@ -240,3 +240,28 @@ def test_groups_of_every_kind_of_label(
         own = members["cellport_label"].value_counts()
         assert set(members[LABEL]) <= set(own.index[own == own.max()])
         np.testing.assert_allclose(members[SHARE], own.max() / len(members))
+
+
+def test_ten_thousand_groups_are_not_too_many(small_atlas: Any, made: Any) -> None:
+    setting = made.setting(small_atlas(), groups="barcode")
+    column = np.array([str(i) for i in range(10_000)], object)
+    found = prepare(replace(setting, obs_column=lambda name: column))
+    assert found is not None
+    assert found.survey is not None
+    assert found.survey.state()["votes"].shape == (10_000, 2)
+
+
+def test_before_a_query_is_known_no_group_has_votes(small_atlas: Any, made: Any) -> None:
+    found = prepare(made.setting(small_atlas(), groups="leiden"))
+    assert found is not None
+    assert found.survey is not None
+    assert found.survey.state()["votes"].shape == (0, 2)
+
+
+def test_votes_of_parts_add_up() -> None:
+    rng = np.random.default_rng(0)
+    parts = rng.integers(0, 9, (3, 4, 2))
+    votes = StatedVotes(2, np.empty(0, np.int32))
+    for part in parts:
+        votes.absorb({"votes": part})
+    assert_array_equal(votes.state()["votes"], parts.sum(axis=0))

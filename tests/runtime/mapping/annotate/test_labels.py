@@ -10,7 +10,7 @@ import pytest
 from cellport.runtime.atlas.file import AtlasFile
 from cellport.runtime.columns import UNKNOWN
 from cellport.runtime.mapping.annotate.annotator import Annotator
-from cellport.runtime.mapping.annotate.labels import prepare
+from cellport.runtime.mapping.annotate.labels import best_labels, prepare
 
 PROB = np.array(
     [[0.9, 0.05, 0.05], [0.2, 0.5, 0.3], [0.26, 0.25, 0.49], [0.0, 0.0, 1.0]], np.float32
@@ -118,3 +118,29 @@ def test_labels_of_a_set_can_be_told_apart_whatever_they_are_called(labelled: An
     found = labelled([*FULL[:3], 0], labels=("a;b", "c", "d, e"))
     assert found["label"][0] == "a;b"
     assert found["label_set"] == ["a,b", "c;d, e;a,b", "d, e;a,b;c", ""]
+
+
+def test_the_best_label_is_the_nearest_or_the_one_with_the_highest_score(made: Any) -> None:
+    turned = PROB[:, ::-1]
+    library = [1.0] * 4
+    assert best_labels(made.cells(library, label_prob=PROB)).tolist() == [0, 1, 2, 2]
+    scored = made.cells(library, label_prob=PROB, label_score=turned)
+    assert best_labels(scored).tolist() == [2, 1, 0, 0]
+    far = [[3, 1, 2], [0, 5, 5], [2, 2, 1], [4, 0, 0]]
+    assert best_labels(made.cells(library, label_distance=far)).tolist() == [1, 0, 2, 1]
+
+
+def test_of_prototypes_the_nearest_and_how_far_it_is(
+    small_atlas: Callable[..., AtlasFile], forgery: Any, made: Any
+) -> None:
+    head = replace(forgery.manifest().head, kind="prototypes", set_prob=())
+    atlas = small_atlas(
+        labels=("alpha", "beta", "gamma"), parents={}, head=head, structure=None,
+        answers=("latent", "label_distance"),
+    )  # fmt: skip
+    found = prepare(made.setting(atlas))
+    assert found is not None
+    far = [[3, 1, 2], [0, 5, 5], [2, 2, 1], [4, 0, 0]]
+    values = _in_words(found, made.cells([9, 9, 9, 0], label_distance=far))
+    assert values["label"] == ["beta", "alpha", "gamma", UNKNOWN]
+    np.testing.assert_array_equal(values["distance"], np.float32([1, 0, 1, np.nan]))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from importlib.resources import as_file, files
 from typing import Any
 
@@ -9,7 +10,8 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 import cellport
-from cellport.runtime.columns import JOINED_BY, MERGED, MERGED_PROB
+from cellport.runtime.columns import JOINED_BY, MERGED, MERGED_PROB, UNKNOWN
+from cellport.runtime.mapping.annotate.merged import prepare
 
 
 @pytest.fixture(scope="module")
@@ -55,3 +57,17 @@ def test_all_genes_merge_nothing(tiny_atlas_path: Any, tiny_cells: Any) -> None:
     found = cellport.load_atlas(tiny_atlas_path).map(tiny_cells.adata(), merge_labels=True)
     assert found.uns["cellport"]["merged_labels"] == []
     assert_array_equal(found[MERGED], np.asarray(found["cellport_label"]))
+
+
+def test_a_group_is_no_surer_than_sure_and_an_empty_cell_is_of_none(
+    small_atlas: Any, made: Any, forgery: Any
+) -> None:
+    head = replace(forgery.manifest().head, set_prob=())
+    atlas = small_atlas(labels=("a", "b", "c"), parents={}, head=head)
+    found = prepare(replace(made.setting(atlas, merge_labels=True), merged=(0, 1, 0)))
+    assert found is not None
+    prob = [[0.625, 0.0, 0.376], [0.25, 0.5, 0.25], [0.3, 0.6, 0.1], [0.9, 0.1, 0.0]]
+    values = found.annotate(made.cells([9, 9, 9, 0], label_prob=prob))
+    assert values[MERGED].tolist() == ["a;c", "a;c", "b", UNKNOWN]
+    assert values[MERGED_PROB].tolist() == np.float32([1, 0.5, 0.6, 0]).tolist()
+    assert prepare(made.setting(atlas)) is None

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +118,10 @@ def test_index_of_a_large_reference_finds_what_exact_search_finds() -> None:
     recall = np.mean([len({*a} & {*b}) / 10 for a, b in zip(position, true_position, strict=True)])
     assert recall > 0.95
     np.testing.assert_allclose(distance[:, 0], true_distance[:, 0], rtol=1e-3)
+    import faiss
+
+    # with BLAS, distances would depend on how many cells are searched at a time
+    assert faiss.cvar.distance_compute_blas_threshold == np.iinfo(np.int32).max
     one_by_one = [index.search(query[i : i + 1], 10, 1, None)[1] for i in range(3)]
     np.testing.assert_array_equal(np.concatenate(one_by_one), distance[:3])
 
@@ -126,3 +130,13 @@ def test_large_reference_without_faiss_names_the_extra(monkeypatch: pytest.Monke
     monkeypatch.setitem(sys.modules, "faiss", None)
     with pytest.raises(MissingDependencyError, match=r"cellport\[neighbors\]"):
         open_index(_large())  # type: ignore[arg-type]
+
+
+def test_an_atlas_without_reference_cells_is_refused(
+    small_atlas: Any, made: Any, forgery: Any
+) -> None:
+    head = replace(forgery.manifest().head, set_prob=())
+    bare = small_atlas(answers=("latent", "label_prob"), head=head, batches=(), structure=None)
+    assert prepare(made.setting(bare)) is None
+    with pytest.raises(InputError, match="'small' has no reference cells to find neighbours"):
+        prepare(made.setting(bare, neighbors=1))

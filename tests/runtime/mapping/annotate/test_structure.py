@@ -60,3 +60,16 @@ def test_a_trajectory_of_no_numbers_is_refused(
     arrays = made_up_path.arrays(3) | {"lineage_time": np.full((2, 2), np.nan, np.float32)}
     with pytest.raises(AtlasError, match=r"lineage_time\.npy .* else than numbers"):
         prepare(made.setting(small_atlas(arrays, structure=made_up_path.structure)))
+
+
+@pytest.mark.parametrize("missing", [0.0, 2**-20, 0.25])
+def test_a_cell_is_on_the_trajectory_from_one_half_on(
+    fork_atlas: AtlasFile, made: Any, missing: float
+) -> None:
+    found = prepare(made.setting(fork_atlas))
+    assert found is not None
+    one = {name: [values[0]] for name, values in ANSWERS.items()}
+    cells = made.cells([100], **one | {"edge_prob": [[0.25 - missing, 0.25, 0.0]]})
+    values = found.annotate(cells)
+    assert values["cellport_edge"].tolist() == [-1 if missing else 0]
+    assert np.isnan(values["cellport_pseudotime"]).tolist() == [missing > 0]
