@@ -24,7 +24,7 @@ from rich.text import Text
 from cellport.ctrl_c import in_steps, stop_if_pressed
 from cellport.runtime.atlas.assumed import describe_batch, describe_labels
 from cellport.runtime.atlas.thresholds import MEANING, thresholds_that_apply
-from cellport.runtime.base.listed import listed
+from cellport.runtime.base.names import listed
 from cellport.runtime.decisions import text
 
 if TYPE_CHECKING:

@@ -92,6 +92,19 @@ def in_words(results: dict[str, Any]) -> str:
             f"{min(done)} to {max(done)} of {found['parts']} parts done, and the command again: "
             f"every file of the dataset byte for byte that of an undisturbed run ({_where(found)})."
         )
+    if "large" in results:
+        found = results["large"]
+        stopped, went_on = found["stopped"], found["went_on"]
+        memory = max(stopped["peak_mb"], went_on["peak_mb"]) / 1e3
+        lines.append(
+            f"- {found['cells']:,} cells in {found['files']} gzip files (a million, "
+            f"{found['files'] // 20} times) on two worker processes of one thread: Ctrl-C with "
+            f"{found['parts_kept']} parts done ended it within {stopped['seconds_to_stop']:.1f} s, "
+            f"and the same command did the others: {stopped['seconds']:,.0f} and "
+            f"{went_on['seconds']:,.0f} s, {found['cells_a_second']:,} cells/s, at most "
+            f"{memory:.1f} GB of memory in all processes. The simulation below says "
+            f"{found['simulated_seconds']:,} s ({_where(found)})."
+        )
     return "\n".join(lines)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cellport.runtime.atlas.assumed import describe_batch, describe_labels, describe_own
 from cellport.runtime.atlas.manifest import Manifest
-from cellport.runtime.base.listed import listed
+from cellport.runtime.base.names import listed
 
 _MOST = 200
 

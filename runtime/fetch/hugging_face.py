@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
-from cellport.runtime.base.listed import listed
+from cellport.runtime.base.names import listed
 from cellport.runtime.errors import AtlasError
 from cellport.runtime.fetch.download import AnswerError, fetch_small
 from cellport.runtime.fetch.model_name import ENDING, ModelName

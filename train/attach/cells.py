@@ -12,7 +12,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from cellport.runtime.atlas.manifest import Manifest
-from cellport.runtime.base.joined import joinable
+from cellport.runtime.base.names import joinable
 from cellport.runtime.errors import InputError
 from cellport.runtime.genes.match import match_genes
 from cellport.runtime.sources import open_source

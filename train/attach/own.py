@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from cellport.runtime.atlas.file import open_atlas_file
 from cellport.runtime.base.files import Place
-from cellport.runtime.base.joined import joinable
+from cellport.runtime.base.names import joinable
 from cellport.runtime.errors import InputError
 from cellport.runtime.mapping.atlas import Atlas
 from cellport.train.api import train_atlas

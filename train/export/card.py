@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 from cellport.runtime.atlas.manifest import HeldOut, Manifest
 from cellport.runtime.atlas.thresholds import MEANING
-from cellport.runtime.base.listed import listed
+from cellport.runtime.base.names import listed
 
 _BAR = 10
 _MOST = 60

@@ -12,7 +12,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from cellport.runtime.atlas.file import AtlasFile
-from cellport.runtime.base.joined import joinable
+from cellport.runtime.base.names import joinable
 from cellport.runtime.errors import InputError
 from cellport.runtime.mapping.atlas import Atlas
 from cellport.runtime.mapping.gather import NOVEL_GROUPS
@@ -113,7 +113,7 @@ def _with_groups(found: Reference, atlas: AtlasFile, several: list[Any], how: Co
     for number, name in how.novel.items():
         if not 1 <= number <= len(groups):
             raise InputError(_no_group(found, number, [one.sentence for one in groups]))
-        text[gathered.cells_of_groups()[number - 1]] = joinable(" ".join(name.split()))
+        text[gathered.surest_of_groups()[number - 1]] = joinable(" ".join(name.split()))
     labels = tuple(sorted(set(text) - {""}))
     position = {name: code for code, name in enumerate(labels)}
     label = np.array([position.get(one, -1) for one in text], np.int64)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from cellport.runtime.base.listed import listed
+from cellport.runtime.base.names import listed
 from cellport.runtime.errors import InputError, TrainingError
 from cellport.runtime.genes.match import match_genes
 from cellport.runtime.genes.panel import Panel

@@ -8,8 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from cellport.runtime.base.joined import joinable
-from cellport.runtime.base.listed import listed
+from cellport.runtime.base.names import joinable, listed
 from cellport.runtime.decisions import text as decided
 
 JOINED_BY = decided("values.joined_by")

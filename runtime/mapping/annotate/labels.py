@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from cellport.runtime.atlas.label_sets import within_mass
 from cellport.runtime.atlas.label_tree import build_tree, call_deepest
 from cellport.runtime.atlas.manifest import Manifest
-from cellport.runtime.base.joined import joinable
+from cellport.runtime.base.names import joinable
 from cellport.runtime.columns import (
     CALL,
     DISTANCE,

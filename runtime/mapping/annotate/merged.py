@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cellport.runtime.base.joined import joinable
+from cellport.runtime.base.names import joinable
 from cellport.runtime.columns import JOINED_BY, MERGED, MERGED_PROB, UNKNOWN, Column, Schema
 from cellport.runtime.mapping.annotate.annotator import Annotator, Setting
 from cellport.runtime.mapping.encode import EncodedCells

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from cellport.runtime.atlas.arrays import EXACT_BELOW
 from cellport.runtime.atlas.file import AtlasFile
-from cellport.runtime.base.joined import joinable
+from cellport.runtime.base.names import joinable
 from cellport.runtime.columns import (
     JOINED_BY,
     NEIGHBOR_DISTANCE,

@@ -137,6 +137,14 @@ class NovelCells(Gatherer):
         position = np.concatenate([self.kept[name].position for name in _KINDS])
         return tuple(np.sort(position[rows]) for rows, _ in self._found())
 
+    def surest_of_groups(self) -> tuple[NDArray[np.int64], ...]:
+        """`cells_of_groups` to learn from: where 10 of them are novel each on its own, those."""
+        position, found = self.kept["novel"].position, []
+        for rows in self.cells_of_groups():
+            novel = rows[np.isin(rows, position)]
+            found.append(novel if len(novel) >= _SMALLEST else rows)
+        return tuple(found)
+
     @property
     def _weight(self) -> NDArray[np.float64]:
         """Cells of the query that each of those kept stands for, the novel ones first."""

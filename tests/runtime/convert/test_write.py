@@ -13,7 +13,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from cellport.runtime.atlas.file import open_atlas_file
-from cellport.runtime.base.joined import joinable
+from cellport.runtime.base.names import joinable
 from cellport.runtime.convert.forward import celltypist_answers, scpoli_answers
 from cellport.runtime.convert.models.celltypist import CellTypistModel
 from cellport.runtime.convert.models.recognise import read_model

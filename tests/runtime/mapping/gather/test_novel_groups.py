@@ -121,6 +121,21 @@ def test_a_group_of_cells_none_of_which_is_novel_alone(tiny_atlas: AtlasFile, ce
     assert (group.n_cells, group.novel) == (90, 0)
     assert group.markers[0] == tiny_atlas.manifest.panel.symbols[up]
     np.testing.assert_array_equal(found.cells_of_groups()[0], np.flatnonzero(novel))
+    np.testing.assert_array_equal(found.surest_of_groups()[0], np.flatnonzero(novel))
+
+
+def test_of_a_group_the_novel_cells_are_learned_from(tiny_atlas: AtlasFile, cells: Any) -> None:
+    novel, counts, *_ = cells
+    found = NovelCells(tiny_atlas)
+    block = _block(tiny_atlas, 0, novel, counts)
+    # half of those that lie together are not novel, each on its own
+    alone = novel & (np.cumsum(novel) % 2 == 0)
+    found.add(
+        replace(block, obs={**block.obs, "cellport_novel": alone}),
+        _match(counts.shape[1], np.arange(counts.shape[1]), counts.shape[1]),
+    )
+    np.testing.assert_array_equal(found.cells_of_groups()[0], np.flatnonzero(novel))
+    np.testing.assert_array_equal(found.surest_of_groups()[0], np.flatnonzero(alone))
 
 
 @pytest.mark.parametrize(("n_novel", "groups"), [(90, 1), (10, 0)])

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from cellport.runtime.base.listed import listed
+from cellport.runtime.base.names import listed
 
 
 @pytest.mark.parametrize(
