@@ -90,7 +90,7 @@ def groups(runs: Rows) -> str:
                     ", ".join(which) if name else "",
                 ]
             )
-    head = ["dataset", "query", "unseen types", "told of", "of their cells", "cells with p < 0.05",
+    head = ["dataset", "query", "queries", "told of", "of their cells", "cells with p < 0.05",
             "groups told of", "of known types", "labelled"]  # fmt: skip
     return markdown(head, lines, "llrrrrrrl")
 

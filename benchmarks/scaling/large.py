@@ -112,6 +112,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     return {
         "cells": n_cells,
         "files": len(names),
+        "copies": options.copies,
         "stopped": stopped,
         "parts_kept": len(kept),
         "went_on": went_on,

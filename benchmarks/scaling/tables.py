@@ -97,11 +97,12 @@ def in_words(results: dict[str, Any]) -> str:
         stopped, went_on = found["stopped"], found["went_on"]
         memory = max(stopped["peak_mb"], went_on["peak_mb"]) / 1e3
         lines.append(
-            f"- {found['cells']:,} cells in {found['files']} gzip files (a million, "
-            f"{found['files'] // 20} times) on two worker processes of one thread: Ctrl-C with "
-            f"{found['parts_kept']} parts done ended it within {stopped['seconds_to_stop']:.1f} s, "
-            f"and the same command did the others: {stopped['seconds']:,.0f} and "
-            f"{went_on['seconds']:,.0f} s, {found['cells_a_second']:,} cells/s, at most "
+            f"- {found['cells']:,} cells in {found['files']} gzip files "
+            f"({found['cells'] // found['copies']:,} cells, {found['copies']} times) on two worker "
+            f"processes of one thread: Ctrl-C with {found['parts_kept']} parts done ended it "
+            f"within {stopped['seconds_to_stop']:.1f} s, and the same command did the others: "
+            f"{stopped['seconds']:,.0f} and {went_on['seconds']:,.0f} s, "
+            f"{found['cells_a_second']:,} cells/s, at most "
             f"{memory:.1f} GB of memory in all processes. The simulation below says "
             f"{found['simulated_seconds']:,} s ({_where(found)})."
         )
