@@ -108,12 +108,12 @@ def _with_groups(found: Reference, atlas: AtlasFile, several: list[Any], how: Co
     mapped = Atlas(atlas).map(several[0], gather=[NOVEL_GROUPS], layer=how.layer, genome=how.genome)
     gathered = mapped.gathered.get(NOVEL_GROUPS)
     assert isinstance(gathered, NovelCells)
-    groups = gathered.groups()
+    groups, cells = gathered.groups(), gathered.surest_of_groups()
     text = np.array([*found.labels, ""], object)[found.label]
     for number, name in how.novel.items():
         if not 1 <= number <= len(groups):
             raise InputError(_no_group(found, number, [one.sentence for one in groups]))
-        text[gathered.surest_of_groups()[number - 1]] = joinable(" ".join(name.split()))
+        text[cells[number - 1]] = joinable(" ".join(name.split()))
     labels = tuple(sorted(set(text) - {""}))
     position = {name: code for code, name in enumerate(labels)}
     label = np.array([position.get(one, -1) for one in text], np.int64)

@@ -119,9 +119,7 @@ class NovelCells(Gatherer):
         """
         found = self._found()
         means = self._atlas.array("label_mean")
-        usual = np.setdiff1d(
-            np.arange(len(self._weight)), np.concatenate([[-1], *(rows for rows, _ in found)])
-        )
+        usual = _in_none(found, len(self._weight))
         usual = usual[usual >= len(self.kept["novel"])]
         shift = np.zeros(means.shape[1])
         if found and len(usual):
@@ -252,13 +250,22 @@ def find_groups(
     told = of_known < _LEVEL
     found = [(groups[at], float(of_known[at])) for at in np.flatnonzero(told)]
     # unseen cells may lie among known ones, and then drown in the mean of all
-    left = np.setdiff1d(np.arange(len(cells)), np.concatenate([[-1], *(rows for rows, _ in found)]))
+    left = _in_none(found, len(weight))
+    left = left[left < len(cells)]
     groups = [left[rows] for rows in groups_of_latents(latent[left], distance)]
     groups = [rows for rows in groups if len(rows) > _BY_CHANCE * level * cells[rows].sum()]
     of_novel = [novel_strangeness(len(rows), level, float(cells[rows].sum())) for rows in groups]
     strange, independent = np.array(of_novel, np.float64).reshape(-1, 2).T
     of_known = adjusted(p_beside(strange, independent, of_groups[0, ~told], known))
     return found + list(zip(groups, of_known.tolist(), strict=True))
+
+
+def _in_none(found: list[tuple[NDArray[np.int64], float]], n_cells: int) -> NDArray[np.int64]:
+    """Rows that no group has, ascending."""
+    outside = np.ones(n_cells, np.bool_)
+    for rows, _ in found:
+        outside[rows] = False
+    return np.flatnonzero(outside)
 
 
 def groups_of_latents(latent: NDArray[np.float32], distance: float) -> list[NDArray[np.int64]]:

@@ -5,6 +5,7 @@
  */
 
 import { dot, fit, type Model } from "./model";
+import { median } from "../mapping/median";
 import { digamma, studentP, studentReach, tetragamma, trigamma } from "../mapping/student";
 
 const LEVEL = 0.95;
@@ -46,12 +47,6 @@ function squeezedVariance(variance: readonly number[], freedom: number): [number
   const prior = spread <= 0 ? most : Math.min(2 * trigammaInverse(spread), most);
   const common = Math.exp(mean + digamma(prior / 2) - Math.log(prior / 2));
   return [variance.map((one) => (prior * common + freedom * one) / (prior + freedom)), prior];
-}
-
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  const middle = (sorted.length - 1) / 2;
-  return (sorted[Math.floor(middle)] + sorted[Math.ceil(middle)]) / 2;
 }
 
 /** Solve trigamma(x) = value by Newton's method on its reciprocal (Smyth 2004, appendix). */

@@ -10,7 +10,8 @@ import { bottomK } from "./bottom_k";
 import { adjusted } from "./false_discovery";
 import type { KeptCounts } from "./kept_counts";
 import { averageLinkage } from "./linkage";
-import { median, novelStrangeness, pBeside, pBesideEachOther, type Strangeness, strangenessOfGroups } from "./strange_groups";
+import { median } from "./median";
+import { novelStrangeness, pBeside, pBesideEachOther, type Strangeness, strangenessOfGroups } from "./strange_groups";
 
 export interface NovelGroup {
   /** Positions of its cells in the query. */

@@ -4,6 +4,7 @@
  */
 
 import decisions from "../decisions";
+import { median } from "./median";
 import { studentP } from "./student";
 
 const { novel_groups: rules } = decisions;
@@ -90,10 +91,4 @@ function logOdds(p: number): number {
   const inside = Math.min(Math.max(p, 1e-12), 1 - 1e-12);
   const odds = Math.log1p(-inside) - Math.log(inside);
   return Math.min(Math.max(odds, -FARTHEST), FARTHEST);
-}
-
-export function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
 }
