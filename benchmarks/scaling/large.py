@@ -147,6 +147,8 @@ def main() -> None:
     command.set_defaults(cache=CACHE / "dask")
     options = command.parse_args()
     if not options.table:
+        # a shell that starts this in the background has it, and what it starts, ignore Ctrl-C
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         found = measure(options)
         print(json.dumps(found, indent=1), flush=True)
         add(options.out, "large", found, options.note)

@@ -62,8 +62,8 @@ def make_file(out: Path, n_cells: int, compression: str | None, seed: int) -> No
         matrix.create_dataset("indptr", data=indptr, compression=compression)
         names = np.array([f"cell_{i}" for i in range(n_cells)], dtype=object)
         rows = np.concatenate(drawn)
-        _frame(file, "obs", names, {name: values[rows] for name, values in obs.items()})
-        _frame(file, "var", genes, {})
+        write_frame(file, "obs", names, {name: values[rows] for name, values in obs.items()})
+        write_frame(file, "var", genes, {})
 
 
 _EXTRA = 40
@@ -124,13 +124,16 @@ def kept_few_counts(out: Path, n_cells: int, n_genes: int = 2_000, counts: int =
                 dataset.resize((filled + some.nnz,))
                 dataset[filled:] = values
         matrix.create_dataset("indptr", data=indptr, compression="gzip")
-        _frame(file, "obs", np.array([f"cell_{i}" for i in range(n_cells)], dtype=object), {})
-        _frame(file, "var", names[kept], {})
+        write_frame(file, "obs", np.array([f"cell_{i}" for i in range(n_cells)], dtype=object), {})
+        write_frame(file, "var", names[kept], {})
     part.rename(out)
     return out
 
 
-def _frame(file: h5py.File, group: str, names: np.ndarray, columns: dict[str, np.ndarray]) -> None:
+def write_frame(
+    file: h5py.File, group: str, names: np.ndarray, columns: dict[str, np.ndarray]
+) -> None:
+    """Write names and columns of text as AnnData does a data frame."""
     frame = file.create_group(group)
     frame.attrs.update({"encoding-type": "dataframe", "encoding-version": "0.2.0"})
     frame.attrs.update({"_index": "_index", "column-order": np.array([*columns], dtype="S")})

@@ -32,8 +32,13 @@ def test_cells_of_a_coarser_label_weigh_as_those_below_it(codes: list[int]) -> N
         np.testing.assert_allclose(weight[:4], label_weights(label, 4), rtol=1e-5)
 
 
-@pytest.mark.parametrize(("cells", "epochs"), [(10, 400), (64 * 20, 50), (10_000_000, 15)])
-def test_default_epochs_are_about_a_thousand_steps(cells: int, epochs: int) -> None:
+@pytest.mark.parametrize(
+    ("cells", "epochs"),
+    [(10, 400), (64 * 20, 50), (90_000, 15), (1_000_000, 15), (5_000_000, 3), (10**8, 1)],
+)
+def test_default_epochs_are_about_a_thousand_steps_and_fifteen_million_cells_at_most(
+    cells: int, epochs: int
+) -> None:
     assert default_epochs(cells, 64) == epochs
 
 
