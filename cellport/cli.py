@@ -370,7 +370,7 @@ def verify(atlas: str, device: Any, as_json: bool) -> None:
     from cellport.runtime.atlas.file import open_atlas_file
     from cellport.runtime.mapping.verify import verify_atlas
 
-    checks = verify_atlas(open_atlas_file(atlas_file(atlas)), device)
+    checks = verify_atlas(open_atlas_file(atlas_file(atlas), whole=True), device)
     passed = all(check.passed for check in checks)
     rows = [{**asdict(check), "passed": check.passed} for check in checks]
     show(checks, as_json, screen.verified, lambda _: {"passed": passed, "checks": rows})

@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from cellport.runtime.atlas.arrays import bad_values, first_misfit
 from cellport.runtime.atlas.manifest import Manifest, manifest_json, read_manifest
 from cellport.runtime.atlas.onnx_scan import refuse_external_data
+from cellport.runtime.atlas.seal import LARGE, check_seal, known, remember, seal, state_of, unsealed
 from cellport.runtime.base.files import PendingOutput, plain_errors
 from cellport.runtime.base.typed_json import quoted
 from cellport.runtime.decisions import say
@@ -37,7 +38,6 @@ MANIFEST = "manifest.json"
 # beside decoder.onnx, which models of other tools may come without
 GRAPHS = ("encoder.onnx", "encoder_tail.onnx")
 _NAME = re.compile(r"README\.md|[a-z_]+\.onnx|arrays/[a-z0-9_]+\.npy")
-_SEAL = b"cellport atlas, sha256 of all bytes before these 64: "
 _ALIGN = 64
 _LARGEST_MANIFEST = 64 << 20
 _MOST_MEMBERS = 1000
@@ -45,13 +45,18 @@ _MOST_MEMBERS = 1000
 
 @dataclass(frozen=True, slots=True)
 class AtlasFile:
-    """An open atlas file whose seal, hashes and members have been checked."""
+    """An open atlas file whose seal, hashes and members have been checked.
+
+    Of a large file the members are hashed when they are first read.
+    """
 
     path: Path  # where it lies
     sha256: str  # of the whole file, hexadecimal
     format_version: int
     manifest: Manifest
     _members: dict[str, memoryview] = field(repr=False)
+    # SHA-256 that the manifest states of each member which was not hashed yet
+    _unread: dict[str, str] = field(repr=False, default_factory=dict)
 
     def __contains__(self, name: str) -> bool:
         return name in self._members
@@ -62,10 +67,21 @@ class AtlasFile:
         return {name: len(data) for name, data in self._members.items()}
 
     def read(self, name: str) -> memoryview:
-        """Bytes of a member, a view of the mapped file."""
+        """Bytes of a member, a view of the mapped file.
+
+        Raises
+        ------
+        AtlasError
+            There is none, or it is not what the manifest says.
+        """
         if name not in self._members:
             raise AtlasError(f"{self.path.name} has no member {name}.")
-        return self._members[name]
+        data = self._members[name]
+        if name in self._unread:
+            if hashlib.sha256(data).hexdigest() != self._unread[name]:
+                raise AtlasError(say("atlas_file.other_hash", atlas=self.path, member=name))
+            self._unread.pop(name, None)
+        return data
 
     def array(self, name: str) -> NDArray[Any]:
         """Array ``arrays/<name>.npy``, a read-only view of the mapped file.
@@ -96,8 +112,15 @@ class AtlasFile:
         return f"arrays/{name}.npy" in self._members
 
 
-def open_atlas_file(path: str | os.PathLike[str]) -> AtlasFile:
+def open_atlas_file(path: str | os.PathLike[str], *, whole: bool = False) -> AtlasFile:
     """Open and check an atlas file.
+
+    Parameters
+    ----------
+    path
+        Where it lies.
+    whole
+        Hash every byte, also of a large file that is known to be whole: before it is passed on.
 
     Raises
     ------
@@ -110,9 +133,20 @@ def open_atlas_file(path: str | os.PathLike[str]) -> AtlasFile:
     try:
         with path.open("rb") as handle:
             data = memoryview(mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ))
+            state = state_of(handle)
     except (OSError, ValueError) as error:
         raise AtlasError(f"{path} cannot be read: {error}.") from None
-    return _checked(data, path, path)
+    if whole or len(data) < LARGE:
+        return _checked(data, path, path, check_seal(data, path))
+
+    def manifest() -> memoryview:
+        return _members(data, path, path)[MANIFEST]
+
+    found = known(path, state, manifest)
+    atlas = _checked(data, path, path, found or check_seal(data, path), lazily=True)
+    if not found:
+        remember(path, state, atlas.sha256, manifest())
+    return atlas
 
 
 def atlas_from_bytes(data: bytes, path: str | os.PathLike[str]) -> AtlasFile:
@@ -123,26 +157,31 @@ def atlas_from_bytes(data: bytes, path: str | os.PathLike[str]) -> AtlasFile:
     AtlasError
         Not an atlas, damaged, hostile, or of a newer format.
     """
-    return _checked(memoryview(data), Path(path), io.BytesIO(data))
+    path, whole = Path(path), memoryview(data)
+    return _checked(whole, path, io.BytesIO(data), check_seal(whole, path))
 
 
-def _checked(data: memoryview, path: Path, file: Path | io.BytesIO) -> AtlasFile:
-    found = _check_seal(data, path)
+def _checked(
+    data: memoryview, path: Path, file: Path | io.BytesIO, sha256: str, *, lazily: bool = False
+) -> AtlasFile:
+    """Check all but the seal; the hashes of members when they are read, if `lazily`."""
     members = _members(data, path, file)
     text = _json(members.pop(MANIFEST), path)
     version = text.get("format_version")
     if type(version) is not int or version not in _READERS:
         raise AtlasError(_other_format(version, path))
-    _check_hashes(members, text.get("members"), path)
+    stated = _stated_hashes(members, text.get("members"), path)
     manifest = _READERS[version](text, path)
     missing = [name for name in ("README.md", *GRAPHS) if name not in members]
     if missing:
         lacks = say("format.lacks", members=", ".join(missing))
         raise AtlasError(say("format.unfit", atlas=path.name, unfit=lacks))
+    atlas = AtlasFile(path, sha256, version, manifest, members, stated)
     for name in members:
         if name.endswith(".onnx"):
-            refuse_external_data(members[name], f"{path.name}, {name}")
-    atlas = AtlasFile(path, found, version, manifest, members)
+            refuse_external_data(atlas.read(name), f"{path.name}, {name}")
+        elif not lazily:
+            atlas.read(name)
     misfit = first_misfit(manifest, atlas.headers())
     if misfit:
         raise AtlasError(say("format.unfit", atlas=path.name, unfit=misfit))
@@ -187,9 +226,7 @@ def write_atlas_file(
     """
     sentence = "{path} cannot be written: {system}."
     with plain_errors(path, sentence), PendingOutput(path) as hidden, hidden.open("w+b") as handle:
-        _write_zip(handle, manifest, members)
-        handle.seek(0)
-        return hashlib.file_digest(handle, "sha256").hexdigest()
+        return _write_zip(handle, manifest, members)
 
 
 def npy_bytes(array: NDArray[Any]) -> bytes:
@@ -199,7 +236,7 @@ def npy_bytes(array: NDArray[Any]) -> bytes:
     return buffer.getvalue()
 
 
-def _write_zip(handle: Any, manifest: Manifest, members: Mapping[str, bytes]) -> None:
+def _write_zip(handle: Any, manifest: Manifest, members: Mapping[str, bytes]) -> str:
     stated = {
         name: {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data)}
         for name, data in members.items()
@@ -213,23 +250,8 @@ def _write_zip(handle: Any, manifest: Manifest, members: Mapping[str, bytes]) ->
             padding = -start % _ALIGN
             info.extra = struct.pack("<HH", 0xD935, padding) + bytes(padding)
             archive.writestr(info, data)
-        archive.comment = _SEAL + b"0" * 64
-    handle.seek(0)
-    seal = hashlib.sha256(handle.read()[:-64]).hexdigest()
-    handle.seek(-64, os.SEEK_END)
-    handle.write(seal.encode())
-
-
-def _check_seal(data: memoryview, path: Path) -> str:
-    tail = bytes(data[-64 - len(_SEAL) :])
-    if bytes(data[:4]) != b"PK\x03\x04" or not tail.startswith(_SEAL):
-        raise AtlasError(say("atlas_file.not_whole", atlas=path))
-    whole = hashlib.sha256(data[:-64])
-    seal = whole.hexdigest()
-    if tail[-64:].decode("latin-1") != seal:
-        raise AtlasError(say("atlas_file.broken_seal", atlas=path))
-    whole.update(data[-64:])
-    return whole.hexdigest()
+        archive.comment = unsealed()
+    return seal(handle)
 
 
 def _members(data: memoryview, path: Path, file: Path | io.BytesIO) -> dict[str, memoryview]:
@@ -279,13 +301,13 @@ def _json(data: memoryview, path: Path) -> dict[str, Any]:
     return text
 
 
-def _check_hashes(members: dict[str, memoryview], stated: Any, path: Path) -> None:
+def _stated_hashes(members: dict[str, memoryview], stated: Any, path: Path) -> dict[str, str]:
     if not isinstance(stated, dict) or set(stated) != set(members):
         raise AtlasError(say("atlas_file.other_members", atlas=path))
-    for name, data in members.items():
-        entry = stated[name]
-        if not isinstance(entry, dict) or entry.get("sha256") != hashlib.sha256(data).hexdigest():
-            raise AtlasError(say("atlas_file.other_hash", atlas=path, member=name))
+    return {
+        name: str(entry.get("sha256")) if isinstance(entry, dict) else ""
+        for name, entry in stated.items()
+    }
 
 
 def _read_npy(data: memoryview, where: str) -> NDArray[Any]:

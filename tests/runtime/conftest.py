@@ -19,7 +19,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from cellport.runtime.atlas.arrays import array_specs, extents, has
-from cellport.runtime.atlas.file import _SEAL, GRAPHS, MANIFEST, npy_bytes, write_atlas_file
+from cellport.runtime.atlas.file import GRAPHS, MANIFEST, npy_bytes, write_atlas_file
 from cellport.runtime.atlas.manifest import (
     Calibration,
     Head,
@@ -35,6 +35,7 @@ from cellport.runtime.atlas.manifest import (
     TrajectoryGraph,
     manifest_json,
 )
+from cellport.runtime.atlas.seal import unsealed
 from cellport.runtime.columns import QUALITIES, UNKNOWN, Column, MappedBlock, Schema
 from cellport.runtime.genes.match import GeneMatch
 from cellport.runtime.genes.panel import Panel
@@ -160,7 +161,7 @@ def _forge(
     path: Path,
     entries: list[tuple[str, bytes]],
     compression: int = zipfile.ZIP_STORED,
-    comment: bytes = _SEAL + b"0" * 64,
+    comment: bytes = unsealed(),
 ) -> Path:
     """Write any zip under a correct seal."""
     buffer = io.BytesIO()

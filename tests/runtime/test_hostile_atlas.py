@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
 from cellport.runtime.atlas import file as atlas_file
+from cellport.runtime.atlas import seal
 from cellport.runtime.atlas.arrays import ARRAYS
 from cellport.runtime.atlas.file import (
     MANIFEST,
@@ -26,7 +27,7 @@ from cellport.runtime.atlas.file import (
 from cellport.runtime.errors import AtlasError
 from cellport.runtime.version import FORMAT_VERSION, __version__
 
-SEAL = atlas_file._SEAL
+SEAL = seal.MARK
 
 
 def _refused(path: Path, match: str) -> None:

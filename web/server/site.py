@@ -109,7 +109,7 @@ def place_given(
     """
     paths = [atlas] if isinstance(atlas, str | os.PathLike) else list(atlas)
     examples = example if isinstance(example, Sequence) else [example]
-    return place_atlases([open_atlas_file(path) for path in paths], examples)
+    return place_atlases([open_atlas_file(path, whole=True) for path in paths], examples)
 
 
 def list_bytes(placed: Sequence[PlacedAtlas]) -> bytes:

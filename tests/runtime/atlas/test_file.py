@@ -13,7 +13,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cellport.runtime.atlas import file as atlas_file
 from cellport.runtime.atlas.file import (
     MANIFEST,
     AtlasFile,
@@ -24,8 +23,6 @@ from cellport.runtime.atlas.file import (
 )
 from cellport.runtime.errors import AtlasError, OutputError
 from cellport.runtime.version import FORMAT_VERSION
-
-SEAL = atlas_file._SEAL
 
 
 def _refused(path: Path, match: str) -> None:

@@ -22,8 +22,8 @@ import scipy.sparse as sp
 from visits import served, visit
 
 from cellport.demo import write_sample
-from cellport.runtime.atlas import file as atlas_file
 from cellport.runtime.atlas.file import open_atlas_file
+from cellport.runtime.atlas.seal import unsealed
 from cellport.runtime.columns import LABEL, PROB
 from cellport.runtime.errors import CellportError
 from cellport.runtime.mapping.atlas import Atlas, load_atlas
@@ -312,7 +312,7 @@ def forged(
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 new.writestr(name, members[name] or b"")
-        new.comment = atlas_file._SEAL + b"0" * 64
+        new.comment = unsealed()
     data = out.getvalue()[:-64]
     return data + hashlib.sha256(data).hexdigest().encode()
 
