@@ -106,7 +106,26 @@ def in_words(results: dict[str, Any]) -> str:
             f"{memory:.1f} GB of memory in all processes. The simulation below says "
             f"{found['simulated_seconds']:,} s ({_where(found)})."
         )
+    if "millions" in results:
+        lines.append(_millions(results["millions"]))
     return "\n".join(lines)
+
+
+def _millions(found: dict[str, Any]) -> str:
+    large, small = found["large"], found["small"]
+    trained = large["trained"]
+    return (
+        f"- An atlas of {found['cells']:,} generated cells and {found['types']} types, trained "
+        f"from a gzip file of {large['reference_gb']:.1f} GB by the plain command, calibration, "
+        f"clusters and map included: {trained['wall_s'] / 60:.0f} minutes "
+        f"({trained['cpu_s'] / 60:.0f} processor minutes), at most "
+        f"{trained['peak_mb'] / 1e3:.1f} GB of memory. The atlas has {large['atlas_mb']:,.0f} MB, "
+        f"opens in {large['open_s']:.2f} s, and maps {found['query_cells']:,} other cells in "
+        f"{large['map_mb']:,} MB of memory besides the file ({small['map_mb']:,} with an atlas of "
+        f"a hundredth of the cells), accuracy {large['accuracy']:.3f} and macro-F1 "
+        f"{large['macro_f1']:.3f} ({small['accuracy']:.3f} and {small['macro_f1']:.3f}; "
+        f"{_where(found)})."
+    )
 
 
 def _where(found: dict[str, Any]) -> str:

@@ -390,7 +390,7 @@ def test_token_that_is_none_is_not_sent_or_shown(
         ("", "later"),
         ("99999999999", "later"),
         ("soon", "later"),
-        (formatdate(usegmt=True), "later"),
+        pytest.param(formatdate(usegmt=True), "later", id="now"),
         (formatdate(2e9, usegmt=True), "later"),
     ],
 )
