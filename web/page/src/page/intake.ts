@@ -52,6 +52,8 @@ export class Intake {
     private readonly element: HTMLElement,
     private readonly manifest: Manifest,
     private readonly example: File | null,
+    /** Where other atlases are ticked. */
+    private readonly others: HTMLElement | null,
     private readonly actions: IntakeActions,
   ) {
     this.inputs = {
@@ -104,6 +106,7 @@ export class Intake {
       this.picker,
       this.exampleOffer(),
       this.options,
+      this.others,
       this.whatIsDone(),
       h(
         "p",
