@@ -6,20 +6,19 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import anndata
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from page_cases import case, shipped
 from parts import write_parts
 from reports import assert_alike
 from visits import served, visit
 
 from cellport.demo import write_sample
-from cellport.runtime.columns import AGREEMENT, JOINT, JOINT_PROB, LABEL, NOVEL, OF_ATLAS, PROB
+from cellport.runtime.columns import AGREEMENT, JOINT, JOINT_PROB, LABEL, NOVEL, PROB
 from cellport.runtime.decisions import say
-from cellport.runtime.errors import CellportError
 from cellport.runtime.map_files import map_files
 from cellport.runtime.mapping.atlas import load_atlas
 from cellport.runtime.mapping.gather import REPORT
@@ -27,14 +26,7 @@ from cellport.runtime.mapping.options import MapOptions
 from cellport.runtime.report.write import write_report
 from cellport.web.server.publish import publish
 
-PRETRAINED = Path(__file__).resolve().parents[3] / "models" / "pretrained"
 SHIPPED = ("human", "lung", "blood", "pancreas")
-# as the page calls them
-OPTIONS = {"rescale_genes": "rescaleGenes", "minimum_genes": "minimumGenes"}
-
-
-def shipped(name: str) -> Path:
-    return PRETRAINED / f"{name}.cellport"
 
 
 def test_the_same_is_said_together(
@@ -52,11 +44,11 @@ def test_the_same_is_said_together(
         case(tmp_path, "few.h5ad", "lung", "blood", rescale_genes=True),
         case(tmp_path, "few.h5ad", "human", "pancreas", minimum_genes=0.6),
         case(tmp_path, "lung.h5ad", "lung", "mouse-pancreas"),
-        case(tmp_path, "lung.h5ad", "lung", unheard.stem),
+        case(tmp_path, "lung.h5ad", "lung", unheard),
     ]
     assert [one["error"] is not None for one in cases] == [False] * 5 + [True] * 3
-    (tmp_path / "consensus.json").write_text(json.dumps(cases))
-    compute_again(tmp_path, "same_consensus")
+    (tmp_path / "asked.json").write_text(json.dumps(cases))
+    compute_again(tmp_path, "same_asked")
 
 
 def write_queries(droplets: anndata.AnnData, plates: anndata.AnnData, folder: Path) -> None:
@@ -70,39 +62,6 @@ def write_queries(droplets: anndata.AnnData, plates: anndata.AnnData, folder: Pa
     few = droplets[:, ::2].copy()
     few.X = few.X.multiply((np.arange(few.n_obs) % 9 > 0)[:, None]).tocsr()
     few.write_h5ad(folder / "few.h5ad")
-
-
-def case(folder: Path, file: str, *atlases: str, **options: Any) -> dict[str, Any]:
-    first, *also = (
-        path if (path := shipped(name)).exists() else next(folder.parent.rglob(f"{name}.cellport"))
-        for name in atlases
-    )
-    told: dict[str, Any] = {"error": None, "notes": [], "columns": {}, "also": [], "alike": {}}
-    try:
-        how = MapOptions(also=also, threads=1)
-        found = load_atlas(first).map(folder / file, how, **options)
-    except CellportError as refused:
-        told["error"] = bare(str(refused), folder)
-    else:
-        facts = found.uns["cellport"]
-        names = [
-            OF_ATLAS.format(column=column, atlas=one["name"])
-            for one in facts["also"]
-            for column in (LABEL, PROB, NOVEL)
-        ]
-        told["columns"] = {
-            name: np.asarray(found[name]).tolist()
-            for name in (*names, JOINT, JOINT_PROB, AGREEMENT)
-        }
-        told |= {"notes": [bare(one, folder) for one in facts["notes"]]}
-        told |= {"also": facts["also"], "alike": facts["labels_alike"]}
-    named = {OPTIONS[name]: value for name, value in options.items()}
-    return told | {"file": file, "options": named, "atlases": list(atlases)}
-
-
-def bare(text: str, folder: Path) -> str:
-    """Name files as the page does, which knows no folder."""
-    return text.replace(f"{folder}/", "")
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,7 @@ import type { Manifest } from "../atlas/manifest";
 import decisions, { say } from "../decisions";
 import { InputError } from "../errors";
 import { type GeneMatch, matchGenes, organismOf, type Panel } from "../genes/match";
+import { translate } from "../genes/orthologs";
 import { lacksNames, previousSymbols } from "../genes/previous";
 import { checkBlock, chooseCounts } from "../sources/gate";
 import { spreadRead } from "../sources/spread_cells";
@@ -58,7 +59,8 @@ export async function openQuery(
   options: MapOptions,
   others: readonly Atlas[] = [],
 ): Promise<Query> {
-  const chosen = await chooseQuery(contents, [atlas.manifest.panel], options);
+  const { panel, organism } = atlas.manifest;
+  const chosen = await chooseQuery(contents, [panel], options, organism);
   const query = await openChosen(chosen, atlas, options);
   return others.length ? heardTogether(query, chosen, atlas, others) : query;
 }
@@ -88,15 +90,17 @@ async function heardTogether(
 }
 
 /** Options that say how counts are read, whatever the atlas. */
-function readAs({ layer, genome, allowFractional }: MapOptions): Partial<MapOptions> {
-  return { layer, genome, allowFractional };
+function readAs({ layer, genome, allowFractional, orthologs }: MapOptions): Partial<MapOptions> {
+  return { layer, genome, allowFractional, orthologs };
 }
 
-/** Find the counts of a query; of several matrices those with more genes of any of the panels. */
+/** Find the counts of a query; of several matrices those with more genes of any of the panels, which are
+ * of an organism where genes are read by their orthologs. */
 export async function chooseQuery(
   contents: Contents,
   panels: readonly Panel[],
   options: MapOptions,
+  organism = "",
 ): Promise<Chosen> {
   const { title, cells, places } = contents;
   if (!cells.length) throw new InputError(say(files.no_cells, { title }));
@@ -105,7 +109,7 @@ export async function chooseQuery(
     places,
     options.layer,
     options.allowFractional,
-    (columns) => Math.max(0, ...panels.map((panel) => covered(columns, panel))),
+    (columns) => Math.max(0, ...panels.map((panel) => covered(columns, panel, organism, options))),
   );
   const { place } = choice;
   const { where } = place.matrix;
@@ -168,6 +172,8 @@ function matched(
   options: MapOptions,
   notes: readonly string[],
 ): GeneMatch {
+  const { orthologs } = options;
+  if (orthologs !== null) return matchedByOrthologs(place, manifest, orthologs, leastShare(options));
   const { where } = place.matrix;
   const { panel } = manifest;
   const organism = manifest.organism || null;
@@ -190,6 +196,17 @@ function matched(
   const usual = decisions.genes.minimum.value * panel.symbols.length;
   if (found.nMatched < usual) refuseTransposed(cells, panel, where);
   return found;
+}
+
+/** Match the genes of another species by what their orthologs are called. */
+function matchedByOrthologs(place: Place, manifest: Manifest, table: string, minimum: number): GeneMatch {
+  const { panel, organism } = manifest;
+  const { where: source } = place.matrix;
+  const { columns, source: other } = translate(place.genes(), organism, source, table);
+  const previous = organism === "human" && lacksNames(columns, panel) ? previousSymbols() : new Map<string, string>();
+  const genes = matchGenes(columns, panel, { organism, minimum, previous, source });
+  const note = say(decisions.orthologs.note, { source, other, target: organism, genes: genes.nMatched });
+  return { ...genes, organism: other, warnings: [note, ...genes.warnings] };
 }
 
 /** Refuse a query whose cells are called as the genes of the atlas are. */
@@ -216,10 +233,11 @@ function textOf(column: Column): string[] {
 }
 
 /** How many panel genes a matrix holds; 0 where they are too few to map by. */
-function covered(columns: GeneColumns, panel: Panel): number {
+function covered(columns: GeneColumns, panel: Panel, organism: string, { orthologs }: MapOptions): number {
   try {
     const options = { organism: null, anyOrganism: true, source: "" };
-    return matchGenes(columns, panel, options).nMatched;
+    const named = orthologs === null ? columns : translate(columns, organism, "", orthologs).columns;
+    return matchGenes(named, panel, options).nMatched;
   } catch (error) {
     if (error instanceof InputError) return 0;
     throw error;

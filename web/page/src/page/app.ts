@@ -143,10 +143,10 @@ export class App {
 
   /** Map files as they are usually mapped. */
   map(bundles: Bundle[]): void {
-    void this.mapFiles(bundles, DEFAULTS);
+    void this.mapFiles(bundles, Promise.resolve(DEFAULTS));
   }
 
-  private async mapFiles(bundles: Bundle[], options: MapOptions): Promise<void> {
+  private async mapFiles(bundles: Bundle[], asked: Promise<MapOptions>): Promise<void> {
     const names = bundles.map(({ name }) => name);
     const run = ++this.run;
     const current = () => run === this.run;
@@ -155,7 +155,7 @@ export class App {
     this.intake.showProgress(inWords(names));
     this.began = performance.now();
     try {
-      const also = await this.others.ticked();
+      const [options, also] = await Promise.all([asked, this.others.ticked()]);
       if (!current()) return;
       const finished = await this.mapper.map(bundles, options, also, {
         started: (started) => current() && this.started(names, started),
