@@ -24,7 +24,10 @@ EDGE, EDGE_FRACTION = text("columns.edge"), text("columns.edge_fraction")
 PSEUDOTIME, PSEUDOTIME_SD = text("columns.pseudotime"), text("columns.pseudotime_sd")
 NEIGHBORS, NEIGHBOR_LABELS = "cellport_neighbors", "cellport_neighbor_labels"
 MERGED, MERGED_PROB = "cellport_merged", "cellport_merged_probability"
-JOINT, JOINT_PROB, AGREEMENT = "cellport_joint", "cellport_joint_probability", "cellport_agreement"
+JOINT, JOINT_PROB = text("columns.joint"), text("columns.joint_prob")
+AGREEMENT = text("columns.agreement")
+# with the names of a column and of another atlas
+OF_ATLAS = text("columns.of_atlas")
 SEVERAL_LABELS = text("columns.several_labels")
 # with the number of the level
 LEVEL, LEVEL_PROB = text("columns.level"), text("columns.level_prob")

@@ -1,8 +1,11 @@
-"""Genes of another species, read as their one-to-one orthologs in the species of the atlas."""
+"""Genes of another species, read as their one-to-one orthologs in the species of the atlas.
+
+Same as `web/page/src/genes/orthologs.ts`.
+"""
 
 from __future__ import annotations
 
-import lzma
+import gzip
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -11,12 +14,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from cellport.runtime.decisions import say, text, texts
 from cellport.runtime.errors import InputError
 from cellport.runtime.genes.organism import infer_organism
 from cellport.runtime.genes.rules import without_version
 
-SPECIES = ("human", "mouse")
-_SHIPPED = Path(__file__).parent / "data" / "orthologs_human_mouse.tsv.xz"
+SPECIES = texts("orthologs.species")
+_SHIPPED = Path(__file__).parent / "data" / "orthologs_human_mouse.tsv.gz"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +39,7 @@ def orthologs(source: str) -> dict[str, str]:
     Names are in capital letters; ``data/README.md`` says where the table is from.
     """
     pairs: dict[str, str] = {}
-    for line in lzma.decompress(_SHIPPED.read_bytes()).decode().splitlines():
+    for line in gzip.decompress(_SHIPPED.read_bytes()).decode().splitlines():
         human_id, human, mouse_id, mouse = line.split("\t")
         if source == "human":
             human_id, human, mouse_id, mouse = mouse_id, mouse, human_id, human
@@ -61,14 +65,12 @@ def translate(columns: Mapping[str, NDArray[np.object_]], target: str, source: s
         The atlas is of neither species, the query of the atlas's own, or hardly any gene is known.
     """
     if target not in SPECIES:
-        stated = target or "of no stated organism"
-        raise InputError(f"Orthologs are known of human and mouse; the atlas is {stated}.")
+        stated = target or text("orthologs.not_stated")
+        raise InputError(say("orthologs.unknown", stated=stated))
     other = next(one for one in SPECIES if one != target)
     seen = {infer_organism(names.tolist()) for names in columns.values()} - {None}
     if seen == {target}:
-        raise InputError(
-            f"The genes of {source} are {target}, as the atlas is; map it without orthologs."
-        )
+        raise InputError(say("orthologs.same", source=source, target=target))
     known = orthologs(other)
     named = {
         column: np.asarray(
@@ -79,5 +81,5 @@ def translate(columns: Mapping[str, NDArray[np.object_]], target: str, source: s
     }
     most = max((int((names != "").sum()) for names in named.values()), default=0)
     if not most:
-        raise InputError(f"No gene of {source} is a {other} gene with a {target} ortholog.")
+        raise InputError(say("orthologs.none", source=source, other=other, target=target))
     return Translated(named, other, most)

@@ -194,10 +194,12 @@ def _match_orthologs(source: CountSource, manifest: Manifest, how: MapOptions) -
         minimum=_least_share(how),
         source=where,
     )
-    note = (
-        f"The genes of {where} are of {read.source} and were read as their {manifest.organism} "
-        f"orthologs, one to one: {int(genes.measured.sum()):,} genes of the atlas. Labels across "
-        "species are less sure than their probabilities say, most of all with few genes."
+    note = say(
+        "orthologs.note",
+        source=where,
+        other=read.source,
+        target=manifest.organism,
+        genes=int(genes.measured.sum()),
     )
     return replace(genes, organism=read.source, warnings=(note, *genes.warnings))
 

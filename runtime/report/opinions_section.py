@@ -1,22 +1,30 @@
-"""The part of a report about other atlases that were asked of the same cells."""
+"""The part of a report about other atlases that were asked of the same cells.
+
+Same as `web/page/src/report/saved/opinions_section.ts`.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
+from cellport.runtime.decisions import text, words
 from cellport.runtime.mapping.gather.opinions import Opinions
 from cellport.runtime.report.contents import ReportContents
-from cellport.runtime.report.markup import Html, details, name, names, paragraph, section, table
+from cellport.runtime.report.markup import (
+    Html,
+    details,
+    heads,
+    name,
+    names,
+    paragraph,
+    said,
+    section,
+    table,
+)
 from cellport.runtime.report.numbers import counted, percent
 
-_RELATIONS = {
-    "equal": "the same as",
-    "part of": "a part of",
-    "contains": "several in one:",
-    "overlaps": "overlaps with",
-    "new": "none of the first atlas's",
-    "not known": "too few cells to tell",
-}
+_RELATIONS = words("report.relations")
+_BY_CELLS = text("consensus.by_cells")
 
 
 def opinions_section(c: ReportContents) -> Html:
@@ -24,16 +32,10 @@ def opinions_section(c: ReportContents) -> Html:
     found = c.opinions
     if found is None or not c.findings.n_cells:
         return Html()
-    n, asked = int(found.agreeing.sum()), len(found.others) + 1
-    everyone = percent(found.agreeing[-1], n)
-    lead = (
-        f"{asked} atlases were asked about each cell. For {everyone} of the cells all of them "
-        "speak for the joint label. Where they do not, look at the cells before you use it. "
-        "Agreement is no proof: atlases that were trained on the same studies are wrong together."
-    )
-    return section(
-        "atlases", "What other atlases say", paragraph(lead), _disagreements(found, c), _alike(c)
-    )
+    share = percent(found.agreeing[-1], int(found.agreeing.sum()))
+    lead = said("opinions_lead", asked=len(found.others) + 1, share=share)
+    title = said("opinions_title")
+    return section("atlases", title, paragraph(lead), _disagreements(found, c), _alike(c))
 
 
 def _disagreements(found: Opinions, c: ReportContents) -> Html:
@@ -41,8 +43,7 @@ def _disagreements(found: Opinions, c: ReportContents) -> Html:
         [name(one.joint), name(one.label), name(one.atlas), counted(one.cells, "cell")]
         for one in found.disagreements(_no_contradictions(c.facts["labels_alike"]))
     ]
-    head = ("together", "one of them", "which", "cells")
-    return table(head, rows, "Most common disagreements") if rows else Html()
+    return table(heads("opinions"), rows, said("opinions_caption")) if rows else Html()
 
 
 def _no_contradictions(told: dict[str, list[dict[str, Any]]]) -> dict[str, set[tuple[str, str]]]:
@@ -57,12 +58,9 @@ def _alike(c: ReportContents) -> Html:
         [name(record["label"]), name(atlas), _RELATIONS[record["is"]], names(record["to"], 6)]
         for atlas, records in c.facts["labels_alike"].items()
         for record in records
-        if record["by"] == "cells"
+        if record["by"] == _BY_CELLS
     ]
     if not rows:
         return Html()
-    head = ("label", "of", "is", "of the first atlas")
-    return details(
-        f"Labels without a namesake ({len(rows)})",
-        table(head, rows, "As the cells of this query show"),
-    )
+    listed = table(heads("alike"), rows, said("alike_caption"))
+    return details(said("alike", labels=len(rows)), listed)

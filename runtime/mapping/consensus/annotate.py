@@ -2,7 +2,7 @@
 
 Beside the first atlas's own columns stand, of each other one, the label, its probability and
 whether the cell is unlike that atlas; then the joint label and its probability; and how many of the
-atlases say the same.
+atlases say the same. Same as `web/page/src/mapping/consensus/annotate.ts`.
 """
 
 from __future__ import annotations
@@ -19,11 +19,13 @@ from cellport.runtime.columns import (
     JOINT_PROB,
     LABEL,
     NOVEL,
+    OF_ATLAS,
     PROB,
     UNKNOWN,
     Column,
     Schema,
 )
+from cellport.runtime.decisions import say
 from cellport.runtime.mapping.annotate.annotator import Annotator
 from cellport.runtime.mapping.consensus.companion import Companion
 from cellport.runtime.mapping.consensus.joint import evidence, of_first, together, translation
@@ -58,7 +60,7 @@ def consensus(first: Companion, others: Sequence[Companion], heard: Heard | None
         for one, theirs, into in zip(others, cells.others, how, strict=True):
             opinion, columns = one.opinion(theirs), one.labels.annotate(theirs)
             columns[NOVEL] = opinion.novel
-            found |= {f"{column.name}_{one.name}": columns[column.name] for column in own_of(one)}
+            found |= {_named(column.name, one): columns[column.name] for column in own_of(one)}
             words.append(evidence(*opinion, into))
         prob = together(said, words, fits)
         label, empty = prob.argmax(axis=1), cells.empty
@@ -72,7 +74,7 @@ def consensus(first: Companion, others: Sequence[Companion], heard: Heard | None
         }
 
     own = [
-        Column(f"{column.name}_{one.name}", column.kind, column.categories)
+        Column(_named(column.name, one), column.kind, column.categories)
         for one in others
         for column in own_of(one)
     ]
@@ -93,8 +95,16 @@ def consensus(first: Companion, others: Sequence[Companion], heard: Heard | None
         ],
         "labels_alike": told,
     }
-    notes = tuple(f"{one.name}: {note}" for one in others for note in one.gene_notes)
+    notes = tuple(
+        say("consensus.note", atlas=one.name, note=note)
+        for one in others
+        for note in one.gene_notes
+    )
     return Annotator(Schema(columns), annotate, notes, facts)
+
+
+def _named(column: str, other: Companion) -> str:
+    return OF_ATLAS.format(column=column, atlas=other.name)
 
 
 def own_of(other: Companion) -> list[Column]:

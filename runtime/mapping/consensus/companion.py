@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from cellport.runtime.atlas.file import AtlasFile
 from cellport.runtime.columns import NOVEL, Column
+from cellport.runtime.decisions import say
 from cellport.runtime.errors import InputError
 from cellport.runtime.mapping.annotate import labels, novelty
 from cellport.runtime.mapping.annotate.annotator import Annotator, Setting
@@ -74,9 +75,6 @@ def companion(name: str, setting: Setting, tail: Any, query: Query) -> Companion
     """
     atlas = setting.atlas
     if atlas.manifest.head.kind != "softmax":
-        raise InputError(
-            f"The atlas '{atlas.manifest.name}' gives no probabilities that add up to 1, by which "
-            "atlases are heard together; map onto it apart."
-        )
+        raise InputError(say("consensus.no_probabilities", atlas=atlas.manifest.name))
     known = setting.of_query(query)
     return Companion(name, atlas, tail, query, labels.best(known), novelty.prepare(known))

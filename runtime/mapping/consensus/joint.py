@@ -1,4 +1,7 @@
-"""What several atlases say of a cell together."""
+"""What several atlases say of a cell together.
+
+Same as `web/page/src/mapping/consensus/joint.ts`.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +11,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-# the evidence of each atlas, of n, counts for n to the minus this: 0 were they independent, 1 were
-# they one and the same; chosen on eight queries (`benchmarks.consensus`)
-_SHARED = 0.5
-# probability that a cell is none of an atlas's labels, where it is like the atlas and where not
-_STRANGE, _STRANGE_IF_NOVEL = 0.02, 0.5
-# least evidence for a label that an atlas does not give at all
-_LEAST = 1e-3
+from cellport.runtime.decisions import number
+
+_SHARED = number("consensus.shared")
+_STRANGE = number("consensus.strange")
+_STRANGE_IF_NOVEL = number("consensus.strange_if_novel")
+_LEAST = number("consensus.least")
 _TINY = 1e-12
 
 

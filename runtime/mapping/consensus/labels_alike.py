@@ -1,4 +1,7 @@
-"""Which labels of several atlases are one, by name and by term."""
+"""Which labels of several atlases are one, by name and by term.
+
+Same as `web/page/src/mapping/consensus/labels_alike.ts`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What cells of a query show of several atlases, and of which labels of theirs are which."""
+"""What cells of a query show of several atlases, and of which labels of theirs are which.
+
+Same as `web/page/src/mapping/consensus/listen.ts`.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
+from cellport.runtime.decisions import whole
 from cellport.runtime.mapping.consensus.companion import Companion
 from cellport.runtime.mapping.consensus.encoder import on_all
 from cellport.runtime.mapping.consensus.joint import of_first
@@ -16,13 +20,14 @@ from cellport.runtime.mapping.query import Heard
 from cellport.runtime.sources import CountSource
 from cellport.runtime.sources.spread import spread_cells, spread_windows
 
-_CELLS, _WINDOWS, _BLOCK = 2000, 20, 2048
+_CELLS, _WINDOWS = whole("consensus.cells"), whole("consensus.windows")
+_BLOCK = 2048
 
 
 def listen(
     source: CountSource, first: Companion, others: Sequence[Companion], threads: int
 ) -> tuple[Heard, EncodedCells | None]:
-    """Count in up to 2,000 cells what atlases say, and which labels those with each label have.
+    """Count in some cells what atlases say, and which labels those with each label have.
 
     Where the counts are in memory all cells are encoded for it, and what the atlases say of them
     comes too: so none is encoded twice.

@@ -1,4 +1,7 @@
-"""Which labels of another atlas are which of the first, in words."""
+"""Which labels of another atlas are which of the first, in words.
+
+Same as `web/page/src/mapping/consensus/told.ts`.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-# share of the cells of a label from which it is a part of another; equal where both are
-_PART = 0.7
-# share from which two overlap
-_OVERLAP = 0.2
-# cells of a label, by probability, from which they show something
-_FEWEST = 5.0
+from cellport.runtime.decisions import number, text
+
+_PART, _OVERLAP = number("consensus.part"), number("consensus.overlap")
+_FEWEST = number("consensus.fewest")
+_BY_NAME, _BY_CELLS = text("consensus.by_name"), text("consensus.by_cells")
+_BY_FEW = text("consensus.by_few")
 
 
 def alike_in_words(
@@ -41,14 +44,14 @@ def alike_in_words(
     for label, place in enumerate(places.tolist()):
         record = {"label": labels[label], "cells": round(float(of_label[label]), 1)}
         if place < len(first):
-            record |= {"is": "equal", "to": [first[place]], "by": "name or term"}
+            record |= {"is": "equal", "to": [first[place]], "by": _BY_NAME}
         elif of_label[label] < _FEWEST:
-            record |= {"is": "not known", "to": [], "by": "too few cells"}
+            record |= {"is": "not known", "to": [], "by": _BY_FEW}
         else:
             within = known[:, label] / of_label[label]
             back = known[:, label] / np.maximum(of_first, _FEWEST)
             relation, others = _relation(within, back)
-            record |= {"is": relation, "to": [first[one] for one in others], "by": "cells"}
+            record |= {"is": relation, "to": [first[one] for one in others], "by": _BY_CELLS}
         records.append(record)
     return records
 

@@ -1,4 +1,7 @@
-"""What several atlases say of the same cells, counted while they are mapped."""
+"""What several atlases say of the same cells, counted while they are mapped.
+
+Same as `web/page/src/report/opinions.ts`.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +10,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cellport.runtime.columns import AGREEMENT, JOINT, LABEL, MappedBlock, Schema
+from cellport.runtime.columns import AGREEMENT, JOINT, LABEL, OF_ATLAS, MappedBlock, Schema
+from cellport.runtime.decisions import whole
 from cellport.runtime.genes.match import GeneMatch
 from cellport.runtime.mapping.gather.gatherer import Gatherer
 
-# of many, those that most cells are counted for
-_MOST = 10
+_MOST = whole("consensus.most_pairs")
+_OF_OTHERS = OF_ATLAS.format(column=LABEL, atlas="")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +35,9 @@ class Opinions(Gatherer):
     def __init__(self, schema: Schema) -> None:
         self.joint = schema.categories(JOINT)
         self.others = {
-            column.name.removeprefix(f"{LABEL}_"): column.categories
+            column.name.removeprefix(_OF_OTHERS): column.categories
             for column in schema.columns
-            if column.name.startswith(f"{LABEL}_") and column.kind == "category"
+            if column.name.startswith(_OF_OTHERS) and column.kind == "category"
         }
         self.kept = {}
         self.sums = {"agreeing": np.zeros(len(self.others) + 2, np.int64)}
@@ -47,7 +51,7 @@ class Opinions(Gatherer):
         self.sums["agreeing"] += np.bincount(agreeing, minlength=n_atlases + 1)
         for name in self.others:
             total = self.sums[f"labels {name}"]
-            np.add.at(total, (block.obs[JOINT], block.obs[f"{LABEL}_{name}"]), 1)
+            np.add.at(total, (block.obs[JOINT], block.obs[f"{_OF_OTHERS}{name}"]), 1)
 
     @property
     def agreeing(self) -> NDArray[np.int64]:

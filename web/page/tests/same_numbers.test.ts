@@ -16,7 +16,7 @@ import { hdf5 } from "../src/sources/hdf5";
 import { ratioOf } from "../src/mapping/spread";
 import { findingsOf } from "../src/report/findings";
 import { cautions, fit, lead } from "../src/report/sentences";
-import { beginning, writeH5ad } from "../src/writers/h5ad";
+import { begun, writeH5ad } from "../src/writers/h5ad";
 import { columnValues, compare, matrixValues, type Value } from "./compared";
 import { FOLDER, has, type Mapped, mapFiles, parts, vectors } from "./vectors";
 
@@ -120,12 +120,12 @@ describe.skipIf(!given)("cells that Python has mapped", () => {
     const mapped = await mapFiles(["empty_cells.h5ad"], PLAIN, 60);
     const { query, cells } = mapped;
     const results = gathered(mapped);
+    const [columns, matrices] = [[...results.columns.values()], [...results.matrices.values()]];
     const path = join(FOLDER, "page.h5ad");
-    writeFileSync(path, beginning());
+    writeFileSync(path, begun(columns));
     const file = (await hdf5()).open(path, "a");
     const from = await parts();
     const uns = provenance([query], from.manifest, await readTrajectory(from), 1.5);
-    const [columns, matrices] = [[...results.columns.values()], [...results.matrices.values()]];
     await writeH5ad(file, { names: cells, columns, matrices, uns });
     file.close();
   });

@@ -34,7 +34,8 @@ export const GENOME_PREFIX = new RegExp(
 const ID_IN_NAME = new RegExp(`^(?:${genes.id_in_name.value})$`, "u");
 const ALNUM = /^[\p{L}\p{N}]+$/u;
 
-function unversioned(name: string): string {
+/** An Ensembl id without its version, and any other name as it is. */
+export function unversioned(name: string): string {
   return name.startsWith("ENS") ? name.split(".", 1)[0] : name;
 }
 

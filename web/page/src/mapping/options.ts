@@ -9,6 +9,9 @@ export interface MapOptions {
   genome: string | null;
   allowFractional: boolean;
   anyOrganism: boolean;
+  /** The table of pairs by which genes of the other species are read as the atlas's; null to take
+   * the query to be of the atlas's own. */
+  orthologs: string | null;
   /** Whether to put each gene on the atlas's scale by its mean and spread over the whole query. */
   rescaleGenes: boolean;
   /** Whether to name all labels above one half, of an atlas that judges each by itself. */
@@ -28,6 +31,7 @@ export const DEFAULTS: MapOptions = {
   genome: null,
   allowFractional: false,
   anyOrganism: false,
+  orthologs: null,
   rescaleGenes: false,
   severalLabels: false,
   probabilities: false,

@@ -6,6 +6,7 @@ import { edgeNames, type Manifest, rootsOf, terminalNames } from "../atlas/manif
 import { positions, type Trajectory } from "../atlas/trajectory";
 import decisions from "../decisions";
 import { VERSION } from "../version";
+import type { Consulted } from "./consensus/annotate";
 import type { Query } from "./query";
 
 /** Text, numbers, lists of text, tables of numbers, and groups of these. */
@@ -23,7 +24,7 @@ export function provenance(
   seconds: number,
 ) {
   const reports = queries.map(geneReport);
-  const [{ options }] = queries;
+  const [{ options, consensus: asked }] = queries;
   return {
     cellport: {
       atlas: manifest.name,
@@ -37,12 +38,19 @@ export function provenance(
       ...(options.probabilities && { labels: manifest.labels }),
       ...(options.cellOntology && { cell_ontology: termsOf(manifest) }),
       ...(options.groups !== null && { groups: options.groups }),
+      ...(asked && besidesSaid(asked)),
       thresholds: manifest.thresholds,
       n_cells: queries.reduce((n, { place }) => n + place.matrix.nCells, 0),
       seconds: Math.round(1000 * seconds) / 1000,
       ...(trajectory && { trajectory: inBrief(trajectory) }),
     },
   };
+}
+
+/** Lists of records are texts, as in the files that the command line writes. */
+function besidesSaid({ also, labelsAlike }: Consulted): Record<string, Said> {
+  const told = Object.entries(labelsAlike).map(([name, records]) => [name, JSON.stringify(records)]);
+  return { also: JSON.stringify(also), labels_alike: Object.fromEntries(told) as Record<string, Said> };
 }
 
 function termsOf({ terms }: Manifest): Said {

@@ -1,13 +1,13 @@
 /** A query, block by block, to results. */
 
-import { answersOf } from "../atlas/arrays";
-import { type Manifest, refusal } from "../atlas/manifest";
-import type { Answers } from "../atlas/session";
+import type { Manifest } from "../atlas/manifest";
 import decisions, { say } from "../decisions";
 import { InputError } from "../errors";
 import { type GeneMatch, matchGenes, organismOf, type Panel } from "../genes/match";
+import { translate } from "../genes/orthologs";
 import { lacksNames, previousSymbols } from "../genes/previous";
 import { checkBlock, chooseCounts } from "../sources/gate";
+import { spreadRead } from "../sources/spread_cells";
 import type { Column, Contents, CountBlock, Frame, GeneColumns, Place } from "../sources/source";
 import { annotators } from "./annotate/all";
 import { GroupVotes, statedGroups } from "./annotate/groups";
@@ -15,14 +15,18 @@ import { refuseWithoutProbabilities } from "./annotate/probabilities";
 import { refuseWithoutLabels } from "./annotate/terms";
 import type { Atlas } from "./atlas";
 import type { MappedBlock } from "./columns";
+import { type Consensus, consensus } from "./consensus/annotate";
+import { companion } from "./consensus/companion";
+import { numbered } from "./consensus/labels_alike";
+import { listen } from "./consensus/listen";
 import { type Coverage, coverageOf } from "./coverage";
-import { linearFeatures, type CellFeatures, type QueryBasis, queryBasis } from "./features";
-import { asSureAsItsGenes } from "./information";
+import { encoderOf } from "./encoder";
+import { type CellFeatures, type QueryBasis, queryBasis } from "./features";
 import { findUnmeasured, without } from "./listed";
-import { BLOCK_CELLS, type MapOptions } from "./options";
+import { BLOCK_CELLS, DEFAULTS, type MapOptions } from "./options";
 import { checkPanel, rescale } from "./rescale";
 
-const { files, format } = decisions;
+const { files } = decisions;
 
 /** A query that has passed the gate and whose genes have been matched. */
 export interface Query {
@@ -36,6 +40,8 @@ export interface Query {
   options: MapOptions;
   /** Holds what most cells of each group are labelled once all were mapped. */
   votes: GroupVotes | null;
+  /** Says what other atlases, and all together, say; null where one is asked alone. */
+  consensus: Consensus | null;
 }
 
 /** A query of which is known where its counts are. */
@@ -46,15 +52,55 @@ export interface Chosen {
   notes: readonly string[];
 }
 
-export async function openQuery(contents: Contents, atlas: Atlas, options: MapOptions): Promise<Query> {
-  return openChosen(await chooseQuery(contents, [atlas.manifest.panel], options), atlas, options);
+/** Open a query to be mapped onto an atlas, and beside it onto others. */
+export async function openQuery(
+  contents: Contents,
+  atlas: Atlas,
+  options: MapOptions,
+  others: readonly Atlas[] = [],
+): Promise<Query> {
+  const { panel, organism } = atlas.manifest;
+  const chosen = await chooseQuery(contents, [panel], options, organism);
+  const query = await openChosen(chosen, atlas, options);
+  return others.length ? heardTogether(query, chosen, atlas, others) : query;
 }
 
-/** Find the counts of a query; of several matrices those with more genes of any of the panels. */
+/** The query, once it is known how other atlases are heard together with the first. */
+async function heardTogether(
+  query: Query,
+  chosen: Chosen,
+  atlas: Atlas,
+  others: readonly Atlas[],
+): Promise<Query> {
+  const { options, genes } = query;
+  const beside: MapOptions = { ...DEFAULTS, anyOrganism: options.anyOrganism, minimumGenes: leastShare(options) };
+  const plain = queryBasis(atlas.panel, genes.panelColumn, genes.measured, genes.isGene);
+  const queries = [{ ...query, basis: options.rescaleGenes ? plain : query.basis, atlas }];
+  for (const one of others) {
+    queries.push({ ...(await openChosen(chosen, one, { ...beside, ...readAs(options) })), atlas: one });
+  }
+  const names = numbered([atlas, ...others].map(({ manifest }) => manifest.name));
+  const [first, ...companions] = names.map((name, at) => companion(name, queries[at]));
+  const { matrix } = chosen.place;
+  const check = (block: CountBlock) => checkBlock(block, matrix.where, options.allowFractional);
+  const { cells, windows } = decisions.consensus;
+  const heard = await listen(spreadRead(matrix, check, cells.value, windows.value), first, companions);
+  const together = consensus(first, companions, heard);
+  return { ...query, notes: [...query.notes, ...together.notes], consensus: together };
+}
+
+/** Options that say how counts are read, whatever the atlas. */
+function readAs({ layer, genome, allowFractional, orthologs }: MapOptions): Partial<MapOptions> {
+  return { layer, genome, allowFractional, orthologs };
+}
+
+/** Find the counts of a query; of several matrices those with more genes of any of the panels, which are
+ * of an organism where genes are read by their orthologs. */
 export async function chooseQuery(
   contents: Contents,
   panels: readonly Panel[],
   options: MapOptions,
+  organism = "",
 ): Promise<Chosen> {
   const { title, cells, places } = contents;
   if (!cells.length) throw new InputError(say(files.no_cells, { title }));
@@ -63,7 +109,7 @@ export async function chooseQuery(
     places,
     options.layer,
     options.allowFractional,
-    (columns) => Math.max(0, ...panels.map((panel) => covered(columns, panel))),
+    (columns) => Math.max(0, ...panels.map((panel) => covered(columns, panel, organism, options))),
   );
   const { place } = choice;
   const { where } = place.matrix;
@@ -106,6 +152,7 @@ export async function openChosen(chosen: Chosen, atlas: Atlas, options: MapOptio
     ],
     options,
     votes: options.groups === null ? null : votesBy(options.groups, cells, atlas.manifest),
+    consensus: null,
   };
 }
 
@@ -125,6 +172,8 @@ function matched(
   options: MapOptions,
   notes: readonly string[],
 ): GeneMatch {
+  const { orthologs } = options;
+  if (orthologs !== null) return matchedByOrthologs(place, manifest, orthologs, leastShare(options));
   const { where } = place.matrix;
   const { panel } = manifest;
   const organism = manifest.organism || null;
@@ -147,6 +196,17 @@ function matched(
   const usual = decisions.genes.minimum.value * panel.symbols.length;
   if (found.nMatched < usual) refuseTransposed(cells, panel, where);
   return found;
+}
+
+/** Match the genes of another species by what their orthologs are called. */
+function matchedByOrthologs(place: Place, manifest: Manifest, table: string, minimum: number): GeneMatch {
+  const { panel, organism } = manifest;
+  const { where: source } = place.matrix;
+  const { columns, source: other } = translate(place.genes(), organism, source, table);
+  const previous = organism === "human" && lacksNames(columns, panel) ? previousSymbols() : new Map<string, string>();
+  const genes = matchGenes(columns, panel, { organism, minimum, previous, source });
+  const note = say(decisions.orthologs.note, { source, other, target: organism, genes: genes.nMatched });
+  return { ...genes, organism: other, warnings: [note, ...genes.warnings] };
 }
 
 /** Refuse a query whose cells are called as the genes of the atlas are. */
@@ -173,10 +233,11 @@ function textOf(column: Column): string[] {
 }
 
 /** How many panel genes a matrix holds; 0 where they are too few to map by. */
-function covered(columns: GeneColumns, panel: Panel): number {
+function covered(columns: GeneColumns, panel: Panel, organism: string, { orthologs }: MapOptions): number {
   try {
     const options = { organism: null, anyOrganism: true, source: "" };
-    return matchGenes(columns, panel, options).nMatched;
+    const named = orthologs === null ? columns : translate(columns, organism, "", orthologs).columns;
+    return matchGenes(named, panel, options).nMatched;
   } catch (error) {
     if (error instanceof InputError) return 0;
     throw error;
@@ -207,30 +268,17 @@ export async function* mapQuery(
   const { votes, coverage } = query;
   const { severalLabels, probabilities, cellOntology } = query.options;
   const asked = { severalLabels, probabilities, cellOntology, votes };
-  const power = atlas.manifest.head.calibration.information_power;
-  const information = coverage.ofLabels ? coverage.share : 1;
+  const encode = encoderOf(query, atlas);
   const share = nMatched / measured.length;
   const adding = annotators(atlas, { share, enough: coverage.enough }, asked);
   for await (const block of checkedBlocks(query, blockCells)) {
-    const encoded = linearFeatures(query.basis, block);
-    const found = await atlas.tail.run(encoded.features);
-    checkAnswers(found, atlas.manifest, block.nCells);
-    const answers = asSureAsItsGenes(found, information, power);
-    const added = adding.map((annotate) => annotate({ answers, library: encoded.library }));
-    const columns = added.flatMap((one) => one.columns);
+    const encoded = await encode(block);
+    const added = adding.map((annotate) => annotate(encoded));
+    const beside = (await query.consensus?.annotate(block, encoded)) ?? [];
+    const columns = [...added.flatMap((one) => one.columns), ...beside];
     const matrices = added.flatMap((one) => one.matrices ?? []);
     const mapped = { start: block.start, nCells: block.nCells, columns, matrices };
     votes?.add(mapped, encoded.library);
-    yield [mapped, encoded];
-  }
-}
-
-/** Refuse an encoder that does not answer what the manifest says. */
-function checkAnswers(answers: Answers, manifest: Manifest, cells: number): void {
-  for (const [answer, shape] of answersOf(manifest)) {
-    const found = answers.get(answer);
-    if (found?.width === shape.reduce((n, extent) => n * extent, 1)) continue;
-    const what = found ? `of shape [${[cells, found.width].join(", ")}]` : "missing";
-    throw refusal(format.other_answer, { atlas: manifest.name, answer, cells, found: what });
+    yield [mapped, encoded.features];
   }
 }

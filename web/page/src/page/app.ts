@@ -8,6 +8,7 @@ import { DEFAULTS, type MapOptions } from "../mapping/options";
 import type { Bundle } from "../mapping/samples";
 import { ratioOf } from "../mapping/spread";
 import { type Findings, findingsOf } from "../report/findings";
+import { columnOf, type Disagreement, opinionsOf } from "../report/opinions";
 import { cautions, fit, lead, unsaid } from "../report/sentences";
 import type { Column } from "../sources/source";
 import { cellsOf } from "../words";
@@ -28,6 +29,8 @@ import { callEntries, type Entry } from "./map/colouring";
 import { Stage } from "./map/stage";
 import { type Reference } from "./map/reference";
 import { showNotes } from "./notes";
+import { showOpinions } from "./opinions/opinions_section";
+import type { OtherAtlases } from "./others/other_atlases";
 import { cellReasons } from "./reasons/cell_reasons";
 import { ReasonsSection } from "./reasons/reasons_section";
 import { type Selection, showSelection } from "./selection";
@@ -69,6 +72,7 @@ export class App {
     private readonly parts: Parts,
     private readonly reference: Reference,
     private readonly mapper: Mapper,
+    private readonly others: OtherAtlases,
     card: string | null,
     example: File | null,
   ) {
@@ -122,7 +126,7 @@ export class App {
       savePng: () => void this.saving(() => savePng(this.stage, this.title)),
       saveSvg: () => void this.saving(() => saveSvg(this.stage, this.title)),
     });
-    this.intake = new Intake(byId("intake"), manifest, example, {
+    this.intake = new Intake(byId("intake"), manifest, example, others.element, {
       files: (bundles, options) => void this.mapFiles(bundles, options),
       refused: (error) => this.stop(sentence(error)),
       stop: () => this.stop(),
@@ -139,10 +143,10 @@ export class App {
 
   /** Map files as they are usually mapped. */
   map(bundles: Bundle[]): void {
-    void this.mapFiles(bundles, DEFAULTS);
+    void this.mapFiles(bundles, Promise.resolve(DEFAULTS));
   }
 
-  private async mapFiles(bundles: Bundle[], options: MapOptions): Promise<void> {
+  private async mapFiles(bundles: Bundle[], asked: Promise<MapOptions>): Promise<void> {
     const names = bundles.map(({ name }) => name);
     const run = ++this.run;
     const current = () => run === this.run;
@@ -151,7 +155,9 @@ export class App {
     this.intake.showProgress(inWords(names));
     this.began = performance.now();
     try {
-      const finished = await this.mapper.map(bundles, options, {
+      const [options, also] = await Promise.all([asked, this.others.ticked()]);
+      if (!current()) return;
+      const finished = await this.mapper.map(bundles, options, also, {
         started: (started) => current() && this.started(names, started),
         block: (block, names) => current() && this.block(block, names),
       });
@@ -233,7 +239,7 @@ export class App {
     results: FileResults,
     findings: Findings,
     rows: readonly TypeRow[],
-    { novelGroups: groups, lacks }: Finished,
+    { novelGroups: groups, lacks, asked }: Finished,
   ): void {
     const noticed = [...unsaid(results.started.notes, findings), ...lacks];
     const notes = { cautions: cautions(findings), groups, fit: fit(findings), noticed };
@@ -244,6 +250,9 @@ export class App {
         reveal();
       },
       cellsOf: ({ kind }) => this.showerOf(kind),
+    });
+    showOpinions(byId("opinions"), asked && opinionsOf(results, asked), {
+      select: (one) => this.showWhere(`${one.label} of ${one.atlas}, ${one.joint} together`, this.apart(one)),
     });
     showTypes(byId("types"), {
       rows,
@@ -279,6 +288,12 @@ export class App {
       reasons: (one) => mapper.cellReasons(finished, cell, one),
       colour: (gene) => this.colour.restore({ colour: "", gene }),
     });
+  }
+
+  private apart({ atlas, joint, label }: Disagreement): (cell: number) => boolean {
+    const together = this.holding(decisions.columns.joint, joint);
+    const alone = this.holding(columnOf(decisions.columns.label, atlas), label);
+    return (cell) => together(cell) && alone(cell);
   }
 
   private calledAs(code: number): (cell: number) => boolean {
@@ -327,7 +342,7 @@ export class App {
     this.tools.lasso.disabled = true;
     this.stage.map.drawing = false;
     document.body.classList.remove("mapped");
-    for (const id of ["types", "notes"]) {
+    for (const id of ["types", "notes", "opinions"]) {
       byId(id).hidden = true;
       byId(id).replaceChildren();
     }

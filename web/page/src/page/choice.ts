@@ -5,7 +5,7 @@ import { counted, grouped } from "../words";
 import { byId, fill, h } from "./dom";
 import { ThemeSwitch } from "./theme";
 
-const PLACE = "atlas";
+const [PLACE, ALSO] = ["atlas", "also"];
 // as many types as tell what tissue it is
 const NAMED = 8;
 
@@ -19,10 +19,24 @@ function wanted(): string | null {
   return new URLSearchParams(location.search).get(PLACE);
 }
 
+/** The other atlases that the address names, to be asked about the same cells. */
+export function alsoWanted(): string[] {
+  return new URLSearchParams(location.search).getAll(ALSO);
+}
+
+/** Keep in the address which others are asked. */
+export function tellAlso(names: readonly string[]): void {
+  const url = new URL(location.href);
+  url.searchParams.delete(ALSO);
+  for (const name of names) url.searchParams.append(ALSO, name);
+  if (url.href !== location.href) history.replaceState(history.state, "", url.href);
+}
+
 /** The address of an atlas, or of the choice; what else it holds stays. */
 function addressOf(name: string | null): string {
   const url = new URL(location.href);
   url.hash = "";
+  url.searchParams.delete(ALSO);
   if (name === null) url.searchParams.delete(PLACE);
   else url.searchParams.set(PLACE, name);
   return url.href;

@@ -6,7 +6,7 @@ import { LIKE, numberShading, type Shading, shadingOf, UNLIKE } from "./map/colo
 import { fill, h } from "./dom";
 import type { FileResults } from "./file_results";
 import type { Gene } from "./genes/gene_section";
-import { titleOf } from "./titles";
+import { partsOf, titleOf } from "./titles";
 import type { Mapper } from "../worker/client";
 
 const names = decisions.columns;
@@ -15,10 +15,17 @@ const HIDDEN = new Set([names.label_set, names.several_labels, names.group]);
 const FIRST = names.call;
 
 // they run from 0 to 1 whatever the query
-const SHARES = new Set([names.prob, names.group_share, names.pseudotime, names.edge_fraction]);
+const SHARES = new Set([
+  names.prob,
+  names.group_share,
+  names.joint_prob,
+  names.agreement,
+  names.pseudotime,
+  names.edge_fraction,
+]);
 
 /** Which of the choices speak of labels that the reference has too. */
-const OF_LABELS = new Set([names.call, names.label, names.group_label]);
+const OF_LABELS = new Set([names.call, names.label, names.group_label, names.joint]);
 
 export class ColourChoice {
   private readonly select = h("select", { id: "colour", onchange: () => this.chosen() });
@@ -185,7 +192,8 @@ export class ColourChoice {
     if (column.kind === "category") {
       const fixed = OF_LABELS.has(name) ? this.labelOrder : undefined;
       const { categories } = column;
-      return { kind: "category", title, codes: column.values, categories, fixed };
+      const shading: Shading = { kind: "category", title, codes: column.values, categories, fixed };
+      return partsOf(name)[1] ? this.likeTheAtlas(shading) : shading;
     }
     if (column.kind === "bool") {
       const codes = Int32Array.from(column.values);
@@ -195,7 +203,7 @@ export class ColourChoice {
       const values = column.values.map((p) => -Math.log10(Math.max(p, 1e-6)));
       return numberShading("Novelty p, as −log10", values, [0, 6]);
     }
-    return numberShading(title, column.values, SHARES.has(name) ? [0, 1] : undefined);
+    return numberShading(title, column.values, SHARES.has(partsOf(name)[0]) ? [0, 1] : undefined);
   }
 
   /** Probability that a cell ends in one of the terminal states. */

@@ -10,6 +10,7 @@ import { inWords } from "./file_results";
 import { fill, h, NARROW } from "./dom";
 import { whatIs } from "./explain/terms";
 import { acceptDrops, type Drops, filePicker } from "./dropped";
+import { OrthologsChoice } from "./orthologs_choice";
 import type { Tile } from "./tables/summary";
 
 const PYTHON = `mapped = anndata.read_h5ad(
@@ -29,7 +30,8 @@ function shareOf(percent: string): number {
 }
 
 export interface IntakeActions {
-  files(bundles: Bundle[], options: MapOptions): void;
+  /** What is asked for may still be on its way. */
+  files(bundles: Bundle[], options: Promise<MapOptions>): void;
   refused(error: unknown): void;
   stop(): void;
   downloadTable(): void;
@@ -43,6 +45,7 @@ export class Intake {
     "fractional" | "organism" | "rescaled" | "least" | "layer" | "genome" | "several" | "probabilities" | "ontology" | "groups",
     HTMLInputElement
   >;
+  private readonly orthologs: OrthologsChoice;
   private readonly picker: HTMLInputElement;
   private readonly drops: Drops;
   private bar: HTMLProgressElement | null = null;
@@ -52,6 +55,8 @@ export class Intake {
     private readonly element: HTMLElement,
     private readonly manifest: Manifest,
     private readonly example: File | null,
+    /** Where other atlases are ticked. */
+    private readonly others: HTMLElement | null,
     private readonly actions: IntakeActions,
   ) {
     this.inputs = {
@@ -66,6 +71,7 @@ export class Intake {
       ontology: h("input", { type: "checkbox", id: "ontology" }),
       groups: h("input", { type: "text", id: "groups", placeholder: "none" }),
     };
+    this.orthologs = new OrthologsChoice(manifest.organism);
     this.picker = filePicker((bundles) => this.take(bundles));
     this.options = this.optionsForm();
     this.drops = acceptDrops(
@@ -104,6 +110,7 @@ export class Intake {
       this.picker,
       this.exampleOffer(),
       this.options,
+      this.others,
       this.whatIsDone(),
       h(
         "p",
@@ -183,7 +190,7 @@ export class Intake {
   private exampleOffer(): HTMLElement | false {
     const { example, manifest } = this;
     if (!example) return false;
-    const try_ = () => this.actions.files([{ name: example.name, files: [example] }], DEFAULTS);
+    const try_ = () => this.actions.files([{ name: example.name, files: [example] }], Promise.resolve(DEFAULTS));
     return h(
       "p",
       { class: "example" },
@@ -225,6 +232,7 @@ export class Intake {
       h("summary", {}, "Options"),
       h("label", {}, fractional, " Accept counts with fractions (RSEM, ambient-corrected)"),
       h("label", {}, organism, " Map even when the genes look like another organism's"),
+      this.orthologs.element,
       h("label", {}, rescaled, " Put genes on the atlas's scale over the whole file (targeted panels)"),
       h("label", { class: "stacked" }, "Least percent of the atlas's genes in the file", least),
       h("label", { class: "stacked" }, "Where the raw counts are: X, raw, or a layer's name", layer),
@@ -250,7 +258,11 @@ export class Intake {
     this.drops.forget();
     this.picker.value = "";
     if (!bundles.length) return;
-    this.actions.files(bundles, {
+    this.actions.files(bundles, this.asked());
+  }
+
+  private async asked(): Promise<MapOptions> {
+    return {
       layer: this.inputs.layer.value.trim() || null,
       genome: this.inputs.genome.value.trim() || null,
       allowFractional: this.inputs.fractional.checked,
@@ -261,6 +273,8 @@ export class Intake {
       cellOntology: this.inputs.ontology.checked,
       groups: this.inputs.groups.value.trim() || null,
       minimumGenes: shareOf(this.inputs.least.value),
-    });
+      // last: what stands above is what stood in the fields when files were brought
+      orthologs: await this.orthologs.table(),
+    };
   }
 }

@@ -7,12 +7,12 @@ import { grouped, shareOf, short } from "../words";
 import { fill, h } from "./dom";
 import { termed, termOf } from "./explain/terms";
 import { heading, row, table } from "./tables/table";
-import { titleOf } from "./titles";
+import { partsOf, titleOf } from "./titles";
 
 const SHOWN = 50;
 const TYPES = 6;
 const names = decisions.columns;
-const SHARES = new Set([names.prob, names.group_share]);
+const SHARES = new Set([names.prob, names.group_share, names.joint_prob, names.agreement]);
 
 export interface Selection {
   title: string;
@@ -84,7 +84,7 @@ function manyCells(
   manifest: Manifest,
   actions: SelectionActions,
 ): HTMLElement[] {
-  const columns = [results.call, names.prob].filter((name) => results.columns.has(name));
+  const columns = [results.call, names.prob, names.joint, names.joint_prob].filter((name) => results.columns.has(name));
   const rows = Array.from(cells.subarray(0, SHOWN), (cell) => {
     const { [cell]: name } = results.names;
     const values = columns.map((column) => h("td", {}, valueOf(results, column, cell)));
@@ -124,7 +124,7 @@ function valueOf(results: Results, name: string, cell: number): string {
   if (column.kind === "bool") return column.values[cell] ? "yes" : "no";
   if (column.kind === "float") {
     const { [cell]: value } = column.values;
-    return SHARES.has(name) && !Number.isNaN(value) ? shareOf(value, 1) : short(value);
+    return SHARES.has(partsOf(name)[0]) && !Number.isNaN(value) ? shareOf(value, 1) : short(value);
   }
   return (column.categories[column.values[cell]] ?? "").replaceAll(decisions.values.joined_by, ", ") || "–";
 }

@@ -12,7 +12,7 @@ import type { Column } from "../sources/source";
 import type { Outcome } from "../writers/h5ad";
 import { type Answered, Exchange } from "./exchange";
 import type { Kit } from "./kit";
-import type { Answer, Ask, Finished, Reported, Started } from "./messages";
+import type { Answer, Ask, Beside, Finished, Reported, Started } from "./messages";
 
 export interface MapListener {
   started(started: Started): void;
@@ -43,19 +43,34 @@ export class Mapper {
   }
 
   /** Open the atlas, again where the worker was given up meanwhile. */
-  async open(): Promise<Verification> {
+  open(): Promise<Verification> {
     const { wasm, parts } = this.kit;
+    return this.opened({ kind: "open", wasm, parts });
+  }
+
+  /** Open an atlas that will be asked beside it. */
+  openAnother(atlas: Beside): Promise<Verification> {
+    return this.opened({ kind: "open another", atlas });
+  }
+
+  private async opened(ask: Ask): Promise<Verification> {
     for (;;) {
       try {
-        return (await this.ask({ kind: "open", wasm, parts }, "opened")).verification;
+        return (await this.ask(ask, "opened")).verification;
       } catch (error) {
         if (!(error instanceof Stopped)) throw error;
       }
     }
   }
 
-  /** Map files as samples of one result; whatever is being mapped is given up for them. */
-  async map(bundles: Bundle[], options: MapOptions, listener: MapListener): Promise<Finished> {
+  /** Map files as samples of one result, onto other atlases too; whatever is being mapped is given up
+   * for them. */
+  async map(
+    bundles: Bundle[],
+    options: MapOptions,
+    also: readonly Beside[],
+    listener: MapListener,
+  ): Promise<Finished> {
     if (this.mapping) this.restart(new Stopped());
     const hear = (answer: Answer) => {
       if (answer.kind === "started") listener.started(answer.started);
@@ -64,7 +79,7 @@ export class Mapper {
     this.file = bundles.map(({ name }) => name).join(", ");
     const run = (this.mapping = this.exchange.next);
     try {
-      return (await this.ask({ kind: "map", bundles, options }, "mapped", hear)).finished;
+      return (await this.ask({ kind: "map", bundles, options, also }, "mapped", hear)).finished;
     } catch (error) {
       // a library that has met a damaged file is not asked again
       if (this.mapping === run) this.restart(new Stopped());

@@ -38,7 +38,7 @@ export async function fetchEngine(wasmUrl: string): Promise<Engine> {
 }
 
 /** What lies at a URL, unpacked: the build packs what is large, and some servers unpack it. */
-async function unpacked(url: URL, what: string): Promise<Blob> {
+export async function unpacked(url: URL, what: string): Promise<Blob> {
   const found = await fetched(url, what);
   const [first, second] = new Uint8Array(await found.slice(0, 2).arrayBuffer());
   if (first !== 0x1f || second !== 0x8b) return found;

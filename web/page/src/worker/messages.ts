@@ -2,6 +2,7 @@
 
 import type { Compared } from "../mapping/compare";
 import type { MappedBlock, ResultColumn, ResultMatrix } from "../mapping/columns";
+import type { Consulted } from "../mapping/consensus/annotate";
 import type { LabelReasons } from "../mapping/explain/reasons";
 import type { NovelGroup } from "../mapping/novel_groups";
 import type { MapOptions } from "../mapping/options";
@@ -26,13 +27,21 @@ export interface Reported {
   names: string[];
 }
 
+/** An atlas that is asked beside the first, by its name on the site; its members by name. */
+export interface Beside {
+  name: string;
+  parts: ReadonlyMap<string, Blob>;
+}
+
 export type Ask =
   | { kind: "open"; wasm: Blob; parts: ReadonlyMap<string, Blob> }
   /** Read some cells of a file; `manifests` are those of all atlases that will be asked. */
   | { kind: "some cells"; bundle: Bundle; manifests: readonly Blob[]; options: MapOptions }
   /** How these cells fit an atlas. */
   | { kind: "fit"; atlas: string; wasm: Blob; parts: ReadonlyMap<string, Blob>; options: MapOptions }
-  | { kind: "map"; bundles: Bundle[]; options: MapOptions }
+  /** Open an atlas that will be asked beside the first. */
+  | { kind: "open another"; atlas: Beside }
+  | { kind: "map"; bundles: Bundle[]; options: MapOptions; also: readonly Beside[] }
   | { kind: "gene"; gene: number }
   | { kind: "column"; name: string }
   | { kind: "compare"; kinds: Uint8Array }
@@ -63,6 +72,8 @@ export interface Finished {
   columns: ResultColumn[];
   /** Labels of which it can be told which genes spoke for them, the most common first. */
   explained: readonly number[];
+  /** What is known of other atlases that were asked; null where none was. */
+  asked: Consulted | null;
   /** What could not be found out beside the mapping, a sentence each. */
   lacks: string[];
 }

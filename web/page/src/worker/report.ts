@@ -3,6 +3,7 @@
 import { readLineages, readTrajectory } from "../atlas/trajectory";
 import type { Parts } from "../atlas/parts";
 import decisions from "../decisions";
+import type { Consulted } from "../mapping/consensus/annotate";
 import type { Why } from "../mapping/explain/why";
 import type { Visit } from "../mapping/kept_counts";
 import { LineageCounts, type QueryLineages } from "../mapping/lineages";
@@ -11,6 +12,7 @@ import type { GeneReport, provenance } from "../mapping/provenance";
 import type { Results } from "../mapping/results";
 import { ratioOf, type Spread } from "../mapping/spread";
 import { allCalls, type Brought, findingsOf } from "../report/findings";
+import { opinionsOf } from "../report/opinions";
 import { readBackground } from "../report/saved/background";
 import type { Path } from "../report/saved/contents";
 import { gather } from "../report/saved/gathered";
@@ -26,13 +28,15 @@ export interface Run {
   genes: readonly GeneReport[];
   groups: readonly NovelGroup[];
   spread: Spread | null;
+  /** What is known of other atlases that were asked. */
+  asked: Consulted | null;
   why: Why;
 }
 
 /** `names` are those of all columns and matrices of the results, `measured` the genes that every query
  * has; `eachCount` visits the counts of all cells. */
 export async function reportOf(
-  { uns, queries, genes, groups, spread, why }: Run,
+  { uns, queries, genes, groups, spread, asked, why }: Run,
   results: Results,
   names: readonly string[],
   measured: Uint8Array,
@@ -65,6 +69,7 @@ export async function reportOf(
     made: new Date(),
     groups,
     reasons: await why.ofTypes(),
+    opinions: asked && opinionsOf(results, asked),
     path,
     queryLineages: path && (await lineagesOf(path, results, measured, eachCount)),
   });

@@ -25,8 +25,9 @@ import { verifyAtlas } from "../mapping/verify";
 import { hdf5 } from "../sources/hdf5";
 import { Mounts } from "../sources/mounted";
 import { openFiles } from "../sources/open";
-import { beginning, type Outcome, writeH5ad } from "../writers/h5ad";
+import { begun, type Outcome, writeH5ad } from "../writers/h5ad";
 import type { Answer, Ask, Asked } from "./messages";
+import { OtherAtlases } from "./others";
 import { reportOf, type Run } from "./report";
 import { fitFrom, readSome } from "./some_cells";
 
@@ -36,6 +37,7 @@ const PAGE_BLOCK = BLOCK_CELLS / 2;
 
 let parts: Parts;
 let atlas: Atlas;
+const others = new OtherAtlases();
 let mounts: Mounts | null = null;
 let samples: Sample[] = [];
 let kept: KeptCounts | null = null;
@@ -78,8 +80,10 @@ async function respond(ask: Ask): Promise<void> {
       return say({ kind: "some cells", nCells: some.place.matrix.nCells });
     case "fit":
       return say({ kind: "fit", fit: await fitFrom(ask.atlas, ask.wasm, ask.parts, some, ask.options) });
+    case "open another":
+      return say({ kind: "opened", verification: await others.verify(ask.atlas, atlas) });
     case "map":
-      return map(ask.bundles, ask.options);
+      return map(ask.bundles, ask.options, await others.engines(ask.also));
     case "gene":
       return say({ kind: "gene", values: await geneOfQuery(ask.gene) });
     case "column":
@@ -109,7 +113,7 @@ async function respond(ask: Ask): Promise<void> {
 }
 
 /** Map files as samples of one result: all of them, or none. */
-async function map(bundles: readonly Bundle[], options: MapOptions): Promise<void> {
+async function map(bundles: readonly Bundle[], options: MapOptions, also: readonly Atlas[]): Promise<void> {
   const began = performance.now();
   for (const { query } of samples) query.contents.close();
   samples = [];
@@ -123,7 +127,7 @@ async function map(bundles: readonly Bundle[], options: MapOptions): Promise<voi
   };
   const queries: Query[] = [];
   for (const { files } of bundles) {
-    queries.push(await openQuery(await openFiles(files, mount, options.genome), atlas, options));
+    queries.push(await openQuery(await openFiles(files, mount, options.genome), atlas, options, also));
   }
   samples = samplesOf(queries);
   const frames = queries.map(({ contents }) => contents.cells);
@@ -167,8 +171,12 @@ async function map(bundles: readonly Bundle[], options: MapOptions): Promise<voi
   const found = hasReference(atlas.manifest) ? await spread.beside(parts) : null;
   const genes = queries.map(geneReport);
   const why = new Why(parts, ofLabels);
-  told = { run: asked, uns, queries: queries.map(broughtOf), genes, groups: novelGroups, spread: found, why };
-  const finished = { run: asked, seconds, novelGroups, spread: found, columns, explained: why.labels, lacks };
+  // as on the command line, the first query's
+  const [{ consensus }] = queries;
+  const consulted = consensus && { also: consensus.also, labelsAlike: consensus.labelsAlike };
+  const both = { run: asked, asked: consulted, spread: found };
+  told = { ...both, uns, queries: queries.map(broughtOf), genes, groups: novelGroups, why };
+  const finished = { ...both, seconds, novelGroups, columns, explained: why.labels, lacks };
   say({ kind: "mapped", finished });
 }
 
@@ -237,7 +245,7 @@ async function h5adOf(
 ): Promise<Uint8Array<ArrayBuffer>> {
   const { uns } = finishedRun(run);
   const { files: FS, open, write } = await hdf5();
-  write(RESULT, beginning());
+  write(RESULT, begun(results.columns));
   try {
     const file = open(RESULT, "a");
     try {

@@ -5,9 +5,9 @@
 
 import { Dataset, type File, type Group, ready } from "h5wasm";
 
-import decisions from "../decisions";
 import type { ResultColumn, ResultMatrix } from "../mapping/columns";
 import { Pairs, type Said } from "../mapping/provenance";
+import { beginning } from "./beginning";
 import { columnColours } from "./colours";
 
 export interface Outcome {
@@ -17,29 +17,12 @@ export interface Outcome {
   uns: Record<string, Said>;
 }
 
-const FLAGS = decisions.columns.novel;
-
-/**
- * The file to begin with. h5wasm makes no datasets of booleans, so it holds one, still empty:
- * h5py.File(..., libver=("v108", "v108")).create_dataset("obs/cellport_novel", (0,), bool,
- * maxshape=(None,), chunks=(4096,))
- */
-const BEGINNING =
-  "iUhERg0KGgoCCAgAAAAAAAAAAAD//////////0ICAAAAAAAAMAAAAAAAAABLDZ/dT0hEUgIAeAISAAAAAP////////////" +
-  "////////8KAgABAAAGDgAAAQADb2JzswAAAAAAAAAARgAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA" +
-  "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAH2explPSERSAgB4AhIAAAAA/////////////////////woCAA" +
-  "EAAAYZAAABAA5jZWxscG9ydF9ub3ZlbDYBAAAAAAAAADsAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA" +
-  "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA3r92M09IRFICAQABARQAAAIBAQEAAAAAAAAAAP//////////AyEAATgCAAABAA" +
-  "AAEAgAAAEAAAAAAAgARkFMU0UAVFJVRQAAAQUCAAEDCwgTAAADAgL//////////wAQAAABAAAAAKIAAAAAAAAAAAAAAAAA" +
-  "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA" +
-  "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA" +
-  "AAAAAAAAAAAAAJywyTE=";
-
-export function beginning(): Uint8Array<ArrayBuffer> {
-  return Uint8Array.from(atob(BEGINNING), (letter) => letter.charCodeAt(0));
+/** A file to be filled. */
+export function begun(columns: readonly ResultColumn[]): Uint8Array<ArrayBuffer> {
+  return beginning(columns.filter(({ kind }) => kind === "bool").map(({ name }) => name));
 }
 
-/** Fill a file that holds `beginning()`, opened to be changed. */
+/** Fill a file that holds `begun()`, opened to be changed. */
 export async function writeH5ad(file: File, outcome: Outcome): Promise<void> {
   const { names, columns, matrices, uns } = outcome;
   tag(file, "anndata", "0.1.0");
@@ -105,7 +88,7 @@ async function writeColumn(obs: Group, column: ResultColumn): Promise<void> {
 /** Past h5wasm's own writing of slices, which knows no booleans. */
 async function writeFlags(obs: Group, name: string, values: Uint8Array): Promise<void> {
   const dataset = obs.get(name);
-  if (name !== FLAGS || !(dataset instanceof Dataset)) throw new Error(`no flags for ${name}`);
+  if (!(dataset instanceof Dataset)) throw new Error(`no flags for ${name}`);
   tag(dataset, "array", "0.2.0");
   if (!values.length) return;
   dataset.resize([values.length]);

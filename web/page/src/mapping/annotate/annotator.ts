@@ -17,7 +17,7 @@ export interface Added {
 
 export type Annotator = (cells: Answered) => Added;
 
-export function argmax(values: Float32Array): number {
+export function argmax(values: ArrayLike<number>): number {
   let best = 0;
   for (let i = 1; i < values.length; i++) if (values[i] > values[best]) best = i;
   return best;

@@ -39,7 +39,32 @@ function byDistance({ labels }: Manifest): Annotator {
   };
 }
 
-function byProbability({ labels, parents, head, thresholds }: Manifest): Annotator {
+/** The best label of cells and its probability alone, of an atlas that gives these. */
+export function best({ labels, head }: Manifest): Annotator {
+  const named = withUnknown(labels);
+  const nothing = named.indexOf(values.unknown);
+  const ranked = head.kind === "sigmoids" ? "label_score" : "label_prob";
+  return ({ answers, library }) => {
+    const label = new Int32Array(library.length).fill(nothing);
+    const prob = new Float32Array(library.length);
+    library.forEach((counts, cell) => {
+      if (counts <= 0) return;
+      label[cell] = argmax(rowOf(answers, ranked, cell));
+      prob[cell] = rowOf(answers, "label_prob", cell)[label[cell]];
+    });
+    return {
+      columns: [
+        category(columns.label, named, label),
+        { name: columns.prob, kind: "float", values: prob },
+      ],
+    };
+  };
+}
+
+function byProbability(manifest: Manifest): Annotator {
+  const { labels, parents, head, thresholds } = manifest;
+  const labelled = best(manifest);
+  if (!head.set_prob.length) return labelled;
   const tree = buildTree(labels, parents);
   const least = Float32Array.from(head.set_prob);
   const names = labels.map(joinable);
@@ -59,30 +84,18 @@ function byProbability({ labels, parents, head, thresholds }: Manifest): Annotat
     return sets.get(text)!;
   }
 
-  const named = withUnknown(labels);
-  const nothing = named.indexOf(values.unknown);
-  const ranked = head.kind === "sigmoids" ? "label_score" : "label_prob";
-  return ({ answers, library }) => {
-    const n = library.length;
-    const [label, call, set] = [new Int32Array(n), new Int32Array(n), new Int32Array(n)];
-    const prob = new Float32Array(n);
-    for (let cell = 0; cell < n; cell++) {
+  return (cells) => {
+    const { answers, library } = cells;
+    const call = new Int32Array(library.length).fill(tree.nodes.length);
+    const set = new Int32Array(library.length);
+    const told = labelled(cells).columns;
+    const [{ values: label }] = told;
+    library.forEach((counts, cell) => {
+      if (counts <= 0) return;
       const row = rowOf(answers, "label_prob", cell);
-      const best = argmax(rowOf(answers, ranked, cell));
-      const empty = library[cell] <= 0;
-      label[cell] = empty ? nothing : best;
-      prob[cell] = empty ? 0 : row[best];
-      if (!least.length) continue;
-      call[cell] = empty
-        ? tree.nodes.length
-        : callDeepest(tree, row, best, thresholds.call_prob);
-      set[cell] = empty ? 0 : setOf(row, best);
-    }
-    const told: ResultColumn[] = [
-      category(columns.label, named, label),
-      { name: columns.prob, kind: "float", values: prob },
-    ];
-    if (!least.length) return { columns: told };
+      call[cell] = callDeepest(tree, row, label[cell], thresholds.call_prob);
+      set[cell] = setOf(row, label[cell]);
+    });
     return {
       columns: [
         ...told,

@@ -8,6 +8,8 @@ export interface FitActions {
   /** The atlas in the words of the list. */
   titleOf(atlas: string): string;
   choose(atlas: string): void;
+  /** Those that are asked beside the chosen one. */
+  also: Set<string>;
 }
 
 const HEADS: [string, boolean][] = [
@@ -17,6 +19,7 @@ const HEADS: [string, boolean][] = [
   ["Unlike", true],
   ["Genes found", true],
   ["Organism", false],
+  ["Ask too", false],
   ["", false],
 ];
 
@@ -52,6 +55,18 @@ function row(fit: AtlasFit, actions: FitActions): HTMLElement {
     name,
     ...numbers.map(([head, text]) => h("td", { class: "number", "data-head": head }, text)),
     h("td", { "data-head": "Organism" }, organism || "–"),
+    h("td", { "data-head": "Ask too" }, askToo(fit.atlas, title, actions)),
     h("td", { class: "act" }, h("button", map, "Map with it")),
   );
+}
+
+/** Whether an atlas is asked beside the one that is chosen. */
+function askToo(atlas: string, title: string, { also }: FitActions): HTMLElement {
+  const box = h("input", {
+    type: "checkbox",
+    "aria-label": `Ask it too: ${title}`,
+    checked: also.has(atlas),
+    onchange: () => (box.checked ? also.add(atlas) : also.delete(atlas)),
+  });
+  return box;
 }

@@ -18,14 +18,16 @@ import { fitsTable } from "./fits_table";
 export interface WhichFitsActions {
   /** What maps, fetched once it is needed. */
   engine(): Promise<Engine>;
-  /** Map the files onto an atlas; its parts, where they are here already. */
-  choose(atlas: Listed, bundles: Bundle[], parts: Kit["parts"] | null): void;
+  /** Map the files onto an atlas, and ask others too; its parts, where they are here already. */
+  choose(atlas: Listed, bundles: Bundle[], parts: Kit["parts"] | null, also: readonly string[]): void;
 }
 
 export class WhichFits {
   private bundles: Bundle[] = [];
   private ranker: Ranker | null = null;
   private run = 0;
+  /** Atlases that are to be asked beside the one that is chosen. */
+  private readonly also = new Set<string>();
   private readonly picker: HTMLInputElement;
   private readonly drops: Drops;
 
@@ -53,7 +55,8 @@ export class WhichFits {
     const parts = this.ranker?.partsOf(name) ?? null;
     this.stop();
     this.drops.end();
-    this.actions.choose(atlas, this.bundles, parts);
+    const also = [...this.also].filter((one) => one !== name);
+    this.actions.choose(atlas, this.bundles, parts, also);
   }
 
   private take(bundles: Bundle[]): void {
@@ -61,6 +64,7 @@ export class WhichFits {
     this.picker.value = "";
     if (!bundles.length) return;
     this.stop();
+    this.also.clear();
     this.bundles = bundles;
     this.offer();
   }
@@ -168,7 +172,11 @@ export class WhichFits {
   }
 
   private table(fits: readonly AtlasFit[]): HTMLElement {
-    return fitsTable(fits, { titleOf: (atlas) => this.titleOf(atlas), choose: (atlas) => this.choose(atlas) });
+    return fitsTable(fits, {
+      titleOf: (atlas) => this.titleOf(atlas),
+      choose: (atlas) => this.choose(atlas),
+      also: this.also,
+    });
   }
 
   private titleOf(atlas: string): string {

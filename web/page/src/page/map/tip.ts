@@ -20,7 +20,13 @@ export function linesOfCell(results: Results, cell: number, shading: Shading | n
   const lines = [results.names[cell]];
   if (call) lines.push(`${call.categories[call.values[cell]]}${sure}`);
   if (results.flag(names.novel)?.[cell]) lines.push(UNLIKE);
-  const shown = shading && shading.column !== results.call ? valueOf(shading, cell) : "";
+  const joint = results.category(names.joint);
+  if (joint) {
+    const together = shareOf(results.float(names.joint_prob)![cell], 1);
+    lines.push(`${titleOf(names.joint)}: ${joint.categories[joint.values[cell]]} (${together})`);
+  }
+  const said = new Set<string | undefined>([results.call, names.joint]);
+  const shown = shading && !said.has(shading.column) ? valueOf(shading, cell) : "";
   if (shown) lines.push(`${shading!.title}: ${shown}`);
   return lines;
 }

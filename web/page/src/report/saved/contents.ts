@@ -12,6 +12,7 @@ import type { NovelGroup } from "../../mapping/novel_groups";
 import type { GeneReport } from "../../mapping/provenance";
 import type { Spread } from "../../mapping/spread";
 import type { Call, Findings } from "../findings";
+import type { Opinions } from "../opinions";
 import type { Background } from "./background";
 import type { Gathered } from "./gathered";
 
@@ -46,6 +47,8 @@ export interface Contents {
   groups: readonly Pick<NovelGroup, "sentence" | "markers">[];
   /** Genes that spoke for the types, where they were looked for. */
   reasons: readonly LabelReasons[];
+  /** Where several atlases were asked. */
+  opinions: Opinions | null;
   path: Path | null;
   queryLineages: QueryLineages | null;
 }

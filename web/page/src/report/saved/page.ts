@@ -15,6 +15,7 @@ import type { Contents } from "./contents";
 import { confidenceSection, labelsSection, queriesSection, unsureSection } from "./label_sections";
 import { madeSection, termsSection } from "./made_section";
 import { mapSection } from "./map_section";
+import { opinionsSection } from "./opinions_section";
 import { lineageGenesSection, pathSection } from "./path_section";
 import { reasonsSection } from "./reasons_section";
 
@@ -62,7 +63,7 @@ function aboutCells(c: Contents): Html[] {
   const parts = [mapSection(c)];
   if (c.gathered.labels.length) {
     const unsure = isCalibrated(c) ? unsureSection(c) : NOTHING;
-    parts.push(labelsSection(c), pair(confidenceSection(c), unsure), reasonsSection(c), queriesSection(c));
+    parts.push(labelsSection(c), pair(confidenceSection(c), unsure), reasonsSection(c), opinionsSection(c), queriesSection(c));
   }
   parts.push(pathSection(c), lineageGenesSection(c), clusterSection(c));
   if (c.background) parts.push(noveltySection(c));
