@@ -288,6 +288,9 @@ def _model(model: str, options: ConvertOptions) -> Conversion:
 @click.option("--groups", metavar="COLUMN|auto",
               help="Add the label of most cells of each cell's group: obs column with your "
                    "clusters, or auto. Reads the file twice. " + text("groups.cost"))  # fmt: skip
+@click.option("--novel-groups", is_flag=True,
+              help="Add the number of each cell's group of cells unlike the atlas, as the report "
+                   "tells of these. Reads the file twice; one file.")  # fmt: skip
 @click.option("--with-counts", is_flag=True, help="Copy the counts into the .h5ad too.")
 @click.option("--report", type=click.Path(), help="Write a page to read in a browser: .html.")
 @click.option("--lineage-genes", type=click.Path(),

@@ -5,7 +5,7 @@ The names are a contract with whoever reads a result.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -18,6 +18,7 @@ from cellport.runtime.sources.block import CountBlock
 LABEL, PROB, CALL = text("columns.label"), text("columns.prob"), text("columns.call")
 DISTANCE, LABEL_SET = text("columns.distance"), text("columns.label_set")
 NOVELTY_P, NOVEL = text("columns.novelty_p"), text("columns.novel")
+NOVEL_GROUP = "cellport_novel_group"
 QUALITY = text("columns.quality")
 CLUSTER = text("columns.cluster")
 EDGE, EDGE_FRACTION = text("columns.edge"), text("columns.edge_fraction")
@@ -118,3 +119,7 @@ class MappedBlock:
     def n_cells(self) -> int:
         """Number of cells in the block."""
         return len(self.cell_names)
+
+    def without_counts(self) -> MappedBlock:
+        """Return the results alone, without what they were made of."""
+        return replace(self, counts=None, own={}, label_prob=None)

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, NamedTuple
 
 from cellport.runtime.base.files import check_place, whole_file
@@ -269,9 +270,11 @@ def map_files(
     with open_writer(out, schema, n_cells, counts_genes=genes, inputs=inputs) as writer:
         # mapping goes on in the background while a block is written
         for stream, block in prefetch(_joined(streams), 1):
-            writer.write(block)
             for gatherer in gathered.values():
                 gatherer.add(block, stream.genes)
+            # counts take most of a block: they are let go of before it is written
+            block = block if with_counts else block.without_counts()
+            writer.write(block)
             if on_progress is not None:
                 on_progress(block.start + block.n_cells)
         uns = atlas.provenance(streams, time.perf_counter() - began)
@@ -345,19 +348,22 @@ def _told_apart(streams: list[Stream]) -> list[Stream]:
     facts = streams[0].facts
     first = replace(streams[0], facts=replace(facts, notes=(*facts.notes, REPEATED)))
     return [
-        replace(stream, blocks=_renamed(stream.blocks, suffix))
+        replace(stream, blocks=map(partial(_renamed, suffix), stream.blocks))
         for stream, suffix in zip([first, *streams[1:]], suffixes, strict=True)
     ]
 
 
-def _renamed(blocks: Iterator[MappedBlock], suffix: str) -> Iterator[MappedBlock]:
-    for block in blocks:
-        yield replace(block, cell_names=renamed(block.cell_names, suffix))
+def _renamed(suffix: str, block: MappedBlock) -> MappedBlock:
+    return replace(block, cell_names=renamed(block.cell_names, suffix))
 
 
 def _joined(streams: list[Stream]) -> Iterator[tuple[Stream, MappedBlock]]:
     offset = 0
     for stream in streams:
-        for block in stream.blocks:
-            yield stream, replace(block, start=block.start + offset)
+        # a loop would hold each block until it has the next one
+        yield from map(partial(_placed, stream, offset), stream.blocks)
         offset += stream.n_cells
+
+
+def _placed(stream: Stream, offset: int, block: MappedBlock) -> tuple[Stream, MappedBlock]:
+    return stream, replace(block, start=block.start + offset)

@@ -98,7 +98,8 @@ def test_peers_need_nothing_of_cellport(path: Path) -> None:
 def test_pages_show_the_results(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tables between the marks are those that the stored results make."""
     monkeypatch.syspath_prepend(ROOT)
-    from benchmarks import consensus, explain, outlook, species
+    from benchmarks import consensus, outlook, species
+    from benchmarks.explain import __main__ as explain
     from benchmarks.extend import tables as extend
     from benchmarks.foreign import __main__ as foreign
     from benchmarks.mapping import groups, unmeasured

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cellport.runtime.mapping.gather.novel_groups import (
+from cellport.runtime.mapping.gather.novel_sample import (
     distance_of_types,
     find_groups,
     groups_of_latents,
@@ -88,5 +88,5 @@ def told(query: Mapped, known: KnownGroups) -> list[dict[str, Any]]:
             "novel": round(float(novel[rows].mean()), 4),
             "label": Counter(query.label[rows].tolist()).most_common(1)[0][0],
         }
-        for rows, p in found
+        for rows, p in zip(found.rows, found.p, strict=True)
     ]

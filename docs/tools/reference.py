@@ -71,6 +71,7 @@ COLUMNS = (
     Described(names.GROUP_SHARE, "obs", "float", "`--groups`", "group_share"),
     Described(names.NOVELTY_P, "obs", "float", "reference cells", "novelty_p"),
     Described(names.NOVEL, "obs", "bool", "reference cells", "novel"),
+    Described(names.NOVEL_GROUP, "obs", "text", "`--novel-groups`, reference cells"),
     Described(names.QUALITY, "obs", "category", "", "quality"),
     Described(names.CLUSTER, "obs", "category", "clusters", "cluster"),
     Described(names.EDGE, "obs", "category", "trajectory", "edge"),
@@ -97,6 +98,8 @@ _OWN = {
     "probability and whether the cell is unlike it of each other atlas, with its name behind.",
     names.JOINT_PROB: "How likely that joint label is.",
     names.AGREEMENT: "The share of the atlases that speak for the joint label.",
+    names.NOVEL_GROUP: "The number of the cell's group of cells unlike the atlas, 1 for the first "
+    "that the report tells of; empty where it is in none.",
     names.NEIGHBORS: "The names of the nearest cells of the reference, the nearest first.",
     names.NEIGHBOR_LABELS: "The types of these cells.",
     names.LATENT: "The latent: where the cell lies among those of the reference, without what "

@@ -35,8 +35,10 @@ def prefetch(items: Iterable[T], depth: int) -> Generator[T, None, None]:
             coming = deque(worker.submit(next, iterator, _END) for _ in range(depth + 1))
             while (item := _when_made(coming.popleft())) is not _END:
                 coming.append(worker.submit(next, iterator, _END))
-                yield item
+                handed = [item]
                 del item
+                # nothing here holds it while the consumer works: it may let go of it sooner
+                yield handed.pop()
         finally:
             worker.shutdown(cancel_futures=True)
             if hasattr(iterator, "close"):

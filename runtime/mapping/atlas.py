@@ -125,7 +125,7 @@ class Atlas:
         def watched(block: MappedBlock) -> MappedBlock:
             for one in sums.values():
                 one.add(block, stream.genes)
-            return block if kept else replace(block, counts=None, own={}, label_prob=None)
+            return block if kept else block.without_counts()
 
         mapping = Mapping.from_blocks(stream.schema, map(watched, stream.blocks))
         uns = self.provenance([stream], time.perf_counter() - began)

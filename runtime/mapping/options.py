@@ -66,6 +66,9 @@ class MapOptions:
     also
         Other atlases, by path or name, that the cells are mapped onto in the same pass: their
         labels stand beside, and what all atlases say together.
+    novel_groups
+        Number the groups of cells unlike the atlas, as its report tells of them, and give each cell
+        the number of its group. Reads the query twice; one query at a time.
     merge_labels
         Put those labels together that the query's genes cannot tell apart, as cells made up from
         the atlas show, and give each cell the group of its label too.
@@ -100,6 +103,7 @@ class MapOptions:
     cellxgene: bool = False
     groups: str | None = None
     also: Path | Sequence[Path] = ()
+    novel_groups: bool = False
     merge_labels: bool = False
     keep_counts: bool = False
     corrected_expression: str | Sequence[str] = ()
@@ -143,6 +147,7 @@ class MapChanges(TypedDict, total=False):
     cellxgene: bool
     groups: str | None
     also: Path | Sequence[Path]
+    novel_groups: bool
     merge_labels: bool
     keep_counts: bool
     corrected_expression: str | Sequence[str]

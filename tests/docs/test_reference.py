@@ -103,7 +103,8 @@ def test_every_column_is_in_the_reference_with_a_sentence() -> None:
 def test_columns_have_the_types_that_a_mapping_gives_them(
     tiny_atlas_path: Path, tiny_cells: Any
 ) -> None:
-    asked = {"neighbors": 2, "probabilities": True, "groups": "auto", "merge_labels": True}
+    asked = {"neighbors": 2, "probabilities": True, "groups": "auto", "merge_labels": True,
+             "novel_groups": True}  # fmt: skip
     stream = cellport.load_atlas(tiny_atlas_path).stream(tiny_cells.adata(), **asked)
     assert sum(block.n_cells for block in stream.blocks) == stream.n_cells
     described = {(one.where, one.name): one.kind for one in reference.COLUMNS}

@@ -109,6 +109,13 @@ def add_map(app: FastAPI, placed: Sequence[PlacedAtlas], jobs: Jobs) -> None:
             bool,
             Query(description="Add every label's probability, and labels at each level of a tree"),
         ] = False,
+        novel_groups: Annotated[
+            bool,
+            Query(
+                description="Add the number of each cell's group of cells unlike the atlas, as "
+                "the report tells of these"
+            ),
+        ] = False,
         merge_labels: Annotated[
             bool,
             Query(description="Add the group of each label, of those the genes cannot tell apart"),
@@ -140,6 +147,7 @@ def add_map(app: FastAPI, placed: Sequence[PlacedAtlas], jobs: Jobs) -> None:
             pseudobulk=pseudobulk if format == "pseudobulk" else "",
             probabilities=probabilities,
             also=others,
+            novel_groups=novel_groups,
             merge_labels=merge_labels,
             cell_ontology=cell_ontology,
             cellxgene=cellxgene,

@@ -10,7 +10,7 @@
 #' @param ... Options of `cellport map` by name, with `_` for `-`: `threads = 4`,
 #'   `neighbors = 10`, `probabilities = TRUE`, `report = "report.html"`,
 #'   `groups = "seurat_clusters"`, `minimum_genes = 0.1`, `any_organism`, `orthologs`,
-#'   `rescale_genes`, `also`, `fractional_counts`, `several_labels`, `merge_labels`,
+#'   `rescale_genes`, `also`, `fractional_counts`, `several_labels`, `novel_groups`, `merge_labels`,
 #'   `cell_ontology`, `cellxgene`,
 #'   `crosswalk`, `ontology`, `lineage_genes`, `corrected_expression` and `pseudobulk` (names of
 #'   genes and of columns), `corrected_batch`, `device`, `block_cells`, `genome` (files).

@@ -3,7 +3,8 @@ option_kinds <- c(
   genome = "text", device = "text", threads = "whole", block_cells = "whole",
   minimum_genes = "number", any_organism = "flag", orthologs = "flag", rescale_genes = "flag",
   fractional_counts = "flag", neighbors = "whole", several_labels = "flag",
-  probabilities = "flag", also = "each", merge_labels = "flag", cell_ontology = "flag",
+  probabilities = "flag", also = "each", novel_groups = "flag", merge_labels = "flag",
+  cell_ontology = "flag",
   crosswalk = "file", ontology = "file", cellxgene = "flag", groups = "text", report = "file",
   lineage_genes = "file", corrected_expression = "texts", corrected_batch = "text",
   pseudobulk = "texts"

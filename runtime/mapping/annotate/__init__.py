@@ -24,8 +24,15 @@ from cellport.runtime.mapping.annotate import (
     quality,
     structure,
 )
-from cellport.runtime.mapping.annotate.annotator import Annotator, Prepare, Setting, Survey
+from cellport.runtime.mapping.annotate.annotator import (
+    Annotator,
+    Prepare,
+    Setting,
+    Survey,
+    Surveys,
+)
 from cellport.runtime.mapping.annotate.beside_label import probabilities, several, terms
+from cellport.runtime.mapping.annotate.beside_novelty import group_numbers
 
 # in the order of the columns
 ANNOTATORS: tuple[Prepare, ...] = (
@@ -37,6 +44,7 @@ ANNOTATORS: tuple[Prepare, ...] = (
     merged.prepare,
     groups.prepare,
     novelty.prepare,
+    group_numbers.prepare,
     quality.prepare,
     structure.prepare,
     neighbors.prepare,
@@ -64,7 +72,8 @@ def schema_of(annotators: Sequence[Annotator]) -> Schema:
 
 def survey_of(annotators: Sequence[Annotator]) -> Survey | None:
     """Return what has to see all cells before the first gets its columns, where something has."""
-    return next((one.survey for one in annotators if one.survey), None)
+    found = [one.survey for one in annotators if one.survey]
+    return Surveys(found) if len(found) > 1 else next(iter(found), None)
 
 
 def facts_of(annotators: Sequence[Annotator]) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
@@ -55,6 +55,48 @@ class Survey(ABC):
         if self._known is None:
             self._known = self.conclude()
         return self._known
+
+
+class Surveys(Survey):
+    """Several surveys of the same cells, made in one pass."""
+
+    def __init__(self, surveys: Sequence[Survey]) -> None:
+        super().__init__()
+        self._surveys = surveys
+
+    def add(self, cells: EncodedCells) -> None:
+        """Have all take in some cells."""
+        for one in self._surveys:
+            one.add(cells)
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Return all that they took in."""
+        return _numbered([one.state() for one in self._surveys])
+
+    def absorb(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Add what others took in."""
+        for at, one in enumerate(self._surveys):
+            one.absorb(_of_number(state, at))
+
+    def conclude(self) -> dict[str, NDArray[Any]]:
+        """Return what each concluded."""
+        return _numbered([one.known() for one in self._surveys])
+
+    def settle(self, known: Mapping[str, NDArray[Any]]) -> None:
+        """Have each take over what another one concluded."""
+        for at, one in enumerate(self._surveys):
+            one.settle(_of_number(known, at))
+
+
+def _numbered(each: Sequence[Mapping[str, NDArray[Any]]]) -> dict[str, NDArray[Any]]:
+    return {f"{at}.{name}": array for at, one in enumerate(each) for name, array in one.items()}
+
+
+def _of_number(arrays: Mapping[str, NDArray[Any]], at: int) -> dict[str, NDArray[Any]]:
+    start = f"{at}."
+    return {
+        name.removeprefix(start): array for name, array in arrays.items() if name.startswith(start)
+    }
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,18 +78,17 @@ def _with_unknown(labels: tuple[str, ...]) -> tuple[str, ...]:
     return labels if UNKNOWN in labels else (*labels, UNKNOWN)
 
 
-def _label_codes(
-    manifest: Manifest, best: NDArray[np.intp], empty: NDArray[np.bool_]
-) -> NDArray[np.int32]:
+def label_codes(manifest: Manifest, cells: EncodedCells) -> NDArray[np.int32]:
+    """Return the code of what each cell is labelled, that of unknown for empty ones."""
     unknown = _with_unknown(manifest.labels).index(UNKNOWN)
-    return np.where(empty, unknown, best).astype(np.int32)
+    return np.where(cells.empty, unknown, best_labels(cells)).astype(np.int32)
 
 
 def _nearest(manifest: Manifest, cells: EncodedCells) -> dict[str, NDArray[Any]]:
     """Labels of the nearest prototypes, and how far off these are."""
     distance, empty = cells.answers["label_distance"], cells.empty
     return {
-        LABEL: _label_codes(manifest, best_labels(cells), empty),
+        LABEL: label_codes(manifest, cells),
         DISTANCE: np.where(empty, np.nan, distance.min(axis=1)).astype(np.float32),
     }
 
@@ -99,7 +98,7 @@ def _labelled(manifest: Manifest, cells: EncodedCells) -> dict[str, NDArray[Any]
     prob, empty, best = cells.answers["label_prob"], cells.empty, best_labels(cells)
     sure = prob[np.arange(len(best)), best]
     return {
-        LABEL: _label_codes(manifest, best, empty),
+        LABEL: label_codes(manifest, cells),
         PROB: np.where(empty, 0, sure).astype(np.float32),
     }
 

@@ -176,7 +176,9 @@ class Pseudobulk(Gatherer):
             if row >= len(self.sums["cells"]):
                 for name in ("cells", "prob", "counts"):
                     there = self.sums[name]
-                    self.sums[name] = np.concatenate([there, np.zeros_like(there)])
+                    # room that no group has taken yet costs no memory: its zeros are not written
+                    self.sums[name] = np.zeros((2 * row, *there.shape[1:]), np.int64)
+                    self.sums[name][:row] = there
         return row
 
     def _places(self, genes: GeneMatch, query: int) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
@@ -200,8 +202,9 @@ class Pseudobulk(Gatherer):
         sums = self.sums
         if new:
             check_sums(len(self._group), len(self._gene))
-            room = np.zeros((len(sums["counts"]), new), np.int64)
-            sums["counts"] = np.ascontiguousarray(np.hstack([sums["counts"], room]))
+            groups, there = len(self._group), sums["counts"]
+            sums["counts"] = np.zeros((len(there), before + new), np.int64)
+            sums["counts"][:groups, :before] = there[:groups]
             sums["measured"] = np.append(sums["measured"], np.zeros(new, np.int64))
             last = np.full(new, np.iinfo(np.int64).max)
             sums["rank"] = np.append(sums["rank"], last)

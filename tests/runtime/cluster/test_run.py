@@ -131,6 +131,24 @@ def test_groups_are_of_all_cells_of_a_query(
     assert contents(out) == before
 
 
+def test_groups_unlike_the_atlas_are_numbered_as_in_one_process(
+    client: Any, atlas: Atlas, save: Save, tmp_path: Path
+) -> None:
+    """Beside groups of the query, which need all of its cells too."""
+
+    def strange(cells: Any) -> None:
+        counts = cells.X.toarray()
+        counts[::3] = counts[::3, ::-1]
+        cells.X = counts
+
+    query, out = save(0, 240, strange), tmp_path / "out"
+    asked: Any = {"novel_groups": True, "groups": "auto"}
+    map_dask(atlas, query, client, out, part_cells=33, **asked)
+    expected = single(atlas, [query], tmp_path, **asked)
+    assert_frame_equal(pandas.read_parquet(out), expected, check_exact=True)
+    assert "1" in set(expected["cellport_novel_group"])
+
+
 @pytest.mark.parametrize("asked", [{"rescale_genes": True}, {"merge_labels": True}])
 def test_what_takes_a_look_at_all_cells_is_decided_once_for_a_query(
     asked: dict[str, Any], client: Any, atlas: Atlas, save: Save, tmp_path: Path

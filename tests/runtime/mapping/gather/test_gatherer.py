@@ -22,7 +22,7 @@ from cellport.runtime.mapping.gather import (
     REPORT,
     TALLY,
     label_genes,
-    novel_groups,
+    novel_sample,
     start_gathering,
 )
 from cellport.runtime.mapping.gather.gatherer import PARTS, Gatherer, in_parts
@@ -35,8 +35,8 @@ SUMMED = MapOptions(pseudobulk="donor, cellport_call")
 @pytest.fixture(scope="module", autouse=True)
 def few_kept() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(novel_groups, "MOST_NOVEL", 11)
-        patch.setattr(novel_groups, "MOST_KNOWN", 7)
+        patch.setattr(novel_sample, "MOST_NOVEL", 11)
+        patch.setattr(novel_sample, "MOST_KNOWN", 7)
         patch.setattr(label_genes, "OF_LABEL", 7)
         yield
 

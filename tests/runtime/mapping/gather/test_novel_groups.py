@@ -12,13 +12,9 @@ import scipy.sparse as sp
 from cellport.runtime.atlas.file import AtlasFile, npy_bytes, open_atlas_file
 from cellport.runtime.columns import MappedBlock
 from cellport.runtime.genes.match import GeneMatch
-from cellport.runtime.mapping.gather import novel_groups
-from cellport.runtime.mapping.gather.novel_groups import (
-    NovelCells,
-    NovelGroup,
-    group_latents,
-    type_distance,
-)
+from cellport.runtime.mapping.gather import novel_sample
+from cellport.runtime.mapping.gather.novel_groups import NovelCells, NovelGroup
+from cellport.runtime.mapping.gather.novel_sample import link_latents, type_distance
 from cellport.runtime.sources.block import CountBlock
 
 
@@ -103,7 +99,7 @@ def test_a_group_is_found_with_its_genes(tiny_atlas: AtlasFile, cells: Any, size
 def test_of_many_novel_cells_some_are_looked_at(
     tiny_atlas: AtlasFile, cells: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(novel_groups, "MOST_NOVEL", 20)
+    monkeypatch.setattr(novel_sample, "MOST_NOVEL", 20)
     one, other = _groups(tiny_atlas, cells, 600), _groups(tiny_atlas, cells, 31)
     assert one == other
     assert one[0].n_cells == 90
@@ -194,7 +190,7 @@ def test_latents_far_apart_are_grouped_apart() -> None:
     centre = np.repeat(np.array([[0, 0], [30, 0], [0, 30]]), 1500, axis=0)
     latent = (centre + rng.normal(size=centre.shape)).astype(np.float32)
     order = rng.permutation(len(latent))
-    group = group_latents(latent[order], 15.0)
+    group = link_latents(latent[order], 15.0).code
     for code in range(3):
         assert len(np.unique(group[order // 1500 == code])) == 1
     assert len(np.unique(group)) == 3

@@ -1,0 +1,1 @@
+"""Columns beside the novelty of a cell."""
