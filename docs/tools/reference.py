@@ -63,9 +63,9 @@ COLUMNS = (
     Described(names.TERM_NAME, "obs", "category", "`--cell-ontology`"),
     Described(names.MERGED, "obs", "text", "`--merge-labels`"),
     Described(names.MERGED_PROB, "obs", "float", "`--merge-labels`"),
-    Described(names.JOINT, "obs", "category", "`--also`"),
-    Described(names.JOINT_PROB, "obs", "float", "`--also`"),
-    Described(names.AGREEMENT, "obs", "float", "`--also`"),
+    Described(names.JOINT, "obs", "category", "`--also`", "joint"),
+    Described(names.JOINT_PROB, "obs", "float", "`--also`", "joint_prob"),
+    Described(names.AGREEMENT, "obs", "float", "`--also`", "agreement"),
     Described(names.GROUP, "obs", "text", "`--groups auto`", "group"),
     Described(names.GROUP_LABEL, "obs", "category", "`--groups`", "group_label"),
     Described(names.GROUP_SHARE, "obs", "float", "`--groups`", "group_share"),
@@ -94,10 +94,6 @@ _OWN = {
     names.MERGED: "The group of types that the cell is of, among types merged because the query's "
     "genes cannot tell them apart.",
     names.MERGED_PROB: "How likely that group is: the probabilities of its types, added up.",
-    names.JOINT: "What the cell is by all atlases together. Beside it stand the label, the "
-    "probability and whether the cell is unlike it of each other atlas, with its name behind.",
-    names.JOINT_PROB: "How likely that joint label is.",
-    names.AGREEMENT: "The share of the atlases that speak for the joint label.",
     names.NOVEL_GROUP: "The number of the cell's group of cells unlike the atlas, 1 for the first "
     "that the report tells of; empty where it is in none.",
     names.NEIGHBORS: "The names of the nearest cells of the reference, the nearest first.",

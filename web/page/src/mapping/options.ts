@@ -2,6 +2,8 @@
 
 import decisions from "../decisions";
 
+export { otherSpecies } from "../genes/orthologs";
+
 export const BLOCK_CELLS = 2048;
 
 export interface MapOptions {

@@ -72,13 +72,12 @@ async function heardTogether(
   atlas: Atlas,
   others: readonly Atlas[],
 ): Promise<Query> {
-  const { options, genes } = query;
-  const beside: MapOptions = { ...DEFAULTS, anyOrganism: options.anyOrganism, minimumGenes: leastShare(options) };
-  const plain = queryBasis(atlas.panel, genes.panelColumn, genes.measured, genes.isGene);
-  const queries = [{ ...query, basis: options.rescaleGenes ? plain : query.basis, atlas }];
-  for (const one of others) {
-    queries.push({ ...(await openChosen(chosen, one, { ...beside, ...readAs(options) })), atlas: one });
-  }
+  const { options } = query;
+  const asWell = ofOthers(options);
+  // it is listened to as the others are, without genes put on its own scale
+  const plain = options.rescaleGenes ? await openChosen(chosen, atlas, asWell) : query;
+  const queries = [{ ...plain, atlas }];
+  for (const one of others) queries.push({ ...(await openChosen(chosen, one, asWell)), atlas: one });
   const names = numbered([atlas, ...others].map(({ manifest }) => manifest.name));
   const [first, ...companions] = names.map((name, at) => companion(name, queries[at]));
   const { matrix } = chosen.place;
@@ -89,9 +88,11 @@ async function heardTogether(
   return { ...query, notes: [...query.notes, ...together.notes], consensus: together };
 }
 
-/** Options that say how counts are read, whatever the atlas. */
-function readAs({ layer, genome, allowFractional, orthologs }: MapOptions): Partial<MapOptions> {
-  return { layer, genome, allowFractional, orthologs };
+/** How counts are read for other atlases: as for the first, and nothing else is asked of them. */
+function ofOthers(options: MapOptions): MapOptions {
+  const { layer, genome, allowFractional, anyOrganism, orthologs } = options;
+  const minimumGenes = leastShare(options);
+  return { ...DEFAULTS, layer, genome, allowFractional, anyOrganism, orthologs, minimumGenes };
 }
 
 /** Find the counts of a query; of several matrices those with more genes of any of the panels, which are

@@ -4,7 +4,7 @@
 import tableUrl from "../../../../runtime/genes/data/orthologs_human_mouse.tsv.gz?url";
 
 import { sentence } from "../errors";
-import { otherSpecies } from "../genes/orthologs";
+import { otherSpecies } from "../mapping/options";
 import { unpacked } from "../worker/kit";
 import { h } from "./dom";
 
