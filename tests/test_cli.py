@@ -544,7 +544,7 @@ def test_ctrl_c_while_training_says_that_it_goes_on(
 
 @pytest.mark.parametrize("command", ["info", "verify"])
 def test_ctrl_c(command: str, tiny_atlas_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def pressed(*_: Any) -> None:
+    def pressed(*_: Any, **__: Any) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("cellport.runtime.atlas.file.open_atlas_file", pressed)
