@@ -23,7 +23,7 @@ import { FOLDER, has, type Mapped, mapFiles, parts, vectors } from "./vectors";
 interface MappedCase {
   name: string;
   files: string[];
-  options: MapOptions;
+  options: Partial<MapOptions>;
   error: string | null;
   cells: string[];
   columns: Record<string, Value[]>;
@@ -77,14 +77,15 @@ async function findingsIn(mapped: Mapped) {
 describe.skipIf(!given)("cells that Python has mapped", () => {
   const cases = given ? vectors<MappedCase[]>("mapped.json") : [];
   for (const expected of cases) {
+    const options = { ...PLAIN, ...expected.options };
     for (const blockCells of [2048, 17]) {
       test(`${expected.name}, blocks of ${blockCells}`, async () => {
         if (expected.error !== null) {
-          const said = await mapFiles(expected.files, expected.options, blockCells).catch(sentence);
+          const said = await mapFiles(expected.files, options, blockCells).catch(sentence);
           expect(said).toBe(expected.error);
           return;
         }
-        const mapped = await mapFiles(expected.files, expected.options, blockCells);
+        const mapped = await mapFiles(expected.files, options, blockCells);
         const { query, blocks, cells, novel } = mapped;
         expect(cells).toEqual(expected.cells);
         expect(query.notes).toEqual(expected.notes);
