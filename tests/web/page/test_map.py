@@ -137,13 +137,13 @@ def test_orange_is_unlike_the_atlas_and_nothing_else(
         *MAPPED,
         ["evaluate", ["types", FILLS]],
         ["select", ["#colour", "cell_type"]],
-        ["wait", 300],
+        ["wait", 1500],
         ["evaluate", ["column", FILLS]],
         ["choose", [str(strange)]],
         ["wait", 500],
         ["mapped"],
         ["select", ["#colour", "Unlike the atlas"]],
-        ["wait", 300],
+        ["wait", 1500],
         ["evaluate", ["novel", FILLS]],
     )
     said = out["values"]

@@ -36,7 +36,7 @@ from cellport.runtime.report.words import cautions, first_look, lead
 from cellport.web.server.publish import publish
 
 # of random drops, stops and downloads; CELLPORT_DRAWS plays more, of other seeds
-ROUNDS = int(os.environ.get("CELLPORT_DRAWS", "20"))
+ROUNDS = int(os.environ.get("CELLPORT_DRAWS", "12"))
 SEED = random.randrange(2**31) if "CELLPORT_EXPLORE" in os.environ else 1
 PLAIN = {
     "layer": None,
