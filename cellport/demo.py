@@ -11,6 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+import h5py
 import numpy as np
 from numpy.typing import NDArray
 
@@ -102,15 +103,42 @@ def run_demo(
 
 def write_sample(folder: Path) -> tuple[Path, Path]:
     """Write the built-in sample as two files, 10x and Smart-seq2 cells."""
-    import anndata
-
-    with as_file(files("cellport") / "demo_data" / "lung_sample.h5ad") as path:
-        sample = anndata.read_h5ad(path)
-    is_reference = (sample.obs["technology"] == REFERENCE_TECHNOLOGY).to_numpy()
     reference, query = folder / "lung_10x.h5ad", folder / "lung_smartseq2.h5ad"
-    sample[is_reference].copy().write_h5ad(reference, compression="gzip")
-    sample[~is_reference].copy().write_h5ad(query, compression="gzip")
+    with as_file(files("cellport") / "demo_data" / "lung_sample.h5ad") as path:
+        with closing(open_source(path)) as source:
+            is_reference = source.obs_column("technology") == REFERENCE_TECHNOLOGY
+        with h5py.File(path) as sample:
+            for out, cells in ((reference, is_reference), (query, ~is_reference)):
+                with h5py.File(out, "w") as part:
+                    _copy_cells(sample, np.flatnonzero(cells), part)
     return reference, query
+
+
+def _copy_cells(sample: h5py.File, rows: NDArray[np.int64], part: h5py.File) -> None:
+    """Copy some cells to another h5ad, with h5py alone: mapping goes without AnnData."""
+    part.attrs.update(sample.attrs)
+    for name in set(sample) - {"X", "obs"}:
+        sample.copy(name, part)
+    counts, indptr = part.create_group("X"), sample["X/indptr"][:]
+    counts.attrs.update({**sample["X"].attrs, "shape": [len(rows), sample["X"].attrs["shape"][1]]})
+    entries = np.concatenate([np.arange(indptr[row], indptr[row + 1]) for row in rows])
+    for name in ("data", "indices"):
+        values = sample["X"][name][:][entries]
+        counts.create_dataset(name, data=values, compression="gzip")
+    counts["indptr"] = np.append(0, np.cumsum(np.diff(indptr)[rows])).astype(indptr.dtype)
+    part.create_group("obs").attrs.update(sample["obs"].attrs)
+    for name, column in sample["obs"].items():
+        if isinstance(column, h5py.Dataset):
+            _put(part["obs"], name, column, column[:][rows])
+            continue
+        part["obs"].create_group(name).attrs.update(column.attrs)
+        used, codes = np.unique(column["codes"][:][rows], return_inverse=True)
+        _put(part["obs"][name], "categories", column["categories"], column["categories"][:][used])
+        _put(part["obs"][name], "codes", column["codes"], codes.astype(column["codes"].dtype))
+
+
+def _put(group: h5py.Group, name: str, like: h5py.Dataset, values: NDArray[Any]) -> None:
+    group.create_dataset(name, data=values, dtype=like.dtype).attrs.update(like.attrs)
 
 
 def published_types(query: Path) -> NDArray[np.object_]:

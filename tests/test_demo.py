@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 import anndata
 import numpy as np
+import pandas as pd
 import pytest
 from click.testing import CliRunner
 
@@ -27,6 +29,7 @@ from cellport.runtime.errors import AtlasError
 from cellport.runtime.fetch.pull import find_atlas
 from cellport.runtime.mapping.atlas import load_atlas
 from cellport.runtime.mapping.verify import verify_atlas
+from cellport.sharing import _example_cells
 
 
 def test_sample_is_two_technologies_of_real_counts(tmp_path: Path) -> None:
@@ -40,6 +43,30 @@ def test_sample_is_two_technologies_of_real_counts(tmp_path: Path) -> None:
         assert (adata.X.data == np.round(adata.X.data)).all()
         assert adata.X.data.min() >= 1
     assert published_types(query).tolist() == other.obs[LABELS].astype(str).tolist()
+
+
+def test_the_sample_is_parted_as_anndata_parts_it(tmp_path: Path) -> None:
+    import cellport
+
+    path = Path(cellport.__file__).parent / "demo_data" / "lung_sample.h5ad"
+    whole = anndata.read_h5ad(path)
+    for written in write_sample(tmp_path):
+        found = anndata.read_h5ad(written)
+        expected = whole[found.obs_names].copy()
+        assert (found.X != expected.X).nnz == 0
+        assert found.X.dtype == expected.X.dtype
+        pd.testing.assert_frame_equal(found.obs, expected.obs)
+        pd.testing.assert_frame_equal(found.var, expected.var)
+
+
+def test_lung_atlases_are_served_with_an_example_where_anndata_is_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("anndata", "pandas", "sklearn", "torch", "scanpy"):
+        monkeypatch.setitem(sys.modules, name, None)
+    (example,) = _example_cells([find_atlas("lung")], None)
+    assert example is not None
+    assert "131 lung cells" in example.about
 
 
 def test_sample_is_small_and_attributed() -> None:
