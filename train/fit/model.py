@@ -14,9 +14,9 @@ from cellport.train.config import FitConfig
 from cellport.train.features.basis import fit_basis
 from cellport.train.features.normaliser import fit_normaliser
 
-# seen by the model, in 15 passes over a million or fewer over more. More steps did not help where
-# it was measured: macro-F1 of types as after a tenth of these (``benchmarks.training sizes``), and
-# of five million cells and 500 types in three passes (``benchmarks.scaling.millions``)
+# seen by the model, in 15 passes over a million or fewer over more. Where it was measured, on
+# 95,000 generated cells (``benchmarks.training sizes``), macro-F1 was as high after a tenth of
+# these; with millions it was not yet (``benchmarks.scaling.millions``)
 _ENOUGH_CELLS = 15_000_000
 
 
