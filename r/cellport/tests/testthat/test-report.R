@@ -6,7 +6,7 @@ test_that("a report tells what the columns hold", {
   expect_identical(sum(report$calls), 200L)
   expect_false(is.unsorted(-report$calls))
   expect_identical(report$mean_prob, mean(mapping$cells$cellport_prob))
-  expect_identical(report$genes$n_panel, 1500L)
+  expect_identical(report$genes$n_panel, 880L)
   shown <- capture.output(print(report))
   expect_match(shown[1], "Mapped onto lung: 200 cells")
   expect_true(any(grepl("^flagged: [0-9]+ low_depth", shown)))
