@@ -40,7 +40,7 @@ import cellport, h5py, psutil
 from sklearn.metrics import accuracy_score, f1_score
 
 atlas, began = cellport.load_atlas(sys.argv[1]), time.perf_counter()
-said = atlas.map(sys.argv[2], cellport.MapOptions(device="cpu")).obs["cellport_label"]
+said = atlas.map(sys.argv[2], cellport.MapOptions(device="cpu"))["cellport_label"]
 seconds, memory = time.perf_counter() - began, psutil.Process().memory_info()
 truth = h5py.File(sys.argv[2])["obs/cell_type"].asstr()[:]
 print(json.dumps({

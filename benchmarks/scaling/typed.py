@@ -19,7 +19,7 @@ from cellport.runtime.genes.gene_table import load_gene_table
 GENES, TYPES, BATCHES = 10_000, 500, 12
 _BRANCHES = 20
 # spread of the logarithm of a gene's factors: between branches, types of one, and batches
-_OF_BRANCH, _OF_TYPE, _OF_BATCH = 1.0, 0.7, 0.2
+_OF_BRANCH, _OF_TYPE, _OF_BATCH = 1.0, 1.5, 0.2
 # counts of a cell, on the median, and the spread of their logarithm
 _DEPTH, _SPREAD = 600, 0.4
 _BLOCK = 20_000
