@@ -12,7 +12,6 @@ the next idle worker, all workers sharing one disk. Results go to
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import statistics
 import subprocess
@@ -28,9 +27,9 @@ import numpy as np
 import cellport
 from benchmarks.scaling.cluster import ATLAS, queries
 from benchmarks.scaling.simulate import costs
-from benchmarks.scaling.tables import publish
+from benchmarks.scaling.tables import measure_and_publish
 from benchmarks.shared.command import parser
-from benchmarks.shared.results import CACHE, add
+from benchmarks.shared.results import CACHE
 from benchmarks.shared.timing import cpu_seconds
 from cellport.runtime.cluster.local import connected
 from cellport.runtime.mapping.atlas import Atlas
@@ -172,13 +171,7 @@ def main() -> None:
     command.add_argument("--files", type=int, default=5)
     command.add_argument("--cells", type=int, default=50_000, help="of each file")
     command.set_defaults(cache=CACHE / "dask")
-    options = command.parse_args()
-    if not options.table:
-        found = measure(options)
-        add(options.out, "scaling", found, options.note)
-        print(json.dumps(found, indent=1))
-    if options.out == command.get_default("out"):
-        publish()
+    measure_and_publish(command, "scaling", measure)
 
 
 if __name__ == "__main__":

@@ -29,9 +29,9 @@ import psutil
 
 from benchmarks.scaling.cluster import ATLAS, fresh, queries
 from benchmarks.scaling.simulate import simulate
-from benchmarks.scaling.tables import publish
+from benchmarks.scaling.tables import measure_and_publish
 from benchmarks.shared.command import parser
-from benchmarks.shared.results import CACHE, RESULTS, add, read
+from benchmarks.shared.results import CACHE, RESULTS, read
 from cellport.runtime.cluster.dataset import MANIFEST
 
 WORKERS = 2
@@ -145,15 +145,9 @@ def main() -> None:
     command.add_argument("--cells", type=int, default=50_000, help="of each file")
     command.add_argument("--copies", type=int, default=20, help="of each file")
     command.set_defaults(cache=CACHE / "dask")
-    options = command.parse_args()
-    if not options.table:
-        # a shell that starts this in the background has it, and what it starts, ignore Ctrl-C
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        found = measure(options)
-        print(json.dumps(found, indent=1), flush=True)
-        add(options.out, "large", found, options.note)
-    if options.out == command.get_default("out"):
-        publish()
+    # a shell that starts this in the background has it, and what it starts, ignore Ctrl-C
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    measure_and_publish(command, "large", measure)
 
 
 if __name__ == "__main__":

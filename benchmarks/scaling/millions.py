@@ -19,10 +19,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from benchmarks.scaling.tables import publish
+from benchmarks.scaling.tables import measure_and_publish
 from benchmarks.scaling.typed import TYPES, typed_file
 from benchmarks.shared.command import parser
-from benchmarks.shared.results import CACHE, add, read, write
+from benchmarks.shared.results import CACHE, read, write
 from benchmarks.shared.timing import output, timed
 
 QUERY, QUERY_SEED = 20_000, 1
@@ -89,13 +89,7 @@ def main() -> None:
     command = parser("scaling.cluster", __doc__, "out cache note again table")
     command.add_argument("--cells", type=int, default=5_000_000)
     command.set_defaults(cache=CACHE / "millions")
-    options = command.parse_args()
-    if not options.table:
-        found = measure(options)
-        print(json.dumps(found, indent=1), flush=True)
-        add(options.out, "millions", found, options.note)
-    if options.out == command.get_default("out"):
-        publish()
+    measure_and_publish(command, "millions", measure)
 
 
 if __name__ == "__main__":

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import argparse
+import json
+from collections.abc import Callable
 from typing import Any
 
-from benchmarks.shared.results import RESULTS, ROOT, fill, markdown, read
+from benchmarks.shared.results import RESULTS, ROOT, add, fill, markdown, read
 
 PAGE = ROOT / "docs" / "scaling.md"
 
@@ -17,6 +20,22 @@ def blocks() -> dict[str, str]:
         "benchmarks.scaling, rates": rates(scaling),
         "benchmarks.scaling, costs": costs_table(scaling["simulated"]),
     }
+
+
+def measure_and_publish(
+    command: argparse.ArgumentParser, name: str, measure: Callable[[argparse.Namespace], Any]
+) -> None:
+    """Do what a command line asks for: measure, keep it by its name, print it, fill the page.
+
+    With ``--table`` nothing is measured, and with ``--out`` the page stays as it is.
+    """
+    options = command.parse_args()
+    if not options.table:
+        found = measure(options)
+        print(json.dumps(found, indent=1), flush=True)
+        add(options.out, name, found, options.note)
+    if options.out == command.get_default("out"):
+        publish()
 
 
 def publish() -> None:

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from benchmarks.shared.tiled import write_frame
+from benchmarks.shared.tiled import cell_names, write_counts, write_frame
 from cellport.runtime.genes.gene_table import load_gene_table
 
 GENES, TYPES, BATCHES = 10_000, 500, 12
@@ -43,31 +44,20 @@ def _write(out: Path, n_cells: int, seed: int) -> None:
     weight = np.maximum(weight, np.median(weight) / 20)
     label = rng.choice(TYPES, n_cells, p=weight / weight.sum())
     batch = rng.integers(0, BATCHES, n_cells)
-    how = {"chunks": (1 << 18,), "maxshape": (None,), "compression": "gzip", "compression_opts": 1}
+    how = {"chunks": (1 << 18,), "compression": "gzip", "compression_opts": 1}
+
+    def cells(start: int, stop: int) -> sp.csr_matrix:
+        rows = slice(start, stop)
+        return _drawn(ladders, label[rows], batch[rows], np.random.default_rng([seed, 2, start]))
+
     with h5py.File(out, "w") as file:
         file.attrs.update({"encoding-type": "anndata", "encoding-version": "0.1.0"})
-        matrix = file.create_group("X")
-        matrix.attrs.update({"encoding-type": "csr_matrix", "encoding-version": "0.1.0"})
-        matrix.attrs["shape"] = np.array([n_cells, GENES])
-        data = matrix.create_dataset("data", (0,), np.uint16, **how)
-        indices = matrix.create_dataset("indices", (0,), np.int32, **how)
-        indptr = np.zeros(n_cells + 1, np.int64)
-        for start in range(0, n_cells, _BLOCK):
-            rows = slice(start, min(start + _BLOCK, n_cells))
-            rng = np.random.default_rng([seed, 2, start])
-            number, gene, count = _drawn(ladders, label[rows], batch[rows], rng)
-            filled = indptr[start]
-            indptr[rows.start + 1 : rows.stop + 1] = filled + np.cumsum(number)
-            for dataset, values in ((data, count), (indices, gene)):
-                dataset.resize((filled + len(values),))
-                dataset[filled:] = values
-        matrix.create_dataset("indptr", data=indptr, compression="gzip")
-        names = np.array([f"cell_{i}" for i in range(n_cells)], dtype=object)
+        write_counts(file, (n_cells, GENES), cells, _BLOCK, how, np.uint16)
         columns = {
             "cell_type": np.array([f"type {n:03d}" for n in range(TYPES)], object)[label],
             "donor": np.array([f"donor {n}" for n in range(BATCHES)], object)[batch],
         }
-        write_frame(file, "obs", names, columns)
+        write_frame(file, "obs", cell_names(n_cells), columns)
         genes = sorted(load_gene_table("human").id_of)[::2][:GENES]
         write_frame(file, "var", np.array(genes, object), {})
 
@@ -89,8 +79,8 @@ def _drawn(
     label: NDArray[np.int64],
     batch: NDArray[np.int64],
     rng: np.random.Generator,
-) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.uint16]]:
-    """Genes of each cell in ascending order: how many int64 [cells], which, and their counts."""
+) -> sp.csr_matrix:
+    """Draw the counts of some cells, uint16 [cells, genes]."""
     depth = rng.lognormal(np.log(_DEPTH), _SPREAD, len(label)).astype(np.int64) + 20
     stops = np.cumsum(depth)
     chance = rng.random(stops[-1], np.float32)
@@ -104,5 +94,5 @@ def _drawn(
         rows = order[edges[n] : edges[n + 1]]
         gene[rows] = np.searchsorted(flat[n], chance[rows], side="right")
     entry, count = np.unique(cell * GENES + gene.clip(max=GENES - 1), return_counts=True)
-    number = np.bincount(entry // GENES, minlength=len(label))
-    return number, (entry % GENES).astype(np.int32), count.astype(np.uint16)
+    indptr = np.append(0, np.cumsum(np.bincount(entry // GENES, minlength=len(label))))
+    return sp.csr_matrix((count.astype(np.uint16), entry % GENES, indptr), (len(label), GENES))

@@ -10,7 +10,9 @@ compression are those of anndata.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -41,27 +43,17 @@ def make_file(out: Path, n_cells: int, compression: str | None, seed: int) -> No
     chunk = guess_chunk((int(n_cells * per_cell),), None, 4)
     with h5py.File(out, "w") as file:
         file.attrs.update({"encoding-type": "anndata", "encoding-version": "0.1.0"})
-        matrix = file.create_group("X")
-        matrix.attrs.update({"encoding-type": "csr_matrix", "encoding-version": "0.1.0"})
-        matrix.attrs["shape"] = np.array([n_cells, N_GENES])
-        sizes = {"chunks": chunk, "maxshape": (None,), "compression": compression}
-        data = matrix.create_dataset("data", (0,), np.float32, **sizes)
-        indices = matrix.create_dataset("indices", (0,), np.int32, **sizes)
-        indptr = np.zeros(n_cells + 1, np.int64)
         drawn = []
-        for start in range(0, n_cells, _BLOCK):
-            stop = min(start + _BLOCK, n_cells)
+
+        def cells(start: int, stop: int) -> sp.csr_matrix:
             rng = np.random.default_rng([seed, start])
             drawn.append(rng.integers(0, real.shape[0], stop - start))
-            cells = _noisy(real[drawn[-1]], rng)
-            filled = indptr[start]
-            indptr[start + 1 : stop + 1] = filled + cells.indptr[1:]
-            for dataset, values in ((data, cells.data), (indices, cells.indices)):
-                dataset.resize((filled + len(values),))
-                dataset[filled:] = values
-        matrix.create_dataset("indptr", data=indptr, compression=compression)
-        names = np.array([f"cell_{i}" for i in range(n_cells)], dtype=object)
+            return _noisy(real[drawn[-1]], rng)
+
+        how = {"chunks": chunk, "compression": compression}
+        write_counts(file, (n_cells, N_GENES), cells, _BLOCK, how)
         rows = np.concatenate(drawn)
+        names = cell_names(n_cells)
         write_frame(file, "obs", names, {name: values[rows] for name, values in obs.items()})
         write_frame(file, "var", genes, {})
 
@@ -100,34 +92,56 @@ def kept_few_counts(out: Path, n_cells: int, n_genes: int = 2_000, counts: int =
     kept = np.sort(np.argsort(-np.asarray(real.sum(0)).ravel())[:n_genes])
     cells = real[:, kept].astype(np.int64)
     totals = np.asarray(cells.sum(1)).ravel()
+
+    def shallow(start: int, stop: int) -> sp.csr_matrix:
+        rng = np.random.default_rng(start)
+        rows = rng.integers(0, cells.shape[0], stop - start)
+        some = cells[rows]
+        share = np.minimum(1, counts / np.maximum(totals[rows], 1))
+        some.data = rng.binomial(some.data, np.repeat(share, np.diff(some.indptr)))
+        some.eliminate_zeros()
+        return some
+
     with h5py.File(part, "w") as file:
-        matrix = file.create_group("X")
-        matrix.attrs.update({"encoding-type": "csr_matrix", "encoding-version": "0.1.0"})
-        matrix.attrs["shape"] = np.array([n_cells, n_genes])
-        how = {"chunks": (1 << 17,), "maxshape": (None,), "compression": "gzip"}
-        stored = [
-            matrix.create_dataset(name, (0,), dtype, **how)
-            for name, dtype in (("data", np.float32), ("indices", np.int32))
-        ]
-        indptr = np.zeros(n_cells + 1, np.int64)
-        for start in range(0, n_cells, 10 * _BLOCK):
-            stop = min(start + 10 * _BLOCK, n_cells)
-            rng = np.random.default_rng(start)
-            rows = rng.integers(0, cells.shape[0], stop - start)
-            some = cells[rows]
-            share = np.minimum(1, counts / np.maximum(totals[rows], 1))
-            some.data = rng.binomial(some.data, np.repeat(share, np.diff(some.indptr)))
-            some.eliminate_zeros()
-            filled = indptr[start]
-            indptr[start + 1 : stop + 1] = filled + some.indptr[1:]
-            for dataset, values in zip(stored, (some.data, some.indices), strict=True):
-                dataset.resize((filled + some.nnz,))
-                dataset[filled:] = values
-        matrix.create_dataset("indptr", data=indptr, compression="gzip")
-        write_frame(file, "obs", np.array([f"cell_{i}" for i in range(n_cells)], dtype=object), {})
+        how = {"chunks": (1 << 17,), "compression": "gzip"}
+        write_counts(file, (n_cells, n_genes), shallow, 10 * _BLOCK, how)
+        write_frame(file, "obs", cell_names(n_cells), {})
         write_frame(file, "var", names[kept], {})
     part.rename(out)
     return out
+
+
+def write_counts(
+    file: h5py.File,
+    shape: tuple[int, int],
+    cells: Callable[[int, int], sp.csr_matrix],
+    block: int,
+    how: dict[str, Any],
+    dtype: type = np.float32,
+) -> None:
+    """Write ``X`` of so many cells and genes in blocks, each made of its first and last position.
+
+    `how` goes to the datasets of counts and genes: chunks and compression.
+    """
+    matrix = file.create_group("X")
+    matrix.attrs.update({"encoding-type": "csr_matrix", "encoding-version": "0.1.0"})
+    matrix.attrs["shape"] = np.array(shape)
+    data = matrix.create_dataset("data", (0,), dtype, maxshape=(None,), **how)
+    indices = matrix.create_dataset("indices", (0,), np.int32, maxshape=(None,), **how)
+    indptr = np.zeros(shape[0] + 1, np.int64)
+    for start in range(0, shape[0], block):
+        stop = min(start + block, shape[0])
+        some, filled = cells(start, stop), indptr[start]
+        indptr[start + 1 : stop + 1] = filled + some.indptr[1:]
+        for dataset, values in ((data, some.data), (indices, some.indices)):
+            dataset.resize((filled + len(values),))
+            dataset[filled:] = values
+    matrix.create_dataset("indptr", data=indptr, compression=how["compression"])
+
+
+def cell_names(n_cells: int) -> np.ndarray:
+    """Names of so many cells, object [cells]."""
+    return np.array([f"cell_{i}" for i in range(n_cells)], dtype=object)
 
 
 def write_frame(
