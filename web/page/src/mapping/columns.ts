@@ -1,5 +1,7 @@
 /** Results of a query: one typed array a column, in the order of `cellport map`. */
 
+import decisions, { say } from "../decisions";
+
 export type ResultColumn =
   | {
       name: string;
@@ -26,4 +28,9 @@ export interface MappedBlock {
   nCells: number;
   columns: ResultColumn[];
   matrices: ResultMatrix[];
+}
+
+/** What a column is called that another atlas has too; the beginning of all such without its name. */
+export function ofAtlas(column: string, atlas = ""): string {
+  return say(decisions.columns.of_atlas, { column, atlas });
 }

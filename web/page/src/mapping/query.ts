@@ -3,12 +3,13 @@
 import type { Manifest } from "../atlas/manifest";
 import decisions, { say } from "../decisions";
 import { InputError } from "../errors";
+import type { GeneColumns } from "../genes/columns";
 import { type GeneMatch, matchGenes, organismOf, type Panel } from "../genes/match";
 import { translate } from "../genes/orthologs";
 import { lacksNames, previousSymbols } from "../genes/previous";
 import { checkBlock, chooseCounts } from "../sources/gate";
 import { spreadRead } from "../sources/spread_cells";
-import type { Column, Contents, CountBlock, Frame, GeneColumns, Place } from "../sources/source";
+import type { Column, Contents, CountBlock, Frame, Place } from "../sources/source";
 import { annotators } from "./annotate/all";
 import { GroupVotes, statedGroups } from "./annotate/groups";
 import { refuseWithoutProbabilities } from "./annotate/probabilities";
@@ -179,13 +180,12 @@ function matched(
   const { panel } = manifest;
   const organism = manifest.organism || null;
   const columns = place.genes();
-  const human = organismOf(panel, organism) === "human";
   let found: GeneMatch;
   try {
     found = matchGenes(columns, panel, {
       organism,
       minimum: leastShare(options),
-      previous: human && lacksNames(columns, panel) ? previousSymbols() : new Map(),
+      previous: previousFor(columns, panel, organism),
       anyOrganism: options.anyOrganism,
       source: where,
     });
@@ -199,12 +199,18 @@ function matched(
   return found;
 }
 
+/** Symbols of other years, for human genes that lack names of the panel. */
+function previousFor(columns: GeneColumns, panel: Panel, organism: string | null): ReadonlyMap<string, string> {
+  const human = organismOf(panel, organism) === "human";
+  return human && lacksNames(columns, panel) ? previousSymbols() : new Map();
+}
+
 /** Match the genes of another species by what their orthologs are called. */
 function matchedByOrthologs(place: Place, manifest: Manifest, table: string, minimum: number): GeneMatch {
   const { panel, organism } = manifest;
   const { where: source } = place.matrix;
   const { columns, source: other } = translate(place.genes(), organism, source, table);
-  const previous = organism === "human" && lacksNames(columns, panel) ? previousSymbols() : new Map<string, string>();
+  const previous = previousFor(columns, panel, organism);
   const genes = matchGenes(columns, panel, { organism, minimum, previous, source });
   const note = say(decisions.orthologs.note, { source, other, target: organism, genes: genes.nMatched });
   return { ...genes, organism: other, warnings: [note, ...genes.warnings] };

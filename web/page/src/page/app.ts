@@ -4,11 +4,12 @@ import { hasReference, panelNames } from "../atlas/manifest";
 import type { Parts } from "../atlas/parts";
 import decisions from "../decisions";
 import { sentence } from "../errors";
+import { ofAtlas } from "../mapping/columns";
 import { DEFAULTS, type MapOptions } from "../mapping/options";
 import type { Bundle } from "../mapping/samples";
 import { ratioOf } from "../mapping/spread";
 import { type Findings, findingsOf } from "../report/findings";
-import { columnOf, type Disagreement, opinionsOf } from "../report/opinions";
+import { type Disagreement, opinionsOf } from "../report/opinions";
 import { cautions, fit, lead, unsaid } from "../report/sentences";
 import type { Column } from "../sources/source";
 import { cellsOf } from "../words";
@@ -292,7 +293,7 @@ export class App {
 
   private apart({ atlas, joint, label }: Disagreement): (cell: number) => boolean {
     const together = this.holding(decisions.columns.joint, joint);
-    const alone = this.holding(columnOf(decisions.columns.label, atlas), label);
+    const alone = this.holding(ofAtlas(decisions.columns.label, atlas), label);
     return (cell) => together(cell) && alone(cell);
   }
 

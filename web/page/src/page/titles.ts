@@ -1,6 +1,7 @@
 /** Names of the answers as people read them. */
 
-import decisions, { say } from "../decisions";
+import decisions from "../decisions";
+import { ofAtlas } from "../mapping/columns";
 
 const { columns, terms } = decisions;
 const TITLES = new Map(
@@ -10,7 +11,7 @@ const TITLES = new Map(
 );
 
 /** Columns that each atlas that is asked beside the first has too. */
-const OF_OTHERS = [columns.label, columns.prob, columns.novel].map((column) => say(columns.of_atlas, { column, atlas: "" }));
+const OF_OTHERS = [columns.label, columns.prob, columns.novel].map((column) => ofAtlas(column));
 
 /** The column that another atlas's is of, and that atlas; the column itself of the first. */
 export function partsOf(name: string): [column: string, atlas: string] {

@@ -3,7 +3,8 @@
  * Same as `runtime/mapping/gather/opinions.py` of the Python package.
  */
 
-import decisions, { say } from "../decisions";
+import decisions from "../decisions";
+import { ofAtlas } from "../mapping/columns";
 import type { Consulted } from "../mapping/consensus/annotate";
 import type { Alike } from "../mapping/consensus/told";
 import type { Results } from "../mapping/results";
@@ -30,11 +31,6 @@ export interface Opinions {
   alike: (Alike & { atlas: string })[];
 }
 
-/** The column of another atlas. */
-export function columnOf(column: string, atlas: string): string {
-  return say(columns.of_atlas, { column, atlas });
-}
-
 export function opinionsOf(results: Results, { also, labelsAlike }: Consulted): Opinions {
   const asked = also.length + 1;
   const agreement = results.float(columns.agreement)!;
@@ -53,7 +49,7 @@ export function opinionsOf(results: Results, { also, labelsAlike }: Consulted): 
 /** Pairs of a joint label and another that an atlas gives, but those that are no contradiction. */
 function disagreementsOf(results: Results, atlas: string, alike: readonly Alike[]): Disagreement[] {
   const joint = results.category(columns.joint)!;
-  const label = results.category(columnOf(columns.label, atlas))!;
+  const label = results.category(ofAtlas(columns.label, atlas))!;
   const width = label.categories.length;
   const cells = new Int32Array(joint.categories.length * width);
   joint.values.forEach((code, cell) => cells[code * width + label.values[cell]]++);

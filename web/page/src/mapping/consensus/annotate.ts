@@ -3,10 +3,10 @@
  * Same as `runtime/mapping/consensus/annotate.py` of the Python package.
  */
 
-import decisions, { say } from "../../decisions";
+import decisions from "../../decisions";
 import type { CountBlock } from "../../sources/source";
 import { argmax, type Answered } from "../annotate/annotator";
-import type { ResultColumn } from "../columns";
+import { ofAtlas, type ResultColumn } from "../columns";
 import { type Companion, opinionOf } from "./companion";
 import { evidence, ofFirst, together, translation } from "./joint";
 import { jointLabels } from "./labels_alike";
@@ -66,7 +66,7 @@ export function consensus(first: Companion, others: readonly Companion[], { fits
 function columnsOf(one: Companion, cells: Answered): ResultColumn[] {
   const all = [...one.labels(cells).columns, ...(one.novelty?.(cells).columns ?? [])];
   const own = all.filter(({ name }) => OWN.has(name));
-  return own.map((column) => ({ ...column, name: say(names.of_atlas, { column: column.name, atlas: one.name }) }));
+  return own.map((column) => ({ ...column, name: ofAtlas(column.name, one.name) }));
 }
 
 /** The joint label, its probability, and the share of the atlases that speak for it. */
