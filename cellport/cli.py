@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 BAD_INPUT = 2
 STOPPED = 130
+# commands that factor matrices; to the others numpy's threads for that are a slower start
+_FACTORING = ("train", "demo", "convert", "extend")
 
 
 class _Commands(click.Group):
@@ -77,8 +79,11 @@ def _version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version,
               help="Show the version.")  # fmt: skip
-def main() -> None:
+@click.pass_context
+def main(context: click.Context) -> None:
     """Train a single-cell atlas once, ship it as one file, map new cells anywhere."""
+    if context.invoked_subcommand not in _FACTORING and "numpy" not in sys.modules:
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
 for command in (compare, explain, export, extend, mcp, panel, publish, rank, serve):

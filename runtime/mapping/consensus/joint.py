@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cellport.runtime.decisions import number
+from cellport.runtime.mapping.consensus.products import rows_times
 
 _SHARED = number("consensus.shared")
 _STRANGE = number("consensus.strange")
@@ -83,7 +84,7 @@ def evidence(
     prob: NDArray[np.floating], novel: NDArray[np.bool_], how: Translation
 ) -> NDArray[np.float64]:
     """Return how many times as probable another atlas makes each joint label, [cells, joint]."""
-    said = (prob @ how.into) / np.maximum(how.base, _TINY)
+    said = rows_times(prob, how.into) / np.maximum(how.base, _TINY)
     said = np.where(how.base > _TINY, said, 1.0)
     doubt = np.where(novel, _STRANGE_IF_NOVEL, _STRANGE)[:, np.newaxis]
     return np.asarray(np.maximum((1 - doubt) * said + doubt, _LEAST))
