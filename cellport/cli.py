@@ -16,7 +16,7 @@ from cellport.extending import extend
 from cellport.questions import compare, explain, export, panel, rank
 from cellport.runtime.decisions import text
 from cellport.runtime.errors import CellportError
-from cellport.shared import as_json_option, atlas_file, show
+from cellport.shared import as_json_option, atlas_file, opened_atlas, show
 from cellport.sharing import mcp, publish, serve
 
 if TYPE_CHECKING:
@@ -333,14 +333,14 @@ def map_(
     gc.disable()
     from cellport import screen
     from cellport.runtime.map_files import map_files
-    from cellport.runtime.mapping.atlas import load_atlas
+    from cellport.runtime.mapping.atlas import Atlas
     from cellport.runtime.mapping.options import MapOptions
 
     gc.freeze()
     gc.enable()
     # threads that inflate come back for the interpreter every 0.1 ms, and would wait 5 for it
     sys.setswitchinterval(0.0005)
-    opened = load_atlas(atlas_file(atlas))
+    opened = Atlas(opened_atlas(atlas))
     screen.warm_up()
     beside = {name: settings.pop(name) for name in ("with_counts", "report", "lineage_genes")}
     options = MapOptions(**settings)
@@ -363,9 +363,8 @@ def map_(
 def info(atlas: str, as_json: bool) -> None:
     """Show what is in an atlas file."""
     from cellport import screen
-    from cellport.runtime.atlas.file import open_atlas_file
 
-    show(open_atlas_file(atlas_file(atlas)), as_json, screen.atlas, _info)
+    show(opened_atlas(atlas), as_json, screen.atlas, _info)
 
 
 @main.command()

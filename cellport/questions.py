@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from cellport.shared import as_json_option, atlas_file, show
+from cellport.shared import as_json_option, atlas_file, opened_atlas, show
 
 
 @click.command()
@@ -54,10 +54,10 @@ def panel(atlas: str, genes: str, as_json: bool, **settings: Any) -> None:
     atlas as these genes would count them, and labelled as those of a query are.
     """
     from cellport import screen
-    from cellport.runtime.mapping.atlas import load_atlas
+    from cellport.runtime.mapping.atlas import Atlas
     from cellport.runtime.outlook import panel_outlook
 
-    found = panel_outlook(load_atlas(atlas_file(atlas)), genes, **settings)
+    found = panel_outlook(Atlas(opened_atlas(atlas)), genes, **settings)
     show(found, as_json, screen.outlook)
 
 
@@ -101,9 +101,9 @@ def explain(
     from cellport import screen
     from cellport.runtime.base.text_table import check_table
     from cellport.runtime.explain import explain as explain_query
-    from cellport.runtime.mapping.atlas import load_atlas
+    from cellport.runtime.mapping.atlas import Atlas
 
-    opened = load_atlas(atlas_file(atlas))
+    opened = Atlas(opened_atlas(atlas))
     if out is not None:
         check_table(out, [query, opened.file.path])
     screen.warm_up()

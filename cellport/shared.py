@@ -7,9 +7,12 @@ import os
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from cellport.runtime.atlas.file import AtlasFile
 
 as_json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print a JSON summary on stdout."
@@ -25,6 +28,19 @@ def atlas_file(atlas: str) -> Path:
 
     with screen.fetching() as on_progress:
         return find_atlas(atlas, on_progress)
+
+
+def opened_atlas(atlas: str) -> AtlasFile:
+    """Open and check an atlas, once; where it has to be fetched, that is shown."""
+    if os.path.exists(atlas):
+        from cellport.runtime.atlas.file import open_atlas_file
+
+        return open_atlas_file(atlas)
+    from cellport import screen
+    from cellport.runtime.fetch.pull import find_file
+
+    with screen.fetching() as on_progress:
+        return find_file(atlas, on_progress)
 
 
 def show(

@@ -132,7 +132,7 @@ def find_atlas(atlas: str | os.PathLike[str], on_progress: OnProgress | None = N
     return found if isinstance(found, Path) else found.path
 
 
-def find_file(atlas: str | os.PathLike[str]) -> AtlasFile:
+def find_file(atlas: str | os.PathLike[str], on_progress: OnProgress | None = None) -> AtlasFile:
     """Return what `find_atlas` finds, opened and checked, once.
 
     Raises
@@ -142,7 +142,7 @@ def find_file(atlas: str | os.PathLike[str]) -> AtlasFile:
     OutputError
         The cache cannot be written.
     """
-    found = _searched(atlas, None)
+    found = _searched(atlas, on_progress)
     return open_atlas_file(found) if isinstance(found, Path) else found
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -78,6 +77,8 @@ class ZarrSink:
 
 async def _others_done() -> None:
     """Wait for whatever else runs in zarr's own loop."""
+    import asyncio
+
     others = asyncio.all_tasks() - {asyncio.current_task()}
     if others:
         await asyncio.wait(others)
