@@ -366,7 +366,7 @@ def _match_column(
         match.panel_column[rows] = genes
         match.rule[rows] = number_of_rule
         match.measured[genes] = True
-        match.by_rule[rule.name] += len(np.unique(genes))
+        match.by_rule[rule.name] += len(set(genes.tolist()))
     return match
 
 
@@ -468,7 +468,7 @@ def _finish(
 
 def _n_duplicated(panel_column: NDArray[np.int32]) -> int:
     used = panel_column[panel_column >= 0]
-    return len(used) - len(np.unique(used))
+    return len(used) - len(set(used.tolist()))
 
 
 def _too_few(match: _Match, names: Sequence[str], panel: Panel, minimum: float, source: str) -> str:
