@@ -131,6 +131,7 @@ def _add_mapping(server: MCPServer, ask: Ask) -> None:
         any_organism: bool = False,
         orthologs: bool = False,
         probabilities: bool = False,
+        novel_groups: bool = False,
     ) -> Answer:
         """Map the cells of files onto an atlas and say what they came to.
 
@@ -144,6 +145,7 @@ def _add_mapping(server: MCPServer, ask: Ask) -> None:
             "any_organism": any_organism,
             "orthologs": orthologs,
             "probabilities": probabilities,
+            "novel_groups": novel_groups,
         }
         places = {"files": files, "out": out, "report": report}
         return await ask("map_cells", context, atlas=atlas, **places, **how)

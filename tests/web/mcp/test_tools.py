@@ -52,6 +52,17 @@ async def refused(client: Client, tool: str, **arguments: Any) -> str:
     return said.removeprefix(f"Error executing tool {tool}: ")
 
 
+def test_options_are_those_of_the_command_line(talk: Talk, cells: Path, out: Path) -> None:
+    options = {"probabilities": True, "novel_groups": True, "groups": "auto"}
+    asked = {"atlas": "lung", "files": ["cells.h5ad"], "out": "m.csv"} | options
+    talk(lambda client: ask(client, "map_cells", **asked))
+    written = out.parent / "m.csv"
+    how = cellport.MapOptions(**options)
+    cellport.map_files(cellport.load_atlas("lung"), cells, written, how)
+    assert (out / "m.csv").read_bytes() == written.read_bytes()
+    assert {"cellport_novel_group", "cellport_level_1"} <= set(pd.read_csv(written))
+
+
 def test_a_mapping_is_that_of_the_command_line(talk: Talk, cells: Path, out: Path) -> None:
     heard: list[tuple[float, float | None]] = []
 
