@@ -18,7 +18,7 @@ from cellport.runtime.sources.block import CountBlock
 LABEL, PROB, CALL = text("columns.label"), text("columns.prob"), text("columns.call")
 DISTANCE, LABEL_SET = text("columns.distance"), text("columns.label_set")
 NOVELTY_P, NOVEL = text("columns.novelty_p"), text("columns.novel")
-NOVEL_GROUP = "cellport_novel_group"
+NOVEL_GROUP = text("columns.novel_group")
 QUALITY = text("columns.quality")
 CLUSTER = text("columns.cluster")
 EDGE, EDGE_FRACTION = text("columns.edge"), text("columns.edge_fraction")

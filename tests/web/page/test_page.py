@@ -328,6 +328,43 @@ def test_a_visit_names_several_labels_and_groups(
     assert out["values"]["several"] == 0
 
 
+def test_a_visit_numbers_groups_unlike_the_atlas(
+    site: str, lung: tuple[Atlas, Any], tmp_path: Path
+) -> None:
+    """In the table as in the command line's, of one file and not of several."""
+    atlas, query = lung[0], anndata.read_h5ad(lung[1])
+    rng = np.random.default_rng(0)
+    strange = np.vstack([rng.poisson(share, (1500, query.n_vars)) for share in (1, 3)])
+    both = sp.csr_matrix(np.vstack([strange, query.X.toarray()]).astype(np.float32))
+    path = tmp_path / "strange.h5ad"
+    anndata.AnnData(both, var=query.var).write_h5ad(path)
+    (tmp_path / "again.h5ad").write_bytes(path.read_bytes())
+    out = visit(
+        site,
+        tmp_path,
+        ["verified"],
+        ["click", "#options summary"],
+        ["click", "#novel-groups"],
+        ["choose", [str(path), str(tmp_path / "again.h5ad")]],
+        ["refused", "refused"],
+        ["choose", [str(path)]],
+        ["mapped"],
+        ["download", ["page.csv", "Download results"]],
+        ["download", ["page.h5ad", "Download for scanpy"]],
+    )
+    assert out["values"]["refused"] == text("novel_groups.several")
+    mapped = atlas.map(path, novel_groups=True)
+    found = pd.read_csv(tmp_path / "page.csv", index_col=0, keep_default_na=False, dtype=str)
+    expected = np.asarray(mapped["cellport_novel_group"])
+    assert len(set(expected) - {""}) > 1
+    np.testing.assert_array_equal(found["cellport_novel_group"], expected)
+    mapped.write(tmp_path / "map.h5ad")
+    page, python = (anndata.read_h5ad(tmp_path / name) for name in ("page.h5ad", "map.h5ad"))
+    column = "cellport_novel_group"
+    assert page.obs[column].dtype == python.obs[column].dtype
+    np.testing.assert_array_equal(page.obs[column].astype(str), python.obs[column].astype(str))
+
+
 def forged_cases(atlas: Atlas, query: Path, folder: Path) -> Iterator[dict[str, Any]]:
     """The atlas with one array that is not right, and what Python says to it."""
     read = atlas.file.array

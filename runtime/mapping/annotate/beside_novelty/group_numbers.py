@@ -21,6 +21,7 @@ from cellport.runtime.columns import (
     MappedBlock,
     Schema,
 )
+from cellport.runtime.decisions import say, text
 from cellport.runtime.errors import InputError
 from cellport.runtime.mapping.annotate.annotator import Annotator, Setting, Survey
 from cellport.runtime.mapping.annotate.centres import nearest_centre
@@ -34,13 +35,6 @@ if TYPE_CHECKING:
 Annotate = Callable[[EncodedCells], dict[str, NDArray[Any]]]
 # names of `FoundGroups.near`
 _NEAR = "all", "novel"
-_SEVERAL = (
-    "--novel-groups numbers the groups of one file, as extend --novel names them; map several "
-    "files one by one."
-)
-_NOT_TOLD = (
-    "There is no column of groups of cells unlike the atlas: '{atlas}' cannot tell of such groups."
-)
 
 
 def prepare(setting: Setting) -> Annotator | None:
@@ -56,10 +50,10 @@ def prepare(setting: Setting) -> Annotator | None:
     if not setting.options.novel_groups:
         return None
     if len(setting.queries) > 1:
-        raise InputError(_SEVERAL)
+        raise InputError(text("novel_groups.several"))
     novelty = prepare_novelty(setting)
     if novelty is None or not setting.atlas.has_array("gene_share"):
-        note = _NOT_TOLD.format(atlas=setting.atlas.manifest.name)
+        note = say("novel_groups.not_told", atlas=setting.atlas.manifest.name)
         return Annotator(Schema(), lambda cells: {}, notes=(note,))
     from cellport.runtime.mapping.gather.novel_sample import NovelSample
 

@@ -9,6 +9,11 @@ import { type NovelGroup, novelGroups } from "./novel_groups";
 
 const { columns: names } = decisions;
 
+/** Whether an atlas can tell groups of cells unlike it. */
+export function tellsGroups(parts: Parts): boolean {
+  return hasReference(parts.manifest) && parts.hasArray("gene_share");
+}
+
 export class NovelCells {
   private readonly label: Int32Array;
   private readonly novel: Uint8Array;
@@ -37,7 +42,7 @@ export class NovelCells {
 
   /** Groups among all cells, the largest first. */
   async groups(parts: Parts, measured: Uint8Array, counts: KeptCounts): Promise<NovelGroup[]> {
-    if (!hasReference(this.manifest)) return [];
+    if (!tellsGroups(parts)) return [];
     const [labelMean, referenceLatent] = await Promise.all(
       ["label_mean", "reference_latent"].map(async (name) => (await parts.array(name)).data),
     );

@@ -7,6 +7,7 @@ import { type Manifest, panelNames } from "../atlas/manifest";
 import decisions, { say } from "../decisions";
 import { toEven } from "../words";
 import { bottomK } from "./bottom_k";
+import type { ResultColumn } from "./columns";
 import { adjusted } from "./false_discovery";
 import type { KeptCounts } from "./kept_counts";
 import { averageLinkage } from "./linkage";
@@ -95,6 +96,14 @@ export function novelGroups(input: NovelInput): NovelGroup[] {
     cells: Int32Array.from(whole[i]),
     ...described,
   }));
+}
+
+/** The number of the group that each cell is in, 1 for the first; no text where it is in none. */
+export function numbersOf(nCells: number, groups: readonly NovelGroup[]): ResultColumn {
+  const values = new Int32Array(nCells);
+  groups.forEach(({ cells }, group) => cells.forEach((cell) => (values[cell] = group + 1)));
+  const categories = ["", ...groups.map((_, group) => String(group + 1))];
+  return { name: decisions.columns.novel_group, kind: "category", categories, values, free: true };
 }
 
 type Group = Omit<Found, "p">;

@@ -22,6 +22,8 @@ export interface MapOptions {
   probabilities: boolean;
   /** Whether to give the term of the Cell Ontology that each cell's call is. */
   cellOntology: boolean;
+  /** Whether to give the number of the group of cells unlike the atlas that each cell is in. */
+  novelGroups: boolean;
   /** Column of the query's cells with clusters, or `auto`; null for no groups. */
   groups: string | null;
   /** Refuse below this share of the atlas's genes. */
@@ -38,6 +40,7 @@ export const DEFAULTS: MapOptions = {
   severalLabels: false,
   probabilities: false,
   cellOntology: false,
+  novelGroups: false,
   groups: null,
   minimumGenes: decisions.genes.minimum.value,
 };

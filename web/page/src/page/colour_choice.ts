@@ -11,7 +11,7 @@ import type { Mapper } from "../worker/client";
 
 const names = decisions.columns;
 // hundreds of values at times; the selection shows them
-const HIDDEN = new Set([names.label_set, names.several_labels, names.group]);
+const HIDDEN = new Set([names.label_set, names.several_labels, names.group, names.novel_group]);
 const FIRST = names.call;
 
 // they run from 0 to 1 whatever the query

@@ -42,7 +42,7 @@ export interface IntakeActions {
 export class Intake {
   private readonly options: HTMLElement;
   private readonly inputs: Record<
-    "fractional" | "organism" | "rescaled" | "least" | "layer" | "genome" | "several" | "probabilities" | "ontology" | "groups",
+    "fractional" | "organism" | "rescaled" | "least" | "layer" | "genome" | "several" | "probabilities" | "ontology" | "numbers" | "groups",
     HTMLInputElement
   >;
   private readonly orthologs: OrthologsChoice;
@@ -69,6 +69,7 @@ export class Intake {
       several: h("input", { type: "checkbox", id: "several" }),
       probabilities: h("input", { type: "checkbox", id: "probabilities" }),
       ontology: h("input", { type: "checkbox", id: "ontology" }),
+      numbers: h("input", { type: "checkbox", id: "novel-groups" }),
       groups: h("input", { type: "text", id: "groups", placeholder: "none" }),
     };
     this.orthologs = new OrthologsChoice(manifest.organism);
@@ -222,7 +223,7 @@ export class Intake {
   }
 
   private optionsForm(): HTMLElement {
-    const { fractional, organism, rescaled, least, layer, genome, several, groups, probabilities, ontology } =
+    const { fractional, organism, rescaled, least, layer, genome, several, groups, probabilities, ontology, numbers } =
       this.inputs;
     const { auto, cost } = decisions.groups;
     const labelled = this.manifest.labels.length > 0;
@@ -243,6 +244,8 @@ export class Intake {
         h("label", {}, probabilities, " Add every type's probability, and each level of the types' tree"),
       this.manifest.terms.size > 0 &&
         h("label", {}, ontology, " Add the term of the Cell Ontology that each cell's type is"),
+      hasReference(this.manifest) &&
+        h("label", {}, numbers, " Add the number of the group of cells unlike the atlas that each cell is in"),
       labelled &&
         h(
           "label",
@@ -271,6 +274,7 @@ export class Intake {
       severalLabels: this.inputs.several.checked,
       probabilities: this.inputs.probabilities.checked,
       cellOntology: this.inputs.ontology.checked,
+      novelGroups: this.inputs.numbers.checked,
       groups: this.inputs.groups.value.trim() || null,
       minimumGenes: shareOf(this.inputs.least.value),
       // last: what stands above is what stood in the fields when files were brought

@@ -12,8 +12,8 @@ import { engineOf } from "./engines";
 import { type Opened, openQuerySource } from "./open_query";
 import type { Atlas, Block, Cells, Mapping, Options, QuerySource } from "./types";
 
-// the terms of labels and the table of orthologs are a site's, not the file's
-const OF_SITES = new Set(["cellOntology", "orthologs"]);
+// the terms of labels and the table of orthologs are a site's, not the file's; groups are the page's
+const OF_SITES = new Set(["cellOntology", "orthologs", "novelGroups"]);
 const OPTIONS = new Map<string, unknown>(Object.entries(DEFAULTS).filter(([name]) => !OF_SITES.has(name)));
 
 /**

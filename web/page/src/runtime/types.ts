@@ -31,7 +31,7 @@ export interface Atlas {
 }
 
 /** How to map; the names of `cellport map`, all of which may be left out. */
-export interface Options extends Partial<Omit<MapOptions, "cellOntology" | "orthologs">> {
+export interface Options extends Partial<Omit<MapOptions, "cellOntology" | "orthologs" | "novelGroups">> {
   /** Called before the first cell and after each block. */
   onProgress?: (progress: Progress) => void;
 }

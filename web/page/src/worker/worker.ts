@@ -3,7 +3,7 @@
 import { hasReference } from "../atlas/manifest";
 import { openParts, type Parts, partsIn } from "../atlas/parts";
 import { readTrajectory } from "../atlas/trajectory";
-import decisions from "../decisions";
+import decisions, { say as phrase } from "../decisions";
 import { InputError, sentence } from "../errors";
 import { type Atlas, openAtlas } from "../mapping/atlas";
 import { type Compared, Comparison } from "../mapping/compare";
@@ -13,8 +13,8 @@ import { countOne } from "../mapping/explain/one_cell";
 import { Why } from "../mapping/explain/why";
 import { linearFeatures } from "../mapping/features";
 import { cellScales, eachValue, geneValues, KeptCounts, type ScaledCounts, shownTarget, type Visit } from "../mapping/kept_counts";
-import { NovelCells } from "../mapping/novel_cells";
-import type { NovelGroup } from "../mapping/novel_groups";
+import { NovelCells, tellsGroups } from "../mapping/novel_cells";
+import { type NovelGroup, numbersOf } from "../mapping/novel_groups";
 import { BLOCK_CELLS, type MapOptions } from "../mapping/options";
 import { geneReport, provenance } from "../mapping/provenance";
 import { checkedBlocks, type Chosen, mapQuery, openQuery, type Query } from "../mapping/query";
@@ -119,6 +119,7 @@ async function map(bundles: readonly Bundle[], options: MapOptions, also: readon
   samples = [];
   kept = told = null;
   checkNames(bundles);
+  if (options.novelGroups && bundles.length > 1) throw new InputError(decisions.novel_groups.several);
   mounts?.letGo();
   const now = (mounts = await Mounts.start());
   const mount = (file: File) => {
@@ -133,6 +134,10 @@ async function map(bundles: readonly Bundle[], options: MapOptions, also: readon
   const frames = queries.map(({ contents }) => contents.cells);
   const suffixes = nameSuffixes(frames);
   if (suffixes.some((suffix) => suffix)) queries[0].notes.push(decisions.files.repeated_cells);
+  const numbered = options.novelGroups && tellsGroups(parts);
+  if (options.novelGroups && !numbered) {
+    queries[0].notes.push(phrase(decisions.novel_groups.not_told, { atlas: atlas.manifest.name }));
+  }
   say({
     kind: "started",
     started: {
@@ -166,6 +171,7 @@ async function map(bundles: readonly Bundle[], options: MapOptions, also: readon
   const columns = joining.columns(
     queries.map(({ votes }) => votes?.columns(reading) ?? []),
   );
+  if (numbered && !lacks.length) columns.push(numbersOf(nCells(), novelGroups));
   const seconds = (performance.now() - began) / 1000;
   const uns = provenance(queries, atlas.manifest, await readTrajectory(parts), seconds);
   const found = hasReference(atlas.manifest) ? await spread.beside(parts) : null;

@@ -123,7 +123,7 @@ def test_counts_are_summed_up_by_group(atlas: Atlas, query: Any) -> None:
 
 
 def test_of_several_files_they_are_refused(atlas: Atlas, query: Any, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="numbers the groups of one file"):
+    with pytest.raises(InputError, match="numbered within one file"):
         map_files(atlas, [query, query], tmp_path / "out.csv", MapOptions(novel_groups=True))
 
 
