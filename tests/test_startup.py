@@ -11,8 +11,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import scipy.sparse as sp
 
+THREADS = """
+import os
+from cellport.cli import main
+try:
+    main()
+finally:
+    print(os.environ.get("OPENBLAS_NUM_THREADS"))
+"""
 MAP = """
 import sys
 from cellport.cli import main
@@ -47,3 +56,22 @@ def test_a_thousand_cells_take_at_most_four_times_the_bare_imports(
     done = subprocess.run(ours, check=True, capture_output=True, text=True, cwd="/")
     assert not {"numba", "scipy", "numpy.ma", "asyncio"} & set(done.stdout.split("\n")[-2].split())
     assert statistics.median(seconds["ours"]) <= 4 * statistics.median(seconds["bare"])
+
+
+@pytest.mark.parametrize(
+    ("command", "stated", "threads"),
+    [
+        (["info", "lung"], None, "1"),
+        (["info", "lung"], "3", "3"),
+        (["train", "--help"], None, "None"),
+    ],
+)
+def test_threads_that_factor_matrices_are_started_where_some_are(
+    command: list[str], stated: str | None, threads: str
+) -> None:
+    environment = {name: value for name, value in os.environ.items() if "BLAS" not in name}
+    if stated:
+        environment["OPENBLAS_NUM_THREADS"] = stated
+    run = [sys.executable, "-c", THREADS, *command]
+    done = subprocess.run(run, check=True, capture_output=True, text=True, env=environment)
+    assert done.stdout.splitlines()[-1] == threads
