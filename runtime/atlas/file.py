@@ -19,6 +19,7 @@ import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -310,13 +311,19 @@ def _stated_hashes(members: dict[str, memoryview], stated: Any, path: Path) -> d
     }
 
 
+# numpy has Python parse a header, and Python 3.11 counts how deep all threads are in that as one:
+# "AST constructor recursion depth mismatch" (https://github.com/python/cpython/issues/106905)
+_ONE_HEADER = Lock()
+
+
 def _read_npy(data: memoryview, where: str) -> NDArray[Any]:
     head = io.BytesIO(bytes(data[: 1 << 16]))
     try:
         version = np.lib.format.read_magic(head)
         if version != (1, 0):
             raise ValueError(f"npy version {version}")
-        shape, fortran, dtype = np.lib.format.read_array_header_1_0(head)
+        with _ONE_HEADER:
+            shape, fortran, dtype = np.lib.format.read_array_header_1_0(head)
     except Exception as error:  # noqa: BLE001 - numpy parses the header as Python, and trips in many ways
         raise AtlasError(f"{where} is not a valid array: {first_line(error)}.") from None
     body = data[head.tell() :]

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import gc
 import hashlib
 import io
 import os
+import sys
 import zipfile
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -236,3 +239,28 @@ def test_an_atlas_in_memory_is_checked_like_one_on_disk(small: Path):
         assert bytes(opened.read(name)) == bytes(on_disk.read(name))
     with pytest.raises(AtlasError, match=r"from/elsewhere\.cellport is damaged"):
         atlas_from_bytes(data[:500] + b"?" + data[501:], "from/elsewhere.cellport")
+
+
+def test_threads_read_arrays_at_once(small: Path) -> None:
+    """Python 3.11 trips over headers that several threads parse together."""
+    opened = open_atlas_file(small)
+    name = next(name for name in opened.members if name.endswith(".npy"))
+    name = name.removeprefix("arrays/").removesuffix(".npy")
+
+    def read(deep: int) -> int:
+        return read(deep - 1) if deep else len(opened.array(name))
+
+    def turn(*_: Any) -> None:
+        """Python code in the middle of a parse, where another thread may take its turn."""
+
+    before = sys.getswitchinterval(), gc.get_threshold()
+    sys.setswitchinterval(1e-6)
+    gc.set_threshold(20)
+    gc.callbacks.append(turn)
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(lambda n: read(n % 13), range(600)))
+    finally:
+        gc.callbacks.remove(turn)
+        gc.set_threshold(*before[1])
+        sys.setswitchinterval(before[0])
