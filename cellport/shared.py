@@ -21,21 +21,17 @@ as_json_option = click.option(
 
 def atlas_file(atlas: str) -> Path:
     """File of an atlas; where it has to be fetched, that is shown."""
-    if os.path.exists(atlas):
-        return Path(atlas)
-    from cellport import screen
-    from cellport.runtime.fetch.pull import find_atlas
-
-    with screen.fetching() as on_progress:
-        return find_atlas(atlas, on_progress)
+    return Path(atlas) if os.path.exists(atlas) else _sought(atlas).path
 
 
 def opened_atlas(atlas: str) -> AtlasFile:
     """Open and check an atlas, once; where it has to be fetched, that is shown."""
-    if os.path.exists(atlas):
-        from cellport.runtime.atlas.file import open_atlas_file
+    from cellport.runtime.atlas.file import open_atlas_file
 
-        return open_atlas_file(atlas)
+    return open_atlas_file(atlas) if os.path.exists(atlas) else _sought(atlas)
+
+
+def _sought(atlas: str) -> AtlasFile:
     from cellport import screen
     from cellport.runtime.fetch.pull import find_file
 

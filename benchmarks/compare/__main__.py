@@ -217,13 +217,14 @@ def cost(cache: Path, n_cells: int) -> dict[str, Any]:
     plain = [sys.executable, "-m", "cellport", "map", str(atlas), str(query), "-o",
              str(cache / "o.h5ad")]  # fmt: skip
     summed = [*plain, "--pseudobulk", "donor,cellport_call"]
-    rounds = [(timed(plain), timed(summed)) for _ in range(ROUNDS)]
+    commands = {"plain": plain, "pseudobulk": summed}
+    turns = [{name: timed(one) for name, one in commands.items()} for _ in range(ROUNDS)]
     return {"cells": n_cells, "rounds": ROUNDS} | {
         name: {
-            what: statistics.median(getattr(run, what) for run in runs)
+            what: statistics.median(getattr(turn[name], what) for turn in turns)
             for what in ("wall", "cpu", "memory_mb")
         }
-        for name, runs in zip(("plain", "pseudobulk"), zip(*rounds, strict=True), strict=True)
+        for name in commands
     }
 
 

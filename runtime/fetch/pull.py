@@ -115,7 +115,7 @@ def _here(
     return *_get(atlas, sha256, refresh, largest, on_progress), ()
 
 
-def find_atlas(atlas: str | os.PathLike[str], on_progress: OnProgress | None = None) -> Path:
+def find_atlas(atlas: str | os.PathLike[str]) -> Path:
     """Return the file of an atlas given by path, name or address; fetch it when it is not here.
 
     Names are those that `pull` takes. A file or folder of that name in the working directory
@@ -128,7 +128,7 @@ def find_atlas(atlas: str | os.PathLike[str], on_progress: OnProgress | None = N
     OutputError
         The cache cannot be written.
     """
-    found = _searched(atlas, on_progress)
+    found = _searched(atlas, None)
     return found if isinstance(found, Path) else found.path
 
 

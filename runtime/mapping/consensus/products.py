@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+import numpy as np
+from numpy.typing import NDArray
 
 # Multiplications up to which OpenBLAS stays on the thread that asks: ``SMP_THRESHOLD_MIN`` times
 # ``GEMM_MULTITHREAD_THRESHOLD`` of its interface/gemm.c.
@@ -36,10 +35,8 @@ def rows_times(rows: NDArray[np.floating], matrix: NDArray[np.floating]) -> NDAr
         ``rows @ matrix``, [cells, m].
     """
     step = _ON_ONE_THREAD // max(matrix.size, 1)
-    if step < _FEWEST_ROWS or len(rows) <= step:
+    if step < _FEWEST_ROWS:
         return rows @ matrix
-    import numpy as np
-
     out = np.empty((len(rows), matrix.shape[1]), np.result_type(rows, matrix))
     for start in range(0, len(rows), step):
         np.matmul(rows[start : start + step], matrix, out=out[start : start + step])

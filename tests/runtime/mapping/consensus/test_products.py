@@ -25,9 +25,7 @@ tree = build_tree(labels, {name: f"group {n % 9}" for n, name in enumerate(label
 prob = np.random.default_rng(0).dirichlet(np.full(40, 0.1), 2048).astype(np.float32)
 how = Translation(np.full((40, 60), 1 / 60), np.full(60, 1 / 60))
 shared_out = sys.argv[1] == "shared out"
-began = time.perf_counter()
-while time.perf_counter() - began < 0.3:  # threads that numpy started come to rest
-    time.sleep(0.05)
+time.sleep(0.3)  # threads that numpy started come to rest
 all_, own = time.process_time(), time.thread_time()
 for _ in range(60):
     call_deepest(tree, prob, 0.5)
