@@ -8,20 +8,22 @@ import math
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from cellport.runtime.base.files import PendingOutput
 from cellport.runtime.errors import AtlasError
 from cellport.runtime.version import __version__
 
+if TYPE_CHECKING:
+    from cellport.runtime.fetch.kept import OnProgress
+
 SECONDS = 30.0
-LARGEST = 8 << 30  # bytes of a file, unless it is said otherwise
 _LONGEST_LENGTH = 19  # digits of a number of bytes that is believed
 _MOST_REDIRECTS = 5
 _ATTEMPTS = 4
@@ -29,8 +31,6 @@ _CHUNK = 1 << 18
 _PAUSE = 0.3
 _LONGEST_WAIT = 7 * 24 * 3600.0  # seconds; what asks for more is no wait to be named
 _SECRET = "Authorization"
-
-OnProgress = Callable[[int, int | None], None]
 
 
 @dataclass(frozen=True, slots=True)

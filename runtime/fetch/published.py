@@ -14,8 +14,9 @@ from cellport.runtime.atlas.file import AtlasFile, open_atlas_file
 from cellport.runtime.base.cache import in_cache
 from cellport.runtime.errors import AtlasError, InputError
 from cellport.runtime.fetch.celltypist import find_celltypist
-from cellport.runtime.fetch.download import LARGEST, OnProgress, UnreachableError, one_at_a_time
+from cellport.runtime.fetch.download import UnreachableError, one_at_a_time
 from cellport.runtime.fetch.hugging_face import explained, find_hugging_face
+from cellport.runtime.fetch.kept import LARGEST, OnProgress
 from cellport.runtime.fetch.model_name import ENDING, HUGGING_FACE, ModelName, kept_models
 from cellport.runtime.fetch.remote import RemoteModel, fetch_file, file_sha256
 from cellport.runtime.version import __version__

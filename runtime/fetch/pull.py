@@ -2,41 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-from urllib.parse import urljoin, urlsplit
 
 from cellport.runtime.atlas.file import AtlasFile, open_atlas_file
-from cellport.runtime.base.cache import cache_folder, in_cache
 from cellport.runtime.base.files import PendingOutput, check_place, plain_errors
 from cellport.runtime.base.hints import hint
 from cellport.runtime.errors import AtlasError
-from cellport.runtime.fetch.download import (
-    LARGEST,
-    NotThereError,
-    OnProgress,
-    Wanted,
-    check_url,
-    discard,
-    download,
-    fetch_small,
-    one_at_a_time,
-)
+from cellport.runtime.fetch.kept import LARGEST, OnProgress, is_sha256, kept_at, open_checked
 from cellport.runtime.fetch.model_name import ENDING, is_model_name, read_model_name
 from cellport.runtime.fetch.registry import Entry, is_name, known_atlases
-
-# the file at the top of a published site that says where its atlas is
-SITE = "cellport-site.json"
-SITE_KEY = "cellport_site"
-SITE_VERSION = 1
-_LARGEST_SITE = 4 << 20
-_BEGIN = b"PK\x03\x04"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +82,7 @@ def _here(
     on_progress: OnProgress | None = None,
 ) -> tuple[AtlasFile, str, bool, tuple[str, ...]]:
     """Return an atlas by name or address, where it is from, whether it came now, and notes."""
-    if sha256 is not None and not _is_sha256(sha256):
+    if sha256 is not None and not is_sha256(sha256):
         raise AtlasError(f"{sha256!r} is not a SHA-256; it has 64 hexadecimal digits.")
     if is_model_name(atlas):
         name = read_model_name(atlas)
@@ -168,112 +146,30 @@ def cached(entry: Entry) -> bool:
     """Whether a known atlas can be used without a network."""
     if entry.path is not None:
         return entry.path.is_file()
-    return entry.url is not None and _cache_path(entry.url).is_file()
+    return entry.url is not None and kept_at(entry.url).is_file()
 
 
 def _get(
     atlas: str, sha256: str | None, refresh: bool, largest: int, on_progress: OnProgress | None
 ) -> tuple[AtlasFile, str, bool]:
     if _is_url(atlas):
-        return _get_url(atlas, sha256, refresh, largest, on_progress)
+        return _get_from(atlas, sha256, refresh, largest, on_progress)
     entry = known_atlases().get(atlas)
     if entry is None:
         check = "" if is_name(atlas) else "It is neither a name nor an http(s) address. "
         raise AtlasError(f"No atlas {atlas!r} is known. {check}{hint(atlas, known_atlases())}")
     if entry.path is not None:
-        return _open_checked(entry.path, sha256 or entry.sha256, atlas), "cellport", False
-    return _get_url(str(entry.url), sha256 or entry.sha256, refresh, largest, on_progress)
+        return open_checked(entry.path, sha256 or entry.sha256, atlas), "cellport", False
+    return _get_from(str(entry.url), sha256 or entry.sha256, refresh, largest, on_progress)
 
 
-def _get_url(
+def _get_from(
     url: str, sha256: str | None, refresh: bool, largest: int, on_progress: OnProgress | None
 ) -> tuple[AtlasFile, str, bool]:
-    check_url(url)
-    path = _cache_path(url)
-    if path.is_file() and not refresh:
-        return _open_checked(path, sha256, url), url, False
-    source = url
-    if not urlsplit(url).path.endswith(ENDING):
-        source, stated = _site(url)
-        if sha256 is not None and sha256.lower() != stated:
-            raise AtlasError(f"{url} offers an atlas with another SHA-256, {stated}. Refused.")
-        sha256 = stated
-    with in_cache(path.parent):
-        part = path.with_name(f"{path.name}.part")
-        with one_at_a_time(part):
-            if path.is_file() and (not refresh or _has_sha256(path, sha256)):
-                return _open_checked(path, sha256, url), url, False
-            wanted = Wanted(source, largest, _BEGIN, "a cellport atlas")
-            _fetch(wanted, part, sha256, on_progress)
-            os.replace(part, path)
-            discard(part)
-    return open_atlas_file(path), url, True
+    # what speaks to servers is loaded for an address alone
+    from cellport.runtime.fetch.address import get_from
 
-
-def _fetch(wanted: Wanted, part: Path, sha256: str | None, on_progress: OnProgress | None) -> None:
-    # what an earlier, interrupted fetch left may be of an older file: that is worth a second try
-    went_on = part.is_file()
-    download(wanted, part, on_progress)
-    try:
-        _open_checked(part, sha256, wanted.url)
-    except AtlasError:
-        discard(part)
-        if not went_on:
-            raise
-        _fetch(wanted, part, sha256, on_progress)
-
-
-def _site(url: str) -> tuple[str, str]:
-    """Address and SHA-256 of the atlas that a published site offers."""
-    base = url if url.endswith("/") else f"{url}/"
-    base = base.removesuffix("index.html/")
-    try:
-        text = json.loads(fetch_small(urljoin(base, SITE), _LARGEST_SITE))
-    except (ValueError, RecursionError, NotThereError):
-        raise _no_site(url) from None
-    atlas: Any = text.get("atlas") if isinstance(text, dict) and SITE_KEY in text else None
-    several: Any = text.get("atlases") if isinstance(text, dict) and SITE_KEY in text else None
-    if isinstance(several, list):
-        files = [one.get("file") for one in several if isinstance(one, dict)]
-        offered = ", ".join(urljoin(base, file) for file in files if _is_below(file))
-        raise AtlasError(f"{url} has several atlases; fetch one by its own address: {offered}.")
-    if not isinstance(atlas, dict):
-        raise _no_site(url)
-    file, sha256 = atlas.get("file"), atlas.get("sha256")
-    plain = isinstance(file, str) and re.fullmatch(r"atlas/[A-Za-z0-9_-]+\.cellport", file)
-    if not plain or not isinstance(sha256, str) or not _is_sha256(sha256):
-        raise AtlasError(f"{url}: its {SITE} names no atlas; publish the site again.")
-    return urljoin(base, str(file)), sha256.lower()
-
-
-def _is_below(file: Any) -> bool:
-    """Whether a site names a file of its own, in folders below it."""
-    return isinstance(file, str) and bool(
-        re.fullmatch(r"([\w-]+/)+[\w-]+\.cellport", file, re.ASCII)
-    )
-
-
-def _no_site(url: str) -> AtlasError:
-    return AtlasError(
-        f"{url} is neither a {ENDING} file nor a site that cellport published (it has no {SITE})."
-    )
-
-
-def _has_sha256(path: Path, sha256: str | None) -> bool:
-    try:
-        return open_atlas_file(path).sha256 == sha256
-    except AtlasError:  # damaged since, which is worth another fetch
-        return False
-
-
-def _open_checked(path: Path, sha256: str | None, said: str) -> AtlasFile:
-    file = open_atlas_file(path)
-    if sha256 is not None and file.sha256 != sha256.lower():
-        raise AtlasError(
-            f"{said}: the atlas has SHA-256 {file.sha256}, not {sha256.lower()} as it should. "
-            "Refused."
-        )
-    return file
+    return get_from(url, sha256, refresh, largest, on_progress)
 
 
 def _copy_out(file: AtlasFile, out: Path) -> Path:
@@ -284,17 +180,5 @@ def _copy_out(file: AtlasFile, out: Path) -> Path:
     return target
 
 
-def _cache_path(url: str) -> Path:
-    # the address decides, so that an atlas is found again without asking anybody
-    key = hashlib.sha256(url.encode()).hexdigest()[:16]
-    stem = Path(urlsplit(url).path).name.removesuffix(ENDING)
-    readable = re.sub(r"[^A-Za-z0-9_-]+", "-", stem).strip("-")[:60] or "atlas"
-    return cache_folder() / f"{readable}-{key}{ENDING}"
-
-
 def _is_url(text: str) -> bool:
     return "://" in text
-
-
-def _is_sha256(text: str) -> bool:
-    return re.fullmatch(r"[0-9a-fA-F]{64}", text) is not None

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from cellport.runtime.errors import AtlasError
-from cellport.runtime.fetch.download import OnProgress, Wanted, discard, download
+from cellport.runtime.fetch.download import Wanted, discard, download
+from cellport.runtime.fetch.kept import OnProgress
 
 _SHA256 = 64  # hexadecimal digits
 _BLOCK = 1 << 20

@@ -71,8 +71,19 @@ def as_text(values: NDArray[Any]) -> Text:
     if values.dtype.kind == "f":
         words = ["" if value != value else str(value) for value in values.tolist()]
     else:
-        words = [_word(value) for value in values.tolist()]
+        words = _words(values.tolist())
     return np.array(words, object)
+
+
+def _words(values: list[Any]) -> list[str]:
+    try:
+        joined = b"\n".join(values)
+    except TypeError:  # not bytes alone
+        return [_word(value) for value in values]
+    # names of cells and genes, hundred thousands of them, hardly ever hold anything else
+    plain = joined.isascii() and b"\0" not in joined
+    words = joined.decode().split("\n") if plain else []
+    return words if len(words) == len(values) else [_word(value) for value in values]
 
 
 def _word(value: Any) -> str:

@@ -14,7 +14,11 @@ from cellport.runtime.sources.source import MatrixSample, sample_windows
 from cellport.runtime.sources.trouble import cells, readable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+    from numpy.typing import NDArray
+
+    from cellport.runtime.sources.ranges import Pairs
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,18 +29,37 @@ class CsrMatrix(CompressedMatrix):
         self.check_lengths(self.n_cells)
 
     def blocks(self, block_cells: int, start: int, stop: int) -> Iterator[CountBlock]:
-        """Yield the cells ``start:stop``, structure checked, values not."""
+        """Yield the cells ``start:stop``, structure checked, values not.
+
+        While a block is in use the next is being read, where threads read it.
+        """
         with self.pairs(self.n_genes) as pairs:
+            finish: Callable[[], CountBlock] | None = None
             for low in range(start, stop, block_cells):
                 high = min(low + block_cells, stop)
                 pointers = self.pointers(low, high, row_limit(self.n_genes))
                 for first, last in cut(pointers):
-                    begin, end = int(pointers[first]), int(pointers[last])
-                    place = cells(self.where, low + first, low + last)
-                    with readable(place):
-                        indices, data = pairs.read(begin, end)
-                    indptr = pointers[first : last + 1] - begin
-                    yield CountBlock(low + first, indptr, indices, data)
+                    done = [] if finish is None else [finish()]
+                    finish = self._begin(pairs, low + first, pointers[first : last + 1])
+                    while done:
+                        # nothing here holds it while it is in use
+                        yield done.pop()
+            if finish is not None:
+                yield finish()
+
+    def _begin(
+        self, pairs: Pairs, start: int, pointers: NDArray[np.int64]
+    ) -> Callable[[], CountBlock]:
+        place = cells(self.where, start, start + len(pointers) - 1)
+        with readable(place):
+            begun = pairs.begin(int(pointers[0]), int(pointers[-1]))
+
+        def finish() -> CountBlock:
+            with readable(place):
+                indices, data = begun()
+            return CountBlock(start, pointers - pointers[0], indices, data)
+
+        return finish
 
     def sample(self) -> MatrixSample:
         """Read the values of a few cells from all over the matrix."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import numpy as np
 
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
+
+# positions and values of non-zeros
+Pair: TypeAlias = "tuple[NDArray[np.int32], NDArray[np.float32]]"
 
 # Most non-zeros of a block (64 MB of positions and values), unless one cell has more.
 MAX_NONZEROS = 8_000_000

@@ -9,14 +9,15 @@ each chunk written where it belongs.
 from __future__ import annotations
 
 import os
-from concurrent.futures import ThreadPoolExecutor, wait
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from cellport.runtime.sources.chunks import FileChunks, locate
-from cellport.runtime.sources.csr_checks import as_counts, as_positions
+from cellport.runtime.sources.csr_checks import Pair, as_counts, as_positions
 from cellport.runtime.sources.watched import descriptor
 
 if TYPE_CHECKING:
@@ -110,6 +111,22 @@ def _room(size: int, dtype: type[np.generic]) -> NDArray[Any]:
     return np.empty(-(-size // _ROOM) * _ROOM, dtype)[:size]
 
 
+def _work_off(jobs: deque[tuple[int, Callable[[], None]]], failed: dict[int, Exception]) -> None:
+    """Do one job after another until none is left, as other threads do with the same jobs.
+
+    Handing each over by itself would put its thread to sleep and wake it.
+    """
+    while jobs:
+        try:
+            number, job = jobs.popleft()
+        except IndexError:  # another thread took the last
+            return
+        try:
+            job()
+        except Exception as error:  # noqa: BLE001 - raised where the range is waited for
+            failed[number] = error
+
+
 class ParallelPairs:
     """Positions and values read together by a pool of threads."""
 
@@ -117,24 +134,38 @@ class ParallelPairs:
         self, streams: tuple[ChunkStream, ChunkStream], threads: int, file: int = -1
     ) -> None:
         self._indices, self._data = streams
-        self._file = file
+        self._file, self._threads = file, threads
         self._pool = ThreadPoolExecutor(threads, "cellport-read") if threads > 1 else None
 
-    def read(self, start: int, stop: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-        """Read ``indices[start:stop]`` and ``data[start:stop]``, checked and converted."""
+    def begin(self, start: int, stop: int) -> Callable[[], Pair]:
+        """Have the threads begin to read a range; what is returned waits for it, and returns it.
+
+        The range before must have been waited for.
+        """
         indices, data = _room(stop - start, np.int32), _room(stop - start, np.float32)
         jobs = self._indices.jobs(start, stop, indices) + self._data.jobs(start, stop, data)
-        if self._pool is None:
-            for job in jobs:
-                job()
-        else:
-            running = [self._pool.submit(job) for job in jobs]
-            wait(running)
-            for done in running:
-                done.result()
-        self._indices.advance()
-        self._data.advance()
-        return indices, data
+        failed: dict[int, Exception] = {}
+        work = partial(_work_off, deque(enumerate(jobs)), failed)
+        running = (
+            [] if self._pool is None else [self._pool.submit(work) for _ in range(self._threads)]
+        )
+
+        def finish() -> Pair:
+            if self._pool is None:
+                work()
+            for one in running:
+                one.result()
+            if failed:
+                raise failed[min(failed)]
+            self._indices.advance()
+            self._data.advance()
+            return indices, data
+
+        return finish
+
+    def read(self, start: int, stop: int) -> Pair:
+        """Read ``indices[start:stop]`` and ``data[start:stop]``, checked and converted."""
+        return self.begin(start, stop)()
 
     def close(self) -> None:
         """Stop the threads and release the file."""

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from cellport.runtime.sources.csr_checks import Array, as_counts, as_positions, rows_a_chunk
+from cellport.runtime.sources.csr_checks import Array, Pair, as_counts, as_positions, rows_a_chunk
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from cellport.runtime.sources.parallel import ParallelPairs
@@ -22,7 +25,11 @@ class PlainPairs:
     def __init__(self, indices: Array, data: Array, limit: int) -> None:
         self._indices, self._data, self._limit = KeepTail(indices), KeepTail(data), limit
 
-    def read(self, start: int, stop: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    def begin(self, start: int, stop: int) -> Callable[[], Pair]:
+        """Return what reads a range, once it is called; nothing goes on before."""
+        return partial(self.read, start, stop)
+
+    def read(self, start: int, stop: int) -> Pair:
         """Read ``indices[start:stop]`` and ``data[start:stop]``, checked and converted."""
         indices = as_positions(self._indices.read(start, stop), self._limit)
         return indices, as_counts(self._data.read(start, stop))

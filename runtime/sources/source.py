@@ -220,8 +220,11 @@ class CountSource:
         return self._checked_blocks(block_cells, start, stop)
 
     def _checked_blocks(self, block_cells: int, start: int, stop: int) -> Iterator[CountBlock]:
-        for block in self._matrix.blocks(block_cells, start, stop):
-            yield self._check(block, self.description)
+        def checked(block: CountBlock) -> CountBlock:
+            return self._check(block, self.description)
+
+        # a loop would hold each block until it has the next one
+        yield from map(checked, self._matrix.blocks(block_cells, start, stop))
 
     def empty_genes(self) -> NDArray[np.bool_] | None:
         """Return which genes have no stored value, bool [genes].

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from cellport.runtime.base.files import PendingOutput, check_place, plain_errors
 from cellport.runtime.errors import OutputError
-from cellport.runtime.fetch.pull import SITE, SITE_KEY, SITE_VERSION, file_name
+from cellport.runtime.fetch.address import SITE, SITE_KEY, SITE_VERSION
+from cellport.runtime.fetch.pull import file_name
 from cellport.runtime.version import __version__
 from cellport.web.server.site import (
     EXAMPLE,

@@ -16,7 +16,7 @@ import pytest
 
 from cellport.runtime.atlas.file import open_atlas_file
 from cellport.runtime.errors import AtlasError, OutputError
-from cellport.runtime.fetch import download, pull, registry
+from cellport.runtime.fetch import download, kept, pull, registry
 from cellport.runtime.fetch.download import fetch_small
 from cellport.runtime.fetch.pull import cached, find_atlas
 from cellport.runtime.fetch.registry import Entry, known_atlases
@@ -225,7 +225,7 @@ def test_wrong_part_without_validator_is_fetched_anew(
     url = f"{server.url}/a.cellport"
     server.files["/a.cellport"], server.etag = data, ""
     cache.mkdir()
-    part = cache / f"{pull._cache_path(url).name}.part"
+    part = cache / f"{kept.kept_at(url).name}.part"
     part.write_bytes(data[:100] + bytes(200))
     part.with_name(f"{part.name}.json").write_text(json.dumps({"url": url, "validator": ""}))
     assert Path(pull.pull(url).path).read_bytes() == data
@@ -238,7 +238,7 @@ def test_part_of_anything_else_does_no_harm(
     url = f"{server.url}/a.cellport"
     server.files["/a.cellport"] = data
     cache.mkdir()
-    part = cache / f"{pull._cache_path(url).name}.part"
+    part = cache / f"{kept.kept_at(url).name}.part"
     part.write_bytes(left)
     for notes in (None, "{", "[]", json.dumps({"url": url})):
         if notes is not None:

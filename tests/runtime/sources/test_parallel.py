@@ -5,7 +5,12 @@ import itertools
 import os
 import sys
 import threading
+import time
+import weakref
 import zlib
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import h5py
@@ -17,8 +22,9 @@ from hypothesis import strategies as st
 from cellport.runtime.errors import InputError, MissingDependencyError
 from cellport.runtime.sources import filters, open_source
 from cellport.runtime.sources.chunks import locate
+from cellport.runtime.sources.csr import CsrMatrix
 from cellport.runtime.sources.csr_checks import as_positions
-from cellport.runtime.sources.parallel import open_parallel
+from cellport.runtime.sources.parallel import _work_off, open_parallel
 from cellport.runtime.sources.ranges import PlainPairs, open_pairs
 
 KNOWN_FILTERS = [
@@ -321,3 +327,48 @@ def test_file_cut_while_it_is_read(tmp_path):
         with pytest.raises(InputError, match="ends in the middle of a chunk"):
             pairs.read(0, 3000)
         pairs.close()
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_the_next_block_is_read_while_one_is_in_use(tmp_path, monkeypatch, threads):
+    gzip = {"compression": "gzip"}
+    with write_pair(tmp_path / "pair.h5", np.arange(100), np.ones(100), 10, gzip, gzip) as file:
+        inflated, real = [], filters.UNDO[1]
+        monkeypatch.setitem(filters.UNDO, 1, lambda *of: inflated.append(1) or real(*of))
+        pointers = np.arange(0, 101, 10)
+        matrix = CsrMatrix("here", 10, 100, pointers, file["indices"], file["data"], threads)
+        blocks = matrix.blocks(5, 0, 10)
+        next(blocks)
+        until = time.monotonic() + 20
+        while threads > 1 and len(inflated) < 20 and time.monotonic() < until:
+            time.sleep(0.01)
+        assert len(inflated) == (20 if threads > 1 else 10)
+        assert next(blocks).start == 5
+        blocks.close()
+
+
+def test_a_block_is_let_go_of_by_what_read_it(tmp_path, make_anndata):
+    path = tmp_path / "query.h5ad"
+    make_anndata().write_h5ad(path, compression="gzip")
+    source = open_source(path, threads=2)
+    blocks = source.blocks(3)
+    first = weakref.ref(next(blocks).data)
+    assert first() is None
+    assert next(blocks).n_cells == 3
+    blocks.close()
+    source.close()
+
+
+def test_of_several_failures_the_first_in_the_file_is_told(tmp_path):
+    for _ in range(20):
+        failed: dict[int, Exception] = {}
+        jobs = deque(enumerate([lambda: None, *[partial(_fail, at) for at in range(1, 9)]]))
+        with ThreadPoolExecutor(3) as pool:
+            for _ in range(3):
+                pool.submit(_work_off, jobs, failed)
+        assert not jobs
+        assert str(failed[min(failed)]) == "1"
+
+
+def _fail(number: int) -> None:
+    raise ValueError(number)
