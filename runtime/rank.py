@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import closing, suppress
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cellport.runtime.base.prefetch import prefetch
+from cellport.runtime.base.processors import available_threads
 from cellport.runtime.columns import (
     CALL,
     LABEL,
@@ -118,7 +120,7 @@ def rank_atlases(
     options
         How to map.
     on_atlas
-        Called with each atlas before it is asked.
+        Called with each atlas before it is asked, from the thread that asks it.
 
     Returns
     -------
@@ -143,10 +145,13 @@ def rank_atlases(
     asked = asked or [entry.name for entry, here in list_atlases() if here]
     from threadpoolctl import threadpool_limits
 
-    # the next atlas is opened while one is asked, which leaves no processor for the threads of
-    # small matrix products: they would wait for each other longer than they work
-    coming = prefetch((_opened(one, how) for one in dict.fromkeys(asked)), 1)
-    with threadpool_limits(1, "blas"), closing(coming) as opening:
+    # atlases are opened and asked side by side: 2,000 cells are too few to share out, and no
+    # processor is left for the threads of small matrix products, which would wait for each other
+    # longer than they work
+    alone = replace(how, threads=1)
+    threads = how.threads or available_threads()
+    with threadpool_limits(1, "blas"), ThreadPoolExecutor(threads) as pool:
+        opening = pool.map(partial(_opened, how=alone), dict.fromkeys(asked))
         opened: list[_Opened] = []
 
         def covered(columns: Mapping[str, NDArray[np.object_]]) -> int:
@@ -155,10 +160,12 @@ def rank_atlases(
             return max((covered_genes(columns, panel) for panel in panels), default=0)
 
         cells = _some_cells(query, how, covered)
-        found = []
-        for name, atlas in chain(opened, opening):
-            on_atlas(name)
-            found.append(_fit(name, atlas, cells, how))
+
+        def fit(one: _Opened) -> AtlasFit:
+            on_atlas(one[0])
+            return _fit(*one, cells, alone)
+
+        found = list(pool.map(fit, chain(opened, opening)))
     return tuple(sorted(found, key=lambda fit: -fit.score))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Mapping
+from threading import Lock
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
@@ -41,6 +42,8 @@ class GeneNames(Mapping[str, Text]):
         self._tidied: dict[str, tuple[Columns, tuple[str, ...]]] = {}
         self._kept: set[int] = set()
         self._found: dict[Hashable, Any] = {}
+        # threads that ask for other atlases must not tidy again: lists are known by their places
+        self._tidying = Lock()
 
     def __getitem__(self, column: str) -> Text:
         return self._columns[column]
@@ -53,11 +56,12 @@ class GeneNames(Mapping[str, Text]):
 
     def tidied(self, source: str) -> tuple[Columns, tuple[str, ...]]:
         """Return the bare names, the same lists each time, and a note where they were not."""
-        if source not in self._tidied:
-            listed = {name: values.tolist() for name, values in self._columns.items()}
-            self._tidied[source] = tidied(listed, source)
-            self._kept |= {id(values) for values in self._tidied[source][0].values()}
-        return self._tidied[source]
+        with self._tidying:
+            if source not in self._tidied:
+                listed = {name: values.tolist() for name, values in self._columns.items()}
+                self._tidied[source] = tidied(listed, source)
+                self._kept |= {id(values) for values in self._tidied[source][0].values()}
+            return self._tidied[source]
 
     def find_in(
         self, find: Callable[..., Found], names: list[str] | Columns, *more: Hashable
