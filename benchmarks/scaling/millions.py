@@ -58,11 +58,13 @@ def measured(reference: Path, query: Path, atlas: Path, again: bool) -> dict[str
     kept = atlas.with_suffix(".json")
     if again or not kept.exists():
         atlas.unlink(missing_ok=True)
+        went_on = atlas.with_name(f"{atlas.name}.checkpoint").exists()
         how = "--labels cell_type --batch donor --device cpu"
         command = [sys.executable, "-m", "cellport", "train", str(reference), "-o", str(atlas)]
         run = timed([*command, *how.split()])
         trained = {"wall_s": run.wall, "cpu_s": run.cpu, "peak_mb": run.memory_mb}
-        write(kept, {name: round(value) for name, value in trained.items()})
+        measured = {name: round(value) for name, value in trained.items()}
+        write(kept, measured | {"went_on": went_on})
     opening = [sys.executable, "-c", OPENED, str(atlas)]
     mapping = [sys.executable, "-c", MAPPED, str(atlas), str(query)]
     return {

@@ -133,10 +133,11 @@ def in_words(results: dict[str, Any]) -> str:
 def _millions(found: dict[str, Any]) -> str:
     large, small = found["large"], found["small"]
     trained = large["trained"]
+    rest = "what was left when it went on from its checkpoint took " if trained["went_on"] else ""
     return (
         f"- An atlas of {found['cells']:,} generated cells and {found['types']} types, trained "
         f"from a gzip file of {large['reference_gb']:.1f} GB by the plain command, calibration, "
-        f"clusters and map included: {trained['wall_s'] / 60:.0f} minutes "
+        f"clusters and map included: {rest}{trained['wall_s'] / 60:.0f} minutes "
         f"({trained['cpu_s'] / 60:.0f} processor minutes), at most "
         f"{trained['peak_mb'] / 1e3:.1f} GB of memory. The atlas has {large['atlas_mb']:,.0f} MB, "
         f"opens in {large['open_s']:.2f} s, and maps {found['query_cells']:,} other cells in "
