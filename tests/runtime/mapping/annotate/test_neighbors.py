@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from cellport.runtime.base.names import joinable
 from cellport.runtime.errors import AtlasError, InputError, MissingDependencyError
 from cellport.runtime.mapping.annotate.neighbors import open_index, prepare, reference_names
 from cellport.runtime.mapping.atlas import Atlas
@@ -73,8 +74,22 @@ def test_cells_without_ids_are_numbered(small_atlas: Any) -> None:
     wrong = small_atlas({"reference_names": np.frombuffer(b"a\nb", np.uint8)})
     with pytest.raises(AtlasError, match="names 2 of 7 reference cells"):
         reference_names(wrong)
+    with pytest.raises(AtlasError, match="names 2 of 7 reference cells"):
+        open_index(wrong)
     reference = _Reference({"reference_latent": np.zeros((3, 2), np.float32)})
     assert reference_names(reference).tolist() == ["0", "1", "2"]  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("names", ["a\nb\nc", "\nzwölf;\n", None])
+def test_names_are_read_where_they_stand(names: str | None) -> None:
+    arrays = {"reference_latent": np.eye(3, dtype="f4"), "reference_label": np.zeros(3, np.int32)}
+    if names is not None:
+        arrays["reference_names"] = np.frombuffer(names.encode(), np.uint8)
+    reference = _Reference(arrays)
+    known = [*(joinable(one) for one in reference_names(reference)), ""]  # type: ignore[arg-type]
+    position = np.array([[2, -1, 0], [1, 1, 2]])
+    found = open_index(reference).names(position)  # type: ignore[arg-type]
+    assert found.tolist() == [[known[at] for at in row] for row in position.tolist()]
 
 
 def test_mapping_names_neighbours_with_their_labels(tiny_atlas: Any, tiny_cells: Any) -> None:
