@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cellport.runtime.base.processors import available_threads
+from cellport.runtime.base.processors import available_threads, small_products
 from cellport.runtime.columns import (
     CALL,
     LABEL,
@@ -143,14 +143,12 @@ def rank_atlases(
     how = options or MapOptions()
     asked = [one for atlas in atlases for one in _named(atlas)]
     asked = asked or [entry.name for entry, here in list_atlases() if here]
-    from threadpoolctl import threadpool_limits
-
     # atlases are opened and asked side by side: 2,000 cells are too few to share out, and no
     # processor is left for the threads of small matrix products, which would wait for each other
     # longer than they work
     alone = replace(how, threads=1)
     threads = how.threads or available_threads()
-    with threadpool_limits(1, "blas"), ThreadPoolExecutor(threads) as pool:
+    with small_products(), ThreadPoolExecutor(threads) as pool:
         opening = pool.map(partial(_opened, how=alone), dict.fromkeys(asked))
         opened: list[_Opened] = []
 

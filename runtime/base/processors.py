@@ -1,11 +1,14 @@
-"""How many processors this process may use."""
+"""How many processors this process may use, and small products on one of them."""
 
 from __future__ import annotations
 
 import math
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
+from threading import Lock
+from typing import Any
 
 # asked in this order; the first that is set decides
 ASKED_FOR = ("CELLPORT_NUM_THREADS", "OMP_NUM_THREADS", "NUMBA_NUM_THREADS")
@@ -13,6 +16,10 @@ GIVEN = "SLURM_CPUS_PER_TASK"
 
 _SELF = Path("/proc/self/cgroup")
 _ROOT = Path("/sys/fs/cgroup")
+
+_counting = Lock()
+_inside = 0
+_limits: Any = None
 
 
 def available_threads() -> int:
@@ -78,3 +85,31 @@ def _text(path: Path) -> str:
 def _share(quota: str, period: str) -> float:
     """Return quota through period; 0 where there is no quota (``max`` or -1)."""
     return int(quota) / int(period) if quota.isdecimal() and period.isdecimal() else 0
+
+
+@contextmanager
+def small_products() -> Iterator[None]:
+    """Keep products to one thread of the library while anybody is inside.
+
+    They are small, and threads would wait for each other: where processors are busy, or fewer than
+    the library believes, that took seven times as long. The setting is one for the whole process,
+    so the first to come makes it and the last to go takes it back.
+    """
+    global _inside, _limits
+    from threadpoolctl import OpenBLASController, threadpool_limits
+
+    # since 3.8 threads but the one that set a limit first are not heard; here they take turns
+    free = getattr(OpenBLASController, "clear_controlling_thread", lambda force: None)
+    with _counting:
+        if not _inside:
+            free(force=True)
+            _limits = threadpool_limits(1, "blas")
+        _inside += 1
+    try:
+        yield
+    finally:
+        with _counting:
+            _inside -= 1
+            if not _inside:
+                free(force=True)
+                _limits.restore_original_limits()

@@ -14,10 +14,8 @@ gradients).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +24,7 @@ from cellport.kernels.features import PanelGenes, fitted_to_measured
 from cellport.runtime.atlas.file import AtlasFile
 from cellport.runtime.atlas.network.gradient import Run, run
 from cellport.runtime.atlas.network.graph import Graph, read_graph
+from cellport.runtime.base.processors import small_products
 from cellport.runtime.mapping.encode import panel_genes
 from cellport.runtime.mapping.explain.counted import CountedCells
 from cellport.runtime.mapping.genes.information import label_information, mixed_with_ignorance
@@ -37,17 +36,6 @@ STEPS = 64
 # that are taken at once: few large products are quick, and what has to be kept is bounded
 _AT_ONCE = 16
 _TINY = 1e-300
-
-
-def _one_thread() -> AbstractContextManager[Any]:
-    """Keep products to one thread: they are small, and threads would wait for each other.
-
-    Where processors are busy, or fewer than the library believes, that took seven times as long.
-    """
-    from threadpoolctl import threadpool_limits
-
-    limits: AbstractContextManager[Any] = threadpool_limits(1, "blas")
-    return limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +99,7 @@ class Explainer:
             np.zeros((n, n_genes)), np.zeros((n, n_genes)), np.zeros(n, np.int64), np.zeros(n)
         )
         for rows, measured in cells.by_genes():
-            with _one_thread():
+            with small_products():
                 part = self._of_alike(cells.take(rows), measured, label[rows])
             found.for_label[rows] = part.for_label
             found.against_runner_up[rows] = part.against_runner_up
@@ -128,7 +116,7 @@ class Explainer:
         found = np.zeros((len(versions), len(label)))
         for rows, measured in versions[0].by_genes():
             alike = [one.take(rows) for one in versions]
-            with _one_thread():
+            with small_products():
                 sure = self._probabilities(alike, measured)
             of_label = sure[np.arange(len(sure)), np.tile(label[rows], len(versions))]
             found[:, rows] = of_label.reshape(len(versions), -1)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 
 from cellport.runtime.atlas.file import AtlasFile
 from cellport.runtime.base.bottom_k import BottomK
+from cellport.runtime.base.processors import available_threads, small_products
 from cellport.runtime.columns import LABEL, MappedBlock
 from cellport.runtime.decisions import whole
 from cellport.runtime.genes.match import GeneMatch
@@ -59,14 +62,19 @@ class LabelGenes(Gatherer):
             The network cannot be followed back to the genes.
         """
         names, cells = self._explainer.atlas.manifest.labels, self.sums["cells"]
-        found = []
-        for code in np.argsort(-cells, kind="stable").tolist():
-            kept = self.kept[f"label{code}"]
-            counted = CountedCells(kept["counts"], kept["library"], kept["unmeasured"])
-            full = np.flatnonzero(np.asarray(counted.counts.sum(axis=1)).ravel() > 0)
-            if len(full) >= _FEWEST and (not labels or names[code] in labels):
-                found.append(reasons_of_type(self._explainer, counted.take(full), code, most))
-        return tuple(found)
+        order = np.argsort(-cells, kind="stable").tolist()
+        asked = [code for code in order if not labels or names[code] in labels]
+        with small_products(), ThreadPoolExecutor(available_threads()) as pool:
+            found = pool.map(lambda code: self._of_label(code, most), asked)
+            return tuple(one for one in found if one is not None)
+
+    def _of_label(self, code: int, most: int) -> LabelReasons | None:
+        kept = self.kept[f"label{code}"]
+        counted = CountedCells(kept["counts"], kept["library"], kept["unmeasured"])
+        full = np.flatnonzero(np.asarray(counted.counts.sum(axis=1)).ravel() > 0)
+        if len(full) < _FEWEST:
+            return None
+        return reasons_of_type(self._explainer, counted.take(full), code, most)
 
 
 def _no_cells(most: int, n_genes: int) -> BottomK:

@@ -2,12 +2,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import pytest
+from threadpoolctl import threadpool_info
 
 from cellport.runtime.base import processors
-from cellport.runtime.base.processors import ASKED_FOR, GIVEN, available_threads
+from cellport.runtime.base.processors import (
+    ASKED_FOR,
+    GIVEN,
+    available_threads,
+    small_products,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -93,3 +101,31 @@ def test_the_quota_of_a_container_is_kept(
 ) -> None:
     limit(groups, files)
     assert available_threads() == threads
+
+
+def _of_products() -> list[int]:
+    """Threads of libraries that have one setting for all threads, as numpy's has."""
+    found = threadpool_info()
+    return [one["num_threads"] for one in found if one.get("threading_layer") == "pthreads"]
+
+
+def test_the_last_to_leave_takes_the_setting_back() -> None:
+    before, together = _of_products(), Barrier(3)
+
+    def work(_: int) -> list[int]:
+        with small_products():
+            # some leave while others are inside, or not there yet
+            together.wait()
+            return _of_products()
+
+    with ThreadPoolExecutor(3) as pool:
+        inside = list(pool.map(work, range(12)))
+    assert all(set(one) <= {1} for one in inside)
+    assert _of_products() == before
+
+
+def test_the_setting_is_taken_back_after_an_error() -> None:
+    before = _of_products()
+    with pytest.raises(ValueError, match="inside"), small_products(), small_products():
+        raise ValueError("inside")
+    assert _of_products() == before
