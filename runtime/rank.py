@@ -40,6 +40,8 @@ from cellport.runtime.sources.spread import spread_source
 _CELLS, _WINDOWS = whole("rank.cells"), whole("rank.windows")
 _UNTOLD, _COMMON = number("rank.untold"), number("rank.common")
 _EMPTY = QUALITIES.index("empty")
+# atlases at a time on machines of many processors: more would wait for the interpreter
+_TOGETHER = 8
 
 _Opened = tuple[str, Atlas | CellportError]
 
@@ -147,7 +149,7 @@ def rank_atlases(
     # processor is left for the threads of small matrix products, which would wait for each other
     # longer than they work
     alone = replace(how, threads=1)
-    threads = how.threads or available_threads()
+    threads = min(how.threads or available_threads(), _TOGETHER)
     with small_products(), ThreadPoolExecutor(threads) as pool:
         opening = pool.map(partial(_opened, how=alone), dict.fromkeys(asked))
         opened: list[_Opened] = []

@@ -22,6 +22,8 @@ _FEWEST = whole("explain.fewest_cells")
 # gradients along the way of each cell, half of what single cells get: of 26 labels of the two
 # shipped atlases, each names the same ten genes
 _STEPS = 32
+# labels at a time on machines of many processors: each keeps some 50 MB of gradients
+_TOGETHER = 8
 
 
 class LabelGenes(Gatherer):
@@ -64,7 +66,8 @@ class LabelGenes(Gatherer):
         names, cells = self._explainer.atlas.manifest.labels, self.sums["cells"]
         order = np.argsort(-cells, kind="stable").tolist()
         asked = [code for code in order if not labels or names[code] in labels]
-        with small_products(), ThreadPoolExecutor(available_threads()) as pool:
+        threads = min(available_threads(), _TOGETHER)
+        with small_products(), ThreadPoolExecutor(threads) as pool:
             found = pool.map(lambda code: self._of_label(code, most), asked)
             return tuple(one for one in found if one is not None)
 
