@@ -22,8 +22,8 @@ _FEWEST = whole("explain.fewest_cells")
 # gradients along the way of each cell, half of what single cells get: of 26 labels of the two
 # shipped atlases, each names the same ten genes
 _STEPS = 32
-# labels at a time on machines of many processors: each keeps some 50 MB of gradients
-_TOGETHER = 8
+# labels at a time on machines of many processors: each keeps up to 140 MB of gradients
+_TOGETHER = 4
 
 
 class LabelGenes(Gatherer):
