@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -148,25 +148,39 @@ def rank_atlases(
     # atlases are opened and asked side by side: 2,000 cells are too few to share out, and no
     # processor is left for the threads of small matrix products, which would wait for each other
     # longer than they work
-    alone = replace(how, threads=1)
     threads = min(how.threads or available_threads(), _TOGETHER)
     with small_products(), ThreadPoolExecutor(threads) as pool:
-        opening = pool.map(partial(_opened, how=alone), dict.fromkeys(asked))
-        opened: list[_Opened] = []
-
-        def covered(columns: Mapping[str, NDArray[np.object_]]) -> int:
-            opened.extend(opening)
-            panels = [one.panel for _, one in opened if isinstance(one, Atlas)]
-            return max((covered_genes(columns, panel) for panel in panels), default=0)
-
-        cells = _some_cells(query, how, covered)
-
-        def fit(one: _Opened) -> AtlasFit:
-            on_atlas(one[0])
-            return _fit(*one, cells, alone)
-
-        found = list(pool.map(fit, chain(opened, opening)))
+        try:
+            found = _fits(query, dict.fromkeys(asked), how, on_atlas, pool)
+        finally:
+            # whoever stops does not wait for atlases that nobody will ask
+            pool.shutdown(cancel_futures=True)
     return tuple(sorted(found, key=lambda fit: -fit.score))
+
+
+def _fits(
+    query: Any,
+    asked: Iterable[str | Atlas],
+    how: MapOptions,
+    on_atlas: Callable[[str], None],
+    pool: Executor,
+) -> list[AtlasFit]:
+    alone = replace(how, threads=1)
+    opening = pool.map(partial(_opened, how=alone), asked)
+    opened: list[_Opened] = []
+
+    def covered(columns: Mapping[str, NDArray[np.object_]]) -> int:
+        opened.extend(opening)
+        panels = [one.panel for _, one in opened if isinstance(one, Atlas)]
+        return max((covered_genes(columns, panel) for panel in panels), default=0)
+
+    cells = _some_cells(query, how, covered)
+
+    def fit(one: _Opened) -> AtlasFit:
+        on_atlas(one[0])
+        return _fit(*one, cells, alone)
+
+    return list(pool.map(fit, chain(opened, opening)))
 
 
 def _opened(asked: str | Atlas, how: MapOptions) -> _Opened:

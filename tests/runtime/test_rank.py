@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from cellport.cli import main
+from cellport.runtime import rank
 from cellport.runtime.errors import AtlasError, InputError
 from cellport.runtime.rank import AtlasFit, rank_atlases
 
@@ -58,6 +60,22 @@ def test_an_atlas_that_cannot_take_the_query_comes_last_with_the_reason(
     assert set(reasons) == {"tiny.cellport", "damaged.cellport"}
     assert all(reasons.values())
     assert [fit.score for fit in found[1:]] == [0.0, 0.0]
+
+
+def test_a_query_that_cannot_be_read_is_told_without_opening_all_atlases(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    opened = []
+
+    def slowly(asked: str, how: Any) -> Any:
+        opened.append(asked)
+        time.sleep(0.05)
+        return asked, AtlasError("none")
+
+    monkeypatch.setattr(rank, "_opened", slowly)
+    with pytest.raises(InputError, match="not there"):
+        rank_atlases(tmp_path / "not there.h5ad", [f"atlas{n}" for n in range(200)])
+    assert len(opened) < 100
 
 
 def test_an_atlas_is_judged_as_map_maps(tiny_atlas_path: Path, query: Any) -> None:
