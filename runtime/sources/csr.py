@@ -35,17 +35,24 @@ class CsrMatrix(CompressedMatrix):
         """
         with self.pairs(self.n_genes) as pairs:
             finish: Callable[[], CountBlock] | None = None
-            for low in range(start, stop, block_cells):
-                high = min(low + block_cells, stop)
-                pointers = self.pointers(low, high, row_limit(self.n_genes))
-                for first, last in cut(pointers):
-                    done = [] if finish is None else [finish()]
-                    finish = self._begin(pairs, low + first, pointers[first : last + 1])
-                    while done:
-                        # nothing here holds it while it is in use
-                        yield done.pop()
+            for first, pointers in self._runs(block_cells, start, stop):
+                done = [] if finish is None else [finish()]
+                finish = self._begin(pairs, first, pointers)
+                while done:
+                    # nothing here holds it while it is in use
+                    yield done.pop()
             if finish is not None:
                 yield finish()
+
+    def _runs(
+        self, block_cells: int, start: int, stop: int
+    ) -> Iterator[tuple[int, NDArray[np.int64]]]:
+        """Yield the first cell of each block, and the pointers of its cells."""
+        for low in range(start, stop, block_cells):
+            high = min(low + block_cells, stop)
+            pointers = self.pointers(low, high, row_limit(self.n_genes))
+            for first, last in cut(pointers):
+                yield low + first, pointers[first : last + 1]
 
     def _begin(
         self, pairs: Pairs, start: int, pointers: NDArray[np.int64]
