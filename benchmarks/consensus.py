@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Iterator
+from functools import cache
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -88,6 +89,7 @@ def sets() -> Iterator[tuple[str, tuple[str, ...]]]:
                 yield from ((query, parts) for parts in combinations(unlike, size))
 
 
+@cache
 def cells_of(part: str) -> anndata.AnnData:
     """Read cells of a part of a dataset, at most 2,500."""
     dataset, which = PARTS[part]
@@ -97,10 +99,10 @@ def cells_of(part: str) -> anndata.AnnData:
     return labelled(cells[chosen[kept]].copy(), dataset)
 
 
-def atlas_of(part: str, cache: Path) -> Path:
+def atlas_of(part: str, folder: Path) -> Path:
     """Train an atlas of a part, unless it is there."""
-    cache.mkdir(parents=True, exist_ok=True)
-    path = cache / f"{part.replace(', ', '_').replace(' ', '_')}.cellport"
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{part.replace(', ', '_').replace(' ', '_')}.cellport"
     train(cells_of(part), path, seed=0)
     return path
 
@@ -125,10 +127,9 @@ def scores(truth: Any, label: Any, prob: Any) -> dict[str, float]:
 def run(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """Hear sets of atlases on each query, and yield a row a set."""
     alone: dict[tuple[str, str], dict[str, float]] = {}
-    cells: dict[str, anndata.AnnData] = {}
     for name, parts in sets():
         paths = [atlas_of(part, options.cache) for part in parts]
-        query = cells.setdefault(name, cells_of(name))
+        query = cells_of(name)
         truth = query.obs["label"]
         for part, path in zip(parts, paths, strict=True):
             if (name, part) not in alone:

@@ -63,8 +63,7 @@ def measured(reference: Path, query: Path, atlas: Path, again: bool) -> dict[str
         command = [sys.executable, "-m", "cellport", "train", str(reference), "-o", str(atlas)]
         run = timed([*command, *how.split()])
         trained = {"wall_s": run.wall, "cpu_s": run.cpu, "peak_mb": run.memory_mb}
-        measured = {name: round(value) for name, value in trained.items()}
-        write(kept, measured | {"went_on": went_on})
+        write(kept, {name: round(value) for name, value in trained.items()} | {"went_on": went_on})
     opening = [sys.executable, "-c", OPENED, str(atlas)]
     mapping = [sys.executable, "-c", MAPPED, str(atlas), str(query)]
     return {
