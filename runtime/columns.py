@@ -27,8 +27,8 @@ NEIGHBORS, NEIGHBOR_LABELS = "cellport_neighbors", "cellport_neighbor_labels"
 MERGED, MERGED_PROB = "cellport_merged", "cellport_merged_probability"
 JOINT, JOINT_PROB = text("columns.joint"), text("columns.joint_prob")
 AGREEMENT = text("columns.agreement")
-# with the names of a column and of another atlas
-OF_ATLAS = text("columns.of_atlas")
+# what stands of another atlas, with the names of a column and of that atlas
+OF_OTHERS, OF_ATLAS = (LABEL, PROB, NOVEL), text("columns.of_atlas")
 SEVERAL_LABELS = text("columns.several_labels")
 # with the number of the level
 LEVEL, LEVEL_PROB = text("columns.level"), text("columns.level_prob")

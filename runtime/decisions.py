@@ -39,6 +39,11 @@ def texts(name: str) -> tuple[str, ...]:
     return tuple(_value(name))
 
 
+def everything(subject: str) -> tuple[str, ...]:
+    """Return all texts of a subject."""
+    return tuple(one for one in _ALL[subject].values() if isinstance(one, str))
+
+
 def words(name: str) -> dict[str, str]:
     """Return the texts of that name, by key."""
     return dict(_value(name))

@@ -17,10 +17,9 @@ from cellport.runtime.columns import (
     AGREEMENT,
     JOINT,
     JOINT_PROB,
-    LABEL,
     NOVEL,
     OF_ATLAS,
-    PROB,
+    OF_OTHERS,
     UNKNOWN,
     Column,
     Schema,
@@ -33,8 +32,6 @@ from cellport.runtime.mapping.consensus.labels_alike import joint_labels
 from cellport.runtime.mapping.consensus.told import alike_in_words
 from cellport.runtime.mapping.encode import EncodedCells
 from cellport.runtime.mapping.query import Heard
-
-_OWN = (LABEL, PROB, NOVEL)
 
 
 def consensus(first: Companion, others: Sequence[Companion], heard: Heard | None) -> Annotator:
@@ -109,4 +106,4 @@ def _named(column: str, other: Companion) -> str:
 
 def own_of(other: Companion) -> list[Column]:
     """Return what stands of another atlas beside what all say together."""
-    return [column for column in other.columns if column.name in _OWN]
+    return [column for column in other.columns if column.name in OF_OTHERS]

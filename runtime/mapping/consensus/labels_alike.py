@@ -12,8 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cellport.runtime.atlas.manifest import Manifest
+from cellport.runtime.columns import OF_ATLAS, OF_OTHERS
+from cellport.runtime.decisions import everything
 from cellport.runtime.mapping.annotate.beside_label.terms import terms_of
 
+_COLUMNS = everything("columns")
 _WORDS = re.compile(r"[^a-z0-9+]+")
 
 
@@ -60,11 +63,19 @@ def plain_name(label: str) -> str:
 
 
 def numbered(names: Sequence[str]) -> list[str]:
-    """Return names of which no two are the same: a number behind those that come again."""
+    """Return names of which no two are the same: a number behind those that come again.
+
+    Nor is a column of an atlas behind the first called as one of cellport's own is:
+    `cellport_label` of an atlas named `set` would be `cellport_label_set`.
+    """
     found: list[str] = []
     for name in names:
         made, number = name, 2
-        while made in found:
+        while made in found or (found and _is_own(made)):
             made, number = f"{name}_{number}", number + 1
         found.append(made)
     return found
+
+
+def _is_own(name: str) -> bool:
+    return any(OF_ATLAS.format(column=one, atlas=name) in _COLUMNS for one in OF_OTHERS)

@@ -8,6 +8,7 @@ import { parseNpy } from "../src/atlas/npy";
 import { noveltyP } from "../src/atlas/novelty_table";
 import { say } from "../src/decisions";
 import type { ResultColumn } from "../src/mapping/columns";
+import { numbered } from "../src/mapping/consensus/labels_alike";
 import { averageLinkage } from "../src/mapping/linkage";
 import { Results } from "../src/mapping/results";
 import { columnOf, columnsOf, Joining, nameSuffixes } from "../src/mapping/samples";
@@ -349,4 +350,12 @@ test("what is read ahead is what lies there, and pieces are read few times", () 
 test("who brings more cells than were measured is told so before they are mapped", () => {
   expect(beyondMeasured(MEASURED_CELLS)).toBe("");
   expect(beyondMeasured(MEASURED_CELLS + 1)).toMatch(/^More than the 1,000,000 cells .*cellport map/);
+});
+
+test("no column of another atlas is called as another one is", () => {
+  expect(numbered(["lung", "blood", "lung", "lung"])).toEqual(["lung", "blood", "lung_2", "lung_3"]);
+  for (const name of ["set", "group"]) {
+    expect(numbered([name, name, "lung"])).toEqual([name, `${name}_2`, "lung"]);
+    expect(numbered(["lung", name, name])).toEqual(["lung", `${name}_2`, `${name}_3`]);
+  }
 });

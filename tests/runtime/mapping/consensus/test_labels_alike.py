@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 import cellport
+from cellport.runtime.columns import OF_OTHERS
+from cellport.runtime.decisions import everything
 from cellport.runtime.mapping.consensus.labels_alike import joint_labels, numbered, plain_name
 
 
@@ -43,3 +45,17 @@ def test_plain_names(one: str, other: str) -> None:
 def test_names_that_come_again_get_numbers() -> None:
     assert numbered(["lung", "blood", "lung", "lung"]) == ["lung", "blood", "lung_2", "lung_3"]
     assert np.unique(numbered(["a", "a_2", "a"])).size == 3
+
+
+def test_no_column_of_another_atlas_is_called_as_one_of_our_own() -> None:
+    own = everything("columns")
+    behind = {
+        column.removeprefix(f"{one}_")
+        for column in own
+        for one in OF_OTHERS
+        if column.startswith(f"{one}_")
+    }
+    assert behind == {"set", "group"}
+    for name in behind:
+        assert numbered([name, name, "lung"]) == [name, f"{name}_2", "lung"]
+        assert numbered(["lung", name, name]) == ["lung", f"{name}_2", f"{name}_3"]

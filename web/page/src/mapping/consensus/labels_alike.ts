@@ -4,7 +4,10 @@
  */
 
 import type { Manifest } from "../../atlas/manifest";
+import decisions from "../../decisions";
+import { ofAtlas } from "../columns";
 
+const { columns } = decisions;
 const NO_WORD = /[^a-z0-9+]+/g;
 
 export interface JointLabels {
@@ -47,13 +50,22 @@ export function plainName(label: string): string {
   return kept.map((word) => word.replace(/s$/, "")).join(" ");
 }
 
-/** Names of which no two are the same: a number behind those that come again. */
+/** Names of which no two are the same: a number behind those that come again.
+ *
+ * Nor is a column of an atlas behind the first called as one of cellport's own is: `cellport_label`
+ * of an atlas named `set` would be `cellport_label_set`.
+ */
 export function numbered(names: readonly string[]): string[] {
   const found: string[] = [];
   for (const name of names) {
     let made = name;
-    for (let number = 2; found.includes(made); number++) made = `${name}_${number}`;
+    for (let number = 2; found.includes(made) || (found.length && isOwn(made)); number++) made = `${name}_${number}`;
     found.push(made);
   }
   return found;
+}
+
+function isOwn(atlas: string): boolean {
+  const own: string[] = Object.values(columns);
+  return [columns.label, columns.prob, columns.novel].some((column) => own.includes(ofAtlas(column, atlas)));
 }
