@@ -231,7 +231,7 @@ def outlook(found: PanelOutlook) -> None:
         console.print(f"Not told apart: {', '.join(group)}.")
     if found.merged:
         console.print(
-            f"With those as one, {found.accuracy_merged:.0%} of the cells would be right."
+            f"With those as one, {found.accuracy_merged:.0%} of made-up cells would be right."
         )
     if found.wanted:
         console.print(f"Genes that would help most: {', '.join(found.wanted)}.")

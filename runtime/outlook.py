@@ -17,6 +17,7 @@ from cellport.runtime.mapping.atlas import Atlas
 from cellport.runtime.mapping.genes.information import label_information
 from cellport.runtime.mapping.options import MapOptions
 from cellport.runtime.mapping.outlook.confusion import Confusion
+from cellport.runtime.mapping.outlook.foretold import Foretold, foretell
 from cellport.runtime.mapping.outlook.made_cells import can_make
 from cellport.runtime.mapping.outlook.merged_labels import merge_labels
 from cellport.runtime.mapping.outlook.query_depth import query_depth
@@ -38,7 +39,8 @@ class LabelOutlook:
     recall: float  # share that would be given it
     f1: float  # in cells mixed as the reference is
     recall_whole: float  # share that would be, with all genes of the atlas
-    mistaken_for: tuple[tuple[str, float], ...]  # other labels they would be given, and their share
+    # other labels that its made-up cells are given, and their share
+    mistaken_for: tuple[tuple[str, float], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +70,7 @@ class PanelOutlook:
     merged
         Labels that cannot be told apart, a group each.
     accuracy_merged
-        Share of right labels, where those count as one.
+        Share of made-up cells with a right label, where those count as one.
     wanted
         Genes whose addition would tell most, the first first.
     """
@@ -111,7 +113,8 @@ def panel_outlook(
     """Tell which labels of an atlas some genes can tell apart, and how well.
 
     Cells of each label are made up from the atlas's decoder, as these genes would count them, and
-    are labelled as those of a query are; so nothing has to be measured yet.
+    are labelled as those of a query are; so nothing has to be measured yet. What they lose against
+    all genes is taken off what was measured on cells that the atlas had not seen.
 
     Parameters
     ----------
@@ -147,9 +150,11 @@ def panel_outlook(
     measured, unknown, of_query = _asked(atlas, genes, any_organism)
     every = np.ones(len(measured), bool)
     at = depth or of_query or max(1.0, USUAL_DEPTH * _caught(atlas, measured))
-    found = atlas.confusion(measured, at)
-    whole = atlas.confusion(every, max(at, at / max(_caught(atlas, measured), 1e-3)))
-    return _outlook(atlas, measured, unknown, at, found, whole, wanted)
+    of_whole = max(at, at / max(_caught(atlas, measured), 1e-3))
+    found, whole = atlas.confusion(measured, at), atlas.confusion(every, of_whole)
+    usual = whole if of_whole >= USUAL_DEPTH else atlas.confusion(every, USUAL_DEPTH)
+    said = [foretell(one, usual, atlas.manifest) for one in (found, whole)]
+    return _outlook(atlas, measured, unknown, at, found, said, wanted)
 
 
 def _outlook(
@@ -158,11 +163,12 @@ def _outlook(
     unknown: Sequence[str],
     depth: float,
     found: Confusion,
-    whole: Confusion,
+    said: Sequence[Foretold],
     wanted: int,
 ) -> PanelOutlook:
     group, names = merge_labels(found), atlas.manifest.labels
     told = np.flatnonzero(found.given.sum(axis=1) > 0).tolist()
+    these, whole = said
     merged = [np.flatnonzero(group == code).tolist() for code in range(int(group.max()) + 1)]
     genes = wanted_genes(atlas.file, measured, found, wanted)
     return PanelOutlook(
@@ -172,24 +178,26 @@ def _outlook(
         unknown=tuple(unknown),
         depth=float(depth),
         information=label_information(atlas.file, measured),
-        accuracy=found.accuracy,
-        macro_f1=found.macro_f1,
+        accuracy=these.accuracy,
+        macro_f1=these.macro_f1,
         accuracy_whole=whole.accuracy,
         macro_f1_whole=whole.macro_f1,
-        labels=tuple(_of_label(code, names, found, whole) for code in told),
+        labels=tuple(_of_label(code, names, found, these, whole) for code in told),
         merged=tuple(tuple(names[one] for one in some) for some in merged if len(some) > 1),
         accuracy_merged=found.merged(group).accuracy,
         wanted=tuple(atlas.panel.names[one] for one in genes.tolist()),
     )
 
 
-def _of_label(code: int, names: Sequence[str], found: Confusion, whole: Confusion) -> LabelOutlook:
+def _of_label(
+    code: int, names: Sequence[str], found: Confusion, these: Foretold, whole: Foretold
+) -> LabelOutlook:
     given = found.given[code].copy()
     given[code] = 0
     order = np.argsort(-given, kind="stable")
     mistaken = [(names[other], float(given[other])) for other in order if given[other] >= _MISTAKEN]
-    recall, of_whole = float(found.recall[code]), float(whole.recall[code])
-    return LabelOutlook(names[code], recall, float(found.f1[code]), of_whole, tuple(mistaken))
+    recall, of_whole = float(these.recall[code]), float(whole.recall[code])
+    return LabelOutlook(names[code], recall, float(these.f1[code]), of_whole, tuple(mistaken))
 
 
 def _caught(atlas: Atlas, measured: NDArray[np.bool_]) -> float:

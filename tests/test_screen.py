@@ -262,7 +262,7 @@ def test_an_outlook_says_what_would_help_and_what_is_unknown(shown: Read) -> Non
     screen.outlook(told)
     words = shown()
     assert "alpha │ 50% │ 90% │ 0.40 │ beta 30%, gamma 20%" in words
-    assert "Half. Not told apart: alpha, beta. With those as one, 80% of the cells" in words
+    assert "Half. Not told apart: alpha, beta. With those as one, 80% of made-up cells" in words
     assert "Genes that would help most: CD4, CD8A." in words
     assert "12 names are not among the atlas's genes: g0, " in words
     assert words.endswith("g9, ...")
