@@ -100,7 +100,8 @@ def _panel(reference: Reference, config: AtlasConfig, on_progress: OnProgress) -
     if note:
         on_progress(Progress(0, 1, {}, part="reading", note=note))
     watched = _reading(reference, on_progress, 0)
-    genes = select_panel(reference.counts, reference.batch, config.n_genes, watched, keep)
+    label = reference.label if len(reference.labels) > 1 else None
+    genes = select_panel(reference.counts, reference.batch, config.n_genes, watched, keep, label)
     if not len(genes):
         raise TrainingError(f"{reference.description}: no gene was chosen; all counts are zero.")
     return genes

@@ -1,4 +1,4 @@
-"""Which genes the atlas keeps: highly variable in many batches."""
+"""Which genes the atlas keeps: those that tell types, and highly variable ones."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from skmisc.loess import loess
 from cellport.kernels.moments import add_moments
 from cellport.train.progress import OnCells, unwatched
 from cellport.train.reference.chunks import SourceCounts, chunks
+from cellport.train.reference.telling import TypeSums
 
 # a batch smaller than this says little of variance; its cells count in the pooled ranking only
 _SMALLEST_BATCH = 50
@@ -24,13 +25,16 @@ def select_panel(
     n_genes: int = 2000,
     on_progress: OnCells = unwatched,
     keep: NDArray[np.integer] | None = None,
+    label: NDArray[np.integer] | None = None,
 ) -> NDArray[np.int64]:
-    """Choose genes by variance-stabilised rank, batch by batch.
+    """Choose genes by variance-stabilised rank, batch by batch, and by what they tell of types.
 
     Of raw counts [cells, genes], which are read twice, and the batch of each cell. Returns the
     positions of the chosen genes, int64, ascending: all expressed ones where they are fewer. Those
-    at the positions `keep` come first, as far as they are expressed.
-    `on_progress` hears of up to twice the number of all cells.
+    at the positions `keep` come first, as far as they are expressed; then, where the `label` of
+    each cell is given, -1 for none, those that tell a label from all others: a gene of one rare
+    type varies in no batch that lacks it, and one that leaks from a common type varies little
+    for its mean. `on_progress` hears of up to twice the number of all cells.
 
     References
     ----------
@@ -38,16 +42,19 @@ def select_panel(
     variance on mean, clipped; median rank over batches.
     """
     group = _groups(batch)
-    scores, expressed = standardised_variance(counts, group, on_progress)
+    of_types = None if label is None else TypeSums(label, counts.shape[1])
+    scores, expressed = standardised_variance(counts, group, on_progress, of_types)
     rank = rankdata(-scores, "ordinal", axis=1) - 1.0
     rank[rank >= n_genes] = np.nan
     chosen_in = np.isfinite(rank).sum(axis=0)
     median = _median_of_ranked(rank)
 
     best = np.lexsort((-scores.max(axis=0), -chosen_in, median))
-    if keep is not None:
-        kept = np.isin(best, keep)
-        best = np.concatenate([best[kept], best[~kept]])
+    telling = None if of_types is None else of_types.telling(n_genes)
+    for first in (telling, keep):
+        if first is not None:
+            kept = np.isin(best, first)
+            best = np.concatenate([best[kept], best[~kept]])
     best = best[expressed[best]]
     return np.sort(best[:n_genes])
 
@@ -68,16 +75,17 @@ def standardised_variance(
     counts: sp.csr_matrix | SourceCounts,
     group: NDArray[np.int64],
     on_progress: OnCells = unwatched,
+    of_types: TypeSums | None = None,
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """Variance of each gene's counts over what its mean predicts, in each group of cells.
 
     Groups are int64 [cells], -1 for cells that count in none. Returns the scores, float64
-    [groups, genes], and which genes any cell has, bool [genes].
+    [groups, genes], and which genes any cell has, bool [genes]. `of_types` takes all counts in.
     """
     n_cells = np.bincount(group[group >= 0])[:, None].astype(np.float64)
     shape = len(n_cells), counts.shape[1]
     everything = np.full(shape, np.inf)
-    total, square, expressed = _moments(counts, group, everything, on_progress)
+    total, square, expressed = _moments(counts, group, everything, on_progress, of_types)
     mean = total / n_cells
     # sums of whole numbers are exact, so that a constant gene leaves no residue
     degrees = np.maximum(n_cells - 1, 1)
@@ -101,6 +109,7 @@ def _moments(
     group: NDArray[np.int64],
     highest: NDArray[np.float64],
     on_progress: OnCells,
+    of_types: TypeSums | None = None,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
     total, square = np.zeros((2, *highest.shape))
     expressed = np.zeros(counts.shape[1], np.bool_)
@@ -109,6 +118,8 @@ def _moments(
         of_cell = group[start : start + some.shape[0]]
         add_moments(some.indptr, some.indices, some.data, of_cell, highest, total, square)
         expressed[some.indices] = True
+        if of_types is not None:
+            of_types.add(some)
         start += some.shape[0]
     return total, square, expressed
 
