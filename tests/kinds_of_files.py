@@ -132,6 +132,15 @@ def anndata_in(group: h5py.Group, names: list[str] = NAMES) -> None:
     write_frame(group, "var", names)
 
 
+def h5ad_of_elements(folder: Path) -> Path:
+    """What anndata's write_elem makes of an AnnData: an empty array where there is no raw."""
+    with h5py.File(folder / "elements.h5ad", "w") as file:
+        anndata_in(file)
+        file["raw"] = h5py.Empty("f4")
+        file["raw"].attrs["encoding-type"] = "null"
+    return folder / "elements.h5ad"
+
+
 def h5mu(*modalities: str) -> Callable[[Path], Path]:
     """What MuData writes, behind its user block; the first modality holds the genes."""
 
@@ -239,6 +248,7 @@ KINDS: dict[str, Callable[[Path], Path]] = {
     "anndata 0.7, references": h5ad_of_07(reference=True),
     "anndata 0.7, paths": h5ad_of_07(reference=False),
     "anndata 0.6": h5ad_of_06,
+    "anndata, an element": h5ad_of_elements,
     "MuData": h5mu("rna", "prot", "atac"),
     "MuData of one": h5mu("cells"),
     "MuData in capitals": h5mu("GEX", "ADT"),
