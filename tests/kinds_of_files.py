@@ -67,6 +67,31 @@ THIRD_COLUMNS: dict[str, tuple[Callable[[int], str], int]] = {
 }
 
 
+def hdf5_of(*names: str) -> Callable[[Path], Path]:
+    """A file of HDF5 that holds something of these names."""
+
+    def write(folder: Path) -> Path:
+        with h5py.File(folder / "some.h5", "w") as file:
+            for name in names:
+                file[name] = np.arange(3)
+        return folder / "some.h5"
+
+    return write
+
+
+def tenx_of_r(folder: Path) -> Path:
+    """What HDF5Array::writeTENxMatrix writes: one name of each gene, unsigned numbers."""
+    cells, genes = np.nonzero(counts())
+    with h5py.File(folder / "r.h5", "w") as file:
+        group = file.create_group("counts")
+        group["data"] = counts()[cells, genes].astype("f8")
+        group["indices"] = genes.astype("u4")
+        group["indptr"] = np.searchsorted(cells, np.arange(CELLS + 1)).astype("u4")
+        group["shape"] = np.array([GENES, CELLS], "u4")
+        group["barcodes"], group["genes"] = texts(BARCODES), texts(NAMES)
+    return folder / "r.h5"
+
+
 def put(parent: h5py.Group, name: str, values: object, **attributes: object) -> h5py.Dataset:
     parent[name] = values
     parent[name].attrs.update(attributes)
@@ -249,6 +274,7 @@ KINDS: dict[str, Callable[[Path], Path]] = {
     "anndata 0.7, paths": h5ad_of_07(reference=False),
     "anndata 0.6": h5ad_of_06,
     "anndata, an element": h5ad_of_elements,
+    "10x by HDF5Array of R": tenx_of_r,
     "MuData": h5mu("rna", "prot", "atac"),
     "MuData of one": h5mu("cells"),
     "MuData in capitals": h5mu("GEX", "ADT"),
@@ -344,6 +370,25 @@ REFUSED: dict[str, tuple[Callable[[Path], Path], str]] = {
     "zip by another name": (holding("a.dat", b"PK\3\4xx"), r"unpack it \(unzip\)"),
     "xz": (holding("a.h5ad.xz", b"\xfd7zXZ\0x"), r"unpack it \(unxz\)"),
     "R": (holding("a.rds", b"x"), "an R object; convert it"),
+    "R, as tutorials call it": (holding("a.Robj", b"x"), "an R workspace; convert it"),
+    "R by another name": (
+        holding("a.h5ad", gzip.compress(b"X\n\0\0\0\3\0\4\2\2")),
+        "an R workspace; convert it",
+    ),
+    "R without a name": (holding("a", gzip.compress(b"RDX3\nX\n")), "an R workspace; convert it"),
+    "R, not packed": (holding("a.dat", b"X\n\0\0\0\3\0\4\2\2"), "an R workspace; convert it"),
+    "R as text": (holding("a.dat", b"A\n3\n262658\n"), "an R workspace; convert it"),
+    "a table without an ending": (holding("counts", table(BARCODES, SYMBOLS)), "a text table"),
+    "a table of Drop-seq": (
+        holding("a.dge.gz", gzip.compress(table(BARCODES, SYMBOLS, "\t").encode())),
+        "a text table .* genes in rows",
+    ),
+    "h5Seurat": (hdf5_of("assays/a", "meta.data/a", "cell.names"), "an h5Seurat file; convert it"),
+    "molecules": (hdf5_of("barcode_info/a", "umi", "count"), "use filtered_feature_bc_matrix.h5"),
+    "molecules of Cell Ranger 2": (hdf5_of("barcode", "gem_group", "gene", "umi"), "molecule_info"),
+    "images of Space Ranger": (hdf5_of("feature_slices/0/row", "umis/a"), "square_008um"),
+    "values of R": (hdf5_of("assay001"), "SummarizedExperiment.*loadHDF5SummarizedExperiment"),
+    "places of Stereo-seq": (hdf5_of("geneExp/bin1/gene"), "of places and not of cells"),
     "Excel": (holding("a.xlsx", b"PK\3\4xx"), "an Excel table"),
     "reads": (holding("a_R1.fastq.gz", b"x"), "sequencing reads; count them first"),
     "MuData of peaks": (h5mu("atac"), r"holds mod/atac and no table of RNA"),
