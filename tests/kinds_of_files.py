@@ -256,8 +256,53 @@ def features(line: str, *header: str) -> list[str]:
 
 
 MATRIX = ("matrix.mtx", counts())
+
+
+def named(header: str, line: str, last: str = "") -> Callable[[list[str]], list[str]]:
+    """Lines of names: of the header, if any, and of each name and its number."""
+
+    def lines(names: list[str]) -> list[str]:
+        above = [header] if header else []
+        return above + [line.format(name, n) + last for n, name in enumerate(names, 1)]
+
+    return lines
+
+
+# how R, pandas and people write the names beside a matrix, and how those files are called
+WAYS: dict[str, tuple[str, str, Callable[[list[str]], list[str]]]] = {
+    "text": ("genes.txt", "barcodes.txt", named("", "{0}")),
+    "cells": ("genes.tsv", "cells.tsv", named("", "{0}")),
+    "names of rows and columns": ("rownames.txt", "colnames.txt", named("", "{0}")),
+    "write.table": ("features.tsv", "barcodes.tsv", named('"x"', '"{1}" "{0}"')),
+    "write.table with tabs": ("genes.tsv", "barcodes.tsv", named('"x"', '"{1}"\t"{0}"')),
+    "write.csv": ("genes.csv", "barcodes.csv", named('"","x"', '"{1}","{0}"')),
+    "write.csv without numbers": ("genes.csv", "cells.csv", named('"x"', '"{0}"')),
+    "write.csv of tables": ("genes.csv", "metadata.csv", named('"","n","of"', '"{0}",{1},"a, b"')),
+    "write.table of tables": ("genes.tsv", "metadata.tsv", named('"n"\t"of"', '"{0}"\t{1}\t"a"')),
+    "to_csv": ("features.csv", "barcodes.csv", named(",0", "{1},{0}")),
+    "to_csv of tables": (
+        "var_names.csv",
+        "cell_metadata.csv",
+        named("n,gene_id,barcode", "{1},{0},{0}"),
+    ),
+    "a header alone": ("features.tsv", "barcodes.tsv", named("key\tother", "{0}\t{1}")),
+    "before the sample": ("s1_Genes.tsv", "s1-barcodes.tsv", named("", "{0}")),
+}
+
+
+def called(way: str, prefix: str = "", packed: bool = False) -> Callable[[Path], Path]:
+    genes, cells, lines = WAYS[way]
+    files = {f"{prefix}{genes}": lines(NAMES), f"{prefix}{cells}": lines(BARCODES)}
+    return triple((f"{prefix}counts.mtx", counts().T), packed=packed, **files)
+
+
 # writes a file or a folder into an empty folder and returns it
 KINDS: dict[str, Callable[[Path], Path]] = {
+    **{f"names by {way}": called(way) for way in WAYS},
+    **{f"names by {way}, packed": called(way, "GSM1_s_", packed=True) for way in WAYS},
+    "names of the series": triple(
+        ("GSE1_raw_counts.mtx", counts().T), GSE1_genes__csv=NAMES, GSE1_cells__csv=BARCODES
+    ),
     "features with a header": triple(
         MATRIX, features__tsv=features("{}\t{}", "gene_id\tgene_name"), barcodes__tsv=BARCODES
     ),

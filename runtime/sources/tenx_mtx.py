@@ -6,7 +6,6 @@ few pieces of text, plus the barcodes.
 
 from __future__ import annotations
 
-import csv
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
@@ -17,13 +16,14 @@ from numpy.typing import NDArray
 
 from cellport.kernels.triplets import parse_triplets
 from cellport.runtime.base.prefetch import prefetch
-from cellport.runtime.decisions import say, texts
+from cellport.runtime.decisions import say
 from cellport.runtime.errors import InputError
 from cellport.runtime.sources.annotations import check_gene_count
 from cellport.runtime.sources.block import CountBlock
 from cellport.runtime.sources.csr_checks import MAX_NONZEROS, as_positions, row_limit, split
+from cellport.runtime.sources.name_tables import read_barcodes, read_features
 from cellport.runtime.sources.refusals import refuse_stand_in
-from cellport.runtime.sources.source import Candidate, Container, Frame, MatrixSample, Text
+from cellport.runtime.sources.source import Candidate, Container, MatrixSample, Text
 from cellport.runtime.sources.tenx import tenx_gene_columns
 from cellport.runtime.sources.text_file import open_text
 from cellport.runtime.sources.triples import find_triple
@@ -36,8 +36,6 @@ if TYPE_CHECKING:
 PIECE = 1 << 22
 SAMPLE_CELLS = 256
 FIELDS = {"integer": True, "real": True, "pattern": False}
-
-_HEADERS = {*texts("genes.name_columns"), *texts("files.no_names")}
 
 Triplets = tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float32]]
 
@@ -183,13 +181,10 @@ def open_tenx_mtx(path: Path) -> Container:
     for part in (parts.matrix, parts.features, parts.barcodes):
         refuse_stand_in(part)
     matrix = open_matrix(parts.matrix)
-    rows, cells = _read_table(parts.features), _read_barcodes(parts.barcodes)
+    sizes = (matrix.n_genes, matrix.n_cells)
+    rows, cells = read_features(parts, sizes), read_barcodes(parts.barcodes, sizes)
     matrix, notes = _right_way(matrix, parts.cells_first, len(rows), cells.length)
     check_gene_count(matrix.where, matrix.n_genes)
-    if parts.names is not None:
-        with readable(str(parts.names)), open_text(parts.names) as file:
-            names = file.read().decode("utf-8", "replace").splitlines()
-            rows = [[row[0], name] for row, name in zip(rows, names, strict=True)]
     columns, more = _features(str(parts.features), rows)
     candidate = partial(Candidate, "matrix", matrix, lambda: columns)
     return Container(str(path), {"X": candidate}, cells, (*notes, *more))
@@ -211,31 +206,6 @@ def _right_way(
         f"{first.where} is {first.n_genes} genes by {first.n_cells} cells, but there are "
         f"{n_genes} features and {n_cells} barcodes beside it."
     )
-
-
-def _read_table(path: Path) -> list[list[str]]:
-    """Read the columns of features: ids first, names second, as text with tabs has them."""
-    with readable(str(path)), open_text(path) as file:
-        lines = file.read().decode("utf-8", "replace").splitlines()
-    if ".csv" not in path.name.lower():
-        return feature_rows(lines)
-    header, *rows = csv.reader(line for line in lines if line.strip())
-    lower = [name.lower() for name in header]
-    at = [lower.index(name) for name in ("gene_id", "gene_name") if name in lower] or [0]
-    with readable(str(path)):
-        return [[row[column] for column in at] for row in rows]
-
-
-def feature_rows(lines: list[str]) -> list[list[str]]:
-    """Return the columns of features.tsv.
-
-    Also where it was saved with quotes, commas in place of tabs, or a line of names of columns.
-    """
-    filled = [line for line in lines if line.strip()]
-    between = "\t" if not filled or "\t" in filled[0] or "," not in filled[0] else ","
-    rows = [[field.strip().strip('"') for field in line.split(between)] for line in filled]
-    header = rows and rows[0][0].lower() in _HEADERS
-    return rows[1:] if header else rows
 
 
 def _features(where: str, rows: list[list[str]]) -> tuple[dict[str, Text], tuple[str, ...]]:
@@ -261,20 +231,3 @@ def _is_spliced_apart(ids: list[str]) -> bool:
 def _spliced(name: str) -> str:
     """Return the gene to which counts are added: names that repeat are summed."""
     return "" if name.endswith("-U") else name.removesuffix("-A")
-
-
-def _read_barcodes(path: Path) -> Frame:
-    """Read the barcodes as one run of bytes and where each line begins: a third of the memory."""
-    with readable(str(path)), open_text(path) as file:
-        text = file.read().replace(b"\r", b"").rstrip(b"\n")
-    text += b"\n" if text else b""
-    between = "\t"
-    if ".csv" in path.name.lower():
-        between, text = ",", text.partition(b"\n")[2]
-    begins = np.flatnonzero(np.frombuffer(b"\n" + text, np.uint8) == ord("\n"))
-
-    def index(start: int, stop: int) -> Text:
-        lines = text[begins[start] : begins[stop]].decode("utf-8", "replace").split("\n")[:-1]
-        return np.array([line.split(between)[0].strip('"') for line in lines], object)
-
-    return Frame(str(path), len(begins) - 1, index)

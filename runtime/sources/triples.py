@@ -57,8 +57,10 @@ def find_triple(path: Path) -> Triple:
     def beside(part: str) -> Path:
         first = _first(layout, part, prefix, there)
         if first is None:
-            wanted = ", ".join(_possible(layout, part, prefix))
-            raise InputError(f"{folder / name} needs one of {wanted} beside it; there is none.")
+            wanted = ", ".join(f"{prefix}{one}" for one in layout[part][:_NAMED])
+            raise InputError(
+                f"{folder / name} needs one of {wanted}, packed or not, beside it; there is none."
+            )
         return folder / first
 
     symbols = _first(layout, "names", prefix, there)
@@ -104,8 +106,18 @@ def _matrices(names: Iterable[str]) -> Iterator[tuple[dict[str, Any], str, str]]
 
 
 def _first(layout: dict[str, Any], part: str, prefix: str, there: set[str]) -> str | None:
-    return next((name for name in _possible(layout, part, prefix) if name in there), None)
+    possible = [f"{prefix}{name}{packed}" for name in layout[part] for packed in ("", ".gz")]
+    exact = next((name for name in possible if name in there), None)
+    return exact or (_by_ending(layout[part], there) if "any_prefix" in layout else None)
 
 
-def _possible(layout: dict[str, Any], part: str, prefix: str) -> list[str]:
-    return [f"{prefix}{name}{packed}" for name in layout[part] for packed in ("", ".gz")]
+def _by_ending(wanted: Iterable[str], there: set[str]) -> str | None:
+    """Return the only file whose name ends as one is called, beside the only matrix."""
+    packed = {name.lower().removesuffix(".gz"): name for name in there}
+    if sum(name.endswith(".mtx") for name in packed) > 1:
+        return None
+    for ending in wanted:
+        found = [name for name in packed if name.endswith(ending)]
+        if found:
+            return packed[found[0]] if len(found) == 1 else None
+    return None

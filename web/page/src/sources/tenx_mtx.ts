@@ -28,9 +28,10 @@ export async function openTenxMtx(files: readonly File[]): Promise<Contents> {
   const parts = findTriple(files);
   for (const part of [parts.matrix, parts.features, parts.barcodes]) await refuseStandIn(part);
   const title = parts.matrix.name;
-  const rows = await readFeatures(parts);
-  const barcodes = await readBarcodes(parts.barcodes);
   const stored = await readHeader(parts.matrix);
+  const sizes = [stored.nGenes, stored.nCells];
+  const rows = await readFeatures(parts, sizes);
+  const barcodes = await readBarcodes(parts.barcodes, sizes);
   const [header, turned] = rightWay(title, stored, parts.cellsFirst, rows.length, barcodes.length);
   const [columns, notes] = featureColumns(parts.features.name, rows);
   const matrix = new MtxMatrix(title, parts.matrix, header);
