@@ -335,6 +335,17 @@ KINDS: dict[str, Callable[[Path], Path]] = {
         cells_x_genes__genes__txt=NAMES,
         cells_x_genes__barcodes__txt=BARCODES,
     ),
+    **{
+        f"kb-python, sum of {kind}": triple(
+            (f"cells_x_genes.{kind}.mtx", counts()),
+            cells_x_genes__genes__txt=IDS,
+            cells_x_genes__genes__names__txt=NAMES,
+            cells_x_genes__barcodes__txt=BARCODES,
+            cells_x_genes__mature__mtx=[mtx_text(counts())],
+            cells_x_genes__nascent__mtx=[mtx_text(counts())],
+        )
+        for kind in ("cell", "nucleus", "total")
+    },
     "alevin-fry": triple(
         ("quants_mat.mtx", counts()),
         packed=True,

@@ -82,6 +82,10 @@ TAKEN = {
         ["Solo.out/Gene/raw", "Solo.out/Gene/filtered", "-Solo.out/Gene/Summary.csv"],
         "Solo.out/Gene/filtered",
     ),
+    "STARsolo with junctions": (
+        ["Solo.out/Gene/raw", "Solo.out/Gene/filtered", "Solo.out/SJ/raw"],
+        "Solo.out/Gene/filtered",
+    ),
     "STARsolo, raw alone": (["Gene/raw"], "Gene/raw"),
     "STARsolo, exons and introns": (
         ["Gene/raw", "Gene/filtered", "GeneFull/raw", "GeneFull_Ex50pAS/filtered"],

@@ -4,6 +4,7 @@ import decisions, { say } from "../decisions";
 import { InputError } from "../errors";
 
 const { layouts, foreign, foreign_folders, unasked_matrices } = decisions.files;
+const PATTERNS = layouts.map(({ matrix }) => new RegExp(`^(?:${matrix})$`));
 const UNASKED = new RegExp(`^(?:${unasked_matrices.value})$`);
 
 export interface Triple {
@@ -67,9 +68,10 @@ function firstOf(files: readonly File[], names: readonly string[], prefix: strin
   return null;
 }
 
+/** How many matrices there are that a program or a person may mean; spliced counts alone are none. */
 function matrices(files: readonly File[]): number {
   const names = files.map(({ name }) => name.replace(/\.gz$/, ""));
-  return new Set(names.filter((name) => name.endsWith(".mtx"))).size;
+  return new Set(names.filter((name) => PATTERNS.some((pattern) => pattern.test(name)))).size;
 }
 
 /** Matrix, features and barcodes, whatever stands before their names. */
