@@ -322,6 +322,16 @@ KINDS: dict[str, Callable[[Path], Path]] = {
     "10x by HDF5Array of R": tenx_of_r,
     "MuData": h5mu("rna", "prot", "atac"),
     "MuData of one": h5mu("cells"),
+    **{
+        f"MuData of {rna} and {other}": h5mu(rna, other)
+        for rna, other in (
+            ("RNA_counts", "adt"),
+            ("scRNA", "protein"),
+            ("genes", "atac"),
+            ("cells", "airr"),
+            ("expression", "HTO_raw"),
+        )
+    },
     "MuData in capitals": h5mu("GEX", "ADT"),
     "kb-python": triple(
         ("cells_x_genes.mtx", counts()),
