@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import tarfile
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -406,6 +407,13 @@ def tar_archive() -> bytes:
     return packed.getvalue()
 
 
+def zip_archive(name: str) -> bytes:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(name, "{}")
+    return packed.getvalue()
+
+
 SYMBOLS = ["MT-CO1", "ACTB", "RPL3", "FOXP3", "Xist"]
 LFS = "version https://git-lfs.github.com/spec/v1\noid sha256:abc\nsize 12345\n"
 HTML = "\n<!-- a proxy --><!DOCTYPE html>\n<html><body>404</body></html>"
@@ -434,6 +442,13 @@ REFUSED: dict[str, tuple[Callable[[Path], Path], str]] = {
     "tar by another name": (holding("a.h5", tar_archive()), "tar -xf"),
     "zip": (holding("a.zip", b"PK\3\4xx"), r"unpack it \(unzip\)"),
     "zip by another name": (holding("a.dat", b"PK\3\4xx"), r"unpack it \(unzip\)"),
+    **{
+        f"zarr in a zip, {Path(name).name}": (
+            holding("a.zarr.zip", zip_archive(name)),
+            "unzip .* -d cells.zarr",
+        )
+        for name in ("zarr.json", ".zgroup", "a.zarr/.zattrs", ".zmetadata")
+    },
     "xz": (holding("a.h5ad.xz", b"\xfd7zXZ\0x"), r"unpack it \(unxz\)"),
     "R": (holding("a.rds", b"x"), "an R object; convert it"),
     "R, as tutorials call it": (holding("a.Robj", b"x"), "an R workspace; convert it"),

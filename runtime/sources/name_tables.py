@@ -125,9 +125,7 @@ def read_barcodes(path: Path, sizes: Collection[int]) -> Frame:
     column = how.named[0] if how.named else how.first
 
     def index(start: int, stop: int) -> Text:
-        rows = [
-            line.split(how.between) for line in lines(start + how.skipped, stop + how.skipped)
-        ]
+        rows = [line.split(how.between) for line in lines(start + how.skipped, stop + how.skipped)]
         return np.array([row[column].strip().strip('"') for row in rows], object)
 
     return Frame(str(path), len(begins) - 1 - how.skipped, index)

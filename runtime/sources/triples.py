@@ -11,13 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cellport.runtime.decisions import rows, say, text
+from cellport.runtime.decisions import rows, say, text, texts, words
 from cellport.runtime.errors import InputError
 
 _LAYOUTS = rows("files.layouts")
 _FOREIGN = rows("files.foreign_folders")
 _UNASKED = re.compile(text("files.unasked_matrices"))
 _NAMED = 5
+_ALONE = [*texts("files.table_endings"), *words("files.convert"), *words("files.archive_endings")]
+_MAY_HOLD = re.compile(rf"\.({'|'.join(_ALONE)})(\.gz)?$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +46,11 @@ def find_triple(path: Path) -> Triple:
     found = list(_matrices(_asked(there) if path.is_dir() else [path.name]))
     refuse_foreign(folder, [path.name])
     if not found:
-        raise InputError(say("files.no_matrix", folder=folder))
+        raise InputError(say("files.no_matrix", folder=folder) + _perhaps(there))
     # count_matrix.mtx is of one program or another, which the files beside it tell
     whole = [one for one in found if _first(one[0], "features", one[2], there)] or found
     # unpacked and packed, one matrix is one
-    several = sorted({name.removesuffix(".gz") for _, name, _ in whole})
+    several = sorted({name.removesuffix(".gz"): name for _, name, _ in whole}.values())
     if len(several) > 1:
         names = ", ".join(several[:_NAMED])
         raise InputError(f"{path} holds several matrices ({names}); give one of them.")
@@ -71,6 +73,15 @@ def find_triple(path: Path) -> Triple:
         barcodes=beside("barcodes"),
         cells_first=layout["cells_first"],
     )
+
+
+def _perhaps(names: Iterable[str]) -> str:
+    """Name files in a folder without a matrix that may hold counts of themselves."""
+    found = [name for name in sorted(names) if _MAY_HOLD.search(name.lower())]
+    if not found:
+        return ""
+    listed = ", ".join(found[:_NAMED]) + (", ..." if len(found) > _NAMED else "")
+    return say("files.perhaps_in_folder", names=listed)
 
 
 def holds_triple(names: Iterable[str]) -> bool:

@@ -124,6 +124,13 @@ REFUSED = {
     ),
     "many": ([f"sample{i}" for i in range(9)], r"sample4, \.\.\.\)"),
     "nothing": (["-a.txt", "-b/c.txt"], "neither a 10x one .* no matrix further down"),
+    "tables": (["-b_counts.csv.gz", "-a.txt", "-a.png"], r"in it \(a.txt, b_counts.csv.gz\), give"),
+    "R and archives": (
+        ["-b.rds", "-a.tar.gz", "-a.tar"],
+        r"in it \(a.tar, a.tar.gz, b.rds\), give",
+    ),
+    "TileDB-SOMA": (["-__tiledb_group.tdb", "-obs/a"], "tiledbsoma.io.to_h5ad"),
+    "BPCells": (["-storage_order", "-shape", "-row_names"], "BPCells::write_matrix_10x_hdf5"),
     "a matrix alone": (["a/matrix.mtx"], "no matrix further down"),
     "a matrix without names": (["counts.mtx"], "counts.mtx needs one of features.tsv"),
     "alevin": (["-alevin/quants_mat.gz"], "alevin holds counts of salmon alevin .* --dumpMtx"),
