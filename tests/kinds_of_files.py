@@ -400,6 +400,24 @@ def table(above: list[str], beside: list[str], separator: str = ",", quote: str 
     return "\n".join([head, *(f"{quote}{name}{quote}{separator}{zeros}" for name in beside), ""])
 
 
+def feature_counts() -> str:
+    """A table of featureCounts: where a gene lies, and its length, before the counts."""
+    lines = ["\t".join(["Geneid", "Chr", "Start", "End", "Strand", "Length", *BARCODES])]
+    before_counts = ["1;1", "5;9", "8;12", "+;+", "8"]
+    lines += ["\t".join([name, *before_counts, *["0"] * CELLS]) for name in SYMBOLS]
+    return "\n".join([*lines, ""])
+
+
+def long_table(
+    first: str, names: list[str], second: str, others: list[str], by_second: bool = False
+) -> str:
+    """One count a line, as umi_tools writes."""
+    lines = [f"{one}\t{other}\t1" for one in names for other in others]
+    if by_second:
+        lines = [f"{one}\t{other}\t1" for other in others for one in names]
+    return "\n".join([f"{first}\t{second}\tcount", *lines, ""])
+
+
 def tar_archive() -> bytes:
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w") as archive:
@@ -460,6 +478,18 @@ REFUSED: dict[str, tuple[Callable[[Path], Path], str]] = {
     "R, not packed": (holding("a.dat", b"X\n\0\0\0\3\0\4\2\2"), "an R workspace; convert it"),
     "R as text": (holding("a.dat", b"A\n3\n262658\n"), "an R workspace; convert it"),
     "a table without an ending": (holding("counts", table(BARCODES, SYMBOLS)), "a text table"),
+    "a table with a long line of names": (
+        holding("counts", table([f"{name}-{i}" for name in BARCODES for i in range(9)], SYMBOLS)),
+        "a text table .* genes in rows",
+    ),
+    "umi_tools, by cell": (
+        holding("a.tsv", long_table("gene", SYMBOLS, "cell", BARCODES, by_second=True)),
+        r"a gene, a cell and a count in each line.*\(index='cell', columns='gene', values='count'",
+    ),
+    "one sample, with chromosomes": (
+        holding("a.tsv", long_table("gene", SYMBOLS, "place", ["chr1"])),
+        r"genes in rows.*iloc\[:, 1:\]\.T",
+    ),
     "a table of Drop-seq": (
         holding("a.dge.gz", gzip.compress(table(BARCODES, SYMBOLS, "\t").encode())),
         "a text table .* genes in rows",
@@ -517,6 +547,32 @@ REFUSED: dict[str, tuple[Callable[[Path], Path], str]] = {
     "genes in columns": (
         holding("a.csv", table(SYMBOLS, BARCODES)),
         "cells in rows and genes in c",
+    ),
+    "lines of # above": (
+        holding("S1_RSEC_MolsPerCell.csv", "## BD\n##\n" + table(SYMBOLS, list("12345"))),
+        r"genes in columns.*sep=',', skiprows=2, index_col=0\)\.astype",
+    ),
+    "featureCounts": (
+        holding("a.txt", "# Program:featureCounts\n" + feature_counts()),
+        r"genes in rows.*skiprows=1, index_col=0\)\.iloc\[:, 5:\]\.T\.",
+    ),
+    "symbols beside ids": (
+        holding("a.tsv", table(["symbol", *BARCODES], [f"{n}\t{n}" for n in SYMBOLS], "\t")),
+        r"index_col=0\)\.iloc\[:, 1:\]\.T\.",
+    ),
+    "numbers and symbols beside ids": (
+        holding(
+            "a.csv", table(["a", "b", *BARCODES], [f"{n},{s},{s}" for n, s in enumerate(SYMBOLS)])
+        ),
+        r"index_col=1\)\.iloc\[:, 2:\]\.T\.",
+    ),
+    "umi_tools": (
+        holding("a.tsv.gz", gzip.compress(long_table("gene", SYMBOLS, "cell", BARCODES).encode())),
+        r"a gene, a cell and a count in each line.*\(index='cell', columns='gene', values='count'",
+    ),
+    "cells first in each line": (
+        holding("a.tsv", long_table("bc", BARCODES, "name", SYMBOLS)),
+        r"\(index='bc', columns='name', values='count'",
     ),
     "cells above": (holding("a.csv", table(BARCODES, ["p", "q"])), "genes in rows"),
     "cells beside": (holding("a.csv", table(["p", "q"], BARCODES)), "cells in rows"),

@@ -1,4 +1,4 @@
-"""Names of genes without what programs leave around them: spaces, quotes, prefixes of RNA, chromosomes."""
+"""Names of genes without what programs leave around them: spaces, quotes, RNA, chromosomes."""
 
 from __future__ import annotations
 
