@@ -167,6 +167,19 @@ def h5ad_of_elements(folder: Path) -> Path:
     return folder / "elements.h5ad"
 
 
+def h5ad_with_index(name: str) -> Callable[[Path], Path]:
+    """What anndata makes of an index that has a name."""
+
+    def write(folder: Path) -> Path:
+        with h5py.File(folder / "index.h5ad", "w") as file:
+            anndata_in(file)
+            file["var"].move("_index", name)
+            file["var"].attrs["_index"] = name
+        return folder / "index.h5ad"
+
+    return write
+
+
 def h5mu(*modalities: str) -> Callable[[Path], Path]:
     """What MuData writes, behind its user block; the first modality holds the genes."""
 
@@ -259,6 +272,18 @@ def features(line: str, *header: str) -> list[str]:
 MATRIX = ("matrix.mtx", counts())
 
 
+def with_carriage_returns(write: Callable[[Path], Path]) -> Callable[[Path], Path]:
+    def rewrite(folder: Path) -> Path:
+        inside = write(folder)
+        for file in inside.iterdir():
+            lines = file.read_text().split("\n")
+            lines[1:1] = ["%made by hand"] if file.suffix == ".mtx" else []
+            file.write_bytes("\r\n".join(lines).encode())
+        return inside
+
+    return rewrite
+
+
 def named(header: str, line: str, last: str = "") -> Callable[[list[str]], list[str]]:
     """Lines of names: of the header, if any, and of each name and its number."""
 
@@ -301,6 +326,12 @@ def called(way: str, prefix: str = "", packed: bool = False) -> Callable[[Path],
 KINDS: dict[str, Callable[[Path], Path]] = {
     **{f"names by {way}": called(way) for way in WAYS},
     **{f"names by {way}, packed": called(way, "GSM1_s_", packed=True) for way in WAYS},
+    "cells beside a matrix of 10x": triple(
+        ("matrix.mtx", counts().T), genes__tsv=NAMES, cells__tsv=BARCODES
+    ),
+    "lines of Windows": with_carriage_returns(
+        triple(("matrix.mtx", counts().T), genes__tsv=NAMES, barcodes__tsv=BARCODES)
+    ),
     "names of the series": triple(
         ("GSE1_raw_counts.mtx", counts().T), GSE1_genes__csv=NAMES, GSE1_cells__csv=BARCODES
     ),
@@ -320,6 +351,8 @@ KINDS: dict[str, Callable[[Path], Path]] = {
     "anndata 0.7, paths": h5ad_of_07(reference=False),
     "anndata 0.6": h5ad_of_06,
     "anndata, an element": h5ad_of_elements,
+    "an index with a slash": h5ad_with_index("gene/name"),
+    "an index called data": h5ad_with_index("data"),
     "10x by HDF5Array of R": tenx_of_r,
     "MuData": h5mu("rna", "prot", "atac"),
     "MuData of one": h5mu("cells"),

@@ -48,7 +48,10 @@ def find_triple(path: Path) -> Triple:
     if not found:
         raise InputError(say("files.no_matrix", folder=folder) + _perhaps(there))
     # count_matrix.mtx is of one program or another, which the files beside it tell
-    whole = [one for one in found if _first(one[0], "features", one[2], there)] or found
+    parts = ("features", "barcodes")
+    named = [[bool(_first(one[0], part, one[2], there)) for part in parts] for one in found]
+    most = max(map(sum, named))
+    whole = [one for one, these in zip(found, named, strict=True) if sum(these) == most]
     # unpacked and packed, one matrix is one
     several = sorted({name.removesuffix(".gz"): name for _, name, _ in whole}.values())
     if len(several) > 1:

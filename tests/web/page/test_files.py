@@ -18,6 +18,12 @@ from scipy.sparse import csr_matrix
 from cellport.runtime.errors import InputError
 from cellport.runtime.sources import open_source
 
+# what Python reads and the page's library does not
+NO_HALVES = (
+    "halves.h5ad, X holds numbers of 16 bits (float16), which this page cannot read. Write the "
+    "file again as float32, or map it with cellport on your computer."
+)
+
 
 def test_files_are_read_alike(tmp_path: Path, compute_again: Callable[..., None]) -> None:
     (tmp_path / "files.json").write_text(json.dumps(list(file_cases(tmp_path))))
@@ -39,6 +45,9 @@ def file_cases(root: Path) -> Iterator[dict[str, Any]]:
         folder.mkdir()
         yield case(root, name, write(folder))
     yield case(root, "a text that claims 4 GB", forged_text(root / "forged.h5ad"))
+    halves = root / "halves.h5ad"
+    AnnData(np.eye(30, dtype=np.float16)).write_h5ad(halves)
+    yield case(root, "numbers of 16 bits", halves) | {"error": NO_HALVES}
 
 
 def forged_text(path: Path) -> Path:

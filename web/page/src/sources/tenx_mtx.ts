@@ -73,7 +73,7 @@ async function readHeader(file: File): Promise<Header> {
   let text = "";
   for await (const piece of inflated(file)) {
     text += new TextDecoder("latin1").decode(piece);
-    if (/^(%.*\n|[^\S\n]*\n)*[^%\n].*\n/.test(text) || text.length > HEADER_BYTES) break;
+    if (/^(%[^\n]*\n|[^\S\n]*\n)*[^%\n][^\n]*\n/.test(text) || text.length > HEADER_BYTES) break;
   }
   const words = text.split("\n", 1)[0].toLowerCase().trim().split(/\s+/);
   if (words.length !== 5 || words[0] !== "%%matrixmarket" || words[1] !== "matrix") {
@@ -85,7 +85,7 @@ async function readHeader(file: File): Promise<Header> {
       `${file.name} is '${words.slice(2).join(" ")}', not 'coordinate integer general'.`,
     );
   }
-  const found = /^(?:%.*\n|[^\S\n]*\n)*[^\S\n]*(\d+)[^\S\n]+(\d+)[^\S\n]+(\d+)[^\S\n]*\n/.exec(text);
+  const found = /^(?:%[^\n]*\n|[^\S\n]*\n)*[^\S\n]*(\d+)[^\S\n]+(\d+)[^\S\n]+(\d+)[^\S\n]*\n/.exec(text);
   if (!found) throw damaged(file.name, "its shape is not three numbers");
   const [nGenes, nCells, nEntries] = found.slice(1).map(Number);
   const withValues = words[3] !== "pattern";
