@@ -272,6 +272,22 @@ def features(line: str, *header: str) -> list[str]:
 MATRIX = ("matrix.mtx", counts())
 
 
+def mtx_in_order(order: str, turned: bool) -> Callable[[Path], Path]:
+    """A matrix of text whose entries come by gene, or anyhow, such as R's writeMM(t(counts))."""
+
+    def write(folder: Path) -> Path:
+        head, shape, *entries = mtx_text(counts() if turned else counts().T).splitlines()
+        entries.sort(key=lambda line: int(line.split()[1 if turned else 0]))
+        if order == "chance":
+            entries = [entries[k] for k in np.random.default_rng(0).permutation(len(entries))]
+        write_lines(folder / "matrix.mtx", [head, shape, *entries])
+        write_lines(folder / "genes.tsv", NAMES)
+        write_lines(folder / "barcodes.tsv", BARCODES)
+        return folder
+
+    return write
+
+
 def with_carriage_returns(write: Callable[[Path], Path]) -> Callable[[Path], Path]:
     def rewrite(folder: Path) -> Path:
         inside = write(folder)
@@ -329,6 +345,11 @@ KINDS: dict[str, Callable[[Path], Path]] = {
     "cells beside a matrix of 10x": triple(
         ("matrix.mtx", counts().T), genes__tsv=NAMES, cells__tsv=BARCODES
     ),
+    **{
+        f"entries by {order}, {way}": mtx_in_order(order, turned=way == "turned")
+        for order in ("gene", "chance")
+        for way in ("genes by cells", "turned")
+    },
     "lines of Windows": with_carriage_returns(
         triple(("matrix.mtx", counts().T), genes__tsv=NAMES, barcodes__tsv=BARCODES)
     ),

@@ -6,7 +6,7 @@ few pieces of text, plus the barcodes.
 
 from __future__ import annotations
 
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
@@ -21,9 +21,10 @@ from cellport.runtime.errors import InputError
 from cellport.runtime.sources.annotations import check_gene_count
 from cellport.runtime.sources.block import CountBlock
 from cellport.runtime.sources.csr_checks import MAX_NONZEROS, as_positions, row_limit, split
+from cellport.runtime.sources.mtx_unsorted import UnsortedMtxMatrix
 from cellport.runtime.sources.name_tables import read_barcodes, read_features
 from cellport.runtime.sources.refusals import refuse_stand_in
-from cellport.runtime.sources.source import Candidate, Container, MatrixSample, Text
+from cellport.runtime.sources.source import Candidate, Container, Matrix, MatrixSample, Text
 from cellport.runtime.sources.tenx import tenx_gene_columns
 from cellport.runtime.sources.text_file import open_text
 from cellport.runtime.sources.triples import find_triple
@@ -52,12 +53,13 @@ class MtxMatrix:
     with_values: bool
     entries_at: int  # where the entries begin in the text
     cells_first: bool = False  # an entry is 'cell gene count', sorted by cell all the same
+    sorted_by_cell: bool = True  # whether entries in another order are refused
     seekable: ClassVar[bool] = False  # text is parsed from the beginning
 
     def blocks(self, block_cells: int, start: int, stop: int) -> Generator[CountBlock, None, None]:
         """Yield the cells ``start:stop``, structure checked, values not."""
         first, held, n_held = start, [_EMPTY], 0
-        with closing(self._entries()) as pieces:
+        with closing(self.entries()) as pieces:
             for piece in pieces:
                 last = int(piece[0][-1])
                 held.append(_take(piece, (piece[0] >= first) & (piece[0] < stop)))
@@ -85,7 +87,13 @@ class MtxMatrix:
             block = next(blocks)
         return MatrixSample.of_cells([block])
 
-    def _entries(self) -> Generator[Triplets, None, None]:
+    def begins_sorted(self) -> bool:
+        """Tell whether the first entries come by cell, as far as they can be read."""
+        with closing(replace(self, sorted_by_cell=False).entries()) as pieces, suppress(InputError):
+            return _rise(next(pieces, _EMPTY)[0], 0)
+        return True
+
+    def entries(self) -> Generator[Triplets, None, None]:
         """Yield cells, genes and values of pieces of the file, checked."""
         seen, last = 0, 0
         with closing(prefetch(self._lines(), 2)) as texts:
@@ -103,7 +111,7 @@ class MtxMatrix:
                 with readable(f"{self.where}, entries {seen + 1} to {seen + len(rows)}"):
                     genes = as_positions(rows - 1, self.n_genes)
                     cells = as_positions(columns - 1, self.n_cells)
-                if cells[0] < last or (np.diff(cells) < 0).any():
+                if self.sorted_by_cell and not _rise(cells, last):
                     column = "first" if self.cells_first else "second"
                     raise InputError(
                         f"{self.where} is not sorted by cell, so it cannot be read in blocks; "
@@ -129,6 +137,11 @@ class MtxMatrix:
                     raise damaged(self.where, "one of its lines is longer than 8 MB")
             if rest:
                 yield rest
+
+
+def _rise(cells: NDArray[np.int32], last: int) -> bool:
+    """Tell whether cells come one after the other, after the last."""
+    return not len(cells) or bool(cells[0] >= last and (np.diff(cells) >= 0).all())
 
 
 _EMPTY: Triplets = (np.empty(0, np.int32), np.empty(0, np.int32), np.empty(0, np.float32))
@@ -185,8 +198,12 @@ def open_tenx_mtx(path: Path) -> Container:
     rows, cells = read_features(parts, sizes), read_barcodes(parts.barcodes, sizes)
     matrix, notes = _right_way(matrix, parts.cells_first, len(rows), cells.length)
     check_gene_count(matrix.where, matrix.n_genes)
+    stored: Matrix = matrix
+    if not matrix.begins_sorted():
+        stored = UnsortedMtxMatrix(replace(matrix, sorted_by_cell=False))
+        notes = (*notes, say("files.unsorted", where=matrix.where))
     columns, more = _features(str(parts.features), rows)
-    candidate = partial(Candidate, "matrix", matrix, lambda: columns)
+    candidate = partial(Candidate, "matrix", stored, lambda: columns)
     return Container(str(path), {"X": candidate}, cells, (*notes, *more))
 
 

@@ -129,14 +129,59 @@ BAD_TEXT = {
     "nan": (HEAD + "17 23 1\n1 1 nan\n", "entry 1 is not"),
     "too few numbers": (HEAD + "17 23 1\n1 1\n", "entry 1 is not"),
     "too many numbers": (HEAD + "17 23 1\n1 1 1 1\n", "entry 1 is not"),
-    "not sorted": (HEAD + "17 23 2\n1 2 1\n1 1 1\n", "not sorted by cell"),
+    "not sorted, too many entries": (HEAD + "17 23 1\n1 2 1\n1 1 1\n", "more entries than 1"),
+    "not sorted, too few entries": (HEAD + "17 23 3\n1 2 1\n1 1 1\n", "2 entries and says 3"),
+    "not sorted, negative": (HEAD + "17 23 2\n1 2 1\n1 1 -1\n", "negative"),
     "too few entries": (HEAD + "17 23 3\n1 1 1\n1 2 1\n", "2 entries and says 3"),
     "too many entries": (HEAD + "17 23 1\n1 1 1\n1 2 1\n", "2 entries and says 1"),
     "negative": (HEAD + "17 23 1\n1 1 -1\n", "negative"),
-    "turned, not sorted": (HEAD + "23 17 2\n2 1 1\n1 1 1\n", "sort it by its first column"),
     "turned, word": (HEAD + "23 17 1\n1 x 1\n", "entry 1 is not 'cell gene count': '1 x 1'"),
     "other shape": (HEAD + "5 6 1\n1 1 1\n", "17 features and 23 barcodes"),
 }
+
+
+def in_order(counts, order, turned):
+    """Text of a matrix, its entries by cell, by gene, from the last cell on, or anyhow."""
+    entries = counts.tocoo()
+    cells, genes = entries.row.astype(int), entries.col.astype(int)
+    by = {
+        "cell": np.lexsort((genes, cells)),
+        "gene": np.lexsort((cells, genes)),
+        "last": np.lexsort((genes, -cells)),
+        "none": np.random.default_rng(0).permutation(counts.nnz),
+    }[order]
+    first, second = (cells, genes) if turned else (genes, cells)
+    lines = [f"{first[k] + 1} {second[k] + 1} {entries.data[k]:g}" for k in by]
+    shape = counts.shape if turned else counts.shape[::-1]
+    head = "%%MatrixMarket matrix coordinate integer general\n"
+    return head + f"{shape[0]} {shape[1]} {counts.nnz}\n" + "\n".join(lines) + "\n"
+
+
+@pytest.mark.parametrize("order", ["cell", "gene", "last", "none"])
+@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize("large", [False, True])
+def test_entries_in_any_order(
+    tmp_path, make_counts, check_stream, monkeypatch, order, turned, large
+):
+    if large:
+        monkeypatch.setattr("cellport.runtime.sources.mtx_unsorted.SAMPLE_WHOLE", 10)
+        monkeypatch.setattr("cellport.runtime.sources.mtx_unsorted.SAMPLE_CELLS", 3)
+        monkeypatch.setattr("cellport.runtime.sources.csc.SUPER_NONZEROS", 20)
+    counts = make_counts()
+    text = in_order(counts, order, turned)
+    source = check_stream(write(tmp_path / "out", counts, text=text), counts)
+    said = [note for note in source.notes if "is not sorted by cell" in note]
+    assert len(said) == (order != "cell")
+
+
+def test_order_that_is_lost_later_is_refused(tmp_path, make_counts, monkeypatch):
+    counts = make_counts()
+    head, shape, *entries = in_order(counts, "cell", turned=False).splitlines()
+    text = "\n".join([head, shape, *entries[1:], entries[0], ""])
+    folder = write(tmp_path / "out", counts, text=text)
+    monkeypatch.setattr("cellport.runtime.sources.tenx_mtx.PIECE", 64)
+    with pytest.raises(InputError, match=r"not sorted by cell.* sort it by its second column"):
+        list(open_source(folder).blocks(100))
 
 
 @pytest.mark.parametrize("case", BAD_TEXT)
