@@ -310,6 +310,27 @@ def named(header: str, line: str, last: str = "") -> Callable[[list[str]], list[
     return lines
 
 
+KINDS_BESIDE = ["Gene Expression"] * 14 + ["Antibody Capture"] * (GENES - 14)
+# lines of features.tsv with a header, whose antibodies have to be left out
+KINDS_NAMED = {
+    "after id and name": ("gene_id\tgene_name\tfeature_type", "{0}\t{1}\t{2}"),
+    "after other names": ("gene_id\tsymbol\tfeature_types", "{0}\t{1}\t{2}"),
+    "before them": ("modality\tgene_name\tgene_id", "{2}\t{1}\t{0}"),
+    "between": ("gene_name\tassay\tchrom", "{1}\t{2}\tchr1"),
+    "beside ids alone": ("gene_id\tfeature_type", "{0}\t{2}"),
+    "under names that say nothing": ("V1\tV2\tV3", "{0}\t{1}\t{2}"),
+}
+
+
+def features_of_kinds(header: str, line: str) -> Callable[[Path], Path]:
+    rows = zip(IDS, NAMES, KINDS_BESIDE, strict=True)
+    return triple(
+        ("matrix.mtx", counts().T),
+        features__tsv=[header, *(line.format(*row) for row in rows)],
+        barcodes__tsv=BARCODES,
+    )
+
+
 # how R, pandas and people write the names beside a matrix, and how those files are called
 WAYS: dict[str, tuple[str, str, Callable[[list[str]], list[str]]]] = {
     "text": ("genes.txt", "barcodes.txt", named("", "{0}")),
@@ -530,6 +551,14 @@ REFUSED: dict[str, tuple[Callable[[Path], Path], str]] = {
     ),
     "R without a name": (holding("a", gzip.compress(b"RDX3\nX\n")), "an R workspace; convert it"),
     "R, not packed": (holding("a.dat", b"X\n\0\0\0\3\0\4\2\2"), "an R workspace; convert it"),
+    "a matrix of text called a table": (
+        holding("a.txt", mtx_text(counts())),
+        "give it as matrix.mtx",
+    ),
+    "a matrix of text, packed": (
+        holding("upload.h5", gzip.compress(mtx_text(counts()).encode())),
+        r"upload\.h5 is a matrix of text .* write all as one h5ad",
+    ),
     "R as text": (holding("a.dat", b"A\n3\n262658\n"), "an R workspace; convert it"),
     "a table without an ending": (holding("counts", table(BARCODES, SYMBOLS)), "a text table"),
     "a table with a long line of names": (

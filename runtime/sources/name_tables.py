@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from cellport.runtime.sources.triples import Triple
 
 _HEADERS = {*texts("genes.name_columns"), *texts("files.no_names")}
+_KINDS = texts("genes.kind_columns")
 _GENES, _CELLS = texts("files.gene_columns"), texts("files.cell_columns")
 # lines that tell how a table is laid out
 _HEAD = 1000
@@ -39,6 +40,17 @@ class Layout:
     skipped: int  # lines before the first name
     named: tuple[int, ...]  # columns whose names say what they are
     first: int  # column of names where none says so: behind the numbers of rows
+    kinds: tuple[int, ...] = ()  # the column that is called as kinds of features are
+
+    def order(self, width: int) -> list[int]:
+        """Return the columns of a row of features: ids, names, kinds, and others that may be."""
+        known = (*self.named, *self.kinds)
+        others = [column for column in range(self.first, width) if column not in known]
+        if not self.kinds:
+            return [*self.named, *(others if len(self.named) < len(_GENES) else ())]
+        # one name stands for both
+        names = 2 * [*self.named, *others]
+        return [*names[: len(_GENES)], *self.kinds]
 
 
 def layout_of(
@@ -67,7 +79,8 @@ def layout_of(
     lower = [name.lower() for name in header]
     named = tuple(lower.index(name) + behind for name in wanted if name in lower)
     numbered = bool(rows) and len(rows[0]) > 1 and are_row_numbers([row[0] for row in rows])
-    return Layout(between, int(has), named, int(numbered))
+    kinds = tuple(lower.index(name) + behind for name in _KINDS if name in lower)[:1]
+    return Layout(between, int(has), named, int(numbered), kinds)
 
 
 def _between(lines: Sequence[str]) -> str:
@@ -92,8 +105,8 @@ def read_features(parts: Triple, sizes: Collection[int]) -> list[list[str]]:
     how = layout_of(lines[:_HEAD], len(lines), sizes, _GENES)
     rows = [_fields(line, how.between) for line in lines[how.skipped :]]
     with readable(str(path)):
-        if how.named:
-            return [[row[column] for column in how.named] for row in rows]
+        if how.named or how.kinds:
+            return [[row[column] for column in how.order(len(row))] for row in rows]
         rows = [row[how.first :] for row in rows]
         if not all(rows):
             raise InputError("a line has no name")

@@ -74,6 +74,8 @@ def refuse_all_but_mtx(path: Path) -> None:
     archive = _ENDINGS.get(ending) or _archive(path)
     if archive in (None, "gzip"):
         inside = _head_inside(path)
+        if inside.lower().startswith(b"%%matrixmarket"):
+            raise InputError(say("files.matrix_alone", file=path))
         if ending in _TABLES or is_table(inside):
             raise InputError(table_refusal(path))
         if _OF_R.match(inside.decode("latin-1")):

@@ -14,9 +14,11 @@ from kinds_of_files import (
     GENOMES,
     IDS,
     KINDS,
+    KINDS_NAMED,
     PYTHON_KINDS,
     REFUSED,
     counts,
+    features_of_kinds,
     write_triple,
 )
 from scipy.sparse import csr_matrix
@@ -32,6 +34,14 @@ def test_kinds_that_are_read(tmp_path, check_stream, kind):
     source = check_stream(ALL_KINDS[kind](tmp_path), counts())
     assert list(source.cell_names(0, 2)) == BARCODES[:2]
     assert any("GENE3" in names for names in source.gene_columns.values())
+    source.close()
+
+
+@pytest.mark.parametrize("way", KINDS_NAMED)
+def test_kinds_of_features_under_a_header(tmp_path, check_stream, way):
+    source = check_stream(features_of_kinds(*KINDS_NAMED[way])(tmp_path), counts())
+    assert source.notes == ["Features that are not genes were left out: 3 Antibody Capture."]
+    assert [name != "" for name in source.gene_columns["index"]] == [True] * 14 + [False] * 3
     source.close()
 
 

@@ -11,7 +11,15 @@ from typing import Any
 import h5py
 import numpy as np
 from anndata import AnnData
-from kinds_of_files import GENOMES, KINDS, REFUSED, THIRD_COLUMNS, write_triple
+from kinds_of_files import (
+    GENOMES,
+    KINDS,
+    KINDS_NAMED,
+    REFUSED,
+    THIRD_COLUMNS,
+    features_of_kinds,
+    write_triple,
+)
 from pandas import DataFrame
 from scipy.sparse import csr_matrix
 
@@ -39,6 +47,10 @@ def file_cases(root: Path) -> Iterator[dict[str, Any]]:
         folder = root / f"genome {name}"
         folder.mkdir()
         yield case(root, f"genome: {name}", write(folder), genome)
+    for name, way in KINDS_NAMED.items():
+        folder = root / f"kinds {name}"
+        folder.mkdir()
+        yield case(root, f"kinds: {name}", features_of_kinds(*way)(folder))
     refused = {name: write for name, (write, _) in REFUSED.items()}
     for name, write in {**KINDS, **refused}.items():
         folder = root / name

@@ -23,6 +23,8 @@ interface Layout {
   named: number[];
   /** Column of names where none says so: behind the numbers of rows. */
   first: number;
+  /** The column that is called as kinds of features are. */
+  kinds: number[];
 }
 
 /** The layout of a table; with one line more than rows or columns of the matrix (`sizes`), the first names columns. */
@@ -36,9 +38,24 @@ function layoutOf(lines: readonly string[], sizes: readonly number[], wanted: re
   const width = rows[0]?.length ?? 0;
   const lower = header.map((name) => name.toLowerCase());
   // R names no column of names of rows
-  const named = wanted.filter((name) => lower.includes(name)).map((name) => lower.indexOf(name) + width - header.length);
+  const called = (names: readonly string[]) =>
+    names.filter((name) => lower.includes(name)).map((name) => lower.indexOf(name) + width - header.length);
+  const kinds = called(genes.kind_columns.value).slice(0, 1);
   const numbered = width > 1 && areRowNumbers(rows.map((row) => row[0]));
-  return { between, skipped: has ? 1 : 0, named, first: numbered ? 1 : 0 };
+  return { between, skipped: has ? 1 : 0, named: called(wanted), first: numbered ? 1 : 0, kinds };
+}
+
+/** The columns of a row of features: ids, names, kinds, and others that may be. */
+function orderOf({ named, first, kinds }: Layout, width: number): number[] {
+  const wanted = files.gene_columns.length;
+  const known = [...named, ...kinds];
+  const others = Array.from({ length: width }, (_, column) => column).filter(
+    (column) => column >= first && !known.includes(column),
+  );
+  if (!kinds.length) return [...named, ...(named.length < wanted ? others : [])];
+  // one name stands for both
+  const names = [...named, ...others, ...named, ...others];
+  return [...names.slice(0, wanted), ...kinds];
 }
 
 function betweenOf(lines: readonly string[]): string {
@@ -65,7 +82,9 @@ export async function readFeatures({ features, names }: Triple, sizes: readonly 
   const lines = await readLines(features);
   const how = layoutOf(lines, sizes, files.gene_columns);
   const all = lines.slice(how.skipped).map((line) => fieldsOf(line, how.between));
-  if (how.named.length) return all.map((row) => how.named.map((column) => row[column] ?? ""));
+  if (how.named.length || how.kinds.length) {
+    return all.map((row) => orderOf(how, row.length).map((column) => row[column] ?? ""));
+  }
   const rows = all.map((row) => row.slice(how.first));
   if (rows.some((row) => !row.length)) throw new InputError(`${features.name}: a line has no name`);
   if (!names) return rows;

@@ -38,6 +38,7 @@ export async function notReadable(file: File): Promise<string> {
   const archive = Object.hasOwn(ENDINGS, ending) ? ENDINGS[ending] : await archiveOf(file);
   if (!archive || archive === "gzip") {
     const inside = await headInside(file);
+    if (/^%%matrixmarket/i.test(inside)) return say(files.matrix_alone, { file: name });
     if (files.table_endings.includes(ending) || isTable(inside)) return tableRefusal(file);
     if (OF_R.test(inside)) return say(files.to_convert, { file: name, what: CONVERT.rdata });
   }
