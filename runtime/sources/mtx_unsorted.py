@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from cellport.runtime.sources.tenx_mtx import MtxMatrix
+    from cellport.runtime.sources.mtx import MtxMatrix
 
 SAMPLE_CELLS = 256
 

@@ -42,7 +42,7 @@ def write(folder, counts, packed=True, old=False, types=None, prefix="", text=No
 def test_streams_equal_the_matrix(
     tmp_path, make_counts, check_stream, packed, old, piece, monkeypatch
 ):
-    monkeypatch.setattr("cellport.runtime.sources.tenx_mtx.PIECE", piece)
+    monkeypatch.setattr("cellport.runtime.sources.mtx.PIECE", piece)
     counts = make_counts()
     folder = write(tmp_path / "out", counts, packed, old)
     source = check_stream(folder, counts)
@@ -55,7 +55,7 @@ def test_streams_equal_the_matrix(
 
 
 def test_empty_cells_anywhere(tmp_path, make_counts, check_stream, monkeypatch):
-    monkeypatch.setattr("cellport.runtime.sources.tenx_mtx.PIECE", 32)
+    monkeypatch.setattr("cellport.runtime.sources.mtx.PIECE", 32)
     counts = make_counts().tolil()
     for cell in (0, 1, 9, 10, 11, 21, 22):
         counts[cell] = 0
@@ -65,8 +65,8 @@ def test_empty_cells_anywhere(tmp_path, make_counts, check_stream, monkeypatch):
 
 
 def test_deep_cells_make_short_blocks(tmp_path, make_counts, check_stream, monkeypatch):
-    monkeypatch.setattr("cellport.runtime.sources.tenx_mtx.PIECE", 32)
-    monkeypatch.setattr("cellport.runtime.sources.tenx_mtx.MAX_NONZEROS", 11)
+    monkeypatch.setattr("cellport.runtime.sources.mtx.PIECE", 32)
+    monkeypatch.setattr("cellport.runtime.sources.mtx.MAX_NONZEROS", 11)
     monkeypatch.setattr("cellport.runtime.sources.csr_checks.MAX_NONZEROS", 11)
     counts = make_counts(density=0.5)
     source = check_stream(write(tmp_path / "out", counts), counts)
@@ -179,7 +179,7 @@ def test_order_that_is_lost_later_is_refused(tmp_path, make_counts, monkeypatch)
     head, shape, *entries = in_order(counts, "cell", turned=False).splitlines()
     text = "\n".join([head, shape, *entries[1:], entries[0], ""])
     folder = write(tmp_path / "out", counts, text=text)
-    monkeypatch.setattr("cellport.runtime.sources.tenx_mtx.PIECE", 64)
+    monkeypatch.setattr("cellport.runtime.sources.mtx.PIECE", 64)
     with pytest.raises(InputError, match=r"not sorted by cell.* sort it by its second column"):
         list(open_source(folder).blocks(100))
 
