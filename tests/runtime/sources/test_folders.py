@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from kinds_of_files import BARCODES, CELLS, GENES, NAMES, counts, triple, write_triple
+from written_files import BARCODES, CELLS, GENES, NAMES, counts, triple, write_triple
 
 from cellport.runtime.errors import InputError
 from cellport.runtime.sources import folders, open_source

@@ -9,19 +9,10 @@ from pathlib import Path
 import h5py
 import pandas as pd
 import pytest
-from kinds_of_files import (
-    BARCODES,
-    GENOMES,
-    IDS,
-    KINDS,
-    KINDS_NAMED,
-    PYTHON_KINDS,
-    REFUSED,
-    counts,
-    features_of_kinds,
-    write_triple,
-)
+from kinds_of_files import GENOMES, KINDS, KINDS_NAMED, PYTHON_KINDS, features_of_kinds
+from kinds_refused import REFUSED
 from scipy.sparse import csr_matrix
+from written_files import BARCODES, IDS, counts, write_triple
 
 from cellport.runtime.errors import InputError
 from cellport.runtime.sources import open_source

@@ -11,17 +11,11 @@ from typing import Any
 import h5py
 import numpy as np
 from anndata import AnnData
-from kinds_of_files import (
-    GENOMES,
-    KINDS,
-    KINDS_NAMED,
-    REFUSED,
-    THIRD_COLUMNS,
-    features_of_kinds,
-    write_triple,
-)
+from kinds_of_files import GENOMES, KINDS, KINDS_NAMED, features_of_kinds
+from kinds_refused import REFUSED
 from pandas import DataFrame
 from scipy.sparse import csr_matrix
+from written_files import THIRD_COLUMNS, write_triple
 
 from cellport.runtime.errors import InputError
 from cellport.runtime.sources import open_source
