@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from kinds_of_files import write_triple
+from written_files import write_triple
 
 CELLS, GENES, CHUNK = 60, 40, 128
 GENE_NAMES = [f"GENE{i}" for i in range(GENES)]

@@ -1,4 +1,4 @@
-"""Names of genes without what programs leave around them: spaces, quotes, prefixes of RNA."""
+"""Names of genes without what programs leave around them: spaces, quotes, RNA, chromosomes."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ _OF_RNA = text("genes.modality_prefix")
 _PREFIX = re.compile(f"^{_OF_RNA}", re.IGNORECASE)
 # what such names begin or end with; few columns have any
 _UNTIDY = re.compile("\n(?:[ \t\r\"']|b[\"'])|[ \t\r\"']\n")
+_PLACE = re.compile(text("genes.place_behind"), re.IGNORECASE)
 _PREFIXED = re.compile(f"\n{_OF_RNA}", re.IGNORECASE)
 _MOSTLY = number("genes.mostly_ids")
 
@@ -37,7 +38,11 @@ def _bare(values: list[str]) -> list[str]:
         found = (_AROUND.fullmatch(value) for value in values)
         pairs = zip(values, found, strict=True)
         bare = [(one[2] or one[3] or "") if one else value for value, one in pairs]
+    filled = sum(1 for value in bare if value)
     prefixed = len(_PREFIXED.findall("\n" + "\n".join(bare)))
-    if prefixed and prefixed > _MOSTLY * sum(1 for value in bare if value):
+    if prefixed and prefixed > _MOSTLY * filled:
         bare = [_PREFIX.sub("", value) for value in bare]
+    placed = sum(1 for value in bare if _PLACE.search(value)) if "__chr" in joined.lower() else 0
+    if placed > _MOSTLY * filled:
+        bare = [_PLACE.sub("", value) for value in bare]
     return bare if bare != values else values

@@ -135,8 +135,10 @@ def _matrix_elements(root: Any) -> dict[str, tuple[str, Any]]:
 
 
 def _raw_genes(root: Any) -> Any:
-    if "raw" in root and "var" in root["raw"]:
-        return root["raw"]["var"]
+    raw = root.get("raw", None)
+    # an AnnData without raw has an empty array in its place when it is written as an element
+    if raw is not None and not is_array(raw) and "var" in raw:
+        return raw["var"]
     return root.get("raw.var", None)
 
 

@@ -49,7 +49,7 @@ class CscMatrix(CompressedMatrix):
             yield from split(self.held.pop(), block_cells)
             return
         if self.held:
-            yield from split(_part(self.held[0], start, stop), block_cells)
+            yield from split(part_of(self.held[0], start, stop), block_cells)
             return
         pointers = self.pointers(0, self.n_genes, self.n_stored)
         for low, high, most in self._super_blocks(int(pointers[-1]), start, stop):
@@ -67,14 +67,7 @@ class CscMatrix(CompressedMatrix):
         if stored <= SUPER_NONZEROS:
             return [(start, stop, stored)] if start < stop else []
         ends = np.concatenate([[0], np.cumsum(self._values_per_cell(stored))])
-        runs = []
-        while start < stop:
-            before = int(ends[start])
-            high = int(np.searchsorted(ends, before + SUPER_NONZEROS, side="right")) - 1
-            high = min(max(high, start + 1), stop)
-            runs.append((start, high, int(ends[high]) - before))
-            start = high
-        return runs
+        return super_blocks(ends, start, stop)
 
     def _values_per_cell(self, stored: int) -> NDArray[np.int64]:
         per_cell = np.zeros(self.n_cells, dtype=np.int64)
@@ -117,7 +110,7 @@ class CscMatrix(CompressedMatrix):
             block = self._turn(pointers, 0, self.n_cells, self.n_stored)
             self.held[:] = [block]
             return MatrixSample.of_cells(
-                _part(block, start, stop) for start, stop in sample_windows(self.n_cells)
+                part_of(block, start, stop) for start, stop in sample_windows(self.n_cells)
             )
         last = max(0, self.n_stored - SAMPLE_VALUES)
         starts = sorted({last * step // (SAMPLE_PIECES - 1) for step in range(SAMPLE_PIECES)})
@@ -126,7 +119,19 @@ class CscMatrix(CompressedMatrix):
         return MatrixSample(np.concatenate(pieces), None, None)
 
 
-def _part(block: CountBlock, start: int, stop: int) -> CountBlock:
+def super_blocks(ends: NDArray[np.int64], start: int, stop: int) -> list[tuple[int, int, int]]:
+    """Cut the cells ``start:stop`` into runs, each with its values; `ends` are those before."""
+    runs = []
+    while start < stop:
+        before = int(ends[start])
+        high = int(np.searchsorted(ends, before + SUPER_NONZEROS, side="right")) - 1
+        high = min(max(high, start + 1), stop)
+        runs.append((start, high, int(ends[high]) - before))
+        start = high
+    return runs
+
+
+def part_of(block: CountBlock, start: int, stop: int) -> CountBlock:
     """Cut the cells ``start:stop`` out of a block of all cells."""
     ends = block.indptr[start : stop + 1]
     inside = slice(ends[0], ends[-1])

@@ -92,6 +92,8 @@ def preferred(found: list[str]) -> list[str]:
     """Leave out what is the same as another, or what another is preferred to."""
     runs = [path for path in found if "outs" in path.split("/")]
     found = runs or found
+    # of STARsolo: genes before the junctions between exons
+    found = [path for path in found if not re.search(r"(^|/)SJ/", path)] or found
     packed = {re.sub(r"(_h5)?\.h5$", "", path) for path in found if path.endswith(".h5")}
     found = [path for path in found if not packed & {path, path.rpartition("/")[0]}]
     filtered = any(re.search(r"filtered_(feature|gene)_bc_matri", path) for path in found)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import errno
+import re
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import h5py
 
-from cellport.runtime.decisions import say, words
+from cellport.runtime.decisions import rows, say, words
 from cellport.runtime.errors import InputError, MissingDependencyError, first_line
 from cellport.runtime.sources.anndata_layout import open_layout
 from cellport.runtime.sources.annotations import names_in
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from cellport.runtime.sources.source import Container
+
+_FOREIGN = rows("files.foreign_hdf5")
 
 
 def open_hdf5(path: Path, threads: int, genome: str | None = None) -> Container:
@@ -71,11 +74,7 @@ def _by_content(file: h5py.File, path: Path, threads: int, genome: str | None) -
 
 def _foreign(names: set[str]) -> str:
     """Return which of the known foreign kinds a file is, '' when it is none."""
-    if {"assays", "meta.data"} <= names:
-        return "h5seurat"
-    if "barcode_info" in names or "molecule_info" in names:
-        return "molecule_info"
-    return ""
+    return next((row["kind"] for row in _FOREIGN if names.issuperset(row["holds"])), "")
 
 
 def _tenx_groups(file: h5py.File) -> list[str]:
@@ -99,7 +98,7 @@ def check_dataset(dataset: Any, where: str) -> None:
     filters = [created.get_filter(i) for i in range(created.get_nfilters())]
     for number, _, _, name in filters:
         if not h5py.h5z.filter_avail(number) and not _load_plugins(number):
-            label = name.decode("utf-8", "replace").split("\0")[0] or f"filter {number}"
+            label = re.split("[\0;]", name.decode("utf-8", "replace"))[0] or f"filter {number}"
             raise MissingDependencyError(
                 f"{where} is compressed with {label}, which needs a plugin: pip install hdf5plugin."
             )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import h5py
+
 from cellport.runtime.base.feature_kinds import feature_kinds
 from cellport.runtime.decisions import say, texts
 from cellport.runtime.errors import InputError
@@ -26,13 +28,18 @@ def find_anndata(root: Any, title: str) -> tuple[Any, str, tuple[str, ...]]:
         names = [name for name in names_in(root[place]) if "obs" in root[place][name]]
         if not names:
             continue
-        name, notes = choose_inside(title, place, names)
+        name, notes = choose_inside(title, place, names, is_store=not isinstance(root, h5py.Group))
         return root[place][name], f"{title}, {place}/{name}", notes
     return root, title, ()
 
 
-def choose_inside(title: str, place: str, names: list[str]) -> tuple[str, tuple[str, ...]]:
+def choose_inside(
+    title: str, place: str, names: list[str], is_store: bool = False
+) -> tuple[str, tuple[str, ...]]:
     """Return the one of several that is RNA, and a note on it; `place` is what they are kept in.
+
+    That is the one called so, or, of a MuData, the one that is not called as antibodies, peaks or
+    receptors are. In a zarr store (`is_store`) each can be given by its path.
 
     Raises
     ------
@@ -40,10 +47,16 @@ def choose_inside(title: str, place: str, names: list[str]) -> tuple[str, tuple[
         There are several, and none is of RNA.
     """
     listed = ", ".join(f"{place}/{name}" for name in names)
-    if place == "mod" and feature_kinds(names).others.issuperset(names):
+    kinds = feature_kinds(names)
+    if place == "mod" and kinds.others.issuperset(names):
         raise InputError(say("files.no_rna_inside", title=title, names=listed))
     rna = [name for name in names if name.lower() in _RNA] if len(names) > 1 else names
+    if place == "mod" and not rna:
+        rna = [name for name in names if name not in kinds.others]
     if len(rna) != 1:
+        if is_store:
+            paths = ", ".join(f"{title}/{place}/{name}" for name in names)
+            raise InputError(say("files.several_in_store", title=title, paths=paths))
         raise InputError(say("files.several_inside", title=title, names=listed))
     inside = f"{place}/{rna[0]}"
     others = ", ".join(name for name in names if name not in rna)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+import zlib
 from pathlib import Path
 
-from cellport.runtime.decisions import rows, say, texts, words
+from cellport.runtime.decisions import rows, say, text, texts, words
 from cellport.runtime.errors import InputError
 from cellport.runtime.sources.tables import is_table, table_refusal
+from cellport.runtime.sources.text_file import open_text
 
 READABLE = (
     ".h5ad, .h5mu, .loom, 10x .h5, a folder with matrix.mtx (10x, STARsolo, kb-python, alevin-fry, "
@@ -18,6 +20,7 @@ HEAD_BYTES = 1024
 _CONVERT, _ARCHIVES = words("files.convert"), words("files.archives")
 _ENDINGS, _BEGINNINGS = words("files.archive_endings"), rows("files.archive_beginnings")
 _STAND_INS, _TABLES = rows("files.stand_ins"), texts("files.table_endings")
+_OF_R = re.compile(text("files.r_beginnings"))
 _PARTS = ("features.tsv", "genes.tsv", "barcodes.tsv")
 _ADDRESS = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]+):/+(?=.)")
 
@@ -48,6 +51,15 @@ def _head(path: Path) -> bytes:
         return file.read(HEAD_BYTES)
 
 
+def _head_inside(path: Path) -> bytes:
+    """Read the beginning of a file through gzip; of one that is no gzip within, as it is."""
+    try:
+        with open_text(path) as file:
+            return file.read(HEAD_BYTES)
+    except (OSError, EOFError, zlib.error):
+        return _head(path)
+
+
 def refuse_all_but_mtx(path: Path) -> None:
     """Refuse a file that is not HDF5 unless it is, by its name, a matrix of text."""
     refuse_stand_in(path)
@@ -60,13 +72,17 @@ def refuse_all_but_mtx(path: Path) -> None:
     if bare.endswith(_PARTS):
         raise InputError(say("files.one_of_three", file=path))
     archive = _ENDINGS.get(ending) or _archive(path)
-    if ending in _TABLES and archive in (None, "gzip"):
-        raise InputError(table_refusal(path))
+    if archive in (None, "gzip"):
+        inside = _head_inside(path)
+        if inside.lower().startswith(b"%%matrixmarket"):
+            raise InputError(say("files.matrix_alone", file=path))
+        if ending in _TABLES or is_table(inside):
+            raise InputError(table_refusal(path))
+        if _OF_R.match(inside.decode("latin-1")):
+            raise InputError(say("files.to_convert", file=path, what=_CONVERT["rdata"]))
     if archive:
         raise InputError(say("files.to_unpack", file=path, what=_ARCHIVES[archive]))
     if ending in ("h5ad", "h5", "hdf5", "h5mu", "loom"):
-        if is_table(_head(path)):
-            raise InputError(table_refusal(path))
         raise InputError(say("files.not_hdf5", file=path))
     raise InputError(say("files.no_kind", file=path, readable=READABLE))
 

@@ -98,4 +98,6 @@ def _features(group: Any) -> tuple[Text, Text, Text | None]:
         features = group["features"]
         kinds = read_whole(features["feature_type"]) if "feature_type" in features else None
         return read_whole(features["id"]), read_whole(features["name"]), kinds
-    return read_whole(group["genes"]), read_whole(group["gene_names"]), None
+    # HDF5Array of R writes one name of each gene
+    names = group["gene_names" if "gene_names" in group else "genes"]
+    return read_whole(group["genes"]), read_whole(names), None

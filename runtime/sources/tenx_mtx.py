@@ -1,180 +1,29 @@
 """Folders with a matrix of text: 10x Genomics, STARsolo, kb-python, alevin-fry, Parse.
 
-Cost: text is parsed from the beginning for every stream of blocks; memory is one block and a
-few pieces of text, plus the barcodes.
+Cost: that of the matrix (see `mtx`, `mtx_unsorted`), plus the barcodes in memory.
 """
 
 from __future__ import annotations
 
-import csv
-from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
-from cellport.kernels.triplets import parse_triplets
-from cellport.runtime.base.prefetch import prefetch
-from cellport.runtime.decisions import say, texts
+from cellport.runtime.decisions import say
 from cellport.runtime.errors import InputError
 from cellport.runtime.sources.annotations import check_gene_count
-from cellport.runtime.sources.block import CountBlock
-from cellport.runtime.sources.csr_checks import MAX_NONZEROS, as_positions, row_limit, split
+from cellport.runtime.sources.mtx import MtxMatrix, open_matrix
+from cellport.runtime.sources.mtx_unsorted import UnsortedMtxMatrix
+from cellport.runtime.sources.name_tables import read_barcodes, read_features
 from cellport.runtime.sources.refusals import refuse_stand_in
-from cellport.runtime.sources.source import Candidate, Container, Frame, MatrixSample, Text
+from cellport.runtime.sources.source import Candidate, Container, Matrix, Text
 from cellport.runtime.sources.tenx import tenx_gene_columns
-from cellport.runtime.sources.text_file import open_text
 from cellport.runtime.sources.triples import find_triple
-from cellport.runtime.sources.trouble import damaged, readable
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
     from pathlib import Path
-
-PIECE = 1 << 22
-SAMPLE_CELLS = 256
-FIELDS = {"integer": True, "real": True, "pattern": False}
-
-_HEADERS = {*texts("genes.name_columns"), *texts("files.no_names")}
-
-Triplets = tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float32]]
-
-
-@dataclass(frozen=True, slots=True)
-class MtxMatrix:
-    """A MatrixMarket file, sorted by cell as Cell Ranger (genes by cells) and others write it."""
-
-    where: str
-    path: Path  # gzip-compressed or not
-    n_genes: int
-    n_cells: int
-    n_entries: int
-    with_values: bool
-    entries_at: int  # where the entries begin in the text
-    cells_first: bool = False  # an entry is 'cell gene count', sorted by cell all the same
-    seekable: ClassVar[bool] = False  # text is parsed from the beginning
-
-    def blocks(self, block_cells: int, start: int, stop: int) -> Generator[CountBlock, None, None]:
-        """Yield the cells ``start:stop``, structure checked, values not."""
-        first, held, n_held = start, [_EMPTY], 0
-        with closing(self._entries()) as pieces:
-            for piece in pieces:
-                last = int(piece[0][-1])
-                held.append(_take(piece, (piece[0] >= first) & (piece[0] < stop)))
-                n_held += len(held[-1][0])
-                # The last cell seen may go on in the next piece, so that a block is sure only
-                # when a whole cell lies behind it.
-                if last - first > block_cells or n_held > MAX_NONZEROS:
-                    joined = _join(held)
-                    for block in _runs(joined, first, min(last, stop), block_cells):
-                        end = block.start + block.n_cells
-                        if end < min(last, stop):
-                            yield block
-                            first = end
-                    held = [_take(joined, joined[0] >= first)]
-                    n_held = len(held[0][0])
-                    if n_held > 2 * row_limit(self.n_genes) + PIECE:
-                        raise damaged(self.where, f"cell {first} has more entries than genes")
-                if last >= stop:
-                    break
-        yield from _runs(_join(held), first, stop, block_cells)
-
-    def sample(self) -> MatrixSample:
-        """Read the values of the first cells."""
-        with closing(self.blocks(SAMPLE_CELLS, 0, min(SAMPLE_CELLS, self.n_cells))) as blocks:
-            block = next(blocks)
-        return MatrixSample.of_cells([block])
-
-    def _entries(self) -> Generator[Triplets, None, None]:
-        """Yield cells, genes and values of pieces of the file, checked."""
-        seen, last = 0, 0
-        with closing(prefetch(self._lines(), 2)) as texts:
-            for text in texts:
-                rows, columns, values, fault = parse_triplets(text, self.with_values)
-                if fault >= 0:
-                    line = text[fault : fault + 60].split(b"\n")[0].decode("utf-8", "replace")
-                    entry = f"entry {seen + len(rows) + 1}"
-                    order = "cell gene" if self.cells_first else "gene cell"
-                    raise damaged(self.where, f"{entry} is not '{order} count': '{line}'")
-                if not len(rows):
-                    continue
-                if self.cells_first:
-                    rows, columns = columns, rows
-                with readable(f"{self.where}, entries {seen + 1} to {seen + len(rows)}"):
-                    genes = as_positions(rows - 1, self.n_genes)
-                    cells = as_positions(columns - 1, self.n_cells)
-                if cells[0] < last or (np.diff(cells) < 0).any():
-                    column = "first" if self.cells_first else "second"
-                    raise InputError(
-                        f"{self.where} is not sorted by cell, so it cannot be read in blocks; "
-                        f"sort it by its {column} column, or save it as h5ad."
-                    )
-                seen, last = seen + len(rows), int(cells[-1])
-                yield cells, genes, values
-        if seen != self.n_entries:
-            raise damaged(self.where, f"it has {seen} entries and says {self.n_entries}")
-
-    def _lines(self) -> Iterator[bytes]:
-        """Yield the text behind the header in pieces of whole lines."""
-        with readable(self.where), open_text(self.path) as file:
-            file.seek(self.entries_at)
-            rest = b""
-            while piece := file.read(PIECE):
-                end = piece.rfind(b"\n") + 1
-                if end:
-                    yield rest + piece[:end]
-                    rest = b""
-                rest += piece[end:]
-                if len(rest) > 2 * PIECE:
-                    raise damaged(self.where, "one of its lines is longer than 8 MB")
-            if rest:
-                yield rest
-
-
-_EMPTY: Triplets = (np.empty(0, np.int32), np.empty(0, np.int32), np.empty(0, np.float32))
-
-
-def _take(entries: Triplets, mask: NDArray[np.bool_]) -> Triplets:
-    return entries[0][mask], entries[1][mask], entries[2][mask]
-
-
-def _join(pieces: list[Triplets]) -> Triplets:
-    cells, genes, values = zip(*pieces, strict=True)
-    return np.concatenate(cells), np.concatenate(genes), np.concatenate(values)
-
-
-def _runs(held: Triplets, first: int, stop: int, block_cells: int) -> Iterator[CountBlock]:
-    """Cut held entries, sorted by cell, into blocks of the cells ``first:stop``."""
-    cells, genes, values = held
-    pointers = np.searchsorted(cells, np.arange(first, stop + 1)).astype(np.int64)
-    inside = slice(pointers[0], pointers[-1])
-    block = CountBlock(first, pointers - pointers[0], genes[inside], values[inside])
-    yield from split(block, block_cells)
-
-
-def open_matrix(path: Path) -> MtxMatrix:
-    """Read the first lines of a MatrixMarket file of coordinates, not a symmetric one."""
-    where = str(path)
-    with readable(where), open_text(path) as file:
-        line = file.readline(4096)
-        length = len(line)
-        words = line.decode("utf-8", "replace").lower().split()
-        if len(words) != 5 or words[:2] != ["%%matrixmarket", "matrix"]:
-            raise InputError(f"{where} is not a MatrixMarket file; its first line says otherwise.")
-        if words[2] != "coordinate" or words[3] not in FIELDS or words[4] != "general":
-            raise InputError(
-                f"{where} is '{' '.join(words[2:])}', not 'coordinate integer general'."
-            )
-        while (line := file.readline(1 << 20)).startswith(b"%") or line.strip() == b"" != line:
-            length += len(line)
-        sizes = line.split()
-        if len(sizes) != 3 or not all(size.isdigit() and len(size) < 19 for size in sizes):
-            raise damaged(where, "its shape is not three numbers")
-        genes, cells, entries = (int(size) for size in sizes)
-        at = length + len(line)
-        return MtxMatrix(where, path, genes, cells, entries, FIELDS[words[3]], at)
 
 
 def open_tenx_mtx(path: Path) -> Container:
@@ -183,15 +32,16 @@ def open_tenx_mtx(path: Path) -> Container:
     for part in (parts.matrix, parts.features, parts.barcodes):
         refuse_stand_in(part)
     matrix = open_matrix(parts.matrix)
-    rows, cells = _read_table(parts.features), _read_barcodes(parts.barcodes)
+    sizes = (matrix.n_genes, matrix.n_cells)
+    rows, cells = read_features(parts, sizes), read_barcodes(parts.barcodes, sizes)
     matrix, notes = _right_way(matrix, parts.cells_first, len(rows), cells.length)
     check_gene_count(matrix.where, matrix.n_genes)
-    if parts.names is not None:
-        with readable(str(parts.names)), open_text(parts.names) as file:
-            names = file.read().decode("utf-8", "replace").splitlines()
-            rows = [[row[0], name] for row, name in zip(rows, names, strict=True)]
+    stored: Matrix = matrix
+    if not matrix.begins_sorted():
+        stored = UnsortedMtxMatrix(replace(matrix, sorted_by_cell=False))
+        notes = (*notes, say("files.unsorted", where=matrix.where))
     columns, more = _features(str(parts.features), rows)
-    candidate = partial(Candidate, "matrix", matrix, lambda: columns)
+    candidate = partial(Candidate, "matrix", stored, lambda: columns)
     return Container(str(path), {"X": candidate}, cells, (*notes, *more))
 
 
@@ -211,31 +61,6 @@ def _right_way(
         f"{first.where} is {first.n_genes} genes by {first.n_cells} cells, but there are "
         f"{n_genes} features and {n_cells} barcodes beside it."
     )
-
-
-def _read_table(path: Path) -> list[list[str]]:
-    """Read the columns of features: ids first, names second, as text with tabs has them."""
-    with readable(str(path)), open_text(path) as file:
-        lines = file.read().decode("utf-8", "replace").splitlines()
-    if ".csv" not in path.name.lower():
-        return feature_rows(lines)
-    header, *rows = csv.reader(line for line in lines if line.strip())
-    lower = [name.lower() for name in header]
-    at = [lower.index(name) for name in ("gene_id", "gene_name") if name in lower] or [0]
-    with readable(str(path)):
-        return [[row[column] for column in at] for row in rows]
-
-
-def feature_rows(lines: list[str]) -> list[list[str]]:
-    """Return the columns of features.tsv.
-
-    Also where it was saved with quotes, commas in place of tabs, or a line of names of columns.
-    """
-    filled = [line for line in lines if line.strip()]
-    between = "\t" if not filled or "\t" in filled[0] or "," not in filled[0] else ","
-    rows = [[field.strip().strip('"') for field in line.split(between)] for line in filled]
-    header = rows and rows[0][0].lower() in _HEADERS
-    return rows[1:] if header else rows
 
 
 def _features(where: str, rows: list[list[str]]) -> tuple[dict[str, Text], tuple[str, ...]]:
@@ -261,20 +86,3 @@ def _is_spliced_apart(ids: list[str]) -> bool:
 def _spliced(name: str) -> str:
     """Return the gene to which counts are added: names that repeat are summed."""
     return "" if name.endswith("-U") else name.removesuffix("-A")
-
-
-def _read_barcodes(path: Path) -> Frame:
-    """Read the barcodes as one run of bytes and where each line begins: a third of the memory."""
-    with readable(str(path)), open_text(path) as file:
-        text = file.read().replace(b"\r", b"").rstrip(b"\n")
-    text += b"\n" if text else b""
-    between = "\t"
-    if ".csv" in path.name.lower():
-        between, text = ",", text.partition(b"\n")[2]
-    begins = np.flatnonzero(np.frombuffer(b"\n" + text, np.uint8) == ord("\n"))
-
-    def index(start: int, stop: int) -> Text:
-        lines = text[begins[start] : begins[stop]].decode("utf-8", "replace").split("\n")[:-1]
-        return np.array([line.split(between)[0].strip('"') for line in lines], object)
-
-    return Frame(str(path), len(begins) - 1, index)

@@ -11,13 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cellport.runtime.decisions import rows, say, text
+from cellport.runtime.decisions import rows, say, text, texts, words
 from cellport.runtime.errors import InputError
 
 _LAYOUTS = rows("files.layouts")
 _FOREIGN = rows("files.foreign_folders")
 _UNASKED = re.compile(text("files.unasked_matrices"))
 _NAMED = 5
+_ALONE = [*texts("files.table_endings"), *words("files.convert"), *words("files.archive_endings")]
+_MAY_HOLD = re.compile(rf"\.({'|'.join(_ALONE)})(\.gz)?$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +46,14 @@ def find_triple(path: Path) -> Triple:
     found = list(_matrices(_asked(there) if path.is_dir() else [path.name]))
     refuse_foreign(folder, [path.name])
     if not found:
-        raise InputError(say("files.no_matrix", folder=folder))
+        raise InputError(say("files.no_matrix", folder=folder) + _perhaps(there))
     # count_matrix.mtx is of one program or another, which the files beside it tell
-    whole = [one for one in found if _first(one[0], "features", one[2], there)] or found
+    parts = ("features", "barcodes")
+    named = [[bool(_first(one[0], part, one[2], there)) for part in parts] for one in found]
+    most = max(map(sum, named))
+    whole = [one for one, these in zip(found, named, strict=True) if sum(these) == most]
     # unpacked and packed, one matrix is one
-    several = sorted({name.removesuffix(".gz") for _, name, _ in whole})
+    several = sorted({name.removesuffix(".gz"): name for _, name, _ in whole}.values())
     if len(several) > 1:
         names = ", ".join(several[:_NAMED])
         raise InputError(f"{path} holds several matrices ({names}); give one of them.")
@@ -57,8 +62,10 @@ def find_triple(path: Path) -> Triple:
     def beside(part: str) -> Path:
         first = _first(layout, part, prefix, there)
         if first is None:
-            wanted = ", ".join(_possible(layout, part, prefix))
-            raise InputError(f"{folder / name} needs one of {wanted} beside it; there is none.")
+            wanted = ", ".join(f"{prefix}{one}" for one in layout[part][:_NAMED])
+            raise InputError(
+                f"{folder / name} needs one of {wanted}, packed or not, beside it; there is none."
+            )
         return folder / first
 
     symbols = _first(layout, "names", prefix, there)
@@ -69,6 +76,15 @@ def find_triple(path: Path) -> Triple:
         barcodes=beside("barcodes"),
         cells_first=layout["cells_first"],
     )
+
+
+def _perhaps(names: Iterable[str]) -> str:
+    """Name files in a folder without a matrix that may hold counts of themselves."""
+    found = [name for name in sorted(names) if _MAY_HOLD.search(name.lower())]
+    if not found:
+        return ""
+    listed = ", ".join(found[:_NAMED]) + (", ..." if len(found) > _NAMED else "")
+    return say("files.perhaps_in_folder", names=listed)
 
 
 def holds_triple(names: Iterable[str]) -> bool:
@@ -104,8 +120,18 @@ def _matrices(names: Iterable[str]) -> Iterator[tuple[dict[str, Any], str, str]]
 
 
 def _first(layout: dict[str, Any], part: str, prefix: str, there: set[str]) -> str | None:
-    return next((name for name in _possible(layout, part, prefix) if name in there), None)
+    possible = [f"{prefix}{name}{packed}" for name in layout[part] for packed in ("", ".gz")]
+    exact = next((name for name in possible if name in there), None)
+    return exact or (_by_ending(layout[part], there) if "any_prefix" in layout else None)
 
 
-def _possible(layout: dict[str, Any], part: str, prefix: str) -> list[str]:
-    return [f"{prefix}{name}{packed}" for name in layout[part] for packed in ("", ".gz")]
+def _by_ending(wanted: Iterable[str], there: set[str]) -> str | None:
+    """Return the only file whose name ends as one is called, beside the only matrix."""
+    packed = {name.lower().removesuffix(".gz"): name for name in there}
+    if sum(name.endswith(".mtx") for name in packed) > 1:
+        return None
+    for ending in wanted:
+        found = [name for name in packed if name.endswith(ending)]
+        if found:
+            return packed[found[0]] if len(found) == 1 else None
+    return None

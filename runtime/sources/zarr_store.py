@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from cellport.runtime.decisions import say, words
+from cellport.runtime.errors import InputError
 from cellport.runtime.sources.anndata_layout import open_layout
 from cellport.runtime.sources.claims import check_extent
 from cellport.runtime.sources.trouble import damaged, readable
@@ -33,7 +35,18 @@ def open_zarr(path: Path, threads: int) -> Container:
 
     with readable(str(path)):
         root = zarr.open_group(str(path), mode="r")
+        kind = _foreign(root)
+    if kind:
+        raise InputError(say("files.to_convert", file=path, what=words("files.convert")[kind]))
     return open_layout(root, str(path), threads, lambda: None, partial(_check_chunks, path))
+
+
+def _foreign(root: Any) -> str:
+    """Return which of the known foreign kinds a store is, '' when it is none."""
+    if "cell_features" in root:
+        return "xenium_zarr"
+    of_pegasus = any("barcode_metadata" in group for _, group in root.groups())
+    return "pegasus" if of_pegasus else ""
 
 
 def _check_chunks(store: Path, array: Any, where: str) -> None:

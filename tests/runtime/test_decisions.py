@@ -37,6 +37,8 @@ PYTHON_ALONE = {
         "found_in_folder",
         "several_in_folder",
         "one_of_three",
+        "perhaps_in_folder",
+        "several_in_store",
     ]
 }
 # a browser bounds the memory of what reads HDF5

@@ -177,7 +177,20 @@ def test_translated_symbols_beside_ids_of_the_other_organism_are_accepted_and_sa
 
 
 @pytest.mark.parametrize(
-    "around", [" {}", "{} ", '"{}"', "'{}'", "b'{}'", "rna_{}", "RNA:{}", "GEX-{}", "\t'rna_{}' "]
+    "around",
+    [
+        " {}",
+        "{} ",
+        '"{}"',
+        "'{}'",
+        "b'{}'",
+        "rna_{}",
+        "RNA:{}",
+        "GEX-{}",
+        "{}__chr19",
+        "{}__chrX",
+        "\t'rna_{}' ",
+    ],
 )
 def test_what_stands_around_names_is_taken_off(around):
     result = match([around.format(symbol) for symbol in SYMBOLS])

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from cellport.runtime.errors import InputError
-from cellport.runtime.sources import open_source, tenx_mtx
+from cellport.runtime.sources import mtx as matrix_market
+from cellport.runtime.sources import open_source
 from cellport.runtime.sources.chunks import FileChunks, locate
 
 Damage = Callable[[h5py.File], Any]
@@ -156,7 +157,7 @@ def mtx(folder: Path, lines: list[str], shape: tuple[int, int]) -> Path:
 def test_of_a_10x_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lines = [f"{gene + 1} {cell + 1} {gene + 2}" for cell in range(40) for gene in range(2)]
     good = mtx(tmp_path / "good", lines, (2, 40))
-    monkeypatch.setattr(tenx_mtx, "PIECE", 64)
+    monkeypatch.setattr(matrix_market, "PIECE", 64)
     read_all_of(good)
     long = mtx(tmp_path / "long", [*lines[:9], lines[9] + " " * 200, *lines[10:]], (2, 40))
     with pytest.raises(InputError, match="one of its lines is longer than 8 MB"):
@@ -243,10 +244,10 @@ def test_a_cell_with_more_entries_than_any_can_have(
 ) -> None:
     lines = [f"{1 + n % 2} {1 + n // 90} 3" for n in range(94)]
     folder = mtx(tmp_path / "repeated", lines, (2, 2))
-    monkeypatch.setattr(tenx_mtx, "PIECE", 64)
+    monkeypatch.setattr(matrix_market, "PIECE", 64)
     read_all_of(folder)
-    monkeypatch.setattr(tenx_mtx, "row_limit", lambda n_genes: n_genes)
-    monkeypatch.setattr(tenx_mtx, "MAX_NONZEROS", 8)
+    monkeypatch.setattr(matrix_market, "row_limit", lambda n_genes: n_genes)
+    monkeypatch.setattr(matrix_market, "MAX_NONZEROS", 8)
     with pytest.raises(InputError, match="cell 0 has more entries than genes"):
         read_all_of(folder)
 

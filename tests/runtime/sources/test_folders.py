@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from kinds_of_files import BARCODES, CELLS, GENES, NAMES, counts, triple, write_triple
+from written_files import BARCODES, CELLS, GENES, NAMES, counts, triple, write_triple
 
 from cellport.runtime.errors import InputError
 from cellport.runtime.sources import folders, open_source
@@ -82,6 +82,10 @@ TAKEN = {
         ["Solo.out/Gene/raw", "Solo.out/Gene/filtered", "-Solo.out/Gene/Summary.csv"],
         "Solo.out/Gene/filtered",
     ),
+    "STARsolo with junctions": (
+        ["Solo.out/Gene/raw", "Solo.out/Gene/filtered", "Solo.out/SJ/raw"],
+        "Solo.out/Gene/filtered",
+    ),
     "STARsolo, raw alone": (["Gene/raw"], "Gene/raw"),
     "STARsolo, exons and introns": (
         ["Gene/raw", "Gene/filtered", "GeneFull/raw", "GeneFull_Ex50pAS/filtered"],
@@ -120,6 +124,13 @@ REFUSED = {
     ),
     "many": ([f"sample{i}" for i in range(9)], r"sample4, \.\.\.\)"),
     "nothing": (["-a.txt", "-b/c.txt"], "neither a 10x one .* no matrix further down"),
+    "tables": (["-b_counts.csv.gz", "-a.txt", "-a.png"], r"in it \(a.txt, b_counts.csv.gz\), give"),
+    "R and archives": (
+        ["-b.rds", "-a.tar.gz", "-a.tar"],
+        r"in it \(a.tar, a.tar.gz, b.rds\), give",
+    ),
+    "TileDB-SOMA": (["-__tiledb_group.tdb", "-obs/a"], "tiledbsoma.io.to_h5ad"),
+    "BPCells": (["-storage_order", "-shape", "-row_names"], "BPCells::write_matrix_10x_hdf5"),
     "a matrix alone": (["a/matrix.mtx"], "no matrix further down"),
     "a matrix without names": (["counts.mtx"], "counts.mtx needs one of features.tsv"),
     "alevin": (["-alevin/quants_mat.gz"], "alevin holds counts of salmon alevin .* --dumpMtx"),

@@ -9,16 +9,10 @@ from pathlib import Path
 import h5py
 import pandas as pd
 import pytest
-from kinds_of_files import (
-    BARCODES,
-    GENOMES,
-    IDS,
-    KINDS,
-    PYTHON_KINDS,
-    REFUSED,
-    counts,
-    write_triple,
-)
+from kinds_of_files import GENOMES, KINDS, KINDS_NAMED, PYTHON_KINDS, features_of_kinds
+from kinds_refused import REFUSED
+from scipy.sparse import csr_matrix
+from written_files import BARCODES, IDS, counts, write_triple
 
 from cellport.runtime.errors import InputError
 from cellport.runtime.sources import open_source
@@ -31,6 +25,14 @@ def test_kinds_that_are_read(tmp_path, check_stream, kind):
     source = check_stream(ALL_KINDS[kind](tmp_path), counts())
     assert list(source.cell_names(0, 2)) == BARCODES[:2]
     assert any("GENE3" in names for names in source.gene_columns.values())
+    source.close()
+
+
+@pytest.mark.parametrize("way", KINDS_NAMED)
+def test_kinds_of_features_under_a_header(tmp_path, check_stream, way):
+    source = check_stream(features_of_kinds(*KINDS_NAMED[way])(tmp_path), counts())
+    assert source.notes == ["Features that are not genes were left out: 3 Antibody Capture."]
+    assert [name != "" for name in source.gene_columns["index"]] == [True] * 14 + [False] * 3
     source.close()
 
 
@@ -140,3 +142,55 @@ def test_the_advice_on_a_table_gives_a_file_that_is_read(
         open_source("table.csv.gz")
     exec(str(refusal.value).split("give that: ")[1])
     check_stream("table.h5ad", counts()).close()
+
+
+def beside(frame: pd.DataFrame, *columns: str) -> pd.DataFrame:
+    """Put columns of words, or of numbers where they are called Length, before the counts."""
+    for at, name in enumerate(columns):
+        frame.insert(at, name, 7 if name == "Length" else [f"w{i}" for i in range(len(frame))])
+    return frame
+
+
+# what programs put above and beside the counts of a table of genes by cells
+TABLES = {
+    "plain": lambda frame: frame.to_csv(),
+    "R": lambda frame: frame.to_csv(sep="\t").lstrip("\t"),
+    "R, with spaces and quotes": lambda frame: frame.to_csv(sep=" ", quoting=2).removeprefix('"" '),
+    "semicolons": lambda frame: frame.to_csv(sep=";"),
+    "a byte order mark": lambda frame: "\ufeff" + frame.to_csv(),
+    "lines of Windows": lambda frame: frame.to_csv(lineterminator="\r\n"),
+    "lines of #": lambda frame: "# a, b\n#\n\n" + frame.to_csv(),
+    "symbols": lambda frame: beside(frame, "symbol").to_csv(),
+    "places and lengths": lambda frame: (
+        "# x\n" + beside(frame, "Chr", "Start", "Length").to_csv(sep="\t")
+    ),
+    "numbers and symbols": lambda frame: beside(frame, "symbol").reset_index().to_csv(),
+    "cells in rows": lambda frame: frame.T.to_csv(),
+    "cells in rows, with their types": lambda frame: beside(frame.T, "type", "of").to_csv(),
+    "a count a line": lambda frame: (
+        frame.rename_axis("gene")
+        .reset_index()
+        .melt("gene", var_name="cell", value_name="count")
+        .to_csv(index=False)
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", TABLES)
+def test_the_advice_on_tables_of_many_programs(tmp_path, monkeypatch, read_all, kind):
+    monkeypatch.chdir(tmp_path)
+    frame = pd.DataFrame(counts().T, IDS, BARCODES)
+    Path("table.txt").write_text(TABLES[kind](frame.copy()))
+    with pytest.raises(InputError) as refusal:
+        open_source("table.txt")
+    exec(str(refusal.value).split("give that: ")[1])
+    source = open_source("table.h5ad")
+    indptr, indices, data = read_all(source, 100)
+    found = pd.DataFrame(
+        csr_matrix((data, indices, indptr), (source.n_cells, source.n_genes)).toarray(),
+        source.cell_names(0, source.n_cells),
+        source.gene_columns["index"],
+    )
+    assert found.loc[BARCODES, IDS].equals(frame.T.astype("float32"))
+    assert found.shape == (len(BARCODES), len(IDS))
+    source.close()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from kinds_of_files import GENES, THIRD_COLUMNS, counts, write_triple
+from written_files import GENES, THIRD_COLUMNS, counts, write_triple
 
 from cellport.runtime.errors import InputError
 from cellport.runtime.genes.columns import genes_alone

@@ -42,7 +42,7 @@ def write(folder, counts, packed=True, old=False, types=None, prefix="", text=No
 def test_streams_equal_the_matrix(
     tmp_path, make_counts, check_stream, packed, old, piece, monkeypatch
 ):
-    monkeypatch.setattr("cellport.runtime.sources.tenx_mtx.PIECE", piece)
+    monkeypatch.setattr("cellport.runtime.sources.mtx.PIECE", piece)
     counts = make_counts()
     folder = write(tmp_path / "out", counts, packed, old)
     source = check_stream(folder, counts)
@@ -55,7 +55,7 @@ def test_streams_equal_the_matrix(
 
 
 def test_empty_cells_anywhere(tmp_path, make_counts, check_stream, monkeypatch):
-    monkeypatch.setattr("cellport.runtime.sources.tenx_mtx.PIECE", 32)
+    monkeypatch.setattr("cellport.runtime.sources.mtx.PIECE", 32)
     counts = make_counts().tolil()
     for cell in (0, 1, 9, 10, 11, 21, 22):
         counts[cell] = 0
@@ -65,8 +65,8 @@ def test_empty_cells_anywhere(tmp_path, make_counts, check_stream, monkeypatch):
 
 
 def test_deep_cells_make_short_blocks(tmp_path, make_counts, check_stream, monkeypatch):
-    monkeypatch.setattr("cellport.runtime.sources.tenx_mtx.PIECE", 32)
-    monkeypatch.setattr("cellport.runtime.sources.tenx_mtx.MAX_NONZEROS", 11)
+    monkeypatch.setattr("cellport.runtime.sources.mtx.PIECE", 32)
+    monkeypatch.setattr("cellport.runtime.sources.mtx.MAX_NONZEROS", 11)
     monkeypatch.setattr("cellport.runtime.sources.csr_checks.MAX_NONZEROS", 11)
     counts = make_counts(density=0.5)
     source = check_stream(write(tmp_path / "out", counts), counts)
@@ -129,14 +129,59 @@ BAD_TEXT = {
     "nan": (HEAD + "17 23 1\n1 1 nan\n", "entry 1 is not"),
     "too few numbers": (HEAD + "17 23 1\n1 1\n", "entry 1 is not"),
     "too many numbers": (HEAD + "17 23 1\n1 1 1 1\n", "entry 1 is not"),
-    "not sorted": (HEAD + "17 23 2\n1 2 1\n1 1 1\n", "not sorted by cell"),
+    "not sorted, too many entries": (HEAD + "17 23 1\n1 2 1\n1 1 1\n", "more entries than 1"),
+    "not sorted, too few entries": (HEAD + "17 23 3\n1 2 1\n1 1 1\n", "2 entries and says 3"),
+    "not sorted, negative": (HEAD + "17 23 2\n1 2 1\n1 1 -1\n", "negative"),
     "too few entries": (HEAD + "17 23 3\n1 1 1\n1 2 1\n", "2 entries and says 3"),
     "too many entries": (HEAD + "17 23 1\n1 1 1\n1 2 1\n", "2 entries and says 1"),
     "negative": (HEAD + "17 23 1\n1 1 -1\n", "negative"),
-    "turned, not sorted": (HEAD + "23 17 2\n2 1 1\n1 1 1\n", "sort it by its first column"),
     "turned, word": (HEAD + "23 17 1\n1 x 1\n", "entry 1 is not 'cell gene count': '1 x 1'"),
     "other shape": (HEAD + "5 6 1\n1 1 1\n", "17 features and 23 barcodes"),
 }
+
+
+def in_order(counts, order, turned):
+    """Text of a matrix, its entries by cell, by gene, from the last cell on, or anyhow."""
+    entries = counts.tocoo()
+    cells, genes = entries.row.astype(int), entries.col.astype(int)
+    by = {
+        "cell": np.lexsort((genes, cells)),
+        "gene": np.lexsort((cells, genes)),
+        "last": np.lexsort((genes, -cells)),
+        "none": np.random.default_rng(0).permutation(counts.nnz),
+    }[order]
+    first, second = (cells, genes) if turned else (genes, cells)
+    lines = [f"{first[k] + 1} {second[k] + 1} {entries.data[k]:g}" for k in by]
+    shape = counts.shape if turned else counts.shape[::-1]
+    head = "%%MatrixMarket matrix coordinate integer general\n"
+    return head + f"{shape[0]} {shape[1]} {counts.nnz}\n" + "\n".join(lines) + "\n"
+
+
+@pytest.mark.parametrize("order", ["cell", "gene", "last", "none"])
+@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize("large", [False, True])
+def test_entries_in_any_order(
+    tmp_path, make_counts, check_stream, monkeypatch, order, turned, large
+):
+    if large:
+        monkeypatch.setattr("cellport.runtime.sources.mtx_unsorted.SAMPLE_WHOLE", 10)
+        monkeypatch.setattr("cellport.runtime.sources.mtx_unsorted.SAMPLE_CELLS", 3)
+        monkeypatch.setattr("cellport.runtime.sources.csc.SUPER_NONZEROS", 20)
+    counts = make_counts()
+    text = in_order(counts, order, turned)
+    source = check_stream(write(tmp_path / "out", counts, text=text), counts)
+    said = [note for note in source.notes if "is not sorted by cell" in note]
+    assert len(said) == (order != "cell")
+
+
+def test_order_that_is_lost_later_is_refused(tmp_path, make_counts, monkeypatch):
+    counts = make_counts()
+    head, shape, *entries = in_order(counts, "cell", turned=False).splitlines()
+    text = "\n".join([head, shape, *entries[1:], entries[0], ""])
+    folder = write(tmp_path / "out", counts, text=text)
+    monkeypatch.setattr("cellport.runtime.sources.mtx.PIECE", 64)
+    with pytest.raises(InputError, match=r"not sorted by cell.* sort it by its second column"):
+        list(open_source(folder).blocks(100))
 
 
 @pytest.mark.parametrize("case", BAD_TEXT)
@@ -154,7 +199,7 @@ def test_missing_and_damaged_parts(tmp_path, make_counts):
     with pytest.raises(InputError, match=r"matrix\.mtx\.gz cannot be read"):
         list(open_source(folder).blocks(100))
     (folder / "barcodes.tsv.gz").unlink()
-    with pytest.raises(InputError, match=r"barcodes\.tsv, barcodes\.tsv\.gz beside it"):
+    with pytest.raises(InputError, match=r"barcodes\.tsv, packed or not, beside it"):
         open_source(folder)
     (folder / "matrix.mtx.gz").unlink()
     with pytest.raises(InputError, match="neither a 10x one"):

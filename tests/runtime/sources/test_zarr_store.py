@@ -118,6 +118,20 @@ def test_categories_apart_as_anndata_07_wrote_them(tmp_path, make_counts, check_
     source.close()
 
 
+@pytest.mark.parametrize(
+    ("group", "said"),
+    [
+        ("cell_features/data", "cell_feature_matrix.h5"),
+        ("GRCh38-rna/barcode_metadata", "pegasusio.write_output"),
+        ("a/b", "not an AnnData file"),
+    ],
+)
+def test_zarr_of_other_programs(tmp_path, group, said):
+    zarr.open_group(str(tmp_path / "some.zarr"), mode="w").create_group(group)
+    with pytest.raises(InputError, match=said):
+        open_source(tmp_path / "some.zarr")
+
+
 @pytest.mark.parametrize("place", ["tables/table", "mod/rna"])
 def test_anndata_inside_something_larger(
     tmp_path, make_anndata, make_counts, check_stream, zarr_format, place
@@ -135,7 +149,7 @@ def test_anndata_inside_something_larger(
     if place == "mod/rna":
         check_stream(path, counts).close()
         return
-    with pytest.raises(InputError, match=r"several tables of cells \(tables/"):
+    with pytest.raises(InputError, match=r"several tables of cells; give one of them: .*/tables/"):
         open_source(path)
 
 

@@ -250,6 +250,7 @@ def spoilt_names(panel: Panel, rng: np.random.Generator) -> dict[str, list[str]]
         lambda s, e: f'"{s}"',
         lambda s, e: f"b'{e}' ",
         lambda s, e: f"rna_{s}",
+        lambda s, e: f"{s}__chr7",
         lambda s, e: {"CFAP57": "WDR65", "IL8": "CXCL8", "MATR3": "TM4SF6"}.get(s, s),
     ]
     chosen = rng.choice(len(spoil), rng.integers(1, 6))

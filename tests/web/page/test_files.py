@@ -11,12 +11,20 @@ from typing import Any
 import h5py
 import numpy as np
 from anndata import AnnData
-from kinds_of_files import GENOMES, KINDS, REFUSED, THIRD_COLUMNS, write_triple
+from kinds_of_files import GENOMES, KINDS, KINDS_NAMED, features_of_kinds
+from kinds_refused import REFUSED
 from pandas import DataFrame
 from scipy.sparse import csr_matrix
+from written_files import THIRD_COLUMNS, write_triple
 
 from cellport.runtime.errors import InputError
 from cellport.runtime.sources import open_source
+
+# what Python reads and the page's library does not
+NO_HALVES = (
+    "halves.h5ad, X holds numbers of 16 bits (float16), which this page cannot read. Write the "
+    "file again as float32, or map it with cellport on your computer."
+)
 
 
 def test_files_are_read_alike(tmp_path: Path, compute_again: Callable[..., None]) -> None:
@@ -33,12 +41,19 @@ def file_cases(root: Path) -> Iterator[dict[str, Any]]:
         folder = root / f"genome {name}"
         folder.mkdir()
         yield case(root, f"genome: {name}", write(folder), genome)
+    for name, way in KINDS_NAMED.items():
+        folder = root / f"kinds {name}"
+        folder.mkdir()
+        yield case(root, f"kinds: {name}", features_of_kinds(*way)(folder))
     refused = {name: write for name, (write, _) in REFUSED.items()}
     for name, write in {**KINDS, **refused}.items():
         folder = root / name
         folder.mkdir()
         yield case(root, name, write(folder))
     yield case(root, "a text that claims 4 GB", forged_text(root / "forged.h5ad"))
+    halves = root / "halves.h5ad"
+    AnnData(np.eye(30, dtype=np.float16)).write_h5ad(halves)
+    yield case(root, "numbers of 16 bits", halves) | {"error": NO_HALVES}
 
 
 def forged_text(path: Path) -> Path:

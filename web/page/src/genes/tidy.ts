@@ -1,4 +1,4 @@
-/** Names of genes without what programs leave around them: spaces, quotes, prefixes of RNA.
+/** Names of genes without what programs leave around them: spaces, quotes, prefixes of RNA, chromosomes.
  *
  * Same decisions as `runtime/genes/tidy.py` of the Python package.
  */
@@ -8,6 +8,7 @@ import type { GeneColumns } from "./columns";
 
 const { genes: rules } = decisions;
 const AROUND = new RegExp(`^(?:${rules.untidy_name.value})$`);
+const PLACE = new RegExp(rules.place_behind.value, "i");
 const PREFIX = new RegExp(`^${rules.modality_prefix.value}`, "i");
 
 /** The columns with bare names, and a note where they were not. */
@@ -30,6 +31,8 @@ function bare(values: readonly string[]): string[] {
   });
   const prefixed = inside.reduce((n, value) => n + Number(PREFIX.test(value)), 0);
   const filled = inside.reduce((n, value) => n + Number(value !== ""), 0);
-  if (prefixed <= rules.mostly_ids.value * filled) return inside;
-  return inside.map((value) => value.replace(PREFIX, ""));
+  const most = rules.mostly_ids.value * filled;
+  const named = prefixed > most ? inside.map((value) => value.replace(PREFIX, "")) : inside;
+  const placed = named.reduce((n, value) => n + Number(PLACE.test(value)), 0);
+  return placed > most ? named.map((value) => value.replace(PLACE, "")) : named;
 }

@@ -49,7 +49,8 @@ function frameOfGroup(group: Group, where: string): Frame {
   const keys = group.keys();
   const index =
     textAttribute(group, "_index") || (keys.includes("_index") ? "_index" : "index");
-  if (!keys.includes(index)) throw damaged(where, `its index '${index}' is not there`);
+  // a name with a slash lies in a group
+  if (!keys.includes(index.split("/", 1)[0])) throw damaged(where, `its index '${index}' is not there`);
   const stated = group.attrs["column-order"]?.value;
   const order = Array.isArray(stated) ? stated.map(String).filter((n) => keys.includes(n)) : [];
   const hidden = new Set([index, "__categories", ...order]);

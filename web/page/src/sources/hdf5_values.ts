@@ -46,9 +46,23 @@ export function integersAttribute(entity: Group | Dataset, name: string): number
   return Array.from(value as ArrayLike<number | bigint>, Number);
 }
 
+/** Refuse numbers of 16 bits, of which the library says that it does not support them. */
+function refuseHalves(dataset: Dataset, where: string): void {
+  try {
+    if (dataset.dtype !== "<e") return;
+  } catch (error) {
+    if (!firstLine(error).includes("Float16")) throw error;
+  }
+  throw new InputError(
+    `${where} holds numbers of 16 bits (float16), which this page cannot read. Write the file again ` +
+      "as float32, or map it with cellport on your computer.",
+  );
+}
+
 /** Refuse datasets that lead to other files or need a filter that is not here. */
 export function checkDataset(dataset: Dataset, where: string): void {
   readable(where, () => {
+    refuseHalves(dataset, where);
     refuseElsewhere(dataset, where);
     if (!dataset.metadata.littleEndian && dataset.metadata.size > 1) {
       throw new InputError(`${where} is big-endian; write it again with a current anndata.`);
@@ -56,7 +70,7 @@ export function checkDataset(dataset: Dataset, where: string): void {
     const unknown = dataset.filters.find((filter) => !KNOWN_FILTERS.has(filter.id));
     if (unknown) {
       throw new InputError(
-        `${where} is compressed with ${unknown.name || `filter ${unknown.id}`}, which this page ` +
+        `${where} is compressed with ${unknown.name.split(";")[0] || `filter ${unknown.id}`}, which this page ` +
           'cannot undo. Write the file again with compression="gzip", or map it with cellport on ' +
           "your computer.",
       );

@@ -23,12 +23,14 @@ export function findAnndata(root: Group, title: string): [Group, string, string[
       return isGroup(one) && one.keys().includes("obs");
     });
     if (!names.length) continue;
-    if (place === "mod" && featureKinds(names).others.size === new Set(names).size) {
+    const { others: noGenes } = featureKinds(names);
+    if (place === "mod" && noGenes.size === new Set(names).size) {
       const listed = names.map((name) => `${place}/${name}`).join(", ");
       throw new InputError(say(files.no_rna_inside, { title, names: listed }));
     }
     const isRna = (name: string) => files.rna_modalities.includes(name.toLowerCase());
-    const rna = names.length > 1 ? names.filter(isRna) : names;
+    let rna = names.length > 1 ? names.filter(isRna) : names;
+    if (place === "mod" && !rna.length) rna = names.filter((name) => !noGenes.has(name));
     if (rna.length !== 1) {
       const listed = names.map((name) => `${place}/${name}`).join(", ");
       throw new InputError(say(files.several_inside, { title, names: listed }));

@@ -89,9 +89,7 @@ function closed(file: H5File): void {
 function foreign(names: readonly string[]): string {
   const has = (...wanted: string[]) => wanted.every((name) => names.includes(name));
   if (has("row_attrs", "col_attrs")) return "loom";
-  if (has("assays", "meta.data")) return "h5seurat";
-  if (has("barcode_info") || has("molecule_info")) return "molecule_info";
-  return "";
+  return files.foreign_hdf5.find(({ holds }) => has(...holds))?.kind ?? "";
 }
 
 /** The HDF5 signature lies at the start, or behind 512 bytes times a power of two. */

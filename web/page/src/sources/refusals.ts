@@ -3,6 +3,7 @@
 import decisions, { say } from "../decisions";
 import { InputError } from "../errors";
 import { isTable, tableRefusal } from "./tables";
+import { inflated } from "./text_stream";
 
 const { files } = decisions;
 export const READABLE =
@@ -12,6 +13,7 @@ export const READABLE =
 const HEAD_BYTES = 1024;
 const CONVERT: Record<string, string> = files.convert;
 const ARCHIVES: Record<string, string> = files.archives;
+const OF_R = new RegExp(`^(?:${files.r_beginnings.value})`);
 const ENDINGS: Record<string, string> = files.archive_endings;
 
 /** Refuse what was saved in place of a file: a pointer, a web page, a server's error. */
@@ -34,12 +36,14 @@ export async function notReadable(file: File): Promise<string> {
     return `${name} is one of three files; choose matrix.mtx.gz, features.tsv.gz and barcodes.tsv.gz together.`;
   }
   const archive = Object.hasOwn(ENDINGS, ending) ? ENDINGS[ending] : await archiveOf(file);
-  if (files.table_endings.includes(ending) && (!archive || archive === "gzip")) {
-    return tableRefusal(file);
+  if (!archive || archive === "gzip") {
+    const inside = await headInside(file);
+    if (/^%%matrixmarket/i.test(inside)) return say(files.matrix_alone, { file: name });
+    if (files.table_endings.includes(ending) || isTable(inside)) return tableRefusal(file);
+    if (OF_R.test(inside)) return say(files.to_convert, { file: name, what: CONVERT.rdata });
   }
   if (archive) return say(files.to_unpack, { file: name, what: ARCHIVES[archive] });
   const named = ["h5ad", "h5", "hdf5", "h5mu"].includes(ending);
-  if (named && isTable(await headOf(file))) return tableRefusal(file);
   if (named) return say(files.not_hdf5, { file: name });
   return say(files.no_kind, { file: name, readable: READABLE });
 }
@@ -52,6 +56,20 @@ async function archiveOf(file: File): Promise<string | undefined> {
     return head.startsWith(wanted, at);
   });
   return found?.kind;
+}
+
+/** The beginning of a file through gzip; of one that is no gzip within, as it is. */
+async function headInside(file: File): Promise<string> {
+  let head = "";
+  try {
+    for await (const piece of inflated(file)) {
+      head += String.fromCharCode(...piece.subarray(0, HEAD_BYTES));
+      if (head.length >= HEAD_BYTES) break;
+    }
+  } catch {
+    return headOf(file);
+  }
+  return head.slice(0, HEAD_BYTES);
 }
 
 async function headOf(file: File): Promise<string> {

@@ -38,7 +38,9 @@ export function openTenxH5(
     const matrix = new CsrMatrix(where, nCells, nGenes, ...sparseParts(group, where, nCells));
     const features = group.keys().includes("features") ? (group.get("features") as Group) : null;
     let ids = features ? whole(features, "id") : whole(group, "genes");
-    let names = features ? whole(features, "name") : whole(group, "gene_names");
+    // HDF5Array of R writes one name of each gene
+    const column = group.keys().includes("gene_names") ? "gene_names" : "genes";
+    let names = features ? whole(features, "name") : whole(group, column);
     const types = features?.keys().includes("feature_type")
       ? whole(features, "feature_type")
       : null;

@@ -2,6 +2,7 @@
 
 import decisions, { say } from "../decisions";
 import { damaged, InputError } from "../errors";
+import { type Entries, UnsortedMtxMatrix } from "./mtx_unsorted";
 import { featureColumns, readBarcodes, readFeatures } from "./name_tables";
 import { refuseStandIn } from "./refusals";
 import { type Contents, type CountBlock, type Matrix, MAX_NONZEROS, type Sample, sampleOf } from "./source";
@@ -11,6 +12,8 @@ import { parseTriplets } from "./triplets";
 import { findTriple } from "./triples";
 
 const SAMPLE_CELLS = 256;
+// enough to tell whether they come by cell
+const ENTRIES_TO_TELL = 100_000;
 const HEADER_BYTES = 1 << 20;
 
 interface Header {
@@ -28,12 +31,18 @@ export async function openTenxMtx(files: readonly File[]): Promise<Contents> {
   const parts = findTriple(files);
   for (const part of [parts.matrix, parts.features, parts.barcodes]) await refuseStandIn(part);
   const title = parts.matrix.name;
-  const rows = await readFeatures(parts);
-  const barcodes = await readBarcodes(parts.barcodes);
   const stored = await readHeader(parts.matrix);
+  const sizes = [stored.nGenes, stored.nCells];
+  const rows = await readFeatures(parts, sizes);
+  const barcodes = await readBarcodes(parts.barcodes, sizes);
   const [header, turned] = rightWay(title, stored, parts.cellsFirst, rows.length, barcodes.length);
   const [columns, notes] = featureColumns(parts.features.name, rows);
-  const matrix = new MtxMatrix(title, parts.matrix, header);
+  const entries = () => checkedEntries(title, parts.matrix, header);
+  const sorted = await beginsSorted(entries());
+  const matrix = sorted
+    ? new MtxMatrix(title, parts.matrix, header)
+    : new UnsortedMtxMatrix(title, header.nCells, header.nGenes, entries);
+  if (!sorted) turned.push(say(decisions.files.unsorted, { where: title }));
   const cells = barcodeFrame(parts.barcodes.name, barcodes.length, (start, stop) =>
     barcodes.slice(start, stop),
   );
@@ -72,7 +81,7 @@ async function readHeader(file: File): Promise<Header> {
   let text = "";
   for await (const piece of inflated(file)) {
     text += new TextDecoder("latin1").decode(piece);
-    if (/^(%.*\n|[^\S\n]*\n)*[^%\n].*\n/.test(text) || text.length > HEADER_BYTES) break;
+    if (/^(%[^\n]*\n|[^\S\n]*\n)*[^%\n][^\n]*\n/.test(text) || text.length > HEADER_BYTES) break;
   }
   const words = text.split("\n", 1)[0].toLowerCase().trim().split(/\s+/);
   if (words.length !== 5 || words[0] !== "%%matrixmarket" || words[1] !== "matrix") {
@@ -84,11 +93,60 @@ async function readHeader(file: File): Promise<Header> {
       `${file.name} is '${words.slice(2).join(" ")}', not 'coordinate integer general'.`,
     );
   }
-  const found = /^(?:%.*\n|[^\S\n]*\n)*[^\S\n]*(\d+)[^\S\n]+(\d+)[^\S\n]+(\d+)[^\S\n]*\n/.exec(text);
+  const found = /^(?:%[^\n]*\n|[^\S\n]*\n)*[^\S\n]*(\d+)[^\S\n]+(\d+)[^\S\n]+(\d+)[^\S\n]*\n/.exec(text);
   if (!found) throw damaged(file.name, "its shape is not three numbers");
   const [nGenes, nCells, nEntries] = found.slice(1).map(Number);
   const withValues = words[3] !== "pattern";
   return { nGenes, nCells, nEntries, withValues, cellsFirst: false, length: found[0].length };
+}
+
+/** Entries of the file, checked, in the order in which they are stored. */
+async function* checkedEntries(where: string, file: File, header: Header): AsyncGenerator<Entries> {
+  let skip = header.length;
+  let seen = 0;
+  for await (const piece of wholeLines(inflated(file))) {
+    const from = Math.min(skip, piece.length);
+    skip -= from;
+    const text = piece.subarray(from);
+    const { n, rows, columns, values, fault } = parseTriplets(text, header.withValues);
+    if (fault >= 0) {
+      const line = new TextDecoder("latin1").decode(text.subarray(fault, fault + 60));
+      const order = header.cellsFirst ? "cell gene" : "gene cell";
+      throw damaged(where, `entry ${seen + n + 1} is not '${order} count': '${line.split("\n")[0]}'`);
+    }
+    const [genes, cells] = header.cellsFirst ? [columns, rows] : [rows, columns];
+    for (let k = 0; k < n; k++) {
+      const gene = --genes[k];
+      const cell = --cells[k];
+      if (gene < 0 || gene >= header.nGenes || cell < 0 || cell >= header.nCells) {
+        throw damaged(where, `entry ${seen + k + 1} lies outside the matrix`);
+      }
+    }
+    seen += n;
+    yield { n, cells, genes, values };
+  }
+  if (seen !== header.nEntries) {
+    throw damaged(where, `it has ${seen} entries and says ${header.nEntries}`);
+  }
+}
+
+/** Whether the first entries come by cell, as far as they can be read. */
+async function beginsSorted(entries: AsyncIterable<Entries>): Promise<boolean> {
+  try {
+    let last = 0;
+    let seen = 0;
+    for await (const { n, cells } of entries) {
+      for (let k = 0; k < n; k++) {
+        if (cells[k] < last) return false;
+        last = cells[k];
+      }
+      seen += n;
+      if (seen >= ENTRIES_TO_TELL) return true;
+    }
+  } catch {
+    // whatever is wrong is said when the counts are read
+  }
+  return true;
 }
 
 class MtxMatrix implements Matrix {
@@ -106,11 +164,8 @@ class MtxMatrix implements Matrix {
 
   async *blocks(blockCells: number): AsyncGenerator<CountBlock> {
     const build = new Builder(this.where, this.header, blockCells);
-    let skip = this.header.length;
-    for await (const piece of wholeLines(inflated(this.file))) {
-      const from = Math.min(skip, piece.length);
-      skip -= from;
-      yield* build.add(piece.subarray(from));
+    for await (const entries of checkedEntries(this.where, this.file, this.header)) {
+      yield* build.add(entries);
     }
     yield* build.finish();
   }
@@ -128,7 +183,6 @@ class Builder {
   private ends: number[] = [0];
   private start = 0;
   private n = 0;
-  private seen = 0;
 
   constructor(
     private readonly where: string,
@@ -136,46 +190,24 @@ class Builder {
     private readonly blockCells: number,
   ) {}
 
-  *add(text: Uint8Array): Generator<CountBlock> {
-    const { where, header } = this;
-    const entries = parseTriplets(text, header.withValues);
-    if (entries.fault >= 0) {
-      const line = new TextDecoder("latin1").decode(
-        text.subarray(entries.fault, entries.fault + 60),
-      );
-      const order = header.cellsFirst ? "cell gene" : "gene cell";
-      throw damaged(
-        where,
-        `entry ${this.seen + entries.n + 1} is not '${order} count': '${line.split("\n")[0]}'`,
-      );
-    }
-    const { rows, columns } = entries;
-    const [genes, cells] = header.cellsFirst ? [columns, rows] : [rows, columns];
-    for (let k = 0; k < entries.n; k++) {
-      const gene = genes[k] - 1;
-      const cell = cells[k] - 1;
-      if (gene < 0 || gene >= header.nGenes || cell < 0 || cell >= header.nCells) {
-        throw damaged(where, `entry ${this.seen + k + 1} lies outside the matrix`);
-      }
+  *add({ n, cells, genes, values }: Entries): Generator<CountBlock> {
+    for (let k = 0; k < n; k++) {
+      const cell = cells[k];
       const current = this.start + this.ends.length - 1;
       if (cell < current) {
         throw new InputError(
-          `${where} is not sorted by cell, so it cannot be read in blocks; sort it by its ` +
-            `${header.cellsFirst ? "first" : "second"} column, or save it as h5ad.`,
+          `${this.where} is not sorted by cell, so it cannot be read in blocks; sort it by its ` +
+            `${this.header.cellsFirst ? "first" : "second"} column, or save it as h5ad.`,
         );
       }
       if (cell > current) yield* this.advance(cell);
       if (this.n === this.genes.length) this.grow();
-      this.genes[this.n] = gene;
-      this.data[this.n++] = entries.values[k];
+      this.genes[this.n] = genes[k];
+      this.data[this.n++] = values[k];
     }
-    this.seen += entries.n;
   }
 
   *finish(): Generator<CountBlock> {
-    if (this.seen !== this.header.nEntries) {
-      throw damaged(this.where, `it has ${this.seen} entries and says ${this.header.nEntries}`);
-    }
     yield* this.advance(this.header.nCells);
     if (this.ends.length > 1) yield this.flush();
   }

@@ -4,6 +4,7 @@ import decisions, { say } from "../decisions";
 import { InputError } from "../errors";
 
 const { layouts, foreign, foreign_folders, unasked_matrices } = decisions.files;
+const PATTERNS = layouts.map(({ matrix }) => new RegExp(`^(?:${matrix})$`));
 const UNASKED = new RegExp(`^(?:${unasked_matrices.value})$`);
 
 export interface Triple {
@@ -67,15 +68,17 @@ function firstOf(files: readonly File[], names: readonly string[], prefix: strin
   return null;
 }
 
+/** How many matrices there are that a program or a person may mean; spliced counts alone are none. */
 function matrices(files: readonly File[]): number {
   const names = files.map(({ name }) => name.replace(/\.gz$/, ""));
-  return new Set(names.filter((name) => name.endsWith(".mtx"))).size;
+  return new Set(names.filter((name) => PATTERNS.some((pattern) => pattern.test(name)))).size;
 }
 
-/** Matrix, features and barcodes of 10x, whatever stands before or behind their names. */
+/** Matrix, features and barcodes, whatever stands before their names. */
 function byEnding(files: readonly File[]): Triple {
-  const find = (pattern: RegExp, wanted: string): File => {
-    const found = files.filter((file) => pattern.test(file.name));
+  const { features, barcodes } = layouts[layouts.length - 1];
+  const find = (endings: readonly string[], wanted: string): File => {
+    const found = firstEnding(files, endings);
     if (found.length === 1) return found[0];
     throw new InputError(
       found.length
@@ -85,10 +88,20 @@ function byEnding(files: readonly File[]): Triple {
     );
   };
   return {
-    matrix: find(/\.mtx(\.gz)?$/i, "matrix.mtx.gz"),
-    features: find(/(features|genes)\.tsv(\.gz)?$/i, "features.tsv.gz"),
+    matrix: find([".mtx"], "matrix.mtx.gz"),
+    features: find(features, "features.tsv.gz"),
     names: null,
-    barcodes: find(/barcodes\.tsv(\.gz)?$/i, "barcodes.tsv.gz"),
+    barcodes: find(barcodes, "barcodes.tsv.gz"),
     cellsFirst: false,
   };
+}
+
+/** The files whose names end as the first of these that any does, one of those packed and unpacked. */
+function firstEnding(files: readonly File[], endings: readonly string[]): File[] {
+  const packed = new Map(files.map((file) => [file.name.replace(/\.gz$/, "").toLowerCase(), file]));
+  for (const ending of endings) {
+    const found = [...packed].filter(([name]) => name.endsWith(ending)).map(([, file]) => file);
+    if (found.length) return found;
+  }
+  return [];
 }
