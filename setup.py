@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import sys
 import tomllib
 from pathlib import Path
@@ -51,9 +52,9 @@ def long_description() -> str:
 def link_for_type_checkers() -> None:
     """Lay the package together in ``.dev``, where type checkers and editors follow its imports."""
     tree = HERE / ".dev" / "cellport"
-    tree.mkdir(parents=True, exist_ok=True)
-    for old in tree.iterdir():
-        old.unlink()
+    if tree.exists():
+        shutil.rmtree(tree)  # of links it removes the links
+    tree.mkdir(parents=True)
     inside = [path for path in (HERE / "cellport").iterdir() if path.name != "__pycache__"]
     for target in [*inside, *(HERE / part for part in PARTS)]:
         link = tree / target.name
