@@ -48,8 +48,11 @@ def share_genes(sources: Sequence[tuple[str, GeneColumns]]) -> SharedGenes:
     Raises
     ------
     InputError
-        A source is of another organism, or has too few genes in common with the others.
+        A source has no names of genes, is of another organism, or has too few genes in common
+        with the others.
     """
+    for title, genes in sources:
+        _check_named(title, genes)
     first_title, (first, place_in_first, notes) = sources[0][0], _genes_alone(*sources[0])
     n_first = len(next(iter(first.values())))
     columns = [place_in_first]
@@ -83,6 +86,19 @@ def share_genes(sources: Sequence[tuple[str, GeneColumns]]) -> SharedGenes:
         tuple(place[column] for column in columns),
         (*notes, note),
     )
+
+
+def _check_named(title: str, genes: GeneColumns) -> None:
+    """Refuse genes that are only counted: any file that lost its names would fit them."""
+    index = next(iter(genes.values()))
+    if [str(name) for name in index] != [str(at) for at in range(len(index))]:
+        return
+    names = name_genes(genes)
+    if not (any(names.ensembl) or any(not symbol.isdigit() for symbol in names.symbols)):
+        raise InputError(
+            f"The genes of {title} have no names, but numbers from 0 on. Put gene symbols or "
+            "Ensembl ids into the index of var, or into a column such as 'feature_name'."
+        )
 
 
 def _do_not_fit(title: str, genes: GeneColumns, first_title: str, first: GeneColumns) -> str:
