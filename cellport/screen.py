@@ -370,6 +370,7 @@ def atlas(file: AtlasFile) -> None:
     if groups:
         rows["groups"] = f"{len(groups)}: {listed(list(groups), _MOST_NAMES)}"
     rows |= _shape(m) | _how_good(m)
+    rows |= {"careful": "\n".join(made.cautions)} if made.cautions else {}
     for name, value in rows.items():
         table.add_row(name, value)
     for i, (name, number) in enumerate(thresholds_that_apply(m).items()):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,7 @@ from cellport.train.labels.rules import fit_label_rules
 from cellport.train.labels.tree import named_groups
 from cellport.train.novelty import fit_novelty, fit_p_exponent
 from cellport.train.progress import OnCells, OnProgress, Progress, unwatched
+from cellport.train.reference.cautions import CountsSeen, label_cautions
 from cellport.train.reference.chunks import chunks
 from cellport.train.reference.kept_genes import find_kept_genes
 from cellport.train.reference.panel import select_panel
@@ -64,9 +66,12 @@ def build_atlas(
     levels = in_finest_labels(reference, named, config.other)
     for note in levels.reference.notes[len(reference.notes) :]:
         on_progress(Progress(0, 1, {}, part="reading", note=note))
-    reference, groups = levels.reference, levels.groups
-    genes = _panel(reference, config, on_progress)
-    with _training_cells(levels, genes, config, checkpoint, on_progress) as cells:
+    levels = _cautioned(levels, label_cautions(levels.reference), on_progress)
+    genes = _panel(levels.reference, config, on_progress)
+    seen = CountsSeen(len(genes))
+    with _training_cells(levels, genes, config, checkpoint, on_progress, seen) as cells:
+        levels = _cautioned(levels, seen.cautions(cells.batch), on_progress)
+        reference, groups = levels.reference, levels.groups
         model = fit(cells, config.fit, checkpoint, on_progress, config.save_seconds)
         fitted = infer(model, cells, config.fit.seed)
         left_out = answers_for_left_out_batches(
@@ -83,6 +88,14 @@ def build_atlas(
             reference, genes, config, fitted, rules, layout, layout_scores, structure, novelty
         )
         return export_atlas(parts)
+
+
+def _cautioned(levels: Levels, cautions: list[str], on_progress: OnProgress) -> Levels:
+    """Tell of what makes the atlas worse than its figures say, and keep it for the card."""
+    for caution in cautions:
+        on_progress(Progress(0, 1, {}, part="reading", note=caution))
+    told = (*levels.reference.cautions, *cautions)
+    return replace(levels, reference=replace(levels.reference, cautions=told))
 
 
 def _check_size(reference: Reference) -> None:
@@ -114,6 +127,7 @@ def _training_cells(
     config: AtlasConfig,
     checkpoint: Path | None,
     on_progress: OnProgress,
+    seen: CountsSeen,
 ) -> Iterator[TrainingCells]:
     """Gather the panel's counts, in memory or in a scratch file, and hold cells out."""
     reference = levels.reference
@@ -121,9 +135,8 @@ def _training_cells(
     watched = _reading(reference, on_progress, 2 * n_cells)
     scratch = checkpoint and checkpoint.with_name(f"{checkpoint.name}.counts")
     rng = np.random.default_rng(config.fit.seed)
-    with panel_counts(
-        chunks(reference.counts, genes, watched), (n_cells, len(genes)), scratch, config.in_memory
-    ) as counts:
+    parts = seen.watch(chunks(reference.counts, genes, watched))
+    with panel_counts(parts, (n_cells, len(genes)), scratch, config.in_memory) as counts:
         yield TrainingCells(
             counts=counts,
             label=reference.label,

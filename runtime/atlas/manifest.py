@@ -197,6 +197,12 @@ class Provenance:
     # settings and findings of the training, in any shape
     training: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def cautions(self) -> tuple[str, ...]:
+        """What training found that makes the atlas worse than its figures say, in sentences."""
+        told = self.training.get("cautions")
+        return tuple(map(str, told)) if isinstance(told, list) else ()
+
 
 @dataclass(frozen=True, slots=True)
 class AssumedBatch:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-
 from cellport.runtime.atlas.manifest import HeldOut, Manifest
-from cellport.runtime.atlas.thresholds import MEANING
+from cellport.runtime.atlas.thresholds import MEANING, thresholds_that_apply
 from cellport.runtime.base.names import listed
 
 _BAR = 10
@@ -43,11 +41,12 @@ def write_card(manifest: Manifest) -> str:
 
 def findings(manifest: Manifest) -> list[str]:
     """Lines of Markdown on what held-out cells say: accuracy, calibration, thresholds, limits."""
-    lines = ["## How often its labels are right", ""]
-    lines += _accuracy(manifest.held_out, manifest.labels)
+    lines = []
     if manifest.labels:
-        lines += ["", "## What its probabilities mean", "", *_calibration(manifest)]
-    lines += ["", "## Thresholds", "", *_thresholds(manifest), "", "## Limits", ""]
+        lines += ["## How often its labels are right", ""]
+        lines += _accuracy(manifest.held_out, manifest.labels)
+        lines += ["", "## What its probabilities mean", "", *_calibration(manifest), ""]
+    lines += ["## Thresholds", "", *_thresholds(manifest), "", "## Limits", ""]
     return [*lines, *_limits(manifest)]
 
 
@@ -123,7 +122,7 @@ def _thresholds(manifest: Manifest) -> list[str]:
         "| --- | ---: | --- |",
         *(
             f"| `{name}` | {value:g} | {MEANING[name]} |"
-            for name, value in asdict(manifest.thresholds).items()
+            for name, value in thresholds_that_apply(manifest).items()
         ),
     ]
 
@@ -132,6 +131,16 @@ def _limits(manifest: Manifest) -> list[str]:
     scores, own = manifest.held_out, manifest.provenance.limits
     lines = [
         *([f"- {_text(own)}"] if own else []),
+        *(f"- {_text(one)}" for one in manifest.provenance.cautions),
+    ]
+    if not manifest.labels:
+        return [
+            *lines,
+            "- It has no labels: it tells where cells lie, not what they are.",
+            "- It knows only cells like those that it was trained on; others lie beside the "
+            "nearest of these, and may be flagged as novel.",
+        ]
+    lines += [
         "- It knows only the cell types listed above; other cells get the nearest of them, with "
         "a low probability at best.",
         f"- Labels with a probability under {manifest.thresholds.call_prob:g} are called `unknown`"

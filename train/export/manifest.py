@@ -98,6 +98,7 @@ def _provenance(parts: AtlasParts) -> Provenance:
             "layout": parts.layout_scores,
             "trajectory": parts.structure.summary.get("trajectory", "none"),
             "notes": [*reference.notes, *parts.structure.summary["notes"]],
+            "cautions": list(reference.cautions),
             "settings": asdict(how.fit),
             "cells_by_label": _count(reference.labels, cells.label),
             "cells_by_batch": _count(reference.batches, cells.batch),

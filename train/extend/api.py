@@ -30,6 +30,8 @@ from cellport.train.progress import OnProgress, Progress, unwatched
 LEAST_RECALL, LEAST_AUROC = 2 / 3, 0.9
 # share of a type's cells with one old label from which that is said
 _ALIKE = 0.9
+# share of the cells of a known label to which the atlas gives it, below which that is said
+_AGREED = 0.5
 _NEEDED = ("gene_loading", "gene_noise", "gene_share", "reference_latent", "label_mean")
 
 
@@ -149,7 +151,11 @@ def extend(
         types,
         updated,
         found.lost,
-        (*_notes(given, updated), *_alike(opened.manifest, given, found)),
+        (
+            *_notes(given, updated),
+            *_alike(opened.manifest, given, found),
+            *_disagreed(opened.manifest, given, found),
+        ),
     )
 
 
@@ -212,4 +218,19 @@ def _alike(before: Manifest, given: GivenCells, found: Extension) -> Iterator[st
                 f"The atlas itself gives {share:.0%} of the {name!r} cells the label "
                 f"{before.labels[int(own.argmax())]!r}. If that is what they are, label them so: a "
                 "small atlas may take cells that it was not trained on for a type of their own."
+            )
+
+
+def _disagreed(before: Manifest, given: GivenCells, found: Extension) -> Iterator[str]:
+    """Say of which cells of its own labels the atlas thinks otherwise."""
+    best, code = found.seen.prob.argmax(axis=1), given.cells.code
+    for at, name in enumerate(before.labels):
+        own = np.bincount(best[code == at], minlength=len(before.labels))
+        if own.sum() and own[at] < _AGREED * own.sum():
+            other = int(own.argmax())
+            yield (
+                f"The atlas itself gives {own[at] / own.sum():.0%} of the cells labelled {name!r} "
+                f"that label, and {own[other] / own.sum():.0%} of them {before.labels[other]!r}. "
+                "Look whether their labels are right. If they are, the atlas knows this type too "
+                "little, which cells added to it change by little: train it anew with them."
             )

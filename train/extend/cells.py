@@ -12,6 +12,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from cellport.runtime.atlas.file import AtlasFile
+from cellport.runtime.atlas.manifest import Manifest
 from cellport.runtime.base.names import joinable
 from cellport.runtime.errors import InputError
 from cellport.runtime.mapping.atlas import Atlas
@@ -21,6 +22,7 @@ from cellport.runtime.mapping.genes.coverage import coverage
 from cellport.train.attach.cells import gene_places, placed_counts
 from cellport.train.extend.fit import NewCells
 from cellport.train.progress import OnCells, unwatched
+from cellport.train.reference.names import UNLABELLED
 from cellport.train.reference.reference import Reference, read_reference, without_folders
 
 # of a new type: with fewer, what is left out to judge by is a cell or two
@@ -111,6 +113,8 @@ def _with_groups(found: Reference, atlas: AtlasFile, several: list[Any], how: Co
     groups, cells = gathered.groups(), gathered.surest_of_groups()
     text = np.array([*found.labels, ""], object)[found.label]
     for number, name in how.novel.items():
+        if name.strip().lower() in UNLABELLED:
+            raise InputError(f"--novel {number}={name}: {name!r} names no type; give another name.")
         if not 1 <= number <= len(groups):
             raise InputError(_no_group(found, number, [one.sentence for one in groups]))
         text[cells[number - 1]] = joinable(" ".join(name.split()))
@@ -141,6 +145,7 @@ def _given(
         raise InputError(f"{found.description}: no cell has both a label and counts.")
     label_of, new_labels = _positions(found.labels, manifest.labels, found.label[usable])
     batch_of, new_batches = _positions(found.batches, manifest.batches, found.batch[usable])
+    _check_names(found, manifest, new_labels)
     code, batch = label_of[found.label], batch_of[found.batch]
     rows = np.flatnonzero(usable)
     library = np.asarray(counts[rows].sum(axis=1)).ravel()
@@ -175,6 +180,19 @@ def _positions(
 
 def _plain(name: str) -> str:
     return " ".join(joinable(name).split()).casefold()
+
+
+def _check_names(found: Reference, manifest: Manifest, new: tuple[str, ...]) -> None:
+    groups = {_plain(name): name for name in manifest.parents.values()}
+    for name in new:
+        group = groups.get(_plain(name))
+        if group is not None:
+            below = [label for label, above in manifest.parents.items() if above == group]
+            raise InputError(
+                f"{found.description} has cells of {name!r}, and atlas '{manifest.name}' calls a "
+                f"group of labels so ({', '.join(below)}): nobody could tell which a cell is. "
+                "Give the type another name, or these cells one of the group's labels."
+            )
 
 
 def _check_numbers(

@@ -26,6 +26,8 @@ from cellport.train.extend.near import Near, fit_line
 from cellport.train.extend.seen import Encoder, Seen
 
 _FOLDS = 5
+# given cells of a known label that judge a new type by themselves: an area of fewer is chance
+FEWEST_BESIDE = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,15 +240,25 @@ def _judged(setting: _Setting, gate: Gate, left_out: _LeftOut) -> tuple[tuple[Ju
     judged = []
     for type_ in range(n_old, n_old + gate.n_new):
         own = code == type_
-        areas = {
-            int(other): area(odds[everyone == type_, type_ - n_old],
-                             odds[everyone == other, type_ - n_old])
-            for other in np.unique(everyone) if other != type_
-        }  # fmt: skip
+        areas = _areas(odds[:, type_ - n_old], everyone, type_)
+        # what is one type with given cells is far from many drawn ones all the same
+        beside = _areas(left_out.odds[:, type_ - n_old], code, type_, FEWEST_BESIDE)
+        for other, one in beside.items():
+            areas[other] = min(areas[other], one)
         rival = min(areas, key=lambda one: (areas[one], one))
         recall = float((given[own] == type_).mean())
         judged.append(Judged(int(own.sum()), recall, areas[rival], rival))
     return tuple(judged), lost
+
+
+def _areas(
+    odds: NDArray[np.float64], code: NDArray[np.int64], type_: int, fewest: int = 1
+) -> dict[int, float]:
+    """Areas between a type and each other one of so many cells, by its code."""
+    others, cells = np.unique(code, return_counts=True)
+    own = odds[code == type_]
+    judges = others[(others != type_) & (cells >= fewest)].tolist()
+    return {other: area(own, odds[code == other]) for other in judges}
 
 
 def area(above: NDArray[np.float64], below: NDArray[np.float64]) -> float:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,8 +11,8 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from cellport.runtime.errors import InputError
-from cellport.runtime.sources import open_source
 from cellport.train.progress import OnCells, unwatched
+from cellport.train.reference.opened import opened_source
 
 # cells at a time, as mapping reads them
 _CHUNK = 2048
@@ -77,6 +76,6 @@ def _parts(counts: sp.csr_matrix | SourceCounts) -> Iterator[tuple[Any, Any, Any
             yield some.indptr, some.indices, some.data, np.arange(some.shape[1])
         return
     for source, columns in zip(counts.sources, counts.columns, strict=True):
-        with closing(open_source(source, layer=counts.layer, genome=counts.genome)) as opened:
+        with opened_source(source, counts.layer, counts.genome) as opened:
             for block in opened.blocks(_CHUNK):
                 yield block.indptr, block.indices, block.data, columns

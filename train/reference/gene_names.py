@@ -63,7 +63,11 @@ def name_genes(
         for name, values in gene_columns.items()
     }
     ensembl = _stated_ids(columns, _ID.get(organism, _ANY_ID))
-    symbols = _stated_symbols(columns)
+    # a number is a name only of a gene that has no other
+    symbols = [
+        "" if one.isdigit() and stated else one
+        for one, stated in zip(_stated_symbols(columns), ensembl, strict=True)
+    ]
     if organism in ("human", "mouse"):
         table = load_gene_table(organism)
         ensembl, symbols = (
@@ -83,10 +87,16 @@ def _stated_ids(columns: Mapping[str, list[str]], pattern: re.Pattern[str]) -> l
 def _stated_symbols(columns: Mapping[str, list[str]]) -> list[str]:
     by_name = {name.lower(): values for name, values in columns.items()}
     trusted = [by_name["index"], *(by_name[name] for name in _SYMBOL_COLUMNS if name in by_name)]
+    # a numbered index, as tables of CELLxGENE's Census have it, names no gene where a column does
+    trusted.sort(key=_are_numbers)
     return [
         next((GENOME_PREFIX.sub("", name) for name in names if not _ANY_ID.fullmatch(name)), "")
         for names in zip(*trusted, strict=True)
     ]
+
+
+def _are_numbers(names: list[str]) -> bool:
+    return all(name.isdigit() for name in names)
 
 
 def _main_symbol(table: GeneTable, ensembl: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Sequence
 
@@ -14,12 +15,16 @@ from cellport.runtime.decisions import text as decided
 JOINED_BY = decided("values.joined_by")
 # obs values that mean "nobody labelled this cell"
 UNLABELLED = frozenset(
-    {"", "nan", "na", "n/a", "none", "unknown", "unlabelled", "unlabeled", "unassigned"}
+    {"", "nan", "na", "n/a", "<na>", "none", "null", "?", "-", "unknown", "unlabelled"}
+    | {"unlabeled", "unassigned", "not assigned", "unannotated", "not annotated", "unclassified"}
+    | {"unidentified", "undefined", "undetermined", "unspecified", "not available", "missing"}
 )
 # obs values that mean "nobody said which batch"; one may well be called unknown
-NO_BATCH = frozenset({"", "nan", "na", "n/a", "none"})
+NO_BATCH = frozenset({"", "nan", "na", "n/a", "<na>", "none", "null"})
 # name of the batch that cells without one make
 UNNAMED = "no batch"
+# a whole number as a column has it that was made one of fractions by an empty cell
+_WHOLE = re.compile(r"-?\d+\.0")
 # names of one kind that a note holds
 _MOST_NAMED = 5
 
@@ -32,11 +37,15 @@ def tidied_labels(text: NDArray[np.object_], column: str) -> tuple[NDArray[np.ob
     """
     names, notes = _spelled(text, "labels", column)
     missing = _told(names, UNLABELLED)
-    if missing:
-        words = _listed(sorted(missing))
-        cells = int(np.isin(names, list(missing)).sum())
-        notes.append(f"{cells:,} cells count as unlabelled: {words} in '{column}'.")
-    names[np.isin(names, [*missing, ""])] = ""
+    none = np.isin(names, [*missing, ""])
+    if none.any():
+        empty = ["empty"] if (names == "").any() else []
+        words = listed([*empty, *map(repr, sorted(missing))], _MOST_NAMED)
+        notes.append(
+            f"{int(none.sum()):,} of {len(names):,} cells count as unlabelled in '{column}': "
+            f"{words}."
+        )
+    names[none] = ""
     return names, notes
 
 
@@ -51,6 +60,18 @@ def tidied_batches(text: NDArray[np.object_], column: str) -> tuple[NDArray[np.o
             f"of their own, '{UNNAMED}'."
         )
     return names, notes
+
+
+def without_point(text: NDArray[np.object_]) -> NDArray[np.object_]:
+    """Write whole numbers, object [cells] of str, as such, where all that is said is one.
+
+    Numbers of clusters or donors get a fraction, ``1.0``, where a cell has none; they are those
+    that another file calls ``1``.
+    """
+    whole = {one: one.removesuffix(".0") for one in set(text) if _WHOLE.fullmatch(one)}
+    if not whole or not set(text) <= whole.keys() | {""}:
+        return text
+    return np.asarray([whole.get(one, "") for one in text], object)
 
 
 def _told(names: NDArray[np.object_], words: frozenset[str]) -> set[str]:

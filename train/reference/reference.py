@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -14,9 +13,9 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from cellport.runtime.errors import InputError
-from cellport.runtime.sources import open_source
 from cellport.train.reference.chunks import SourceCounts
-from cellport.train.reference.names import tidied_batches, tidied_labels
+from cellport.train.reference.names import tidied_batches, tidied_labels, without_point
+from cellport.train.reference.opened import opened_source
 from cellport.train.reference.shared_genes import share_genes
 
 
@@ -36,6 +35,7 @@ class Reference:
     notes: tuple[str, ...] = ()
     # object [cells] of str for each further column that was asked for
     annotations: dict[str, NDArray[np.object_]] = field(default_factory=dict)
+    cautions: tuple[str, ...] = ()  # what makes an atlas worse than its figures say
 
 
 def read_reference(
@@ -73,10 +73,10 @@ def read_reference(
         have too few genes in common.
     """
     several = source if isinstance(source, list) else [source]
+    _check_different(several)
     parts = [_read_part(one, labels, batch, layer, annotations, genome) for one in several]
-    label_text, label_notes = tidied_labels(
-        np.concatenate([part.label for part in parts]), labels or ""
-    )
+    label_text = np.concatenate([part.label for part in parts])
+    label_text, label_notes = tidied_labels(label_text, labels) if labels else (label_text, [])
     label_names, label = _codes(label_text)
     batch_of = [part.batch for part in parts]
     if not batch and len(parts) > 1:
@@ -115,6 +115,13 @@ def without_folders(reference: Reference, paths: Sequence[Path]) -> Reference:
     return replace(reference, description=description)
 
 
+def _check_different(sources: Sequence[Any]) -> None:
+    paths = [Path(one).resolve() for one in sources if isinstance(one, str | os.PathLike)]
+    for path in paths:
+        if paths.count(path) > 1:
+            raise InputError(f"{path.name} was given twice; give each file once.")
+
+
 @dataclass(frozen=True, slots=True)
 class _Part:
     """One source: its description and title, and the text of its cells' columns."""
@@ -138,7 +145,7 @@ def _read_part(
     columns: Sequence[str],
     genome: str | None,
 ) -> _Part:
-    with closing(open_source(source, layer=layer, genome=genome)) as opened:
+    with opened_source(source, layer, genome) as opened:
         n_cells = opened.n_cells
         is_path = isinstance(source, str | Path)
         return _Part(
@@ -187,7 +194,7 @@ def _too_few_labels(where: str, column: str, names: Sequence[str]) -> str:
 
 
 def _texts(values: NDArray[np.object_]) -> NDArray[np.object_]:
-    return np.asarray([str(v) for v in values], dtype=object)
+    return without_point(np.asarray([str(v) for v in values], dtype=object))
 
 
 def _codes(text: NDArray[np.object_]) -> tuple[tuple[str, ...], NDArray[np.int64]]:

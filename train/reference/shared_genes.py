@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from cellport.runtime.base.names import listed
 from cellport.runtime.errors import InputError
 from cellport.runtime.genes.columns import genes_alone
 from cellport.runtime.genes.gene_table import load_gene_table
@@ -18,6 +19,8 @@ from cellport.train.reference.gene_names import name_genes
 GeneColumns = Mapping[str, NDArray[np.object_]]
 # below this share of the first source's genes, the others are of another kind
 _LEAST_SHARE = 0.2
+# genes that a sentence names
+_EXAMPLES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +48,11 @@ def share_genes(sources: Sequence[tuple[str, GeneColumns]]) -> SharedGenes:
     Raises
     ------
     InputError
-        A source is of another organism, or has too few genes in common with the others.
+        A source has no names of genes, is of another organism, or has too few genes in common
+        with the others.
     """
+    for title, genes in sources:
+        _check_named(title, genes)
     first_title, (first, place_in_first, notes) = sources[0][0], _genes_alone(*sources[0])
     n_first = len(next(iter(first.values())))
     columns = [place_in_first]
@@ -58,10 +64,9 @@ def share_genes(sources: Sequence[tuple[str, GeneColumns]]) -> SharedGenes:
     for title, genes in sources[1:]:
         try:
             match = match_genes(genes, panel, organism=names.organism or None, source=title)
-        except InputError as error:
-            raise InputError(
-                f"The genes of {title} do not fit those of {first_title}: {error}"
-            ) from None
+        except InputError:
+            fault = _do_not_fit(title, genes, first_title, first)
+            raise InputError(fault) from None
         columns.append(match.panel_column)
         in_all &= match.measured
     n_shared = int(in_all.sum())
@@ -81,6 +86,40 @@ def share_genes(sources: Sequence[tuple[str, GeneColumns]]) -> SharedGenes:
         tuple(place[column] for column in columns),
         (*notes, note),
     )
+
+
+def _check_named(title: str, genes: GeneColumns) -> None:
+    """Refuse genes that are only counted: any file that lost its names would fit them."""
+    index = next(iter(genes.values()))
+    if [str(name) for name in index] != [str(at) for at in range(len(index))]:
+        return
+    names = name_genes(genes)
+    if not (any(names.ensembl) or any(not symbol.isdigit() for symbol in names.symbols)):
+        raise InputError(
+            f"The genes of {title} have no names, but numbers from 0 on. Put gene symbols or "
+            "Ensembl ids into the index of var, or into a column such as 'feature_name'."
+        )
+
+
+def _do_not_fit(title: str, genes: GeneColumns, first_title: str, first: GeneColumns) -> str:
+    seen, wanted = name_genes(genes).organism, name_genes(first).organism
+    fault = (
+        f"The genes of {title} ({_some(genes)}) do not fit those of {first_title} ({_some(first)})"
+    )
+    if seen and wanted and seen != wanted:
+        return (
+            f"{fault}: they look like {seen} and {wanted}. Train an atlas of each organism; cells "
+            "of the other are mapped onto it by their orthologs (cellport map --orthologs)."
+        )
+    return (
+        f"{fault}. Give files of one organism that name genes by symbols or Ensembl ids, all of "
+        "them and in letters as the first does, or leave this one out."
+    )
+
+
+def _some(genes: GeneColumns) -> str:
+    names = next(iter(genes.values()))
+    return listed([repr(str(name)) for name in names[:_EXAMPLES]], _EXAMPLES)
 
 
 def _genes_alone(

@@ -46,10 +46,30 @@ def test_card_says_where_the_atlas_comes_from(tiny_atlas: AtlasFile) -> None:
 
 
 def test_card_without_labels_or_scores(tiny_atlas: AtlasFile) -> None:
-    manifest = replace(tiny_atlas.manifest, labels=(), parents={}, held_out=None)
-    card = write_card(manifest)
+    manifest = replace(tiny_atlas.manifest, parents={}, held_out=None)
+    assert "Not measured" in write_card(manifest)
+    head = replace(manifest.head, kind="none", set_prob=())
+    card = write_card(replace(manifest, labels=(), head=head))
     assert "labels: none" in card
-    assert "Not measured" in card
+    assert "It has no labels" in card
+    # nothing is said of labels that it has not
+    words = ("probabilit", "called", "types", "set_level", "call_prob", "labels are right")
+    assert [word for word in words if word in card] == []
+
+
+@pytest.mark.parametrize("labels", [True, False])
+def test_card_warns_of_what_makes_its_figures_too_good(tiny_atlas: AtlasFile, labels: bool) -> None:
+    manifest = tiny_atlas.manifest
+    told = {**manifest.provenance.training, "cautions": ["Cells are there <twice>.", "So."]}
+    manifest = replace(manifest, provenance=replace(manifest.provenance, training=told))
+    card = write_card(manifest if labels else replace(manifest, labels=(), held_out=None))
+    assert "## Limits\n\n- Cells are there &lt;twice>.\n- So.\n- It " in card
+
+
+@pytest.mark.parametrize("odd", [None, "word", 3, {"a": 1}])
+def test_cautions_of_another_shape_are_none(tiny_atlas: AtlasFile, odd: object) -> None:
+    made = replace(tiny_atlas.manifest.provenance, training={"cautions": odd})
+    assert made.cautions == ()
 
 
 def test_card_shows_what_was_measured(tiny_atlas: AtlasFile) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import anndata
 import numpy as np
 import pytest
+from scipy import sparse
 
 import cellport
 from cellport.runtime.atlas.file import npy_bytes, open_atlas_file
@@ -209,6 +210,56 @@ def test_a_type_that_the_encoder_cannot_tell_is_refused_with_numbers(
     ):
         extend(tiny_atlas_path, twin, tmp_path / "x.cellport", labels="cell_type")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("label", ["alpha", "beta", "gamma"])
+def test_a_part_of_a_known_type_is_refused_where_the_rest_is_beside_it(
+    tiny_atlas_path: Path, tiny_new_cells: Draw, tiny_cells: Any, tmp_path: Path, label: str
+) -> None:
+    # of a batch so far from the atlas's that no drawn cell is like it
+    cells, far = tiny_cells.adata(), tiny_new_cells(1)
+    rng = np.random.default_rng(2)
+    counts = cells.X.toarray() * np.exp(rng.normal(0, 1, far.n_vars))
+    cells.X = sparse.csr_matrix(rng.poisson(counts).astype(np.float32))
+    is_part = (cells.obs["cell_type"] == label) & (np.arange(cells.n_obs) % 2 == 0)
+    cells.obs["cell_type"] = np.where(is_part, "part", cells.obs["cell_type"])
+    with pytest.raises(InputError, match=f"cannot tell 'part' from '{label}'"):
+        extend(tiny_atlas_path, cells, tmp_path / "x.cellport", labels="cell_type")
+
+
+@pytest.mark.parametrize(("one", "other"), [("alpha", "beta"), ("gamma", "alpha")])
+def test_cells_of_known_labels_that_the_atlas_takes_for_others_are_said(
+    tiny_atlas_path: Path, tiny_cells: Any, tmp_path: Path, one: str, other: str
+) -> None:
+    cells = tiny_cells.adata()
+    right = extend(tiny_atlas_path, cells, tmp_path / "right.cellport", labels="cell_type")
+    assert not any("that label" in note for note in right.notes)
+    cells.obs["cell_type"] = cells.obs["cell_type"].replace({one: other, other: one})
+    made = extend(tiny_atlas_path, cells, tmp_path / "x.cellport", labels="cell_type")
+    said = [note for note in made.notes if "that label" in note]
+    assert len(said) == 2
+    for label, of in ((one, other), (other, one)):
+        (note,) = [note for note in said if f"cells labelled '{label}'" in note]
+        assert f"of them '{of}'. Look whether their labels are right" in note
+
+
+@pytest.mark.parametrize("name", ["upper", "UPPER", " upper "])
+def test_a_new_type_is_not_called_as_a_group(
+    rewritten_atlas: Callable[..., Path], tiny_new_cells: Draw, tmp_path: Path, name: str
+) -> None:
+    path = rewritten_atlas(parents={"alpha": "upper", "beta": "upper"})
+    cells = tiny_new_cells()
+    cells.obs["cell_type"] = name
+    with pytest.raises(InputError, match=r"calls a group of labels so \(alpha, beta\)"):
+        extend(path, cells, tmp_path / "x.cellport", labels="cell_type")
+
+
+@pytest.mark.parametrize("name", ["unknown", " Unassigned", "", "?"])
+def test_a_group_of_strange_cells_gets_the_name_of_a_type(
+    tiny_atlas_path: Path, query: Any, tmp_path: Path, name: str
+) -> None:
+    with pytest.raises(InputError, match="names no type"):
+        extend(tiny_atlas_path, query, tmp_path / "x.cellport", novel={1: name})
 
 
 def test_bad_cells_are_refused(tiny_atlas_path: Path, tiny_new_cells: Draw, tmp_path: Path) -> None:

@@ -20,8 +20,8 @@ def _labels(*values: str) -> tuple[list[str], list[str]]:
 
 
 def test_good_names_stay_and_nothing_is_said() -> None:
-    assert _labels("B cell", "T, CD8", "basophil/mast", "") == (
-        ["B cell", "T, CD8", "basophil/mast", ""],
+    assert _labels("B cell", "T, CD8", "basophil/mast") == (
+        ["B cell", "T, CD8", "basophil/mast"],
         [],
     )
 
@@ -43,7 +43,35 @@ def test_letter_case_is_said_and_kept() -> None:
     names, notes = _labels("b cell", "B cell", "NK", "unknown", "Unknown")
     assert names == ["b cell", "B cell", "NK", "", ""]
     assert "'B cell' and 'b cell'" in notes[0]
-    assert notes[1] == "2 cells count as unlabelled: 'Unknown', 'unknown' in 'type'."
+    assert notes[1] == "2 of 5 cells count as unlabelled in 'type': 'Unknown', 'unknown'."
+
+
+@given(st.lists(st.sampled_from(["B", "", "?", "<NA>", "Unclassified", "n/a"]), min_size=1))
+def test_cells_without_a_label_are_counted(values: list[str]) -> None:
+    names, notes = _labels(*values)
+    assert names == ["B" if value == "B" else "" for value in values]
+    none = names.count("")
+    said = [f"{none} of {len(values)} cells count as unlabelled in 'type': "] if none else []
+    assert [note[: len(start)] for note, start in zip(notes, said, strict=True)] == said
+    assert ("empty" in " ".join(notes)) == ("" in values)
+
+
+@pytest.mark.parametrize("column", ["cell_type", "donor"])
+def test_numbers_are_the_same_whether_a_cell_lacks_one(tiny_cells: Any, column: str) -> None:
+    whole, holed = tiny_cells.adata(), tiny_cells.adata()
+    codes = whole.obs[column].astype("category").cat.codes.to_numpy()
+    whole.obs[column], holed.obs[column] = codes, codes.astype(float)
+    holed.obs.iloc[:3, holed.obs.columns.get_loc(column)] = np.nan
+    asked = {"labels": column} if column == "cell_type" else {"batch": column}
+    reference = read_reference([whole, holed], **asked)
+    names = reference.labels if column == "cell_type" else reference.batches
+    assert set(names) - {UNNAMED} == set(map(str, codes))
+
+
+def test_fractions_stay_as_they_are(tiny_cells: Any) -> None:
+    adata = tiny_cells.adata()
+    adata.obs["score"] = np.where(np.arange(adata.n_obs) % 2, 1.0, 0.5)
+    assert read_reference(adata, "score").labels == ("0.5", "1.0")
 
 
 @pytest.mark.parametrize("word", ["nan", "NA", "None", "", " "])

@@ -131,8 +131,20 @@ def test_sources_of_two_organisms_are_refused(adata: Any) -> None:
     other = adata.copy()
     other.var_names = [name.capitalize() for name in other.var_names]
     del other.var["gene_id"]
-    with pytest.raises(InputError, match=r"do not fit those of .*mouse"):
+    with pytest.raises(InputError, match=r"do not fit those of .*mouse and human") as told:
         read_reference([adata, other])
+    assert "the atlas is" not in str(told.value)
+
+
+@pytest.mark.parametrize("share", [1.0, 1e-5])
+def test_counts_with_fractions_are_refused_with_what_training_takes(
+    adata: Any, share: float
+) -> None:
+    counts = sp.vstack([adata.X] * 40, format="csr")
+    counts.data[np.random.default_rng(0).random(counts.nnz) < share] += 0.37
+    with pytest.raises(InputError, match="round them to whole numbers") as told:
+        _counts(read_reference((counts, list(adata.var_names))))
+    assert "--fractional-counts" not in str(told.value)
 
 
 def test_sources_with_few_genes_in_common_are_refused(adata: Any) -> None:
