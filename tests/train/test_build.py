@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 
 from cellport.runtime.errors import CellportError
 from cellport.train.build import build_atlas
@@ -40,3 +41,24 @@ def test_what_the_reference_lacks_is_refused_before_training(
     with pytest.raises(CellportError, match=words):
         build_atlas(_reference(tiny_cells), config, on_progress=seen.append)
     assert not seen
+
+
+def test_what_makes_the_atlas_worse_than_its_figures_stays_with_it(
+    tiny_cells: Any, tiny_config: Any
+) -> None:
+    once = _reference(tiny_cells)
+    twice = {name: np.concatenate([getattr(once, name)] * 2) for name in ("label", "cell_names")}
+    copied = replace(
+        once,
+        counts=sp.vstack([once.counts] * 2, format="csr"),
+        batches=("one", "two"),
+        batch=np.repeat([0, 1], len(once.label)),
+        annotations={},
+        **twice,
+    )
+    seen: list[Progress] = []
+    manifest, members = build_atlas(copied, tiny_config, on_progress=seen.append)
+    (caution,) = manifest.provenance.cautions
+    assert caution.startswith("480 of 480 cells have the very counts of another cell")
+    assert caution in [progress.note for progress in seen]
+    assert caution in members["README.md"].decode()
