@@ -3,8 +3,8 @@
 import { joined } from "../sources/source";
 import type { CellFeatures, PanelGenes, QueryBasis } from "./features";
 
-// 4 bytes each: at most 160 MB
-const MOST_ENTRIES = 40_000_000;
+// of genes, and of counts that are whole and no larger; other counts take four bytes
+const MOST_BYTES = 160_000_000;
 const LARGEST = 65_535;
 // what label_mean is in, whatever an atlas scales counts to before it maps them (docs/format.md)
 const LIBRARY = 10_000;
@@ -16,7 +16,7 @@ export function shownTarget({ target }: QueryBasis, panel: PanelGenes): number {
 
 interface KeptBlock {
   genes: Uint16Array;
-  counts: Uint16Array;
+  counts: Uint16Array | Float32Array;
   ends: Int32Array;
   /** What each cell's counts are multiplied with before the logarithm. */
   scale: Float32Array;
@@ -25,7 +25,7 @@ interface KeptBlock {
 
 export class KeptCounts {
   private readonly blocks: KeptBlock[] = [];
-  private entries = 0;
+  private bytes = 0;
 
   constructor(nPanel: number, whole: boolean) {
     this.fits = nPanel <= LARGEST && whole;
@@ -37,22 +37,23 @@ export class KeptCounts {
   /** Take in cells that are scaled to `target`. */
   add(encoded: CellFeatures, target: number): void {
     if (!this.fits) return;
-    this.entries += encoded.genes.length;
-    if (this.entries > MOST_ENTRIES) {
+    const counts = compact(encoded.counts);
+    this.bytes += 2 * encoded.genes.length + counts.byteLength;
+    if (this.bytes > MOST_BYTES) {
       this.fits = false;
       this.blocks.length = 0;
       return;
     }
     this.blocks.push({
       genes: new Uint16Array(encoded.genes),
-      counts: clipped(encoded.counts),
+      counts,
       ends: encoded.ends,
       scale: cellScales(encoded.library, target),
       divisor: encoded.divisor,
     });
   }
 
-  /** Counts of one cell, as of a block of one; null where they were not kept as they are. */
+  /** Counts of one cell, as of a block of one; null where they were not kept. */
   cell(cell: number): Pick<CellFeatures, "genes" | "counts" | "ends" | "divisor"> | null {
     let first = 0;
     for (const { genes, counts, ends, divisor } of this.blocks) {
@@ -60,7 +61,6 @@ export class KeptCounts {
       first += divisor.length;
       if (cell >= first) continue;
       const own = counts.subarray(ends[at], ends[at + 1]);
-      if (own.includes(LARGEST)) return null;
       return {
         genes: Int32Array.from(genes.subarray(ends[at], ends[at + 1])),
         counts: Float32Array.from(own),
@@ -110,10 +110,14 @@ export function eachValue(
   }
 }
 
-/** Many times as fast as `Uint16Array.from` with a function. */
-function clipped(counts: Float32Array): Uint16Array {
+/** Counts in two bytes each where all are whole and fit: reads of Smart-seq2 reach a million. */
+function compact(counts: Float32Array): Uint16Array | Float32Array {
+  // many times as fast as Uint16Array.from with a function
   const out = new Uint16Array(counts.length);
-  for (let k = 0; k < out.length; k++) out[k] = Math.min(counts[k], LARGEST);
+  for (let k = 0; k < out.length; k++) {
+    out[k] = counts[k];
+    if (out[k] !== counts[k]) return counts.slice();
+  }
   return out;
 }
 
