@@ -148,9 +148,9 @@ def panel_outlook(
     if depth is not None and not depth > 0:
         raise InputError(f"The depth must be above 0, not {depth:g}.")
     measured, unknown, of_query = _asked(atlas, genes, any_organism)
-    every = np.ones(len(measured), bool)
-    at = depth or of_query or max(1.0, USUAL_DEPTH * _caught(atlas, measured))
-    of_whole = max(at, at / max(_caught(atlas, measured), 1e-3))
+    every, caught = np.ones(len(measured), bool), _caught(atlas, measured)
+    at = depth or of_query or max(1.0, USUAL_DEPTH * caught)
+    of_whole = max(at, at / max(caught, 1e-3))
     found, whole = atlas.confusion(measured, at), atlas.confusion(every, of_whole)
     usual = whole if of_whole >= USUAL_DEPTH else atlas.confusion(every, USUAL_DEPTH)
     said = [foretell(one, usual, atlas.manifest) for one in (found, whole)]

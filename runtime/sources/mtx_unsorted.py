@@ -16,6 +16,7 @@ import numpy as np
 from cellport.runtime.sources.block import CountBlock
 from cellport.runtime.sources.csc import SAMPLE_WHOLE, part_of, super_blocks
 from cellport.runtime.sources.csr_checks import row_limit, split
+from cellport.runtime.sources.mtx import SAMPLE_CELLS
 from cellport.runtime.sources.source import MatrixSample, sample_windows
 from cellport.runtime.sources.trouble import damaged
 
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from cellport.runtime.sources.mtx import MtxMatrix
-
-SAMPLE_CELLS = 256
 
 
 @dataclass(frozen=True, slots=True)
